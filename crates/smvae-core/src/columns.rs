@@ -1,0 +1,102 @@
+//! Tagged text in columns, as `conlleval` reads it: a word a line, gold and predicted tag in the last two columns.
+//!
+//! ```text
+//! London NNP B-LOC B-LOC
+//! calls  VBZ O     O
+//! ```
+//!
+//! What it does not do: no files (a program reads the text), and no other columns than the last two.
+
+use crate::{Error, Result, bio::Tag};
+
+/// The tags of one sentence, borrowed from the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaggedSentence<'a> {
+    /// Gold tags, one a word.
+    pub gold: Vec<&'a str>,
+    /// Predicted tags, one a word.
+    pub predicted: Vec<&'a str>,
+}
+
+/// First columns that end a sentence as a blank line does and are no words: the boundary of `conlleval`, and the
+/// mark between documents in the CoNLL-2003 corpora (which `conlleval` would count as a word).
+const BOUNDARIES: [&str; 2] = ["-X-", "-DOCSTART-"];
+
+/// Reads the gold and the predicted tags of every sentence that has words.
+///
+/// Columns are separated by ASCII whitespace, so that a word may be U+00A0. A line needs two columns at least, and
+/// lines may differ in their number. Lines end in `\n` or `\r\n`.
+///
+/// ```
+/// use smvae_core::columns::read_columns;
+/// let sentences = read_columns("a B-PER O\nb O O\n\nc O O\n")?;
+/// assert_eq!((sentences[0].gold.as_slice(), sentences[1].gold.len()), (["B-PER", "O"].as_slice(), 1));
+/// # Ok::<(), smvae_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Column`], with the line's number from 1, for a line with a single column or with a tag that is none.
+pub fn read_columns(text: &str) -> Result<Vec<TaggedSentence<'_>>> {
+    let mut sentences = Vec::new();
+    let mut open = TaggedSentence::default();
+    for (i, line) in text.lines().enumerate() {
+        let mut columns = line.split_ascii_whitespace();
+        if columns.clone().next().is_none_or(|first| BOUNDARIES.contains(&first)) {
+            if !open.gold.is_empty() {
+                sentences.push(std::mem::take(&mut open));
+            }
+            continue;
+        }
+        let fail = || Error::Column { line: i + 1, text: line.to_owned() };
+        let mut next_tag = || columns.next_back().filter(|tag| Tag::parse(tag).is_ok()).ok_or_else(fail);
+        open.predicted.push(next_tag()?);
+        open.gold.push(next_tag()?);
+    }
+    if !open.gold.is_empty() {
+        sentences.push(open);
+    }
+    Ok(sentences)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, want: &[&str]) {
+        let got: Vec<String> = read_columns(text)
+            .expect("well-formed")
+            .iter()
+            .map(|s| format!("{} / {}", s.gold.join(" "), s.predicted.join(" ")))
+            .collect();
+        assert_eq!(got, want, "{text:?}");
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, at: usize) {
+        match read_columns(text) {
+            Err(Error::Column { line, .. }) => assert_eq!(line, at, "{text:?}"),
+            other => panic!("{text:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn sentences_end_at_blank_lines_and_boundaries() {
+        check("", &[]);
+        check("\n\n \t\n", &[]);
+        check("a O O", &["O / O"]);
+        check("O B-X\n", &["O / B-X"]);
+        check("a NN B-X\tI-X\r\n\r\nb O O\r\n", &["B-X / I-X", "O / O"]);
+        check("-DOCSTART- -X- O O\n\na O O\n-X- O O\nb O O\n\n\n\nc O O", &["O / O", "O / O", "O / O"]);
+        check("\u{a0} B-X O\n\u{3000} I-X O\n", &["B-X I-X / O O"]);
+    }
+
+    #[test]
+    fn errors_have_the_line() {
+        check_error("a O O\n\na O PER\n", 3);
+        check_error("a PER O", 1);
+        check_error("a O O\nO\n", 2);
+        check_error("\u{a0}\n", 1);
+        check_error("a B- O\n", 1);
+    }
+}
