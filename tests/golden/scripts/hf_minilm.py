@@ -6,7 +6,8 @@ Made with Python 3.11.7, torch 2.15.0 (CPU, f32, one thread), transformers 5.23.
 
 The first ten tweets, every word of each, tokenised word by word (`is_split_into_words`; a word without pieces becomes
 one [UNK]), each tweet alone without padding, dropout off. Ids are left out, since they can be decoded to the tweets:
-a reader needs the corpus. Rows of all tweets one after the other, in file order, [CLS] and [SEP] included; f32 where not said:
+a reader needs the corpus. Rows of all tweets one after the other, in file order, [CLS] and [SEP] included; f32 where
+not said:
 
     lengths               [10]        pieces of each tweet; i64
     hidden                [sum, 384]  last hidden states
