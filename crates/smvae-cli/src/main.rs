@@ -1,0 +1,2 @@
+//! smvae
+fn main() {}

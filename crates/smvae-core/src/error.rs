@@ -1,0 +1,85 @@
+//! What can go wrong in this crate: data in the variants, one sentence in the message.
+
+/// Result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors of `smvae-core`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A tag that is neither `O` nor `B-type` nor `I-type`.
+    #[error("expected a tag `O`, `B-type` or `I-type`, got {tag:?}")]
+    Tag {
+        /// The text that was found.
+        tag: String,
+    },
+    /// A line of tagged text whose last two columns are not tags.
+    #[error("line {line}: expected a gold and a predicted tag in the last two columns, got {text:?}")]
+    Column {
+        /// The line's number, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+    /// Entities that overlap, are empty or reach past the last word cannot be written as BIO tags.
+    #[error("the entity {start}..{end} does not fit: {why}")]
+    Entity {
+        /// First word.
+        start: usize,
+        /// One past the last word.
+        end: usize,
+        /// The reason in words.
+        why: &'static str,
+    },
+    /// A label that the label set does not have, or one it has twice.
+    #[error("the label {label:?} {why}")]
+    Label {
+        /// The label.
+        label: String,
+        /// The reason in words.
+        why: &'static str,
+    },
+    /// Two sequences that must be equally long are not.
+    #[error("{op}: expected {want} of {what}, got {got}")]
+    Length {
+        /// The operation that was called.
+        op: &'static str,
+        /// What was counted.
+        what: &'static str,
+        /// The length that was found.
+        got: usize,
+        /// The length that was needed.
+        want: usize,
+    },
+    /// A setting out of its range.
+    #[error("the setting `{name}` must be {want}, got {got}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// What is allowed.
+        want: &'static str,
+        /// What was given.
+        got: String,
+    },
+    /// A tensor of the wrong shape.
+    #[cfg(feature = "tensor")]
+    #[error("{op}: expected {argument} of shape {want:?}, got {got:?}")]
+    Shape {
+        /// The operation that was called.
+        op: &'static str,
+        /// Its argument.
+        argument: &'static str,
+        /// The shape that was found.
+        got: Vec<usize>,
+        /// The shape that was needed.
+        want: Vec<usize>,
+    },
+    /// candle failed.
+    #[cfg(feature = "tensor")]
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+    /// A text encoder failed.
+    #[cfg(feature = "tensor")]
+    #[error("the text encoder failed")]
+    Encoder(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

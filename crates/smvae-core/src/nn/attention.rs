@@ -1,0 +1,243 @@
+//! Multi-head self-attention over packed texts: `softmax(q k' / sqrt(d_head)) v`, a text and a head at a time.
+//!
+//! No padding: rows of all texts lie one after another and a row attends to its own text. The probabilities are
+//! computed again in the backward pass, which costs less than keeping them. Dropout acts on the probabilities.
+
+use super::dropout::Mask;
+use super::matrix::{Mat, MatMut, Threads, Write, matmul};
+use super::real::{Real, Values, for_real, values};
+use crate::pieces::PackedLayout;
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
+use rand::RngCore;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Attention of `q`, `k`, `v`: `[rows, d]` with the rows of `layout`; returns `[rows, d]`.
+///
+/// `dropout` is the probability of dropping an attention weight and the generator one number is drawn from.
+///
+/// # Errors
+/// If the shapes differ or do not fit the layout, `d` is no multiple of `n_heads`, or the number type is neither f32
+/// nor f64.
+pub fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    n_heads: usize,
+    layout: &PackedLayout,
+    dropout: Option<(f64, &mut crate::Rng)>,
+) -> Result<Tensor> {
+    let (rows, d) = q.dims2()?;
+    if k.dims() != q.dims() || v.dims() != q.dims() || rows != layout.n_rows() || n_heads == 0 || d % n_heads != 0 {
+        candle_core::bail!(
+            "attention: q {:?}, k {:?}, v {:?} with {n_heads} heads do not fit {} packed rows",
+            q.dims(),
+            k.dims(),
+            v.dims(),
+            layout.n_rows()
+        );
+    }
+    let mask = dropout.filter(|(p, _)| *p > 0.0).map(|(p, rng)| Mask::new(p, rng.next_u64()));
+    let op = Attention { n_heads, layout: layout.clone(), mask };
+    if q.device().is_cpu() {
+        q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
+    } else {
+        op.composed(q, k, v)
+    }
+}
+
+struct Attention {
+    n_heads: usize,
+    layout: PackedLayout,
+    mask: Option<Mask>,
+}
+
+/// One head of one text: `n` rows attend to the first `m` of them.
+struct Head {
+    n: usize,
+    m: usize,
+    width: usize,
+    /// Elements from a row to the next.
+    stride: usize,
+    /// First element, in the packed arrays.
+    at: usize,
+    /// Position of the first probability, for the dropout mask.
+    mask_at: usize,
+}
+
+impl Attention {
+    fn heads(&self, text: usize, d: usize) -> impl Iterator<Item = Head> {
+        let rows = self.layout.rows(text);
+        let (n, m, width) = (rows.len(), self.layout.lengths()[text], d / self.n_heads);
+        // Distinct for any two probabilities of a batch, and a function of the batch alone.
+        let mask_at = rows.start * self.layout.longest() * self.n_heads;
+        (0..self.n_heads).map(move |h| Head {
+            n,
+            m,
+            width,
+            stride: d,
+            at: rows.start * d + h * width,
+            mask_at: mask_at + h * n * m,
+        })
+    }
+
+    /// Probabilities `[n, m]` of a head, before dropout.
+    fn probabilities<T: Real>(&self, head: &Head, q: &[T], k: &[T], p: &mut [T]) {
+        let scale = T::of(1.0 / (head.width as f64).sqrt());
+        let (q, k) = (head.rows(q, head.n), head.rows(k, head.m));
+        matmul(MatMut::new(p, head.n, head.m), q, k.t(), scale, Write::Overwrite, Threads::One);
+        for row in p.chunks_exact_mut(head.m) {
+            let top = row.iter().fold(row[0], |a, b| a.larger(*b));
+            let mut sum = T::ZERO;
+            for v in row.iter_mut() {
+                *v = (*v - top).exp();
+                sum += *v;
+            }
+            let scale = T::ONE / sum;
+            row.iter_mut().for_each(|v| *v *= scale);
+        }
+    }
+
+    fn forward<T: Real>(&self, q: &[T], k: &[T], v: &[T], d: usize) -> Vec<T> {
+        let mut out = vec![T::ZERO; q.len()];
+        split_texts(&mut out, &self.layout, d).into_par_iter().enumerate().for_each(|(text, out)| {
+            let start = self.layout.rows(text).start * d;
+            let mut p = Vec::new();
+            for head in self.heads(text, d) {
+                p.resize(head.n * head.m, T::ZERO);
+                self.probabilities(&head, q, k, &mut p);
+                self.drop(&head, &mut p);
+                let out = MatMut::strided(&mut out[head.at - start..], head.n, head.width, d);
+                let p = Mat::new(&p, head.n, head.m);
+                matmul(out, p, head.rows(v, head.m), T::ONE, Write::Overwrite, Threads::One);
+            }
+        });
+        out
+    }
+
+    fn drop<T: Real>(&self, head: &Head, p: &mut [T]) {
+        if let Some(mask) = self.mask {
+            p.iter_mut().enumerate().for_each(|(i, p)| *p *= mask.factor(head.mask_at + i));
+        }
+    }
+
+    /// Gradients of q, k and v.
+    fn backward<T: Real>(&self, q: &[T], k: &[T], v: &[T], dout: &[T], d: usize) -> [Vec<T>; 3] {
+        let mut grads = [(); 3].map(|_| vec![T::ZERO; q.len()]);
+        let [dq, dk, dv] = &mut grads;
+        let split = |x| split_texts(x, &self.layout, d);
+        let texts: Vec<_> = split(dq).into_iter().zip(split(dk)).zip(split(dv)).enumerate().collect();
+        texts.into_par_iter().for_each(|(text, ((dq, dk), dv))| {
+            let start = self.layout.rows(text).start * d;
+            let (mut p, mut dropped, mut ds) = (Vec::new(), Vec::new(), Vec::new());
+            for head in self.heads(text, d) {
+                let Head { n, m, width, .. } = head;
+                let at = head.at - start;
+                let scale = T::of(1.0 / (width as f64).sqrt());
+                p.resize(n * m, T::ZERO);
+                ds.resize(n * m, T::ZERO);
+                self.probabilities(&head, q, k, &mut p);
+                dropped.clone_from(&p);
+                self.drop(&head, &mut dropped);
+                let dout = head.rows(dout, n);
+                let dv = MatMut::strided(&mut dv[at..], m, width, d);
+                matmul(dv, Mat::new(&dropped, n, m).t(), dout, T::ONE, Write::Overwrite, Threads::One);
+                let dp = MatMut::new(&mut ds, n, m);
+                matmul(dp, dout, head.rows(v, m).t(), T::ONE, Write::Overwrite, Threads::One);
+                self.drop(&head, &mut ds);
+                for (ds, p) in ds.chunks_exact_mut(m).zip(p.chunks_exact(m)) {
+                    let dot = ds.iter().zip(p).fold(T::ZERO, |s, (g, p)| s + *g * *p);
+                    ds.iter_mut().zip(p).for_each(|(g, p)| *g = *p * (*g - dot));
+                }
+                let ds = Mat::new(&ds, n, m);
+                let dq = MatMut::strided(&mut dq[at..], n, width, d);
+                matmul(dq, ds, head.rows(k, m), scale, Write::Overwrite, Threads::One);
+                let dk = MatMut::strided(&mut dk[at..], m, width, d);
+                matmul(dk, ds.t(), head.rows(q, n), scale, Write::Overwrite, Threads::One);
+            }
+        });
+        grads
+    }
+
+    /// The same of candle's operations, a text at a time.
+    fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+        let (_, d) = q.dims2()?;
+        let width = d / self.n_heads;
+        let heads = |x: &Tensor, rows: Range<usize>| {
+            x.narrow(0, rows.start, rows.len())?.reshape((rows.len(), self.n_heads, width))?.transpose(0, 1)?.contiguous()
+        };
+        let mut outs = Vec::new();
+        for text in 0..self.layout.n_texts() {
+            let rows = self.layout.rows(text);
+            let keys = rows.start..rows.start + self.layout.lengths()[text];
+            let (q, k, v) = (heads(q, rows.clone())?, heads(k, keys.clone())?, heads(v, keys)?);
+            let scores = (q.matmul(&k.t()?)? * (1.0 / (width as f64).sqrt()))?;
+            let mut p = candle_nn::ops::softmax(&scores, D::Minus1)?;
+            if let Some(mask) = self.mask {
+                let first = self.heads(text, d).next().map_or(0, |head| head.mask_at);
+                let factors: Vec<f32> = (0..p.elem_count()).map(|i| mask.factor(first + i)).collect();
+                p = (p.clone() * Tensor::from_vec(factors, p.shape(), p.device())?.to_dtype(p.dtype())?)?;
+            }
+            outs.push(p.matmul(&v)?.transpose(0, 1)?.reshape((rows.len(), d))?);
+        }
+        Tensor::cat(&outs, 0)
+    }
+}
+
+impl Head {
+    fn rows<'a, T: Real>(&self, x: &'a [T], rows: usize) -> Mat<'a, T> {
+        Mat::strided(&x[self.at..], rows, self.width, self.stride)
+    }
+}
+
+/// One slice a text.
+fn split_texts<'a, T>(mut x: &'a mut [T], layout: &PackedLayout, d: usize) -> Vec<&'a mut [T]> {
+    let mut texts = Vec::with_capacity(layout.n_texts());
+    for text in 0..layout.n_texts() {
+        let (head, tail) = x.split_at_mut(layout.rows(text).len() * d);
+        texts.push(head);
+        x = tail;
+    }
+    texts
+}
+
+impl CustomOp3 for Attention {
+    fn name(&self) -> &'static str {
+        "attention"
+    }
+
+    fn cpu_fwd(
+        &self,
+        q: &CpuStorage,
+        q_l: &Layout,
+        k: &CpuStorage,
+        k_l: &Layout,
+        v: &CpuStorage,
+        v_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (_, d) = q_l.shape().dims2()?;
+        for_real!(q.dtype(), "attention", T => {
+            let out = self.forward(values::<T>(q, q_l)?, values::<T>(k, k_l)?, values::<T>(v, v_l)?, d);
+            Ok((T::into_storage(out), q_l.shape().clone()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        _out: &Tensor,
+        dout: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (_, d) = q.dims2()?;
+        for_real!(q.dtype(), "attention", T => {
+            let [qs, ks, vs, douts] = [q, k, v, dout].map(Values::<T>::of);
+            let (qs, ks, vs, douts) = (qs?, ks?, vs?, douts?);
+            let grads = qs.with(|q| ks.with(|k| vs.with(|v| douts.with(|dout| self.backward(q, k, v, dout, d)))))????;
+            let [dq, dk, dv] = grads.map(|g| Tensor::from_vec(g, q.shape(), q.device()));
+            Ok((Some(dq?), Some(dk?), Some(dv?)))
+        })
+    }
+}

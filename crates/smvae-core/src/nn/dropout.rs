@@ -1,0 +1,123 @@
+//! Dropout whose mask is a function of a seed: `y = x m / (1 - p)`, `m ~ Bernoulli(1 - p)` an element.
+//!
+//! The mask is a hash of (seed, position), so it needs no memory between forward and backward, and does not depend on
+//! the number of threads.
+
+use super::real::{Real, Values, for_real, values};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use rand::RngCore;
+use rayon::prelude::*;
+
+/// Sets elements of `x` to zero with probability `p` and scales the rest; draws one number from `rng`. Any shape.
+///
+/// # Errors
+/// If `p` is not in `[0, 1)` or the number type is neither f32 nor f64.
+pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
+    if !(0.0..1.0).contains(&p) {
+        candle_core::bail!("dropout: the probability must be in [0, 1), got {p}");
+    }
+    if p == 0.0 {
+        return Ok(x.clone());
+    }
+    let mask = Mask::new(p, rng.next_u64());
+    if x.device().is_cpu() {
+        return x.contiguous()?.apply_op1(mask);
+    }
+    let factors: Vec<f32> = (0..x.elem_count()).map(|i| mask.factor::<f32>(i)).collect();
+    x * Tensor::from_vec(factors, x.shape(), x.device())?.to_dtype(x.dtype())?
+}
+
+/// A dropout mask of any length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mask {
+    seed: u64,
+    /// Positions whose 32-bit hash is below it are dropped.
+    threshold: u32,
+    scale: f64,
+}
+
+impl Mask {
+    pub(crate) fn new(p: f64, seed: u64) -> Self {
+        Self { seed, threshold: (p * 4_294_967_296.0) as u32, scale: 1.0 / (1.0 - p) }
+    }
+
+    /// 0, or `1 / (1 - p)`.
+    #[inline(always)]
+    pub(crate) fn factor<T: Real>(&self, position: usize) -> T {
+        // Two rounds of a 32-bit finaliser ("lowbias32"), each keyed with half of the seed.
+        let x = finalise(position as u32 ^ self.seed as u32);
+        let x = finalise(x ^ (self.seed >> 32) as u32 ^ (position as u64 >> 32) as u32);
+        if x < self.threshold { T::ZERO } else { T::of(self.scale) }
+    }
+
+    fn apply<T: Real>(&self, x: &[T]) -> Vec<T> {
+        let mut y = vec![T::ZERO; x.len()];
+        y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).enumerate().for_each(|(c, (y, x))| {
+            for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
+                *y = *x * self.factor(c * CHUNK + i);
+            }
+        });
+        y
+    }
+}
+
+#[inline(always)]
+fn finalise(mut x: u32) -> u32 {
+    x ^= x >> 16;
+    x = x.wrapping_mul(0x7feb_352d);
+    x ^= x >> 15;
+    x = x.wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}
+
+const CHUNK: usize = 16 * 1024;
+
+impl CustomOp1 for Mask {
+    fn name(&self) -> &'static str {
+        "dropout"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_l: &Layout) -> Result<(CpuStorage, Shape)> {
+        for_real!(x.dtype(), "dropout", T => {
+            Ok((T::into_storage(self.apply(values::<T>(x, x_l)?)), x_l.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        for_real!(x.dtype(), "dropout", T => {
+            let dx = Values::<T>::of(dy)?.with(|dy| self.apply(dy))?;
+            Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device, Var};
+    use rand::SeedableRng;
+
+    #[test]
+    fn the_mask_has_its_rate_its_scale_and_its_seed() -> Result<()> {
+        let x = Var::ones((100, 1000), DType::F32, &Device::Cpu)?;
+        let run = |seed| dropout(&x, 0.1, &mut crate::Rng::seed_from_u64(seed));
+        let (y, again, other) = (run(1)?, run(1)?, run(2)?);
+        let mean = y.mean_all()?.to_scalar::<f32>()?;
+        assert!((mean - 1.0).abs() < 0.005, "{mean}");
+        let values = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
+        assert_eq!(values(&y)?, values(&again)?);
+        assert_ne!(values(&y)?, values(&other)?);
+        let dx = y.sum_all()?.backward()?.remove(&x).expect("x is a variable");
+        assert_eq!(values(&dx)?, values(&y)?, "of ones, the gradient is the mask, as the output is");
+        Ok(())
+    }
+
+    #[test]
+    fn a_probability_out_of_range_is_an_error() {
+        let x = Tensor::ones(1, DType::F32, &Device::Cpu).expect("one number");
+        for p in [-0.1, 1.0, f64::NAN] {
+            assert!(dropout(&x, p, &mut crate::Rng::seed_from_u64(0)).is_err(), "{p}");
+        }
+    }
+}

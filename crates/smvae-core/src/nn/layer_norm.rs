@@ -1,0 +1,176 @@
+//! Layer normalisation: `y = (x - mean) / sqrt(var + eps) * weight + bias` over the last dimension of `[rows, d]`.
+//!
+//! candle's fused form has no backward and reports no error; its composed form takes ten times as long.
+
+use super::real::{Real, Values, for_real, values};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
+use candle_nn::{Init, VarBuilder};
+use rayon::prelude::*;
+
+/// A layer norm, parameters `weight` and `bias`.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f64,
+}
+
+impl LayerNorm {
+    /// A layer from a builder; a fresh one starts as the plain normalisation.
+    ///
+    /// # Errors
+    /// Those of the builder: a missing tensor, a wrong shape.
+    pub fn load(dim: usize, eps: f64, vb: VarBuilder<'_>) -> Result<Self> {
+        let weight = vb.get_with_hints(dim, "weight", Init::Const(1.0))?;
+        Ok(Self { weight, bias: vb.get_with_hints(dim, "bias", Init::Const(0.0))?, eps })
+    }
+
+    /// `x: [rows, d]` to the same shape.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        layer_norm(x, &self.weight, &self.bias, self.eps)
+    }
+}
+
+/// Normalises each row of `x: [rows, d]`, with `weight` and `bias` `[d]`.
+///
+/// # Errors
+/// If the shapes do not fit or the number type is neither f32 nor f64.
+pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let (_, d) = x.dims2()?;
+    if weight.dims() != [d] || bias.dims() != [d] {
+        candle_core::bail!(
+            "layer_norm: weight {:?} and bias {:?} must be [{d}], the width of x",
+            weight.dims(),
+            bias.dims()
+        );
+    }
+    if x.device().is_cpu() {
+        x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LayerNormOp { eps })
+    } else {
+        composed(x, weight, bias, eps)
+    }
+}
+
+fn composed(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let var = centred.sqr()?.mean_keepdim(D::Minus1)?;
+    centred.broadcast_div(&(var + eps)?.sqrt()?)?.broadcast_mul(weight)?.broadcast_add(bias)
+}
+
+struct LayerNormOp {
+    eps: f64,
+}
+
+impl CustomOp3 for LayerNormOp {
+    fn name(&self) -> &'static str {
+        "layer-norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_l: &Layout,
+        w: &CpuStorage,
+        w_l: &Layout,
+        b: &CpuStorage,
+        b_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        for_real!(x.dtype(), "layer_norm", T => {
+            let (x, w, b) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(b, b_l)?);
+            let mut y = vec![T::ZERO; x.len()];
+            y.par_chunks_mut(w.len()).zip(x.par_chunks(w.len())).with_min_len(ROWS).for_each(|(y, x)| {
+                let (mean, scale) = moments(x, self.eps);
+                for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
+                    *y = (*x - mean) * scale * *w + *b;
+                }
+            });
+            Ok((T::into_storage(y), x_l.shape().clone()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        _b: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        for_real!(x.dtype(), "layer_norm", T => {
+            let (xs, ws, dys) = (Values::<T>::of(x)?, Values::<T>::of(w)?, Values::<T>::of(dy)?);
+            let (dx, dw, db) =
+                xs.with(|x| ws.with(|w| dys.with(|dy| backward(x, w, dy, self.eps))))???;
+            Ok((
+                Some(Tensor::from_vec(dx, x.shape(), x.device())?),
+                Some(Tensor::from_vec(dw, w.shape(), x.device())?),
+                Some(Tensor::from_vec(db, w.shape(), x.device())?),
+            ))
+        })
+    }
+}
+
+/// Rows a task of the thread pool works on; fixed, so that sums over rows do not depend on the number of threads.
+const ROWS: usize = 64;
+
+/// Mean of a row and one over its standard deviation.
+#[inline(always)]
+fn moments<T: Real>(x: &[T], eps: f64) -> (T, T) {
+    let n = T::of(x.len() as f64);
+    let mean = sum(x, |v| v) / n;
+    let var = sum(x, |v| (v - mean) * (v - mean)) / n;
+    (mean, T::ONE / (var + T::of(eps)).sqrt())
+}
+
+/// Sums in eight lanes, which the compiler vectorises; a fixed order on every machine.
+#[inline(always)]
+fn sum<T: Real>(x: &[T], f: impl Fn(T) -> T) -> T {
+    let mut lanes = [T::ZERO; 8];
+    let chunks = x.chunks_exact(8);
+    let rest = chunks.remainder().iter().fold(T::ZERO, |s, v| s + f(*v));
+    for chunk in chunks {
+        for (lane, v) in lanes.iter_mut().zip(chunk) {
+            *lane += f(*v);
+        }
+    }
+    lanes.into_iter().fold(rest, |s, v| s + v)
+}
+
+/// With `g = dy w` and `n = (x - mean) scale`: `dx = scale (g - mean(g) - n mean(g n))`.
+fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], eps: f64) -> (Vec<T>, Vec<T>, Vec<T>) {
+    let d = w.len();
+    let mut dx = vec![T::ZERO; x.len()];
+    let partial: Vec<(Vec<T>, Vec<T>)> = dx
+        .par_chunks_mut(d * ROWS)
+        .zip(x.par_chunks(d * ROWS).zip(dy.par_chunks(d * ROWS)))
+        .map(|(dx, (x, dy))| {
+            let (mut dw, mut db, mut g) = (vec![T::ZERO; d], vec![T::ZERO; d], vec![T::ZERO; d]);
+            for ((dx, x), dy) in dx.chunks_mut(d).zip(x.chunks(d)).zip(dy.chunks(d)) {
+                let (mean, scale) = moments(x, eps);
+                // dx holds the normalised row until it is overwritten below.
+                for i in 0..d {
+                    dx[i] = (x[i] - mean) * scale;
+                    g[i] = dy[i] * w[i];
+                    dw[i] += dy[i] * dx[i];
+                    db[i] += dy[i];
+                }
+                let n = T::of(d as f64);
+                let mean_g = sum(&g, |v| v) / n;
+                let mean_gn = g.iter().zip(&*dx).fold(T::ZERO, |s, (g, n)| s + *g * *n) / n;
+                for (dx, g) in dx.iter_mut().zip(&g) {
+                    *dx = scale * (*g - mean_g - *dx * mean_gn);
+                }
+            }
+            (dw, db)
+        })
+        .collect();
+    let (mut dw, mut db) = (vec![T::ZERO; d], vec![T::ZERO; d]);
+    for (w, b) in partial {
+        dw.iter_mut().zip(w).for_each(|(s, v)| *s += v);
+        db.iter_mut().zip(b).for_each(|(s, v)| *s += v);
+    }
+    (dx, dw, db)
+}

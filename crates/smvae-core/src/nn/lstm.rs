@@ -1,0 +1,351 @@
+//! Bidirectional LSTM over packed texts that respects lengths, with a hand-written backward.
+//!
+//! `i, f, o = sigmoid(.)`, `g = tanh(.)` of `W_ih x_t + W_hh h_{t-1} + b` (rows in the order i, f, g, o);
+//! `c_t = f c_{t-1} + i g`, `h_t = o tanh(c_t)`. The backward direction starts at a text's last row.
+//! `x: [rows, in]` to `[rows, 2 h]`, forward direction first; rows outside of every range stay 0.
+//!
+//! Inside, rows are in step order: texts by falling length, and for each step the rows of all texts that still run.
+//! A step is then one product on consecutive rows, its active texts are a prefix of the step before, and the two
+//! directions run on two threads.
+
+use super::linear::linear;
+use super::matrix::{Mat, MatMut, Threads, Write, matmul};
+use super::real::{Real, Values, for_real, values};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_nn::{Init, VarBuilder};
+use std::any::Any;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// Parameters of both directions: `weight_ih [4h, in]`, `weight_hh [4h, h]`, `bias [4h]`, and the same with the suffix
+/// `_reverse`.
+#[derive(Clone, Debug)]
+pub struct BiLstm {
+    weight_ih: [Tensor; 2],
+    weight_hh: [Tensor; 2],
+    bias: [Tensor; 2],
+    hidden_dim: usize,
+}
+
+impl BiLstm {
+    /// A layer from a builder; a fresh one is uniform in `1 / sqrt(h)`, with zero bias.
+    ///
+    /// # Errors
+    /// Those of the builder: a missing tensor, a wrong shape.
+    pub fn load(in_dim: usize, hidden_dim: usize, vb: VarBuilder<'_>) -> Result<Self> {
+        let bound = 1.0 / (hidden_dim as f64).sqrt();
+        let init = Init::Uniform { lo: -bound, up: bound };
+        let both = |name: &str, cols: usize| -> Result<[Tensor; 2]> {
+            let get = |suffix: &str| vb.get_with_hints((4 * hidden_dim, cols), &format!("{name}{suffix}"), init);
+            Ok([get("")?, get("_reverse")?])
+        };
+        let bias = |suffix: &str| vb.get_with_hints(4 * hidden_dim, &format!("bias{suffix}"), Init::Const(0.0));
+        Ok(Self {
+            weight_ih: both("weight_ih", in_dim)?,
+            weight_hh: both("weight_hh", hidden_dim)?,
+            bias: [bias("")?, bias("_reverse")?],
+            hidden_dim,
+        })
+    }
+
+    /// Runs over each range of the rows of `x: [rows, in]`; returns `[rows, 2 h]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor f64.
+    pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
+        let (rows, _) = x.dims2()?;
+        if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > rows) {
+            candle_core::bail!("BiLstm: the range {bad:?} is outside of the {rows} rows of x");
+        }
+        let [forward, reverse] = &self.weight_ih;
+        let weight_ih = Tensor::cat(&[forward, reverse], 0)?;
+        let projected = linear(x, &weight_ih, &Tensor::cat(&self.bias, 0)?)?;
+        let [forward, reverse] = &self.weight_hh;
+        if x.device().is_cpu() {
+            let op = Recurrence { steps: Steps::new(ranges), hidden: self.hidden_dim, saved: OnceLock::new() };
+            projected.apply_op3(&forward.contiguous()?, &reverse.contiguous()?, op)
+        } else {
+            composed(&projected, [forward, reverse], ranges, self.hidden_dim)
+        }
+    }
+}
+
+/// The same of candle's operations, a row at a time.
+fn composed(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>], h: usize) -> Result<Tensor> {
+    let zero = Tensor::zeros((1, h), projected.dtype(), projected.device())?;
+    let sigmoid = |x: Tensor| -> Result<Tensor> { (x.neg()?.exp()? + 1.0)?.recip() };
+    let mut directions = Vec::new();
+    for (direction, weight) in weight_hh.into_iter().enumerate() {
+        let mut rows = vec![zero.clone(); projected.dim(0)?];
+        for range in ranges {
+            let (mut hidden, mut cell) = (zero.clone(), zero.clone());
+            for step in 0..range.len() {
+                let row = if direction == 0 { range.start + step } else { range.end - 1 - step };
+                let x = projected.narrow(0, row, 1)?.narrow(1, direction * 4 * h, 4 * h)?;
+                let gates = (x + hidden.matmul(&weight.t()?)?)?;
+                let gate = |k: usize| gates.narrow(1, k * h, h);
+                cell = ((sigmoid(gate(1)?)? * cell)? + (sigmoid(gate(0)?)? * gate(2)?.tanh()?)?)?;
+                hidden = (sigmoid(gate(3)?)? * cell.tanh()?)?;
+                rows[row] = hidden.clone();
+            }
+        }
+        directions.push(Tensor::cat(&rows, 0)?);
+    }
+    Tensor::cat(&directions, 1)
+}
+
+/// The order rows are computed in.
+struct Steps {
+    /// Row of each position in step order, for the forward and the reverse direction.
+    rows: [Vec<usize>; 2],
+    /// First position of each step, and the number of positions at the end.
+    starts: Vec<usize>,
+}
+
+impl Steps {
+    fn new(ranges: &[Range<usize>]) -> Self {
+        let mut sorted: Vec<&Range<usize>> = ranges.iter().filter(|r| !r.is_empty()).collect();
+        sorted.sort_by_key(|r| std::cmp::Reverse(r.len()));
+        let longest = sorted.first().map_or(0, |r| r.len());
+        let (mut rows, mut starts) = ([Vec::new(), Vec::new()], vec![0]);
+        for step in 0..longest {
+            for range in sorted.iter().take_while(|r| r.len() > step) {
+                rows[0].push(range.start + step);
+                rows[1].push(range.end - 1 - step);
+            }
+            starts.push(rows[0].len());
+        }
+        Self { rows, starts }
+    }
+
+    fn n_steps(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn n_positions(&self) -> usize {
+        self.starts[self.n_steps()]
+    }
+
+    /// Positions of a step.
+    fn step(&self, step: usize) -> Range<usize> {
+        self.starts[step]..self.starts[step + 1]
+    }
+
+    /// Positions of the step before, cut to the texts that still run.
+    fn previous(&self, step: usize) -> Range<usize> {
+        let before = self.starts[step - 1];
+        before..before + self.step(step).len()
+    }
+}
+
+struct Recurrence {
+    steps: Steps,
+    hidden: usize,
+    /// What the forward pass leaves for the backward pass, a direction each; `Trace<T>`.
+    saved: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+/// Values of one direction in step order.
+struct Trace<T> {
+    /// `[positions, 4h]`, after their nonlinearities.
+    gates: Vec<T>,
+    /// `[positions, h]`.
+    cells: Vec<T>,
+    /// `[positions, h]`.
+    hiddens: Vec<T>,
+}
+
+impl Recurrence {
+    fn forward<T: Real>(&self, projected: &[T], weight: &[T], direction: usize) -> Trace<T> {
+        let (h, n) = (self.hidden, self.steps.n_positions());
+        let mut gates = Vec::with_capacity(n * 4 * h);
+        for &row in &self.steps.rows[direction] {
+            gates.extend_from_slice(&projected[(2 * row + direction) * 4 * h..][..4 * h]);
+        }
+        let (mut cells, mut hiddens) = (vec![T::ZERO; n * h], vec![T::ZERO; n * h]);
+        for step in 0..self.steps.n_steps() {
+            let at = self.steps.step(step);
+            if step > 0 {
+                let before = Mat::new(&hiddens[self.steps.previous(step).start * h..], at.len(), h);
+                let now = MatMut::new(&mut gates[at.start * 4 * h..at.end * 4 * h], at.len(), 4 * h);
+                matmul(now, before, Mat::new(weight, 4 * h, h).t(), T::ONE, Write::Add, Threads::One);
+            }
+            let (old, new) = cells.split_at_mut(at.start * h);
+            let old = if step > 0 { &old[self.steps.previous(step).start * h..] } else { &[] };
+            for (i, position) in at.enumerate() {
+                let gates = &mut gates[position * 4 * h..][..4 * h];
+                let (cell, hidden) = (&mut new[i * h..][..h], &mut hiddens[position * h..][..h]);
+                cell_forward(gates, old.get(i * h..(i + 1) * h), cell, hidden);
+            }
+        }
+        Trace { gates, cells, hiddens }
+    }
+
+    /// Gradients of the projected input in step order `[positions, 4h]`, and of the recurrent weight.
+    fn backward<T: Real>(&self, trace: &Trace<T>, weight: &[T], dout: &[T], direction: usize) -> (Vec<T>, Vec<T>) {
+        let (h, n) = (self.hidden, self.steps.n_positions());
+        let mut dgates = vec![T::ZERO; n * 4 * h];
+        let longest_step = if n == 0 { 0 } else { self.steps.step(0).len() };
+        // What the step after sends back; a text that has ended sends nothing.
+        let (mut dh, mut dc) = (vec![T::ZERO; longest_step * h], vec![T::ZERO; longest_step * h]);
+        for step in (0..self.steps.n_steps()).rev() {
+            let at = self.steps.step(step);
+            for (i, position) in at.clone().enumerate() {
+                let row = self.steps.rows[direction][position];
+                let dh = &mut dh[i * h..][..h];
+                dh.iter_mut().zip(&dout[(2 * row + direction) * h..]).for_each(|(a, b)| *a += *b);
+                let before = (step > 0).then(|| {
+                    let position = self.steps.previous(step).start + i;
+                    &trace.cells[position * h..][..h]
+                });
+                cell_backward(
+                    &trace.gates[position * 4 * h..][..4 * h],
+                    before,
+                    &trace.cells[position * h..][..h],
+                    dh,
+                    &mut dc[i * h..][..h],
+                    &mut dgates[position * 4 * h..][..4 * h],
+                );
+            }
+            if step > 0 {
+                let dgates = Mat::new(&dgates[at.start * 4 * h..], at.len(), 4 * h);
+                let dh = MatMut::new(&mut dh, at.len(), h);
+                matmul(dh, dgates, Mat::new(weight, 4 * h, h), T::ONE, Write::Overwrite, Threads::One);
+            }
+        }
+        let dweight = self.weight_gradient(trace, &dgates);
+        (dgates, dweight)
+    }
+
+    /// `sum over steps of dgates_t' h_{t-1}`, as one product.
+    fn weight_gradient<T: Real>(&self, trace: &Trace<T>, dgates: &[T]) -> Vec<T> {
+        let h = self.hidden;
+        let mut before = Vec::new();
+        for step in 1..self.steps.n_steps() {
+            let at = self.steps.previous(step);
+            before.extend_from_slice(&trace.hiddens[at.start * h..at.end * h]);
+        }
+        let mut dweight = vec![T::ZERO; 4 * h * h];
+        if !before.is_empty() {
+            let (n, later) = (before.len() / h, &dgates[self.steps.starts[1] * 4 * h..]);
+            let dweight = MatMut::new(&mut dweight, 4 * h, h);
+            let (later, before) = (Mat::new(later, n, 4 * h), Mat::new(&before, n, h));
+            matmul(dweight, later.t(), before, T::ONE, Write::Overwrite, Threads::One);
+        }
+        dweight
+    }
+}
+
+/// One row: applies the nonlinearities to `gates` in place and writes cell and hidden state.
+fn cell_forward<T: Real>(gates: &mut [T], before: Option<&[T]>, cell: &mut [T], hidden: &mut [T]) {
+    let h = cell.len();
+    let (i, rest) = gates.split_at_mut(h);
+    let (f, rest) = rest.split_at_mut(h);
+    let (g, o) = rest.split_at_mut(h);
+    for (((i, f), g), o) in i.iter_mut().zip(f.iter_mut()).zip(g.iter_mut()).zip(o.iter_mut()) {
+        *i = i.sigmoid();
+        *f = f.sigmoid();
+        *g = g.tanh();
+        *o = o.sigmoid();
+    }
+    for ((c, i), g) in cell.iter_mut().zip(&*i).zip(&*g) {
+        *c = *i * *g;
+    }
+    if let Some(before) = before {
+        for ((c, f), b) in cell.iter_mut().zip(&*f).zip(before) {
+            *c += *f * *b;
+        }
+    }
+    for ((h, o), c) in hidden.iter_mut().zip(&*o).zip(&*cell) {
+        *h = *o * c.tanh();
+    }
+}
+
+/// One row: from the gradient of the hidden state and, in `dc`, of the cell from the step after, to the gradients
+/// before the nonlinearities and, in `dc`, of the cell of the step before.
+fn cell_backward<T: Real>(
+    gates: &[T],
+    before: Option<&[T]>,
+    cell: &[T],
+    dh: &[T],
+    dc: &mut [T],
+    dgates: &mut [T],
+) {
+    let h = cell.len();
+    let one = T::ONE;
+    for k in 0..h {
+        let (i, f, g, o) = (gates[k], gates[h + k], gates[2 * h + k], gates[3 * h + k]);
+        let tanh_c = cell[k].tanh();
+        let before = before.map_or(T::ZERO, |b| b[k]);
+        let d = dc[k] + dh[k] * o * (one - tanh_c * tanh_c);
+        dgates[k] = d * g * i * (one - i);
+        dgates[h + k] = d * before * f * (one - f);
+        dgates[2 * h + k] = d * i * (one - g * g);
+        dgates[3 * h + k] = dh[k] * tanh_c * o * (one - o);
+        dc[k] = d * f;
+    }
+}
+
+impl CustomOp3 for Recurrence {
+    fn name(&self) -> &'static str {
+        "bilstm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        projected: &CpuStorage,
+        projected_l: &Layout,
+        w0: &CpuStorage,
+        w0_l: &Layout,
+        w1: &CpuStorage,
+        w1_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((rows, _), h) = (projected_l.shape().dims2()?, self.hidden);
+        for_real!(projected.dtype(), "bilstm", T => {
+            let x = values::<T>(projected, projected_l)?;
+            let (w0, w1) = (values::<T>(w0, w0_l)?, values::<T>(w1, w1_l)?);
+            let (a, b) = rayon::join(|| self.forward(x, w0, 0), || self.forward(x, w1, 1));
+            let mut out = vec![T::ZERO; rows * 2 * h];
+            for (direction, trace) in [&a, &b].into_iter().enumerate() {
+                for (hidden, &row) in trace.hiddens.chunks_exact(h).zip(&self.steps.rows[direction]) {
+                    out[(2 * row + direction) * h..][..h].copy_from_slice(hidden);
+                }
+            }
+            // Set once: candle calls the forward of an operation once.
+            let _ = self.saved.set(Box::new([a, b]));
+            Ok((T::into_storage(out), (rows, 2 * h).into()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        projected: &Tensor,
+        w0: &Tensor,
+        w1: &Tensor,
+        _out: &Tensor,
+        dout: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let h = self.hidden;
+        for_real!(projected.dtype(), "bilstm", T => {
+            let Some([a, b]) = self.saved.get().and_then(|saved| saved.downcast_ref::<[Trace<T>; 2]>()) else {
+                candle_core::bail!("bilstm: the backward pass needs the forward pass of the same operation");
+            };
+            let (w0s, w1s, douts) = (Values::<T>::of(w0)?, Values::<T>::of(w1)?, Values::<T>::of(dout)?);
+            let ((dg0, dw0), (dg1, dw1)) = w0s.with(|w0| w1s.with(|w1| douts.with(|dout| {
+                rayon::join(|| self.backward(a, w0, dout, 0), || self.backward(b, w1, dout, 1))
+            })))???;
+            let mut dx = vec![T::ZERO; projected.elem_count()];
+            for (direction, dgates) in [dg0, dg1].iter().enumerate() {
+                for (dgates, &row) in dgates.chunks_exact(4 * h).zip(&self.steps.rows[direction]) {
+                    dx[(2 * row + direction) * 4 * h..][..4 * h].copy_from_slice(dgates);
+                }
+            }
+            Ok((
+                Some(Tensor::from_vec(dx, projected.shape(), projected.device())?),
+                Some(Tensor::from_vec(dw0, w0.shape(), w0.device())?),
+                Some(Tensor::from_vec(dw1, w1.shape(), w1.device())?),
+            ))
+        })
+    }
+}

@@ -1,0 +1,115 @@
+//! Matrix products on slices, with strides: a bounds-checked door to the `gemm` crate, the product candle uses itself.
+//!
+//! Inside a fused operation candle's tensors would cost an allocation and a copy a product.
+
+use super::real::Real;
+use gemm::Parallelism;
+
+/// A matrix in a slice, element `(i, j)` at `i * row_stride + j * col_stride`.
+#[derive(Clone, Copy)]
+pub(crate) struct Mat<'a, T> {
+    data: &'a [T],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a, T: Real> Mat<'a, T> {
+    /// A matrix stored row after row.
+    pub(crate) fn new(data: &'a [T], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    /// A matrix whose rows lie `row_stride` elements apart.
+    pub(crate) fn strided(data: &'a [T], rows: usize, cols: usize, row_stride: usize) -> Self {
+        assert!(rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= data.len(), "matrix outside of its slice");
+        Self { data, rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// The transpose, a view.
+    pub(crate) fn t(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+}
+
+/// A matrix to write to: rows of consecutive elements, `row_stride` apart.
+pub(crate) struct MatMut<'a, T> {
+    data: &'a mut [T],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+}
+
+impl<'a, T: Real> MatMut<'a, T> {
+    pub(crate) fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
+        Self::strided(data, rows, cols, cols)
+    }
+
+    pub(crate) fn strided(data: &'a mut [T], rows: usize, cols: usize, row_stride: usize) -> Self {
+        assert!(rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= data.len(), "matrix outside of its slice");
+        assert!(cols <= row_stride || rows <= 1, "rows of a written matrix overlap");
+        Self { data, rows, cols, row_stride }
+    }
+}
+
+/// What a product does with what its destination holds.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Write {
+    Overwrite,
+    Add,
+}
+
+/// Whether a product may use the thread pool. Either way each element is summed in the same order.
+#[derive(Clone, Copy)]
+pub(crate) enum Threads {
+    One,
+    All,
+}
+
+/// `dst = scale * a b`, or `dst += scale * a b`.
+pub(crate) fn matmul<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, scale: T, write: Write, on: Threads) {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    assert!(b.rows == k && dst.rows == m && dst.cols == n, "matrix product of shapes that do not fit");
+    if m == 0 || n == 0 {
+        return;
+    }
+    let pool = match on {
+        Threads::All if rayon::current_num_threads() > 1 => Parallelism::Rayon(rayon::current_num_threads()),
+        _ => Parallelism::None,
+    };
+    // SAFETY: the constructors of Mat and MatMut checked that every element lies inside its slice, the shapes fit
+    // (asserted above), and the destination is borrowed mutably, so it aliases neither operand.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            dst.data.as_mut_ptr(),
+            1,
+            dst.row_stride as isize,
+            write == Write::Add,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            T::ONE,
+            scale,
+            false,
+            false,
+            false,
+            pool,
+        );
+    }
+}
+
+/// Adds each row of `x` (rows of `sums.len()` elements) to `sums`.
+pub(crate) fn add_column_sums<T: Real>(x: &[T], sums: &mut [T]) {
+    for row in x.chunks_exact(sums.len()) {
+        for (s, v) in sums.iter_mut().zip(row) {
+            *s += *v;
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Differentiable layers: what candle lacks a backward for, or does slowly.
+//!
+//! Each operation works on slices with a hand-written backward on the CPU, in f32 and f64, and is composed of candle's
+//! operations on other devices. Nothing here knows of spans' meaning, VAEs or tweets; nothing draws a random number
+//! that is not an argument.
+
+pub mod activation;
+pub mod attention;
+pub mod dropout;
+pub mod layer_norm;
+pub mod linear;
+pub mod lstm;
+mod matrix;
+pub mod pairs;
+pub mod parameters;
+mod real;
+pub mod segments;
+
+pub use activation::{gelu_erf, gelu_tanh, leaky_relu};
+pub use attention::attention;
+pub use dropout::dropout;
+pub use layer_norm::{LayerNorm, layer_norm};
+pub use linear::{Linear, linear};
+pub use lstm::BiLstm;
+pub use parameters::Parameters;
+pub use segments::segment_mean;

@@ -1,0 +1,147 @@
+//! Word pieces of several texts, packed one after another without padding, and the port for text encoders.
+
+use crate::{Error, Result};
+use candle_core::Tensor;
+use std::ops::Range;
+
+/// Where each text's rows lie in a packed array.
+///
+/// A text has `offsets[i + 1] - offsets[i]` rows, of which the first `lengths[i]` are real. The two agree unless the
+/// texts were padded on purpose, as the authors' program does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedLayout {
+    offsets: Vec<usize>,
+    lengths: Vec<usize>,
+}
+
+impl PackedLayout {
+    /// Texts of these lengths, packed.
+    pub fn new(lengths: impl IntoIterator<Item = usize>) -> Self {
+        let lengths: Vec<usize> = lengths.into_iter().collect();
+        let mut offsets = vec![0];
+        offsets.extend(lengths.iter().scan(0, |end, n| {
+            *end += n;
+            Some(*end)
+        }));
+        Self { offsets, lengths }
+    }
+
+    /// Number of texts.
+    pub fn n_texts(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Rows of all texts.
+    pub fn n_rows(&self) -> usize {
+        self.offsets[self.lengths.len()]
+    }
+
+    /// Rows of one text, padding included.
+    pub fn rows(&self, text: usize) -> Range<usize> {
+        self.offsets[text]..self.offsets[text + 1]
+    }
+
+    /// Real rows of one text.
+    pub fn real_rows(&self, text: usize) -> Range<usize> {
+        self.offsets[text]..self.offsets[text] + self.lengths[text]
+    }
+
+    /// Number of real rows of each text.
+    pub fn lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// The most rows a text has.
+    pub fn longest(&self) -> usize {
+        (0..self.n_texts()).map(|t| self.rows(t).len()).max().unwrap_or(0)
+    }
+}
+
+/// Piece ids of several texts, `[CLS]` and `[SEP]` included, and their layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackedPieces {
+    ids: Vec<u32>,
+    layout: PackedLayout,
+}
+
+impl PackedPieces {
+    /// Packs texts one after another.
+    pub fn new<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
+        for text in texts {
+            ids.extend_from_slice(text);
+            lengths.push(text.len());
+        }
+        Self { ids, layout: PackedLayout::new(lengths) }
+    }
+
+    /// Pads every text to `n` pieces with `pad`, which attention does not see. Only the authors' preset needs it.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if a text is longer.
+    pub fn padded_to(&self, n: usize, pad: u32) -> Result<Self> {
+        let mut ids = Vec::with_capacity(n * self.layout.n_texts());
+        for text in 0..self.layout.n_texts() {
+            let rows = self.layout.real_rows(text);
+            if rows.len() > n {
+                return Err(Error::Length { op: "padded_to", what: "pieces", got: rows.len(), want: n });
+            }
+            ids.extend_from_slice(&self.ids[rows.clone()]);
+            ids.extend(std::iter::repeat_n(pad, n - rows.len()));
+        }
+        let offsets = (0..=self.layout.n_texts()).map(|t| t * n).collect();
+        Ok(Self { ids, layout: PackedLayout { offsets, lengths: self.layout.lengths.clone() } })
+    }
+
+    /// Ids of all rows.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// Where each text lies.
+    pub fn layout(&self) -> &PackedLayout {
+        &self.layout
+    }
+}
+
+/// Whether a network trains, and then where its dropout draws from.
+#[derive(Debug)]
+pub enum Mode<'a> {
+    /// Dropout on.
+    Train(&'a mut crate::Rng),
+    /// Dropout off.
+    Eval,
+}
+
+impl Mode<'_> {
+    /// The same mode for a callee.
+    pub fn reborrow(&mut self) -> Mode<'_> {
+        match self {
+            Self::Train(rng) => Mode::Train(rng),
+            Self::Eval => Mode::Eval,
+        }
+    }
+
+    /// Dropout with probability `p` when training, else `x` itself.
+    ///
+    /// # Errors
+    /// Those of [`crate::nn::dropout()`].
+    pub fn dropout(&mut self, x: &Tensor, p: f64) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Train(rng) => crate::nn::dropout(x, p, rng),
+            Self::Eval => Ok(x.clone()),
+        }
+    }
+}
+
+/// The port through which a text encoder enters a model: BERT, or anything that gives each piece a vector.
+pub trait TextEncoder: Send + Sync {
+    /// Width of a vector.
+    fn dim(&self) -> usize;
+
+    /// Vectors of all pieces, `[rows, dim]`, rows as in `pieces`' layout.
+    ///
+    /// # Errors
+    /// The encoder's own: an id outside of its vocabulary, a text longer than it can take.
+    fn forward(&self, pieces: &PackedPieces, mode: Mode<'_>) -> Result<Tensor>;
+}

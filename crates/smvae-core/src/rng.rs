@@ -1,0 +1,28 @@
+//! The one kind of random generator, always an argument: ChaCha8, the same numbers on every machine.
+
+use candle_core::{Device, Result, Shape, Tensor};
+use rand::{Rng as _, SeedableRng};
+use rand_distr::StandardNormal;
+
+/// The generator everything in this workspace draws from.
+pub type Rng = rand_chacha::ChaCha8Rng;
+
+/// A generator for one purpose: independent streams of one seed, told apart by name.
+pub fn named(seed: u64, name: &str) -> Rng {
+    // FNV-1a: stable across versions of Rust, unlike the standard hasher.
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&hash.to_le_bytes());
+    Rng::from_seed(bytes)
+}
+
+/// Standard normal noise of this shape, f32.
+///
+/// # Errors
+/// Those of the copy to the device.
+pub fn standard_normal(shape: impl Into<Shape>, rng: &mut Rng, device: &Device) -> Result<Tensor> {
+    let shape = shape.into();
+    let values: Vec<f32> = (0..shape.elem_count()).map(|_| rng.sample(StandardNormal)).collect();
+    Tensor::from_vec(values, shape, device)
+}
