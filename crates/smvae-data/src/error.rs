@@ -1,0 +1,180 @@
+//! What can go wrong in this crate: data in the variants, one sentence in the message, the cause in `source`.
+
+use std::path::PathBuf;
+
+/// Result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors of `smvae-data`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line of a corpus file is not what its place demands.
+    #[error("{}:{line}: expected {expected}, got {text:?}", path.display())]
+    Line {
+        /// The file, or the name given to the stream.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// The line, shortened if it is long; invalid UTF-8 shows as U+FFFD.
+        text: String,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// A corpus file without a single tweet.
+    #[error("{}: expected at least one tweet, the file has none", path.display())]
+    Empty {
+        /// The file, or the name given to the stream.
+        path: PathBuf,
+    },
+    /// A corpus folder lacks the file of a split.
+    #[error("{} has no {}", dir.display(), names.join(" or "))]
+    NoSplit {
+        /// The folder.
+        dir: PathBuf,
+        /// File names that were looked for.
+        names: &'static [&'static str],
+    },
+    /// A corpus folder has two files for one split.
+    #[error("{} has both {}: which is the split? Remove one", dir.display(), names.join(" and "))]
+    TwoSplits {
+        /// The folder.
+        dir: PathBuf,
+        /// The file names.
+        names: &'static [&'static str],
+    },
+    /// A sample whose tags are not BIO tags.
+    #[error("the tags of the tweet {image_id:?} cannot be read")]
+    Tags {
+        /// Image id of the tweet.
+        image_id: String,
+        /// Which tag.
+        source: smvae_core::Error,
+    },
+    /// Entity types that make no label set.
+    #[error("the entity types make no label set")]
+    Labels {
+        /// Why.
+        source: smvae_core::Error,
+    },
+    /// A sample that the corpus format cannot hold.
+    #[error("the tweet {image_id:?} cannot be written: {why}")]
+    Unwritable {
+        /// Image id of the tweet.
+        image_id: String,
+        /// The reason in words.
+        why: &'static str,
+    },
+    /// A file is not the JSON it should be.
+    #[error("{} is not a valid {what}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A file from a newer version of this program.
+    #[error("format version {got} of the {what} is newer than {supported}, the newest this program reads")]
+    Version {
+        /// What the file is.
+        what: &'static str,
+        /// Its version.
+        got: u32,
+        /// The newest version that can be read.
+        supported: u32,
+    },
+    /// A selection was made from another training file.
+    #[error("the selection was made from a training file with sha256 {want}, this one has {got}")]
+    SelectionDigest {
+        /// Digest in the selection.
+        want: String,
+        /// Digest of the file at hand.
+        got: String,
+    },
+    /// A selected tweet is not where the selection says.
+    #[error("the selection has tweet {want:?} at position {position}, the file has {}", found(got))]
+    SelectionTweet {
+        /// Position in the training file, from 0.
+        position: usize,
+        /// Image id in the selection.
+        want: String,
+        /// Image id in the file; `None` past its end.
+        got: Option<String>,
+    },
+    /// A selection that contradicts itself.
+    #[error("the selection is damaged: {why}")]
+    SelectionDamaged {
+        /// The reason in words.
+        why: &'static str,
+    },
+    /// A file of image vectors is not a safetensors file.
+    #[error("{} is not a valid safetensors file", path.display())]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: safetensors::SafeTensorError,
+    },
+    /// An image vector that cannot be used.
+    #[error("{}the vector of image {id:?} {why}", prefix(path))]
+    ImageVector {
+        /// The file; `None` for vectors made in memory.
+        path: Option<PathBuf>,
+        /// Id of the image.
+        id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A set of image vectors without any.
+    #[error("{}there are no image vectors", prefix(path))]
+    NoVectors {
+        /// The file; `None` for vectors made in memory.
+        path: Option<PathBuf>,
+    },
+    /// Image vectors that belong to another corpus.
+    #[error("{}none of the {vectors} image vectors belongs to one of the {tweets} tweets", prefix(path))]
+    NoMatch {
+        /// The file; `None` for vectors made in memory.
+        path: Option<PathBuf>,
+        /// Number of vectors.
+        vectors: usize,
+        /// Number of tweets.
+        tweets: usize,
+    },
+    /// A setting out of its range.
+    #[error("the setting `{name}` must be {want}, got {got}")]
+    Setting {
+        /// Name of the setting.
+        name: &'static str,
+        /// What is allowed.
+        want: String,
+        /// What was given.
+        got: String,
+    },
+}
+
+fn prefix(path: &Option<PathBuf>) -> String {
+    path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default()
+}
+
+fn found(id: &Option<String>) -> String {
+    id.as_ref().map_or_else(|| "no such position".to_owned(), |id| format!("{id:?}"))
+}

@@ -1,0 +1,69 @@
+//! Digests of files, and writing that never leaves half a file.
+
+use crate::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// SHA-256 of some bytes, as 64 lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Writes a file under a temporary name in its own folder and renames it: a reader sees the old file or the new one.
+///
+/// # Errors
+/// [`Error::Write`]; the temporary file is removed.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    // Two writers of one path, in one process or in two, must not share a temporary file.
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    let temporary = path.with_file_name(name);
+    write_then_rename(&temporary, path, bytes).map_err(|source| {
+        // The first error is the one to report; the temporary file may not even exist.
+        let _ = std::fs::remove_file(&temporary);
+        Error::Write { path: path.to_owned(), source }
+    })
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+pub(crate) fn create_dir(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|source| Error::Write { path: PathBuf::from(path), source })
+}
+
+fn write_then_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_sha256() {
+        assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn a_write_replaces_or_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a.txt");
+        write_atomically(&path, b"one").expect("writes");
+        write_atomically(&path, b"two").expect("replaces");
+        assert_eq!(std::fs::read(&path).expect("reads"), b"two");
+        std::fs::create_dir(dir.path().join("b")).expect("a folder in the way");
+        assert!(matches!(write_atomically(&dir.path().join("b"), b"x"), Err(Error::Write { .. })));
+        assert!(matches!(write_atomically(&dir.path().join("no/c"), b"x"), Err(Error::Write { .. })));
+        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 2);
+    }
+}

@@ -1,0 +1,294 @@
+//! Image vectors: `image id -> [f32; width]`, in a safetensors file with one 1-D tensor (f32 or f16) an id.
+//!
+//! All vectors have one width and finite values, checked once when they are loaded. An id without a vector is a missing
+//! modality, not an error; a file none of whose ids is a tweet's is one. Values stay as the file has them:
+//! standardisation is the training's, since its statistics come from one split.
+
+use crate::{Error, Result, Sample, files};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Vectors of one width by image id.
+#[derive(Clone, Debug)]
+pub struct ImageVectors {
+    width: usize,
+    /// Row of an id in `values`, `[rows, width]`.
+    rows: BTreeMap<String, usize>,
+    values: Vec<f32>,
+    path: Option<PathBuf>,
+    sha256: String,
+}
+
+impl ImageVectors {
+    /// Reads a safetensors file; f16 becomes f32.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Safetensors`], [`Error::NoVectors`] for a file without tensors, and
+    /// [`Error::ImageVector`] with file and id for a tensor of another type, rank or width, or with a value that is not
+    /// finite.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = files::read(path)?;
+        let tensors =
+            SafeTensors::deserialize(&bytes).map_err(|source| Error::Safetensors { path: path.to_owned(), source })?;
+        // Sorted, so that of several faults the same one is reported every time.
+        let views: BTreeMap<&str, TensorView<'_>> = tensors.iter().collect();
+        let mut builder = Builder::new(Some(path.to_owned()));
+        for (id, view) in views {
+            let values = decode(&view).map_err(|why| builder.fault(id, why))?;
+            builder.push(id, &values)?;
+        }
+        builder.finish(files::sha256_hex(&bytes))
+    }
+
+    /// Vectors made in memory. Their digest is that of the file [`ImageVectors::save`] writes.
+    ///
+    /// # Errors
+    /// [`Error::NoVectors`] for an empty map; [`Error::ImageVector`] for widths that differ, a value that is not finite,
+    /// or the id `__metadata__`, which safetensors keeps for itself.
+    pub fn from_map(vectors: BTreeMap<String, Vec<f32>>) -> Result<Self> {
+        let mut builder = Builder::new(None);
+        for (id, values) in &vectors {
+            if id == "__metadata__" {
+                return Err(builder.fault(id, "has an id that safetensors reserves".to_owned()));
+            }
+            builder.push(id, values)?;
+        }
+        let mut made = builder.finish(String::new())?;
+        made.sha256 = files::sha256_hex(&made.to_bytes());
+        Ok(made)
+    }
+
+    /// The vector of an image, `[width]`.
+    pub fn get(&self, id: &str) -> Option<&[f32]> {
+        self.rows.get(id).map(|row| &self.values[row * self.width..(row + 1) * self.width])
+    }
+
+    /// Values a vector has; at least 1.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of vectors; at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "a set without vectors cannot be made")]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// All ids, sorted.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.rows.keys().map(String::as_str)
+    }
+
+    /// The file they came from; `None` for vectors made in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// SHA-256 of the file, in hexadecimal: the identity that a trained model asks for.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// How many tweets have a vector.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] if there are tweets and none has one: the file belongs to another corpus.
+    pub fn coverage(&self, samples: &[Sample]) -> Result<Coverage> {
+        let (found, missing): (Vec<_>, Vec<_>) = samples.iter().partition(|s| self.rows.contains_key(&s.image_id));
+        if found.is_empty() && !samples.is_empty() {
+            return Err(Error::NoMatch { path: self.path.clone(), vectors: self.len(), tweets: samples.len() });
+        }
+        let missing_ids: BTreeSet<&String> = missing.iter().map(|sample| &sample.image_id).collect();
+        Ok(Coverage {
+            found: found.len(),
+            missing: missing.len(),
+            missing_ids: missing_ids.into_iter().cloned().collect(),
+        })
+    }
+
+    /// Writes the format that [`ImageVectors::load`] reads, in f32, atomically; the same vectors make the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        files::write_atomically(path.as_ref(), &self.to_bytes())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let views = self.rows.iter().map(|(id, row)| {
+            let size = 4 * self.width;
+            let view = TensorView::new(Dtype::F32, vec![self.width], &bytes[row * size..(row + 1) * size]);
+            (id, view.expect("four bytes a value"))
+        });
+        safetensors::serialize(views, None).expect("vectors of one width with distinct ids")
+    }
+}
+
+/// Tweets with and without an image vector.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Coverage {
+    /// Tweets with a vector.
+    pub found: usize,
+    /// Tweets without.
+    pub missing: usize,
+    /// Ids without a vector, sorted, each once.
+    pub missing_ids: Vec<String>,
+}
+
+/// Collects vectors and checks what they must have in common.
+struct Builder {
+    path: Option<PathBuf>,
+    /// The first id and its width, which the others must have.
+    first: Option<(String, usize)>,
+    rows: BTreeMap<String, usize>,
+    values: Vec<f32>,
+}
+
+impl Builder {
+    fn new(path: Option<PathBuf>) -> Self {
+        Self { path, first: None, rows: BTreeMap::new(), values: Vec::new() }
+    }
+
+    fn push(&mut self, id: &str, values: &[f32]) -> Result<()> {
+        let (first, width) = self.first.get_or_insert_with(|| (id.to_owned(), values.len()));
+        if values.is_empty() {
+            return Err(self.fault(id, "has no values".to_owned()));
+        }
+        if values.len() != *width {
+            let why = format!("has {} values, that of image {first:?} has {width}", values.len());
+            return Err(self.fault(id, why));
+        }
+        if let Some(i) = values.iter().position(|value| !value.is_finite()) {
+            return Err(self.fault(id, format!("has the value {} at {i}, expected finite ones", values[i])));
+        }
+        self.rows.insert(id.to_owned(), self.rows.len());
+        self.values.extend_from_slice(values);
+        Ok(())
+    }
+
+    fn fault(&self, id: &str, why: String) -> Error {
+        Error::ImageVector { path: self.path.clone(), id: id.to_owned(), why }
+    }
+
+    fn finish(self, sha256: String) -> Result<ImageVectors> {
+        match self.first {
+            None => Err(Error::NoVectors { path: self.path }),
+            Some((_, width)) => {
+                Ok(ImageVectors { width, rows: self.rows, values: self.values, path: self.path, sha256 })
+            }
+        }
+    }
+}
+
+/// The values of a 1-D tensor, or what it is instead.
+fn decode(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
+    if view.shape().len() != 1 {
+        return Err(format!("has the shape {:?}, expected one dimension", view.shape()));
+    }
+    match view.dtype() {
+        Dtype::F32 => Ok(view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()),
+        Dtype::F16 => {
+            let chunks = view.data().as_chunks().0;
+            Ok(chunks.iter().map(|&bytes| half::f16::from_le_bytes(bytes).to_f32()).collect())
+        }
+        other => Err(format!("has the type {other:?}, expected F32 or F16")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(rows: &[(&str, &[f32])]) -> BTreeMap<String, Vec<f32>> {
+        rows.iter().map(|(id, values)| ((*id).to_owned(), values.to_vec())).collect()
+    }
+
+    fn tweets(ids: &[&str]) -> Vec<Sample> {
+        ids.iter().map(|id| Sample { image_id: (*id).to_owned(), ..Sample::default() }).collect()
+    }
+
+    /// Loads a file with these tensors.
+    fn load(tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Result<ImageVectors> {
+        let views = tensors.iter().map(|(id, dtype, shape, data)| {
+            (id, TensorView::new(*dtype, shape.to_vec(), data).expect("bytes fit the shape"))
+        });
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("v.safetensors");
+        std::fs::write(&path, safetensors::serialize(views, None).expect("serialises")).expect("writes");
+        ImageVectors::load(&path)
+    }
+
+    fn f32s(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn vectors_are_read_back_with_the_same_digest() {
+        let made = ImageVectors::from_map(map(&[("b", &[1.0, -2.5]), ("a", &[0.0, 3.25])])).expect("two vectors");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("v.safetensors");
+        made.save(&path).expect("writes");
+        let read = ImageVectors::load(&path).expect("its own file");
+        assert_eq!((read.width(), read.len(), read.get("b"), read.get("c")), (2, 2, Some(&[1.0, -2.5][..]), None));
+        assert_eq!(read.ids().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((read.sha256(), read.path()), (made.sha256(), Some(path.as_path())));
+    }
+
+    #[test]
+    fn half_precision_is_widened() {
+        let bytes = [1.5f32, -0.25].iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect();
+        let read = load(&[("a", Dtype::F16, &[2], bytes)]).expect("f16");
+        assert_eq!(read.get("a"), Some(&[1.5, -0.25][..]));
+    }
+
+    #[test]
+    fn tweets_without_a_vector_are_counted() {
+        let made = ImageVectors::from_map(map(&[("a", &[1.0]), ("b", &[1.0])])).expect("two vectors");
+        let got = made.coverage(&tweets(&["z", "a", "a", "y", "z"])).expect("some match");
+        assert_eq!(got, Coverage { found: 2, missing: 3, missing_ids: vec!["y".to_owned(), "z".to_owned()] });
+        assert!(matches!(made.coverage(&tweets(&["y"])), Err(Error::NoMatch { vectors: 2, tweets: 1, .. })));
+        assert_eq!(made.coverage(&[]).expect("no tweets, no mismatch").found, 0);
+    }
+
+    #[track_caller]
+    fn check_fault(result: Result<ImageVectors>, id: &str, why: &str) {
+        match result {
+            Err(error @ Error::ImageVector { .. }) => {
+                let text = error.to_string();
+                assert!(text.contains(&format!("image {id:?}")) && text.contains(why), "{text}");
+            }
+            other => panic!("expected a fault of {id}, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn faults_name_file_and_id() {
+        let ok = || ("a", Dtype::F32, &[2][..], f32s(&[0.0, 0.0]));
+        check_fault(load(&[ok(), ("b", Dtype::F32, &[1], f32s(&[0.0]))]), "b", "v.safetensors: the vector");
+        check_fault(load(&[ok(), ("b", Dtype::F32, &[1], f32s(&[0.0]))]), "b", "1 values, that of image \"a\" has 2");
+        check_fault(
+            load(&[ok(), ("b", Dtype::F32, &[1, 2], f32s(&[0.0, 0.0]))]),
+            "b",
+            "[1, 2], expected one dimension",
+        );
+        check_fault(load(&[ok(), ("b", Dtype::F32, &[2], f32s(&[0.0, f32::NAN]))]), "b", "NaN at 1");
+        check_fault(load(&[ok(), ("b", Dtype::I32, &[2], vec![0; 8])]), "b", "I32, expected F32 or F16");
+        check_fault(load(&[("b", Dtype::F32, &[0], vec![])]), "b", "no values");
+        check_fault(ImageVectors::from_map(map(&[("__metadata__", &[1.0])])), "__metadata__", "reserves");
+        check_fault(ImageVectors::from_map(map(&[("a", &[f32::INFINITY])])), "a", "inf at 0");
+    }
+
+    #[test]
+    fn files_that_hold_no_vectors_are_errors() {
+        assert!(matches!(load(&[]), Err(Error::NoVectors { path: Some(_) })));
+        assert!(matches!(ImageVectors::from_map(map(&[])), Err(Error::NoVectors { path: None })));
+        assert!(matches!(ImageVectors::load("no/such/file"), Err(Error::Read { .. })));
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("v.safetensors");
+        std::fs::write(&path, b"IMGID:1\na\tO\n").expect("writes");
+        assert!(matches!(ImageVectors::load(&path), Err(Error::Safetensors { .. })));
+    }
+}

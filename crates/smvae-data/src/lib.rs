@@ -1,0 +1,42 @@
+//! Multimodal NER corpora: from files to samples, no tensors.
+//!
+//! ```text
+//! train.txt valid.txt test.txt --reader--> Sample { image_id, words, tags } --entities(convention)--> Entity
+//! features.safetensors ---------images---> image id -> Vec<f32>
+//! ```
+//!
+//! What this crate does not do: no tokenizer, no encoder, no pixels, no batches, no standardisation. Spans and BIO come
+//! from `smvae-core`, positions always count the words of the file, and nothing is skipped silently.
+//!
+//! ```
+//! use smvae_data::{Convention, Entity, Reader};
+//! let text = "IMGID:7\nin\tO\nNew\tB-LOC\nYork\tI-LOC\n\n";
+//! let samples = Reader::new(text.as_bytes(), "inline").collect::<smvae_data::Result<Vec<_>>>()?;
+//! assert_eq!(samples[0].image_id, "7");
+//! assert_eq!(samples[0].entities(Convention::Conlleval)?, [Entity::new(1, 3, "LOC")]);
+//! # Ok::<(), smvae_data::Error>(())
+//! ```
+
+pub mod authors;
+pub mod corpus;
+mod draw;
+mod error;
+pub mod files;
+pub mod images;
+pub mod known;
+pub mod reader;
+mod sample;
+pub mod selection;
+pub mod stats;
+pub mod synthetic;
+pub mod url;
+pub mod writer;
+
+pub use corpus::{Corpus, Split};
+pub use error::{Error, Result};
+pub use images::ImageVectors;
+pub use reader::Reader;
+pub use sample::Sample;
+pub use selection::Selection;
+pub use smvae_core::{Convention, Entity, LabelSet, Span};
+pub use url::is_url;

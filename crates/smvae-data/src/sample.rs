@@ -1,0 +1,26 @@
+//! One tweet: its image's id, its words, its tags.
+
+use crate::{Convention, Entity, Error, Result};
+use serde::{Deserialize, Serialize};
+use smvae_core::bio::read_entities;
+
+/// One tweet as its file has it: nothing trimmed, nothing dropped, URL words included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sample {
+    /// Id of the tweet's image: what follows `IMGID:`.
+    pub image_id: String,
+    /// Words, in order.
+    pub words: Vec<String>,
+    /// One BIO tag a word: `O`, `B-type` or `I-type`. [`Reader`](crate::Reader) yields no others.
+    pub tags: Vec<String>,
+}
+
+impl Sample {
+    /// The entities of the tags, in words `[start, end)`, by their first word.
+    ///
+    /// # Errors
+    /// [`Error::Tags`] if a tag is none, which cannot happen for a sample that a [`Reader`](crate::Reader) made.
+    pub fn entities(&self, convention: Convention) -> Result<Vec<Entity>> {
+        read_entities(&self.tags, convention).map_err(|source| Error::Tags { image_id: self.image_id.clone(), source })
+    }
+}
