@@ -47,10 +47,10 @@ pub fn attention(
     }
 }
 
-struct Attention {
-    n_heads: usize,
-    layout: PackedLayout,
-    mask: Option<Mask>,
+pub(super) struct Attention {
+    pub(super) n_heads: usize,
+    pub(super) layout: PackedLayout,
+    pub(super) mask: Option<Mask>,
 }
 
 /// One head of one text: `n` rows attend to the first `m` of them.
@@ -161,11 +161,14 @@ impl Attention {
     }
 
     /// The same of candle's operations, a text at a time.
-    fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    pub(super) fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let (_, d) = q.dims2()?;
         let width = d / self.n_heads;
         let heads = |x: &Tensor, rows: Range<usize>| {
-            x.narrow(0, rows.start, rows.len())?.reshape((rows.len(), self.n_heads, width))?.transpose(0, 1)?.contiguous()
+            x.narrow(0, rows.start, rows.len())?
+                .reshape((rows.len(), self.n_heads, width))?
+                .transpose(0, 1)?
+                .contiguous()
         };
         let mut outs = Vec::new();
         for text in 0..self.layout.n_texts() {
@@ -176,7 +179,7 @@ impl Attention {
             let mut p = candle_nn::ops::softmax(&scores, D::Minus1)?;
             if let Some(mask) = self.mask {
                 let first = self.heads(text, d).next().map_or(0, |head| head.mask_at);
-                let factors: Vec<f32> = (0..p.elem_count()).map(|i| mask.factor(first + i)).collect();
+                let factors: Vec<f64> = (0..p.elem_count()).map(|i| mask.factor(first + i)).collect();
                 p = (p.clone() * Tensor::from_vec(factors, p.shape(), p.device())?.to_dtype(p.dtype())?)?;
             }
             outs.push(p.matmul(&v)?.transpose(0, 1)?.reshape((rows.len(), d))?);

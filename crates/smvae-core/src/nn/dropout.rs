@@ -24,7 +24,7 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
     if x.device().is_cpu() {
         return x.contiguous()?.apply_op1(mask);
     }
-    let factors: Vec<f32> = (0..x.elem_count()).map(|i| mask.factor::<f32>(i)).collect();
+    let factors: Vec<f64> = (0..x.elem_count()).map(|i| mask.factor(i)).collect();
     x * Tensor::from_vec(factors, x.shape(), x.device())?.to_dtype(x.dtype())?
 }
 

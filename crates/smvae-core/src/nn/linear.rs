@@ -58,7 +58,12 @@ impl Linear {
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     let ((_, d_in), (d_out, w_in), d_bias) = (x.dims2()?, weight.dims2()?, bias.dims1()?);
     if d_in != w_in || d_out != d_bias {
-        candle_core::bail!("linear: x {:?}, weight {:?} and bias {:?} do not fit", x.dims(), weight.dims(), bias.dims());
+        candle_core::bail!(
+            "linear: x {:?}, weight {:?} and bias {:?} do not fit",
+            x.dims(),
+            weight.dims(),
+            bias.dims()
+        );
     }
     if x.device().is_cpu() {
         x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearOp)

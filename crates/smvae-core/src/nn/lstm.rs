@@ -25,7 +25,6 @@ pub struct BiLstm {
     weight_ih: [Tensor; 2],
     weight_hh: [Tensor; 2],
     bias: [Tensor; 2],
-    hidden_dim: usize,
 }
 
 impl BiLstm {
@@ -45,7 +44,6 @@ impl BiLstm {
             weight_ih: both("weight_ih", in_dim)?,
             weight_hh: both("weight_hh", hidden_dim)?,
             bias: [bias("")?, bias("_reverse")?],
-            hidden_dim,
         })
     }
 
@@ -54,25 +52,34 @@ impl BiLstm {
     /// # Errors
     /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
-        let (rows, _) = x.dims2()?;
-        if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > rows) {
-            candle_core::bail!("BiLstm: the range {bad:?} is outside of the {rows} rows of x");
-        }
         let [forward, reverse] = &self.weight_ih;
         let weight_ih = Tensor::cat(&[forward, reverse], 0)?;
         let projected = linear(x, &weight_ih, &Tensor::cat(&self.bias, 0)?)?;
         let [forward, reverse] = &self.weight_hh;
-        if x.device().is_cpu() {
-            let op = Recurrence { steps: Steps::new(ranges), hidden: self.hidden_dim, saved: OnceLock::new() };
-            projected.apply_op3(&forward.contiguous()?, &reverse.contiguous()?, op)
-        } else {
-            composed(&projected, [forward, reverse], ranges, self.hidden_dim)
-        }
+        recurrence(&projected, [forward, reverse], ranges)
     }
 }
 
+/// The recurrent part: from projected inputs `[rows, 8 h]`, forward direction first, to `[rows, 2 h]`.
+pub(super) fn recurrence(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>]) -> Result<Tensor> {
+    let ((rows, _), (_, h)) = (projected.dims2()?, weight_hh[0].dims2()?);
+    if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > rows) {
+        candle_core::bail!("BiLstm: the range {bad:?} is outside of the {rows} rows of x");
+    }
+    if !projected.device().is_cpu() {
+        return composed(projected, weight_hh, ranges, h);
+    }
+    let op = Recurrence { steps: Steps::new(ranges), hidden: h, saved: OnceLock::new() };
+    projected.contiguous()?.apply_op3(&weight_hh[0].contiguous()?, &weight_hh[1].contiguous()?, op)
+}
+
 /// The same of candle's operations, a row at a time.
-fn composed(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>], h: usize) -> Result<Tensor> {
+pub(super) fn composed(
+    projected: &Tensor,
+    weight_hh: [&Tensor; 2],
+    ranges: &[Range<usize>],
+    h: usize,
+) -> Result<Tensor> {
     let zero = Tensor::zeros((1, h), projected.dtype(), projected.device())?;
     let sigmoid = |x: Tensor| -> Result<Tensor> { (x.neg()?.exp()? + 1.0)?.recip() };
     let mut directions = Vec::new();
@@ -264,14 +271,7 @@ fn cell_forward<T: Real>(gates: &mut [T], before: Option<&[T]>, cell: &mut [T], 
 
 /// One row: from the gradient of the hidden state and, in `dc`, of the cell from the step after, to the gradients
 /// before the nonlinearities and, in `dc`, of the cell of the step before.
-fn cell_backward<T: Real>(
-    gates: &[T],
-    before: Option<&[T]>,
-    cell: &[T],
-    dh: &[T],
-    dc: &mut [T],
-    dgates: &mut [T],
-) {
+fn cell_backward<T: Real>(gates: &[T], before: Option<&[T]>, cell: &[T], dh: &[T], dc: &mut [T], dgates: &mut [T]) {
     let h = cell.len();
     let one = T::ONE;
     for k in 0..h {

@@ -15,6 +15,8 @@ pub mod pairs;
 pub mod parameters;
 mod real;
 pub mod segments;
+#[cfg(test)]
+mod tests;
 
 pub use activation::{gelu_erf, gelu_tanh, leaky_relu};
 pub use attention::attention;

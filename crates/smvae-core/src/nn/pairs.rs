@@ -95,13 +95,7 @@ impl CustomOp2 for PairSum {
         "pair-sum"
     }
 
-    fn cpu_fwd(
-        &self,
-        a: &CpuStorage,
-        a_l: &Layout,
-        b: &CpuStorage,
-        b_l: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, a: &CpuStorage, a_l: &Layout, b: &CpuStorage, b_l: &Layout) -> Result<(CpuStorage, Shape)> {
         let (_, d) = a_l.shape().dims2()?;
         for_real!(a.dtype(), "pair_sum", T => {
             let y = gather(values::<T>(a, a_l)?, values::<T>(b, b_l)?, d, &self.0.pairs, |a, b| a + b);

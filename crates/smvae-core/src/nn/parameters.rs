@@ -136,7 +136,8 @@ impl SimpleBackend for Backend {
         if matches!(self.kind, Kind::Frozen) {
             return Err(Error::CannotFindTensor { path: name.to_owned() }.bt());
         }
-        let var = Var::from_tensor(&draw(shape, name, init, self.parameters.seed)?.to_dtype(dtype)?.to_device(device)?)?;
+        let var =
+            Var::from_tensor(&draw(shape, name, init, self.parameters.seed)?.to_dtype(dtype)?.to_device(device)?)?;
         let tensor = self.expose(&var);
         vars.insert(name.to_owned(), var);
         Ok(tensor)

@@ -25,7 +25,7 @@ pub fn segment_mean(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
 }
 
 /// A product with a matrix of the averaging weights.
-fn composed(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
+pub(super) fn composed(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     let (rows, _) = x.dims2()?;
     let mut weights = vec![0f32; ranges.len() * rows];
     for (r, range) in ranges.iter().enumerate() {

@@ -1,0 +1,153 @@
+//! Every fused operation against its composed form: values, and the gradient of every input, in f64.
+//!
+//! Both sides are f64, so they differ by rounding alone; 1e-9 is far above it and far below any error of a formula.
+
+use super::*;
+use crate::pieces::PackedLayout;
+use crate::rng;
+use candle_core::{DType, Device, Result, Tensor, Var};
+use rand::{RngCore, SeedableRng};
+use std::ops::Range;
+
+fn var(name: &str, shape: impl Into<candle_core::Shape>) -> Var {
+    let noise = rng::standard_normal(shape, &mut rng::named(7, name), &Device::Cpu).expect("noise on the CPU");
+    Var::from_tensor(&noise.to_dtype(DType::F64).expect("f32 to f64")).expect("a variable")
+}
+
+fn max_difference(a: &Tensor, b: &Tensor) -> Result<f64> {
+    (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar()
+}
+
+/// Runs both forms on the same variables; the loss weights every output differently.
+#[track_caller]
+fn check(
+    inputs: &[&Var],
+    fused: impl Fn(&[&Tensor]) -> Result<Tensor>,
+    composed: impl Fn(&[&Tensor]) -> Result<Tensor>,
+) {
+    let tensors: Vec<&Tensor> = inputs.iter().map(|v| v.as_tensor()).collect();
+    let run = |form: &dyn Fn(&[&Tensor]) -> Result<Tensor>| -> Result<_> {
+        let y = form(&tensors)?;
+        let weights = var("weights", y.shape()).as_detached_tensor();
+        let grads = (&y * weights)?.sum_all()?.backward()?;
+        Ok((y, grads))
+    };
+    let ((a, a_grads), (b, b_grads)) =
+        (run(&fused).expect("the fused form"), run(&composed).expect("the composed form"));
+    assert_eq!(a.dims(), b.dims());
+    assert!(max_difference(&a, &b).expect("equal shapes") < 1e-9, "values differ");
+    for (i, input) in inputs.iter().enumerate() {
+        let (a, b) = (a_grads.get(input).expect("a gradient"), b_grads.get(input).expect("a gradient"));
+        assert!(b.abs().and_then(|t| t.sum_all()?.to_scalar::<f64>()).expect("a number") > 0.0, "gradient {i} is zero");
+        assert!(max_difference(a, b).expect("equal shapes") < 1e-9, "gradient of input {i} differs");
+    }
+}
+
+#[test]
+fn linear_matches() {
+    check(
+        &[&var("x", (7, 5)), &var("w", (3, 5)), &var("b", 3)],
+        |t| linear(t[0], t[1], t[2]),
+        |t| t[0].matmul(&t[1].t()?)?.broadcast_add(t[2]),
+    );
+}
+
+#[test]
+fn activations_match() {
+    let x = var("x", (9, 4));
+    // Not candle's own GELUs: their gradients have rounded constants.
+    let erf_form = |x: &Tensor| (x * 0.5)? * ((x / 2f64.sqrt())?.erf()? + 1.0)?;
+    check(&[&x], |t| gelu_erf(t[0]), |t| erf_form(t[0]));
+    let tanh_form = |x: &Tensor| {
+        let inner = ((x + (x.powf(3.0)? * 0.044715)?)? * (2.0 / std::f64::consts::PI).sqrt())?;
+        (x * 0.5)? * (inner.tanh()? + 1.0)?
+    };
+    check(&[&x], |t| gelu_tanh(t[0]), |t| tanh_form(t[0]));
+    check(&[&x], |t| leaky_relu(t[0], 0.2), |t| candle_nn::ops::leaky_relu(t[0], 0.2));
+}
+
+#[test]
+fn layer_norm_matches() {
+    // 130 rows: more than two tasks of the thread pool, the last one short; 13: eight lanes and a rest.
+    check(
+        &[&var("x", (130, 13)), &var("w", 13), &var("b", 13)],
+        |t| layer_norm(t[0], t[1], t[2], 1e-5),
+        |t| layer_norm::composed(t[0], t[1], t[2], 1e-5),
+    );
+}
+
+#[test]
+fn attention_matches_with_and_without_dropout_and_padding() -> crate::Result<()> {
+    let padded = crate::PackedPieces::new([&[1, 2, 3][..], &[4, 5]]).padded_to(4, 0)?.layout().clone();
+    for layout in [PackedLayout::new([3, 1, 4]), padded] {
+        let qkv = ["q", "k", "v"].map(|name| var(name, (layout.n_rows(), 6)));
+        for p in [None, Some(0.3)] {
+            let generator = || rng::Rng::seed_from_u64(5);
+            check(
+                &[&qkv[0], &qkv[1], &qkv[2]],
+                |t| {
+                    let mut rng = generator();
+                    attention(t[0], t[1], t[2], 2, &layout, p.map(|p| (p, &mut rng)))
+                },
+                |t| {
+                    let mask = p.map(|p| dropout::Mask::new(p, generator().next_u64()));
+                    attention::Attention { n_heads: 2, layout: layout.clone(), mask }.composed(t[0], t[1], t[2])
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn lstm_matches_and_leaves_uncovered_rows_at_zero() {
+    // Unequal lengths out of order, an empty range, and row 9 in none.
+    let ranges: &[Range<usize>] = &[0..2, 2..2, 2..7, 7..9, 10..11];
+    let (x, w0, w1) = (var("x", (11, 24)), var("w0", (12, 3)), var("w1", (12, 3)));
+    let fused = |t: &[&Tensor]| lstm::recurrence(t[0], [t[1], t[2]], ranges);
+    check(&[&x, &w0, &w1], fused, |t| lstm::composed(t[0], [t[1], t[2]], ranges, 3));
+    let y = fused(&[&x, &w0, &w1]).and_then(|y| y.narrow(0, 9, 1)?.abs()?.sum_all()?.to_scalar::<f64>());
+    assert_eq!(y.expect("a number"), 0.0);
+}
+
+#[test]
+fn segment_means_match() {
+    let ranges: &[Range<usize>] = &[0..1, 0..3, 2..5, 2..5, 1..2];
+    check(
+        &[&var("x", (5, 4))],
+        |t| segment_mean(t[0], ranges),
+        |t| {
+            let means: Vec<Tensor> =
+                ranges.iter().map(|r| t[0].narrow(0, r.start, r.len())?.mean_keepdim(0)).collect::<Result<_>>()?;
+            Tensor::cat(&means, 0)
+        },
+    );
+}
+
+#[test]
+fn pairs_match() {
+    let index = [(0, 1), (2, 2), (0, 1), (3, 0)];
+    let pairs = pairs::Pairs::new(index);
+    let select = |x: &Tensor, last: bool| {
+        let rows: Vec<u32> = index.iter().map(|p| if last { p.1 } else { p.0 }).collect();
+        x.index_select(&Tensor::new(rows, x.device())?, 0)
+    };
+    let (a, b) = (var("a", (5, 3)), var("b", (5, 3)));
+    check(&[&a, &b], |t| pairs::pair_sum(t[0], t[1], &pairs), |t| select(t[0], false)? + select(t[1], true)?);
+    check(&[&a], |t| pairs::pair_product(t[0], &pairs), |t| select(t[0], false)? * select(t[0], true)?);
+}
+
+#[test]
+fn wrong_shapes_are_errors() {
+    let t = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).expect("zeros");
+    assert!(linear(&t(&[2, 3]), &t(&[4, 5]), &t(&[4])).is_err());
+    assert!(layer_norm(&t(&[2, 3]), &t(&[4]), &t(&[3]), 1e-5).is_err());
+    assert!(segment_mean(&t(&[2, 3]), &[1..3]).is_err() && segment_mean(&t(&[2, 3]), &[1..1]).is_err());
+    assert!(pairs::pair_product(&t(&[2, 3]), &pairs::Pairs::new([(0, 2)])).is_err());
+    let q = t(&[2, 3]);
+    assert!(attention(&q, &q, &q, 2, &PackedLayout::new([2]), None).is_err(), "3 is no multiple of 2 heads");
+    assert!(attention(&q, &q, &q, 3, &PackedLayout::new([3]), None).is_err(), "3 rows, not 2");
+    assert!(lstm::recurrence(&t(&[2, 24]), [&t(&[12, 3]), &t(&[12, 3])], &[0..3]).is_err());
+    let half = Tensor::zeros((2, 3), DType::F16, &Device::Cpu).expect("zeros");
+    assert!(gelu_erf(&half).is_err());
+}
