@@ -1,13 +1,13 @@
 //! The candidate spans of the authors' program, for parity with it; our own never see labels.
 //!
-//! Per tweet: words with `http` are dropped; entities are read by [`Convention::Authors`]; every span of the words left is
-//! a candidate, by start, then by end; [`Filter::Authors`] then leaves out spans that are no entity and wider than 5 words
-//! or in a tweet of under 3 words. Spans here count the *words left*, the only place in this workspace where they do not
-//! count the file's words; [`kept_words`] maps back.
+//! Per tweet: words with `http` are dropped; entities are read by [`Convention::Authors`]; every span of the words left
+//! is a candidate, by start, then by end; [`Filter::Authors`] then leaves out spans that are no entity and wider than 5
+//! words or in a tweet of under 3 words. Spans here count the *words left*, the only place in this workspace where they
+//! do not count the file's words; [`kept_words`] maps back.
 //!
-//! A listing writes a candidate as `imgid TAB start TAB end TAB label LF`, indices inclusive, in file order; its SHA-256
-//! is compared with that of the authors' own run. Not done here: their program also loses the last tweet of a file
-//! without a final blank line (Twitter2015), which a caller who wants it leaves off.
+//! A listing writes a candidate as `imgid TAB start TAB end TAB label LF`, indices inclusive, in file order; its
+//! SHA-256 is compared with that of the authors' own run. Not done here: their program also loses the last tweet of a
+//! file without a final blank line (Twitter2015), which a caller who wants it leaves off.
 
 use crate::{Convention, Entity, Result, Sample, Span, is_url};
 use serde::Serialize;

@@ -46,8 +46,8 @@ impl Draw {
         (sum - 6 * (1i64 << 32)) as f32 / (1u64 << 32) as f32
     }
 
-    /// `k` of the positions `0..n`, all subsets equally likely, in the order drawn. The first `j` of them are what `k = j`
-    /// draws.
+    /// `k` of the positions `0..n`, all subsets equally likely, in the order drawn. The first `j` of them are what `k =
+    /// j` draws.
     pub(crate) fn sample(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut positions: Vec<usize> = (0..n).collect();
         for i in 0..k.min(n) {

@@ -45,8 +45,8 @@ impl ImageVectors {
     /// Vectors made in memory. Their digest is that of the file [`ImageVectors::save`] writes.
     ///
     /// # Errors
-    /// [`Error::NoVectors`] for an empty map; [`Error::ImageVector`] for widths that differ, a value that is not finite,
-    /// or the id `__metadata__`, which safetensors keeps for itself.
+    /// [`Error::NoVectors`] for an empty map; [`Error::ImageVector`] for widths that differ, a value that is not
+    /// finite, or the id `__metadata__`, which safetensors keeps for itself.
     pub fn from_map(vectors: BTreeMap<String, Vec<f32>>) -> Result<Self> {
         let mut builder = Builder::new(None);
         for (id, values) in &vectors {

@@ -6,10 +6,11 @@
 //! LF                         ends the tweet; the last one may lack it
 //! ```
 //!
-//! Lines are split at LF (a CR right before it is dropped, as is a byte order mark at the start) and at the tab, nowhere
-//! else: a word may be any other text, U+00A0 alone included. Several blank lines in a row are one, and an `IMGID:` line
-//! ends the tweet before it. Everything else is an error with its line; [`read_lenient`] collects the errors instead.
-//! Ill-formed BIO sequences (`O I-PER`) are not malformed input: a [`Convention`](crate::Convention) reads them.
+//! Lines are split at LF (a CR right before it is dropped, as is a byte order mark at the start) and at the tab,
+//! nowhere else: a word may be any other text, U+00A0 alone included. Several blank lines in a row are one, and an
+//! `IMGID:` line ends the tweet before it. Everything else is an error with its line; [`read_lenient`] collects the
+//! errors instead. Ill-formed BIO sequences (`O I-PER`) are not malformed input: a [`Convention`](crate::Convention)
+//! reads them.
 
 use crate::{Error, Result, Sample};
 use smvae_core::bio::Tag;
@@ -24,8 +25,9 @@ const EXPECTED_WORD: &str = "`word<TAB>tag` with one tab and a word before it";
 
 /// Streams the tweets of a corpus file: an iterator of `Result<Sample>`.
 ///
-/// After an error the reader can go on: a tweet with a malformed line is left out whole, since a missing word would move
-/// the positions of all after it, and each of its malformed lines is an error of its own. After [`Error::Read`] it ends.
+/// After an error the reader can go on: a tweet with a malformed line is left out whole, since a missing word would
+/// move the positions of all after it, and each of its malformed lines is an error of its own. After [`Error::Read`] it
+/// ends.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,

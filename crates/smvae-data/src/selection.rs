@@ -1,8 +1,8 @@
 //! Which training tweets are labelled: a seeded choice, kept in a manifest that two machines can share.
 //!
-//! The manifest is JSON: seed, n, the digest of the training file, and position and image id of each chosen tweet (an id
-//! may repeat within a file, a position may not). The choice depends on seed, n and the number of tweets alone; with one
-//! seed, the choice of a smaller n is part of that of a larger one, so that learning curves are nested.
+//! The manifest is JSON: seed, n, the digest of the training file, and position and image id of each chosen tweet (an
+//! id may repeat within a file, a position may not). The choice depends on seed, n and the number of tweets alone; with
+//! one seed, the choice of a smaller n is part of that of a larger one, so that learning curves are nested.
 
 use crate::draw::Draw;
 use crate::{Error, Result, Sample, files};
@@ -89,8 +89,8 @@ impl Selection {
     /// Reads a manifest; whether it fits a training file is checked by [`Selection::split`].
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Json`], [`Error::Version`] for one of a newer program, [`Error::SelectionDamaged`] if it
-    /// contradicts itself.
+    /// [`Error::Read`], [`Error::Json`], [`Error::Version`] for one of a newer program, [`Error::SelectionDamaged`] if
+    /// it contradicts itself.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         /// Read first: a newer manifest may have other fields.
         #[derive(Deserialize)]
