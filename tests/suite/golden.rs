@@ -1,0 +1,36 @@
+//! Where the golden files are. `SMVAE_GOLDENS` names another set of the same layout; every test on them has `golden`
+//! in its name and takes its sizes from the files.
+
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// The folder of the golden files.
+pub(crate) fn folder() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    std::env::var_os("SMVAE_GOLDENS").map_or_else(default, PathBuf::from)
+}
+
+/// A JSON file of the golden folder.
+#[track_caller]
+pub(crate) fn json<T: DeserializeOwned>(name: &str) -> T {
+    parse(&folder().join(name))
+}
+
+/// A JSON file anywhere.
+#[track_caller]
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path) -> T {
+    let text = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// A path in the folder of data that cannot be committed (`SMVAE_SHARED`, or `../shared` beside the workspace); says
+/// that `test` is skipped when it is absent.
+pub(crate) fn shared(test: &str, path: &str) -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let path = std::env::var_os("SMVAE_SHARED").map_or_else(default, PathBuf::from).join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("{test}: skipped, there is no {}", path.display());
+    None
+}
