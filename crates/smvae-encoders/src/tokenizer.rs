@@ -2,7 +2,7 @@
 //!
 //! `[CLS] p_1 .. p_m [SEP]`, where the pieces of a word are a half-open range of positions. A word without pieces (a
 //! variation selector, a control character) is one `[UNK]`: every word has a hidden state, and spans of words are
-//! ranges of pieces. What it does not do: no padding, no special tokens read from text (the word "[SEP]" is text), and
+//! ranges of pieces. What it does not do: no padding, no special tokens read from text (the word `[SEP]` is text), and
 //! none of the truncation or padding that a `tokenizer.json` asks for.
 
 use crate::{Error, Result};
