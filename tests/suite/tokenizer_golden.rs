@@ -4,7 +4,7 @@
 
 use crate::golden;
 use serde::Deserialize;
-use smvae_encoders::tokenizer::WordTokenizer;
+use smvae_encoders::text::tokenizer::WordTokenizer;
 use std::collections::BTreeMap;
 use std::io::Read;
 

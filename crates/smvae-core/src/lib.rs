@@ -13,11 +13,23 @@ pub mod metrics;
 pub mod spans;
 
 #[cfg(feature = "tensor")]
+pub mod model;
+#[cfg(feature = "tensor")]
 pub mod nn;
+#[cfg(feature = "tensor")]
+pub mod objective;
+#[cfg(feature = "tensor")]
+pub mod optim;
 #[cfg(feature = "tensor")]
 pub mod pieces;
 #[cfg(feature = "tensor")]
 pub mod rng;
+#[cfg(feature = "tensor")]
+pub mod schedule;
+#[cfg(feature = "tensor")]
+pub mod step;
+#[cfg(feature = "tensor")]
+pub mod vae;
 
 pub use bio::Convention;
 pub use error::{Error, Result};

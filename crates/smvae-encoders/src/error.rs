@@ -65,4 +65,41 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A configuration with a value that cannot be.
+    #[error("the configuration's {field} must be {want}, got {got}")]
+    Config {
+        /// The field of `config.json`.
+        field: &'static str,
+        /// What is allowed.
+        want: String,
+        /// What was found.
+        got: String,
+    },
+    /// A weights file that does not fit the configuration.
+    #[error("{} does not fit config.json: {}", path.display(), report.join("; "))]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// One entry a tensor that is missing, not expected, or of another shape.
+        report: Vec<String>,
+    },
+    /// A piece id outside of the vocabulary.
+    #[error("the piece id {id} is outside of the vocabulary of {vocab_size} pieces")]
+    PieceId {
+        /// The id.
+        id: u32,
+        /// Size of the vocabulary.
+        vocab_size: usize,
+    },
+    /// A text longer than the encoder's position embeddings.
+    #[error("a text has {pieces} pieces, more than the {limit} the encoder can take")]
+    TextLength {
+        /// Pieces of the text.
+        pieces: usize,
+        /// The most pieces a text may have.
+        limit: usize,
+    },
+    /// candle failed.
+    #[error(transparent)]
+    Candle(#[from] smvae_core::candle_core::Error),
 }

@@ -25,7 +25,7 @@ const SPECIAL: [&str; 5] = [CLS, SEP, UNK, "[PAD]", "[MASK]"];
 /// A BERT word-piece tokenizer that keeps words and pieces aligned.
 ///
 /// ```
-/// use smvae_encoders::tokenizer::WordTokenizer;
+/// use smvae_encoders::text::tokenizer::WordTokenizer;
 /// let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "gig", "##s", "in", "rome"];
 /// let tokenizer = WordTokenizer::from_vocab(vocab.map(String::from).to_vec())?;
 /// let encoded = tokenizer.encode(&["Gigs", "in", "Rome"], 128)?;

@@ -1,0 +1,69 @@
+//! Sizes of the networks, and the authors' deviations from their own equations.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Slope of the leaky ReLU for negative numbers, as in TensorFlow (candle's is 0.01).
+pub(crate) const LEAKY_SLOPE: f64 = 0.2;
+
+/// Sizes of the networks; saved beside the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Width of each LSTM direction and of the hidden layers; `k` in the design.
+    pub hidden_dim: usize,
+    /// Width of the latent variable.
+    pub latent_dim: usize,
+    /// Width of an image vector; none for a model of text alone.
+    pub image_dim: Option<usize>,
+    /// What the authors' program does differently from the paper.
+    pub quirks: Quirks,
+}
+
+impl Default for ModelConfig {
+    /// The sizes that suit a text encoder of width 384; no images.
+    fn default() -> Self {
+        Self { hidden_dim: 384, latent_dim: 100, image_dim: None, quirks: Quirks::default() }
+    }
+}
+
+impl ModelConfig {
+    /// Checks every size.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a size of 0.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [
+            ("hidden_dim", self.hidden_dim),
+            ("latent_dim", self.latent_dim),
+            ("image_dim", self.image_dim.unwrap_or(1)),
+            ("pad_to", self.quirks.pad_to.unwrap_or(1)),
+        ];
+        match sizes.into_iter().find(|(_, size)| *size == 0) {
+            Some((name, _)) => Err(Error::Setting { name, want: "at least 1", got: "0".to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the authors' program does differently from the paper, so that their weights and numbers can be checked. All
+/// off by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quirks {
+    /// Every text is padded to this many pieces, and the LSTM of the VAE path runs over the padding.
+    pub pad_to: Option<usize>,
+    /// Means over a span are taken one piece to the left of it.
+    pub shifted_spans: bool,
+    /// Cross entropy of probabilities clipped to `[1e-7, 1 - 1e-7]`, as Keras computes it.
+    pub clipped_cross_entropy: bool,
+    /// z is sampled at evaluation as well.
+    pub sampled_evaluation: bool,
+}
+
+impl Quirks {
+    /// All of them.
+    pub fn authors() -> Self {
+        Self { pad_to: Some(100), shifted_spans: true, clipped_cross_entropy: true, sampled_evaluation: true }
+    }
+}

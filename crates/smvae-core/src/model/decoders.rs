@@ -1,0 +1,58 @@
+//! Decoders of the text VAE and the image VAE: multilayer perceptrons of two hidden layers.
+
+use super::config::{LEAKY_SLOPE, ModelConfig};
+use crate::Result;
+use crate::nn::{Linear, leaky_relu};
+use candle_core::{D, Tensor};
+use candle_nn::VarBuilder;
+
+/// The decoders; used in training alone, but saved with the rest.
+#[derive(Clone, Debug)]
+pub struct Decoders {
+    text: [Linear; 3],
+    image: Option<[Linear; 3]>,
+}
+
+impl Decoders {
+    /// Decoders from a builder, with the prefixes `text` and `image`.
+    ///
+    /// # Errors
+    /// Those of the builder: a missing tensor, a wrong shape.
+    pub fn load(config: &ModelConfig, text_dim: usize, n_classes: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+        let (k, latent) = (config.hidden_dim, config.latent_dim);
+        let mlp = |name: &str, from: usize, to: usize| -> Result<[Linear; 3]> {
+            let vb = vb.pp(name);
+            Ok([
+                Linear::load(from, k, vb.pp("hidden_1"))?,
+                Linear::load(k, k, vb.pp("hidden_2"))?,
+                Linear::load(k, to, vb.pp("output"))?,
+            ])
+        };
+        let image = config.image_dim.map(|dim| mlp("image", latent, dim)).transpose()?;
+        Ok(Self { text: mlp("text", n_classes + latent, text_dim)?, image })
+    }
+
+    /// Text feature of each row, `[rows, text_dim]`, from class probabilities `[rows, classes]` and a sample of the text
+    /// expert `[rows, latent]`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn text(&self, probabilities: &Tensor, z: &Tensor) -> Result<Tensor> {
+        forward(&self.text, &Tensor::cat(&[probabilities, z], D::Minus1)?)
+    }
+
+    /// Image feature of each text, `[texts, image_dim]`, from a sample of the image expert `[texts, latent]`; none for
+    /// a model of text alone.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn image(&self, z: &Tensor) -> Result<Option<Tensor>> {
+        self.image.as_ref().map(|layers| forward(layers, z)).transpose()
+    }
+}
+
+fn forward([first, second, output]: &[Linear; 3], x: &Tensor) -> Result<Tensor> {
+    let x = leaky_relu(&first.forward(x)?, LEAKY_SLOPE)?;
+    let x = leaky_relu(&second.forward(&x)?, LEAKY_SLOPE)?;
+    Ok(output.forward(&x)?)
+}

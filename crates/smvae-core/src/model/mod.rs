@@ -1,0 +1,13 @@
+//! The networks of SMVAE: from a text encoder's vectors and an image vector a text to Gaussians and logits a span.
+//!
+//! No loss, no optimizer, no text encoder: vectors of pieces come in, `[rows, d]`.
+
+mod batch;
+mod config;
+mod decoders;
+mod span_model;
+
+pub use batch::{BatchSpan, SpanBatch};
+pub use config::{ModelConfig, Quirks};
+pub use decoders::Decoders;
+pub use span_model::{Features, SpanModel, SpanScores};

@@ -1,0 +1,215 @@
+//! Every span's Gaussians and logits from the vectors of its text's pieces.
+//!
+//! ```text
+//! h1 = BiLSTM_vae(sg(h)),  h2 = BiLSTM_ner(h)                                     [pieces, 2k]
+//! t  = lrelu(W_t mean_span h1),  v = lrelu(W_v image)                             experts: linear heads of t and v
+//! z  = mu + sigma * noise, or mu, of the product of experts                       [rows, latent]
+//! logits = W_o lrelu(W_f [z; s; e; s-e; s*e])      s, e: means of h2 over the first and the last word
+//! ```
+//! What can be done once a piece or once a word is ([`Features`]): `W_t` commutes with the mean, and of `W_f` only the
+//! terms of `z` and of `s*e` need a product a span. The checkpoint has `W_f` flat.
+
+use super::config::LEAKY_SLOPE;
+use super::{BatchSpan, Decoders, ModelConfig, SpanBatch};
+use crate::Result;
+use crate::nn::pairs::{Pairs, pair_product, pair_sum};
+use crate::nn::{BiLstm, Linear, leaky_relu, linear, segment_mean};
+use crate::vae::{Expert, Gaussian, expect_dims, product_of_experts};
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
+use std::ops::Range;
+
+/// The span classifier and its two encoders of the latent variable.
+#[derive(Clone, Debug)]
+pub struct SpanModel {
+    lstm_vae: BiLstm,
+    lstm_ner: BiLstm,
+    text: ExpertNet,
+    image: Option<ExpertNet>,
+    span_hidden: Linear,
+    classifier: Linear,
+    /// The decoders of the two VAEs.
+    pub decoders: Decoders,
+    config: ModelConfig,
+}
+
+/// Hidden layer and the two heads of an expert.
+#[derive(Clone, Debug)]
+struct ExpertNet {
+    hidden: Linear,
+    mu: Linear,
+    log_var: Linear,
+}
+
+impl ExpertNet {
+    fn load(from: usize, config: &ModelConfig, vb: &VarBuilder<'_>) -> Result<Self> {
+        let (k, latent) = (config.hidden_dim, config.latent_dim);
+        Ok(Self {
+            hidden: Linear::load(from, k, vb.pp("hidden"))?,
+            mu: Linear::load(k, latent, vb.pp("mu"))?,
+            log_var: Linear::load(k, latent, vb.pp("log_var"))?,
+        })
+    }
+
+    /// The Gaussian of each row of the hidden layer before its activation.
+    fn gaussian(&self, hidden: &Tensor) -> Result<Gaussian> {
+        let hidden = leaky_relu(hidden, LEAKY_SLOPE)?;
+        Gaussian::new(self.mu.forward(&hidden)?, &self.log_var.forward(&hidden)?)
+    }
+}
+
+/// What is computed once a piece, a word or a text, before any span is scored.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// The encoder's vectors without gradient, `[pieces, d]`: what the text decoder reconstructs.
+    pub pieces: Tensor,
+    /// Hidden layer of the text expert before mean and activation, `[pieces, k]`.
+    text_hidden: Tensor,
+    /// Means of h2 over each word, `[words, 2k]`.
+    words: Tensor,
+    /// Parts of the span layer that depend on the first and on the last word alone, `[words, k]` each.
+    first: Tensor,
+    last: Tensor,
+    /// The image expert, a row a text.
+    pub image: Option<Gaussian>,
+    /// 1 for texts with an image, 0 for those without, `[texts]`.
+    pub has_image: Tensor,
+}
+
+/// A row a span.
+#[derive(Clone, Debug)]
+pub struct SpanScores {
+    /// The text expert.
+    pub text: Gaussian,
+    /// The product of experts.
+    pub fused: Gaussian,
+    /// The latent variable, `[rows, latent]`.
+    pub z: Tensor,
+    /// Unnormalised log-probabilities, `[rows, classes]`.
+    pub logits: Tensor,
+    /// Mean of the encoder's vectors over the span, without gradient, `[rows, d]`.
+    pub target: Tensor,
+    /// Index of each row's text, `[rows]`, u32.
+    pub text_index: Tensor,
+    /// 1 where the row's text has an image, else 0, `[rows]`.
+    pub has_image: Tensor,
+}
+
+impl SpanModel {
+    /// A model from a builder, for vectors of width `text_dim` and `n_classes` classes.
+    ///
+    /// # Errors
+    /// A setting out of range; those of the builder: a missing tensor, a wrong shape.
+    pub fn load(config: &ModelConfig, text_dim: usize, n_classes: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+        config.validate()?;
+        let (k, latent) = (config.hidden_dim, config.latent_dim);
+        Ok(Self {
+            lstm_vae: BiLstm::load(text_dim, k, vb.pp("lstm_vae"))?,
+            lstm_ner: BiLstm::load(text_dim, k, vb.pp("lstm_ner"))?,
+            text: ExpertNet::load(2 * k, config, &vb.pp("text_expert"))?,
+            image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
+            span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
+            classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
+            decoders: Decoders::load(config, text_dim, n_classes, &vb.pp("decoder"))?,
+            config: config.clone(),
+        })
+    }
+
+    /// Sizes and quirks.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// A parameter, for its device and number type.
+    pub(crate) fn parameter(&self) -> &Tensor {
+        self.classifier.bias()
+    }
+
+    /// What can be computed before any span is scored, from the encoder's vectors `h: [pieces, d]`.
+    ///
+    /// # Errors
+    /// If `h` has another number of rows than the batch has pieces, or the batch is inconsistent.
+    pub fn features(&self, h: &Tensor, batch: &SpanBatch) -> Result<Features> {
+        batch.validate()?;
+        let layout = batch.pieces.layout();
+        let (_, d) = h.dims2()?;
+        expect_dims("SpanModel::features", "h", h, &[layout.n_rows(), d])?;
+        let texts = 0..layout.n_texts();
+        let real: Vec<Range<usize>> = texts.clone().map(|t| layout.real_rows(t)).collect();
+        // Without padding, both are the same; over padding only the authors' program runs.
+        let all: Vec<Range<usize>> = texts.map(|t| layout.rows(t)).collect();
+
+        let pieces = h.detach();
+        let h1 = self.lstm_vae.forward(&pieces, &all)?;
+        let h2 = self.lstm_ner.forward(h, &real)?;
+        let words = segment_mean(&h2, &batch.words)?;
+        let [_, s, e, difference, _] = self.span_weights()?;
+        let image = match (&self.image, &batch.images) {
+            (Some(net), Some(images)) => Some(net.gaussian(&net.hidden.forward(images)?)?),
+            _ => None,
+        };
+        let has_image: Vec<f32> = batch.has_image.iter().map(|h| f32::from(*h && image.is_some())).collect();
+        Ok(Features {
+            text_hidden: self.text.hidden.forward(&h1)?,
+            first: linear(&words, &(&s + &difference)?, self.span_hidden.bias())?,
+            last: without_bias(&words, &(e - difference)?)?,
+            words,
+            has_image: Tensor::from_vec(has_image, batch.n_texts(), h.device())?.to_dtype(h.dtype())?,
+            image,
+            pieces,
+        })
+    }
+
+    /// Scores spans of `batch`; `noise [rows, latent]` samples z, without it z is the mean.
+    ///
+    /// # Errors
+    /// If a span does not belong to the batch or the noise has another shape.
+    pub fn score(
+        &self,
+        features: &Features,
+        batch: &SpanBatch,
+        spans: &[BatchSpan],
+        noise: Option<&Tensor>,
+    ) -> Result<SpanScores> {
+        let shifted = self.config.quirks.shifted_spans;
+        let ranges: Vec<Range<usize>> = spans.iter().map(|span| batch.piece_rows(span, shifted)).collect();
+        let text_index: Vec<u32> = spans.iter().map(|span| span.text as u32).collect();
+        let text_index = Tensor::from_vec(text_index, spans.len(), features.pieces.device())?;
+        let has_image = features.has_image.index_select(&text_index, 0)?;
+
+        let text = self.text.gaussian(&segment_mean(&features.text_hidden, &ranges)?)?;
+        let fused = match &features.image {
+            None => text.clone(),
+            Some(image) => {
+                let image = image.select(&text_index)?;
+                let image = Expert { gaussian: &image, present: Some(&has_image) };
+                product_of_experts(&[(&text).into(), image])?
+            }
+        };
+        let z = match noise {
+            Some(noise) => fused.sample(noise)?,
+            None => fused.mu.clone(),
+        };
+        let [of_z, _, _, _, of_product] = self.span_weights()?;
+        let pairs = Pairs::new(spans.iter().map(|s| (s.words.start as u32, s.words.end as u32 - 1)));
+        let ends = pair_sum(&features.first, &features.last, &pairs)?;
+        let product = without_bias(&pair_product(&features.words, &pairs)?, &of_product)?;
+        let hidden = ((ends + product)? + without_bias(&z, &of_z)?)?;
+        let logits = self.classifier.forward(&leaky_relu(&hidden, LEAKY_SLOPE)?)?;
+        let target = segment_mean(&features.pieces, &ranges)?;
+        Ok(SpanScores { text, fused, z, logits, target, text_index, has_image })
+    }
+
+    /// The columns of `W_f` that multiply z, s, e, s-e and s*e.
+    fn span_weights(&self) -> Result<[Tensor; 5]> {
+        let (latent, width) = (self.config.latent_dim, 2 * self.config.hidden_dim);
+        let weight = self.span_hidden.weight();
+        let part = |i: usize| weight.narrow(1, latent + i * width, width);
+        Ok([weight.narrow(1, 0, latent)?, part(0)?, part(1)?, part(2)?, part(3)?])
+    }
+}
+
+fn without_bias(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let zero = Tensor::zeros(weight.dim(0)?, DType::F32, x.device())?.to_dtype(x.dtype())?;
+    Ok(linear(x, weight, &zero)?)
+}

@@ -1,0 +1,165 @@
+//! One training step: encode, score, lose, go back, update.
+
+use crate::model::{SpanBatch, SpanModel};
+use crate::objective::{Noise, Objective, Scored, clipped_cross_entropy, cross_entropy, entity_mask};
+use crate::optim::Adam;
+use crate::{Error, Mode, Result, TextEncoder};
+use candle_core::{DType, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// A batch and the class of each of its spans.
+#[derive(Clone, Debug)]
+pub struct LabelledBatch {
+    /// Texts and spans.
+    pub batch: SpanBatch,
+    /// Class index of each span, 0 for `O`.
+    pub targets: Vec<u32>,
+}
+
+/// The networks that are trained together.
+#[derive(Clone, Copy)]
+pub struct Networks<'a> {
+    /// From pieces to vectors.
+    pub encoder: &'a dyn TextEncoder,
+    /// From vectors to scores.
+    pub model: &'a SpanModel,
+}
+
+/// Loss and its terms of one step, means over rows; what a log line shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// What was minimised.
+    pub loss: f64,
+    /// Cross entropy of the labelled rows.
+    pub ce: f64,
+    /// Terms of the labelled rows.
+    pub labelled: TermMeans,
+    /// Terms of the unlabelled rows, without the mask; 0 in supervised training.
+    pub unlabelled: TermMeans,
+    /// Share of unlabelled rows the mask let through.
+    pub mask: f64,
+    /// Global norm of the gradients before clipping.
+    pub grad_norm: f64,
+}
+
+/// Means over rows of the terms of the negative ELBO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of `ElboTerms`")]
+pub struct TermMeans {
+    pub mse_text: f64,
+    pub mse_image: f64,
+    pub kl_text: f64,
+    pub kl_image: f64,
+    pub kl_fused: f64,
+}
+
+/// The loss of one step before anything is updated.
+#[derive(Debug)]
+pub struct StepLoss {
+    /// Scalar, with gradient.
+    pub loss: Tensor,
+    /// Cross entropy of each labelled row.
+    pub ce: Tensor,
+    /// Labelled rows.
+    pub labelled: Scored,
+    /// Unlabelled rows, in semi-supervised training.
+    pub unlabelled: Option<Scored>,
+}
+
+/// Computes the loss of a labelled batch and, in semi-supervised training, an unlabelled one, each with its noise.
+///
+/// # Errors
+/// If a batch is inconsistent, has another number of targets than spans, or does not fit the networks.
+pub fn step_loss(
+    networks: Networks<'_>,
+    objective: &Objective,
+    (labelled, noise): (&LabelledBatch, &Noise),
+    unlabelled: Option<(&SpanBatch, &Noise)>,
+    mut mode: Mode<'_>,
+) -> Result<StepLoss> {
+    let LabelledBatch { batch, targets } = labelled;
+    if targets.len() != batch.spans.len() {
+        return Err(Error::Length { op: "step", what: "targets", got: targets.len(), want: batch.spans.len() });
+    }
+    let Networks { encoder, model } = networks;
+    let h = encoder.forward(&batch.pieces, mode.reborrow())?;
+    let scored = objective.score(model, &h, batch, noise)?;
+    let targets = Tensor::from_slice(targets, targets.len(), h.device())?;
+    let ce = if model.config().quirks.clipped_cross_entropy { clipped_cross_entropy } else { cross_entropy };
+    let ce = ce(&scored.scores.logits, &targets)?;
+    let unlabelled = unlabelled
+        .map(|(batch, noise)| {
+            let h = encoder.forward(&batch.pieces, mode.reborrow())?;
+            objective.score(model, &h, batch, noise)
+        })
+        .transpose()?;
+    let loss = objective.loss(&ce, &scored, unlabelled.as_ref())?;
+    Ok(StepLoss { loss, ce, labelled: scored, unlabelled })
+}
+
+/// One step: draws noise and dropout from `rng`, goes forward and back, and updates; `rates` are the learning rates of
+/// the optimizer's groups.
+///
+/// # Errors
+/// Those of [`step_loss`] and [`Adam::step`]; then no parameter was changed.
+pub fn step(
+    networks: Networks<'_>,
+    objective: &Objective,
+    optimizer: &mut Adam,
+    rates: &[f64],
+    labelled: &LabelledBatch,
+    unlabelled: Option<&SpanBatch>,
+    rng: &mut crate::Rng,
+) -> Result<StepReport> {
+    let latent = networks.model.config().latent_dim;
+    let like = networks.model.parameter();
+    let noise = Noise::draw(&labelled.batch, latent, like, rng)?;
+    let unlabelled_noise = unlabelled.map(|batch| Noise::draw(batch, latent, like, rng)).transpose()?;
+    let loss = step_loss(
+        networks,
+        objective,
+        (labelled, &noise),
+        unlabelled.zip(unlabelled_noise.as_ref()),
+        Mode::Train(rng),
+    )?;
+    let grads = loss.loss.backward()?;
+    let grad_norm = optimizer.step(&grads, rates)?;
+    Ok(StepReport { grad_norm, ..loss.report()? })
+}
+
+impl StepLoss {
+    /// Means of everything, as numbers.
+    ///
+    /// # Errors
+    /// Those of the tensor operations.
+    pub fn report(&self) -> Result<StepReport> {
+        let mask = self.unlabelled.as_ref().map(|s| mean(&entity_mask(&s.scores.logits)?)).transpose()?;
+        Ok(StepReport {
+            loss: mean(&self.loss)?,
+            ce: mean(&self.ce)?,
+            labelled: term_means(Some(&self.labelled))?,
+            unlabelled: term_means(self.unlabelled.as_ref())?,
+            mask: mask.unwrap_or(0.0),
+            grad_norm: 0.0,
+        })
+    }
+}
+
+fn term_means(scored: Option<&Scored>) -> Result<TermMeans> {
+    let Some(elbo) = scored.and_then(|scored| scored.elbo.as_ref()) else { return Ok(TermMeans::default()) };
+    let [mse_text, mse_image, kl_text, kl_image, kl_fused] = elbo.named().map(|(_, term)| mean(term));
+    Ok(TermMeans {
+        mse_text: mse_text?,
+        mse_image: mse_image?,
+        kl_text: kl_text?,
+        kl_image: kl_image?,
+        kl_fused: kl_fused?,
+    })
+}
+
+fn mean(x: &Tensor) -> Result<f64> {
+    if x.elem_count() == 0 {
+        return Ok(0.0);
+    }
+    Ok(x.detach().to_dtype(DType::F64)?.mean_all()?.to_scalar()?)
+}

@@ -1,0 +1,49 @@
+//! A diagonal Gaussian a row, `N(mu, diag exp(log_var))`.
+
+use super::expect_dims;
+use crate::Result;
+use candle_core::Tensor;
+
+/// Log-variances are clamped to this range: at its ends every function of this module and every gradient is finite in
+/// f32, and no trained network comes near them.
+pub const LOG_VAR_RANGE: (f64, f64) = (-50.0, 50.0);
+
+/// One diagonal Gaussian a row.
+#[derive(Clone, Debug)]
+pub struct Gaussian {
+    /// Means, `[rows, latent]`.
+    pub mu: Tensor,
+    /// Logarithms of the variances, `[rows, latent]`, in [`LOG_VAR_RANGE`].
+    pub log_var: Tensor,
+}
+
+impl Gaussian {
+    /// A Gaussian from what a network put out; `log_var` is clamped to [`LOG_VAR_RANGE`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if the two shapes differ.
+    pub fn new(mu: Tensor, log_var: &Tensor) -> Result<Self> {
+        expect_dims("Gaussian::new", "log_var", log_var, mu.dims())?;
+        Ok(Self { log_var: log_var.clamp(LOG_VAR_RANGE.0, LOG_VAR_RANGE.1)?, mu })
+    }
+
+    /// Reparameterised sample `mu + sigma * noise`, with `noise ~ N(0, I)` of the same shape `[rows, latent]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if the noise has another shape.
+    ///
+    /// # Source
+    /// Kingma & Welling (2014), section 2.4.
+    pub fn sample(&self, noise: &Tensor) -> Result<Tensor> {
+        expect_dims("Gaussian::sample", "noise", noise, self.mu.dims())?;
+        Ok((&self.mu + (self.log_var.clone() * 0.5)?.exp()? * noise)?)
+    }
+
+    /// The same Gaussians for other rows: row `i` of the result is row `index[i]`.
+    ///
+    /// # Errors
+    /// If an index is out of range.
+    pub fn select(&self, index: &Tensor) -> Result<Self> {
+        Ok(Self { mu: self.mu.index_select(index, 0)?, log_var: self.log_var.index_select(index, 0)? })
+    }
+}

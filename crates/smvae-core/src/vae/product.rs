@@ -1,0 +1,73 @@
+//! Product of Gaussian experts, in log space:
+//!
+//! `1/var = sum_i m_i / var_i`, `mu = var sum_i m_i mu_i / var_i`, with `m_i` 1 where expert i is present, else 0.
+//!
+//! With `a_i = -log var_i`: `log var = -logsumexp(a)` and the weights of the means are `softmax(a)`, so that no
+//! variance is ever divided by.
+
+use super::{Gaussian, expect_dims};
+use crate::{Error, Result};
+use candle_core::{D, Tensor};
+
+/// One expert of a product.
+#[derive(Clone, Debug)]
+pub struct Expert<'a> {
+    /// Its Gaussian, `[rows, latent]`.
+    pub gaussian: &'a Gaussian,
+    /// 1 where a row has this expert and 0 where it is missing, `[rows]`; none missing if absent.
+    pub present: Option<&'a Tensor>,
+}
+
+impl<'a> From<&'a Gaussian> for Expert<'a> {
+    fn from(gaussian: &'a Gaussian) -> Self {
+        Self { gaussian, present: None }
+    }
+}
+
+/// Fuses any number of experts; a row must have at least one of them.
+///
+/// ```
+/// use smvae_core::candle_core::{Device, Tensor};
+/// use smvae_core::vae::{Gaussian, product_of_experts};
+/// let expert = |mu: f32| -> smvae_core::Result<Gaussian> {
+///     let mu = Tensor::new(&[[mu]], &Device::Cpu)?;
+///     Gaussian::new(mu.clone(), &mu.zeros_like()?)
+/// };
+/// let fused = product_of_experts(&[(&expert(0.0)?).into(), (&expert(1.0)?).into()])?;
+/// assert_eq!(fused.mu.to_vec2::<f32>()?, [[0.5]]);
+/// assert!((fused.log_var.to_vec2::<f32>()?[0][0].exp() - 0.5).abs() < 1e-6);
+/// # Ok::<(), smvae_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Length`] without any expert, [`Error::Shape`] if the shapes differ.
+///
+/// # Source
+/// Zhou et al. (2022), section 3.3; Hinton (2002); Wu & Goodman (2018), section 2.1.
+pub fn product_of_experts(experts: &[Expert<'_>]) -> Result<Gaussian> {
+    const OP: &str = "product_of_experts";
+    let first = experts.first().ok_or(Error::Length { op: OP, what: "experts", got: 0, want: 1 })?;
+    let (rows, _) = first.gaussian.mu.dims2()?;
+    let mut log_precisions = Vec::with_capacity(experts.len());
+    for expert in experts {
+        expect_dims(OP, "an expert", &expert.gaussian.mu, first.gaussian.mu.dims())?;
+        let log_precision = expert.gaussian.log_var.neg()?;
+        log_precisions.push(match expert.present {
+            None => log_precision,
+            Some(present) => {
+                expect_dims(OP, "present", present, &[rows])?;
+                let present = present.unsqueeze(1)?;
+                // Far below any real precision, so that its exponential is 0, yet finite, so that 0 times it is 0.
+                let absent = ((&present - 1.0)? * 1e4)?;
+                log_precision.broadcast_mul(&present)?.broadcast_add(&absent)?
+            }
+        });
+    }
+    // [rows, latent, experts]
+    let log_precision = Tensor::stack(&log_precisions, D::Minus1)?;
+    let log_var = log_precision.log_sum_exp(D::Minus1)?.neg()?;
+    let weights = log_precision.broadcast_add(&log_var.unsqueeze(2)?)?.exp()?;
+    let means: Vec<&Tensor> = experts.iter().map(|e| &e.gaussian.mu).collect();
+    let mu = (Tensor::stack(&means, D::Minus1)? * weights)?.sum(D::Minus1)?;
+    Ok(Gaussian { mu, log_var })
+}

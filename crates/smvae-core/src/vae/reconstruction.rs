@@ -1,0 +1,17 @@
+//! Reconstruction term of the ELBO: a Gaussian decoder of unit variance, up to scale and constant.
+
+use super::expect_dims;
+use crate::Result;
+use candle_core::{D, Tensor};
+
+/// Mean over the features of the squared error of each row; `x`, `target`: `[rows, d]`, returns `[rows]`.
+///
+/// # Errors
+/// [`crate::Error::Shape`] if the shapes differ.
+///
+/// # Source
+/// Zhou et al. (2022), section 3.4 (reconstruction loss); mean over features as in the authors' program.
+pub fn mean_squared_error(x: &Tensor, target: &Tensor) -> Result<Tensor> {
+    expect_dims("mean_squared_error", "target", target, x.dims())?;
+    Ok((x - target)?.sqr()?.mean(D::Minus1)?)
+}
