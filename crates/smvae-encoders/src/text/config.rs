@@ -105,7 +105,7 @@ impl BertConfig {
         if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
             return fail(field, "at least 1".to_owned(), "0".to_owned());
         }
-        if self.hidden_size % self.num_attention_heads != 0 {
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             let want = format!("a multiple of the {} attention heads", self.num_attention_heads);
             return fail("hidden_size", want, self.hidden_size.to_string());
         }
