@@ -1,1 +1,43 @@
-//! smvae
+//! Span-based multimodal named entity recognition that learns from few labels: SMVAE (Zhou et al., EMNLP 2022) on
+//! candle.
+//!
+//! This crate is the assembly, the only code that sees [`core`] (spans, networks, one training step), [`data`] (corpora,
+//! image vectors) and [`encoders`] (BERT, tokenisation) together. Train with [`train()`], which leaves a run folder;
+//! [`Predictor::load`] needs nothing else.
+//!
+//! ```no_run
+//! use smvae::{Post, Predictor};
+//! let predictor = Predictor::load("runs/mine".as_ref())?;
+//! let posts = [Post::from_text("Lady Gaga lands in Oslo")];
+//! for entity in &predictor.predict(&posts, &mut |_, _| {})?[0] {
+//!     println!("{}..{} {} {:.2}", entity.start, entity.end, entity.label, entity.score);
+//! }
+//! # Ok::<(), smvae::Error>(())
+//! ```
+
+pub use smvae_core as core;
+pub use smvae_data as data;
+pub use smvae_encoders as encoders;
+
+mod collate;
+pub mod config;
+pub mod demo;
+mod error;
+mod evaluate;
+mod files;
+mod images;
+mod memory;
+mod networks;
+mod predictor;
+mod run_folder;
+mod sampler;
+mod trainer;
+
+pub use config::Config;
+pub use error::{Error, Result};
+pub use evaluate::{Evaluation, evaluate};
+pub use images::ImageIdentity;
+pub use networks::EncoderSource;
+pub use predictor::{Post, Predictor, ScoredEntity};
+pub use run_folder::RunInfo;
+pub use trainer::{EpochRecord, Event, Flow, RunSummary, TrainInput, train};

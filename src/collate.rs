@@ -1,0 +1,122 @@
+//! Tweets to batches: words to pieces, entities to candidate spans and classes, image ids to rows.
+
+use crate::Result;
+use crate::config::InputConfig;
+use crate::images::ImageIdentity;
+use smvae_core::candle_core::{Device, Tensor};
+use smvae_core::model::{BatchSpan, Quirks, SpanBatch};
+use smvae_core::spans::candidate_spans;
+use smvae_core::{Entity, LabelSet, PackedPieces, Span};
+use smvae_data::{ImageVectors, is_url};
+use smvae_encoders::text::WordTokenizer;
+use std::ops::Range;
+
+/// A tweet as the networks see it. Words here are those that are left: no URLs, nothing beyond the piece limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    /// Pieces, `[CLS]` and `[SEP]` included.
+    pub ids: Vec<u32>,
+    /// Pieces of each word.
+    pub words: Vec<Range<usize>>,
+    /// Index of each word in the original tweet.
+    pub positions: Vec<usize>,
+    /// Words that the piece limit cut.
+    pub n_cut: usize,
+    /// The image vector, prepared; none is a missing modality.
+    pub image: Option<Vec<f32>>,
+}
+
+/// A candidate span of an item and its class.
+pub(crate) type LabelledSpan = (Span, u32);
+
+/// What turns tweets into items: borrowed from a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Collator<'a> {
+    pub tokenizer: &'a WordTokenizer,
+    pub input: &'a InputConfig,
+    pub quirks: &'a Quirks,
+    /// The most pieces the encoder can take.
+    pub position_limit: usize,
+    pub images: Option<(&'a ImageIdentity, &'a ImageVectors)>,
+}
+
+impl Collator<'_> {
+    /// Tokenises a tweet and looks its image up.
+    pub(crate) fn item(&self, words: &[String], image_id: Option<&str>) -> Result<Item> {
+        let kept = |word: &str| !(self.input.drop_urls && is_url(word));
+        let mut positions: Vec<usize> = (0..words.len()).filter(|i| kept(&words[*i])).collect();
+        let texts: Vec<&str> = positions.iter().map(|i| words[*i].as_str()).collect();
+        let limit = self.input.max_pieces.min(self.position_limit).min(self.quirks.pad_to.unwrap_or(usize::MAX));
+        let encoded = self.tokenizer.encode(&texts, limit)?;
+        positions.truncate(encoded.words.len());
+        let image = match (self.images, image_id) {
+            (Some((identity, vectors)), Some(id)) => vectors.get(id).map(|raw| identity.prepare(raw)),
+            _ => None,
+        };
+        Ok(Item {
+            ids: encoded.ids,
+            words: encoded.words.iter().map(|r| r.start as usize..r.end as usize).collect(),
+            positions,
+            n_cut: encoded.n_cut,
+            image,
+        })
+    }
+
+    /// Candidate spans of an item.
+    pub(crate) fn candidates(&self, item: &Item) -> impl Iterator<Item = Span> + use<> {
+        candidate_spans(item.words.len(), self.input.max_width)
+    }
+
+    /// Candidate spans of an item with their classes. Entities that are too wide or were cut are not among them.
+    pub(crate) fn labelled_candidates(&self, item: &Item, entities: &[Entity], labels: &LabelSet) -> Vec<LabelledSpan> {
+        let gold: Vec<LabelledSpan> = entities
+            .iter()
+            .filter_map(|entity| Some((item.span_of(entity.span)?, labels.index(&entity.label)? as u32)))
+            .collect();
+        let class = |span: Span| gold.iter().find(|(g, _)| *g == span).map_or(0, |(_, class)| *class);
+        self.candidates(item).map(|span| (span, class(span))).collect()
+    }
+
+    /// Packs items with the spans chosen of each into one batch.
+    pub(crate) fn batch(&self, items: &[(&Item, Vec<Span>)], device: &Device) -> Result<SpanBatch> {
+        let mut pieces = PackedPieces::new(items.iter().map(|(item, _)| item.ids.as_slice()));
+        if let Some(n) = self.quirks.pad_to {
+            pieces = pieces.padded_to(n, 0)?;
+        }
+        let (mut words, mut spans) = (Vec::new(), Vec::new());
+        for (text, (item, chosen)) in items.iter().enumerate() {
+            let (first_row, first_word) = (pieces.layout().rows(text).start, words.len());
+            words.extend(item.words.iter().map(|r| r.start + first_row..r.end + first_row));
+            spans.extend(
+                chosen
+                    .iter()
+                    .map(|span| BatchSpan { text, words: Span::new(span.start + first_word, span.end + first_word) }),
+            );
+        }
+        let images = self.images.map(|(identity, _)| {
+            let missing = vec![0f32; identity.width];
+            let rows = items.iter().flat_map(|(item, _)| item.image.as_ref().unwrap_or(&missing));
+            Tensor::from_vec(rows.copied().collect(), (items.len(), identity.width), device)
+        });
+        Ok(SpanBatch {
+            has_image: items.iter().map(|(item, _)| item.image.is_some()).collect(),
+            images: images.transpose()?,
+            pieces,
+            words,
+            spans,
+        })
+    }
+}
+
+impl Item {
+    /// A span of original words as one of the words that are left; none if one of its ends is not.
+    fn span_of(&self, original: Span) -> Option<Span> {
+        let at = |position: usize| self.positions.binary_search(&position).ok();
+        Some(Span::new(at(original.start)?, at(original.end.checked_sub(1)?)? + 1))
+    }
+
+    /// The other way round.
+    pub(crate) fn original_span(&self, span: Span) -> Span {
+        Span::new(self.positions[span.start], self.positions[span.end - 1] + 1)
+    }
+}

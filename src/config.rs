@@ -1,0 +1,299 @@
+//! Everything a run depends on: one value, saved resolved in the run folder, from presets, files and options.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use smvae_core::Convention;
+use smvae_core::model::{ModelConfig, Quirks};
+use smvae_core::objective::Objective;
+use smvae_core::optim::AdamConfig;
+use smvae_core::schedule::Schedule;
+use std::path::Path;
+
+/// Version of the run folder's format; a newer one is refused.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Names [`Config::preset`] knows.
+pub const PRESETS: [&str; 3] = ["default", "twitter2015", "twitter2017"];
+
+/// Everything a run depends on, data and weights aside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Version of the format of this file and the folder it lies in.
+    pub format_version: u32,
+    /// Name of the preset it began with.
+    pub preset: String,
+    /// Initialisation, order of batches, noise, dropout: all of it is drawn from this seed.
+    pub seed: u64,
+    /// Number of labelled tweets, drawn from the training split by `selection_seed`; none for all of them.
+    pub labelled: Option<usize>,
+    /// Seed of the draw of labelled tweets; none for `seed`.
+    pub selection_seed: Option<u64>,
+    /// How texts and images become input.
+    pub input: InputConfig,
+    /// Sizes of the networks. `image_dim` is set from the image vectors.
+    pub model: ModelConfig,
+    /// The loop, its batches and rates.
+    pub training: TrainingConfig,
+    /// Weights of the loss.
+    pub objective: Objective,
+    /// The optimizer.
+    pub optimizer: AdamConfig,
+}
+
+/// How texts and images become input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InputConfig {
+    /// How ill-formed tags are read.
+    pub convention: Convention,
+    /// Words that are URLs are left out of the encoder's input. Positions always count all words.
+    pub drop_urls: bool,
+    /// The most pieces of a tweet, `[CLS]` and `[SEP]` included; later words are cut.
+    pub max_pieces: usize,
+    /// The widest candidate span, in words.
+    pub max_width: usize,
+    /// Image vectors are standardised per dimension on the training split.
+    pub standardise_images: bool,
+}
+
+/// What a batch counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchUnit {
+    /// Tweets, each with all its sampled spans.
+    Tweets,
+    /// Spans, as the authors' program does.
+    Spans,
+}
+
+/// The loop, its batches and rates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Passes over the labelled tweets; none for as many as make about 1,700 steps, at least 8 and at most 30.
+    pub epochs: Option<usize>,
+    /// Training ends after this many evaluations on dev without a better F1.
+    pub patience: usize,
+    /// Evaluation on dev every this many epochs, and after the last.
+    pub eval_every: usize,
+    /// Ends training early, after this many steps.
+    pub max_steps: Option<usize>,
+    /// What `batch_size` and `unlabelled_batch_size` count.
+    pub batch_unit: BatchUnit,
+    /// Labelled tweets (or spans) a step.
+    pub batch_size: usize,
+    /// Whether the tweets without labels are trained on.
+    pub semi: bool,
+    /// Unlabelled tweets (or spans) a step.
+    pub unlabelled_batch_size: usize,
+    /// Spans drawn from each unlabelled tweet.
+    pub unlabelled_spans: usize,
+    /// O-spans drawn for each gold span of a batch; none for all of them.
+    pub negatives: Option<f64>,
+    /// Learning rate of the text encoder.
+    pub encoder_lr: f64,
+    /// Learning rate of everything else.
+    pub head_lr: f64,
+    /// Share of the steps in which the rates rise.
+    pub warmup: f64,
+    /// How the rates change after that.
+    pub schedule: Schedule,
+    /// Dropout of the text encoder; none for what its own configuration says.
+    pub dropout: Option<f64>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            preset: "default".to_owned(),
+            seed: 0,
+            labelled: None,
+            selection_seed: None,
+            input: InputConfig::default(),
+            model: ModelConfig::default(),
+            training: TrainingConfig::default(),
+            objective: Objective::default(),
+            optimizer: AdamConfig::default(),
+        }
+    }
+}
+
+impl Default for InputConfig {
+    fn default() -> Self {
+        Self {
+            convention: Convention::Conlleval,
+            drop_urls: true,
+            max_pieces: 256,
+            max_width: 8,
+            standardise_images: true,
+        }
+    }
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: None,
+            patience: 10,
+            eval_every: 1,
+            max_steps: None,
+            batch_unit: BatchUnit::Tweets,
+            batch_size: 16,
+            semi: false,
+            unlabelled_batch_size: 16,
+            unlabelled_spans: 16,
+            negatives: None,
+            encoder_lr: 5e-5,
+            head_lr: 1e-3,
+            warmup: 0.1,
+            schedule: Schedule::Linear,
+            dropout: None,
+        }
+    }
+}
+
+impl Config {
+    /// A preset by name: `default` (ours) or the authors' two scripts, `twitter2015` and `twitter2017`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a name that is none of [`PRESETS`].
+    pub fn preset(name: &str) -> Result<Self> {
+        match name {
+            "default" => Ok(Self::default()),
+            "twitter2015" => Ok(Self::authors(name, 0.025, 10, 0)),
+            "twitter2017" => Ok(Self::authors(name, 0.03, 20, 6)),
+            _ => Err(setting("preset", "one of default, twitter2015, twitter2017", name)),
+        }
+    }
+
+    /// The authors' scripts: 100 labelled tweets, 8 labelled and 8 unlabelled spans a step, Keras' Adam.
+    fn authors(name: &str, gamma: f64, patience: usize, seed: u64) -> Self {
+        Self {
+            preset: name.to_owned(),
+            seed,
+            labelled: Some(100),
+            input: InputConfig {
+                convention: Convention::Authors,
+                max_pieces: 100,
+                max_width: 5,
+                standardise_images: false,
+                ..InputConfig::default()
+            },
+            model: ModelConfig { hidden_dim: 768, quirks: Quirks::authors(), ..ModelConfig::default() },
+            training: TrainingConfig {
+                epochs: Some(100),
+                patience,
+                batch_unit: BatchUnit::Spans,
+                batch_size: 8,
+                semi: true,
+                unlabelled_batch_size: 8,
+                negatives: Some(1.0),
+                encoder_lr: 1e-5,
+                head_lr: 1e-5,
+                warmup: 0.0,
+                schedule: Schedule::Constant,
+                dropout: Some(0.1),
+                ..TrainingConfig::default()
+            },
+            objective: Objective { gamma, ..Objective::default() },
+            optimizer: AdamConfig::keras(),
+            ..Self::default()
+        }
+    }
+
+    /// Reads a configuration; fields it does not have keep their defaults.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line; [`Error::Version`].
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let config: Self = crate::files::read_json(path, "configuration")?;
+        if config.format_version > FORMAT_VERSION {
+            return Err(Error::Version { path: path.to_owned(), found: config.format_version, known: FORMAT_VERSION });
+        }
+        Ok(config)
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        self.objective.validate()?;
+        self.optimizer.validate()?;
+        let TrainingConfig { epochs, encoder_lr, head_lr, warmup, negatives, dropout, .. } = self.training;
+        let counts = [
+            ("labelled", self.labelled.unwrap_or(1)),
+            ("max_width", self.input.max_width),
+            ("epochs", epochs.unwrap_or(1)),
+            ("patience", self.training.patience),
+            ("eval_every", self.training.eval_every),
+            ("batch_size", self.training.batch_size),
+            ("unlabelled_batch_size", self.training.unlabelled_batch_size),
+            ("unlabelled_spans", self.training.unlabelled_spans),
+        ];
+        if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
+            return Err(setting(name, "at least 1", 0));
+        }
+        if self.input.max_pieces < 3 {
+            return Err(setting("max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
+        }
+        let not_negative = [("encoder_lr", encoder_lr), ("head_lr", head_lr), ("negatives", negatives.unwrap_or(0.0))];
+        if let Some((name, x)) = not_negative.into_iter().find(|(_, x)| !(x.is_finite() && *x >= 0.0)) {
+            return Err(setting(name, "a finite number, at least 0", x));
+        }
+        if !(0.0..=1.0).contains(&warmup) {
+            return Err(setting("warmup", "a share, 0 to 1", warmup));
+        }
+        match dropout {
+            Some(p) if !(0.0..1.0).contains(&p) => Err(setting("dropout", "in [0, 1)", p)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Seed of the draw of labelled tweets.
+    pub fn selection_seed(&self) -> u64 {
+        self.selection_seed.unwrap_or(self.seed)
+    }
+}
+
+fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Error {
+    Error::Core(smvae_core::Error::Setting { name, want, got: got.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_survive_json() {
+        for name in PRESETS {
+            let config = Config::preset(name).expect("a known name");
+            config.validate().expect("a valid preset");
+            let text = serde_json::to_string(&config).expect("serialises");
+            assert_eq!(serde_json::from_str::<Config>(&text).expect("its own text"), config);
+        }
+        assert!(Config::preset("twitter2016").is_err());
+    }
+
+    #[test]
+    fn what_is_out_of_range_or_unknown_is_named() {
+        let check = |change: fn(&mut Config), name: &str| {
+            let mut config = Config::default();
+            change(&mut config);
+            let message = config.validate().expect_err(name).to_string();
+            assert!(message.contains(name), "{message}");
+        };
+        check(|c| c.training.batch_size = 0, "batch_size");
+        check(|c| c.training.head_lr = -1.0, "head_lr");
+        check(|c| c.training.dropout = Some(1.0), "dropout");
+        check(|c| c.training.warmup = f64::NAN, "warmup");
+        check(|c| c.input.max_pieces = 2, "max_pieces");
+        check(|c| c.model.latent_dim = 0, "latent_dim");
+        check(|c| c.objective.lambda = -1.0, "lambda");
+        check(|c| c.optimizer.beta1 = 1.0, "beta1");
+        assert!(serde_json::from_str::<Config>(r#"{"lerning_rate": 1}"#).is_err());
+    }
+}

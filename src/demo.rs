@@ -1,0 +1,181 @@
+//! The demo: three ways of training on a synthetic corpus in under a minute, and a table that compares them.
+//!
+//! The type of many entities can only be told from the image, so text alone must lose; labels are few, so unlabelled
+//! tweets must help.
+
+use crate::config::{InputConfig, TrainingConfig};
+use crate::networks::EncoderSource;
+use crate::trainer::{Event, Flow, TrainInput, train};
+use crate::{Config, Error, Predictor, Result, evaluate};
+use serde::Serialize;
+use smvae_core::candle_core::Device;
+use smvae_core::metrics::Scores;
+use smvae_core::model::ModelConfig;
+use smvae_data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
+use smvae_data::{Corpus, ImageVectors};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Settings of the demo.
+#[derive(Clone, Debug)]
+pub struct DemoConfig {
+    /// Seed of the corpus, of the draw of labels and of training.
+    pub seed: u64,
+    /// Labelled tweets of each run.
+    pub labelled: usize,
+    /// Where the corpus and the run folders go.
+    pub out: PathBuf,
+}
+
+impl DemoConfig {
+    /// 20 labels, below this folder.
+    pub fn new(seed: u64, out: impl Into<PathBuf>) -> Self {
+        Self { seed, labelled: 20, out: out.into() }
+    }
+}
+
+/// One way of training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Labelled tweets, without their images.
+    TextOnly,
+    /// Labelled tweets with their images.
+    Supervised,
+    /// The same, and the rest of the training split without labels.
+    SemiSupervised,
+}
+
+impl Method {
+    /// All of them, in the order the demo runs them.
+    pub const ALL: [Self; 3] = [Self::TextOnly, Self::Supervised, Self::SemiSupervised];
+
+    /// For a table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextOnly => "text only",
+            Self::Supervised => "text + image",
+            Self::SemiSupervised => "text + image, semi-supervised",
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::TextOnly => "text-only",
+            Self::Supervised => "supervised",
+            Self::SemiSupervised => "semi-supervised",
+        }
+    }
+}
+
+/// A row of the demo's table: scores on the test split.
+#[derive(Clone, Debug, Serialize)]
+pub struct DemoRow {
+    /// How it was trained.
+    pub method: Method,
+    /// Labelled tweets.
+    pub labelled: usize,
+    /// Unlabelled tweets.
+    pub unlabelled: usize,
+    /// Scores on test.
+    pub scores: Scores,
+    /// Training and evaluation took this long.
+    pub seconds: f64,
+    /// The run folder.
+    pub folder: PathBuf,
+}
+
+/// What the demo shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct DemoReport {
+    /// The corpus that was made, a folder `train --data` can take.
+    pub corpus: PathBuf,
+    /// A row a method.
+    pub rows: Vec<DemoRow>,
+}
+
+/// Makes the corpus, trains the three models and scores them on test. The callback is told the method and what happens
+/// in its run, and can end the demo.
+///
+/// # Errors
+/// [`Error::RunExists`] if the folder holds a demo already; those of training.
+pub fn run(config: &DemoConfig, on_event: &mut dyn FnMut(Method, &Event) -> Flow) -> Result<DemoReport> {
+    if config.out.exists() {
+        return Err(Error::RunExists { path: config.out.clone() });
+    }
+    let corpus_folder = config.out.join("corpus");
+    generate(&SyntheticConfig { seed: config.seed, ..SyntheticConfig::default() })?.write_to(&corpus_folder)?;
+    let corpus = Corpus::load(&corpus_folder)?;
+    let images = ImageVectors::load(corpus_folder.join(FEATURES_FILE))?;
+    let mut rows = Vec::new();
+    for method in Method::ALL {
+        match run_method(method, config, &corpus, &images, &mut |event| on_event(method, event))? {
+            Some(row) => rows.push(row),
+            None => break,
+        }
+    }
+    Ok(DemoReport { corpus: corpus_folder, rows })
+}
+
+/// Trains and scores one method; none if the callback ended it.
+fn run_method(
+    method: Method,
+    demo: &DemoConfig,
+    corpus: &Corpus,
+    images: &ImageVectors,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<Option<DemoRow>> {
+    let start = Instant::now();
+    let folder = demo.out.join(method.folder());
+    let images = (method != Method::TextOnly).then_some(images);
+    let config = settings(method, demo);
+    let input = TrainInput {
+        train: &corpus.train,
+        valid: &corpus.valid,
+        labels: &corpus.labels,
+        selection: None,
+        train_sha256: &corpus.files.train.sha256,
+        images,
+        encoder: EncoderSource::Tiny,
+        device: Device::Cpu,
+    };
+    if train(&input, &config, &folder, on_event)?.stopped {
+        return Ok(None);
+    }
+    let mut predictor = Predictor::load(&folder)?;
+    if let Some(images) = images {
+        predictor = predictor.with_images(images.clone(), false)?;
+    }
+    let evaluation = evaluate(&predictor, &corpus.test, config.input.convention, &mut |_, _| {})?;
+    let semi = config.training.semi;
+    Ok(Some(DemoRow {
+        method,
+        labelled: demo.labelled,
+        unlabelled: if semi { corpus.train.len() - demo.labelled } else { 0 },
+        scores: evaluation.scores,
+        seconds: start.elapsed().as_secs_f64(),
+        folder,
+    }))
+}
+
+/// Small networks from nothing: higher rates and more epochs than fine-tuning needs.
+fn settings(method: Method, demo: &DemoConfig) -> Config {
+    Config {
+        preset: "demo".to_owned(),
+        seed: demo.seed,
+        labelled: Some(demo.labelled),
+        input: InputConfig { max_width: 4, ..InputConfig::default() },
+        model: ModelConfig { hidden_dim: 64, latent_dim: 16, ..ModelConfig::default() },
+        training: TrainingConfig {
+            epochs: Some(60),
+            patience: 60,
+            eval_every: 10,
+            batch_size: 10,
+            semi: method == Method::SemiSupervised,
+            encoder_lr: 1e-3,
+            head_lr: 2e-3,
+            ..TrainingConfig::default()
+        },
+        ..Config::default()
+    }
+}

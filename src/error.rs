@@ -1,0 +1,112 @@
+//! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
+
+use std::path::PathBuf;
+
+/// Result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Errors of `smvae`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A JSON file is not what it should be.
+    #[error("{} is not a valid {what}: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not, with line and column.
+        source: serde_json::Error,
+    },
+    /// A run folder of a later version of this program.
+    #[error("{} has format version {found}, this program knows versions up to {known}: use a newer one", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest version that is known.
+        known: u32,
+    },
+    /// A folder that is no run folder, or an incomplete one.
+    #[error("{} is no run folder: {missing} is missing", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+        /// The file that should be there.
+        missing: &'static str,
+    },
+    /// Training would write over an earlier run.
+    #[error("{} holds a run already: choose another folder, or remove it first", path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The parts of a run folder contradict each other.
+    #[error("{} does not fit the rest of its run folder: {why}", path.display())]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        why: String,
+    },
+    /// Image vectors other than those a model was trained with.
+    #[error("the image vectors do not fit the model: {what} is {got}, the model was trained with {want}")]
+    OtherImages {
+        /// What differs.
+        what: &'static str,
+        /// What was given.
+        got: String,
+        /// What the model was trained with.
+        want: String,
+    },
+    /// Image vectors for a model of text alone.
+    #[error("the model was trained without images: image vectors are of no use to it")]
+    NoImages,
+    /// Nothing to train on.
+    #[error("there is nothing to train on: {why}")]
+    NothingToTrain {
+        /// In words.
+        why: &'static str,
+    },
+    /// More labelled tweets were asked for than there are.
+    #[error("{asked} labelled tweets were asked for, the training split has {available}")]
+    TooFewTweets {
+        /// Number asked for.
+        asked: usize,
+        /// Number of tweets.
+        available: usize,
+    },
+    /// Spans, networks, training.
+    #[error(transparent)]
+    Core(#[from] smvae_core::Error),
+    /// Corpora and image vectors.
+    #[error(transparent)]
+    Data(#[from] smvae_data::Error),
+    /// Encoders and tokenisation.
+    #[error(transparent)]
+    Encoders(#[from] smvae_encoders::Error),
+}
+
+impl From<smvae_core::candle_core::Error> for Error {
+    fn from(error: smvae_core::candle_core::Error) -> Self {
+        Self::Core(error.into())
+    }
+}

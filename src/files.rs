@@ -1,0 +1,45 @@
+//! JSON and tensors in files, written to a temporary name and renamed.
+
+use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use smvae_core::candle_core::{Device, Tensor, safetensors};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), what, source })
+}
+
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).expect("our own types have string keys and no failing parts");
+    text.push('\n');
+    Ok(smvae_data::files::write_atomically(path, text.as_bytes())?)
+}
+
+pub(crate) fn create_folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+/// Tensors by name, in f32 files.
+pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    if let Err(source) = std::fs::File::open(path) {
+        return Err(Error::Read { path: path.to_owned(), source });
+    }
+    let tensors = safetensors::load(path, &Device::Cpu).map_err(|e| Error::Inconsistent {
+        path: path.to_owned(),
+        why: format!("it cannot be read as safetensors ({e})"),
+    })?;
+    Ok(tensors.into_iter().collect())
+}
+
+pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    let tensors: HashMap<String, Tensor> = tensors.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let temporary = path.with_extension("safetensors.tmp");
+    safetensors::save(&tensors, &temporary)?;
+    let synced = std::fs::File::open(&temporary).and_then(|file| file.sync_all());
+    synced
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .map_err(|source| Error::Write { path: path.to_owned(), source })
+}

@@ -1,0 +1,99 @@
+//! Image vectors as a model is given them: standardised, and tied to the file they come from.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use smvae_data::{ImageVectors, Sample};
+use std::path::PathBuf;
+
+/// Which image vectors a model was trained with, saved beside its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageIdentity {
+    /// Width of a vector.
+    pub width: usize,
+    /// The file, as it was named at training; none for vectors that were never in a file.
+    pub source: Option<PathBuf>,
+    /// sha256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// What is subtracted and divided by; none for raw vectors.
+    pub standardisation: Option<Standardisation>,
+}
+
+/// Mean and standard deviation of each dimension.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standardisation {
+    /// Mean of each dimension over the training split.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each dimension over the training split; 1 for a constant one.
+    pub std: Vec<f32>,
+}
+
+impl ImageIdentity {
+    /// Identity of these vectors, with the statistics of a training split if they are to be standardised.
+    pub(crate) fn new(images: &ImageVectors, train: &[Sample], standardise: bool) -> Self {
+        Self {
+            width: images.width(),
+            source: images.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            sha256: images.sha256().to_owned(),
+            standardisation: standardise.then(|| Standardisation::of(images, train)),
+        }
+    }
+
+    /// Checks that these are the vectors the model was trained with, or, with `trust_other`, at least as wide.
+    pub(crate) fn check(&self, images: &ImageVectors, trust_other: bool) -> Result<()> {
+        if images.width() != self.width {
+            let (got, want) = (images.width().to_string(), self.width.to_string());
+            return Err(Error::OtherImages { what: "the width", got, want });
+        }
+        if images.sha256() != self.sha256 && !trust_other {
+            let (got, want) = (images.sha256().to_owned(), self.sha256.clone());
+            return Err(Error::OtherImages { what: "the file's sha256", got, want });
+        }
+        Ok(())
+    }
+
+    /// The vector of an image as the model is given it.
+    pub(crate) fn prepare(&self, raw: &[f32]) -> Vec<f32> {
+        match &self.standardisation {
+            None => raw.to_vec(),
+            Some(s) => raw.iter().zip(&s.mean).zip(&s.std).map(|((x, mean), std)| (x - mean) / std).collect(),
+        }
+    }
+}
+
+impl Standardisation {
+    /// Statistics of the tweets that have a vector; an image of two tweets counts twice.
+    fn of(images: &ImageVectors, train: &[Sample]) -> Self {
+        let vectors = || train.iter().filter_map(|sample| images.get(&sample.image_id));
+        let n = vectors().count().max(1) as f64;
+        let mut mean = vec![0f64; images.width()];
+        vectors().for_each(|v| mean.iter_mut().zip(v).for_each(|(m, x)| *m += f64::from(*x) / n));
+        let mut var = vec![0f64; images.width()];
+        vectors().for_each(|v| {
+            var.iter_mut().zip(v).zip(&mean).for_each(|((s, x), m)| *s += (f64::from(*x) - m).powi(2) / n);
+        });
+        let std = var.iter().map(|v| if *v > 1e-12 { v.sqrt() as f32 } else { 1.0 });
+        Self { std: std.collect(), mean: mean.iter().map(|m| *m as f32).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_training_split_has_mean_zero_and_deviation_one() {
+        let vectors = [("a", vec![1.0, 5.0]), ("b", vec![3.0, 5.0]), ("other", vec![100.0, 0.0])];
+        let images =
+            ImageVectors::from_map(vectors.map(|(id, v)| (id.to_owned(), v)).into_iter().collect::<BTreeMap<_, _>>())
+                .expect("equal widths");
+        let train = ["a", "b", "missing"].map(|id| Sample { image_id: id.to_owned(), ..Sample::default() });
+        let identity = ImageIdentity::new(&images, &train, true);
+        assert_eq!(identity.prepare(images.get("a").expect("there")), [-1.0, 0.0]);
+        assert_eq!(identity.prepare(images.get("b").expect("there")), [1.0, 0.0]);
+        let raw = ImageIdentity::new(&images, &train, false);
+        assert_eq!(raw.prepare(&[7.0, 8.0]), [7.0, 8.0]);
+    }
+}

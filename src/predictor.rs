@@ -1,0 +1,259 @@
+//! A trained model at work: posts in, entities out, in input order.
+//!
+//! Posts are tokenised in parallel, encoded in batches of similar length, and their spans are scored in chunks of
+//! bounded memory. No gradient is tracked.
+
+use crate::collate::{Collator, Item};
+use crate::config::Config;
+use crate::images::ImageIdentity;
+use crate::networks::{Networks, Use};
+use crate::run_folder::RunFolder;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use smvae_core::candle_core::{D, Device};
+use smvae_core::decode::{Candidate, decode};
+use smvae_core::model::BatchSpan;
+use smvae_core::{LabelSet, Mode, Rng, TextEncoder, rng};
+use smvae_data::{ImageVectors, Sample};
+use smvae_encoders::text::WordTokenizer;
+use std::path::Path;
+
+/// A post to find entities in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Post {
+    /// Its words.
+    pub words: Vec<String>,
+    /// Id of its image among the image vectors, if it has one.
+    pub image_id: Option<String>,
+}
+
+impl Post {
+    /// A post without image, split into words at white space.
+    pub fn from_text(text: &str) -> Self {
+        Self { words: text.split_whitespace().map(str::to_owned).collect(), image_id: None }
+    }
+}
+
+impl From<&Sample> for Post {
+    fn from(sample: &Sample) -> Self {
+        Self { words: sample.words.clone(), image_id: Some(sample.image_id.clone()) }
+    }
+}
+
+/// An entity that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoredEntity {
+    /// First word, counted over all words of the post.
+    pub start: usize,
+    /// One past the last word.
+    pub end: usize,
+    /// Its type.
+    pub label: String,
+    /// Probability of the type, 0 to 1.
+    pub score: f32,
+}
+
+/// A trained model, loaded from a run folder. Share it between threads as it is.
+#[derive(Debug)]
+pub struct Predictor {
+    networks: Networks,
+    tokenizer: WordTokenizer,
+    labels: LabelSet,
+    config: Config,
+    identity: Option<ImageIdentity>,
+    images: Option<ImageVectors>,
+    device: Device,
+}
+
+impl Predictor {
+    /// Loads a run folder, on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] for a folder that is none, [`Error::Version`] for one of a later version, and whatever is wrong
+    /// with a file in it.
+    pub fn load(folder: &Path) -> Result<Self> {
+        Self::load_on(folder, &Device::Cpu)
+    }
+
+    /// Loads a run folder, on this device.
+    ///
+    /// # Errors
+    /// As [`Predictor::load`].
+    pub fn load_on(folder: &Path, device: &Device) -> Result<Self> {
+        let run = RunFolder::open(folder)?;
+        let config = run.config()?;
+        let labels = run.labels()?;
+        let bert = run.encoder_config()?;
+        let parameters = run.parameters(device)?;
+        let networks = Networks::build(&parameters, &bert, &config.model, &labels, Use::Evaluation)
+            .map_err(|error| run.weights_do_not_fit(&error))?;
+        Ok(Self {
+            networks,
+            tokenizer: run.tokenizer()?,
+            labels,
+            identity: run.image_identity()?,
+            images: None,
+            device: device.clone(),
+            config,
+        })
+    }
+
+    /// Gives the model image vectors. Without, every image is missing.
+    ///
+    /// # Errors
+    /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors of another width, or, unless
+    /// `trust_other`, of another file than the one the model was trained with.
+    pub fn with_images(mut self, images: ImageVectors, trust_other: bool) -> Result<Self> {
+        self.identity.as_ref().ok_or(Error::NoImages)?.check(&images, trust_other)?;
+        self.images = Some(images);
+        Ok(self)
+    }
+
+    /// Which image vectors the model was trained with; none for a model of text alone.
+    pub fn image_identity(&self) -> Option<&ImageIdentity> {
+        self.identity.as_ref()
+    }
+
+    /// The types it finds, `O` first.
+    pub fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// What it was trained with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Finds the entities of each post, by their first word, in the order of the posts. `on_progress` is told how many
+    /// posts are done, and of how many.
+    ///
+    /// # Errors
+    /// Those of tokenisation and the networks.
+    pub fn predict(&self, posts: &[Post], on_progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<ScoredEntity>>> {
+        let collator = self.collator();
+        let items: Vec<Item> =
+            posts.par_iter().map(|post| collator.item(&post.words, post.image_id.as_deref())).collect::<Result<_>>()?;
+        self.scorer().predict(&items, on_progress)
+    }
+
+    /// Number of words of each post that the piece limit cuts off.
+    pub(crate) fn collator(&self) -> Collator<'_> {
+        Collator {
+            tokenizer: &self.tokenizer,
+            input: &self.config.input,
+            quirks: &self.config.model.quirks,
+            position_limit: self.networks.encoder.config().max_position_embeddings,
+            images: self.identity.as_ref().zip(self.images.as_ref()),
+        }
+    }
+
+    pub(crate) fn scorer(&self) -> Scorer<'_> {
+        Scorer {
+            networks: &self.networks,
+            collator: self.collator(),
+            labels: &self.labels,
+            seed: self.config.seed,
+            device: &self.device,
+        }
+    }
+}
+
+/// Pieces of a batch, about; more would not make products faster.
+const BATCH_PIECES: usize = 1024;
+/// Spans scored at once: what bounds the memory of a long text.
+const CHUNK_SPANS: usize = 4096;
+
+/// Scores items with networks that may still be in training.
+#[derive(Clone, Copy)]
+pub(crate) struct Scorer<'a> {
+    pub networks: &'a Networks,
+    pub collator: Collator<'a>,
+    pub labels: &'a LabelSet,
+    /// Seed of the noise, for the authors' sampled evaluation alone.
+    pub seed: u64,
+    pub device: &'a Device,
+}
+
+impl Scorer<'_> {
+    /// Entities of each item, in the order of the items.
+    pub(crate) fn predict(
+        &self,
+        items: &[Item],
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Vec<ScoredEntity>>> {
+        let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].words.is_empty()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
+        let mut found = vec![Vec::new(); items.len()];
+        let mut rng = rng::named(self.seed, "evaluation");
+        let mut done = items.len() - order.len();
+        let mut rest = order.as_slice();
+        while !rest.is_empty() {
+            let pieces = |i: usize| items[i].ids.len();
+            let mut total = 0;
+            let n = rest.iter().take_while(|i| {
+                total += pieces(**i);
+                total <= BATCH_PIECES
+            });
+            let (batch, later) = rest.split_at(n.count().max(1));
+            let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
+            for (i, entities) in batch.iter().zip(self.score(&texts, &mut rng)?) {
+                found[*i] = entities;
+            }
+            rest = later;
+            done += batch.len();
+            on_progress(done, items.len());
+        }
+        Ok(found)
+    }
+
+    /// One batch.
+    fn score(&self, items: &[&Item], rng: &mut Rng) -> Result<Vec<Vec<ScoredEntity>>> {
+        let Networks { encoder, model } = self.networks;
+        let spans: Vec<_> = items.iter().map(|item| (*item, self.collator.candidates(item).collect())).collect();
+        let batch = self.collator.batch(&spans, self.device)?;
+        let h = encoder.forward(&batch.pieces, Mode::Eval)?;
+        let features = model.features(&h, &batch)?;
+        let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); items.len()];
+        let mut spans_left = spans.iter().flat_map(|(_, spans)| spans);
+        for chunk in batch.spans.chunks(CHUNK_SPANS) {
+            let noise = model
+                .config()
+                .quirks
+                .sampled_evaluation
+                .then(|| rng::standard_normal((chunk.len(), model.config().latent_dim), rng, self.device));
+            let scores = model.score(&features, &batch, chunk, noise.transpose()?.as_ref())?;
+            let probabilities = softmax_rows(&scores.logits)?;
+            for ((BatchSpan { text, .. }, span), row) in chunk.iter().zip(&mut spans_left).zip(probabilities) {
+                let (class, score) = best(&row);
+                candidates[*text].push(Candidate { span: *span, class, score });
+            }
+        }
+        let entity = |item: &Item, c: Candidate| {
+            let span = item.original_span(c.span);
+            let label = self.labels.name(c.class).expect("a class of the model is one of its labels").to_owned();
+            ScoredEntity { start: span.start, end: span.end, label, score: c.score }
+        };
+        Ok(items
+            .iter()
+            .zip(candidates)
+            .map(|(item, candidates)| decode(&candidates).into_iter().map(|c| entity(item, c)).collect())
+            .collect())
+    }
+}
+
+fn softmax_rows(logits: &smvae_core::candle_core::Tensor) -> Result<Vec<Vec<f32>>> {
+    let log_sum = logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?;
+    Ok(logits.broadcast_sub(&log_sum)?.exp()?.to_vec2()?)
+}
+
+/// The most probable class, the first on ties.
+fn best(row: &[f32]) -> (usize, f32) {
+    row.iter().copied().enumerate().fold((0, f32::MIN), |best, (class, p)| if p > best.1 { (class, p) } else { best })
+}
+
+/// A model may be shared between threads.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Predictor>();
+};

@@ -1,0 +1,217 @@
+//! A run folder: everything a trained model needs, and how it came to be.
+//!
+//! ```text
+//! config.json          everything the run depended on, resolved, with the format's version
+//! labels.json          entity types in order, O first
+//! selection.json       which tweets were labelled
+//! images.json          which image vectors, and their standardisation; absent for text alone
+//! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
+//! weights.safetensors  all parameters, decoders too, of the best epoch on dev
+//! metrics.jsonl        a line an epoch
+//! ```
+//! Every file is written to a temporary name and renamed.
+
+use crate::config::{Config, FORMAT_VERSION};
+use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
+use crate::images::ImageIdentity;
+use crate::trainer::EpochRecord;
+use crate::{Error, Result};
+use smvae_core::LabelSet;
+use smvae_core::candle_core::Device;
+use smvae_core::nn::Parameters;
+use smvae_data::Selection;
+use smvae_encoders::text::{BertConfig, WordTokenizer};
+use std::path::{Path, PathBuf};
+
+const CONFIG: &str = "config.json";
+const LABELS: &str = "labels.json";
+const SELECTION: &str = "selection.json";
+const IMAGES: &str = "images.json";
+const ENCODER: &str = "encoder.json";
+const TOKENIZER: &str = "tokenizer.json";
+const WEIGHTS: &str = "weights.safetensors";
+const METRICS: &str = "metrics.jsonl";
+
+/// What a run folder holds, for a person to look at.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Everything the run depended on.
+    pub config: Config,
+    /// Entity types, `O` first.
+    pub labels: LabelSet,
+    /// Which tweets were labelled.
+    pub selection: Selection,
+    /// Which image vectors; none for text alone.
+    pub images: Option<ImageIdentity>,
+    /// Sizes of the text encoder.
+    pub encoder: BertConfig,
+    /// Number of trained numbers; none if no weights were saved yet.
+    pub parameters: Option<usize>,
+    /// A record an epoch.
+    pub epochs: Vec<EpochRecord>,
+}
+
+impl RunInfo {
+    /// Reads a run folder, its weights' sizes included.
+    ///
+    /// # Errors
+    /// As [`crate::Predictor::load`].
+    pub fn read(folder: &Path) -> Result<Self> {
+        let run = RunFolder::open(folder)?;
+        let weights = run.path(WEIGHTS);
+        let parameters =
+            if weights.exists() { Some(read_tensors(&weights)?.values().map(|t| t.elem_count()).sum()) } else { None };
+        Ok(Self {
+            folder: folder.to_owned(),
+            config: run.config()?,
+            labels: run.labels()?,
+            selection: Selection::load(run.path(SELECTION))?,
+            images: run.image_identity()?,
+            encoder: run.encoder_config()?,
+            parameters,
+            epochs: run.metrics()?,
+        })
+    }
+
+    /// The epoch whose weights are saved: the best on dev.
+    pub fn best(&self) -> Option<&EpochRecord> {
+        self.epochs.iter().rfind(|record| record.best)
+    }
+}
+
+/// The files of a run, by what they hold.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFolder {
+    folder: PathBuf,
+}
+
+/// What is known before the first step.
+pub(crate) struct Start<'a> {
+    pub config: &'a Config,
+    pub labels: &'a LabelSet,
+    pub selection: &'a Selection,
+    pub images: Option<&'a ImageIdentity>,
+    pub encoder: &'a BertConfig,
+    pub tokenizer: &'a WordTokenizer,
+}
+
+impl RunFolder {
+    pub(crate) fn create(folder: &Path, start: &Start<'_>) -> Result<Self> {
+        if folder.join(CONFIG).exists() {
+            return Err(Error::RunExists { path: folder.to_owned() });
+        }
+        create_folder(folder)?;
+        let run = Self { folder: folder.to_owned() };
+        write_json(&run.path(LABELS), start.labels)?;
+        write_json(&run.path(ENCODER), start.encoder)?;
+        start.selection.save(run.path(SELECTION))?;
+        start.tokenizer.save(run.path(TOKENIZER))?;
+        if let Some(images) = start.images {
+            write_json(&run.path(IMAGES), images)?;
+        }
+        // Last, since it is what makes the folder a run.
+        write_json(&run.path(CONFIG), start.config)?;
+        Ok(run)
+    }
+
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
+        if !folder.join(CONFIG).is_file() {
+            return Err(Error::NoRun { path: folder.to_owned(), missing: CONFIG });
+        }
+        let run = Self { folder: folder.to_owned() };
+        // The version comes first: a later one may have fields that this program does not know.
+        #[derive(serde::Deserialize)]
+        struct Version {
+            format_version: u32,
+        }
+        let path = run.path(CONFIG);
+        let Version { format_version: found } = read_json(&path, "configuration")?;
+        if found > FORMAT_VERSION {
+            return Err(Error::Version { path, found, known: FORMAT_VERSION });
+        }
+        Ok(run)
+    }
+
+    pub(crate) fn config(&self) -> Result<Config> {
+        let config = Config::from_file(&self.path(CONFIG))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    pub(crate) fn labels(&self) -> Result<LabelSet> {
+        read_json(&self.path(LABELS), "label set")
+    }
+
+    pub(crate) fn encoder_config(&self) -> Result<BertConfig> {
+        Ok(BertConfig::from_file(self.path(ENCODER))?)
+    }
+
+    pub(crate) fn tokenizer(&self) -> Result<WordTokenizer> {
+        Ok(WordTokenizer::from_file(self.path(TOKENIZER))?)
+    }
+
+    pub(crate) fn image_identity(&self) -> Result<Option<ImageIdentity>> {
+        let path = self.path(IMAGES);
+        let wanted = self.config()?.model.image_dim;
+        let found: Option<ImageIdentity> = if path.exists() { Some(read_json(&path, "image identity")?) } else { None };
+        if found.as_ref().map(|identity| identity.width) != wanted {
+            let why = format!("config.json has image_dim {wanted:?}");
+            return Err(Error::Inconsistent { path, why });
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn save_weights(&self, parameters: &Parameters) -> Result<()> {
+        let tensors = parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
+        write_tensors(&self.path(WEIGHTS), &tensors)
+    }
+
+    pub(crate) fn has_weights(&self) -> bool {
+        self.path(WEIGHTS).exists()
+    }
+
+    pub(crate) fn parameters(&self, device: &Device) -> Result<Parameters> {
+        let path = self.path(WEIGHTS);
+        if !path.is_file() {
+            return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
+        }
+        let parameters = Parameters::new(0, device);
+        for (name, tensor) in read_tensors(&path)? {
+            parameters.insert(name, &tensor)?;
+        }
+        Ok(parameters)
+    }
+
+    /// The error for weights that the configuration's networks cannot take.
+    pub(crate) fn weights_do_not_fit(&self, error: &Error) -> Error {
+        Error::Inconsistent { path: self.path(WEIGHTS), why: error.to_string() }
+    }
+
+    pub(crate) fn save_metrics(&self, records: &[EpochRecord]) -> Result<()> {
+        let mut text = String::new();
+        for record in records {
+            text.push_str(&serde_json::to_string(record).expect("a record has string keys and finite numbers"));
+            text.push('\n');
+        }
+        Ok(smvae_data::files::write_atomically(&self.path(METRICS), text.as_bytes())?)
+    }
+
+    fn metrics(&self) -> Result<Vec<EpochRecord>> {
+        let path = self.path(METRICS);
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        text.lines()
+            .map(|line| {
+                serde_json::from_str(line).map_err(|source| Error::Json { path: path.clone(), what: "metrics", source })
+            })
+            .collect()
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+}

@@ -1,0 +1,496 @@
+//! The loop over epochs: steps, evaluation on dev, the best weights saved, early stopping.
+//!
+//! The labels of unlabelled tweets are never read, nor is the test split. What happens is told through a callback,
+//! which can end the run after any step.
+
+use crate::collate::{Collator, Item};
+use crate::config::Config;
+use crate::evaluate::{evaluate_items, gold};
+use crate::images::ImageIdentity;
+use crate::networks::{Encoder, EncoderSource, Networks, Use, parameter_group};
+use crate::predictor::Scorer;
+use crate::run_folder::{RunFolder, Start};
+use crate::sampler::{Chosen, LabelledItem, UnlabelledStream, labelled_epoch, steps_per_epoch};
+use crate::{Error, Result, memory};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use smvae_core::candle_core::Device;
+use smvae_core::metrics::Scores;
+use smvae_core::nn::Parameters;
+use smvae_core::optim::Adam;
+use smvae_core::step::{LabelledBatch, StepReport, TermMeans, step};
+use smvae_core::{Entity, LabelSet, Rng, Span, rng};
+use smvae_data::images::Coverage;
+use smvae_data::{ImageVectors, Sample, Selection, selection};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What is trained on.
+#[derive(Clone, Debug)]
+pub struct TrainInput<'a> {
+    /// The training split.
+    pub train: &'a [Sample],
+    /// The split models are selected on.
+    pub valid: &'a [Sample],
+    /// Entity types, `O` first.
+    pub labels: &'a LabelSet,
+    /// Which tweets are labelled; none to draw `labelled` of the configuration.
+    pub selection: Option<&'a Selection>,
+    /// sha256 of the training file, which a selection belongs to.
+    pub train_sha256: &'a str,
+    /// Image vectors; none to train on text alone.
+    pub images: Option<&'a ImageVectors>,
+    /// Where the text encoder comes from.
+    pub encoder: EncoderSource,
+    /// Where tensors lie.
+    pub device: Device,
+}
+
+/// What happens in a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Before the first step.
+    Started {
+        /// Labelled tweets.
+        labelled: usize,
+        /// Unlabelled tweets that are trained on.
+        unlabelled: usize,
+        /// Trained numbers.
+        parameters: usize,
+        /// Passes over the labelled tweets, at most.
+        epochs: usize,
+        /// Steps, at most.
+        steps: usize,
+        /// Training tweets with and without an image vector; none for text alone.
+        images: Option<Coverage>,
+        /// Words of training tweets that the piece limit cut.
+        words_cut: usize,
+    },
+    /// After a step.
+    Step {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Steps taken.
+        step: usize,
+        /// Steps, at most.
+        steps: usize,
+        /// Loss and its terms.
+        report: StepReport,
+    },
+    /// While dev is evaluated.
+    Evaluating {
+        /// Tweets done.
+        done: usize,
+        /// Tweets in all.
+        total: usize,
+    },
+    /// After an epoch.
+    Epoch(Box<EpochRecord>),
+}
+
+/// What the callback wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// End the run, in good order.
+    Stop,
+}
+
+/// A line of `metrics.jsonl`: one epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Steps taken so far.
+    pub step: usize,
+    /// Loss, its terms and the norm of the gradients: means over the epoch's steps.
+    pub train: StepReport,
+    /// Learning rate of the text encoder at the last step.
+    pub encoder_lr: f64,
+    /// Learning rate of everything else at the last step.
+    pub head_lr: f64,
+    /// Scores on dev; none in epochs without an evaluation.
+    pub dev: Option<Scores>,
+    /// Whether these scores are the best so far, and the weights were saved.
+    pub best: bool,
+    /// Where time went, and memory: the fields that differ between two runs of one seed.
+    pub timing: Timing,
+}
+
+/// Speed and memory of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Seconds of its steps.
+    pub train_seconds: f64,
+    /// Seconds of the evaluation on dev.
+    pub dev_seconds: f64,
+    /// Tweets trained on a second, labelled and unlabelled.
+    pub tweets_per_second: f64,
+    /// Spans trained on a second.
+    pub spans_per_second: f64,
+    /// Tweets of dev evaluated a second.
+    pub dev_tweets_per_second: f64,
+    /// The most memory the process has had so far, in MiB, where the system tells.
+    pub peak_memory_mib: Option<f64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// The run folder.
+    pub folder: PathBuf,
+    /// The epoch whose weights were saved; none if the run was stopped before dev was evaluated.
+    pub best_epoch: Option<usize>,
+    /// Its scores on dev.
+    pub best: Option<Scores>,
+    /// Epochs that were completed.
+    pub epochs: usize,
+    /// Whether the callback ended the run.
+    pub stopped: bool,
+}
+
+/// Trains a model and leaves a run folder at `out`. Same input, configuration and number of threads on the same machine:
+/// the same weights, bit by bit.
+///
+/// # Errors
+/// [`Error::RunExists`]; settings out of range; an empty split; more labelled tweets than there are; whatever is wrong
+/// with the encoder's files; a loss that is not finite.
+pub fn train(
+    input: &TrainInput<'_>,
+    config: &Config,
+    out: &Path,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<RunSummary> {
+    config.validate()?;
+    if input.train.is_empty() || input.valid.is_empty() {
+        return Err(Error::NothingToTrain { why: "the training split or dev has no tweets" });
+    }
+    let mut encoder = Encoder::open(&input.encoder, input.train)?;
+    let config = resolve(config, input, &mut encoder);
+    let coverage = input.images.map(|images| images.coverage(input.train)).transpose()?;
+    let identity = input.images.map(|images| ImageIdentity::new(images, input.train, config.input.standardise_images));
+    let collator = Collator {
+        tokenizer: &encoder.tokenizer,
+        input: &config.input,
+        quirks: &config.model.quirks,
+        position_limit: encoder.config.max_position_embeddings,
+        images: identity.as_ref().zip(input.images),
+    };
+    let selection = select(input, &config)?;
+    let data = Data::collate(input, &config, &collator, &selection)?;
+    let steps_per_epoch = steps_per_epoch(&data.labelled, &config.training);
+    if steps_per_epoch == 0 {
+        return Err(Error::NothingToTrain { why: "the labelled tweets have no candidate spans" });
+    }
+    let config = with_epochs(config.clone(), steps_per_epoch);
+    let parameters = encoder.parameters(&config, &input.device)?;
+    let build = |purpose| Networks::build(&parameters, &encoder.config, &config.model, input.labels, purpose);
+    let networks = build(Use::Training)?;
+    let optimizer = Adam::new(parameters.all(), parameter_group, config.optimizer.clone())?;
+    let start = Start {
+        config: &config,
+        labels: input.labels,
+        selection: &selection,
+        images: identity.as_ref(),
+        encoder: &encoder.config,
+        tokenizer: &encoder.tokenizer,
+    };
+    let folder = RunFolder::create(out, &start)?;
+    let frozen = build(Use::Evaluation)?;
+    let epochs = config.training.epochs.expect("resolved above");
+    let steps = (epochs * steps_per_epoch).min(config.training.max_steps.unwrap_or(usize::MAX));
+    let started = Event::Started {
+        labelled: data.labelled.len(),
+        unlabelled: data.unlabelled.len(),
+        parameters: parameters.count(),
+        epochs,
+        steps,
+        images: coverage,
+        words_cut: data.words_cut,
+    };
+    let mut run = Run {
+        config: &config,
+        collator,
+        scorer: Scorer { networks: &frozen, collator, labels: input.labels, seed: config.seed, device: &input.device },
+        networks: &networks,
+        parameters: &parameters,
+        optimizer,
+        folder,
+        stream: UnlabelledStream::new(data.unlabelled.len()),
+        data,
+        rng: rng::named(config.seed, "training"),
+        steps,
+        records: Vec::new(),
+        stopped: on_event(&started) == Flow::Stop,
+        device: &input.device,
+    };
+    run.epochs(epochs, on_event)?;
+    run.finish(out)
+}
+
+/// Settings that follow from the input.
+fn resolve(config: &Config, input: &TrainInput<'_>, encoder: &mut Encoder) -> Config {
+    let mut config = config.clone();
+    config.model.image_dim = input.images.map(ImageVectors::width);
+    if let Some(p) = config.training.dropout {
+        encoder.config.hidden_dropout_prob = p;
+        encoder.config.attention_probs_dropout_prob = p;
+    }
+    config
+}
+
+fn with_epochs(mut config: Config, steps_per_epoch: usize) -> Config {
+    let epochs = config.training.epochs.unwrap_or_else(|| (1700 / steps_per_epoch).clamp(8, 30));
+    config.training.epochs = Some(epochs);
+    config
+}
+
+fn select(input: &TrainInput<'_>, config: &Config) -> Result<Selection> {
+    if let Some(selection) = input.selection {
+        return Ok(selection.clone());
+    }
+    let available = input.train.len();
+    let asked = config.labelled.unwrap_or(available);
+    if asked > available {
+        return Err(Error::TooFewTweets { asked, available });
+    }
+    Ok(selection::select(asked, config.selection_seed(), input.train, input.train_sha256)?)
+}
+
+/// The splits as items.
+struct Data {
+    labelled: Vec<LabelledItem>,
+    unlabelled: Vec<(Item, Vec<Span>)>,
+    dev: Vec<Item>,
+    dev_gold: Vec<Vec<Entity>>,
+    words_cut: usize,
+}
+
+impl Data {
+    fn collate(
+        input: &TrainInput<'_>,
+        config: &Config,
+        collator: &Collator<'_>,
+        selection: &Selection,
+    ) -> Result<Self> {
+        let (labelled, rest) = selection.split(input.train, input.train_sha256)?;
+        let item = |sample: &Sample| collator.item(&sample.words, Some(&sample.image_id));
+        let labelled = labelled.par_iter().map(|&i| {
+            let sample = &input.train[i];
+            let item = item(sample)?;
+            let entities = sample.entities(config.input.convention)?;
+            let candidates = collator.labelled_candidates(&item, &entities, input.labels);
+            Ok(LabelledItem { item, candidates })
+        });
+        let labelled: Vec<LabelledItem> = labelled.collect::<Result<_>>()?;
+        let rest = if config.training.semi { rest.as_slice() } else { &[] };
+        let unlabelled = rest.par_iter().map(|&i| {
+            let item = item(&input.train[i])?;
+            let candidates = collator.candidates(&item).collect::<Vec<_>>();
+            Ok((item, candidates))
+        });
+        let unlabelled: Vec<_> = unlabelled.filter(keep_nonempty).collect::<Result<_>>()?;
+        let cut = labelled.iter().map(|l| &l.item).chain(unlabelled.iter().map(|(item, _)| item));
+        Ok(Self {
+            words_cut: cut.map(|item| item.n_cut).sum(),
+            dev: input.valid.par_iter().map(item).collect::<Result<_>>()?,
+            dev_gold: gold(input.valid, config.input.convention)?,
+            labelled,
+            unlabelled,
+        })
+    }
+}
+
+/// Keeps errors, and tweets with a candidate.
+fn keep_nonempty(item: &Result<(Item, Vec<Span>)>) -> bool {
+    item.as_ref().map_or(true, |(_, candidates)| !candidates.is_empty())
+}
+
+struct Run<'a> {
+    config: &'a Config,
+    collator: Collator<'a>,
+    scorer: Scorer<'a>,
+    networks: &'a Networks,
+    parameters: &'a Parameters,
+    optimizer: Adam,
+    folder: RunFolder,
+    stream: UnlabelledStream,
+    data: Data,
+    rng: Rng,
+    steps: usize,
+    records: Vec<EpochRecord>,
+    stopped: bool,
+    device: &'a Device,
+}
+
+impl Run<'_> {
+    fn epochs(&mut self, epochs: usize, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
+        let mut without_gain = 0;
+        for epoch in 1..=epochs {
+            if self.stopped {
+                return Ok(());
+            }
+            let mut record = self.train_epoch(epoch, on_event)?;
+            let last = epoch == epochs || self.optimizer.steps() as usize >= self.steps;
+            let due = last || epoch % self.config.training.eval_every == 0;
+            if due && !self.stopped {
+                self.evaluate(&mut record, on_event)?;
+                without_gain = if record.best { 0 } else { without_gain + 1 };
+            }
+            self.records.push(record.clone());
+            self.folder.save_metrics(&self.records)?;
+            self.stopped |= on_event(&Event::Epoch(Box::new(record))) == Flow::Stop;
+            if last || without_gain >= self.config.training.patience {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn train_epoch(&mut self, epoch: usize, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<EpochRecord> {
+        let start = Instant::now();
+        let (mut sums, mut tweets, mut spans) = (Means::default(), 0, 0);
+        let mut rates = [0.0; 2];
+        for chosen in labelled_epoch(&self.data.labelled, &self.config.training, &mut self.rng) {
+            let taken = self.optimizer.steps() as usize;
+            if self.stopped || taken >= self.steps {
+                break;
+            }
+            rates = self.rates(taken);
+            let (report, n_tweets, n_spans) = self.step(&chosen, &rates)?;
+            sums.add(&report);
+            tweets += n_tweets;
+            spans += n_spans;
+            let event = Event::Step { epoch, step: taken + 1, steps: self.steps, report };
+            self.stopped |= on_event(&event) == Flow::Stop;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(EpochRecord {
+            epoch,
+            step: self.optimizer.steps() as usize,
+            train: sums.means(),
+            encoder_lr: rates[0],
+            head_lr: rates[1],
+            dev: None,
+            best: false,
+            timing: Timing {
+                train_seconds: seconds,
+                tweets_per_second: tweets as f64 / seconds,
+                spans_per_second: spans as f64 / seconds,
+                peak_memory_mib: memory::peak_mib(),
+                ..Timing::default()
+            },
+        })
+    }
+
+    /// Learning rates of encoder and heads at a step, from 0.
+    fn rates(&self, step: usize) -> [f64; 2] {
+        let training = &self.config.training;
+        let warmup = (training.warmup * self.steps as f64).round() as usize;
+        let factor = training.schedule.factor(step, self.steps, warmup);
+        [training.encoder_lr * factor, training.head_lr * factor]
+    }
+
+    /// One step; returns also the number of tweets and of spans it used.
+    fn step(&mut self, chosen: &Chosen, rates: &[f64]) -> Result<(StepReport, usize, usize)> {
+        let spans_of = |spans: &[(Span, u32)]| spans.iter().map(|(span, _)| *span).collect::<Vec<_>>();
+        let items: Vec<_> = chosen.iter().map(|(i, spans)| (&self.data.labelled[*i].item, spans_of(spans))).collect();
+        let labelled = LabelledBatch {
+            batch: self.collator.batch(&items, self.device)?,
+            targets: chosen.iter().flat_map(|(_, spans)| spans.iter().map(|(_, class)| *class)).collect(),
+        };
+        let drawn = self.stream.next(&self.data.unlabelled, &self.config.training, &mut self.rng);
+        let unlabelled = if drawn.is_empty() {
+            None
+        } else {
+            let items: Vec<_> = drawn.into_iter().map(|(i, spans)| (&self.data.unlabelled[i].0, spans)).collect();
+            Some(self.collator.batch(&items, self.device)?)
+        };
+        let batches = || std::iter::once(&labelled.batch).chain(&unlabelled);
+        let (tweets, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
+        let report = step(
+            self.networks.borrow(),
+            &self.config.objective,
+            &mut self.optimizer,
+            rates,
+            &labelled,
+            unlabelled.as_ref(),
+            &mut self.rng,
+        )?;
+        Ok((report, tweets, spans))
+    }
+
+    fn evaluate(&mut self, record: &mut EpochRecord, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
+        let start = Instant::now();
+        let stopped = &mut self.stopped;
+        let evaluation = evaluate_items(&self.scorer, &self.data.dev, &self.data.dev_gold, &mut |done, total| {
+            *stopped |= on_event(&Event::Evaluating { done, total }) == Flow::Stop;
+        })?;
+        record.timing.dev_seconds = start.elapsed().as_secs_f64();
+        record.timing.dev_tweets_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
+        let f1 = evaluation.scores.overall.f1();
+        record.best = best_of(&self.records).is_none_or(|(_, best)| f1 > best.overall.f1());
+        record.dev = Some(evaluation.scores);
+        if record.best {
+            self.folder.save_weights(self.parameters)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, out: &Path) -> Result<RunSummary> {
+        // A run that was stopped early is still one that loads.
+        if !self.folder.has_weights() {
+            self.folder.save_weights(self.parameters)?;
+            self.folder.save_metrics(&self.records)?;
+        }
+        let best = best_of(&self.records);
+        Ok(RunSummary {
+            folder: out.to_owned(),
+            best_epoch: best.map(|(epoch, _)| epoch),
+            best: best.map(|(_, scores)| scores.clone()),
+            epochs: self.records.len(),
+            stopped: self.stopped,
+        })
+    }
+}
+
+/// The best epoch on dev so far.
+fn best_of(records: &[EpochRecord]) -> Option<(usize, &Scores)> {
+    records.iter().rfind(|record| record.best).and_then(|record| Some((record.epoch, record.dev.as_ref()?)))
+}
+
+/// Means of step reports.
+#[derive(Default)]
+struct Means {
+    sum: StepReport,
+    n: usize,
+}
+
+impl Means {
+    fn add(&mut self, report: &StepReport) {
+        let mut sum = fields(&mut self.sum).into_iter();
+        let mut report = *report;
+        for value in fields(&mut report) {
+            *sum.next().expect("as many fields") += *value;
+        }
+        self.n += 1;
+    }
+
+    fn means(mut self) -> StepReport {
+        let n = self.n.max(1) as f64;
+        fields(&mut self.sum).into_iter().for_each(|value| *value /= n);
+        self.sum
+    }
+}
+
+/// Every number of a report.
+fn fields(report: &mut StepReport) -> Vec<&mut f64> {
+    let StepReport { loss, ce, labelled, unlabelled, mask, grad_norm } = report;
+    let mut fields = vec![loss, ce, mask, grad_norm];
+    for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
+        fields.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
+    }
+    fields
+}
