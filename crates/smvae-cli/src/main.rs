@@ -1,2 +1,38 @@
-//! smvae
-fn main() {}
+//! The program `smvae`: parse, call the library, print.
+//!
+//! Results go to stdout and nothing else does; progress, warnings and errors go to stderr. Exit codes: 0 for success (a
+//! run that Ctrl-C ended early has succeeded: its folder is complete), 1 for a failure, 2 for a command line or a
+//! setting that makes no sense. What the program does not do: mathematics. Everything it can do, the library can.
+
+mod args;
+mod commands;
+mod failure;
+mod interrupt;
+mod output;
+mod progress;
+mod train_args;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse_from(args::with_implied_command(std::env::args_os()));
+    if let Some(threads) = cli.threads {
+        // SAFETY: no other thread exists yet, so that nothing can read the environment while it changes.
+        unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+    }
+    let result = match &cli.command {
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Stats(args) => commands::stats::run(args),
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Predict(args) => commands::predict::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
+        Command::Score(args) => commands::score::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}

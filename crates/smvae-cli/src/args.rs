@@ -1,0 +1,219 @@
+//! The command line: commands and their options, all but those of `train`.
+
+use crate::train_args::TrainArgs;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use smvae::core::candle_core;
+use smvae::data::{Convention, Split};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Span-based multimodal named entity recognition that learns from few labels.
+#[derive(Debug, Parser)]
+#[command(name = "smvae", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Threads to compute with; the number of cores if not given.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// `--dataset twitter2017 ...` means `train --dataset twitter2017 ...`, as in the authors' commands.
+pub(crate) fn with_implied_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let first = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
+    let authors = ["--dataset", "--mode", "--seed", "--lr", "--epoch", "--gamma", "--patience", "--weights"];
+    if authors.iter().any(|flag| first.split('=').next() == Some(flag)) {
+        args.insert(1, "train".into());
+    }
+    args
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a synthetic corpus, train three models on it, compare them; takes about a minute.
+    Demo(DemoArgs),
+    /// Count what a corpus holds.
+    Stats(StatsArgs),
+    /// Train a model and leave a run folder.
+    Train(Box<TrainArgs>),
+    /// Score a trained model on a split with gold labels.
+    Eval(EvalArgs),
+    /// Find entities: JSON lines in, JSON lines out.
+    ///
+    /// A line of input is {"words": [...]} or {"text": "..."}, with "image_id" where there is an image; text is split
+    /// into words at white space. A line of output is the same object, with "words" and "entities": a list of
+    /// {"start", "end", "type", "score"}, words start up to but without end. Other fields are passed on, blank lines
+    /// are not.
+    Predict(PredictArgs),
+    /// Show what a run folder holds.
+    Inspect(InspectArgs),
+    /// Score tagged text as conlleval does: the last two columns are gold and predicted tag.
+    Score(ScoreArgs),
+}
+
+/// Where a corpus lies.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct DataArgs {
+    /// Folder with train.txt, valid.txt (or dev.txt) and test.txt.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The same as --data dataset/NAME.
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+}
+
+impl DataArgs {
+    /// The folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let named = || PathBuf::from("dataset").join(self.dataset.as_deref().unwrap_or_default());
+        self.data.clone().unwrap_or_else(named)
+    }
+}
+
+/// Where a trained model gets its image vectors from.
+#[derive(Debug, Args)]
+pub(crate) struct ImageArgs {
+    /// Image vectors; those the model was trained with if not given.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_images")]
+    pub(crate) image_features: Option<PathBuf>,
+    /// Accept another file than the model was trained with.
+    #[arg(long, requires = "image_features")]
+    pub(crate) trust_images: bool,
+    /// Every image is missing.
+    #[arg(long)]
+    pub(crate) no_images: bool,
+}
+
+/// Where tensors lie.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Device {
+    /// The processor.
+    Cpu,
+}
+
+impl Device {
+    /// What candle calls it.
+    pub(crate) fn open(self) -> candle_core::Device {
+        match self {
+            Self::Cpu => candle_core::Device::Cpu,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Seed of the corpus, of the choice of labels and of training.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) seed: u64,
+    /// Where the corpus and the run folders go; must not exist yet. A new folder runs/demo... if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the table as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Print the counts as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// A run folder.
+    #[arg(long, visible_alias = "weights", value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// train, valid (or dev) or test.
+    #[arg(long, default_value = "test", value_name = "SPLIT")]
+    pub(crate) split: Split,
+    /// How ill-formed tags are read: conlleval, strict or authors; that of the run if not given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) convention: Option<Convention>,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
+    /// Print the scores as JSON; `score --json` has the same schema.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write words, gold and found entities of every tweet here, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    pub(crate) device: Device,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// A run folder.
+    #[arg(long, visible_alias = "weights", value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// JSON lines to read; - for stdin.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Where the JSON lines go; - for stdout.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
+    /// For a line that is no post, write {"line", "error"} in its place and go on, instead of ending.
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// Posts that are read, computed and written at once.
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) chunk: u32,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    pub(crate) device: Device,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A run folder.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// Tagged text, one word a line; - for stdin.
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print the scores as JSON; `eval --json` has the same schema.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_authors_flag_in_first_place_means_train() {
+        let check = |line: &str, want: &str| {
+            let got = with_implied_command(line.split(' ').map(OsString::from));
+            assert_eq!(got.join(std::ffi::OsStr::new(" ")), want);
+        };
+        check("smvae --dataset a --mode test", "smvae train --dataset a --mode test");
+        check("smvae --lr=1e-5", "smvae train --lr=1e-5");
+        check("smvae --threads 2 demo", "smvae --threads 2 demo");
+        check("smvae --help", "smvae --help");
+        check("smvae eval --dataset a", "smvae eval --dataset a");
+    }
+}

@@ -1,0 +1,67 @@
+//! `smvae demo`: three ways of training on a synthetic corpus, one table.
+
+use super::train::Watcher;
+use crate::args::DemoArgs;
+use crate::interrupt;
+use crate::output;
+use crate::progress::say;
+use smvae::demo::{DemoConfig, DemoReport, DemoRow, Method, run as run_demo};
+use std::path::{Path, PathBuf};
+
+pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    let out = args.out.clone().unwrap_or_else(|| free_folder(Path::new("runs"), args.seed));
+    interrupt::catch()?;
+    say(format!("a synthetic corpus and three models, in {}", out.display()));
+    let mut watcher: Option<(Method, Watcher)> = None;
+    let report = run_demo(&DemoConfig::new(args.seed, &out), &mut |method, event| {
+        if watcher.as_ref().is_none_or(|(watched, _)| *watched != method) {
+            watcher = Some((method, Watcher::new(format!("[{}] ", method.name()))));
+        }
+        watcher.as_mut().expect("made above").1.watch(event)
+    })?;
+    drop(watcher);
+    if args.json {
+        return output::print_json(&report);
+    }
+    output::print(&table(&report))?;
+    if let Some(row) = report.rows.last() {
+        say(next(&report, row));
+    }
+    Ok(())
+}
+
+fn table(report: &DemoReport) -> String {
+    let header = ["test split", "labelled", "unlabelled", "precision", "recall", "F1", "seconds"];
+    let row = |row: &DemoRow| {
+        let all = row.scores.overall;
+        [
+            row.method.name().to_owned(),
+            row.labelled.to_string(),
+            row.unlabelled.to_string(),
+            format!("{:.2}", all.precision()),
+            format!("{:.2}", all.recall()),
+            format!("{:.2}", all.f1()),
+            format!("{:.1}", row.seconds),
+        ]
+    };
+    output::table(&header, report.rows.iter().map(row))
+}
+
+/// What to try now.
+fn next(report: &DemoReport, row: &DemoRow) -> String {
+    let (corpus, run) = (report.corpus.display(), row.folder.display());
+    format!(
+        "\nThe type of many entities can only be told from the image, and labels are few.\nNext:\n  \
+         smvae stats --data {corpus}\n  \
+         smvae inspect {run}\n  \
+         smvae eval --model {run} --data {corpus} --no-images\n  \
+         smvae train --data {corpus} --image-features {corpus}/features.safetensors --text-encoder tiny \
+         --labelled 50 --lr 1e-3 --hidden-dim 64 --latent-dim 16 --epochs 30 --out runs/mine"
+    )
+}
+
+/// `demo-<seed>` below a folder, or the first of `demo-<seed>-2`, `-3`, ... that does not exist.
+fn free_folder(parent: &Path, seed: u64) -> PathBuf {
+    let names = std::iter::once(format!("demo-{seed}")).chain((2..).map(|n: u64| format!("demo-{seed}-{n}")));
+    names.map(|name| parent.join(name)).find(|path| !path.exists()).expect("there are endless names")
+}

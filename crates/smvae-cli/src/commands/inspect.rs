@@ -1,0 +1,66 @@
+//! `smvae inspect`: what a run folder holds.
+
+use crate::args::InspectArgs;
+use crate::output;
+use serde_json::json;
+use smvae::{EpochRecord, RunInfo};
+
+pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
+    let run = RunInfo::read(&args.run)?;
+    if args.json {
+        return output::print_json(&json!({
+            "config": run.config,
+            "labels": run.labels,
+            "selection": run.selection,
+            "images": run.images.as_ref().map(|i| json!({"width": i.width, "source": i.source, "sha256": i.sha256})),
+            "encoder": run.encoder,
+            "parameters": run.parameters,
+            "epochs": run.epochs,
+        }));
+    }
+    output::print(&report(&run))
+}
+
+fn report(run: &RunInfo) -> String {
+    let RunInfo { config, encoder, selection, .. } = run;
+    let mut text = format!("{}, preset {}, seed {}\n\n", run.folder.display(), config.preset, config.seed);
+    let mut line = |name: &str, value: String| text += &format!("{name:12} {value}\n");
+    line("labels", run.labels.names().join(" "));
+    let semi = if config.training.semi { "semi-supervised" } else { "supervised" };
+    line("trained", format!("{semi}, {} labelled tweets (seed {})", selection.labelled.len(), selection.seed));
+    line("training file", format!("sha256 {}", selection.train_sha256));
+    let (layers, width, vocabulary) = (encoder.num_hidden_layers, encoder.hidden_size, encoder.vocab_size);
+    line("text encoder", format!("{} of {layers} layers, width {width}, {vocabulary} pieces", encoder.model_type));
+    let sizes = (config.model.hidden_dim, config.model.latent_dim);
+    line("networks", format!("hidden {}, latent {}, spans up to {} words", sizes.0, sizes.1, config.input.max_width));
+    line("parameters", run.parameters.map_or("no weights yet".to_owned(), |n| n.to_string()));
+    line(
+        "images",
+        run.images.as_ref().map_or("none: text alone".to_owned(), |images| {
+            let source = images.source.as_ref().map_or("memory".to_owned(), |path| path.display().to_string());
+            let raw = if images.standardisation.is_some() { "standardised" } else { "raw" };
+            format!("width {}, {raw}, {source}, sha256 {}", images.width, images.sha256)
+        }),
+    );
+    let best = run.best().map_or("none was evaluated".to_owned(), |record| format!("epoch {}", record.epoch));
+    line("best on dev", best);
+    text += "\n";
+    text += &output::table(&["epoch", "step", "loss", "ce", "dev P", "dev R", "dev F1"], run.epochs.iter().map(row));
+    text
+}
+
+fn row(record: &EpochRecord) -> Vec<String> {
+    let ratios = record.dev.as_ref().map(|dev| [dev.overall.precision(), dev.overall.recall(), dev.overall.f1()]);
+    let ratios = ratios.map_or_else(Default::default, |r| r.map(|x| format!("{x:.2}")));
+    let best = if record.best { " *" } else { "" };
+    let [p, r, f1] = ratios;
+    vec![
+        format!("{}{best}", record.epoch),
+        record.step.to_string(),
+        format!("{:.4}", record.train.loss),
+        format!("{:.4}", record.train.ce),
+        p,
+        r,
+        f1,
+    ]
+}

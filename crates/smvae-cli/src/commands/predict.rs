@@ -1,0 +1,167 @@
+//! `smvae predict`: JSON lines in, the same objects with their entities out, in order. Posts are read, computed and
+//! written in chunks, so that memory does not grow with their number.
+
+use super::{eval, name};
+use crate::args::PredictArgs;
+use crate::failure::Usage;
+use crate::output;
+use crate::progress::{Progress, say};
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+use smvae::{Post, Predictor};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+
+pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    if real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
+        return Err(Usage("--output would write over --input while it is read".to_owned()).into());
+    }
+    let model = eval::load(&args.model, &args.images, args.device)?;
+    let mut input = open(&args.input)?;
+    let mut out = output::open(&args.output)?;
+    let mut progress = Progress::new("posts");
+    let (mut number, mut bad, mut done) = (0, 0, 0);
+    loop {
+        let lines = read_chunk(&mut *input, args.chunk as usize, &mut number)
+            .with_context(|| format!("cannot read {}", name(&args.input)))?;
+        if lines.is_empty() {
+            break;
+        }
+        done += lines.len();
+        if let Some((line, why)) = lines.iter().find_map(|l| Some((l.number, l.post.as_ref().err()?)))
+            && !args.skip_bad
+        {
+            let hint = "--skip-bad passes such lines over";
+            anyhow::bail!("{}:{line}: expected a post, {why} ({hint})", name(&args.input));
+        }
+        bad += lines.iter().filter(|line| line.post.is_err()).count();
+        answer(&model, lines, &mut *out)?;
+        // A reader at the other end of a pipe gets every chunk at once.
+        out.flush()?;
+        progress.update(done, 0, String::new);
+    }
+    drop(progress);
+    if bad > 0 {
+        say(format!("{bad} of {done} lines are no posts and have an \"error\" in the output"));
+    }
+    Ok(())
+}
+
+/// A line of input that is not blank.
+struct Line {
+    /// From 1.
+    number: usize,
+    /// The object and what the model is given of it, or what is wrong with the line.
+    post: Result<(Map<String, Value>, Post), String>,
+}
+
+/// Up to `n` lines; none at the end.
+fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io::Result<Vec<Line>> {
+    let (mut lines, mut bytes) = (Vec::new(), Vec::new());
+    while lines.len() < n {
+        bytes.clear();
+        // Bytes, not text: a line that is no UTF-8 is a bad line, and no reason to lose the rest.
+        if input.read_until(b'\n', &mut bytes)? == 0 {
+            break;
+        }
+        *number += 1;
+        if !bytes.trim_ascii().is_empty() {
+            lines.push(Line { number: *number, post: parse(&bytes) });
+        }
+    }
+    Ok(lines)
+}
+
+/// The object of a line, with `words` in it, and the post it means.
+fn parse(line: &[u8]) -> Result<(Map<String, Value>, Post), String> {
+    let mut object: Map<String, Value> =
+        serde_json::from_slice(line).map_err(|e| format!("got no JSON object: {e}"))?;
+    let words = match (object.get("words"), object.get("text")) {
+        (Some(words), _) => words_of(words).ok_or("\"words\" must be a list of strings")?,
+        (None, Some(Value::String(text))) => text.split_whitespace().map(str::to_owned).collect(),
+        (None, Some(_)) => return Err("\"text\" must be a string".to_owned()),
+        (None, None) => return Err("got an object with neither \"words\" nor \"text\"".to_owned()),
+    };
+    let image_id = match object.get("image_id") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => Some(id.clone()),
+        Some(_) => return Err("\"image_id\" must be a string".to_owned()),
+    };
+    object.insert("words".to_owned(), json!(words));
+    Ok((object, Post { words, image_id }))
+}
+
+fn words_of(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(|word| Some(word.as_str()?.to_owned())).collect()
+}
+
+/// Writes a line for every line of a chunk.
+fn answer(model: &Predictor, lines: Vec<Line>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
+    let mut found = model.predict(&posts, &mut |_, _| {})?.into_iter();
+    for line in lines {
+        match line.post {
+            Ok((mut object, _)) => {
+                let entities = found.next().expect("entities for every post");
+                object.insert("entities".to_owned(), eval::entities_json(&entities));
+                writeln!(out, "{}", Value::Object(object))?;
+            }
+            Err(why) => writeln!(out, "{}", json!({"line": line.number, "error": why}))?,
+        }
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin().lock()));
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Box::new(BufReader::new(file)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, want: Result<(&str, Option<&str>), &str>) {
+        match (parse(line.as_bytes()), want) {
+            (Ok((object, post)), Ok((words, image_id))) => {
+                assert_eq!(post.words.join("|"), words, "{line}");
+                assert_eq!(post.image_id.as_deref(), image_id, "{line}");
+                assert_eq!(object["words"], json!(post.words), "{line}");
+            }
+            (Err(why), Err(want)) => assert!(why.contains(want), "{line}: {why}"),
+            (got, want) => panic!("{line}: {got:?}, expected {want:?}"),
+        }
+    }
+
+    #[test]
+    fn a_post_is_words_or_text() {
+        check(r#"{"words": ["a", "b c"]}"#, Ok(("a|b c", None)));
+        check(r#"{"text": " a  b\u00a0c "}"#, Ok(("a|b|c", None)));
+        check(r#"{"text": "a b", "words": ["a b"], "image_id": "7"}"#, Ok(("a b", Some("7"))));
+        check(r#"{"text": "", "image_id": null, "id": 3}"#, Ok(("", None)));
+        check(r#"{"id": 3}"#, Err("neither"));
+        check(r#"{"words": [1]}"#, Err("list of strings"));
+        check(r#"{"words": "a"}"#, Err("list of strings"));
+        check(r#"{"text": 1}"#, Err("string"));
+        check(r#"{"text": "a", "image_id": 7}"#, Err("image_id"));
+        check(r#"["a"]"#, Err("no JSON object"));
+        check(r#"{"text": "a""#, Err("no JSON object"));
+    }
+
+    #[test]
+    fn chunks_count_lines_and_pass_blank_ones() {
+        let mut input = "{\"text\":\"a\"}\n\nx\n{\"text\":\"b\"}".as_bytes();
+        let mut number = 0;
+        let mut numbers = || -> Vec<(usize, bool)> {
+            let lines = read_chunk(&mut input, 2, &mut number).expect("reads");
+            lines.iter().map(|line| (line.number, line.post.is_ok())).collect()
+        };
+        assert_eq!((numbers(), numbers(), numbers()), (vec![(1, true), (3, false)], vec![(4, true)], vec![]));
+    }
+}

@@ -1,0 +1,90 @@
+//! `smvae stats`: what a corpus holds, counted.
+
+use crate::args::StatsArgs;
+use crate::output::{print, print_json, table};
+use smvae::data::stats::{CandidateCounts, CorpusStats, SplitStats};
+use smvae::data::{Convention, Corpus, Split};
+use std::collections::BTreeSet;
+
+pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
+    let stats = CorpusStats::of(&Corpus::load(args.data.folder())?)?;
+    if args.json { print_json(&stats) } else { print(&report(&stats)) }
+}
+
+/// The counts as tables, one column a split.
+fn report(stats: &CorpusStats) -> String {
+    let mut text = files(stats);
+    text += &format!("labels: {}\n\n", stats.labels.join(" "));
+    let header: Vec<&str> = [""].into_iter().chain(Split::ALL.map(Split::name)).collect();
+    text += &table(&header, sizes(stats));
+    text += "\nentities by convention and type\n";
+    text += &table(&header, entities(stats));
+    text += "\ncandidate spans by width limit (of them: entities within reach, in the reading of conlleval)\n";
+    text += &table(&header, candidates(stats));
+    for (split, types) in &stats.unknown_types {
+        text += &format!("{split} has types that train lacks and that no model can find: {}\n", types.join(" "));
+    }
+    text += "\n";
+    for shared in &stats.shared {
+        let (a, b) = shared.splits;
+        text += &format!("in both {a} and {b}: {} image ids, {} texts\n", shared.image_ids, shared.texts);
+    }
+    text
+}
+
+/// Path, digest and, where it is known, the name of each file.
+fn files(stats: &CorpusStats) -> String {
+    let mut text = String::new();
+    for file in stats.splits.values().filter_map(|split| split.file.as_ref()) {
+        let known = file.known_as.unwrap_or("not a file this program knows");
+        text += &format!("{}: {known}\n  sha256 {}\n", file.file.path.display(), file.file.sha256);
+    }
+    text
+}
+
+fn sizes(stats: &CorpusStats) -> Vec<Vec<String>> {
+    let repeats = |s: &SplitStats| format!("{} ({})", s.repeated_ids.values, s.repeated_ids.tweets);
+    let texts = |s: &SplitStats| format!("{} ({})", s.repeated_texts.values, s.repeated_texts.tweets);
+    vec![
+        row(stats, "tweets", |s| s.tweets.to_string()),
+        row(stats, "words", |s| s.words.to_string()),
+        row(stats, "distinct words", |s| s.distinct_words.to_string()),
+        row(stats, "URL words", |s| s.url_words.to_string()),
+        row(stats, "longest tweet, words", |s| s.longest_tweet.to_string()),
+        row(stats, "longest entity, words", |s| s.longest_entity.to_string()),
+        row(stats, "repeated image ids (tweets with one)", repeats),
+        row(stats, "repeated texts (tweets with one)", texts),
+        row(stats, "I- after O or at the start", |s| s.anomalies.inside_after_outside.to_string()),
+        row(stats, "I- after another type", |s| s.anomalies.inside_after_other_type.to_string()),
+    ]
+}
+
+fn entities(stats: &CorpusStats) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for convention in Convention::ALL {
+        let counts = |s: &SplitStats| s.entities.get(convention.name()).cloned().unwrap_or_default();
+        rows.push(row(stats, convention.name(), |s| counts(s).total.to_string()));
+        let types: BTreeSet<String> = stats.splits.values().flat_map(|s| counts(s).by_type.into_keys()).collect();
+        for name in types {
+            let of_type = |s: &SplitStats| counts(s).by_type.get(&name).copied().unwrap_or(0).to_string();
+            rows.push(row(stats, &format!("  {name}"), of_type));
+        }
+    }
+    rows
+}
+
+fn candidates(stats: &CorpusStats) -> Vec<Vec<String>> {
+    let limits: BTreeSet<(bool, Option<usize>)> =
+        stats.splits.values().flat_map(|s| &s.candidates).map(|c| (c.max_width.is_none(), c.max_width)).collect();
+    let one = |limit: Option<usize>| {
+        let title = limit.map_or("any width".to_owned(), |width| format!("up to {width} words"));
+        let cell = |c: &CandidateCounts| format!("{} ({})", c.spans, c.entities);
+        row(stats, &title, |s| s.candidates.iter().find(|c| c.max_width == limit).map(cell).unwrap_or_default())
+    };
+    limits.into_iter().map(|(_, limit)| one(limit)).collect()
+}
+
+fn row(stats: &CorpusStats, title: &str, cell: impl Fn(&SplitStats) -> String) -> Vec<String> {
+    let cells = Split::ALL.into_iter().map(|split| stats.splits.get(&split).map(&cell).unwrap_or_default());
+    std::iter::once(title.to_owned()).chain(cells).collect()
+}

@@ -1,0 +1,184 @@
+//! `smvae train`: read the corpus, train, say how it goes. With `--mode test` it scores a run as the authors' program
+//! does.
+
+use crate::args::ImageArgs;
+use crate::commands::eval;
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::{Progress, say};
+use crate::train_args::{Labelled, Mode, TrainArgs};
+use anyhow::Context as _;
+use smvae::core::metrics::Scores;
+use smvae::data::corpus::{label_set, load_split, unknown_types};
+use smvae::data::{ImageVectors, Selection, Split};
+use smvae::{EncoderSource, EpochRecord, Event, Flow, RunSummary, TrainInput};
+use std::path::{Path, PathBuf};
+
+/// What a run folder holds. The first makes it a run and is the first to go.
+const RUN_FILES: [&str; 8] = [
+    "config.json",
+    "weights.safetensors",
+    "metrics.jsonl",
+    "images.json",
+    "selection.json",
+    "labels.json",
+    "encoder.json",
+    "tokenizer.json",
+];
+
+pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
+    if args.mode == Mode::Test {
+        return test(args);
+    }
+    let config = args.resolve()?;
+    let encoder = match args.text_encoder()? {
+        path if path == Path::new("tiny") => EncoderSource::Tiny,
+        path => EncoderSource::Folder(path.clone()),
+    };
+    // The test split is not opened.
+    let folder = args.data.folder();
+    let (train, valid) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Valid)?);
+    let labels = label_set(&train.samples)?;
+    let unknown = unknown_types(&labels, &valid.samples)?;
+    if !unknown.is_empty() {
+        say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
+    }
+    let selection = match &args.labelled {
+        Some(Labelled::Manifest(path)) => Some(Selection::load(path)?),
+        _ => None,
+    };
+    let images = args.image_features.as_ref().map(ImageVectors::load).transpose()?;
+    if args.overwrite {
+        remove_run(&args.out, &encoder)?;
+    }
+    interrupt::catch()?;
+    let input = TrainInput {
+        train: &train.samples,
+        valid: &valid.samples,
+        labels: &labels,
+        selection: selection.as_ref(),
+        train_sha256: &train.file.sha256,
+        images: images.as_ref(),
+        encoder,
+        device: args.device.open(),
+    };
+    let mut watcher = Watcher::new(String::new());
+    let summary = smvae::train(&input, &config, &args.out, &mut |event| watcher.watch(event))?;
+    drop(watcher);
+    say(ending(&summary));
+    let out = summary.folder.display();
+    say(format!("next: smvae eval --model {out} --data {}", folder.display()));
+    Ok(())
+}
+
+/// Dev and test of a run folder, with the images it was trained with.
+fn test(args: &TrainArgs) -> anyhow::Result<()> {
+    let images = ImageArgs {
+        image_features: args.image_features.clone(),
+        trust_images: false,
+        // Vectors that have since gone are an error, not a lower score.
+        no_images: false,
+    };
+    let model = eval::load(&args.out, &images, args.device)?;
+    for split in [Split::Valid, Split::Test] {
+        let samples = load_split(args.data.folder(), split)?.samples;
+        let evaluation = eval::score(&model, &samples, model.config().input.convention)?;
+        let name = if split == Split::Valid { "dev" } else { "test" };
+        crate::output::print(&format!("{name}\n{}\n", evaluation.scores))?;
+    }
+    Ok(())
+}
+
+/// Removes the files of a run so that another can take its place; whatever else the folder holds stays.
+fn remove_run(out: &Path, encoder: &EncoderSource) -> anyhow::Result<()> {
+    if let EncoderSource::Folder(folder) = encoder {
+        // A mistyped encoder must not cost a run.
+        if !folder.join("config.json").is_file() {
+            let why = format!("{} holds no encoder: config.json is missing", folder.display());
+            return Err(Usage(why).into());
+        }
+        if is_same(folder, out) {
+            return Err(Usage(format!("{} is the encoder's folder, it cannot be replaced", out.display())).into());
+        }
+    }
+    for path in RUN_FILES.map(|name| out.join(name)) {
+        if path.exists() {
+            std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
+    real(a) == real(b)
+}
+
+/// Shows what happens in a run, and ends it after Ctrl-C.
+pub(crate) struct Watcher {
+    progress: Progress,
+    /// Stands before every line, to tell runs apart.
+    prefix: String,
+}
+
+impl Watcher {
+    pub(crate) fn new(prefix: String) -> Self {
+        Self { progress: Progress::new("steps"), prefix }
+    }
+
+    pub(crate) fn watch(&mut self, event: &Event) -> Flow {
+        match event {
+            Event::Started { .. } => self.progress.line(format!("{}{}", self.prefix, started(event))),
+            Event::Step { epoch, step, steps, report } => {
+                self.progress.update(*step, *steps, || format!("epoch {epoch} loss {:.4}", report.loss));
+            }
+            Event::Epoch(record) => self.progress.line(format!("{}{}", self.prefix, epoch_line(record))),
+            // The bar stays where it is: dev is quick beside an epoch.
+            _ => {}
+        }
+        if interrupt::requested() { Flow::Stop } else { Flow::Continue }
+    }
+}
+
+fn started(event: &Event) -> String {
+    let Event::Started { labelled, unlabelled, parameters, epochs, steps, images, words_cut, .. } = event else {
+        return String::new();
+    };
+    let images = match images {
+        None => "text alone".to_owned(),
+        Some(coverage) if coverage.missing == 0 => "every tweet has an image".to_owned(),
+        Some(coverage) => {
+            let all = coverage.found + coverage.missing;
+            format!("{} of {all} tweets have an image, e.g. {} has none", coverage.found, coverage.missing_ids[0])
+        }
+    };
+    let cut = if *words_cut > 0 { format!("; {words_cut} words cut by the piece limit") } else { String::new() };
+    format!(
+        "{labelled} labelled and {unlabelled} unlabelled tweets ({images}{cut}); {parameters} parameters; at most \
+         {epochs} epochs, {steps} steps"
+    )
+}
+
+fn epoch_line(record: &EpochRecord) -> String {
+    let EpochRecord { epoch, train, timing, .. } = record;
+    let mut line = format!("epoch {epoch}: loss {:.4} (ce {:.4})", train.loss, train.ce);
+    if let Some(dev) = &record.dev {
+        let best = if record.best { ", best so far" } else { "" };
+        line += &format!(", dev {}{best}", ratios(dev));
+    }
+    line + &format!(", {:.0} tweets/s", timing.tweets_per_second)
+}
+
+fn ending(summary: &RunSummary) -> String {
+    let how = if summary.stopped { "stopped" } else { "done" };
+    let best = match (&summary.best, summary.best_epoch) {
+        (Some(scores), Some(epoch)) => format!("epoch {epoch} is the best on dev, {}", ratios(scores)),
+        _ => "dev was not evaluated, the weights are those of the last step".to_owned(),
+    };
+    format!("{how} after {} epochs: {best}", summary.epochs)
+}
+
+fn ratios(scores: &Scores) -> String {
+    let all = scores.overall;
+    format!("P {:.2} R {:.2} F1 {:.2}", all.precision(), all.recall(), all.f1())
+}

@@ -1,0 +1,77 @@
+//! How a failure is printed and what exit code it has.
+
+use std::fmt;
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+
+/// A command line that parses and still makes no sense; exit code 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Prints `error: ...` and the causes, a line each, and returns the exit code.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(is_broken_pipe) {
+        // Whoever read our output has seen enough: `smvae predict | head` is no failure.
+        return ExitCode::SUCCESS;
+    }
+    // A closed stderr is no reason to panic.
+    let _ = write!(std::io::stderr(), "{}", message(error));
+    ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
+}
+
+/// The error, and below it every cause that the line above does not already tell.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = format!("error: {error}\n");
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text += &format!("  because: {cause}\n");
+        }
+    }
+    text
+}
+
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use smvae::core::Error::Setting as CoreSetting;
+    use smvae::data::Error::Setting as DataSetting;
+    cause.is::<Usage>()
+        || matches!(cause.downcast_ref(), Some(CoreSetting { .. }))
+        || matches!(cause.downcast_ref(), Some(DataSetting { .. }))
+        || matches!(
+            cause.downcast_ref(),
+            Some(smvae::Error::Core(CoreSetting { .. }) | smvae::Error::Data(DataSetting { .. }))
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context as _, anyhow};
+
+    #[test]
+    fn causes_follow_and_are_not_repeated() {
+        let error = anyhow!("no such file").context("cannot read x");
+        assert_eq!(message(&error), "error: cannot read x\n  because: no such file\n");
+        let error = anyhow!("line 3").context("x is not valid: line 3");
+        assert_eq!(message(&error), "error: x is not valid: line 3\n");
+    }
+
+    #[test]
+    fn usage_is_found_below_context() {
+        let error = smvae::Config::preset("none").context("while reading the options").expect_err("no such preset");
+        assert!(error.chain().any(is_usage));
+        assert!(anyhow::Error::new(Usage("x".to_owned())).chain().any(is_usage));
+        assert!(!anyhow!("x").chain().any(is_usage));
+    }
+}

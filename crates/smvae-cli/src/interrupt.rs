@@ -1,0 +1,26 @@
+//! Ctrl-C (and SIGTERM): the first asks for an orderly end, the second ends at once.
+
+use crate::progress::say;
+use anyhow::Context as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Exit code of a program that SIGINT ended.
+const ENDED_BY_SIGNAL: i32 = 130;
+
+/// Catches Ctrl-C from here on. Commands without an orderly end do not call it and are ended by the first.
+pub(crate) fn catch() -> anyhow::Result<()> {
+    let handler = || {
+        if REQUESTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(ENDED_BY_SIGNAL);
+        }
+        say("Ctrl-C: ending after this step. Again to end at once");
+    };
+    ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
+}
+
+/// Whether an orderly end has been asked for.
+pub(crate) fn requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
+}

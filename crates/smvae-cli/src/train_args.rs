@@ -1,0 +1,354 @@
+//! Options of `train`, and how they become a configuration: an option wins over `--config` or `--preset`, which win over
+//! the defaults. The authors' names are aliases where they mean the same.
+
+use crate::args::{DataArgs, Device};
+use crate::failure::Usage;
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use smvae::config::{Config, PRESETS};
+use smvae::core::Convention;
+use smvae::core::schedule::Schedule;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Folder of a BERT encoder (config.json, model.safetensors, tokenizer.json or vocab.txt), or `tiny` for a small
+    /// untrained one with the corpus's words.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) text_encoder: Option<PathBuf>,
+    /// Image vectors: a safetensors file with one tensor an image id. Without, training is on text alone.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image_features: Option<PathBuf>,
+    /// The run folder to make.
+    #[arg(long, visible_alias = "weights", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Replace the run that --out holds already.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Settings to begin with: default (ours), or the authors' twitter2015 and twitter2017.
+    #[arg(long, value_name = "NAME", value_parser = PRESETS)]
+    preset: Option<String>,
+    /// Settings to begin with, as JSON; the config.json of a run folder is one.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    config: Option<PathBuf>,
+    /// Labelled tweets: a number, `all` (or -1), or the file selection.json of a run.
+    #[arg(
+        long,
+        visible_aliases = ["labeled", "n_selected_samples"],
+        value_name = "N|all|FILE",
+        allow_hyphen_values = true
+    )]
+    pub(crate) labelled: Option<Labelled>,
+    /// Seed of the choice of labelled tweets; that of --seed if not given.
+    #[arg(long, value_name = "N")]
+    selection_seed: Option<u64>,
+    /// Train on the tweets without labels as well.
+    #[arg(
+        long,
+        visible_alias = "semi_supervised",
+        value_name = "0|1",
+        num_args = 0..=1,
+        default_missing_value = "1",
+        value_parser = BoolishValueParser::new()
+    )]
+    semi: Option<bool>,
+    /// Seed of initialisation, order, noise and dropout.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t = Device::Cpu)]
+    pub(crate) device: Device,
+    /// train, or test: score the run folder --out (--weights) on dev and on test.
+    #[arg(long, value_enum, default_value_t = Mode::Train)]
+    pub(crate) mode: Mode,
+    /// Accepted for the authors' commands: a run is always saved.
+    #[arg(long = "save_model", value_name = "1", value_parser = ["1"], hide = true)]
+    _save_model: Option<String>,
+    #[command(flatten)]
+    training: TrainingArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// The loop, its batches and rates.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+struct TrainingArgs {
+    /// Passes over the labelled tweets, at most; chosen by the number of steps if not given.
+    #[arg(long, visible_alias = "epoch", value_name = "N")]
+    epochs: Option<usize>,
+    /// End after this many evaluations on dev without a better F1.
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
+    /// Evaluate on dev every this many epochs.
+    #[arg(long, value_name = "N")]
+    eval_every: Option<usize>,
+    /// End after this many steps.
+    #[arg(long, value_name = "N")]
+    max_steps: Option<usize>,
+    /// Labelled tweets a step (spans, under the authors' presets).
+    #[arg(long, visible_aliases = ["batch-size", "batch_size"], value_name = "N")]
+    batch: Option<usize>,
+    /// Unlabelled tweets (or spans) a step.
+    #[arg(long, value_name = "N")]
+    unlabelled_batch: Option<usize>,
+    /// Spans drawn from each unlabelled tweet.
+    #[arg(long, value_name = "N")]
+    unlabelled_spans: Option<usize>,
+    /// O-spans drawn for each gold span, or `all`.
+    #[arg(long, value_name = "X|all")]
+    negatives: Option<OrAll>,
+    /// Learning rate of the text encoder.
+    #[arg(long, value_name = "X")]
+    lr: Option<f64>,
+    /// Learning rate of everything else.
+    #[arg(long, value_name = "X")]
+    head_lr: Option<f64>,
+    /// Share of the steps in which the rates rise.
+    #[arg(long, value_name = "X")]
+    warmup: Option<f64>,
+    /// How the rates change after that.
+    #[arg(long, value_enum, value_name = "NAME")]
+    schedule: Option<ScheduleName>,
+    /// Decoupled weight decay.
+    #[arg(long, value_name = "X")]
+    weight_decay: Option<f64>,
+    /// Scale gradients down to this global norm.
+    #[arg(long, value_name = "X")]
+    clip_norm: Option<f64>,
+    /// Weight of the cross entropy in semi-supervised training is exp(1 - gamma).
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    gamma: Option<f64>,
+    /// Weight of the unlabelled term.
+    #[arg(long, value_name = "X")]
+    lambda: Option<f64>,
+    /// Whether the VAE terms are part of the loss.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new())]
+    vae: Option<bool>,
+}
+
+/// Networks and what they are given.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model and input")]
+struct ModelArgs {
+    /// Width of each LSTM direction and of the hidden layers.
+    #[arg(long, visible_alias = "hidden_dim", value_name = "N")]
+    hidden_dim: Option<usize>,
+    /// Width of the latent variable.
+    #[arg(long, visible_alias = "latent_dim", value_name = "N")]
+    latent_dim: Option<usize>,
+    /// Dropout of the text encoder.
+    #[arg(long, value_name = "X")]
+    dropout: Option<f64>,
+    /// The widest candidate span, in words.
+    #[arg(long, value_name = "N")]
+    max_width: Option<usize>,
+    /// The most word pieces of a tweet; later words are cut.
+    #[arg(long, value_name = "N")]
+    max_pieces: Option<usize>,
+    /// How ill-formed tags are read: conlleval, strict or authors.
+    #[arg(long, value_name = "NAME")]
+    convention: Option<Convention>,
+    /// Leave words that are URLs out of the encoder's input.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new())]
+    drop_urls: Option<bool>,
+    /// Standardise image vectors on the training split.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new())]
+    standardise_images: Option<bool>,
+}
+
+impl TrainArgs {
+    /// The configuration these options ask for, checked.
+    ///
+    /// # Errors
+    /// A configuration file that cannot be read; a setting out of its range.
+    pub(crate) fn resolve(&self) -> anyhow::Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => Config::from_file(path)?,
+            None => Config::preset(self.preset.as_deref().unwrap_or("default"))?,
+        };
+        set(&mut config.seed, self.seed);
+        set_some(&mut config.selection_seed, self.selection_seed);
+        match self.labelled {
+            Some(Labelled::All) => config.labelled = None,
+            Some(Labelled::Count(n)) => config.labelled = Some(n),
+            Some(Labelled::Manifest(_)) | None => {}
+        }
+        set(&mut config.training.semi, self.semi);
+        self.training.apply(&mut config);
+        self.model.apply(&mut config);
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The folder of the text encoder.
+    pub(crate) fn text_encoder(&self) -> anyhow::Result<&PathBuf> {
+        let missing = "--text-encoder is missing: the folder of a BERT encoder, or `tiny`";
+        Ok(self.text_encoder.as_ref().ok_or_else(|| Usage(missing.to_owned()))?)
+    }
+}
+
+impl TrainingArgs {
+    fn apply(&self, config: &mut Config) {
+        let training = &mut config.training;
+        set_some(&mut training.epochs, self.epochs);
+        set(&mut training.patience, self.patience);
+        set(&mut training.eval_every, self.eval_every);
+        set_some(&mut training.max_steps, self.max_steps);
+        set(&mut training.batch_size, self.batch);
+        set(&mut training.unlabelled_batch_size, self.unlabelled_batch);
+        set(&mut training.unlabelled_spans, self.unlabelled_spans);
+        set(&mut training.negatives, self.negatives.map(|OrAll(number)| number));
+        set(&mut training.encoder_lr, self.lr);
+        set(&mut training.head_lr, self.head_lr);
+        set(&mut training.warmup, self.warmup);
+        set(&mut training.schedule, self.schedule.map(ScheduleName::schedule));
+        set(&mut config.optimizer.weight_decay, self.weight_decay);
+        set_some(&mut config.optimizer.clip_norm, self.clip_norm);
+        set(&mut config.objective.gamma, self.gamma);
+        set(&mut config.objective.lambda, self.lambda);
+        set(&mut config.objective.vae, self.vae);
+    }
+}
+
+impl ModelArgs {
+    fn apply(&self, config: &mut Config) {
+        set(&mut config.model.hidden_dim, self.hidden_dim);
+        set(&mut config.model.latent_dim, self.latent_dim);
+        set_some(&mut config.training.dropout, self.dropout);
+        set(&mut config.input.max_width, self.max_width);
+        set(&mut config.input.max_pieces, self.max_pieces);
+        set(&mut config.input.convention, self.convention);
+        set(&mut config.input.drop_urls, self.drop_urls);
+        set(&mut config.input.standardise_images, self.standardise_images);
+    }
+}
+
+/// What to do with a run folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Make it.
+    Train,
+    /// Score it.
+    Test,
+}
+
+/// Which tweets are labelled.
+#[derive(Clone, Debug)]
+pub(crate) enum Labelled {
+    All,
+    Count(usize),
+    Manifest(PathBuf),
+}
+
+impl FromStr for Labelled {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "all" | "-1" => Self::All,
+            _ => text.parse().map_or_else(|_| Self::Manifest(text.into()), Self::Count),
+        })
+    }
+}
+
+/// A number, or none for `all`.
+#[derive(Clone, Copy, Debug)]
+struct OrAll(Option<f64>);
+
+impl FromStr for OrAll {
+    type Err = std::num::ParseFloatError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(if text == "all" { None } else { Some(text.parse()?) }))
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScheduleName {
+    Linear,
+    Constant,
+}
+
+impl ScheduleName {
+    fn schedule(self) -> Schedule {
+        match self {
+            Self::Linear => Schedule::Linear,
+            Self::Constant => Schedule::Constant,
+        }
+    }
+}
+
+fn set<T>(to: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *to = value;
+    }
+}
+
+fn set_some<T>(to: &mut Option<T>, value: Option<T>) {
+    if value.is_some() {
+        *to = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command, with_implied_command};
+    use clap::Parser as _;
+
+    fn resolve(line: &str) -> anyhow::Result<Config> {
+        let cli = Cli::try_parse_from(with_implied_command(line.split_whitespace().map(Into::into)))?;
+        let Command::Train(args) = cli.command else { panic!("not train: {line}") };
+        args.resolve()
+    }
+
+    #[track_caller]
+    fn check(options: &str, change: impl FnOnce(&mut Config)) {
+        let mut want = Config::default();
+        change(&mut want);
+        let got = resolve(&format!("smvae train --data d --text-encoder e --out o {options}"));
+        assert_eq!(got.expect(options), want, "{options}");
+    }
+
+    #[test]
+    fn options_win_over_defaults() {
+        check("", |_| {});
+        check("--seed 3 --epochs 7", |c| (c.seed, c.training.epochs) = (3, Some(7)));
+        check("--negatives 2", |c| c.training.negatives = Some(2.0));
+        check("--negatives all", |_| {});
+        check("--lr 1e-4 --head-lr 2e-4", |c| (c.training.encoder_lr, c.training.head_lr) = (1e-4, 2e-4));
+        check("--labelled 100 --semi", |c| (c.labelled, c.training.semi) = (Some(100), true));
+        check("--semi 0 --vae 0", |c| c.objective.vae = false);
+        check("--labelled runs/a/selection.json", |_| {});
+        check("--schedule constant", |c| c.training.schedule = Schedule::Constant);
+    }
+
+    #[test]
+    fn the_authors_command_is_their_preset() {
+        let line = "smvae --dataset twitter2017 --preset twitter2017 --seed 6 --lr 1e-5 --epoch 100 --gamma 0.03 \
+                    --patience 20 --save_model 1 --latent_dim 100 --semi_supervised 1 --n_selected_samples 100 \
+                    --batch_size 8 --hidden_dim 768 --weights w --mode train";
+        assert_eq!(resolve(line).expect("their command"), Config::preset("twitter2017").expect("a preset"));
+        let all = resolve("smvae train --data d --out o --preset twitter2017 --n_selected_samples -1");
+        assert_eq!(all.expect("minus one is no flag").labelled, None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let check = |options: &str| {
+            assert!(resolve(&format!("smvae train --data d --out o {options}")).is_err(), "{options}");
+        };
+        check("--batch 0");
+        check("--lr x");
+        check("--preset twitter2016");
+        check("--preset default --config c.json");
+        check("--dataset twitter2017");
+        check("--save_model 0");
+        check("--semi maybe");
+    }
+}
