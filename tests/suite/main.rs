@@ -2,4 +2,6 @@
 
 mod eval_golden;
 mod golden;
+mod keras;
+mod parity_golden;
 mod tokenizer_golden;

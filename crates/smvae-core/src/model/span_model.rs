@@ -11,7 +11,7 @@
 
 use super::config::LEAKY_SLOPE;
 use super::{BatchSpan, Decoders, ModelConfig, SpanBatch};
-use crate::Result;
+use crate::{PackedLayout, Result};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
 use crate::nn::{BiLstm, Linear, leaky_relu, linear, segment_mean};
 use crate::vae::{Expert, Gaussian, expect_dims, product_of_experts};
@@ -134,14 +134,8 @@ impl SpanModel {
         let layout = batch.pieces.layout();
         let (_, d) = h.dims2()?;
         expect_dims("SpanModel::features", "h", h, &[layout.n_rows(), d])?;
-        let texts = 0..layout.n_texts();
-        let real: Vec<Range<usize>> = texts.clone().map(|t| layout.real_rows(t)).collect();
-        // Without padding, both are the same; over padding only the authors' program runs.
-        let all: Vec<Range<usize>> = texts.map(|t| layout.rows(t)).collect();
-
         let pieces = h.detach();
-        let h1 = self.lstm_vae.forward(&pieces, &all)?;
-        let h2 = self.lstm_ner.forward(h, &real)?;
+        let [h1, h2] = self.recurrent(h, layout)?;
         let words = segment_mean(&h2, &batch.words)?;
         let [_, s, e, difference, _] = self.span_weights()?;
         let image = match (&self.image, &batch.images) {
@@ -158,6 +152,19 @@ impl SpanModel {
             image,
             pieces,
         })
+    }
+
+    /// What the two LSTMs make of `h: [pieces, d]`, `[pieces, 2 hidden_dim]` each: first that of the VAE path, through
+    /// which no gradient reaches `h`, then that of the classifier. Rows of padding are 0 in the second.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn recurrent(&self, h: &Tensor, layout: &PackedLayout) -> Result<[Tensor; 2]> {
+        let texts = 0..layout.n_texts();
+        let real: Vec<Range<usize>> = texts.clone().map(|t| layout.real_rows(t)).collect();
+        // Without padding, both are the same; over padding only the authors' program runs.
+        let all: Vec<Range<usize>> = texts.map(|t| layout.rows(t)).collect();
+        Ok([self.lstm_vae.forward(&h.detach(), &all)?, self.lstm_ner.forward(h, &real)?])
     }
 
     /// Scores spans of `batch`; `noise [rows, latent]` samples z, without it z is the mean.
