@@ -1,7 +1,7 @@
 //! Results: to stdout or to a file, and tables for a person.
 
 use anyhow::Context as _;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -34,13 +34,30 @@ where
     R: IntoIterator<Item = String>,
 {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.load_preset(presets::NOTHING).set_header(header);
+    for part in [TableComponent::HeaderLines, TableComponent::MiddleHeaderIntersections] {
+        table.set_style(part, '-');
+    }
     for row in rows {
         table.add_row(row);
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
+        if i > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     // Cells are padded to their column; nobody needs the blanks at the end of a line.
     table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_line_up_on_the_right() {
+        let rows = [["a", "1"], ["  long", "100"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&["", "n"], rows), "          n\n------------\na         1\n  long  100\n");
+    }
 }

@@ -24,8 +24,9 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         return output::print_json(&report);
     }
     output::print(&table(&report))?;
-    if let Some(row) = report.rows.last() {
-        say(next(&report, row));
+    match report.rows.last() {
+        Some(row) if report.rows.len() == Method::ALL.len() => say(next(&report, row)),
+        _ => say("stopped before the last model"),
     }
     Ok(())
 }

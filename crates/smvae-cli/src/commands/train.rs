@@ -132,7 +132,10 @@ impl Watcher {
             Event::Step { epoch, step, steps, report } => {
                 self.progress.update(*step, *steps, || format!("epoch {epoch} loss {:.4}", report.loss));
             }
-            Event::Epoch(record) => self.progress.line(format!("{}{}", self.prefix, epoch_line(record))),
+            // Epochs without an evaluation are told by the steps.
+            Event::Epoch(record) if record.dev.is_some() => {
+                self.progress.line(format!("{}{}", self.prefix, epoch_line(record)))
+            }
             // The bar stays where it is: dev is quick beside an epoch.
             _ => {}
         }

@@ -1,0 +1,181 @@
+//! The built program from outside: what goes in, what comes out on which stream, and with which exit code. Everything
+//! runs on small synthetic corpora and takes seconds.
+
+use serde_json::{Value, json};
+use smvae::data::synthetic::{SyntheticConfig, generate};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn smvae(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smvae"));
+    command.current_dir(dir).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command line, its words separated by blanks, and checks the exit code.
+#[track_caller]
+fn check(dir: &Path, line: &str, input: &str, code: i32) -> (String, String) {
+    let mut child = smvae(dir)
+        .args(line.split_whitespace())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // A program that refuses its options does not read its input.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("the program ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    assert_eq!(status.code(), Some(code), "{line}\n{stdout}\n{stderr}");
+    (stdout, stderr)
+}
+
+#[track_caller]
+fn check_error(dir: &Path, line: &str, input: &str, code: i32, message: &str) {
+    let (stdout, stderr) = check(dir, line, input, code);
+    assert!(stderr.contains(message) && stderr.starts_with("error: "), "{line}\n{stderr}");
+    assert_eq!(stdout, "", "{line}");
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON alone")
+}
+
+/// A folder with the corpus `dataset/mine` and its image vectors.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let config =
+        SyntheticConfig { n_train: 40, n_valid: 8, n_test: 8, image_dim: 8, names: 6, ..SyntheticConfig::default() };
+    generate(&config).expect("a valid setting").write_to(dir.path().join("dataset/mine")).expect("writes");
+    dir
+}
+
+const TINY: &str =
+    "train --data dataset/mine --text-encoder tiny --hidden-dim 8 --latent-dim 4 --max-width 3 --threads 2";
+const TAGGED: &str = "a B-PER B-PER\nb I-PER I-PER\nc O O\nd B-LOC I-ORG\n\ne O O\nf I-PER B-PER\n";
+
+#[test]
+fn score_prints_the_report_of_conlleval() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (report, _) = check(dir.path(), "score", TAGGED, 0);
+    assert_eq!(
+        report,
+        "processed 6 tokens with 3 phrases; found: 3 phrases; correct: 2.\n\
+         accuracy:  66.67%; precision:  66.67%; recall:  66.67%; FB1:  66.67\n\
+         \x20             LOC: precision:   0.00%; recall:   0.00%; FB1:   0.00  0\n\
+         \x20             ORG: precision:   0.00%; recall:   0.00%; FB1:   0.00  1\n\
+         \x20             PER: precision: 100.00%; recall: 100.00%; FB1: 100.00  2\n"
+    );
+    std::fs::write(dir.path().join("tagged.txt"), TAGGED).expect("writes");
+    let (scores, _) = check(dir.path(), "score tagged.txt --json", "", 0);
+    let scores = json_of(&scores);
+    assert_eq!((scores["gold"].clone(), scores["types"]["PER"]["f1"].clone()), (json!(3), json!(100.0)));
+    assert!((scores["f1"].as_f64().expect("a number") - 200.0 / 3.0).abs() < 1e-9);
+}
+
+#[test]
+fn wrong_input_is_an_error_with_its_place() {
+    let dir = folder();
+    let corpus = dir.path().join("dataset/mine");
+    let check = |line: &str, input: &str, code, message: &str| check_error(dir.path(), line, input, code, message);
+    check("score", "a O O\nb X\n", 1, "line 2: expected a gold and a predicted tag");
+    check("score absent.txt", "", 1, "cannot read absent.txt");
+    check("stats --data absent", "", 1, "absent has no train.txt");
+    check("stats", "", 2, "--data <DIR>");
+    check("frobnicate", "", 2, "frobnicate");
+    check("train --data dataset/mine --out run", "", 2, "--text-encoder is missing");
+    check(&format!("{TINY} --out run --epochs 0"), "", 2, "the setting `epochs` must be at least 1, got 0");
+    check(&format!("{TINY} --out run --labelled 41"), "", 1, "41");
+    check(&format!("{TINY} --out run --config absent.json"), "", 1, "cannot read absent.json");
+    check(&format!("{TINY} --out run --image-features dataset/mine/test.txt"), "", 1, "not a valid safetensors file");
+    check("eval --model dataset --data dataset/mine", "", 1, "dataset is no run folder: config.json is missing");
+    check("inspect dataset", "", 1, "dataset is no run folder");
+    check("--threads 0 score", "", 2, "0 is not in 1..");
+    std::fs::write(corpus.join("valid.txt"), "IMGID:1\nword without tab\n").expect("writes");
+    check(&format!("{TINY} --out run"), "", 1, "valid.txt:2: expected");
+    assert!(!dir.path().join("run").exists(), "a run that never began leaves no folder");
+}
+
+#[test]
+fn stats_count_the_corpus() {
+    let dir = folder();
+    let (stats, _) = check(dir.path(), "stats --data dataset/mine --json", "", 0);
+    let stats = json_of(&stats);
+    assert_eq!((&stats["splits"]["train"]["tweets"], &stats["splits"]["test"]["tweets"]), (&json!(40), &json!(8)));
+    let (table, log) = check(dir.path(), "stats --data dataset/mine", "", 0);
+    assert!(table.contains("tweets") && table.contains("labels: O "), "{table}");
+    assert_eq!(log, "");
+    assert!(check(dir.path(), "stats --dataset mine", "", 0).0.contains("dataset/mine/train.txt"));
+}
+
+#[test]
+fn a_model_is_trained_scored_used_and_inspected() {
+    let dir = folder();
+    let dir = dir.path();
+    let train =
+        format!("{TINY} --image-features dataset/mine/features.safetensors --labelled 10 --semi --epochs 2 --out run");
+    let (stdout, log) = check(dir, &train, "", 0);
+    assert_eq!(stdout, "");
+    assert!(log.contains("10 labelled and 30 unlabelled tweets (every tweet has an image)"), "{log}");
+    check_error(dir, &train, "", 1, "run holds a run already");
+    check(dir, &format!("{train} --overwrite"), "", 0);
+
+    let (scores, _) = check(dir, "eval --model run --data dataset/mine --json --predictions found.jsonl", "", 0);
+    assert!(json_of(&scores)["types"].is_object());
+    let found = std::fs::read_to_string(dir.join("found.jsonl")).expect("written");
+    assert_eq!(found.lines().map(json_of).filter(|line| line["entities"].is_array()).count(), 8);
+    let (table, _) = check(dir, "--weights run --dataset mine --mode test", "", 0);
+    assert!(table.starts_with("dev\n") && table.contains("\ntest\n"), "{table}");
+    check(dir, "eval --model run --data dataset/mine --no-images", "", 0);
+    std::fs::rename(dir.join("dataset/mine/features.safetensors"), dir.join("vectors")).expect("moves");
+    check_error(dir, "eval --model run --data dataset/mine", "", 1, "--image-features names a copy");
+    check(dir, "eval --model run --data dataset/mine --image-features vectors", "", 0);
+
+    let (text, _) = check(dir, "inspect run", "", 0);
+    assert!(text.contains("semi-supervised, 10 labelled tweets"), "{text}");
+    let (run, _) = check(dir, "inspect run --json", "", 0);
+    assert_eq!(json_of(&run)["epochs"].as_array().map(Vec::len), Some(2));
+
+    predictions_keep_order_and_fields(dir);
+    check(dir, &format!("{TINY} --labelled run/selection.json --epochs 1 --out text"), "", 0);
+    check(dir, &format!("{TINY} --labelled 5 --epochs 1 --out text --overwrite"), "", 0);
+    check_error(dir, "eval --model text --data dataset/mine --image-features vectors", "", 1, "trained without images");
+}
+
+#[track_caller]
+fn predictions_keep_order_and_fields(dir: &Path) {
+    let posts = "{\"id\": 1, \"text\": \"met  Zarko in Oslo\"}\n\n\
+                 {\"id\": 2, \"words\": [\"a\", \"b c\"], \"image_id\": \"absent\"}\n\
+                 {\"id\": 3, \"words\": []}\n";
+    let (out, _) = check(dir, "predict --model run --image-features vectors --chunk 2", posts, 0);
+    let lines: Vec<Value> = out.lines().map(json_of).collect();
+    assert_eq!(lines.iter().map(|line| line["id"].clone()).collect::<Vec<_>>(), [json!(1), json!(2), json!(3)]);
+    assert_eq!(lines[0]["words"], json!(["met", "Zarko", "in", "Oslo"]));
+    assert!(lines.iter().all(|line| line["entities"].is_array()), "{out}");
+    let bad = format!("{posts}{{\"id\": 4}}\n");
+    check_error(dir, "predict --model run --no-images", &bad, 1, "stdin:5: expected a post");
+    let (out, log) = check(dir, "predict --model run --no-images --skip-bad", &bad, 0);
+    assert_eq!(json_of(out.lines().last().expect("four lines"))["line"], 5);
+    assert!(log.contains("1 of 4 lines"), "{log}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_a_run_that_loads() {
+    let dir = folder();
+    let mut child = smvae(dir.path())
+        .args(TINY.split(' ').chain(["--out", "run", "--epochs", "100000", "--patience", "100000"]))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut log = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    log.by_ref().find(|line| line.contains("labelled")).expect("it begins");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("a signal");
+    assert!(kill.success());
+    let rest: Vec<String> = log.collect();
+    assert_eq!(child.wait().expect("ends").code(), Some(0), "{rest:?}");
+    assert!(rest.iter().any(|line| line.starts_with("stopped after")), "{rest:?}");
+    check(dir.path(), "eval --model run --data dataset/mine", "", 0);
+}
