@@ -3,5 +3,7 @@
 mod eval_golden;
 mod golden;
 mod keras;
+mod minilm_golden;
 mod parity_golden;
+mod tidy;
 mod tokenizer_golden;

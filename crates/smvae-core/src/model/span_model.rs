@@ -11,10 +11,10 @@
 
 use super::config::LEAKY_SLOPE;
 use super::{BatchSpan, Decoders, ModelConfig, SpanBatch};
-use crate::{PackedLayout, Result};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
 use crate::nn::{BiLstm, Linear, leaky_relu, linear, segment_mean};
 use crate::vae::{Expert, Gaussian, expect_dims, product_of_experts};
+use crate::{PackedLayout, Result};
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use std::ops::Range;
