@@ -2,6 +2,7 @@
 
 mod eval_golden;
 mod golden;
+mod gradients;
 mod keras;
 mod minilm_golden;
 mod parity_golden;

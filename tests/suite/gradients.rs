@@ -1,0 +1,250 @@
+//! A training step reaches every parameter, leaves alone what it is not given, and is the same twice; a text's numbers
+//! do not depend on what it is packed with. A tiny BERT and a span model with images, of which one text has none.
+
+use smvae_core::candle_core::{DType, Device, Result, Tensor};
+use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel, SpanScores};
+use smvae_core::nn::Parameters;
+use smvae_core::objective::{Noise, Objective};
+use smvae_core::optim::{Adam, AdamConfig};
+use smvae_core::step::{LabelledBatch, Networks, StepReport, step, step_loss};
+use smvae_core::{Mode, PackedPieces, Span, rng};
+use smvae_encoders::text::{Bert, tiny};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+const N_PIECES: usize = 30;
+const N_CLASSES: usize = 3;
+const IMAGE_DIM: usize = 6;
+const LATENT_DIM: usize = 4;
+const MAX_WIDTH: usize = 3;
+const RATE: f64 = 1e-3;
+
+type Values = BTreeMap<String, Tensor>;
+
+#[test]
+fn every_parameter_gets_a_gradient_and_moves() -> Result<()> {
+    let setup = Setup::new();
+    let (labelled, unlabelled) = (setup.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
+    let mut rng = rng::named(1, "noise");
+    let noise = |batch: &SpanBatch, rng: &mut smvae_core::Rng| {
+        Noise::draw(batch, LATENT_DIM, &labelled.batch.images.clone().expect("images"), rng).expect("noise on the CPU")
+    };
+    let noises = (noise(&labelled.batch, &mut rng), noise(&unlabelled, &mut rng));
+    let halves = ((&labelled, &noises.0), Some((&unlabelled, &noises.1)));
+    let loss = step_loss(setup.networks(), &Objective::default(), halves.0, halves.1, Mode::Train(&mut rng));
+    let grads = loss.expect("batches that fit").loss.backward()?;
+    for (name, var) in setup.parameters.all() {
+        let grad = grads.get(&var).unwrap_or_else(|| panic!("{name} has no gradient"));
+        if !is_key_bias(&name) {
+            assert!(largest(grad)? > 1e-9, "the gradient of {name} is zero");
+        }
+    }
+
+    let before = setup.parameters.snapshot()?;
+    setup.train(1, |_| true);
+    for (name, moved) in movements(&before, &setup.parameters.snapshot()?)? {
+        assert!(moved > 0.0 || is_key_bias(&name), "{name} did not move");
+        assert!(moved < 1.1 * RATE, "{name} moved by {moved:e}, more than the first step of Adam can");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_optimizer_is_not_given_does_not_move() -> Result<()> {
+    let frozen: [fn(&str) -> bool; 3] = [
+        |name| name.starts_with("encoder."),
+        |name| name.starts_with("encoder.embeddings."),
+        |name| name == "model.classifier.bias",
+    ];
+    for is_frozen in frozen {
+        let setup = Setup::new();
+        let before = setup.parameters.snapshot()?;
+        setup.train(1, |name| !is_frozen(name));
+        for (name, moved) in movements(&before, &setup.parameters.snapshot()?)? {
+            assert_eq!(moved == 0.0, is_frozen(&name), "{name} moved by {moved:e}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_encoder_without_a_graph_does_not_move() -> Result<()> {
+    let mut setup = Setup::new();
+    let vb = setup.parameters.frozen_builder(DType::F32);
+    setup.bert = Bert::load(&tiny(N_PIECES), vb.pp("encoder")).expect("all weights are there");
+    let before = setup.parameters.snapshot()?;
+    setup.train(1, |_| true);
+    for (name, moved) in movements(&before, &setup.parameters.snapshot()?)? {
+        assert_eq!(moved == 0.0, name.starts_with("encoder."), "{name} moved by {moved:e}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits() -> Result<()> {
+    let run = || {
+        let setup = Setup::new();
+        let reports = setup.train(3, |_| true);
+        (reports, setup.parameters.snapshot().expect("copies"))
+    };
+    let ((reports, values), (again, values_again)) = (run(), run());
+    assert_eq!(reports, again);
+    assert!(reports.iter().all(|r| r.loss.is_finite() && r.grad_norm > 0.0), "{reports:?}");
+    for (name, value) in values {
+        let bits = |x: &Tensor| -> Result<Vec<u32>> {
+            Ok(x.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+        };
+        assert_eq!(bits(&value)?, bits(&values_again[&name])?, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn packed_texts_have_the_numbers_of_single_ones() -> Result<()> {
+    let setup = Setup::new();
+    let (h, packed) = setup.score(&batch(&TEXTS.each_ref()));
+    let (mut row, mut piece) = (0, 0);
+    for (i, text) in TEXTS.iter().enumerate() {
+        // The text without image is a batch without images, when alone.
+        let (single_h, single) = setup.score(&batch(&[text]));
+        let close = |what: &str, packed: &Tensor, single: &Tensor, from: usize| -> Result<()> {
+            let difference = largest(&(packed.narrow(0, from, single.dim(0)?)? - single)?)?;
+            assert!(difference <= 1e-5, "{what} of text {i} differ by {difference:e}");
+            Ok(())
+        };
+        close("vectors", &h, &single_h, piece)?;
+        for (what, of) in OUTPUTS {
+            close(what, of(&packed), of(&single), row)?;
+        }
+        row += single.logits.dim(0)?;
+        piece += single_h.dim(0)?;
+    }
+    assert_eq!((row, piece), (packed.logits.dim(0)?, h.dim(0)?));
+    Ok(())
+}
+
+/// What a row of the model has, by name.
+type Output = (&'static str, fn(&SpanScores) -> &Tensor);
+const OUTPUTS: [Output; 7] = [
+    ("means of the text expert", |s| &s.text.mu),
+    ("variances of the text expert", |s| &s.text.log_var),
+    ("means of the product", |s| &s.fused.mu),
+    ("variances of the product", |s| &s.fused.log_var),
+    ("latent variables", |s| &s.z),
+    ("logits", |s| &s.logits),
+    ("targets", |s| &s.target),
+];
+
+/// Networks from a seed.
+struct Setup {
+    parameters: Parameters,
+    bert: Bert,
+    model: SpanModel,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let parameters = Parameters::new(3, &Device::Cpu);
+        let vb = parameters.builder(DType::F32);
+        let bert = Bert::load(&tiny(N_PIECES), vb.pp("encoder")).expect("fresh weights");
+        let config = ModelConfig {
+            hidden_dim: 12,
+            latent_dim: LATENT_DIM,
+            image_dim: Some(IMAGE_DIM),
+            ..ModelConfig::default()
+        };
+        let width = bert.config().hidden_size;
+        let model = SpanModel::load(&config, width, N_CLASSES, &vb.pp("model")).expect("fresh weights");
+        Self { parameters, bert, model }
+    }
+
+    fn networks(&self) -> Networks<'_> {
+        Networks { encoder: &self.bert, model: &self.model }
+    }
+
+    fn labelled(&self) -> LabelledBatch {
+        let batch = batch(&TEXTS.each_ref());
+        let targets = (0..batch.spans.len()).map(|row| (row % N_CLASSES) as u32).collect();
+        LabelledBatch { batch, targets }
+    }
+
+    /// Semi-supervised steps that update the parameters of these names.
+    #[track_caller]
+    fn train(&self, n_steps: usize, is_trained: impl Fn(&str) -> bool) -> Vec<StepReport> {
+        let trained = self.parameters.all().into_iter().filter(|(name, _)| is_trained(name)).collect();
+        let mut adam = Adam::new(trained, |_| 0, AdamConfig::keras()).expect("f32 parameters");
+        let mut rng = rng::named(3, "step");
+        let (labelled, unlabelled) = (self.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
+        let mut one =
+            || step(self.networks(), &Objective::default(), &mut adam, &[RATE], &labelled, Some(&unlabelled), &mut rng);
+        (0..n_steps).map(|_| one().expect("batches that fit")).collect()
+    }
+
+    /// Vectors and scores of a batch, in evaluation.
+    #[track_caller]
+    fn score(&self, batch: &SpanBatch) -> (Tensor, SpanScores) {
+        let h = self.bert.encode(&batch.pieces, Mode::Eval).expect("pieces of its vocabulary");
+        let features = self.model.features(&h, batch).expect("vectors of the pieces");
+        let scores = self.model.score(&features, batch, &batch.spans, None).expect("spans of the batch");
+        (h, scores)
+    }
+}
+
+/// A text as the number of pieces of each word, its first piece, and whether it has an image.
+struct Text {
+    words: &'static [usize],
+    first_piece: u32,
+    has_image: bool,
+}
+
+const TEXTS: [Text; 3] = [
+    Text { words: &[1, 3, 1, 2], first_piece: 4, has_image: true },
+    Text { words: &[2], first_piece: 11, has_image: false },
+    Text { words: &[1, 1, 1, 2, 1, 1], first_piece: 14, has_image: true },
+];
+
+/// Packs texts, with every span of at most [`MAX_WIDTH`] words.
+fn batch(texts: &[&Text]) -> SpanBatch {
+    let (mut ids, mut words, mut spans, mut images) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut row = 0;
+    for (i, text) in texts.iter().enumerate() {
+        let n_pieces: usize = text.words.iter().sum();
+        ids.push([vec![2], (text.first_piece..).take(n_pieces).collect(), vec![3]].concat());
+        let first_word = words.len();
+        let mut at = row + 1;
+        words.extend(text.words.iter().map(|n| -> Range<usize> {
+            at += n;
+            at - n..at
+        }));
+        for start in first_word..words.len() {
+            let ends = start + 1..=words.len().min(start + MAX_WIDTH);
+            spans.extend(ends.map(|end| BatchSpan { text: i, words: Span::new(start, end) }));
+        }
+        let pixel = |j: usize| if text.has_image { (text.first_piece as f32 + j as f32).sin() } else { 0.0 };
+        images.extend((0..IMAGE_DIM).map(pixel));
+        row += n_pieces + 2;
+    }
+    let has_image: Vec<bool> = texts.iter().map(|text| text.has_image).collect();
+    let images = Tensor::from_vec(images, (texts.len(), IMAGE_DIM), &Device::Cpu).expect("as many numbers");
+    SpanBatch {
+        pieces: PackedPieces::new(ids.iter().map(Vec::as_slice)),
+        words,
+        spans,
+        images: has_image.contains(&true).then_some(images),
+        has_image,
+    }
+}
+
+fn is_key_bias(name: &str) -> bool {
+    name.ends_with("attention.self.key.bias")
+}
+
+/// The largest change of each parameter.
+fn movements(before: &Values, after: &Values) -> Result<BTreeMap<String, f64>> {
+    assert!(!before.is_empty() && before.keys().eq(after.keys()));
+    before.iter().map(|(name, value)| Ok((name.clone(), largest(&(value - &after[name])?)?))).collect()
+}
+
+fn largest(x: &Tensor) -> Result<f64> {
+    x.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar()
+}
