@@ -89,14 +89,14 @@ fn golden_losses_are_the_authors() -> Result<()> {
         let case = Case::load(name)?;
         let step = case.loss(1);
         check_terms(&case, "labelled", &step.labelled);
-        close(&step.ce, case.array("labelled", "loss/ce"), OUTPUT, &format!("{name}: ce"));
+        close_losses(&step.ce, case.array("labelled", "loss/ce"), &format!("{name}: ce"));
         if let Some(unlabelled) = &step.unlabelled {
             check_terms(&case, "unlabelled", unlabelled);
             let mask = entity_mask(&unlabelled.scores.logits).expect("a matrix");
             assert_eq!(mask.to_vec1::<f32>()?, case.array("unlabelled", "mask").to_vec1::<f32>()?, "{name}: mask");
         }
         let total = case.arrays["loss_per_step"].get(0)?;
-        close(&step.loss, &total, OUTPUT, &format!("{name}: total"));
+        close_losses(&step.loss, &total, &format!("{name}: total"));
     }
     Ok(())
 }
@@ -112,7 +112,7 @@ fn check_terms(case: &Case, part: &str, scored: &Scored) {
         ("kl_fusion", &elbo.kl_fused),
     ];
     for (name, ours) in terms {
-        close(ours, case.array(part, &format!("loss/{name}")), OUTPUT, &format!("{}, {part}: {name}", case.name));
+        close_losses(ours, case.array(part, &format!("loss/{name}")), &format!("{}, {part}: {name}", case.name));
     }
 }
 
@@ -150,9 +150,8 @@ fn golden_weights_after_adam_are_the_authors() -> Result<()> {
         let n_steps = case.arrays["loss_per_step"].dim(0)?;
         for k in 1..=n_steps {
             let step = case.loss(k);
-            // From the second step on, the weights differ as much as two runs of theirs do.
-            let tolerance = if k == 1 { OUTPUT } else { WEIGHT };
-            close(&step.loss, &case.arrays["loss_per_step"].get(k - 1)?, tolerance, &format!("{name}: loss {k}"));
+            // From the second step on, the weights differ a little, and so do the losses.
+            close(&step.loss, &case.arrays["loss_per_step"].get(k - 1)?, WEIGHT, &format!("{name}: loss {k}"));
             adam.step(&step.loss.backward()?, &[rate]).expect("finite gradients");
             let ours = case.parameters.snapshot()?;
             // Adam turns the key biases' rounding into steps of full length, in whatever direction.
@@ -191,7 +190,6 @@ impl Case {
             parameters.insert(&variable.ours, &manifest.convert(&variable, &weights[&variable.keras])?)?;
         }
         let config = manifest.bert();
-        // Frozen builders know no other parameters than those above; these are the same ones, tracked.
         let vb = parameters.builder(DType::F32);
         let bert = Bert::load(&config, vb.pp("encoder")).expect("their weights fit");
         let model = manifest.model(arrays["labelled/indices"].dim(1)?);
@@ -303,6 +301,12 @@ fn close(ours: &Tensor, theirs: &Tensor, tolerance: f64, context: &str) {
     let difference = ours.reshape(theirs.dims()).and_then(|ours| ours - theirs).expect("as many elements");
     let largest = largest(&difference);
     assert!(largest <= tolerance, "{context}: differs by {largest:e}, more than {tolerance:e}");
+}
+
+/// Losses are sums: where they exceed 1, their rounding grows with them.
+#[track_caller]
+fn close_losses(ours: &Tensor, theirs: &Tensor, context: &str) {
+    close(ours, theirs, OUTPUT * largest(theirs).max(1.0), context);
 }
 
 fn values(x: &Tensor) -> Vec<f32> {

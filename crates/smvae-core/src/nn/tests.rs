@@ -1,6 +1,7 @@
 //! Every fused operation against its composed form: values, and the gradient of every input, in f64.
 //!
 //! Both sides are f64, so they differ by rounding alone; 1e-9 is far above it and far below any error of a formula.
+#![expect(clippy::single_range_in_vec_init, reason = "a packed array of one text is one range")]
 
 use super::*;
 use crate::pieces::PackedLayout;
