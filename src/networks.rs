@@ -19,6 +19,8 @@ pub enum EncoderSource {
     Tiny,
 }
 
+/// Rarer words are unknown to the tiny encoder.
+const TINY_MIN_COUNT: usize = 10;
 /// Prefix of the encoder's parameters.
 const ENCODER: &str = "encoder";
 /// Prefix of the span model's parameters.
@@ -41,7 +43,7 @@ impl Encoder {
             }),
             EncoderSource::Tiny => {
                 let words = train.iter().flat_map(|sample| sample.words.iter().map(String::as_str));
-                let vocabulary = tiny_vocabulary(words);
+                let vocabulary = tiny_vocabulary(words, TINY_MIN_COUNT);
                 let config = tiny(vocabulary.len());
                 Ok(Self { config, tokenizer: WordTokenizer::from_vocab(vocabulary)?, weights: None })
             }

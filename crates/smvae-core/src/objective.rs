@@ -22,12 +22,14 @@ pub struct Objective {
     pub lambda: f64,
     /// Whether the VAE terms are part of the loss at all.
     pub vae: bool,
+    /// Weight of the three divergences beside the reconstructions; 1 is the evidence lower bound, and the paper.
+    pub kl_weight: f64,
 }
 
 impl Default for Objective {
     /// The authors' setting for Twitter2017.
     fn default() -> Self {
-        Self { gamma: 0.03, lambda: 1.0, vae: true }
+        Self { gamma: 0.03, lambda: 1.0, vae: true, kl_weight: 1.0 }
     }
 }
 
@@ -69,16 +71,17 @@ impl Objective {
     /// Checks that the weights are usable.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a weight that is not finite or, for `lambda`, negative.
+    /// [`Error::Setting`] for a weight that is not finite or, `gamma` aside, negative.
     pub fn validate(&self) -> Result<()> {
         let fail = |name, want, got: f64| Err(Error::Setting { name, want, got: got.to_string() });
         if !self.gamma.is_finite() {
             return fail("gamma", "a finite number", self.gamma);
         }
-        if !(self.lambda.is_finite() && self.lambda >= 0.0) {
-            return fail("lambda", "a finite number, at least 0", self.lambda);
+        let weights = [("lambda", self.lambda), ("kl_weight", self.kl_weight)];
+        match weights.into_iter().find(|(_, weight)| !(weight.is_finite() && *weight >= 0.0)) {
+            Some((name, weight)) => fail(name, "a finite number, at least 0", weight),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Runs the model on encoder vectors `h: [pieces, d]` of a batch.
@@ -104,10 +107,10 @@ impl Objective {
         let weight = if unlabelled.is_some() { (1.0 - self.gamma).exp() } else { 1.0 };
         let mut loss = (ce.mean_all()? * weight)?;
         if let Some(elbo) = &labelled.elbo {
-            loss = (loss + elbo.sum()?.mean_all()?)?;
+            loss = (loss + elbo.weighted_sum(self.kl_weight)?.mean_all()?)?;
         }
         if let Some((scored, elbo)) = unlabelled.and_then(|scored| Some((scored, scored.elbo.as_ref()?))) {
-            let masked = (elbo.sum()? * entity_mask(&scored.scores.logits)?)?;
+            let masked = (elbo.weighted_sum(self.kl_weight)? * entity_mask(&scored.scores.logits)?)?;
             loss = (loss + (masked.mean_all()? * self.lambda)?)?;
         }
         Ok(loss)

@@ -30,15 +30,15 @@ impl ElboTerms {
         ]
     }
 
-    /// Sum of the terms, `[rows]`.
+    /// Sum of the reconstructions and, weighted, the divergences, `[rows]`; a weight of 1 makes it the negative ELBO.
     ///
     /// # Errors
     /// If the terms differ in length.
     ///
     /// # Source
-    /// Zhou et al. (2022), section 3.4: the unsupervised loss.
-    pub fn sum(&self) -> Result<Tensor> {
-        let [(_, first), rest @ ..] = self.named();
-        rest.iter().try_fold(first.clone(), |sum, (_, term)| Ok((sum + *term)?))
+    /// Zhou et al. (2022), section 3.4: the unsupervised loss; the weight: Higgins et al. (2017), beta-VAE.
+    pub fn weighted_sum(&self, kl_weight: f64) -> Result<Tensor> {
+        let divergences = ((&self.kl_text + &self.kl_image)? + &self.kl_fused)?;
+        Ok(((&self.mse_text + &self.mse_image)? + (divergences * kl_weight)?)?)
     }
 }
