@@ -123,6 +123,28 @@ fn packed_texts_have_the_numbers_of_single_ones() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_text_without_image_has_no_image_terms() -> Result<()> {
+    let setup = Setup::new();
+    let batch = batch(&TEXTS.each_ref());
+    let (h, scores) = setup.score(&batch);
+    let noise = Noise::draw(&batch, LATENT_DIM, &h, &mut rng::named(1, "noise")).expect("noise on the CPU");
+    let scored = Objective::default().score(&setup.model, &h, &batch, &noise).expect("a batch that fits");
+    let elbo = scored.elbo.expect("the objective has the terms");
+    for (name, term) in elbo.named() {
+        for (span, value) in batch.spans.iter().zip(term.to_vec1::<f32>()?) {
+            let is_there = !name.ends_with("image") && name != "kl_fused" || TEXTS[span.text].has_image;
+            assert_eq!(value > 0.0, is_there, "{name} of {span:?} is {value}");
+        }
+    }
+    // Its product of experts is the text expert.
+    let row = batch.spans.iter().position(|span| !TEXTS[span.text].has_image).expect("a text without image");
+    let of_row = |x: &Tensor| x.get(row)?.to_vec1::<f32>();
+    assert_eq!(of_row(&scores.fused.mu)?, of_row(&scores.text.mu)?);
+    assert_eq!(of_row(&scores.fused.log_var)?, of_row(&scores.text.log_var)?);
+    Ok(())
+}
+
 /// What a row of the model has, by name.
 type Output = (&'static str, fn(&SpanScores) -> &Tensor);
 const OUTPUTS: [Output; 7] = [
