@@ -12,18 +12,35 @@ use std::path::PathBuf;
 #[command(name = "smvae", version, about, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Threads to compute with; the number of cores if not given.
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, display_order = 900, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// Every flag of the authors' program.
+const AUTHORS_FLAGS: [&str; 14] = [
+    "--batch_size",
+    "--dataset",
+    "--epoch",
+    "--gamma",
+    "--hidden_dim",
+    "--latent_dim",
+    "--lr",
+    "--mode",
+    "--n_selected_samples",
+    "--patience",
+    "--save_model",
+    "--seed",
+    "--semi_supervised",
+    "--weights",
+];
+
 /// `--dataset twitter2017 ...` means `train --dataset twitter2017 ...`, as in the authors' commands.
 pub(crate) fn with_implied_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let first = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
-    let authors = ["--dataset", "--mode", "--seed", "--lr", "--epoch", "--gamma", "--patience", "--weights"];
-    if authors.iter().any(|flag| first.split('=').next() == Some(flag)) {
+    if AUTHORS_FLAGS.iter().any(|flag| first.split('=').next() == Some(flag)) {
         args.insert(1, "train".into());
     }
     args

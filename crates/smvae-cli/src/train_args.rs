@@ -53,7 +53,7 @@ pub(crate) struct TrainArgs {
         value_name = "0|1",
         num_args = 0..=1,
         default_missing_value = "1",
-        value_parser = BoolishValueParser::new()
+        value_parser = BoolishValueParser::new(), hide_possible_values = true
     )]
     semi: Option<bool>,
     /// Seed of initialisation, order, noise and dropout.
@@ -127,7 +127,7 @@ struct TrainingArgs {
     #[arg(long, value_name = "X")]
     lambda: Option<f64>,
     /// Whether the VAE terms are part of the loss.
-    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     vae: Option<bool>,
 }
 
@@ -154,10 +154,10 @@ struct ModelArgs {
     #[arg(long, value_name = "NAME")]
     convention: Option<Convention>,
     /// Leave words that are URLs out of the encoder's input.
-    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     drop_urls: Option<bool>,
     /// Standardise image vectors on the training split.
-    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new())]
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     standardise_images: Option<bool>,
 }
 
