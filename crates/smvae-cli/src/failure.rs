@@ -43,15 +43,18 @@ fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
-    use smvae::core::Error::Setting as CoreSetting;
-    use smvae::data::Error::Setting as DataSetting;
+    use smvae::{Error, core, data};
+    let of_data = |error: &data::Error| matches!(error, data::Error::Setting { .. });
+    let of_core = |error: &core::Error| matches!(error, core::Error::Setting { .. });
+    let of_root = |error: &Error| match error {
+        Error::Core(error) => of_core(error),
+        Error::Data(error) => of_data(error),
+        _ => false,
+    };
     cause.is::<Usage>()
-        || matches!(cause.downcast_ref(), Some(CoreSetting { .. }))
-        || matches!(cause.downcast_ref(), Some(DataSetting { .. }))
-        || matches!(
-            cause.downcast_ref(),
-            Some(smvae::Error::Core(CoreSetting { .. }) | smvae::Error::Data(DataSetting { .. }))
-        )
+        || cause.downcast_ref().is_some_and(of_data)
+        || cause.downcast_ref().is_some_and(of_core)
+        || cause.downcast_ref().is_some_and(of_root)
 }
 
 #[cfg(test)]

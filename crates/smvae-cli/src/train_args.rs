@@ -126,6 +126,9 @@ struct TrainingArgs {
     /// Weight of the unlabelled term.
     #[arg(long, value_name = "X")]
     lambda: Option<f64>,
+    /// Weight of the divergences beside the reconstructions.
+    #[arg(long, value_name = "X")]
+    kl_weight: Option<f64>,
     /// Whether the VAE terms are part of the loss.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     vae: Option<bool>,
@@ -211,6 +214,7 @@ impl TrainingArgs {
         set_some(&mut config.optimizer.clip_norm, self.clip_norm);
         set(&mut config.objective.gamma, self.gamma);
         set(&mut config.objective.lambda, self.lambda);
+        set(&mut config.objective.kl_weight, self.kl_weight);
         set(&mut config.objective.vae, self.vae);
     }
 }

@@ -154,6 +154,10 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     assert_eq!(lines.iter().map(|line| line["id"].clone()).collect::<Vec<_>>(), [json!(1), json!(2), json!(3)]);
     assert_eq!(lines[0]["words"], json!(["met", "Zarko", "in", "Oslo"]));
     assert!(lines.iter().all(|line| line["entities"].is_array()), "{out}");
+    assert!(
+        out.starts_with(r#"{"id":1,"text":"met  Zarko in Oslo","words":["met","#),
+        "fields keep their order: {out}"
+    );
     let bad = format!("{posts}{{\"id\": 4}}\n");
     check_error(dir, "predict --model run --no-images", &bad, 1, "stdin:5: expected a post");
     let (out, log) = check(dir, "predict --model run --no-images --skip-bad", &bad, 0);

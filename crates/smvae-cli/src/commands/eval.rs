@@ -4,9 +4,9 @@ use crate::args::{Device, EvalArgs, ImageArgs};
 use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde::Serialize;
 use smvae::data::corpus::load_split;
-use smvae::data::{Convention, ImageVectors, Sample};
+use smvae::data::{Convention, Entity, ImageVectors, Sample};
 use smvae::{Evaluation, Predictor, ScoredEntity};
 use std::io::Write as _;
 use std::path::Path;
@@ -66,20 +66,50 @@ fn write_predictions(
     let mut out = output::open(path)?;
     for (sample, found) in samples.iter().zip(&evaluation.predictions) {
         let gold = sample.entities(convention)?;
-        let gold = gold.iter().map(|e| json!({"start": e.span.start, "end": e.span.end, "type": e.label}));
-        let line = json!({
-            "image_id": sample.image_id,
-            "words": sample.words,
-            "gold": gold.collect::<Vec<_>>(),
-            "entities": entities_json(found),
-        });
-        writeln!(out, "{line}")?;
+        let line = PredictionLine {
+            image_id: &sample.image_id,
+            words: &sample.words,
+            gold: gold.iter().map(GoldOutput::from).collect(),
+            entities: found.iter().map(EntityOutput::from).collect(),
+        };
+        writeln!(out, "{}", serde_json::to_string(&line)?)?;
     }
     Ok(out.flush()?)
 }
 
-/// Entities as `predict` and `--predictions` write them.
-pub(crate) fn entities_json(entities: &[ScoredEntity]) -> Value {
-    let one = |e: &ScoredEntity| json!({"start": e.start, "end": e.end, "type": e.label, "score": e.score});
-    entities.iter().map(one).collect()
+/// A line of `--predictions`.
+#[derive(Serialize)]
+struct PredictionLine<'a> {
+    image_id: &'a str,
+    words: &'a [String],
+    gold: Vec<GoldOutput<'a>>,
+    entities: Vec<EntityOutput<'a>>,
+}
+
+#[derive(Serialize)]
+struct GoldOutput<'a> {
+    start: usize,
+    end: usize,
+    r#type: &'a str,
+}
+
+impl<'a> From<&'a Entity> for GoldOutput<'a> {
+    fn from(entity: &'a Entity) -> Self {
+        Self { start: entity.span.start, end: entity.span.end, r#type: &entity.label }
+    }
+}
+
+/// An entity as `predict` and `--predictions` write it.
+#[derive(Serialize)]
+pub(crate) struct EntityOutput<'a> {
+    start: usize,
+    end: usize,
+    r#type: &'a str,
+    score: f32,
+}
+
+impl<'a> From<&'a ScoredEntity> for EntityOutput<'a> {
+    fn from(entity: &'a ScoredEntity) -> Self {
+        Self { start: entity.start, end: entity.end, r#type: &entity.label, score: entity.score }
+    }
 }

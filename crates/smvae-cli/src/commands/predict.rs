@@ -1,14 +1,18 @@
 //! `smvae predict`: JSON lines in, the same objects with their entities out, in order. Posts are read, computed and
 //! written in chunks, so that memory does not grow with their number.
 
-use super::{eval, name};
+use super::eval::{self, EntityOutput};
+use super::name;
 use crate::args::PredictArgs;
 use crate::failure::Usage;
 use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
-use serde_json::{Map, Value, json};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use smvae::{Post, Predictor};
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -49,12 +53,28 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A line of output: the input's own fields in their order, then what was made of them.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    fields: &'a Fields,
+    words: &'a [String],
+    entities: Vec<EntityOutput<'a>>,
+}
+
+/// A line of output in the place of one that is no post.
+#[derive(Serialize)]
+struct Bad<'a> {
+    line: usize,
+    error: &'a str,
+}
+
 /// A line of input that is not blank.
 struct Line {
     /// From 1.
     number: usize,
     /// The object and what the model is given of it, or what is wrong with the line.
-    post: Result<(Map<String, Value>, Post), String>,
+    post: Result<(Fields, Post), String>,
 }
 
 /// Up to `n` lines; none at the end.
@@ -74,23 +94,23 @@ fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io:
     Ok(lines)
 }
 
-/// The object of a line, with `words` in it, and the post it means.
-fn parse(line: &[u8]) -> Result<(Map<String, Value>, Post), String> {
-    let mut object: Map<String, Value> =
-        serde_json::from_slice(line).map_err(|e| format!("got no JSON object: {e}"))?;
-    let words = match (object.get("words"), object.get("text")) {
+/// The fields of a line that are passed on, and the post it means.
+fn parse(line: &[u8]) -> Result<(Fields, Post), String> {
+    let mut fields: Fields = serde_json::from_slice(line).map_err(|e| format!("got no JSON object: {e}"))?;
+    let words = match (fields.get("words"), fields.get("text")) {
         (Some(words), _) => words_of(words).ok_or("\"words\" must be a list of strings")?,
         (None, Some(Value::String(text))) => text.split_whitespace().map(str::to_owned).collect(),
         (None, Some(_)) => return Err("\"text\" must be a string".to_owned()),
         (None, None) => return Err("got an object with neither \"words\" nor \"text\"".to_owned()),
     };
-    let image_id = match object.get("image_id") {
+    let image_id = match fields.get("image_id") {
         None | Some(Value::Null) => None,
         Some(Value::String(id)) => Some(id.clone()),
         Some(_) => return Err("\"image_id\" must be a string".to_owned()),
     };
-    object.insert("words".to_owned(), json!(words));
-    Ok((object, Post { words, image_id }))
+    // An answer has its own of these, also where the input is the output of another model.
+    fields.0.retain(|(name, _)| name != "words" && name != "entities");
+    Ok((fields, Post { words, image_id }))
 }
 
 fn words_of(value: &Value) -> Option<Vec<String>> {
@@ -100,18 +120,61 @@ fn words_of(value: &Value) -> Option<Vec<String>> {
 /// Writes a line for every line of a chunk.
 fn answer(model: &Predictor, lines: Vec<Line>, out: &mut dyn Write) -> anyhow::Result<()> {
     let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
-    let mut found = model.predict(&posts, &mut |_, _| {})?.into_iter();
+    let found = model.predict(&posts, &mut |_, _| {})?;
+    let mut answers = posts.iter().zip(&found);
     for line in lines {
-        match line.post {
-            Ok((mut object, _)) => {
-                let entities = found.next().expect("entities for every post");
-                object.insert("entities".to_owned(), eval::entities_json(&entities));
-                writeln!(out, "{}", Value::Object(object))?;
+        let text = match &line.post {
+            Ok((fields, _)) => {
+                let (post, found) = answers.next().expect("an answer to every post");
+                let entities = found.iter().map(EntityOutput::from).collect();
+                serde_json::to_string(&Answer { fields, words: &post.words, entities })?
             }
-            Err(why) => writeln!(out, "{}", json!({"line": line.number, "error": why}))?,
-        }
+            Err(error) => serde_json::to_string(&Bad { line: line.number, error })?,
+        };
+        writeln!(out, "{text}")?;
     }
     Ok(())
+}
+
+/// The fields of a JSON object in their order, which serde_json's own map would sort.
+#[derive(Debug, Default)]
+struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    /// The value of a field; the last one of a name counts, as it does in most readers.
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().rfind(|(n, _)| n == name).map(|(_, value)| value)
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
@@ -129,10 +192,10 @@ mod tests {
     #[track_caller]
     fn check(line: &str, want: Result<(&str, Option<&str>), &str>) {
         match (parse(line.as_bytes()), want) {
-            (Ok((object, post)), Ok((words, image_id))) => {
+            (Ok((fields, post)), Ok((words, image_id))) => {
                 assert_eq!(post.words.join("|"), words, "{line}");
                 assert_eq!(post.image_id.as_deref(), image_id, "{line}");
-                assert_eq!(object["words"], json!(post.words), "{line}");
+                assert!(fields.get("words").is_none(), "{line}");
             }
             (Err(why), Err(want)) => assert!(why.contains(want), "{line}: {why}"),
             (got, want) => panic!("{line}: {got:?}, expected {want:?}"),
