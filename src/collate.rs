@@ -120,3 +120,56 @@ impl Item {
         Span::new(self.positions[span.start], self.positions[span.end - 1] + 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collator_test(words: &[&str], max_pieces: usize, check: impl Fn(&Collator<'_>, Item)) {
+        let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "new", "york", "##ers"].map(str::to_owned).to_vec();
+        let tokenizer = WordTokenizer::from_vocab(vocab).expect("a valid vocabulary");
+        let input = InputConfig { max_pieces, max_width: 2, ..InputConfig::default() };
+        let quirks = Quirks::default();
+        let collator =
+            Collator { tokenizer: &tokenizer, input: &input, quirks: &quirks, position_limit: 512, images: None };
+        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+        let item = collator.item(&words, None).expect("valid words");
+        check(&collator, item);
+    }
+
+    #[test]
+    fn positions_are_those_of_the_original_words() {
+        collator_test(&["https://t.co/x", "New", "http://y", "Yorkers", "x"], 100, |collator, item| {
+            assert_eq!(item.ids, [2, 4, 5, 6, 1, 3]);
+            assert_eq!(item.words, [1..2, 2..4, 4..5]);
+            assert_eq!(item.positions, [1, 3, 4]);
+            assert_eq!(item.original_span(Span::new(0, 2)), Span::new(1, 4));
+            let labels = LabelSet::new(["LOC"]).expect("one type");
+            // In original words; the second starts at a URL, which is not there any more.
+            let entities = [Entity::new(1, 2, "LOC"), Entity::new(2, 4, "LOC"), Entity::new(3, 5, "LOC")];
+            let gold: Vec<LabelledSpan> = collator.labelled_candidates(&item, &entities, &labels);
+            let gold: Vec<Span> = gold.into_iter().filter(|(_, class)| *class == 1).map(|(span, _)| span).collect();
+            assert_eq!(gold, [Span::new(0, 1), Span::new(1, 3)]);
+        });
+    }
+
+    #[test]
+    fn a_long_tweet_is_cut_at_a_word_and_says_so() {
+        collator_test(&["new", "yorkers", "new"], 4, |_, item| {
+            assert_eq!((item.ids.as_slice(), item.n_cut), (&[2, 4, 3][..], 2));
+            assert_eq!(item.positions, [0]);
+        });
+    }
+
+    #[test]
+    fn texts_are_packed_and_words_counted_over_the_batch() {
+        collator_test(&["new", "yorkers"], 100, |collator, item| {
+            let spans = vec![Span::new(0, 1), Span::new(0, 2)];
+            let batch = collator.batch(&[(&item, spans.clone()), (&item, spans)], &Device::Cpu).expect("it fits");
+            batch.validate().expect("consistent");
+            assert_eq!(batch.words, [1..2, 2..4, 6..7, 7..9]);
+            assert_eq!(batch.spans[3], BatchSpan { text: 1, words: Span::new(2, 4) });
+            assert!(batch.images.is_none() && batch.has_image == [false, false]);
+        });
+    }
+}

@@ -97,12 +97,18 @@ pub enum Error {
     /// Spans, networks, training.
     #[error(transparent)]
     Core(#[from] smvae_core::Error),
-    /// Corpora and image vectors.
+    /// Corpora and image vectors; boxed, since it is the largest by far.
     #[error(transparent)]
-    Data(#[from] smvae_data::Error),
+    Data(Box<smvae_data::Error>),
     /// Encoders and tokenisation.
     #[error(transparent)]
     Encoders(#[from] smvae_encoders::Error),
+}
+
+impl From<smvae_data::Error> for Error {
+    fn from(error: smvae_data::Error) -> Self {
+        Self::Data(Box::new(error))
+    }
 }
 
 impl From<smvae_core::candle_core::Error> for Error {

@@ -6,5 +6,6 @@ mod gradients;
 mod keras;
 mod minilm_golden;
 mod parity_golden;
+mod runs;
 mod tidy;
 mod tokenizer_golden;

@@ -100,7 +100,7 @@ pub fn listing(samples: &[Sample], filter: Filter) -> Result<Listing> {
 fn entities(sample: &Sample, kept: &[usize]) -> Result<Vec<Entity>> {
     let tags: Vec<&str> = kept.iter().filter_map(|&i| sample.tags.get(i)).map(String::as_str).collect();
     read_entities(&tags, Convention::Authors)
-        .map_err(|source| crate::Error::Tags { image_id: sample.image_id.clone(), source })
+        .map_err(|source| crate::Error::Tags { image_id: sample.image_id.clone(), source: source.into() })
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub enum Error {
         /// Image id of the tweet.
         image_id: String,
         /// Which tag.
-        source: smvae_core::Error,
+        source: Box<smvae_core::Error>,
     },
     /// Entity types that make no label set.
     #[error("the entity types make no label set")]

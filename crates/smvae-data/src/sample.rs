@@ -21,6 +21,7 @@ impl Sample {
     /// # Errors
     /// [`Error::Tags`] if a tag is none, which cannot happen for a sample that a [`Reader`](crate::Reader) made.
     pub fn entities(&self, convention: Convention) -> Result<Vec<Entity>> {
-        read_entities(&self.tags, convention).map_err(|source| Error::Tags { image_id: self.image_id.clone(), source })
+        read_entities(&self.tags, convention)
+            .map_err(|source| Error::Tags { image_id: self.image_id.clone(), source: source.into() })
     }
 }

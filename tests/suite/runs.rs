@@ -1,0 +1,257 @@
+//! Runs from end to end on the synthetic corpus with the tiny encoder: what a run folder promises.
+
+use smvae::core::Convention;
+use smvae::core::candle_core::Device;
+use smvae::core::model::ModelConfig;
+use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
+use smvae::data::{Corpus, ImageVectors};
+use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Predictor, RunInfo, TrainInput, evaluate, train};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A corpus in a temporary folder, which goes with it.
+struct Fixture {
+    folder: tempfile::TempDir,
+    corpus: Corpus,
+    images: ImageVectors,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let config = SyntheticConfig { n_train: 60, n_valid: 20, n_test: 20, ..SyntheticConfig::default() };
+        generate(&config).and_then(|corpus| corpus.write_to(&data)).expect("a writable folder");
+        let corpus = Corpus::load(&data).expect("our own files");
+        let images = ImageVectors::load(data.join(FEATURES_FILE)).expect("our own file");
+        Self { folder, corpus, images }
+    }
+
+    fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn input<'a>(&'a self, images: Option<&'a ImageVectors>) -> TrainInput<'a> {
+        TrainInput {
+            train: &self.corpus.train,
+            valid: &self.corpus.valid,
+            labels: &self.corpus.labels,
+            selection: None,
+            train_sha256: &self.corpus.files.train.sha256,
+            images,
+            encoder: EncoderSource::Tiny,
+            device: Device::Cpu,
+        }
+    }
+
+    fn train(&self, name: &str, config: &Config, images: Option<&ImageVectors>) -> smvae::Result<smvae::RunSummary> {
+        train(&self.input(images), config, &self.out(name), &mut |_| Flow::Continue)
+    }
+}
+
+/// A semi-supervised run of four steps.
+fn small() -> Config {
+    let mut config = Config::default();
+    config.labelled = Some(8);
+    config.model = ModelConfig { hidden_dim: 8, latent_dim: 4, ..config.model };
+    config.training.semi = true;
+    config.training.epochs = Some(2);
+    config.training.batch_size = 4;
+    config.training.unlabelled_batch_size = 3;
+    config
+}
+
+fn bytes(folder: &Path, file: &str) -> Vec<u8> {
+    std::fs::read(folder.join(file)).expect("a file of the run")
+}
+
+/// The lines of metrics.jsonl without their timings.
+fn metrics(folder: &Path) -> Vec<serde_json::Value> {
+    let text = String::from_utf8(bytes(folder, "metrics.jsonl")).expect("UTF-8");
+    let parse = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line.as_object_mut().expect("an object").remove("timing").expect("timings");
+        line
+    };
+    text.lines().map(parse).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_does_not() {
+    let fixture = Fixture::new();
+    for name in ["a", "b"] {
+        fixture.train(name, &small(), Some(&fixture.images)).expect("a run");
+    }
+    fixture.train("c", &Config { seed: 1, ..small() }, Some(&fixture.images)).expect("a run");
+    let [a, b, c] = ["a", "b", "c"].map(|name| fixture.out(name));
+    assert_eq!(metrics(&a).len(), 2);
+    assert_eq!(metrics(&a), metrics(&b));
+    assert_eq!(bytes(&a, "weights.safetensors"), bytes(&b, "weights.safetensors"));
+    assert_eq!(bytes(&a, "selection.json"), bytes(&b, "selection.json"));
+    assert_ne!(bytes(&a, "weights.safetensors"), bytes(&c, "weights.safetensors"));
+    assert_ne!(bytes(&a, "selection.json"), bytes(&c, "selection.json"));
+}
+
+#[test]
+fn a_run_folder_is_all_a_predictor_needs() {
+    let fixture = Fixture::new();
+    let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
+    let moved = fixture.out("moved");
+    std::fs::rename(&summary.folder, &moved).expect("the same disk");
+    let predictor = Predictor::load(&moved).and_then(|p| p.with_images(fixture.images.clone(), false));
+    let predictor = predictor.expect("a complete folder");
+    let evaluation = evaluate(&predictor, &fixture.corpus.valid, Convention::Conlleval, &mut |_, _| {});
+    assert_eq!(Some(evaluation.expect("valid tweets").scores), summary.best, "dev scores are those of training");
+
+    let info = RunInfo::read(&moved).expect("a complete folder");
+    assert_eq!(info.config.model.image_dim, Some(fixture.images.width()));
+    assert_eq!(info.selection.labelled.len(), 8);
+    assert_eq!(info.epochs.len(), 2);
+    assert_eq!(info.best().map(|record| record.epoch), summary.best_epoch);
+}
+
+#[test]
+fn a_stopped_run_loads() {
+    let fixture = Fixture::new();
+    let mut steps = 0;
+    let summary = train(&fixture.input(None), &small(), &fixture.out("run"), &mut |event| {
+        steps += usize::from(matches!(event, Event::Step { .. }));
+        if steps == 1 { Flow::Stop } else { Flow::Continue }
+    })
+    .expect("stopping is no error");
+    assert!(summary.stopped && summary.best.is_none());
+    assert_eq!(steps, 1);
+    Predictor::load(&summary.folder).expect("a loadable folder");
+}
+
+#[test]
+fn image_vectors_other_than_the_models_are_refused() {
+    let fixture = Fixture::new();
+    fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
+    fixture.train("text", &small(), None).expect("a run");
+    let load = |name: &str| Predictor::load(&fixture.out(name)).expect("a complete folder");
+    let vectors = |width: usize| {
+        let map = fixture.corpus.train.iter().map(|sample| (sample.image_id.clone(), vec![1.0; width]));
+        ImageVectors::from_map(map.collect::<BTreeMap<_, _>>()).expect("equal widths")
+    };
+    let width = fixture.images.width();
+    assert!(matches!(load("run").with_images(vectors(width + 1), true), Err(Error::OtherImages { .. })));
+    assert!(matches!(load("run").with_images(vectors(width), false), Err(Error::OtherImages { .. })));
+    assert!(load("run").with_images(vectors(width), true).is_ok());
+    assert!(matches!(load("text").with_images(vectors(width), true), Err(Error::NoImages)));
+}
+
+#[test]
+fn tweets_without_an_image_are_trained_on_and_predicted() {
+    let fixture = Fixture::new();
+    let half = fixture.corpus.train.iter().step_by(2).map(|sample| {
+        let vector = fixture.images.get(&sample.image_id).expect("every tweet has one").to_vec();
+        (sample.image_id.clone(), vector)
+    });
+    let half = ImageVectors::from_map(half.collect::<BTreeMap<_, _>>()).expect("equal widths");
+    let summary = fixture.train("run", &small(), Some(&half)).expect("a run");
+    let predictor = Predictor::load(&summary.folder).expect("a complete folder");
+    let evaluation = evaluate(&predictor, &fixture.corpus.test, Convention::Strict, &mut |_, _| {}).expect("valid");
+    assert_eq!(evaluation.images_missing, fixture.corpus.test.len());
+}
+
+#[test]
+fn the_authors_presets_train() {
+    let fixture = Fixture::new();
+    for name in ["twitter2015", "twitter2017"] {
+        let mut config = Config::preset(name).expect("a known name");
+        config.labelled = Some(8);
+        config.model.hidden_dim = 8;
+        config.training.max_steps = Some(3);
+        let summary = fixture.train(name, &config, Some(&fixture.images)).expect("a run");
+        let info = RunInfo::read(&summary.folder).expect("a complete folder");
+        assert_eq!(info.epochs.last().map(|record| record.step), Some(3), "{name}");
+        assert!(info.epochs.iter().all(|record| record.train.loss.is_finite()), "{name}");
+    }
+}
+
+#[test]
+fn any_post_is_predicted_in_its_place() {
+    let fixture = Fixture::new();
+    let summary = fixture.train("run", &small(), None).expect("a run");
+    let predictor = Predictor::load(&summary.folder).expect("a complete folder");
+    let mut posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
+    let alone: Vec<_> = posts
+        .iter()
+        .map(|post| predictor.predict(std::slice::from_ref(post), &mut |_, _| {}).expect("valid"))
+        .collect();
+    posts.extend(["", "http://t.co/x", "\u{a0}", &"word ".repeat(2000), "<script> 🐘 #x"].map(Post::from_text));
+    let mut last = (0, 0);
+    let found = predictor.predict(&posts, &mut |done, total| last = (done, total)).expect("valid posts");
+    assert_eq!(last, (posts.len(), posts.len()));
+    assert_eq!(found.len(), posts.len());
+    for (one, all) in alone.iter().zip(&found) {
+        let spans = |entities: &[smvae::ScoredEntity]| -> Vec<_> {
+            entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
+        };
+        assert_eq!(spans(&one[0]), spans(all), "a post's neighbours do not matter");
+    }
+    for (post, entities) in posts.iter().zip(&found) {
+        assert!(entities.iter().all(|e| e.start < e.end && e.end <= post.words.len()), "{post:?}");
+    }
+}
+
+/// Breaks a good run folder and returns the error of loading it.
+#[track_caller]
+fn check_broken(fixture: &Fixture, break_it: impl Fn(&Path)) -> String {
+    let folder = fixture.out("broken");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir(&folder).expect("a writable folder");
+    for entry in std::fs::read_dir(fixture.out("good")).expect("the good run") {
+        let path = entry.expect("a readable folder").path();
+        std::fs::copy(&path, folder.join(path.file_name().expect("a file"))).expect("a copy");
+    }
+    break_it(&folder);
+    Predictor::load(&folder).expect_err("a broken folder").to_string()
+}
+
+#[test]
+fn what_is_wrong_with_a_run_folder_is_said() {
+    let fixture = Fixture::new();
+    let config =
+        Config { training: smvae::config::TrainingConfig { max_steps: Some(1), ..small().training }, ..small() };
+    fixture.train("good", &config, Some(&fixture.images)).expect("a run");
+    let again = fixture.train("good", &config, None).expect_err("it exists");
+    assert!(matches!(again, Error::RunExists { .. }), "{again}");
+
+    let replace = |file: &'static str, from: &'static str, to: &'static str| {
+        move |folder: &Path| {
+            let text = String::from_utf8(bytes(folder, file)).expect("UTF-8");
+            assert!(text.contains(from), "{file} has no {from}");
+            std::fs::write(folder.join(file), text.replace(from, to)).expect("writable");
+        }
+    };
+    let check = |break_it: &dyn Fn(&Path), want: &str| {
+        let message = check_broken(&fixture, break_it);
+        assert!(message.contains(want), "{message:?} does not say {want:?}");
+    };
+    check(&|folder| std::fs::remove_file(folder.join("config.json")).expect("there"), "config.json is missing");
+    check(&|folder| std::fs::remove_file(folder.join("weights.safetensors")).expect("there"), "weights.safetensors");
+    check(&|folder| std::fs::remove_file(folder.join("images.json")).expect("there"), "image_dim");
+    check(&|folder| std::fs::write(folder.join("weights.safetensors"), b"x").expect("writable"), "safetensors");
+    check(&replace("config.json", "\"format_version\": 1", "\"format_version\": 2, \"new\": 1"), "newer");
+    check(&replace("config.json", "\"seed\"", "\"sed\""), "sed");
+    check(&replace("config.json", "\"hidden_dim\": 8", "\"hidden_dim\": 9"), "weights.safetensors");
+    check(&replace("labels.json", "\"O\"", "\"o\""), "labels.json");
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_said() {
+    let fixture = Fixture::new();
+    let check = |config: Config, want: &str| {
+        let message = fixture.train("none", &config, None).expect_err(want).to_string();
+        assert!(message.contains(want), "{message:?} does not say {want:?}");
+        assert!(!fixture.out("none").exists(), "nothing is left behind");
+    };
+    check(Config { labelled: Some(1000), ..small() }, "1000 labelled tweets were asked for");
+    check(Config { labelled: Some(0), ..small() }, "labelled");
+    let mut missing = fixture.input(None);
+    missing.encoder = EncoderSource::Folder("/no/such/folder".into());
+    let error = train(&missing, &small(), &fixture.out("none"), &mut |_| Flow::Continue).expect_err("no encoder");
+    assert!(error.to_string().contains("/no/such/folder/config.json"), "{error}");
+}
