@@ -35,6 +35,7 @@ fn main() -> smvae::Result<()> {
         images: Some(&corpus.images),
         encoder: EncoderSource::Tiny,
         device: Device::Cpu,
+        replace_run: false,
     };
     let out = std::env::temp_dir().join(format!("smvae-example-{}", std::process::id()));
     let summary = train(&input, &config, &out, &mut |event| {

@@ -158,7 +158,7 @@ impl Config {
     /// A preset by name: `default` (ours) or the authors' two scripts, `twitter2015` and `twitter2017`.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a name that is none of [`PRESETS`].
+    /// [`smvae_core::Error::Setting`] for a name that is none of [`PRESETS`].
     pub fn preset(name: &str) -> Result<Self> {
         match name {
             "default" => Ok(Self::default()),
@@ -203,22 +203,31 @@ impl Config {
         }
     }
 
-    /// Reads a configuration; fields it does not have keep their defaults.
+    /// Reads a configuration; fields it does not have are those of the preset it names, or the defaults.
     ///
     /// # Errors
     /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line; [`Error::Version`].
     pub fn from_file(path: &Path) -> Result<Self> {
-        let config: Self = crate::files::read_json(path, "configuration")?;
-        if config.format_version > FORMAT_VERSION {
-            return Err(Error::Version { path: path.to_owned(), found: config.format_version, known: FORMAT_VERSION });
+        let given: serde_json::Value = crate::files::read_json(path, "configuration")?;
+        // The version comes first: a later one may have fields that this program does not know.
+        let found = given.get("format_version").and_then(serde_json::Value::as_u64);
+        if let Some(found) = found.filter(|found| *found > u64::from(FORMAT_VERSION)) {
+            return Err(Error::Version { path: path.to_owned(), found, known: FORMAT_VERSION });
         }
-        Ok(config)
+        // Read as it stands for the sake of its errors, which know line and column.
+        let config: Self = crate::files::read_json(path, "configuration")?;
+        // A run's own configuration may name no preset (`demo`); it is complete, so it does not matter.
+        let preset = Self::preset(&config.preset).unwrap_or_default();
+        let mut merged = serde_json::to_value(preset).expect("our own types have string keys and no failing parts");
+        merge(&mut merged, given);
+        let json_error = |source| Error::Json { path: path.to_owned(), what: "configuration", source };
+        serde_json::from_value(merged).map_err(json_error)
     }
 
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`Error::Setting`] naming the first that is out of its range.
+    /// [`smvae_core::Error::Setting`] naming the first that is out of its range.
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
         self.objective.validate()?;
@@ -259,6 +268,18 @@ impl Config {
     }
 }
 
+/// Writes the fields that are given over those of `base`, object by object.
+fn merge(base: &mut serde_json::Value, given: serde_json::Value) {
+    match (base, given) {
+        (serde_json::Value::Object(base), serde_json::Value::Object(given)) => {
+            for (key, value) in given {
+                merge(base.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (base, given) => *base = given,
+    }
+}
+
 fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Error {
     Error::Core(smvae_core::Error::Setting { name, want, got: got.to_string() })
 }
@@ -276,6 +297,24 @@ mod tests {
             assert_eq!(serde_json::from_str::<Config>(&text).expect("its own text"), config);
         }
         assert!(Config::preset("twitter2016").is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_over_the_preset_it_names() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("config.json");
+        let read = |text: &str| {
+            std::fs::write(&path, text).expect("writable");
+            Config::from_file(&path)
+        };
+        let config = read(r#"{"preset": "twitter2017", "training": {"patience": 3}}"#).expect("valid");
+        let mut want = Config::preset("twitter2017").expect("a known name");
+        want.training.patience = 3;
+        assert_eq!(config, want);
+        assert_eq!(read("{}").expect("valid"), Config::default());
+        let error = read("{\n \"training\": {\"patience\": \"x\"}}").expect_err("a wrong type").to_string();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(matches!(read(r#"{"format_version": 99}"#), Err(Error::Version { found: 99, .. })));
     }
 
     #[test]

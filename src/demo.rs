@@ -5,7 +5,8 @@
 
 use crate::config::{InputConfig, TrainingConfig};
 use crate::networks::EncoderSource;
-use crate::trainer::{Event, Flow, TrainInput, train};
+use crate::progress::{Event, Flow};
+use crate::trainer::{TrainInput, train};
 use crate::{Config, Error, Predictor, Result, evaluate};
 use serde::Serialize;
 use smvae_core::candle_core::Device;
@@ -139,6 +140,7 @@ fn run_method(
         images,
         encoder: EncoderSource::Tiny,
         device: Device::Cpu,
+        replace_run: false,
     };
     if train(&input, &config, &folder, on_event)?.stopped {
         return Ok(None);

@@ -41,7 +41,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Its version.
-        found: u32,
+        found: u64,
         /// The newest version that is known.
         known: u32,
     },

@@ -137,7 +137,6 @@ impl Predictor {
         self.scorer().predict(&items, on_progress)
     }
 
-    /// Number of words of each post that the piece limit cuts off.
     pub(crate) fn collator(&self) -> Collator<'_> {
         Collator {
             tokenizer: &self.tokenizer,

@@ -11,10 +11,10 @@
 //! ```
 //! Every file is written to a temporary name and renamed.
 
-use crate::config::{Config, FORMAT_VERSION};
+use crate::config::Config;
 use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
 use crate::images::ImageIdentity;
-use crate::trainer::EpochRecord;
+use crate::progress::EpochRecord;
 use crate::{Error, Result};
 use smvae_core::LabelSet;
 use smvae_core::candle_core::Device;
@@ -31,6 +31,24 @@ const ENCODER: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
+
+/// Every file of a run.
+const FILES: [&str; 8] = [CONFIG, LABELS, SELECTION, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS];
+
+/// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
+///
+/// # Errors
+/// [`Error::NoRun`] for a folder without a run; [`Error::Write`] if a file cannot be removed.
+pub fn remove_run(folder: &Path) -> Result<()> {
+    RunFolder::open_any(folder)?;
+    // The configuration comes first: without it the rest is no run any more.
+    for path in FILES.map(|file| folder.join(file)).into_iter().filter(|path| path.exists()) {
+        std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+    }
+    // Fails if something else lies there, which is then kept.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
+}
 
 /// What a run folder holds, for a person to look at.
 #[derive(Clone, Debug)]
@@ -75,6 +93,11 @@ impl RunInfo {
         })
     }
 
+    /// Whether a folder holds a run, of whatever version.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(CONFIG).is_file()
+    }
+
     /// The epoch whose weights are saved: the best on dev.
     pub fn best(&self) -> Option<&EpochRecord> {
         self.epochs.iter().rfind(|record| record.best)
@@ -99,7 +122,7 @@ pub(crate) struct Start<'a> {
 
 impl RunFolder {
     pub(crate) fn create(folder: &Path, start: &Start<'_>) -> Result<Self> {
-        if folder.join(CONFIG).exists() {
+        if RunInfo::exists(folder) {
             return Err(Error::RunExists { path: folder.to_owned() });
         }
         create_folder(folder)?;
@@ -116,21 +139,18 @@ impl RunFolder {
         Ok(run)
     }
 
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
-        if !folder.join(CONFIG).is_file() {
+    /// A folder with a run of whatever version.
+    fn open_any(folder: &Path) -> Result<Self> {
+        if !RunInfo::exists(folder) {
             return Err(Error::NoRun { path: folder.to_owned(), missing: CONFIG });
         }
-        let run = Self { folder: folder.to_owned() };
-        // The version comes first: a later one may have fields that this program does not know.
-        #[derive(serde::Deserialize)]
-        struct Version {
-            format_version: u32,
-        }
-        let path = run.path(CONFIG);
-        let Version { format_version: found } = read_json(&path, "configuration")?;
-        if found > FORMAT_VERSION {
-            return Err(Error::Version { path, found, known: FORMAT_VERSION });
-        }
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
+        let run = Self::open_any(folder)?;
+        // Read for its version: everything else is told apart from a later version's files by it.
+        run.config()?;
         Ok(run)
     }
 

@@ -9,20 +9,19 @@ use crate::evaluate::{evaluate_items, gold};
 use crate::images::ImageIdentity;
 use crate::networks::{Encoder, EncoderSource, Networks, Use, parameter_group};
 use crate::predictor::Scorer;
-use crate::run_folder::{RunFolder, Start};
+use crate::progress::{EpochRecord, Event, Flow, Means, RunSummary, Timing};
+use crate::run_folder::{RunFolder, RunInfo, Start, remove_run};
 use crate::sampler::{Chosen, LabelledItem, UnlabelledStream, labelled_epoch, steps_per_epoch};
 use crate::{Error, Result, memory};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
 use smvae_core::nn::Parameters;
 use smvae_core::optim::Adam;
-use smvae_core::step::{LabelledBatch, StepReport, TermMeans, step};
+use smvae_core::step::{LabelledBatch, StepReport, step};
 use smvae_core::{Entity, LabelSet, Rng, Span, rng};
-use smvae_data::images::Coverage;
 use smvae_data::{ImageVectors, Sample, Selection, selection};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// What is trained on.
@@ -44,118 +43,15 @@ pub struct TrainInput<'a> {
     pub encoder: EncoderSource,
     /// Where tensors lie.
     pub device: Device,
-}
-
-/// What happens in a run.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// Before the first step.
-    Started {
-        /// Labelled tweets.
-        labelled: usize,
-        /// Unlabelled tweets that are trained on.
-        unlabelled: usize,
-        /// Trained numbers.
-        parameters: usize,
-        /// Passes over the labelled tweets, at most.
-        epochs: usize,
-        /// Steps, at most.
-        steps: usize,
-        /// Training tweets with and without an image vector; none for text alone.
-        images: Option<Coverage>,
-        /// Words of training tweets that the piece limit cut.
-        words_cut: usize,
-    },
-    /// After a step.
-    Step {
-        /// The epoch, from 1.
-        epoch: usize,
-        /// Steps taken.
-        step: usize,
-        /// Steps, at most.
-        steps: usize,
-        /// Loss and its terms.
-        report: StepReport,
-    },
-    /// While dev is evaluated.
-    Evaluating {
-        /// Tweets done.
-        done: usize,
-        /// Tweets in all.
-        total: usize,
-    },
-    /// After an epoch.
-    Epoch(Box<EpochRecord>),
-}
-
-/// What the callback wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// Go on.
-    Continue,
-    /// End the run, in good order.
-    Stop,
-}
-
-/// A line of `metrics.jsonl`: one epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// From 1.
-    pub epoch: usize,
-    /// Steps taken so far.
-    pub step: usize,
-    /// Loss, its terms and the norm of the gradients: means over the epoch's steps.
-    pub train: StepReport,
-    /// Learning rate of the text encoder at the last step.
-    pub encoder_lr: f64,
-    /// Learning rate of everything else at the last step.
-    pub head_lr: f64,
-    /// Scores on dev; none in epochs without an evaluation.
-    pub dev: Option<Scores>,
-    /// Whether these scores are the best so far, and the weights were saved.
-    pub best: bool,
-    /// Where time went, and memory: the fields that differ between two runs of one seed.
-    pub timing: Timing,
-}
-
-/// Speed and memory of an epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Timing {
-    /// Seconds of its steps.
-    pub train_seconds: f64,
-    /// Seconds of the evaluation on dev.
-    pub dev_seconds: f64,
-    /// Tweets trained on a second, labelled and unlabelled.
-    pub tweets_per_second: f64,
-    /// Spans trained on a second.
-    pub spans_per_second: f64,
-    /// Tweets of dev evaluated a second.
-    pub dev_tweets_per_second: f64,
-    /// The most memory the process has had so far, in MiB, where the system tells.
-    pub peak_memory_mib: Option<f64>,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct RunSummary {
-    /// The run folder.
-    pub folder: PathBuf,
-    /// The epoch whose weights were saved; none if the run was stopped before dev was evaluated.
-    pub best_epoch: Option<usize>,
-    /// Its scores on dev.
-    pub best: Option<Scores>,
-    /// Epochs that were completed.
-    pub epochs: usize,
-    /// Whether the callback ended the run.
-    pub stopped: bool,
+    /// Whether a run that the folder holds already is replaced, once all else is known to be in order.
+    pub replace_run: bool,
 }
 
 /// Trains a model and leaves a run folder at `out`. Same input, configuration and number of threads on the same machine:
 /// the same weights, bit by bit.
 ///
 /// # Errors
-/// [`Error::RunExists`]; settings out of range; an empty split; more labelled tweets than there are; whatever is wrong
+/// [`Error::RunExists`] unless it is to be replaced; settings out of range; an empty split; more labelled tweets than there are; whatever is wrong
 /// with the encoder's files; a loss that is not finite.
 pub fn train(
     input: &TrainInput<'_>,
@@ -197,6 +93,9 @@ pub fn train(
         encoder: &encoder.config,
         tokenizer: &encoder.tokenizer,
     };
+    if input.replace_run && RunInfo::exists(out) {
+        remove_run(out)?;
+    }
     let folder = RunFolder::create(out, &start)?;
     let frozen = build(Use::Evaluation)?;
     let epochs = config.training.epochs.expect("resolved above");
@@ -459,38 +358,4 @@ impl Run<'_> {
 /// The best epoch on dev so far.
 fn best_of(records: &[EpochRecord]) -> Option<(usize, &Scores)> {
     records.iter().rfind(|record| record.best).and_then(|record| Some((record.epoch, record.dev.as_ref()?)))
-}
-
-/// Means of step reports.
-#[derive(Default)]
-struct Means {
-    sum: StepReport,
-    n: usize,
-}
-
-impl Means {
-    fn add(&mut self, report: &StepReport) {
-        let mut sum = fields(&mut self.sum).into_iter();
-        let mut report = *report;
-        for value in fields(&mut report) {
-            *sum.next().expect("as many fields") += *value;
-        }
-        self.n += 1;
-    }
-
-    fn means(mut self) -> StepReport {
-        let n = self.n.max(1) as f64;
-        fields(&mut self.sum).into_iter().for_each(|value| *value /= n);
-        self.sum
-    }
-}
-
-/// Every number of a report.
-fn fields(report: &mut StepReport) -> Vec<&mut f64> {
-    let StepReport { loss, ce, labelled, unlabelled, mask, grad_norm } = report;
-    let mut fields = vec![loss, ce, mask, grad_norm];
-    for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
-        fields.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
-    }
-    fields
 }

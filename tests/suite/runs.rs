@@ -41,6 +41,7 @@ impl Fixture {
             images,
             encoder: EncoderSource::Tiny,
             device: Device::Cpu,
+            replace_run: false,
         }
     }
 
@@ -254,4 +255,27 @@ fn what_cannot_be_trained_on_is_said() {
     missing.encoder = EncoderSource::Folder("/no/such/folder".into());
     let error = train(&missing, &small(), &fixture.out("none"), &mut |_| Flow::Continue).expect_err("no encoder");
     assert!(error.to_string().contains("/no/such/folder/config.json"), "{error}");
+}
+
+#[test]
+fn a_run_is_replaced_only_by_one_that_can_begin() {
+    let fixture = Fixture::new();
+    let config =
+        Config { training: smvae::config::TrainingConfig { max_steps: Some(1), ..small().training }, ..small() };
+    let summary = fixture.train("run", &config, None).expect("a run");
+    std::fs::write(summary.folder.join("notes.txt"), "mine").expect("writable");
+    let mut input = fixture.input(None);
+    input.replace_run = true;
+    let mut replace = |encoder| {
+        input.encoder = encoder;
+        train(&input, &Config { seed: 1, ..config.clone() }, &summary.folder, &mut |_| Flow::Continue)
+    };
+    replace(EncoderSource::Folder("/no/such/folder".into())).expect_err("no encoder");
+    assert_eq!(RunInfo::read(&summary.folder).expect("the old run").config.seed, 0);
+    replace(EncoderSource::Tiny).expect("a new run");
+    assert_eq!(RunInfo::read(&summary.folder).expect("the new run").config.seed, 1);
+    assert_eq!(bytes(&summary.folder, "notes.txt"), b"mine");
+    let other = fixture.out("data");
+    assert!(matches!(smvae::remove_run(&other), Err(Error::NoRun { .. })));
+    assert!(other.join("train.txt").exists(), "a folder that is no run is left alone");
 }

@@ -3,28 +3,14 @@
 
 use crate::args::ImageArgs;
 use crate::commands::eval;
-use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::{Progress, say};
 use crate::train_args::{Labelled, Mode, TrainArgs};
-use anyhow::Context as _;
 use smvae::core::metrics::Scores;
 use smvae::data::corpus::{label_set, load_split, unknown_types};
 use smvae::data::{ImageVectors, Selection, Split};
 use smvae::{EncoderSource, EpochRecord, Event, Flow, RunSummary, TrainInput};
-use std::path::{Path, PathBuf};
-
-/// What a run folder holds. The first makes it a run and is the first to go.
-const RUN_FILES: [&str; 8] = [
-    "config.json",
-    "weights.safetensors",
-    "metrics.jsonl",
-    "images.json",
-    "selection.json",
-    "labels.json",
-    "encoder.json",
-    "tokenizer.json",
-];
+use std::path::Path;
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.mode == Mode::Test {
@@ -48,9 +34,6 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         _ => None,
     };
     let images = args.image_features.as_ref().map(ImageVectors::load).transpose()?;
-    if args.overwrite {
-        remove_run(&args.out, &encoder)?;
-    }
     interrupt::catch()?;
     let input = TrainInput {
         train: &train.samples,
@@ -61,6 +44,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         images: images.as_ref(),
         encoder,
         device: args.device.open(),
+        replace_run: args.overwrite,
     };
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::train(&input, &config, &args.out, &mut |event| watcher.watch(event))?;
@@ -87,31 +71,6 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         crate::output::print(&format!("{name}\n{}\n", evaluation.scores))?;
     }
     Ok(())
-}
-
-/// Removes the files of a run so that another can take its place; whatever else the folder holds stays.
-fn remove_run(out: &Path, encoder: &EncoderSource) -> anyhow::Result<()> {
-    if let EncoderSource::Folder(folder) = encoder {
-        // A mistyped encoder must not cost a run.
-        if !folder.join("config.json").is_file() {
-            let why = format!("{} holds no encoder: config.json is missing", folder.display());
-            return Err(Usage(why).into());
-        }
-        if is_same(folder, out) {
-            return Err(Usage(format!("{} is the encoder's folder, it cannot be replaced", out.display())).into());
-        }
-    }
-    for path in RUN_FILES.map(|name| out.join(name)) {
-        if path.exists() {
-            std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
-fn is_same(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
-    real(a) == real(b)
 }
 
 /// Shows what happens in a run, and ends it after Ctrl-C.

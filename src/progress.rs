@@ -1,0 +1,146 @@
+//! What a run tells: events for whoever watches it, a record an epoch, a summary at the end.
+
+use serde::{Deserialize, Serialize};
+use smvae_core::metrics::Scores;
+use smvae_core::step::{StepReport, TermMeans};
+use smvae_data::images::Coverage;
+use std::path::PathBuf;
+
+/// What happens in a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// Before the first step.
+    Started {
+        /// Labelled tweets.
+        labelled: usize,
+        /// Unlabelled tweets that are trained on.
+        unlabelled: usize,
+        /// Trained numbers.
+        parameters: usize,
+        /// Passes over the labelled tweets, at most.
+        epochs: usize,
+        /// Steps, at most.
+        steps: usize,
+        /// Training tweets with and without an image vector; none for text alone.
+        images: Option<Coverage>,
+        /// Words of training tweets that the piece limit cut.
+        words_cut: usize,
+    },
+    /// After a step.
+    Step {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Steps taken.
+        step: usize,
+        /// Steps, at most.
+        steps: usize,
+        /// Loss and its terms.
+        report: StepReport,
+    },
+    /// While dev is evaluated.
+    Evaluating {
+        /// Tweets done.
+        done: usize,
+        /// Tweets in all.
+        total: usize,
+    },
+    /// After an epoch.
+    Epoch(Box<EpochRecord>),
+}
+
+/// What the callback wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Go on.
+    Continue,
+    /// End the run, in good order.
+    Stop,
+}
+
+/// A line of `metrics.jsonl`: one epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Steps taken so far.
+    pub step: usize,
+    /// Loss, its terms and the norm of the gradients: means over the epoch's steps.
+    pub train: StepReport,
+    /// Learning rate of the text encoder at the last step.
+    pub encoder_lr: f64,
+    /// Learning rate of everything else at the last step.
+    pub head_lr: f64,
+    /// Scores on dev; none in epochs without an evaluation.
+    pub dev: Option<Scores>,
+    /// Whether these scores are the best so far, and the weights were saved.
+    pub best: bool,
+    /// Where time went, and memory: the fields that differ between two runs of one seed.
+    pub timing: Timing,
+}
+
+/// Speed and memory of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Seconds of its steps.
+    pub train_seconds: f64,
+    /// Seconds of the evaluation on dev.
+    pub dev_seconds: f64,
+    /// Tweets trained on a second, labelled and unlabelled.
+    pub tweets_per_second: f64,
+    /// Spans trained on a second.
+    pub spans_per_second: f64,
+    /// Tweets of dev evaluated a second.
+    pub dev_tweets_per_second: f64,
+    /// The most memory the process has had so far, in MiB, where the system tells.
+    pub peak_memory_mib: Option<f64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// The run folder.
+    pub folder: PathBuf,
+    /// The epoch whose weights were saved; none if the run was stopped before dev was evaluated.
+    pub best_epoch: Option<usize>,
+    /// Its scores on dev.
+    pub best: Option<Scores>,
+    /// Epochs that were completed.
+    pub epochs: usize,
+    /// Whether the callback ended the run.
+    pub stopped: bool,
+}
+
+/// Means of step reports.
+#[derive(Default)]
+pub(crate) struct Means {
+    sum: StepReport,
+    n: usize,
+}
+
+impl Means {
+    pub(crate) fn add(&mut self, report: &StepReport) {
+        let mut sum = fields(&mut self.sum).into_iter();
+        let mut report = *report;
+        for value in fields(&mut report) {
+            *sum.next().expect("as many fields") += *value;
+        }
+        self.n += 1;
+    }
+
+    pub(crate) fn means(mut self) -> StepReport {
+        let n = self.n.max(1) as f64;
+        fields(&mut self.sum).into_iter().for_each(|value| *value /= n);
+        self.sum
+    }
+}
+
+/// Every number of a report.
+fn fields(report: &mut StepReport) -> Vec<&mut f64> {
+    let StepReport { loss, ce, labelled, unlabelled, mask, grad_norm } = report;
+    let mut fields = vec![loss, ce, mask, grad_norm];
+    for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
+        fields.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
+    }
+    fields
+}
