@@ -1,8 +1,112 @@
 //! Spans, BIO tags, decoding and scoring; with the feature `tensor` (default) also the networks, the variational
 //! mathematics and one training step of SMVAE on candle.
 //!
+//! | you want | look at |
+//! |---|---|
+//! | spans, tags, decoding, conlleval, without candle (`default-features = false`) | [`spans`], [`bio`], [`decode()`](decode::decode), [`metrics`] |
+//! | Gaussians, product of experts, divergences for a network of your own | `vae` |
+//! | layers with a backward pass that works and is fast on a CPU | `nn` |
+//! | the SMVAE networks, their loss and the optimizer | `model`, `objective`, `optim`, `step` |
+//!
 //! What this crate does not do: no files, no tokenizer, no hub, no pixels, no clock, no global random state. Noise,
 //! seeds and masks are arguments.
+//!
+//! # Enumerate spans and decode scored ones
+//!
+//! ```
+//! use smvae_core::decode::{Candidate, decode};
+//! use smvae_core::{LabelSet, spans::candidate_spans};
+//! let words = ["Lady", "Gaga", "lands", "in", "Oslo"];
+//! let labels = LabelSet::new(["LOC", "PER"])?;
+//! // A classifier of yours; here one that likes two spans, and one that overlaps the better of them.
+//! let classify = |start, end| match (start, end) {
+//!     (0, 2) => (2, 0.9),
+//!     (1, 2) => (2, 0.6),
+//!     (4, 5) => (1, 0.8),
+//!     _ => (0, 1.0),
+//! };
+//! let candidates: Vec<Candidate> = candidate_spans(words.len(), 3)
+//!     .map(|span| {
+//!         let (class, score) = classify(span.start, span.end);
+//!         Candidate { span, class, score }
+//!     })
+//!     .collect();
+//! let found: Vec<_> = decode(&candidates)
+//!     .into_iter()
+//!     .map(|c| (words[c.span.start..c.span.end].join(" "), labels.name(c.class)))
+//!     .collect();
+//! assert_eq!(found, [("Lady Gaga".into(), Some("PER")), ("Oslo".into(), Some("LOC"))]);
+//! # Ok::<(), smvae_core::Error>(())
+//! ```
+//!
+//! # The evidence lower bound of somebody else's network
+//!
+#![cfg_attr(feature = "tensor", doc = "```")]
+#![cfg_attr(not(feature = "tensor"), doc = "```ignore")]
+//! use smvae_core::candle_core::{Device, Tensor};
+//! use smvae_core::vae::{Gaussian, kl_standard_normal, mean_squared_error, product_of_experts};
+//! // What two encoders put out for two rows with a latent variable of width 3, and noise of the caller's.
+//! let tensor = |x: f32| Tensor::full(x, (2, 3), &Device::Cpu);
+//! let text = Gaussian::new(tensor(0.5)?, &tensor(-1.0)?)?;
+//! let image = Gaussian::new(tensor(-0.5)?, &tensor(-1.0)?)?;
+//! let fused = product_of_experts(&[(&text).into(), (&image).into()])?;
+//! let z = fused.sample(&tensor(0.1)?)?;
+//! // Your decoder makes something of z; here z itself is compared with zeros.
+//! let negative_elbo = (mean_squared_error(&z, &z.zeros_like()?)? + kl_standard_normal(&fused)?)?;
+//! assert_eq!(negative_elbo.dims(), [2]); // a number a row: the mean is yours to take
+//! # Ok::<(), smvae_core::Error>(())
+#![doc = "```"]
+//!
+//! # One training step with a text encoder of your own
+//!
+#![cfg_attr(feature = "tensor", doc = "```")]
+#![cfg_attr(not(feature = "tensor"), doc = "```ignore")]
+//! use smvae_core::candle_core::{DType, Device, Tensor};
+//! use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel};
+//! use smvae_core::nn::Parameters;
+//! use smvae_core::optim::{Adam, AdamConfig};
+//! use smvae_core::step::{LabelledBatch, Networks, step};
+//! use smvae_core::{Mode, PackedPieces, Span, TextEncoder, objective::Objective, rng};
+//!
+//! /// A table of vectors.
+//! struct Table(Tensor);
+//!
+//! impl TextEncoder for Table {
+//!     fn dim(&self) -> usize {
+//!         8
+//!     }
+//!     fn forward(&self, pieces: &PackedPieces, _: Mode<'_>) -> smvae_core::Result<Tensor> {
+//!         Ok(self.0.index_select(&Tensor::new(pieces.ids(), self.0.device())?, 0)?)
+//!     }
+//! }
+//!
+//! let parameters = Parameters::new(0, &Device::Cpu);
+//! let vb = parameters.builder(DType::F32);
+//! let encoder = Table(vb.get_with_hints((100, 8), "table", smvae_core::candle_nn::init::DEFAULT_KAIMING_NORMAL)?);
+//! let config = ModelConfig { hidden_dim: 4, latent_dim: 2, ..ModelConfig::default() };
+//! let model = SpanModel::load(&config, encoder.dim(), 3, &vb.pp("model"))?;
+//! let mut optimizer = Adam::new(parameters.all(), |_| 0, AdamConfig::default())?;
+//!
+//! // One text of three words, a piece each; its first word is of class 2, its last two are nothing.
+//! let batch = LabelledBatch {
+//!     batch: SpanBatch {
+//!         pieces: PackedPieces::new([&[7, 8, 9][..]]),
+//!         words: vec![0..1, 1..2, 2..3],
+//!         spans: [(0, 1), (1, 3)].map(|(a, b)| BatchSpan { text: 0, words: Span::new(a, b) }).to_vec(),
+//!         images: None,
+//!         has_image: vec![false],
+//!     },
+//!     targets: vec![2, 0],
+//! };
+//! let networks = Networks { encoder: &encoder, model: &model };
+//! let mut rng = rng::named(0, "training");
+//! let mut losses = Vec::new();
+//! for _ in 0..50 {
+//!     losses.push(step(networks, &Objective::default(), &mut optimizer, &[0.01], &batch, None, &mut rng)?.ce);
+//! }
+//! assert!(losses[49] < 0.5 * losses[0]);
+//! # Ok::<(), smvae_core::Error>(())
+#![doc = "```"]
 
 pub mod bio;
 pub mod columns;
@@ -38,6 +142,8 @@ pub use spans::{Entity, Span};
 
 #[cfg(feature = "tensor")]
 pub use candle_core;
+#[cfg(feature = "tensor")]
+pub use candle_nn;
 #[cfg(feature = "tensor")]
 pub use pieces::{Mode, PackedLayout, PackedPieces, TextEncoder};
 #[cfg(feature = "tensor")]
