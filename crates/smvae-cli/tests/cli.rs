@@ -87,7 +87,7 @@ fn wrong_input_is_an_error_with_its_place() {
     check("frobnicate", "", 2, "frobnicate");
     check("train --data dataset/mine --out run", "", 2, "--text-encoder is missing");
     check(&format!("{TINY} --out run --epochs 0"), "", 2, "the setting `epochs` must be at least 1, got 0");
-    check(&format!("{TINY} --out run --labelled 41"), "", 1, "41");
+    check(&format!("{TINY} --out run --labelled 41"), "", 2, "must be 1 to 40, the number of training tweets, got 41");
     check(&format!("{TINY} --out run --config absent.json"), "", 1, "cannot read absent.json");
     check(&format!("{TINY} --out run --image-features dataset/mine/test.txt"), "", 1, "not a valid safetensors file");
     check("eval --model dataset --data dataset/mine", "", 1, "dataset is no run folder: config.json is missing");

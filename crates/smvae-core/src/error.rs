@@ -61,6 +61,17 @@ pub enum Error {
         /// What was given.
         got: String,
     },
+    /// Training has diverged.
+    #[cfg(feature = "tensor")]
+    #[error("{what} is {got} at step {step}: a lower learning rate, or clipping, may help")]
+    NotFinite {
+        /// What is not finite.
+        what: &'static str,
+        /// Its value.
+        got: f64,
+        /// The step, from 1.
+        step: u64,
+    },
     /// A tensor of the wrong shape.
     #[cfg(feature = "tensor")]
     #[error("{op}: expected {argument} of shape {want:?}, got {got:?}")]

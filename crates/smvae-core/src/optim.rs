@@ -135,7 +135,7 @@ impl Adam {
     /// norm of the gradients before clipping.
     ///
     /// # Errors
-    /// [`Error::Length`] if a group has no rate; [`Error::Setting`] if the norm is not finite, and then nothing was
+    /// [`Error::Length`] if a group has no rate; [`Error::NotFinite`] if the norm is not finite, and then nothing was
     /// changed.
     pub fn step(&mut self, grads: &GradStore, rates: &[f64]) -> Result<f64> {
         let groups = self.slots.iter().map(|s| s.group + 1).max().unwrap_or(0);
@@ -144,8 +144,7 @@ impl Adam {
         }
         let norm = self.global_norm(grads)?;
         if !norm.is_finite() {
-            let got = norm.to_string();
-            return Err(Error::Setting { name: "norm of the gradients", want: "finite", got });
+            return Err(Error::NotFinite { what: "the norm of the gradients", got: norm, step: self.step + 1 });
         }
         let clip = self.config.clip_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
         self.step += 1;
