@@ -2,6 +2,21 @@
 //!
 //! An encoder enters a model through the port `smvae_core::TextEncoder`; this crate knows nothing of spans, corpora or
 //! training.
+//!
+//! ```no_run
+//! use smvae_core::candle_core::{DType, Device};
+//! use smvae_core::{Mode, PackedPieces, TextEncoder, nn::Parameters};
+//! use smvae_encoders::text::{Bert, BertConfig, load_weights};
+//! let folder = std::path::Path::new("all-MiniLM-L6-v2");
+//! let config = BertConfig::from_file(folder.join("config.json"))?;
+//! let parameters = Parameters::new(0, &Device::Cpu);
+//! load_weights(&config, folder.join("model.safetensors"), &parameters, "encoder")?;
+//! let bert = Bert::load(&config, parameters.builder(DType::F32).pp("encoder"))?;
+//! // Ids come from `text::WordTokenizer`, feature `tokenizer`.
+//! let pieces = PackedPieces::new([&[101, 7592, 102][..], &[101, 2088, 999, 102]]);
+//! assert_eq!(bert.forward(&pieces, Mode::Eval)?.dims(), [7, config.hidden_size]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 pub mod text;
