@@ -1,0 +1,287 @@
+//! Our side of the comparison with PyTorch: training steps and evaluation on real tweets, a JSON line each.
+//!
+//! ```text
+//! peer_ours prepare  --size minilm|base --shared DIR --run DIR      random weights and all else, as a run folder
+//! peer_ours train    --run DIR --shared DIR [--steps N] [--semi] [--sorted]
+//! peer_ours evaluate --run DIR --shared DIR                         Twitter2017 test, words to entities
+//! peer_ours check    --run DIR --shared DIR [--semi]                one step's loss without randomness
+//! ```
+//! `peer.py` has the last three commands too, reads the same run folder and prints the same fields. The number of
+//! threads is `RAYON_NUM_THREADS`. What is timed: `train` whole steps on batches made beforehand, after two steps that
+//! are not timed; `evaluate` everything between the tweets' words and the scores, once before it is timed.
+
+#[path = "../common/sizes.rs"]
+mod sizes;
+mod tweets;
+
+use serde_json::{Value, json};
+use smvae::core::candle_core::{DType, Device, Tensor, safetensors};
+use smvae::core::model::{SpanBatch, SpanModel};
+use smvae::core::nn::Parameters;
+use smvae::core::objective::Noise;
+use smvae::core::optim::Adam;
+use smvae::core::step::{Networks, StepReport, step, step_loss};
+use smvae::core::{Mode, rng};
+use smvae::data::corpus::Corpus;
+use smvae::data::{ImageVectors, Selection, selection};
+use smvae::encoders::text::{Bert, WordTokenizer};
+use smvae::{Config, EncoderSource, Flow, Predictor, Result, RunInfo, TrainInput, evaluate, train};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Learning rates of the encoder and of the rest, the default configuration's.
+const RATES: [f64; 2] = [5e-5, 1e-3];
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(message) => {
+            eprintln!("{message}; usage: see the header of benches/peer/ours.rs");
+            return ExitCode::from(2);
+        }
+    };
+    // The backward pass walks the graph recursively; BERT-base's is deep.
+    let worker = std::thread::Builder::new().stack_size(256 << 20).spawn(move || run(&args));
+    match worker.expect("a thread can be made").join().expect("errors are returned") {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Args {
+    command: String,
+    size: String,
+    run: PathBuf,
+    shared: PathBuf,
+    steps: usize,
+    semi: bool,
+    sorted: bool,
+}
+
+impl Args {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let command = args.next().ok_or("a command is missing")?;
+        if !["prepare", "train", "evaluate", "check"].contains(&command.as_str()) {
+            return Err(format!("unknown command {command}"));
+        }
+        let mut parsed = Self {
+            command,
+            size: "minilm".to_owned(),
+            run: PathBuf::new(),
+            shared: PathBuf::from("../shared"),
+            steps: 8,
+            semi: false,
+            sorted: false,
+        };
+        while let Some(option) = args.next() {
+            let mut value = || args.next().ok_or(format!("{option} needs a value"));
+            match option.as_str() {
+                "--semi" => parsed.semi = true,
+                "--sorted" => parsed.sorted = true,
+                "--size" => parsed.size = value()?,
+                "--run" => parsed.run = value()?.into(),
+                "--shared" => parsed.shared = value()?.into(),
+                "--steps" => parsed.steps = value()?.parse().map_err(|e| format!("--steps: {e}"))?,
+                _ => return Err(format!("unknown option {option}")),
+            }
+        }
+        if parsed.run.as_os_str().is_empty() || parsed.steps == 0 {
+            return Err("--run is needed, and --steps must be at least 1".to_owned());
+        }
+        Ok(parsed)
+    }
+
+    fn corpus(&self) -> Result<Corpus> {
+        Ok(Corpus::load(self.shared.join("data/twitter2017"))?)
+    }
+
+    fn images(&self) -> Result<ImageVectors> {
+        Ok(ImageVectors::load(self.shared.join("features/twitter2017.safetensors"))?)
+    }
+}
+
+fn run(args: &Args) -> Result<Value> {
+    match args.command.as_str() {
+        "prepare" => prepare(args),
+        "train" => time_training(args),
+        "evaluate" => time_evaluation(args),
+        _ => check(args),
+    }
+}
+
+/// Makes a run folder with random weights: an encoder folder first, then a training step of rate 0.
+fn prepare(args: &Args) -> Result<Value> {
+    let (corpus, images) = (args.corpus()?, args.images()?);
+    let Some((bert, model)) = sizes::sizes(&args.size, images.width()) else {
+        eprintln!("unknown size {}: minilm or base", args.size);
+        std::process::exit(2);
+    };
+    let folder = args.run.with_extension("encoder");
+    let put = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.join(name), bytes).unwrap_or_else(|e| panic!("cannot write {name}: {e}"));
+    };
+    std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("cannot create {}: {e}", folder.display()));
+    let parameters = Parameters::new(0, &Device::Cpu);
+    Bert::load(&bert, parameters.builder(DType::F32))?;
+    let weights: HashMap<String, Tensor> = parameters.snapshot()?.into_iter().collect();
+    safetensors::save(&weights, folder.join("model.safetensors"))?;
+    drop((weights, parameters));
+    put("config.json", &serde_json::to_vec(&bert).expect("sizes and names have a JSON form"));
+    WordTokenizer::from_folder(args.shared.join("models/all-MiniLM-L6-v2"))?.save(folder.join("tokenizer.json"))?;
+
+    let mut config = Config { labelled: Some(2), model, ..Config::default() };
+    (config.training.epochs, config.training.max_steps) = (Some(1), Some(1));
+    (config.training.encoder_lr, config.training.head_lr) = (0.0, 0.0);
+    let chosen: Selection = selection::select(2, 0, &corpus.train, &corpus.files.train.sha256)?;
+    let input = TrainInput {
+        train: &corpus.train,
+        valid: &corpus.valid[..2],
+        labels: &corpus.labels,
+        selection: Some(&chosen),
+        train_sha256: &corpus.files.train.sha256,
+        images: Some(&images),
+        encoder: EncoderSource::Folder(folder.clone()),
+        device: Device::Cpu,
+        replace_run: true,
+    };
+    let summary = train(&input, &config, &args.run, &mut |_| Flow::Continue)?;
+    // The run holds all of it.
+    let _ = std::fs::remove_dir_all(&folder);
+    Ok(json!({ "work": "prepare", "size": args.size, "run": summary.folder }))
+}
+
+/// What a run folder holds, for training it further.
+struct Loaded {
+    run: RunInfo,
+    parameters: Parameters,
+    encoder: Bert,
+    model: SpanModel,
+}
+
+fn load(folder: &Path) -> Result<Loaded> {
+    let run = RunInfo::read(folder)?;
+    let parameters = Parameters::new(0, &Device::Cpu);
+    for (name, value) in safetensors::load(folder.join("weights.safetensors"), &Device::Cpu)? {
+        parameters.insert(name, &value)?;
+    }
+    let vb = parameters.builder(DType::F32);
+    let encoder = Bert::load(&run.encoder, vb.pp("encoder"))?;
+    let model = SpanModel::load(&run.config.model, run.encoder.hidden_size, run.labels.n_classes(), &vb.pp("model"))?;
+    Ok(Loaded { run, parameters, encoder, model })
+}
+
+impl Loaded {
+    fn networks(&self) -> Networks<'_> {
+        Networks { encoder: &self.encoder, model: &self.model }
+    }
+
+    fn optimizer(&self) -> Result<Adam> {
+        let group = |name: &str| usize::from(!name.starts_with("encoder."));
+        Ok(Adam::new(self.parameters.all(), group, self.run.config.optimizer.clone())?)
+    }
+
+    fn steps(&self, args: &Args) -> Result<Vec<tweets::Step>> {
+        let (samples, images) = (args.corpus()?.train, args.images()?);
+        let tokenizer = WordTokenizer::from_file(args.run.join("tokenizer.json"))?;
+        let tweets = tweets::tweets(&self.run, &tokenizer, &images, &samples)?;
+        tweets::steps(&tweets, images.width(), args.steps, args.semi, args.sorted)
+    }
+}
+
+fn time_training(args: &Args) -> Result<Value> {
+    let base = memory("VmRSS:");
+    let loaded = load(&args.run)?;
+    let steps = loaded.steps(args)?;
+    let mut optimizer = loaded.optimizer()?;
+    let mut rng = rng::named(0, "training");
+    let mut take = |s: &tweets::Step| -> Result<StepReport> {
+        let objective = &loaded.run.config.objective;
+        let unlabelled = s.unlabelled.as_ref();
+        Ok(step(loaded.networks(), objective, &mut optimizer, &RATES, &s.labelled, unlabelled, &mut rng)?)
+    };
+    for s in steps.iter().cycle().take(2) {
+        take(s)?;
+    }
+    let (mut seconds, mut loss) = (Vec::new(), 0.0);
+    for s in &steps {
+        let start = Instant::now();
+        loss = take(s)?.loss;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    let texts = |s: &tweets::Step| s.labelled.batch.n_texts() + s.unlabelled.as_ref().map_or(0, SpanBatch::n_texts);
+    let spans =
+        |s: &tweets::Step| s.labelled.batch.spans.len() + s.unlabelled.as_ref().map_or(0, |batch| batch.spans.len());
+    let tweets: usize = steps.iter().map(texts).sum();
+    Ok(json!({
+        "side": "ours", "work": if args.semi { "semi" } else { "supervised" },
+        "variant": if args.sorted { "sorted" } else { "shuffled" },
+        "threads": rayon::current_num_threads(), "tweets": tweets, "spans": steps.iter().map(spans).sum::<usize>(),
+        "tweets_per_s": tweets as f64 / seconds.iter().sum::<f64>(), "step_s": seconds, "loss": loss,
+        "parameters": loaded.parameters.count(), "base_mib": base, "peak_mib": memory("VmHWM:"),
+    }))
+}
+
+fn time_evaluation(args: &Args) -> Result<Value> {
+    let base = memory("VmRSS:");
+    let (samples, images) = (args.corpus()?.test, args.images()?);
+    let predictor = Predictor::load(&args.run)?.with_images(images, false)?;
+    let convention = predictor.config().input.convention;
+    evaluate(&predictor, &samples[..64.min(samples.len())], convention, &mut |_, _| {})?;
+    let start = Instant::now();
+    let evaluation = evaluate(&predictor, &samples, convention, &mut |_, _| {})?;
+    let seconds = start.elapsed().as_secs_f64();
+    let counts = evaluation.scores.overall;
+    Ok(json!({
+        "side": "ours", "work": "evaluate", "variant": "sorted", "threads": rayon::current_num_threads(),
+        "tweets": samples.len(), "tweets_per_s": samples.len() as f64 / seconds,
+        "gold": counts.gold, "predicted": counts.predicted, "correct": counts.correct,
+        "base_mib": base, "peak_mib": memory("VmHWM:"),
+    }))
+}
+
+/// The loss of the first step without dropout and with noise that needs no generator, and the norm of its gradients.
+fn check(args: &Args) -> Result<Value> {
+    let loaded = load(&args.run)?;
+    let steps = loaded.steps(args)?;
+    let latent = loaded.run.config.model.latent_dim;
+    let tweets::Step { labelled, unlabelled } = &steps[0];
+    let noise = wave_noise(&labelled.batch, latent, 0)?;
+    let unlabelled_noise = unlabelled.as_ref().map(|batch| wave_noise(batch, latent, 3)).transpose()?;
+    let loss = step_loss(
+        loaded.networks(),
+        &loaded.run.config.objective,
+        (labelled, &noise),
+        unlabelled.as_ref().zip(unlabelled_noise.as_ref()),
+        Mode::Eval,
+    )?;
+    let grad_norm = loaded.optimizer()?.step(&loss.loss.backward()?, &[0.0, 0.0])?;
+    let report = StepReport { grad_norm, ..loss.report()? };
+    Ok(serde_json::to_value(report).expect("numbers have a JSON form"))
+}
+
+/// Row `i`, column `j` of stream `k` is `cos(0.7 i + 1.3 j + k)`; z, text and image are streams of their own.
+fn wave_noise(batch: &SpanBatch, latent: usize, first: usize) -> Result<Noise> {
+    let wave = |rows: usize, k: usize| {
+        let value = |i: usize, j: usize| (0.7 * i as f64 + 1.3 * j as f64 + k as f64).cos() as f32;
+        let values = (0..rows).flat_map(|i| (0..latent).map(move |j| value(i, j))).collect::<Vec<f32>>();
+        Tensor::from_vec(values, (rows, latent), &Device::Cpu)
+    };
+    let rows = batch.spans.len();
+    Ok(Noise { z: wave(rows, first)?, text: wave(rows, first + 1)?, image: wave(batch.n_texts(), first + 2)? })
+}
+
+/// Resident memory now (`VmRSS:`) or at most (`VmHWM:`), in MiB.
+fn memory(field: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+    kib.map_or(f64::NAN, |kib| kib / 1024.0)
+}
