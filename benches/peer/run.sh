@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Both sides alternately on the same real tweets, then a table of medians and ratios:
+#
+#     benches/peer/run.sh [minilm|base]...          both sizes without arguments
+#
+# Needs the corpora, features and tokenizer of SMVAE_SHARED (../shared) and, once, the network for PyTorch. Settings:
+#     ROUNDS=5 STEPS=8 THREADS=2    rounds, training steps a round, threads of both sides
+#     WORK="supervised semi evaluate"      what is run
+#     PEER_VENV=DIR                 a virtual environment that has torch, transformers and safetensors
+#     OUT=DIR                       where weights and results go (2 GB for base); target/peer
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+SHARED=$(realpath "${SMVAE_SHARED:-../shared}")
+ROUNDS=${ROUNDS:-5} STEPS=${STEPS:-8} THREADS=${THREADS:-2}
+WORK=${WORK:-supervised semi evaluate}
+OUT=${OUT:-target/peer}
+[ $# -gt 0 ] || set -- minilm base
+mkdir -p "$OUT"
+
+VENV=${PEER_VENV:-$OUT/venv}
+if [ ! -x "$VENV/bin/python" ]; then
+    python3 -m venv "$VENV"
+    # The versions this was written with.
+    "$VENV/bin/pip" install --quiet torch==2.15.0 transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
+fi
+cargo build --locked --release --example peer_ours
+ours=${CARGO_TARGET_DIR:-target}/release/examples/peer_ours
+export RAYON_NUM_THREADS=$THREADS OMP_NUM_THREADS=$THREADS TOKENIZERS_PARALLELISM=true
+
+results=$OUT/results-$(date +%Y%m%d-%H%M%S).jsonl
+# Adds the size to a side's line.
+record() { sed "s/^{/{\"size\": \"$1\", /" >> "$results"; }
+peer() { "$VENV/bin/python" benches/peer/peer.py "$@" --threads "$THREADS" --shared "$SHARED"; }
+
+for size in "$@"; do
+    run=$OUT/$size
+    [ -f "$run/weights.safetensors" ] || "$ours" prepare --size "$size" --run "$run" --shared "$SHARED" >&2
+    for ((round = 1; round <= ROUNDS; round++)); do
+        for work in $WORK; do
+            echo "$size, round $round of $ROUNDS: $work" >&2
+            if [ "$work" = evaluate ]; then
+                "$ours" evaluate --run "$run" --shared "$SHARED" | record "$size"
+                peer evaluate --run "$run" | record "$size"
+                continue
+            fi
+            options=(--steps "$STEPS")
+            [ "$work" = supervised ] || options+=(--semi)
+            "$ours" train --run "$run" --shared "$SHARED" "${options[@]}" | record "$size"
+            peer train --run "$run" "${options[@]}" | record "$size"
+            peer train --run "$run" "${options[@]}" --sorted | record "$size"
+            # The strongest peer: our factorisation on top.
+            peer train --run "$run" "${options[@]}" --sorted --scoring factorised | record "$size"
+        done
+    done
+done
+echo "$results"
+"$VENV/bin/python" benches/peer/table.py "$results"
