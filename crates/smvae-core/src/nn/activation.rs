@@ -3,7 +3,7 @@
 //! `gelu_erf(x) = x Phi(x)`, `gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`,
 //! `leaky_relu(x) = max(x, 0) + slope min(x, 0)`.
 
-use super::real::{Real, Values, for_real, values};
+use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -63,7 +63,7 @@ impl CustomOp1 for Activation {
                 Self::GeluTanh => map(x, gelu_tanh_value),
                 Self::LeakyRelu(slope) => {
                     let slope = T::of(slope);
-                    map(x, |x| if x > T::ZERO { x } else { slope * x })
+                    map(x, #[inline(always)] |x| if x > T::ZERO { x } else { slope * x })
                 }
             };
             Ok((T::into_storage(y), x_l.shape().clone()))
@@ -74,11 +74,11 @@ impl CustomOp1 for Activation {
         for_real!(x.dtype(), "activation", T => {
             let (xs, dys) = (Values::<T>::of(x)?, Values::<T>::of(dy)?);
             let dx = xs.with(|x| dys.with(|dy| match *self {
-                Self::GeluErf => map2(x, dy, |x, dy| dy * gelu_erf_slope(x)),
-                Self::GeluTanh => map2(x, dy, |x, dy| dy * gelu_tanh_slope(x)),
+                Self::GeluErf => map2(x, dy, #[inline(always)] |x, dy| dy * gelu_erf_slope(x)),
+                Self::GeluTanh => map2(x, dy, #[inline(always)] |x, dy| dy * gelu_tanh_slope(x)),
                 Self::LeakyRelu(slope) => {
                     let slope = T::of(slope);
-                    map2(x, dy, |x, dy| if x > T::ZERO { dy } else { slope * dy })
+                    map2(x, dy, #[inline(always)] |x, dy| if x > T::ZERO { dy } else { slope * dy })
                 }
             }))??;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
@@ -118,7 +118,10 @@ const CHUNK: usize = 16 * 1024;
 fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
     let mut y = vec![T::ZERO; x.len()];
     y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x));
+        vectorised(
+            #[inline(always)]
+            || y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
+        );
     });
     y
 }
@@ -126,7 +129,10 @@ fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
 fn map2<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     let mut y = vec![T::ZERO; a.len()];
     y.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK))).for_each(|(y, (a, b))| {
-        y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = f(*a, *b));
+        vectorised(
+            #[inline(always)]
+            || y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = f(*a, *b)),
+        );
     });
     y
 }

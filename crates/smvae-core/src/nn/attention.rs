@@ -5,7 +5,7 @@
 
 use super::dropout::Mask;
 use super::matrix::{Mat, MatMut, Threads, Write, matmul};
-use super::real::{Real, Values, for_real, values};
+use super::real::{Real, Values, for_real, values, vectorised};
 use crate::pieces::PackedLayout;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
@@ -87,16 +87,10 @@ impl Attention {
         let scale = T::of(1.0 / (head.width as f64).sqrt());
         let (q, k) = (head.rows(q, head.n), head.rows(k, head.m));
         matmul(MatMut::new(p, head.n, head.m), q, k.t(), scale, Write::Overwrite, Threads::One);
-        for row in p.chunks_exact_mut(head.m) {
-            let top = row.iter().fold(row[0], |a, b| a.larger(*b));
-            let mut sum = T::ZERO;
-            for v in row.iter_mut() {
-                *v = (*v - top).exp();
-                sum += *v;
-            }
-            let scale = T::ONE / sum;
-            row.iter_mut().for_each(|v| *v *= scale);
-        }
+        vectorised(
+            #[inline(always)]
+            || p.chunks_exact_mut(head.m).for_each(softmax),
+        );
     }
 
     fn forward<T: Real>(&self, q: &[T], k: &[T], v: &[T], d: usize) -> Vec<T> {
@@ -192,6 +186,14 @@ impl Head {
     fn rows<'a, T: Real>(&self, x: &'a [T], rows: usize) -> Mat<'a, T> {
         Mat::strided(&x[self.at..], rows, self.width, self.stride)
     }
+}
+
+#[inline(always)]
+fn softmax<T: Real>(row: &mut [T]) {
+    let top = row.iter().fold(row[0], |a, b| a.larger(*b));
+    row.iter_mut().for_each(|v| *v = (*v - top).exp());
+    let scale = T::ONE / row.iter().fold(T::ZERO, |sum, v| sum + *v);
+    row.iter_mut().for_each(|v| *v *= scale);
 }
 
 /// One slice a text.

@@ -3,7 +3,7 @@
 //! The mask is a hash of (seed, position), so it needs no memory between forward and backward, and does not depend on
 //! the number of threads.
 
-use super::real::{Real, Values, for_real, values};
+use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rand::RngCore;
@@ -54,9 +54,14 @@ impl Mask {
     fn apply<T: Real>(&self, x: &[T]) -> Vec<T> {
         let mut y = vec![T::ZERO; x.len()];
         y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).enumerate().for_each(|(c, (y, x))| {
-            for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                *y = *x * self.factor(c * CHUNK + i);
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
+                        *y = *x * self.factor(c * CHUNK + i);
+                    }
+                },
+            );
         });
         y
     }

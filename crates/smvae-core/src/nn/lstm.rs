@@ -10,7 +10,7 @@
 
 use super::linear::linear;
 use super::matrix::{Mat, MatMut, Threads, Write, matmul};
-use super::real::{Real, Values, for_real, values};
+use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -183,7 +183,11 @@ impl Recurrence {
             for (i, position) in at.enumerate() {
                 let gates = &mut gates[position * 4 * h..][..4 * h];
                 let (cell, hidden) = (&mut new[i * h..][..h], &mut hiddens[position * h..][..h]);
-                cell_forward(gates, old.get(i * h..(i + 1) * h), cell, hidden);
+                let before = old.get(i * h..(i + 1) * h);
+                vectorised(
+                    #[inline(always)]
+                    || cell_forward(gates, before, cell, hidden),
+                );
             }
         }
         Trace { gates, cells, hiddens }
@@ -206,13 +210,11 @@ impl Recurrence {
                     let position = self.steps.previous(step).start + i;
                     &trace.cells[position * h..][..h]
                 });
-                cell_backward(
-                    &trace.gates[position * 4 * h..][..4 * h],
-                    before,
-                    &trace.cells[position * h..][..h],
-                    dh,
-                    &mut dc[i * h..][..h],
-                    &mut dgates[position * 4 * h..][..4 * h],
+                let (gates, cell) = (&trace.gates[position * 4 * h..][..4 * h], &trace.cells[position * h..][..h]);
+                let (dc, dgates) = (&mut dc[i * h..][..h], &mut dgates[position * 4 * h..][..4 * h]);
+                vectorised(
+                    #[inline(always)]
+                    || cell_backward(gates, before, cell, dh, dc, dgates),
                 );
             }
             if step > 0 {
@@ -245,6 +247,7 @@ impl Recurrence {
 }
 
 /// One row: applies the nonlinearities to `gates` in place and writes cell and hidden state.
+#[inline(always)]
 fn cell_forward<T: Real>(gates: &mut [T], before: Option<&[T]>, cell: &mut [T], hidden: &mut [T]) {
     let h = cell.len();
     let (i, rest) = gates.split_at_mut(h);
@@ -271,6 +274,7 @@ fn cell_forward<T: Real>(gates: &mut [T], before: Option<&[T]>, cell: &mut [T], 
 
 /// One row: from the gradient of the hidden state and, in `dc`, of the cell from the step after, to the gradients
 /// before the nonlinearities and, in `dc`, of the cell of the step before.
+#[inline(always)]
 fn cell_backward<T: Real>(gates: &[T], before: Option<&[T]>, cell: &[T], dh: &[T], dc: &mut [T], dgates: &mut [T]) {
     let h = cell.len();
     let one = T::ONE;

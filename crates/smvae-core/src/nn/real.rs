@@ -95,6 +95,13 @@ impl Real for f64 {
     }
 }
 
+/// Runs a loop compiled for the widest vectors this CPU has, so that a plain build gets AVX2. The same operations in the
+/// same order: the same bits on every CPU. `f` should be `#[inline(always)]`.
+#[inline(always)]
+pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(f)
+}
+
 /// Runs `$body` with `$t` bound to the number type of `$dtype`; an error for any other than f32 and f64.
 macro_rules! for_real {
     ($dtype:expr, $op:expr, $t:ident => $body:expr) => {
