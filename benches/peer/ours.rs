@@ -205,7 +205,7 @@ fn time_training(args: &Args) -> Result<Value> {
     let mut take = |s: &tweets::Step| -> Result<StepReport> {
         let objective = &loaded.run.config.objective;
         let unlabelled = s.unlabelled.as_ref();
-        Ok(step(loaded.networks(), objective, &mut optimizer, &RATES, &s.labelled, unlabelled, &mut rng)?)
+        Ok(rayon::scope(|_| step(loaded.networks(), objective, &mut optimizer, &RATES, &s.labelled, unlabelled, &mut rng))?)
     };
     for s in steps.iter().cycle().take(2) {
         take(s)?;

@@ -13,6 +13,8 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
     fn larger(self, other: Self) -> Self;
     /// Error function, to about 1.5e-7 in f32 and to rounding in f64.
     fn erf(self) -> Self;
+    /// The same slice if this type is f32.
+    fn of_f32s(values: &mut [f32]) -> Option<&mut [Self]>;
 
     fn of(value: f64) -> Self {
         Self::from_f64(value)
@@ -76,6 +78,9 @@ impl Real for f32 {
         let y = 1.0 - p * t * Real::exp(-x * x);
         if self < 0.0 { -y } else { y }
     }
+    fn of_f32s(values: &mut [f32]) -> Option<&mut [Self]> {
+        Some(values)
+    }
 }
 
 impl Real for f64 {
@@ -92,6 +97,9 @@ impl Real for f64 {
     }
     fn erf(self) -> Self {
         candle_core::cpu::erf::erf_f64(self)
+    }
+    fn of_f32s(_: &mut [f32]) -> Option<&mut [Self]> {
+        None
     }
 }
 
