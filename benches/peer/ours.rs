@@ -35,6 +35,8 @@ use std::time::Instant;
 const RATES: [f64; 2] = [5e-5, 1e-3];
 
 fn main() -> ExitCode {
+    // SAFETY: no other thread exists yet.
+    unsafe { smvae::threads::configure(None) };
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(message) => {
@@ -205,7 +207,7 @@ fn time_training(args: &Args) -> Result<Value> {
     let mut take = |s: &tweets::Step| -> Result<StepReport> {
         let objective = &loaded.run.config.objective;
         let unlabelled = s.unlabelled.as_ref();
-        Ok(rayon::scope(|_| step(loaded.networks(), objective, &mut optimizer, &RATES, &s.labelled, unlabelled, &mut rng))?)
+        Ok(step(loaded.networks(), objective, &mut optimizer, &RATES, &s.labelled, unlabelled, &mut rng)?)
     };
     for s in steps.iter().cycle().take(2) {
         take(s)?;

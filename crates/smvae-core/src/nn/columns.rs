@@ -5,7 +5,7 @@
 //! and writes their gradient where it belongs.
 
 use super::gradients::accumulate_part;
-use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul};
+use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -124,7 +124,7 @@ impl CustomOp3 for LinearColumns {
         let ((rows, d_in), size) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
         for_real!(x.dtype(), "linear_columns", T => {
             let (x, w, onto) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(onto, onto_l)?);
-            let mut y = if onto_l.dims().len() == 1 { onto.repeat(rows) } else { onto.to_vec() };
+            let mut y = if onto_l.dims().len() == 1 { repeated(onto, rows) } else { onto.to_vec() };
             self.with_weight(w, size, d_in, |w| {
                 let y = MatMut::new(&mut y, rows, size.0);
                 matmul(y, Mat::new(x, rows, d_in), w.t(), T::ONE, Write::Add, Threads::All);

@@ -6,7 +6,7 @@
 
 use super::activation::Activation;
 use super::gradients::{accumulate, accumulate_part};
-use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul};
+use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -115,8 +115,7 @@ impl CustomOp3 for LinearOp {
         let ((rows, d_in), (d_out, _)) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
         for_real!(x.dtype(), "linear", T => {
             let (x, w, b) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(b, b_l)?);
-            let mut y = Vec::with_capacity(rows * d_out);
-            (0..rows).for_each(|_| y.extend_from_slice(b));
+            let mut y = repeated(b, rows);
             let (x, w) = (Mat::new(x, rows, d_in), Mat::new(w, d_out, d_in));
             matmul(MatMut::new(&mut y, rows, d_out), x, w.t(), T::ONE, Write::Add, Threads::All);
             if let Some((activation, keep)) = self.activation {

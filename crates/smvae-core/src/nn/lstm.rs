@@ -8,13 +8,14 @@
 //! A step is then one product on consecutive rows, its active texts are a prefix of the step before, and the two
 //! directions run on two threads.
 
-use super::gradients::accumulate;
+use super::gradients::{accumulate, accumulate_part};
 use super::linear::linear;
 use super::matrix::{Mat, MatMut, Threads, Write, matmul, transposed};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
+use rayon::prelude::*;
 use std::any::Any;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -54,10 +55,42 @@ impl BiLstm {
     /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
         let [forward, reverse] = &self.weight_ih;
-        let weight_ih = Tensor::cat(&[forward, reverse], 0)?;
-        let projected = linear(x, &weight_ih, &Tensor::cat(&self.bias, 0)?)?;
+        let projected = linear(x, &stack_rows(forward, reverse)?, &Tensor::cat(&self.bias, 0)?)?;
         let [forward, reverse] = &self.weight_hh;
         recurrence(&projected, [forward, reverse], ranges)
+    }
+}
+
+/// The rows of `a`, then those of `b`. Its gradients go straight to where those of `a` and `b` are kept, which candle's
+/// `cat` would pad and add.
+fn stack_rows(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.device().is_cpu() { a.contiguous()?.apply_op2(&b.contiguous()?, StackRows) } else { Tensor::cat(&[a, b], 0) }
+}
+
+struct StackRows;
+
+impl CustomOp2 for StackRows {
+    fn name(&self) -> &'static str {
+        "stack-rows"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, a_l: &Layout, b: &CpuStorage, b_l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let ((n_a, d), (n_b, _)) = (a_l.shape().dims2()?, b_l.shape().dims2()?);
+        for_real!(a.dtype(), "stack_rows", T => {
+            let rows = [values::<T>(a, a_l)?, values::<T>(b, b_l)?].concat();
+            Ok((T::into_storage(rows), (n_a + n_b, d).into()))
+        })
+    }
+
+    fn bwd(&self, a: &Tensor, b: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        for_real!(a.dtype(), "stack_rows", T => {
+            let dy = Values::<T>::of(dy)?;
+            let part = |of: &Tensor, range: Range<usize>| accumulate_part(of, |to: &mut [T]| dy.with(|dy| {
+                to.iter_mut().zip(&dy[range]).for_each(|(t, v)| *t += *v);
+            }));
+            let n = a.elem_count();
+            Ok((part(a, 0..n)?, part(b, n..n + b.elem_count())?))
+        })
     }
 }
 
@@ -125,6 +158,15 @@ impl Steps {
             starts.push(rows[0].len());
         }
         Self { rows, starts }
+    }
+
+    /// The position of each of `n` rows in both directions, if it is in a text.
+    fn positions(&self, n: usize) -> Vec<[Option<usize>; 2]> {
+        let mut positions = vec![[None; 2]; n];
+        for (direction, rows) in self.rows.iter().enumerate() {
+            rows.iter().enumerate().for_each(|(at, row)| positions[*row][direction] = Some(at));
+        }
+        positions
     }
 
     fn n_steps(&self) -> usize {
@@ -337,12 +379,13 @@ impl CustomOp3 for Recurrence {
             let (dg0, dg1) = w0s.with(|w0| w1s.with(|w1| douts.with(|dout| {
                 rayon::join(|| self.backward(a, w0, dout, 0), || self.backward(b, w1, dout, 1))
             })))???;
+            let positions = self.steps.positions(projected.dim(0)?);
             let mut dx = vec![T::ZERO; projected.elem_count()];
-            for (direction, dgates) in [&dg0, &dg1].into_iter().enumerate() {
-                for (dgates, &row) in dgates.chunks_exact(4 * h).zip(&self.steps.rows[direction]) {
-                    dx[(2 * row + direction) * 4 * h..][..4 * h].copy_from_slice(dgates);
+            dx.par_chunks_mut(8 * h).zip(&positions).with_min_len(16).for_each(|(dx, at)| {
+                for ((dx, dgates), at) in dx.chunks_exact_mut(4 * h).zip([&dg0, &dg1]).zip(at) {
+                    at.iter().for_each(|at| dx.copy_from_slice(&dgates[at * 4 * h..][..4 * h]));
                 }
-            }
+            });
             Ok((
                 Some(Tensor::from_vec(dx, projected.shape(), projected.device())?),
                 accumulate(w0, |dw, write| Ok(self.weight_gradient(a, &dg0, dw, write)))?,

@@ -4,6 +4,7 @@
 
 use super::real::{Real, vectorised};
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 /// A matrix in a slice, element `(i, j)` at `i * row_stride + j * col_stride`.
 #[derive(Clone, Copy)]
@@ -166,14 +167,30 @@ pub(crate) fn transposed<T: Real>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
     y
 }
 
-/// Adds each row of `x` (rows of `sums.len()` elements) to `sums`.
-pub(crate) fn add_column_sums<T: Real>(x: &[T], sums: &mut [T]) {
-    vectorised(
-        #[inline(always)]
-        || {
-            for row in x.chunks_exact(sums.len()) {
-                sums.iter_mut().zip(row).for_each(|(s, v)| *s += *v);
-            }
-        },
-    );
+/// `rows` copies of `row`, one after another.
+pub(crate) fn repeated<T: Real>(row: &[T], rows: usize) -> Vec<T> {
+    let mut y = vec![T::ZERO; rows * row.len()];
+    y.par_chunks_mut((ROWS * row.len()).max(1)).for_each(|y| {
+        y.chunks_exact_mut(row.len()).for_each(|y| y.copy_from_slice(row));
+    });
+    y
 }
+
+/// Adds each row of `x` (rows of `sums.len()` elements) to `sums`, every sum in the order of the rows.
+pub(crate) fn add_column_sums<T: Real>(x: &[T], sums: &mut [T]) {
+    let width = sums.len();
+    sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, sums)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in x.chunks_exact(width) {
+                    sums.iter_mut().zip(&row[block * COLUMNS..]).for_each(|(s, v)| *s += *v);
+                }
+            },
+        );
+    });
+}
+
+/// Rows, and columns, a task of the thread pool works on.
+const ROWS: usize = 64;
+const COLUMNS: usize = 256;

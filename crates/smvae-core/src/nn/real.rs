@@ -9,6 +9,7 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
     const ZERO: Self;
     const ONE: Self;
     fn exp(self) -> Self;
+    fn ln(self) -> Self;
     fn sqrt(self) -> Self;
     fn larger(self, other: Self) -> Self;
     /// Error function, to about 1.5e-7 in f32 and to rounding in f64.
@@ -58,6 +59,10 @@ impl Real for f32 {
         y * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
     }
     #[inline(always)]
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
@@ -88,6 +93,10 @@ impl Real for f64 {
     const ONE: Self = 1.0;
     fn exp(self) -> Self {
         f64::exp(self)
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f64::ln(self)
     }
     fn sqrt(self) -> Self {
         f64::sqrt(self)

@@ -8,19 +8,23 @@
 //! Where expert b is missing, w is 1. The general form in `product.rs` has a third dimension, the experts, over which
 //! candle's reductions are slow; it is what this is tested against.
 
+use super::{Expert, Gaussian};
 use crate::nn::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Mean and log-variance of the product; all tensors `[rows, latent]`, `present[r]` tells whether row `r` has expert b.
-pub(super) fn fuse([mu_a, mu_b]: [&Tensor; 2], log_vars: [&Tensor; 2], present: &[bool]) -> Result<(Tensor, Tensor)> {
-    let [a, b] = [log_vars[0].contiguous()?, log_vars[1].contiguous()?];
-    let present: Arc<[bool]> = present.into();
-    let weight = a.apply_op2(&b, OfLogVars { present: present.clone(), output: Output::Weight })?;
-    let log_var = a.apply_op2(&b, OfLogVars { present, output: Output::LogVar })?;
-    Ok((mu_a.contiguous()?.apply_op3(&mu_b.contiguous()?, &weight, Mix)?, log_var))
+/// The product of `a` and `b`, which may be missing in some rows.
+pub(super) fn fuse(a: &Gaussian, b: &Expert<'_>) -> crate::Result<Gaussian> {
+    let present: Arc<[bool]> = match b.present {
+        Some(present) => present.to_dtype(DType::F32)?.to_vec1::<f32>()?.into_iter().map(|p| p > 0.5).collect(),
+        None => vec![true; a.mu.dim(0)?].into(),
+    };
+    let log_vars = [a.log_var.contiguous()?, b.gaussian.log_var.contiguous()?];
+    let of_log_vars = |output| log_vars[0].apply_op2(&log_vars[1], OfLogVars { present: present.clone(), output });
+    let (weight, log_var) = (of_log_vars(Output::Weight)?, of_log_vars(Output::LogVar)?);
+    Ok(Gaussian { mu: a.mu.contiguous()?.apply_op3(&b.gaussian.mu.contiguous()?, &weight, Mix)?, log_var })
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -38,7 +42,13 @@ struct OfLogVars {
 const ROWS: usize = 64;
 
 /// `f(row, y, a, b)` for each row.
-fn by_row<T: Real>(a: &[T], b: &[T], present: &[bool], f: impl Fn(T, T) -> T + Sync, missing: impl Fn(T) -> T + Sync) -> Vec<T> {
+fn by_row<T: Real>(
+    a: &[T],
+    b: &[T],
+    present: &[bool],
+    f: impl Fn(T, T) -> T + Sync,
+    missing: impl Fn(T) -> T + Sync,
+) -> Vec<T> {
     let mut y = vec![T::ZERO; a.len()];
     let d = a.len() / present.len().max(1);
     if d == 0 {
