@@ -7,7 +7,8 @@ use smvae_core::model::{ModelConfig, SpanModel};
 use smvae_core::nn::Parameters;
 use smvae_core::step;
 use smvae_data::Sample;
-use smvae_encoders::text::{Bert, BertConfig, WordTokenizer, load_weights, tiny, tiny_vocabulary};
+use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights, tiny, tiny_vocabulary};
+use smvae_encoders::weights::{Missing, Weights};
 use std::path::PathBuf;
 
 /// Where the text encoder comes from.
@@ -28,24 +29,24 @@ const MODEL: &str = "model";
 
 /// The text encoder before training.
 pub(crate) struct Encoder {
-    pub config: BertConfig,
+    pub config: TransformerConfig,
     pub tokenizer: WordTokenizer,
-    weights: Option<PathBuf>,
+    folder: Option<PathBuf>,
 }
 
 impl Encoder {
     pub(crate) fn open(source: &EncoderSource, train: &[Sample]) -> Result<Self> {
         match source {
             EncoderSource::Folder(folder) => Ok(Self {
-                config: BertConfig::from_file(folder.join("config.json"))?,
+                config: TransformerConfig::from_file(folder.join("config.json"))?,
                 tokenizer: WordTokenizer::from_folder(folder)?,
-                weights: Some(folder.join("model.safetensors")),
+                folder: Some(folder.clone()),
             }),
             EncoderSource::Tiny => {
                 let words = train.iter().flat_map(|sample| sample.words.iter().map(String::as_str));
                 let vocabulary = tiny_vocabulary(words, TINY_MIN_COUNT);
                 let config = tiny(vocabulary.len());
-                Ok(Self { config, tokenizer: WordTokenizer::from_vocab(vocabulary)?, weights: None })
+                Ok(Self { config, tokenizer: WordTokenizer::from_vocab(vocabulary)?, folder: None })
             }
         }
     }
@@ -53,8 +54,9 @@ impl Encoder {
     /// Draws or loads all parameters of a run.
     pub(crate) fn parameters(&self, config: &Config, device: &Device) -> Result<Parameters> {
         let parameters = Parameters::new(config.seed, device);
-        if let Some(weights) = &self.weights {
-            load_weights(&self.config, weights, &parameters, ENCODER)?;
+        if let Some(folder) = &self.folder {
+            let weights = Weights::from_folder(folder)?;
+            load_weights(&self.config, weights, Missing::Refuse, &parameters, ENCODER)?;
         }
         Ok(parameters)
     }
@@ -63,7 +65,7 @@ impl Encoder {
 /// The networks of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Networks {
-    pub encoder: Bert,
+    pub encoder: Transformer,
     pub model: SpanModel,
 }
 
@@ -78,7 +80,7 @@ impl Networks {
     /// Builds the networks; for training, parameters that do not exist yet are drawn.
     pub(crate) fn build(
         parameters: &Parameters,
-        bert: &BertConfig,
+        bert: &TransformerConfig,
         model: &ModelConfig,
         labels: &LabelSet,
         purpose: Use,
@@ -87,7 +89,7 @@ impl Networks {
             Use::Training => parameters.builder(DType::F32),
             Use::Evaluation => parameters.frozen_builder(DType::F32),
         };
-        let encoder = Bert::load(bert, vb.pp(ENCODER))?;
+        let encoder = Transformer::load(bert, vb.pp(ENCODER))?;
         let model = SpanModel::load(model, bert.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
         Ok(Self { encoder, model })
     }

@@ -71,7 +71,7 @@ pub fn train(
         tokenizer: &encoder.tokenizer,
         input: &config.input,
         quirks: &config.model.quirks,
-        position_limit: encoder.config.max_position_embeddings,
+        encoder: &encoder.config,
         images: identity.as_ref().zip(input.images),
     };
     let selection = select(input, &config)?;

@@ -1,5 +1,6 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
 
+use crate::weights::WEIGHT_FILES;
 use std::path::PathBuf;
 
 /// Result of this crate's functions.
@@ -75,13 +76,29 @@ pub enum Error {
         /// What was found.
         got: String,
     },
-    /// A weights file that does not fit the configuration.
-    #[error("{} does not fit config.json: {}", path.display(), report.join("; "))]
+    /// A folder without weights.
+    #[error("{} has no weights: one of {} was expected there", folder.display(), WEIGHT_FILES.join(", "))]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A weights file that cannot be read.
+    #[error("{} cannot be read as {what}: {why}", path.display())]
+    WeightsFile {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        why: String,
+    },
+    /// Weights that do not fit the network.
+    #[error("{} does not fit config.json: {}", path.display(), listing(problems))]
     Weights {
         /// The file.
         path: PathBuf,
-        /// One entry a tensor that is missing, not expected, or of another shape.
-        report: Vec<String>,
+        /// One entry a tensor that is missing, of another shape, no real numbers, or there twice.
+        problems: Vec<String>,
     },
     /// A piece id outside of the vocabulary.
     #[error("the piece id {id} is outside of the vocabulary of {vocab_size} pieces")]
@@ -99,7 +116,19 @@ pub enum Error {
         /// The most pieces a text may have.
         limit: usize,
     },
+    /// A model cannot be had from the hub.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// candle failed.
     #[error(transparent)]
     Candle(#[from] smvae_core::candle_core::Error),
+}
+
+/// The first few of many problems: a file of another family lacks every tensor.
+fn listing(problems: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = problems.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = problems.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{shown}; and {more} more") } else { shown }
 }
