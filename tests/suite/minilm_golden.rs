@@ -61,15 +61,15 @@ fn golden_minilm_is_transformers() -> Result<()> {
 }
 
 /// What makes every hidden state count differently in the loss.
-fn weights((rows, d): (usize, usize)) -> Result<Tensor> {
+pub(crate) fn weights((rows, d): (usize, usize)) -> Result<Tensor> {
     let weight = |k: usize| (0.1 * (k / d) as f64 + 0.01 * (k % d) as f64).cos() as f32;
     Tensor::from_iter((0..rows * d).map(weight), &Device::Cpu)?.reshape((rows, d))
 }
 
-fn largest(x: &Tensor) -> Result<f64> {
+pub(crate) fn largest(x: &Tensor) -> Result<f64> {
     x.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar()
 }
 
-fn norm(x: &Tensor) -> Result<f64> {
+pub(crate) fn norm(x: &Tensor) -> Result<f64> {
     x.to_dtype(DType::F64)?.sqr()?.sum_all()?.sqrt()?.to_scalar()
 }

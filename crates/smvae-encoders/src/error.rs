@@ -1,7 +1,7 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
 
 use crate::weights::WEIGHT_FILES;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,11 +46,28 @@ pub enum Error {
         /// Its second position, from 0.
         second: usize,
     },
-    /// A vocabulary lacks a piece that BERT needs.
+    /// A vocabulary lacks a piece that every encoder needs.
     #[error("the vocabulary has no {piece}")]
     MissingPiece {
         /// The piece.
-        piece: &'static str,
+        piece: String,
+    },
+    /// A tokenizer of another kind of model.
+    #[error("the tokenizer puts {got} pieces around a text, two were expected: [CLS] and [SEP], or <s> and </s>")]
+    Frame {
+        /// How many.
+        got: usize,
+    },
+    /// A folder without a tokenizer that can be read.
+    #[error(
+        "{} has no tokenizer: tokenizer.json, vocab.txt, or vocab.json with merges.txt was expected there{}",
+        folder.display(), sentencepiece.map(|file| from_sentencepiece(folder, file)).unwrap_or_default()
+    )]
+    NoTokenizer {
+        /// The folder.
+        folder: PathBuf,
+        /// A file of sentencepiece that it has instead.
+        sentencepiece: Option<&'static str>,
     },
     /// A limit that leaves no room for `[CLS]` and `[SEP]`.
     #[error("a text needs room for [CLS] and [SEP], the limit is {max_pieces} pieces")]
@@ -131,4 +148,13 @@ fn listing(problems: &[String]) -> String {
     let shown = problems.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
     let more = problems.len().saturating_sub(SHOWN);
     if more > 0 { format!("{shown}; and {more} more") } else { shown }
+}
+
+/// How to make what can be read out of what cannot.
+fn from_sentencepiece(folder: &Path, file: &str) -> String {
+    let folder = folder.display();
+    format!(
+        ", and {file} alone is not read; make it with: python -c \"from transformers import AutoTokenizer; \
+         AutoTokenizer.from_pretrained('{folder}').save_pretrained('{folder}')\""
+    )
 }

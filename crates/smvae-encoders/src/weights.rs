@@ -147,6 +147,19 @@ fn fit_one(name: &str, tensor: &Tensor, shape: &Shape, report: &mut LoadReport) 
     Ok(Ok(tensor.to_dtype(DType::F32)?.reshape(shape)?))
 }
 
+/// The files of a model's weights among the names of all its files: the first of [`WEIGHT_FILES`], with its shards.
+pub fn weight_files(names: &[&str]) -> Vec<String> {
+    let Some(first) = WEIGHT_FILES.iter().find(|file| names.contains(file)) else { return Vec::new() };
+    // `model.safetensors.index.json` has shards `model-00001-of-00002.safetensors`.
+    let shard = first.strip_suffix(".index.json").and_then(|file| file.split_once('.'));
+    let is_shard = |name: &str| {
+        shard.is_some_and(|(stem, extension)| {
+            name.strip_prefix(stem).is_some_and(|rest| rest.starts_with('-') && rest.ends_with(extension))
+        })
+    };
+    names.iter().filter(|name| *name == first || is_shard(name)).map(|name| (*name).to_owned()).collect()
+}
+
 /// Names and shapes of all tensors a network asks its builder for, found by letting it ask, in no memory.
 ///
 /// # Errors
@@ -339,6 +352,18 @@ mod tests {
         // One file wins over shards.
         save("model.safetensors", "c");
         assert_eq!(index("{}").expect("one file").tensors.len(), 1);
+    }
+
+    #[test]
+    fn one_form_of_weights_is_wanted() {
+        let check = |names: &[&str], want: &[&str]| assert_eq!(weight_files(names), want, "{names:?}");
+        check(&["tf_model.h5", "config.json"], &[]);
+        check(&["pytorch_model.bin", "model.safetensors"], &["model.safetensors"]);
+        check(&["pytorch_model.bin", "model.onnx"], &["pytorch_model.bin"]);
+        let shards = ["model-1-of-2.safetensors", "model-2-of-2.safetensors", "model.safetensors.index.json"];
+        check(&[&shards[..], &["pytorch_model-1-of-1.bin", "models.safetensors"]].concat(), &shards);
+        let old = ["pytorch_model-1-of-1.bin", "pytorch_model.bin.index.json"];
+        check(&[&old[..], &["model-1-of-1.safetensors"]].concat(), &old);
     }
 
     #[test]
