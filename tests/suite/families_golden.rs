@@ -14,6 +14,9 @@ use smvae_encoders::weights::{LoadReport, Missing, Weights};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+/// Their folders.
+const FAMILIES: [(&str, Family); 3] =
+    [("bert", Family::Bert), ("roberta", Family::Roberta), ("xlm-roberta", Family::XlmRoberta)];
 /// Largest difference of a hidden state; they are of the order of 1.
 const HIDDEN: f64 = 1e-4;
 /// Of the norm of a gradient, and of the loss.
@@ -96,14 +99,14 @@ fn check(family: &str, want: Family) {
 
 #[test]
 fn golden_families_are_transformers() {
-    check("bert", Family::Bert);
-    check("roberta", Family::Roberta);
-    check("xlm-roberta", Family::XlmRoberta);
+    for (family, want) in FAMILIES {
+        check(family, want);
+    }
 }
 
 #[test]
 fn golden_families_have_the_same_pieces() {
-    for (family, want) in [("bert", Family::Bert), ("roberta", Family::Roberta), ("xlm-roberta", Family::XlmRoberta)] {
+    for (family, want) in FAMILIES {
         let golden = Golden::open(family, want);
         let tokenizer = WordTokenizer::from_folder(folder(family)).expect("their tokenizer");
         let saved = tempfile::tempdir().expect("a temporary folder");
@@ -127,7 +130,7 @@ fn golden_families_have_the_same_pieces() {
 
 #[test]
 fn golden_families_train_every_variable() {
-    for (family, want) in [("bert", Family::Bert), ("roberta", Family::Roberta), ("xlm-roberta", Family::XlmRoberta)] {
+    for (family, want) in FAMILIES {
         let golden = Golden::open(family, want);
         let mut rng = rng::named(0, "dropout");
         let hidden = golden.encoder.encode(&golden.pieces(), Mode::Train(&mut rng)).expect("pieces of its vocabulary");
@@ -163,7 +166,7 @@ fn golden_roberta_reads_the_older_files_of_its_tokenizer() {
 /// Special pieces come from the tokenizer alone, never from a text.
 #[test]
 fn golden_families_read_special_pieces_as_text() {
-    for family in ["bert", "roberta", "xlm-roberta"] {
+    for (family, _) in FAMILIES {
         let tokenizer = WordTokenizer::from_folder(folder(family)).expect("their tokenizer");
         let frame = tokenizer.encode(&[""; 0], 2).expect("room for two").ids;
         for word in ["<s>", "</s>", "<pad>", "<mask>", "[CLS]", "[SEP]", "[PAD]", "[MASK]"] {

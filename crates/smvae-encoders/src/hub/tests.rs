@@ -255,6 +255,18 @@ fn half_a_file_is_kept_apart_until_it_is_whole() {
 }
 
 #[test]
+fn two_programs_at_once_do_not_mix() {
+    let server = Server::start(Behaviour { cuts: 2, ..Behaviour::default() });
+    let client = Client::of(&server.endpoint);
+    std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| client.fetch("me/tiny")));
+        for fetched in both {
+            check_whole(&fetched.join().expect("no panic").expect("a good server"));
+        }
+    });
+}
+
+#[test]
 fn what_arrives_damaged_is_deleted() {
     let server = Server::start(Behaviour { damaged: true, ..Behaviour::default() });
     let client = Client::of(&server.endpoint);

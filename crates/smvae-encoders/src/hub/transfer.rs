@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Attempts in a row that may bring nothing.
 const ATTEMPTS: usize = 3;
@@ -206,17 +208,17 @@ fn is_whole(path: &Path, file: &RemoteFile) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && file.size.is_none_or(|size| size == found.len()))
 }
 
-/// Lets `pointer` in the snapshot be the blob.
+/// Lets `pointer` in the snapshot be the blob, in place of what is there. Made beside it and renamed, so that another
+/// program finds the old one or the new one.
 fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
-    // A link that leads nowhere, or to a file of another length.
-    match std::fs::remove_file(pointer) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
     #[cfg(unix)]
     {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = blob.file_name().expect("a key was joined to it");
-        std::os::unix::fs::symlink(Path::new("../../blobs").join(name), pointer)
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let new = pointer.with_file_name(format!(".{}.{count}.link", std::process::id()));
+        std::os::unix::fs::symlink(Path::new("../../blobs").join(name), &new)?;
+        std::fs::rename(&new, pointer)
     }
     #[cfg(not(unix))]
     std::fs::rename(blob, pointer)

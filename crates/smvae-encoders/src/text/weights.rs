@@ -61,6 +61,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_lacks_may_be_drawn() {
+        let config = tiny(50);
+        let load = |missing| {
+            let shapes = expected(|vb| Transformer::load(&config, vb)).expect("a valid configuration");
+            let present = shapes.into_iter().filter(|(name, _)| !name.starts_with("encoder.layer.1."));
+            let tensors =
+                present.map(|(name, shape)| (name, Tensor::ones(shape, DType::F32, &Device::Cpu).expect("ones")));
+            let weights = Weights { path: "w".into(), tensors: tensors.collect() };
+            let parameters = Parameters::new(0, &Device::Cpu);
+            load_weights(&config, weights, missing, &parameters, "encoder").map(|report| (parameters, report))
+        };
+        let (parameters, report) = load(Missing::Draw).expect("layer 0 is there");
+        assert_eq!(report.missing.len(), 16);
+        Transformer::load(&config, parameters.builder(DType::F32).pp("encoder")).expect("the rest is drawn");
+        assert!(matches!(load(Missing::Refuse), Err(crate::Error::Weights { problems, .. }) if problems.len() == 16));
+    }
+
+    #[test]
     fn names_of_other_programs_are_understood() {
         let nothing = LoadReport::default();
         check(str::to_owned, &["pooler.dense.bias"], &nothing);
