@@ -9,3 +9,4 @@ mod parity_golden;
 mod runs;
 mod tidy;
 mod tokenizer_golden;
+mod vision_golden;

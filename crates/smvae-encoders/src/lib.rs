@@ -20,5 +20,7 @@
 
 mod error;
 pub mod text;
+#[cfg(feature = "vision")]
+pub mod vision;
 
 pub use error::{Error, Result};
