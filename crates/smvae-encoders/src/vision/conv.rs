@@ -10,7 +10,7 @@
 
 use super::Compute;
 use super::maps::{Buffers, HostMaps, Maps};
-use super::product::{Write, product};
+use super::product::{Packed, Write};
 use rayon::prelude::*;
 use smvae_core::candle_core::{DType, Result, Tensor};
 use std::cell::RefCell;
@@ -34,7 +34,7 @@ struct Shape {
 #[derive(Debug)]
 enum Weights {
     /// `[kernel * kernel * c_in, c_out]` and `[c_out]`.
-    Host { matrix: Vec<f32>, bias: Vec<f32> },
+    Host { matrix: Packed, bias: Vec<f32> },
     /// `[c_out, c_in, kernel, kernel]` and `[1, c_out, 1, 1]`.
     Device { weight: Tensor, bias: Tensor },
 }
@@ -85,7 +85,7 @@ impl Conv {
         let (c_out, c_in, kernel, _) = weight.dims4()?;
         let weights = if compute.on_host() {
             let matrix = weight.permute((2, 3, 1, 0))?.flatten_all()?.to_vec1()?;
-            Weights::Host { matrix, bias: bias.to_vec1()? }
+            Weights::Host { matrix: Packed::new(&matrix, c_out), bias: bias.to_vec1()? }
         } else {
             let there = |x: &Tensor| x.to_device(&compute.device)?.to_dtype(compute.dtype);
             Weights::Device { weight: there(weight)?, bias: there(&bias.reshape((1, c_out, 1, 1))?)? }
@@ -117,8 +117,8 @@ impl Conv {
     }
 }
 
-/// Numbers of a tile's patches, about: 1 MiB, what a core's second cache holds.
-const TILE: usize = 1 << 18;
+/// Pixels of a tile, at most: a part of their patches and of the result stay in a core's second cache.
+const TILE: usize = 192;
 
 thread_local! {
     /// Patches of the tile a thread works on.
@@ -130,7 +130,7 @@ impl Shape {
         self,
         x: &HostMaps,
         shortcut: Option<Maps>,
-        matrix: &[f32],
+        matrix: &Packed,
         bias: &[f32],
         then: Then,
         buffers: &mut Buffers,
@@ -143,21 +143,21 @@ impl Shape {
         };
         assert_eq!([y.n, y.h, y.w, y.c], shape, "a shortcut has the shape of what it is added to");
         let k = self.kernel * self.kernel * self.c_in;
-        let threads = rayon::current_num_threads();
         let pixels = x.n * y.h * y.w;
-        let tile = (TILE / k.max(self.c_out)).clamp(64, pixels.div_ceil(threads).max(64));
+        // A late layer has few pixels, of which every thread gets as many.
+        let tile = TILE.min(pixels.div_ceil(rayon::current_num_threads()).next_multiple_of(6));
         let place = (y.h, y.w);
         y.values.par_chunks_mut(tile * self.c_out).enumerate().for_each(|(i, to)| {
             let rows = to.len() / self.c_out;
             let first = i * tile;
             if self.kernel == 1 && self.stride == 1 {
                 let from = &x.values[first * k..(first + rows) * k];
-                product(to, from, matrix, [rows, k, self.c_out], write);
+                matrix.multiply(to, from, write);
             } else {
                 PATCHES.with_borrow_mut(|patches| {
                     patches.resize(rows * k, 0.0);
                     self.gather(x, place, first, patches);
-                    product(to, patches, matrix, [rows, k, self.c_out], write);
+                    matrix.multiply(to, patches, write);
                 });
             }
             finish(to, bias, then);
