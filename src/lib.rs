@@ -26,6 +26,7 @@ mod error;
 mod evaluate;
 pub mod features;
 mod files;
+mod groups;
 mod images;
 mod memory;
 mod networks;

@@ -20,7 +20,7 @@ use smvae_core::LabelSet;
 use smvae_core::candle_core::Device;
 use smvae_core::nn::Parameters;
 use smvae_data::Selection;
-use smvae_encoders::text::{BertConfig, WordTokenizer};
+use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.json";
@@ -64,7 +64,7 @@ pub struct RunInfo {
     /// Which image vectors; none for text alone.
     pub images: Option<ImageIdentity>,
     /// Sizes of the text encoder.
-    pub encoder: BertConfig,
+    pub encoder: TransformerConfig,
     /// Number of trained numbers; none if no weights were saved yet.
     pub parameters: Option<usize>,
     /// A record an epoch.
@@ -116,7 +116,7 @@ pub(crate) struct Start<'a> {
     pub labels: &'a LabelSet,
     pub selection: &'a Selection,
     pub images: Option<&'a ImageIdentity>,
-    pub encoder: &'a BertConfig,
+    pub encoder: &'a TransformerConfig,
     pub tokenizer: &'a WordTokenizer,
 }
 
@@ -164,8 +164,8 @@ impl RunFolder {
         read_json(&self.path(LABELS), "label set")
     }
 
-    pub(crate) fn encoder_config(&self) -> Result<BertConfig> {
-        Ok(BertConfig::from_file(self.path(ENCODER))?)
+    pub(crate) fn encoder_config(&self) -> Result<TransformerConfig> {
+        Ok(TransformerConfig::from_file(self.path(ENCODER))?)
     }
 
     pub(crate) fn tokenizer(&self) -> Result<WordTokenizer> {

@@ -24,7 +24,7 @@ use smvae::core::step::{Networks, StepReport, step, step_loss};
 use smvae::core::{Mode, rng};
 use smvae::data::corpus::Corpus;
 use smvae::data::{ImageVectors, Selection, selection};
-use smvae::encoders::text::{Bert, WordTokenizer};
+use smvae::encoders::text::{Transformer, WordTokenizer};
 use smvae::{Config, EncoderSource, Flow, Predictor, Result, RunInfo, TrainInput, evaluate, train};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -130,7 +130,7 @@ fn prepare(args: &Args) -> Result<Value> {
     };
     std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("cannot create {}: {e}", folder.display()));
     let parameters = Parameters::new(0, &Device::Cpu);
-    Bert::load(&bert, parameters.builder(DType::F32))?;
+    Transformer::load(&bert, parameters.builder(DType::F32))?;
     let weights: HashMap<String, Tensor> = parameters.snapshot()?.into_iter().collect();
     safetensors::save(&weights, folder.join("model.safetensors"))?;
     drop((weights, parameters));
@@ -162,7 +162,7 @@ fn prepare(args: &Args) -> Result<Value> {
 struct Loaded {
     run: RunInfo,
     parameters: Parameters,
-    encoder: Bert,
+    encoder: Transformer,
     model: SpanModel,
 }
 
@@ -173,7 +173,7 @@ fn load(folder: &Path) -> Result<Loaded> {
         parameters.insert(name, &value)?;
     }
     let vb = parameters.builder(DType::F32);
-    let encoder = Bert::load(&run.encoder, vb.pp("encoder"))?;
+    let encoder = Transformer::load(&run.encoder, vb.pp("encoder"))?;
     let model = SpanModel::load(&run.config.model, run.encoder.hidden_size, run.labels.n_classes(), &vb.pp("model"))?;
     Ok(Loaded { run, parameters, encoder, model })
 }

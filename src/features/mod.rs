@@ -10,8 +10,10 @@
 mod cache;
 mod journal;
 mod listing;
+mod source;
 
 pub use cache::cached_features;
+pub use source::{VisionSource, open_vision};
 
 use crate::progress::Flow;
 use crate::{Error, Result};

@@ -13,7 +13,7 @@ use smvae_core::objective::{Noise, Objective, Scored, entity_mask};
 use smvae_core::optim::Adam;
 use smvae_core::step::{LabelledBatch, Networks, StepLoss, step_loss};
 use smvae_core::{Mode, PackedPieces, Span};
-use smvae_encoders::text::Bert;
+use smvae_encoders::text::Transformer;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -174,7 +174,7 @@ struct Case {
     manifest: Manifest,
     arrays: HashMap<String, Tensor>,
     parameters: Parameters,
-    bert: Bert,
+    bert: Transformer,
     model: SpanModel,
     labelled: LabelledBatch,
     unlabelled: Option<SpanBatch>,
@@ -191,7 +191,7 @@ impl Case {
         }
         let config = manifest.bert();
         let vb = parameters.builder(DType::F32);
-        let bert = Bert::load(&config, vb.pp("encoder")).expect("their weights fit");
+        let bert = Transformer::load(&config, vb.pp("encoder")).expect("their weights fit");
         let model = manifest.model(arrays["labelled/indices"].dim(1)?);
         let model = SpanModel::load(&model, config.hidden_size, manifest.n_classes(), &vb.pp("model"))
             .expect("their weights fit");

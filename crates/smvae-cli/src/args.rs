@@ -117,10 +117,10 @@ pub(crate) struct ImageArgs {
 /// A frozen vision model, and what becomes of its vectors.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct VisionArgs {
-    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, or the weights file of
-    /// torchvision's ResNet.
+    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, one of the Hugging Face hub such
+    /// as microsoft/resnet-50, or a weights file of torchvision's.
     #[arg(long, value_name = "MODEL", requires = "images")]
-    pub(crate) vision: Option<PathBuf>,
+    pub(crate) vision: Option<String>,
     /// Prepare images as this says, instead of as the model's files do.
     #[arg(long, value_name = "NAME", value_parser = vision::PRESETS, requires = "vision")]
     pub(crate) preprocessing: Option<String>,
@@ -134,9 +134,10 @@ pub(crate) struct FeaturesArgs {
     /// The folder of images; folders in it are passed over.
     #[arg(long, value_name = "DIR")]
     pub(crate) images: PathBuf,
-    /// A folder with a ResNet, ViT or CLIP of transformers or timm, or the weights file of torchvision's ResNet.
+    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, one of the Hugging Face hub such
+    /// as microsoft/resnet-50, or a weights file of torchvision's.
     #[arg(long, value_name = "MODEL")]
-    pub(crate) vision: PathBuf,
+    pub(crate) vision: String,
     /// The file to write: safetensors, a tensor an image id.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

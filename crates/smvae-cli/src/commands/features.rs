@@ -10,13 +10,15 @@ use smvae::Flow;
 use smvae::core::candle_core::DType;
 use smvae::data::ImageVectors;
 use smvae::encoders::vision::{Compute, DecodeLimits, Preprocessing, VisionIdentity, VisionModel};
-use smvae::features::{FeatureProgress, FeatureSettings, FeatureSummary, cached_features, features};
+use smvae::features::{
+    FeatureProgress, FeatureSettings, FeatureSummary, VisionSource, cached_features, features, open_vision,
+};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     interrupt::catch()?;
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
-    let model = open(&args.vision, preprocessing, args.device)?;
+    let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device)?;
     let settings = FeatureSettings {
         batch: args.batch as usize,
         precision: args.precision.into(),
@@ -45,11 +47,18 @@ pub(crate) fn vectors_of(
     trained_with: Option<&VisionIdentity>,
     device: Device,
 ) -> anyhow::Result<ImageVectors> {
-    let known = trained_with.map(|identity| PathBuf::from(&identity.model));
     let missing = || Usage("--images needs --vision, the vision model that makes vectors of them".to_owned());
-    let path = args.vision.clone().or(known).ok_or_else(missing)?;
-    let named = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
-    let model = open(&path, named.or_else(|| trained_with.map(|identity| identity.preprocessing.clone())), device)?;
+    let mut source = match (&args.vision, trained_with) {
+        (Some(name), _) => VisionSource { name: name.clone(), preprocessing: None },
+        (None, Some(identity)) => VisionSource::of(identity),
+        (None, None) => return Err(missing().into()),
+    };
+    if let Some(name) = &args.preprocessing {
+        source.preprocessing = Some(Preprocessing::preset(name)?);
+    }
+    // The vectors of other images have to be made as those of training were.
+    source.preprocessing = source.preprocessing.or_else(|| trained_with.map(|identity| identity.preprocessing.clone()));
+    let model = open(&source, device)?;
     let cache = args.feature_cache.clone().or_else(default_cache);
     let cache = cache.ok_or_else(|| Usage("there is no home folder for vectors: give --feature-cache".to_owned()))?;
     let settings = FeatureSettings::default();
@@ -61,9 +70,13 @@ pub(crate) fn vectors_of(
     vectors.context("stopped while vectors of images were made: the same command goes on from there")
 }
 
-fn open(path: &Path, preprocessing: Option<Preprocessing>, device: Device) -> anyhow::Result<VisionModel> {
+fn open(source: &VisionSource, device: Device) -> anyhow::Result<VisionModel> {
     let compute = Compute { device: device.open(), dtype: DType::F32 };
-    Ok(VisionModel::open(path, preprocessing, compute)?)
+    let mut progress = Progress::new("KiB");
+    let kib = |bytes: u64| (bytes / 1024) as usize;
+    Ok(open_vision(source, compute, &mut |file, done, total| {
+        progress.update(kib(done), total.map_or(0, kib), || file.to_owned());
+    })?)
 }
 
 fn default_cache() -> Option<PathBuf> {

@@ -1,10 +1,11 @@
 //! Tensors of a weights file on their way into a network: each is asked for once, by the name it has here, and what is
 //! left over is an error.
 
+use crate::weights::Weights;
 use crate::{Error, Result};
-use smvae_core::candle_core::{self, DType, Device, Tensor};
+use smvae_core::candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The tensors of a weights file by the names they have here, as f32 on the CPU.
 #[derive(Debug)]
@@ -14,21 +15,15 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads a safetensors file; `rename` gives the name a tensor has here, none for those that are left out.
-    pub(super) fn read(path: &Path, rename: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        std::fs::File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        let found = candle_core::safetensors::load(path, &Device::Cpu).map_err(|source| Error::Json {
-            path: path.to_owned(),
-            what: "safetensors file",
-            source: source.into(),
-        })?;
+    /// Tensors of a file; `rename` gives the name each has here, none for those that are left out.
+    pub(super) fn new(weights: Weights, rename: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut tensors = BTreeMap::new();
-        for (name, tensor) in found {
+        for (name, tensor) in weights.tensors {
             if let Some(name) = rename(&name) {
                 tensors.insert(name, tensor.to_dtype(DType::F32)?);
             }
         }
-        Ok(Self { path: path.to_owned(), tensors })
+        Ok(Self { path: weights.path, tensors })
     }
 
     /// Whether there is a tensor of this name.
@@ -79,12 +74,12 @@ impl Checkpoint {
         if self.tensors.is_empty() {
             return Ok(());
         }
-        let report = self.tensors.keys().map(|name| format!("{name} is not expected")).collect();
-        Err(Error::Weights { path: self.path, report })
+        let problems = self.tensors.keys().map(|name| format!("{name} is not expected")).collect();
+        Err(Error::Weights { path: self.path, problems })
     }
 
     /// An error about this file.
     pub(super) fn error(&self, why: String) -> Error {
-        Error::Weights { path: self.path.clone(), report: vec![why] }
+        Error::Weights { path: self.path.clone(), problems: vec![why] }
     }
 }

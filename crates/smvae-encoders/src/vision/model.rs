@@ -6,12 +6,15 @@ use super::resnet::{ResNet, ResNetVariant};
 use super::settings::{self, Family, TIMM_VIT};
 use super::vit::Vit;
 use super::{Compute, Pixels, VisionEncoder, resnet, vit_names};
+use crate::files::read_json;
+use crate::weights::Weights;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smvae_core::candle_core::{Device, Tensor};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// A vision model, ready to give images their vectors.
 #[derive(Debug)]
@@ -45,18 +48,20 @@ impl VisionIdentity {
 }
 
 impl VisionModel {
-    /// Opens a folder with `config.json` and `model.safetensors` (of transformers, timm or our converter), or a weights
-    /// file of torchvision's or timm's ResNet or ViT. `preprocessing` is used instead of what the files say.
+    /// Opens a folder with `config.json` and weights (of transformers, timm or our converter), or a weights file of
+    /// torchvision's or timm's ResNet or ViT. `preprocessing` is used instead of what the files say.
     ///
     /// # Errors
     /// Files that are missing or damaged; a network that is none of these; tensors that do not fit.
     pub fn open(path: &Path, preprocessing: Option<Preprocessing>, compute: Compute) -> Result<Self> {
         let (weights, described) = if path.is_dir() {
-            (path.join("model.safetensors"), Some(settings::read(path)?))
+            // First, since a model of another kind is told apart by it.
+            let described = settings::read(path)?;
+            (Weights::from_folder(path)?, Some(described))
         } else {
-            (path.to_owned(), None)
+            (Weights::from_file(path)?, None)
         };
-        let sha256 = sha256_of(&weights)?;
+        let sha256 = sha256_of(&weights.path)?;
         let (family, of_files) = match described {
             Some(described) => described,
             None => by_tensors(&weights)?,
@@ -68,11 +73,11 @@ impl VisionModel {
         preprocessing.validate()?;
         let encoder: Box<dyn VisionEncoder> = match family {
             Family::ResNet(variant) => {
-                let tensors = Checkpoint::read(&weights, resnet::standard_name)?;
+                let tensors = Checkpoint::new(weights, resnet::standard_name)?;
                 Box::new(ResNet::new(tensors, variant, compute)?)
             }
             Family::Vit(config) => {
-                let tensors = Checkpoint::read(&weights, vit_names::standard_name)?;
+                let tensors = Checkpoint::new(weights, vit_names::standard_name)?;
                 let vit = Vit::new(tensors, config, compute)?;
                 check_size(&preprocessing, vit.image_size())?;
                 Box::new(vit)
@@ -80,6 +85,25 @@ impl VisionModel {
         };
         let identity = VisionIdentity { model: path.display().to_string(), revision: None, sha256, preprocessing };
         Ok(Self { encoder, identity })
+    }
+
+    /// Opens a model of the hub, fetched unless the cache has it. `on_progress` is told how far each file is.
+    ///
+    /// # Errors
+    /// Those of the hub, and of [`VisionModel::open`].
+    #[cfg(feature = "hub")]
+    pub fn fetch(
+        hub: &crate::hub::Hub,
+        model: &crate::hub::ModelId,
+        preprocessing: Option<Preprocessing>,
+        compute: Compute,
+        on_progress: &mut dyn FnMut(crate::hub::Progress<'_>),
+    ) -> Result<Self> {
+        let fetched = hub.fetch(model, wanted_files, on_progress)?;
+        let mut opened = Self::open(&fetched.folder, preprocessing, compute)?;
+        opened.identity.model = model.name.clone();
+        opened.identity.revision = Some(fetched.revision);
+        Ok(opened)
     }
 
     /// Vectors of prepared images, each `[3, h, w]` as [`Preprocessing::apply`] makes it.
@@ -102,17 +126,24 @@ impl VisionModel {
     }
 }
 
+/// The files of a vision model among the names of all files of a model.
+#[cfg(feature = "hub")]
+fn wanted_files(names: &[&str]) -> Vec<String> {
+    let settings = ["config.json", "preprocessor_config.json"].into_iter().filter(|name| names.contains(name));
+    settings.map(str::to_owned).chain(crate::weights::weight_files(names)).collect()
+}
+
 /// What a bare weights file holds, by the names of its tensors; the preprocessing is that of torchvision's first weights.
-fn by_tensors(weights: &Path) -> Result<(Family, Option<Preprocessing>)> {
-    let tensors = Checkpoint::read(weights, |name| Some(name.to_owned()))?;
-    let family = if tensors.has("layer1.0.conv1.weight") {
+fn by_tensors(weights: &Weights) -> Result<(Family, Option<Preprocessing>)> {
+    let has = |name| weights.tensors.contains_key(name);
+    let family = if has("layer1.0.conv1.weight") {
         Family::ResNet(ResNetVariant::default())
-    } else if tensors.has("conv_proj.weight") || tensors.has("patch_embed.proj.weight") {
+    } else if has("conv_proj.weight") || has("patch_embed.proj.weight") {
         Family::Vit(TIMM_VIT)
     } else {
         let why =
             "it holds neither a ResNet nor a ViT by the names of torchvision or timm; give a folder with config.json";
-        return Err(tensors.error(why.to_owned()));
+        return Err(Error::Weights { path: weights.path.clone(), problems: vec![why.to_owned()] });
     };
     Ok((family, Some(Preprocessing::preset("torchvision")?)))
 }
@@ -126,11 +157,22 @@ fn check_size(preprocessing: &Preprocessing, size: usize) -> Result<()> {
     Err(Error::Config { field: "preprocessing", want, got: format!("{width} x {height}") })
 }
 
-fn sha256_of(path: &PathBuf) -> Result<String> {
-    let read = || {
-        let mut digest = Sha256::new();
-        std::io::copy(&mut std::fs::File::open(path)?, &mut digest)?;
-        Ok(format!("{:x}", digest.finalize()))
-    };
-    read().map_err(|source| Error::Read { path: path.clone(), source })
+/// Digest of a weights file; of an index, with all the shards it names.
+fn sha256_of(path: &Path) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+
+    let mut files = BTreeSet::from([path.to_owned()]);
+    if path.extension().is_some_and(|extension| extension == "json") {
+        let index: Index = read_json(path, "index of shards")?;
+        files.extend(index.weight_map.into_values().map(|shard| path.with_file_name(shard)));
+    }
+    let mut digest = Sha256::new();
+    for path in files {
+        let copied = std::fs::File::open(&path).and_then(|mut file| std::io::copy(&mut file, &mut digest));
+        copied.map_err(|source| Error::Read { path, source })?;
+    }
+    Ok(format!("{:x}", digest.finalize()))
 }

@@ -7,9 +7,9 @@ use super::preprocess::{Crop, Odd, Preprocessing, Resize};
 use super::resize::Filter;
 use super::resnet::ResNetVariant;
 use super::vit::{VitActivation, VitConfig};
+use crate::files::read_json;
 use crate::{Error, Result};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::path::Path;
 
 /// A network, as its files describe it.
@@ -33,11 +33,6 @@ pub(super) fn read(folder: &Path) -> Result<(Family, Option<Preprocessing>)> {
     }
     let settings: ProcessorJson = read_json(&path, "preprocessor configuration")?;
     Ok((family, Some(settings.preprocessing()?)))
-}
-
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    serde_json::from_str(&text).map_err(|e| Error::Json { path: path.to_owned(), what, source: e.into() })
 }
 
 /// `config.json`: the fields that matter here.

@@ -1,13 +1,14 @@
-//! BERT over packed pieces, trainable in every variable.
+//! BERT and its family over packed pieces, trainable in every variable.
 //!
 //! ```text
-//! x = LayerNorm(word[id] + position[i] + segment[0])                                         [rows, d]
-//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x)),  x = LayerNorm(a + W_2 gelu(W_1 a))    per layer
+//! x = LayerNorm(word[id] + position[first + i] + segment[0])                                 [rows, d]
+//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x)),  x = LayerNorm(a + W_2 act(W_1 a))     per layer
 //! ```
-//! Devlin et al. (2019); parameters named as in Hugging Face's checkpoints, without the pooler. Dropout after the
-//! embeddings, on attention weights and on both outputs of a layer.
+//! Devlin et al. (2019); Liu et al. (2019), RoBERTa, whose `first` is 2; Conneau et al. (2020), XLM-R. Parameters are named
+//! as in Hugging Face's checkpoints, without the pooler. Dropout after the embeddings, on attention weights and on both
+//! outputs of a layer.
 
-use super::config::{BertConfig, HiddenAct};
+use super::config::{HiddenAct, TransformerConfig};
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
 use smvae_core::nn::{LayerNorm, Linear, attention, gelu_erf, gelu_tanh};
@@ -15,23 +16,23 @@ use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
 use candle_nn::{Init, VarBuilder};
 
-/// A BERT without its pooler.
+/// A transformer encoder without a pooler.
 #[derive(Clone, Debug)]
-pub struct Bert {
+pub struct Transformer {
     word: Tensor,
     position: Tensor,
-    segment: Tensor,
+    segment: Option<Tensor>,
     norm: LayerNorm,
     layers: Vec<Layer>,
-    config: BertConfig,
+    config: TransformerConfig,
 }
 
-impl Bert {
-    /// A BERT from a builder; a fresh one is initialised as BERT was, normal with deviation 0.02.
+impl Transformer {
+    /// An encoder from a builder; a fresh one is initialised as BERT was, normal with deviation 0.02.
     ///
     /// # Errors
     /// A setting out of range; those of the builder: a missing tensor, a wrong shape.
-    pub fn load(config: &BertConfig, vb: VarBuilder<'_>) -> Result<Self> {
+    pub fn load(config: &TransformerConfig, vb: VarBuilder<'_>) -> Result<Self> {
         config.validate()?;
         let d = config.hidden_size;
         let embeddings = vb.pp("embeddings");
@@ -43,7 +44,10 @@ impl Bert {
         Ok(Self {
             word: table("word_embeddings", config.vocab_size)?,
             position: table("position_embeddings", config.max_position_embeddings)?,
-            segment: table("token_type_embeddings", config.type_vocab_size)?,
+            segment: match config.type_vocab_size {
+                0 => None,
+                segments => Some(table("token_type_embeddings", segments)?),
+            },
             norm: LayerNorm::load(d, config.layer_norm_eps, embeddings.pp("LayerNorm"))?,
             layers: (0..config.num_hidden_layers)
                 .map(|i| Layer::load(config, &layers.pp(i)))
@@ -53,7 +57,7 @@ impl Bert {
     }
 
     /// Sizes and settings.
-    pub fn config(&self) -> &BertConfig {
+    pub fn config(&self) -> &TransformerConfig {
         &self.config
     }
 
@@ -75,7 +79,7 @@ impl Bert {
         if let Some(&id) = pieces.ids().iter().find(|id| **id as usize >= self.config.vocab_size) {
             return Err(Error::PieceId { id, vocab_size: self.config.vocab_size });
         }
-        let (longest, limit) = (pieces.layout().longest(), self.config.max_position_embeddings);
+        let (longest, limit) = (pieces.layout().longest(), self.config.position_limit());
         if longest > limit {
             return Err(Error::TextLength { pieces: longest, limit });
         }
@@ -84,16 +88,21 @@ impl Bert {
 
     fn embed(&self, pieces: &PackedPieces) -> candle_core::Result<Tensor> {
         let (layout, device) = (pieces.layout(), self.word.device());
-        let positions: Vec<u32> = (0..layout.n_texts()).flat_map(|text| 0..layout.rows(text).len() as u32).collect();
+        let first = self.config.first_position() as u32;
+        let positions_of = |text| (first..).take(layout.rows(text).len());
+        let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
         let n = positions.len();
         let ids = Tensor::from_slice(pieces.ids(), n, device)?;
         let x = (self.word.index_select(&ids, 0)?
             + self.position.index_select(&Tensor::from_vec(positions, n, device)?, 0)?)?;
-        x.broadcast_add(&self.segment.narrow(0, 0, 1)?)
+        match &self.segment {
+            Some(segment) => x.broadcast_add(&segment.narrow(0, 0, 1)?),
+            None => Ok(x),
+        }
     }
 }
 
-impl TextEncoder for Bert {
+impl TextEncoder for Transformer {
     fn dim(&self) -> usize {
         self.config.hidden_size
     }
@@ -116,7 +125,7 @@ struct Layer {
 }
 
 impl Layer {
-    fn load(config: &BertConfig, vb: &VarBuilder<'_>) -> candle_core::Result<Self> {
+    fn load(config: &TransformerConfig, vb: &VarBuilder<'_>) -> candle_core::Result<Self> {
         let (d, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let attention = vb.pp("attention");
         Ok(Self {
@@ -136,7 +145,7 @@ impl Layer {
         &self,
         x: &Tensor,
         layout: &PackedLayout,
-        config: &BertConfig,
+        config: &TransformerConfig,
         mut mode: Mode<'_>,
     ) -> candle_core::Result<Tensor> {
         let dropout = match &mut mode {
@@ -151,6 +160,7 @@ impl Layer {
         let wide = match config.hidden_act {
             HiddenAct::Gelu => gelu_erf(&wide)?,
             HiddenAct::GeluNew => gelu_tanh(&wide)?,
+            HiddenAct::Relu => wide.relu()?,
         };
         let b = mode.dropout(&self.output.forward(&wide)?, config.hidden_dropout_prob)?;
         self.output_norm.forward(&(b + a)?)
