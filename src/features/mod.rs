@@ -150,6 +150,7 @@ pub fn features(
     };
     if !stopped {
         if done.is_empty() {
+            journal.remove()?;
             return Err(no_image(folder, &summary.bad));
         }
         let description = FeatureDescription {

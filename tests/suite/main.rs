@@ -2,6 +2,7 @@
 
 mod eval_golden;
 mod families_golden;
+mod features;
 mod golden;
 mod gradients;
 mod keras;

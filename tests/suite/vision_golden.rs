@@ -8,7 +8,9 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize_to_file};
 use serde::Deserialize;
 use serde_json::Value;
 use smvae::core::candle_core::{Device, Tensor};
-use smvae::encoders::vision::{Compute, Filter, Part, Pixels, Preprocessing, VisionModel, resize};
+use smvae::encoders::vision::{
+    Compute, DecodeLimits, Filter, Part, Pixels, Preprocessing, VisionModel, decode, resize,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -20,7 +22,7 @@ struct Cases {
 }
 
 #[derive(Deserialize)]
-struct Network {
+pub(crate) struct Network {
     /// Pixels of a side.
     size: usize,
     files: BTreeMap<String, Value>,
@@ -84,7 +86,8 @@ fn image(width: usize, height: usize) -> Pixels {
 }
 
 /// Writes a model folder.
-fn write_folder(folder: &Path, files: &BTreeMap<String, Value>, tensors: &BTreeMap<String, Vec<usize>>) {
+pub(crate) fn write_folder(folder: &Path, network: &Network) {
+    let Network { files, tensors, .. } = network;
     for (name, value) in files {
         std::fs::write(folder.join(name), value.to_string()).expect("a writable folder");
     }
@@ -104,6 +107,12 @@ fn write_folder(folder: &Path, files: &BTreeMap<String, Value>, tensors: &BTreeM
     serialize_to_file(views, None, &folder.join("model.safetensors")).expect("a writable folder");
 }
 
+/// A model folder of a small ResNet, for tests of what goes on around it.
+pub(crate) fn small_model(folder: &Path) {
+    std::fs::create_dir_all(folder).expect("a writable folder");
+    write_folder(folder, &Golden::load("vision").cases.networks["transformers_v1"]);
+}
+
 #[test]
 fn golden_resize_is_that_of_pil_bit_by_bit() {
     let golden = Golden::load("vision");
@@ -121,6 +130,30 @@ fn golden_resize_is_that_of_pil_bit_by_bit() {
         checked += 1;
     }
     assert!(checked >= 16);
+}
+
+#[test]
+fn golden_files_of_every_kind_decode_as_in_pillow() {
+    let golden = Golden::load("vision");
+    let arrays = golden.arrays();
+    let mut checked = 0;
+    for (name, file) in arrays.iter().filter(|(name, _)| name.starts_with("file.")) {
+        let name = &name["file.".len()..];
+        let want = arrays.tensor(&format!("decode.{name}")).expect("pixels to every file");
+        let got = decode(file.data(), &DecodeLimits::default(), true).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!([got.height, got.width, 3], want.shape(), "{name}");
+        let worst = got.rgb.iter().zip(want.data()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
+        // Lossy formats leave rounding (and JPEG the widening of its colours) to the decoder.
+        let tolerance = match name {
+            "webp" | "jpeg_420" | "jpeg_progressive" | "jpeg_cmyk" => 4,
+            name if name.starts_with("jpeg") => 2,
+            _ => 0,
+        };
+        eprintln!("{name}: {worst}");
+        assert!(worst <= tolerance, "{name}: a difference of {worst}, more than {tolerance}");
+        checked += 1;
+    }
+    assert!(checked >= 25, "{checked} files");
 }
 
 /// Compares every image of every case; the tolerance is in numbers of the network's input.
@@ -198,7 +231,7 @@ const TOLERANCE: f64 = 1e-5;
 fn check_networks(golden: &Golden, scale: f32) {
     for (case, network) in &golden.cases.networks {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write_folder(folder.path(), &network.files, &network.tensors);
+        write_folder(folder.path(), network);
         let bare = network.files.is_empty();
         let path = if bare { folder.path().join("model.safetensors") } else { folder.path().to_owned() };
         let model = VisionModel::open(&path, None, Compute::default()).unwrap_or_else(|e| panic!("{case}: {e}"));

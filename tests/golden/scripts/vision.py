@@ -10,11 +10,14 @@ kept. vision.json says of each case which files a model folder has and the names
 saves them. vision.safetensors, f32 where not said:
 
     resize.WxH.to.WxH.FILTER    u8 [h, w, 3]      PIL's resize
+    file.NAME                   u8 [bytes]        an image file that pillow wrote
+    decode.NAME                 u8 [h, w, 3]      what pillow makes of it: `exif_transpose`, `convert("RGB")`
     pre.CASE.WxH                [3, h, w]         an image of that size, prepared by a library
     net.CASE.pooled             [2, width]        from `pixels`, [2, 3, s, s], uniform in [-1, 1)
     net.CASE.grid               [2, width, h, w]
 """
 
+import io
 import json
 import os
 import sys
@@ -25,13 +28,13 @@ import timm
 import torch
 import torchvision
 import transformers
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.numpy import load_file, save_file
 from torchvision.transforms import InterpolationMode, v2
 
 from vision_rule import image, numbers, uniform, write_json
 
-SIZES = [(61, 47), (47, 61), (90, 33), (20, 23), (40, 40), (36, 37)]
+SIZES = [(61, 47), (47, 61), (90, 33), (20, 23)]
 FILTERS = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3}
 
 
@@ -40,6 +43,47 @@ def resizes(arrays):
         for name, code in FILTERS.items():
             got = Image.fromarray(image(w, h)).resize((to_w, to_h), code)
             arrays[f"resize.{w}x{h}.to.{to_w}x{to_h}.{name}"] = np.asarray(got)
+
+
+def decoding(arrays):
+    """Files of every kind, of a smooth picture where the format loses detail and of noise where it does not."""
+    noise = Image.fromarray(image(24, 20))
+    smooth = noise.resize((3, 3), Image.BILINEAR).resize((44, 36), Image.BICUBIC)
+
+    def record(name, picture, format, want=None, **options):
+        buffer = io.BytesIO()
+        picture.save(buffer, format, **options)
+        got = ImageOps.exif_transpose(Image.open(buffer)).convert("RGB") if want is None else want
+        arrays[f"file.{name}"] = np.frombuffer(buffer.getvalue(), dtype=np.uint8)
+        arrays[f"decode.{name}"] = np.ascontiguousarray(got, dtype=np.uint8)
+
+    rgba = noise.copy()
+    rgba.putalpha(noise.convert("L"))
+    palette = noise.quantize(16)
+    record("bmp", noise, "BMP")
+    record("png", noise, "PNG")
+    record("png_grey", noise.convert("L"), "PNG")
+    record("png_rgba", rgba, "PNG")
+    record("png_grey_alpha", rgba.convert("LA"), "PNG")
+    record("png_palette", palette, "PNG")
+    record("png_palette_transparent", palette, "PNG", transparency=3)
+    record("png_bilevel", noise.convert("1"), "PNG")
+    # pillow cuts 16 bits at 255 when it converts; what is wanted is the upper byte, rounded.
+    wide = np.asarray(noise.convert("L")).astype(np.uint16) * 257
+    record("png_16_bit", Image.fromarray(wide), "PNG", want=noise.convert("L").convert("RGB"))
+    record("gif_animated", palette, "GIF", save_all=True, append_images=[noise.rotate(90).quantize(16)] * 2)
+    record("webp_lossless", noise, "WEBP", lossless=True)
+    record("webp", smooth, "WEBP", quality=90)
+    record("webp_animated", noise, "WEBP", lossless=True, save_all=True, append_images=[noise.rotate(180)])
+    record("jpeg", smooth, "JPEG", quality=90, subsampling=0)
+    record("jpeg_420", smooth, "JPEG", quality=90, subsampling=2)
+    record("jpeg_progressive", smooth, "JPEG", quality=90, progressive=True)
+    record("jpeg_grey", smooth.convert("L"), "JPEG", quality=90)
+    record("jpeg_cmyk", smooth.convert("CMYK"), "JPEG", quality=90)
+    for orientation in range(2, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        record(f"jpeg_orientation_{orientation}", smooth, "JPEG", quality=90, subsampling=0, exif=exif)
 
 
 def preprocessing(arrays, cases):
@@ -180,6 +224,7 @@ def main(folder):
     arrays, cases = {}, {"preprocessing": {}, "networks": {}}
     with torch.inference_mode():
         resizes(arrays)
+        decoding(arrays)
         preprocessing(arrays, cases["preprocessing"])
         networks(arrays, cases["networks"])
     save_file(arrays, os.path.join(folder, "vision.safetensors"))

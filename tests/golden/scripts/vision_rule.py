@@ -47,5 +47,5 @@ def image(width, height):
 
 def write_json(path, value):
     with open(path, "w") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
+        json.dump(value, file, sort_keys=True, separators=(",", ":"))
         file.write("\n")
