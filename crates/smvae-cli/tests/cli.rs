@@ -206,7 +206,10 @@ fn images_become_vectors_and_train_takes_their_folder() {
     let line = "features --images pictures --vision vision.safetensors --out v.safetensors";
     let (stdout, log) = check(dir, line, "", 0);
     assert_eq!(stdout, "");
-    assert!(log.contains("vectors of 4 numbers") && log.contains("1 files were left out\n  notes.txt: it is no"), "{log}");
+    assert!(
+        log.contains("vectors of 4 numbers") && log.contains("1 files were left out\n  notes.txt: it is no"),
+        "{log}"
+    );
     check_error(dir, line, "", 1, "v.safetensors exists already");
     let (summary, _) = check(dir, &format!("{line} --overwrite --precision f16 --json"), "", 0);
     assert_eq!(json_of(&summary)["bad"][0]["file"], "notes.txt");
