@@ -18,11 +18,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     /// Text encoder of the BERT, RoBERTa or XLM-R family: a model folder (config.json, weights, tokenizer), a model of the
-    /// Hugging Face hub such as google-bert/bert-base-uncased, or `tiny` for a small untrained one with the corpus's words.
-    ///
-    /// Models of the hub are fetched once and kept in the cache that other programs of Hugging Face use. HF_HOME moves it,
-    /// HF_TOKEN opens models that need one, HF_ENDPOINT names another hub, HF_HUB_OFFLINE=1 forbids to fetch. The commit
-    /// that was used is written to the run's config.json.
+    /// Hugging Face hub such as google-bert/bert-base-uncased (fetched once; HF_HOME, HF_TOKEN, HF_ENDPOINT and
+    /// HF_HUB_OFFLINE are heeded), or `tiny` for a small untrained one with the corpus's words.
     #[arg(long, value_name = "DIR|OWNER/NAME[@REV]|tiny")]
     text_encoder: Option<String>,
     /// Draw tensors afresh that the text encoder's files lack, instead of ending with their names.

@@ -183,7 +183,7 @@ impl WordTokenizer {
             inner.with_pre_tokenizer(Some(spaced));
         }
         let (cls, sep) = frame(&mut inner, &names)?;
-        let unk = unknown(&inner, names.unk)?;
+        let unk = unknown(&inner)?;
         let added = inner.get_added_tokens_decoder().into_iter();
         let special = added.filter(|(_, token)| token.special).map(|(id, _)| id).chain([cls, sep]);
         Ok(Self { special: special.filter(|id| *id != unk).collect(), inner, cls, sep, unk })
@@ -213,13 +213,13 @@ fn frame(inner: &mut Tokenizer, names: &SpecialNames) -> Result<(u32, u32)> {
 }
 
 /// The piece for what the vocabulary does not have.
-fn unknown(inner: &Tokenizer, name: Option<String>) -> Result<u32> {
+fn unknown(inner: &Tokenizer) -> Result<u32> {
     let of_model = match inner.get_model() {
         ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
         ModelWrapper::BPE(model) => model.unk_token.clone(),
         _ => None,
     };
-    let names = [name, of_model, Some(UNK.to_owned()), Some("<unk>".to_owned())];
+    let names = [of_model, Some(UNK.to_owned()), Some("<unk>".to_owned())];
     let found = names.into_iter().flatten().find_map(|name| inner.token_to_id(&name));
     found.ok_or_else(|| Error::MissingPiece { piece: UNK.to_owned() })
 }

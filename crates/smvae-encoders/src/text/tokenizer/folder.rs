@@ -62,12 +62,11 @@ fn byte_level(vocab: &Path, merges: &Path) -> Result<Tokenizer> {
     Ok(inner)
 }
 
-/// The special pieces by their roles, where a folder names them.
+/// The pieces around a text, where a folder names them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SpecialNames {
     pub cls: Option<String>,
     pub sep: Option<String>,
-    pub unk: Option<String>,
 }
 
 /// What `tokenizer_config.json` says about characters, with the names and defaults of Hugging Face's `BertTokenizer`.
@@ -100,7 +99,6 @@ struct Settings {
 struct RawNames {
     cls_token: Option<Name>,
     sep_token: Option<Name>,
-    unk_token: Option<Name>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +115,6 @@ impl From<RawNames> for SpecialNames {
                 Name::Plain(content) | Name::Token { content } => content,
             })
         };
-        Self { cls: name(raw.cls_token), sep: name(raw.sep_token), unk: name(raw.unk_token) }
+        Self { cls: name(raw.cls_token), sep: name(raw.sep_token) }
     }
 }
