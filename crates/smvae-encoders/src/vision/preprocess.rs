@@ -88,7 +88,7 @@ pub const PRESETS: [&str; 5] = ["torchvision", "torchvision-v2", "vit", "clip", 
 const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 /// Those of CLIP's pictures.
 const CLIP: ([f32; 3], [f32; 3]) =
-    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]);
+    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
 
 impl Preprocessing {
     /// Settings by name: those of torchvision's first and second weights, of ViT and CLIP as transformers has them, and
