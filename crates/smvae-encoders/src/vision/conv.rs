@@ -201,3 +201,52 @@ fn finish(pixels: &mut [f32], bias: &[f32], then: Then) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smvae_core::candle_core::Device;
+
+    fn numbers(shape: &[usize], step: usize) -> Tensor {
+        let values: Vec<f32> = (0..shape.iter().product()).map(|i| ((i * step) % 17) as f32 / 8.0 - 1.0).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).expect("a shape of these numbers")
+    }
+
+    /// The CPU's form against candle's, which is the form of every other device.
+    #[track_caller]
+    fn check([n, c_in, h, w]: [usize; 4], c_out: usize, kernel: usize, geometry: Geometry) {
+        let check = || -> Result<f32> {
+            let (weight, bias) = (numbers(&[c_out, c_in, kernel, kernel], 5), numbers(&[c_out], 3));
+            let x = numbers(&[n, c_in, h, w], 7);
+            let host = Conv::new(&weight, &bias, geometry, &Compute::default())?;
+            let bias = bias.reshape((1, c_out, 1, 1))?;
+            let device = Conv { shape: host.shape, weights: Weights::Device { weight, bias } };
+            let mut buffers = Buffers::default();
+            let (ours, theirs) = (Maps::of(&x, &mut buffers)?, Maps::Device(x));
+            let want = device.forward(&theirs, None, Then::Nothing, &mut buffers)?;
+            let got = host.forward(&ours, None, Then::Nothing, &mut buffers)?;
+            let first = (got.to_tensor()? - want.to_tensor()?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+            // The results once more, as shortcuts of themselves.
+            let want = device.forward(&theirs, Some(want), Then::Relu, &mut buffers)?.max_pool(&mut buffers)?;
+            let got = host.forward(&ours, Some(got), Then::Relu, &mut buffers)?.max_pool(&mut buffers)?;
+            let means = (got.mean()? - want.mean()?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+            let second = (got.to_tensor()? - want.to_tensor()?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+            let rows = (got.into_rows()? - want.into_rows()?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+            Ok([first, means, second, rows].into_iter().fold(0.0, f32::max))
+        };
+        let worst = check().expect("shapes that fit");
+        assert!(worst < 1e-4, "{n} x {c_in} x {h} x {w} to {c_out}, kernel {kernel}, {geometry:?}: {worst}");
+    }
+
+    #[test]
+    fn both_forms_of_a_convolution_agree() {
+        let geometry = |stride, padding| Geometry { stride, padding };
+        check([2, 3, 15, 18], 5, 7, geometry(2, 3));
+        check([1, 16, 9, 7], 20, 1, geometry(1, 0));
+        check([3, 16, 9, 7], 20, 1, geometry(2, 0));
+        check([2, 4, 8, 11], 33, 3, geometry(1, 1));
+        check([1, 300, 3, 3], 7, 3, geometry(2, 1));
+        check([1, 3, 1, 1], 4, 7, geometry(2, 3));
+        check([2, 3, 16, 8], 6, 4, geometry(4, 0));
+    }
+}

@@ -90,7 +90,7 @@ impl Product<'_> {
                     let rows = a.len() / k;
                     // A tile's last rows, where they are no six, are multiplied several times over.
                     let row = |row: usize| &a[row.min(rows - 1) * k + from..][..to - from];
-                    let sums = sums::<S, V>(simd, panel, std::array::from_fn(row));
+                    let sums = sums::<S, V>(simd, panel, [row(0), row(1), row(2), row(3), row(4), row(5)]);
                     for (row, sums) in sums.iter().enumerate().take(rows) {
                         let to = &mut dst[row * n + column..][..width];
                         match add {
