@@ -4,9 +4,9 @@
 //! ```text
 //! revision -> commit and list of files -> those that are wanted -> blobs/DIGEST -> snapshots/COMMIT/FILE
 //! ```
-//! Names, addresses and the layout of the cache are hf-hub's. The bytes are fetched here ([`transfer`]), since hf-hub 0.5
-//! does not check what arrived, appends a whole file to a part where a server ignores ranges, and shows the token to the
-//! host it is sent on to. A file stands under its name only after its length and digest were checked.
+//! Names, addresses and the layout of the cache are hf-hub's. The bytes are fetched here (`hub/transfer.rs`), since hf-hub
+//! 0.5 does not check what arrived, appends a whole file to a part where a server ignores ranges, and shows the token to
+//! the host it is sent on to. A file stands under its name only after its length and digest were checked.
 
 mod error;
 mod transfer;
