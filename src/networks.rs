@@ -87,8 +87,12 @@ impl Networks {
             Use::Training => parameters.builder(DType::F32),
             Use::Evaluation => parameters.frozen_builder(DType::F32),
         };
+        let load = match purpose {
+            Use::Training => SpanModel::load,
+            Use::Evaluation => SpanModel::load_for_prediction,
+        };
         let encoder = Bert::load(bert, vb.pp(ENCODER))?;
-        let model = SpanModel::load(model, bert.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
+        let model = load(model, bert.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
         Ok(Self { encoder, model })
     }
 

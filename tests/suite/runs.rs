@@ -106,7 +106,7 @@ fn a_run_folder_is_all_a_predictor_needs() {
 
     let info = RunInfo::read(&moved).expect("a complete folder");
     assert_eq!(info.config.model.image_dim, Some(fixture.images.width()));
-    assert_eq!(info.selection.labelled.len(), 8);
+    assert_eq!(info.selection.expect("a trained model").labelled.len(), 8);
     assert_eq!(info.epochs.len(), 2);
     assert_eq!(info.best().map(|record| record.epoch), summary.best_epoch);
 }

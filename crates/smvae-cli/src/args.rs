@@ -1,9 +1,12 @@
 //! The command line: commands and their options, all but those of `train`.
 
+use crate::progress::say;
 use crate::train_args::TrainArgs;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand};
 use smvae::core::candle_core;
 use smvae::data::{Convention, Split};
+use smvae::encoders::device::{self, DeviceChoice};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -103,19 +106,33 @@ pub(crate) struct ImageArgs {
     pub(crate) no_images: bool,
 }
 
-/// Where tensors lie.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor.
-    Cpu,
+/// Where to compute.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// Where to compute: cpu, cuda (the first NVIDIA GPU), cuda:N, or auto (a GPU if there is one).
+    #[arg(long, value_name = "NAME", default_value_t = DeviceChoice::Cpu)]
+    device: DeviceChoice,
+    /// Multiply in TF32 on a GPU: several times faster, with 11 significant bits.
+    #[arg(
+        long,
+        value_name = "0|1",
+        default_value = "1",
+        value_parser = BoolishValueParser::new(), hide_possible_values = true
+    )]
+    tf32: bool,
 }
 
-impl Device {
-    /// What candle calls it.
-    pub(crate) fn open(self) -> candle_core::Device {
-        match self {
-            Self::Cpu => candle_core::Device::Cpu,
+impl DeviceArgs {
+    /// Opens the device; says which one `auto` is, and why no GPU.
+    pub(crate) fn open(self) -> anyhow::Result<candle_core::Device> {
+        device::allow_tf32(self.tf32);
+        if self.device != DeviceChoice::Auto {
+            return Ok(device::open(self.device)?);
         }
+        let (chosen, why) = device::best();
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        say(format!("computing on {}{why}", device::describe(&chosen)));
+        Ok(chosen)
     }
 }
 
@@ -162,9 +179,8 @@ pub(crate) struct EvalArgs {
     /// Write words, gold and found entities of every tweet here, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub(crate) predictions: Option<PathBuf>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 }
 
 #[derive(Debug, Args)]
@@ -186,9 +202,8 @@ pub(crate) struct PredictArgs {
     /// Posts that are read, computed and written at once.
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) chunk: u32,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 }
 
 #[derive(Debug, Args)]

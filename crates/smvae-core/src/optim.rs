@@ -8,6 +8,7 @@
 //! On the CPU one pass over each parameter updates weights and moments in place. Parameters without a gradient are left
 //! as they are.
 
+use crate::nn::dispatch::is_fused;
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Storage, Tensor, Var};
@@ -116,7 +117,7 @@ impl Adam {
                 let got = format!("{:?} for {name}", var.dtype());
                 return Err(Error::Setting { name: "number type", want: "f32 to be trained", got });
             }
-            let moments = if var.device().is_cpu() {
+            let moments = if is_fused(&var) {
                 Moments::Slices(vec![0.0; var.elem_count()], vec![0.0; var.elem_count()])
             } else {
                 Moments::Tensors(var.zeros_like()?, var.zeros_like()?)
@@ -158,11 +159,10 @@ impl Adam {
     }
 
     fn global_norm(&self, grads: &GradStore) -> Result<f64> {
-        let mut sum = 0.0;
-        for grad in self.slots.iter().filter_map(|slot| grads.get(&slot.var)) {
-            sum += square_sum(grad)?;
-        }
-        Ok(sum.sqrt())
+        let grads: Vec<&Tensor> = self.slots.iter().filter_map(|slot| grads.get(&slot.var)).collect();
+        let (on_cpu, elsewhere): (Vec<&Tensor>, Vec<&Tensor>) = grads.into_iter().partition(|grad| is_fused(grad));
+        let sums = on_cpu.into_iter().map(square_sum).collect::<Result<Vec<f64>>>()?;
+        Ok((sums.into_iter().sum::<f64>() + composed_square_sum(&elsewhere)?).sqrt())
     }
 
     /// The moments as tensors, `{name}.m` and `{name}.v`; with [`Adam::steps`] all there is to save.
@@ -304,11 +304,20 @@ impl InplaceOp2 for InPlace<'_> {
 fn square_sum(x: &Tensor) -> Result<f64> {
     let x = x.contiguous()?;
     let (storage, layout) = x.storage_and_layout();
-    if let (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) = (&*storage, layout.contiguous_offsets()) {
-        let sums: Vec<f64> = values[from..to].par_chunks(CHUNK).map(chunk_square_sum).collect();
-        return Ok(sums.into_iter().sum());
+    let (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) = (&*storage, layout.contiguous_offsets()) else {
+        return composed_square_sum(&[&x]);
+    };
+    let sums: Vec<f64> = values[from..to].par_chunks(CHUNK).map(chunk_square_sum).collect();
+    Ok(sums.into_iter().sum())
+}
+
+/// The same of candle's operations, over several tensors of a device: one number is waited for.
+fn composed_square_sum(tensors: &[&Tensor]) -> Result<f64> {
+    if tensors.is_empty() {
+        return Ok(0.0);
     }
-    Ok(f64::from(x.sqr()?.sum_all()?.to_dtype(candle_core::DType::F32)?.to_scalar::<f32>()?))
+    let sums = tensors.iter().map(|x| x.sqr()?.sum_all()).collect::<candle_core::Result<Vec<_>>>()?;
+    Ok(Tensor::stack(&sums, 0)?.to_dtype(candle_core::DType::F64)?.sum_all()?.to_scalar()?)
 }
 
 fn chunk_square_sum(x: &[f32]) -> f64 {

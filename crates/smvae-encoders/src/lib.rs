@@ -1,4 +1,5 @@
-//! Words to tensors: BERT with a backward pass that works, tokenisation aligned with words, weights from files.
+//! Words to tensors: BERT with a backward pass that works, tokenisation aligned with words, weights from files, and the
+//! device they go to.
 //!
 //! An encoder enters a model through the port `smvae_core::TextEncoder`; this crate knows nothing of spans, corpora or
 //! training.
@@ -18,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod device;
 mod error;
 pub mod text;
 

@@ -1,6 +1,6 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
-use crate::args::{Device, EvalArgs, ImageArgs};
+use crate::args::{DeviceArgs, EvalArgs, ImageArgs};
 use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
@@ -23,8 +23,8 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 /// A model with its image vectors.
-pub(crate) fn load(run: &Path, images: &ImageArgs, device: Device) -> anyhow::Result<Predictor> {
-    let model = Predictor::load_on(run, &device.open())?;
+pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs) -> anyhow::Result<Predictor> {
+    let model = Predictor::load_on(run, &device.open()?)?;
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
         if images.image_features.is_some() {
             return Err(smvae::Error::NoImages.into());

@@ -43,7 +43,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         train_sha256: &train.file.sha256,
         images: images.as_ref(),
         encoder,
-        device: args.device.open(),
+        device: args.device.open()?,
         replace_run: args.overwrite,
     };
     let mut watcher = Watcher::new(String::new());

@@ -2,6 +2,7 @@
 //!
 //! candle's fused form has no backward and reports no error; its composed form takes ten times as long.
 
+use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
@@ -48,7 +49,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
             bias.dims()
         );
     }
-    if x.device().is_cpu() {
+    if is_fused(x) {
         x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LayerNormOp { eps })
     } else {
         composed(x, weight, bias, eps)

@@ -3,6 +3,7 @@
 //! One operation with its own backward: the bias is the product's initial value, and the gradient of the bias is one
 //! pass over the rows (candle's `sum_keepdim(0)` reads them by columns).
 
+use super::dispatch::is_fused;
 use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
@@ -65,10 +66,11 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
             bias.dims()
         );
     }
-    if x.device().is_cpu() {
+    if is_fused(x) {
         x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearOp)
     } else {
-        x.matmul(&weight.t()?)?.broadcast_add(bias)
+        // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
+        x.contiguous()?.matmul(&weight.contiguous()?.t()?)?.broadcast_add(bias)
     }
 }
 

@@ -6,6 +6,9 @@
 
 pub mod activation;
 pub mod attention;
+#[cfg(test)]
+mod device_tests;
+pub(crate) mod dispatch;
 pub mod dropout;
 pub mod layer_norm;
 pub mod linear;

@@ -3,6 +3,7 @@
 //! A mean commutes with a linear layer, bias included, so that spans need no product of their own: project the tokens,
 //! then average.
 
+use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
@@ -18,7 +19,7 @@ pub fn segment_mean(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     if let Some(bad) = ranges.iter().find(|r| r.start >= r.end || r.end > rows) {
         candle_core::bail!("segment_mean: the range {bad:?} is empty or outside of the {rows} rows of x");
     }
-    if x.device().is_cpu() {
+    if is_fused(x) {
         return x.contiguous()?.apply_op1(SegmentMean { ranges: ranges.to_vec() });
     }
     composed(x, ranges)
@@ -31,7 +32,7 @@ pub(super) fn composed(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     for (r, range) in ranges.iter().enumerate() {
         weights[r * rows..][range.clone()].fill(1.0 / range.len() as f32);
     }
-    Tensor::from_vec(weights, (ranges.len(), rows), x.device())?.to_dtype(x.dtype())?.matmul(x)
+    Tensor::from_vec(weights, (ranges.len(), rows), x.device())?.to_dtype(x.dtype())?.matmul(&x.contiguous()?)
 }
 
 struct SegmentMean {
