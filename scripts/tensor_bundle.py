@@ -5,12 +5,15 @@ The index is a table of LevelDB whose values are protocol buffers: `BundleEntryP
 checksums.
 """
 
+import functools
+import math
 import struct
 
 import numpy as np
 
 MAGIC = 0xDB4775248B80FB57
 FLOAT32 = 1
+SLICES = 7
 
 
 class BadCheckpoint(Exception):
@@ -19,37 +22,41 @@ class BadCheckpoint(Exception):
 
 def read(prefix):
     """All f32 variables by name; others (the step's number) are left out."""
-    index = open(f"{prefix}.index", "rb").read()
-    entries = {name: entry(value) for name, value in table(index) if name}
-    shards = {}
+    with open(f"{prefix}.index", "rb") as file:
+        values = entries(file.read())
+    # The value without a name is about the files: {1: number of shards}.
+    n_shards = number(fields(values.pop("", b"")), 1, 1)
+    shard = functools.cache(lambda i: np.memmap(f"{prefix}.data-{i:05}-of-{n_shards:05}", np.uint8, "r"))
     tensors = {}
-    (header,) = [value for name, value in table(index) if not name] or [b""]
-    n_shards = int(fields(header).get(1, [1])[0])
-    for name, (dtype, shape, shard, offset, size) in entries.items():
-        if dtype != FLOAT32:
+    for name, entry in ((name, fields(value)) for name, value in values.items()):
+        if SLICES in entry:
+            raise BadCheckpoint(f"{name} is stored in slices")
+        if number(entry, 1) != FLOAT32:
             continue
-        if shard not in shards:
-            shards[shard] = np.memmap(f"{prefix}.data-{shard:05}-of-{n_shards:05}", np.uint8, "r")
-        data = shards[shard][offset : offset + size]
-        if len(data) != size or size != 4 * int(np.prod(shape)):
+        shape = [number(fields(dim), 1) for dim in fields(entry.get(2, [b""])[0]).get(2, [])]
+        offset, size = number(entry, 4), number(entry, 5)
+        data = shard(number(entry, 3))[offset : offset + size]
+        if len(data) != size or size != 4 * math.prod(shape):
             raise BadCheckpoint(f"{name} of shape {shape} has {len(data)} bytes: the file is cut short or damaged")
         tensors[name] = np.frombuffer(data.tobytes(), "<f4").reshape(shape)
     return tensors
+
+
+def entries(index):
+    try:
+        return dict(table(index))
+    except (IndexError, struct.error, UnicodeDecodeError) as error:
+        raise BadCheckpoint(f"the index is damaged ({error})") from None
 
 
 def table(data):
     """Keys and values of a LevelDB table: a footer, a block that lists blocks, blocks of pairs."""
     if len(data) < 48 or struct.unpack("<Q", data[-8:])[0] != MAGIC:
         raise BadCheckpoint("the index is no table of LevelDB")
-    at = 0
-    footer = data[-48:]
-    _, at = varint(footer, at)
-    _, at = varint(footer, at)
-    offset, at = varint(footer, at)
-    size, at = varint(footer, at)
+    # Place and size of a block that is not needed, and of the one that lists the others.
+    _, _, offset, size = varints(data[-48:], 4)
     for _, handle in block(data, offset, size):
-        at_block, end = varint(handle, 0)
-        yield from ((key.decode(), value) for key, value in block(data, at_block, varint(handle, end)[0]))
+        yield from ((key.decode(), value) for key, value in block(data, *varints(handle, 2)))
 
 
 def block(data, offset, size):
@@ -67,15 +74,6 @@ def block(data, offset, size):
         at += rest
         yield key, content[at : at + length]
         at += length
-
-
-def entry(value):
-    """dtype, shape, shard, offset and size of a variable."""
-    found = fields(value)
-    shape = [fields(dim).get(1, [0])[0] for dim in fields(found.get(2, [b""])[0]).get(2, [])]
-    if 7 in found:
-        raise BadCheckpoint("a variable is stored in slices")
-    return (*(found.get(i, [0])[0] for i in (1,)), tuple(shape), *(found.get(i, [0])[0] for i in (3, 4, 5)))
 
 
 def fields(message):
@@ -96,6 +94,19 @@ def fields(message):
             raise BadCheckpoint(f"a protocol buffer has a field of kind {kind}")
         found.setdefault(number, []).append(value)
     return found
+
+
+def number(found, field, default=0):
+    return found.get(field, [default])[0]
+
+
+def varints(data, n):
+    """The first n numbers."""
+    at, values = 0, []
+    for _ in range(n):
+        value, at = varint(data, at)
+        values.append(value)
+    return values
 
 
 def varint(data, at):
