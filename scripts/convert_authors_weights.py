@@ -148,6 +148,8 @@ def guess_outside(model, args):
     }
     names = ["O"] + [str(i) for i in range(model.n_classes)]
     counts = Counter(e["type"] for tweet in tag(model, args, names, never) for e in tweet["entities"])
+    if not counts:
+        fail(f"nothing was found in the dev split of {args.guess_labels}: has it no tweets?")
     return int(counts.most_common(1)[0][0])
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 
 def fail(message):
@@ -27,7 +27,7 @@ def write_json(path, value):
 def write_tensors(path, tensors):
     # safetensors takes the memory as it lies, whatever the strides.
     tensors = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in tensors.items()}
-    write(path, lambda to: save_file(tensors, to))
+    write(path, lambda to: to.write_bytes(save(tensors)))
 
 
 def read_json(path):

@@ -11,7 +11,7 @@ use crate::run_folder::RunFolder;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use smvae_core::candle_core::{D, Device};
+use smvae_core::candle_core::{D, DType, Device};
 use smvae_core::decode::{Candidate, decode};
 use smvae_core::model::BatchSpan;
 use smvae_core::{LabelSet, Mode, Rng, TextEncoder, rng};
@@ -81,11 +81,25 @@ impl Predictor {
     /// # Errors
     /// As [`Predictor::load`].
     pub fn load_on(folder: &Path, device: &Device) -> Result<Self> {
+        Self::load_as(folder, device, DType::F32)
+    }
+
+    /// Loads a run folder, on this device and with the text encoder in this number type: f32, or on a GPU also f16 or
+    /// bf16, which take half the memory.
+    ///
+    /// # Errors
+    /// As [`Predictor::load`]; [`smvae_core::Error::Setting`] for a number type that the device does not compute in.
+    pub fn load_as(folder: &Path, device: &Device, encoder: DType) -> Result<Self> {
+        let half = matches!(encoder, DType::F16 | DType::BF16);
+        if !(encoder == DType::F32 || half && !device.is_cpu()) {
+            let want = "f32, or f16 or bf16 on a GPU";
+            return Err(smvae_core::Error::Setting { name: "dtype", want, got: encoder.as_str().to_owned() }.into());
+        }
         let run = RunFolder::open(folder)?;
         let config = run.config()?;
         let labels = run.labels()?;
         let bert = run.encoder_config()?;
-        let parameters = run.parameters(device)?;
+        let parameters = run.parameters(device, encoder)?;
         let networks = Networks::build(&parameters, &bert, &config.model, &labels, Use::Evaluation)
             .map_err(|error| run.weights_do_not_fit(&error))?;
         Ok(Self {
@@ -211,7 +225,7 @@ impl Scorer<'_> {
         let Networks { encoder, model } = self.networks;
         let spans: Vec<_> = items.iter().map(|item| (*item, self.collator.candidates(item).collect())).collect();
         let batch = self.collator.batch(&spans, self.device)?;
-        let h = encoder.forward(&batch.pieces, Mode::Eval)?;
+        let h = encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32).map_err(smvae_core::Error::from)?;
         let features = model.features(&h, &batch)?;
         let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); items.len()];
         let mut spans_left = spans.iter().flat_map(|(_, spans)| spans);

@@ -15,11 +15,12 @@
 use crate::config::Config;
 use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
 use crate::images::ImageIdentity;
+use crate::networks::parameter_group;
 use crate::progress::EpochRecord;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::LabelSet;
-use smvae_core::candle_core::Device;
+use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
 use smvae_data::Selection;
 use smvae_encoders::text::{BertConfig, WordTokenizer};
@@ -218,13 +219,15 @@ impl RunFolder {
         self.path(WEIGHTS).exists()
     }
 
-    pub(crate) fn parameters(&self, device: &Device) -> Result<Parameters> {
+    /// All parameters, those of the text encoder in this number type.
+    pub(crate) fn parameters(&self, device: &Device, encoder: DType) -> Result<Parameters> {
         let path = self.path(WEIGHTS);
         if !path.is_file() {
             return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
         }
         let parameters = Parameters::new(0, device);
         for (name, tensor) in read_tensors(&path)? {
+            let tensor = if parameter_group(&name) == 0 { tensor.to_dtype(encoder)? } else { tensor };
             parameters.insert(name, &tensor)?;
         }
         Ok(parameters)

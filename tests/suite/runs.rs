@@ -2,6 +2,7 @@
 
 use crate::device::device;
 use smvae::core::Convention;
+use smvae::core::candle_core::{DType, Device};
 use smvae::core::model::ModelConfig;
 use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
 use smvae::data::{Corpus, ImageVectors};
@@ -123,6 +124,16 @@ fn a_stopped_run_loads() {
     assert!(summary.stopped && summary.best.is_none());
     assert_eq!(steps, 1);
     Predictor::load_on(&summary.folder, &device()).expect("a loadable folder");
+}
+
+#[test]
+fn half_precision_is_for_gpus() {
+    let fixture = Fixture::new();
+    fixture.train("run", &small(), None).expect("a run");
+    for dtype in [DType::F16, DType::BF16, DType::F64] {
+        let error = Predictor::load_as(&fixture.out("run"), &Device::Cpu, dtype).expect_err("not on the CPU");
+        assert!(error.to_string().contains("dtype"), "{error}");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::progress::say;
 use crate::train_args::TrainArgs;
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
-use smvae::core::candle_core;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use smvae::core::candle_core::{self, DType};
 use smvae::data::{Convention, Split};
 use smvae::encoders::device::{self, DeviceChoice};
 use std::ffi::OsString;
@@ -117,6 +117,7 @@ pub(crate) struct DeviceArgs {
         long,
         value_name = "0|1",
         default_value = "1",
+        action = ArgAction::Set,
         value_parser = BoolishValueParser::new(), hide_possible_values = true
     )]
     tf32: bool,
@@ -133,6 +134,26 @@ impl DeviceArgs {
         let why = why.map_or_else(String::new, |why| format!(": {why}"));
         say(format!("computing on {}{why}", device::describe(&chosen)));
         Ok(chosen)
+    }
+}
+
+/// What the text encoder computes in.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Precision {
+    #[default]
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Precision {
+    /// What candle calls it.
+    pub(crate) fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
     }
 }
 
@@ -181,6 +202,9 @@ pub(crate) struct EvalArgs {
     pub(crate) predictions: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) dtype: Precision,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +228,9 @@ pub(crate) struct PredictArgs {
     pub(crate) chunk: u32,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) dtype: Precision,
 }
 
 #[derive(Debug, Args)]

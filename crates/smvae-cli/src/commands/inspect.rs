@@ -29,7 +29,8 @@ fn report(run: &RunInfo) -> String {
     line("labels", run.labels.names().join(" "));
     let semi = if config.training.semi { "semi-supervised" } else { "supervised" };
     if let Some(selection) = &run.selection {
-        line("trained", format!("{semi}, {} labelled tweets (seed {})", selection.labelled.len(), selection.seed));
+        let (n, seed, device) = (selection.labelled.len(), selection.seed, &config.device);
+        line("trained", format!("{semi}, {n} labelled tweets (seed {seed}), on {device}"));
         line("training file", format!("sha256 {}", selection.train_sha256));
     }
     if let Some(origin) = &run.origin {

@@ -171,7 +171,7 @@ impl Attention {
 
     /// What dropout keeps of the padded probabilities `[texts, heads, longest, longest]`.
     fn kept(&self, mask: Mask, d: usize) -> Vec<u8> {
-        let longest = self.layout.longest();
+        let longest = self.layout.longest().max(1);
         let mut kept = vec![0; self.layout.n_texts() * self.n_heads * longest * longest];
         kept.par_chunks_mut(self.n_heads * longest * longest).enumerate().for_each(|(text, kept)| {
             for (head, kept) in self.heads(text, d).zip(kept.chunks_mut(longest * longest)) {

@@ -180,6 +180,24 @@ impl TextEncoder for Encoder {
     }
 }
 
+#[test]
+fn half_precision_infers_the_same_but_for_rounding() {
+    let encode = |dtype: DType, device: &Device| -> Result<Tensor> {
+        let (parameters, half) = (Parameters::new(3, &Device::Cpu), Parameters::new(0, device));
+        Encoder::load(&parameters.builder(DType::F32))?;
+        for (name, var) in parameters.all() {
+            half.insert(name, &var.to_dtype(dtype)?)?;
+        }
+        let pieces = PackedPieces::new([&[1, 5, 6, 7, 8, 2][..], &[1, 9, 5, 2]]);
+        Encoder::load(&half.frozen_builder(dtype))?.encode(&pieces, Mode::Eval)?.to_dtype(DType::F32)
+    };
+    let want = encode(DType::F32, &Device::Cpu).expect("f32");
+    for (dtype, tolerance) in [(DType::F16, 4e-3), (DType::BF16, 3e-2)] {
+        let off = difference(&composed(|| encode(dtype, &device())).expect("composed"), &want);
+        assert!(off > 0.0 && off < tolerance, "{dtype:?} differs by {off:e}");
+    }
+}
+
 /// Two texts of four and two words, a piece each, all spans of up to two words; the second has no image.
 fn batch(device: &Device) -> Result<SpanBatch> {
     let spans = [(0, 0, 1), (0, 0, 2), (0, 2, 4), (1, 4, 5), (1, 4, 6)];
