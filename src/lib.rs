@@ -32,6 +32,7 @@ mod predictor;
 mod progress;
 mod run_folder;
 mod sampler;
+pub mod threads;
 mod trainer;
 
 pub use config::Config;

@@ -18,10 +18,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(args::with_implied_command(std::env::args_os()));
-    if let Some(threads) = cli.threads {
-        // SAFETY: no other thread exists yet, so that nothing can read the environment while it changes.
-        unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
-    }
+    // SAFETY: no other thread exists yet.
+    unsafe { smvae::threads::configure(cli.threads.map(usize::from)) };
     let result = match &cli.command {
         Command::Demo(args) => commands::demo::run(args),
         Command::Stats(args) => commands::stats::run(args),

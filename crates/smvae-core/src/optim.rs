@@ -5,17 +5,17 @@
 //! PyTorch:  w -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)         Loshchilov & Hutter (2019)
 //! Keras:    w -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)         eps is not corrected: larger at first
 //! ```
-//! On the CPU one pass over each parameter updates weights and moments in place. Parameters without a gradient are left
-//! as they are.
+//! Parameters without a gradient are left as they are.
 
-use crate::nn::dispatch::is_fused;
+mod update;
+
+use crate::nn::Gradients;
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, InplaceOp2, Layout, Storage, Tensor, Var};
-use rayon::prelude::*;
+use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use update::{Moments, SlotGradient, Update, sum_of_squares};
 
 /// Where epsilon stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ pub struct Adam {
     slots: Vec<Slot>,
     config: AdamConfig,
     step: u64,
+    /// Kept for its memory.
+    gradients: Gradients,
 }
 
 #[derive(Debug)]
@@ -93,15 +95,6 @@ struct Slot {
     var: Var,
     group: usize,
     moments: Moments,
-}
-
-/// First and second moment.
-#[derive(Debug)]
-enum Moments {
-    /// In place, on the CPU, f32.
-    Slices(Vec<f32>, Vec<f32>),
-    /// Composed of tensor operations, elsewhere.
-    Tensors(Tensor, Tensor),
 }
 
 impl Adam {
@@ -117,14 +110,9 @@ impl Adam {
                 let got = format!("{:?} for {name}", var.dtype());
                 return Err(Error::Setting { name: "number type", want: "f32 to be trained", got });
             }
-            let moments = if is_fused(&var) {
-                Moments::Slices(vec![0.0; var.elem_count()], vec![0.0; var.elem_count()])
-            } else {
-                Moments::Tensors(var.zeros_like()?, var.zeros_like()?)
-            };
-            Ok(Slot { group: group(&name), name, var, moments })
+            Ok(Slot { group: group(&name), name, moments: Moments::new(&var)?, var })
         });
-        Ok(Self { slots: slots.collect::<Result<_>>()?, config, step: 0 })
+        Ok(Self { slots: slots.collect::<Result<_>>()?, config, step: 0, gradients: Gradients::default() })
     }
 
     /// Steps taken.
@@ -132,37 +120,48 @@ impl Adam {
         self.step
     }
 
-    /// Updates every parameter that has a gradient; `rates` are the learning rates of the groups. Returns the global
-    /// norm of the gradients before clipping.
+    /// Goes back from a scalar loss and updates every parameter it depends on; `rates` are the learning rates of the
+    /// groups. Returns the global norm of the gradients before clipping. Quicker than [`Adam::step`], since gradients are
+    /// written into memory that is kept from step to step ([`Gradients`]).
+    ///
+    /// # Errors
+    /// As [`Adam::step`]; those of the backward pass.
+    pub fn minimise(&mut self, loss: &Tensor, rates: &[f64]) -> Result<f64> {
+        self.gradients.backward(loss)?;
+        let gradients = std::mem::take(&mut self.gradients);
+        let norm = self.update(|var| SlotGradient::of(&gradients, var), rates);
+        self.gradients = gradients;
+        norm
+    }
+
+    /// Updates every parameter that has a gradient in candle's store; `rates` are the learning rates of the groups.
+    /// Returns the global norm of the gradients before clipping.
     ///
     /// # Errors
     /// [`Error::Length`] if a group has no rate; [`Error::NotFinite`] if the norm is not finite, and then nothing was
     /// changed.
     pub fn step(&mut self, grads: &GradStore, rates: &[f64]) -> Result<f64> {
+        self.update(|var| grads.get(var).map(SlotGradient::Tensor), rates)
+    }
+
+    fn update<'g>(&mut self, gradient: impl Fn(&Var) -> Option<SlotGradient<'g>>, rates: &[f64]) -> Result<f64> {
         let groups = self.slots.iter().map(|s| s.group + 1).max().unwrap_or(0);
         if rates.len() < groups {
             return Err(Error::Length { op: "Adam::step", what: "learning rates", got: rates.len(), want: groups });
         }
-        let norm = self.global_norm(grads)?;
+        let norm = sum_of_squares(self.slots.iter().filter_map(|slot| gradient(&slot.var)))?.sqrt();
         if !norm.is_finite() {
             return Err(Error::NotFinite { what: "the norm of the gradients", got: norm, step: self.step + 1 });
         }
         let clip = self.config.clip_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
         self.step += 1;
         for slot in &mut self.slots {
-            if let Some(grad) = grads.get(&slot.var) {
+            if let Some(grad) = gradient(&slot.var) {
                 let update = Update::new(&self.config, rates[slot.group], clip, self.step, slot.var.rank());
-                slot.update(&grad.contiguous()?, update)?;
+                slot.moments.update(&slot.var, grad, update)?;
             }
         }
         Ok(norm)
-    }
-
-    fn global_norm(&self, grads: &GradStore) -> Result<f64> {
-        let grads: Vec<&Tensor> = self.slots.iter().filter_map(|slot| grads.get(&slot.var)).collect();
-        let (on_cpu, elsewhere): (Vec<&Tensor>, Vec<&Tensor>) = grads.into_iter().partition(|grad| is_fused(grad));
-        let sums = on_cpu.into_iter().map(square_sum).collect::<Result<Vec<f64>>>()?;
-        Ok((sums.into_iter().sum::<f64>() + composed_square_sum(&elsewhere)?).sqrt())
     }
 
     /// The moments as tensors, `{name}.m` and `{name}.v`; with [`Adam::steps`] all there is to save.
@@ -172,13 +171,7 @@ impl Adam {
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut state = BTreeMap::new();
         for slot in &self.slots {
-            let (m, v) = match &slot.moments {
-                Moments::Tensors(m, v) => (m.clone(), v.clone()),
-                Moments::Slices(m, v) => {
-                    let tensor = |x: &[f32]| Tensor::from_slice(x, slot.var.shape(), slot.var.device());
-                    (tensor(m)?, tensor(v)?)
-                }
-            };
+            let (m, v) = slot.moments.tensors(&slot.var)?;
             state.insert(format!("{}.m", slot.name), m);
             state.insert(format!("{}.v", slot.name), v);
         }
@@ -204,128 +197,9 @@ impl Adam {
                 }
             };
             let (m, v) = (get("m")?, get("v")?);
-            slot.moments = match &slot.moments {
-                Moments::Tensors(..) => Moments::Tensors(m, v),
-                Moments::Slices(..) => Moments::Slices(m.flatten_all()?.to_vec1()?, v.flatten_all()?.to_vec1()?),
-            };
+            slot.moments = Moments::from_tensors(&m, &v)?;
         }
         self.step = step;
         Ok(())
     }
-}
-
-/// The constants of one parameter's step.
-#[derive(Clone, Copy)]
-struct Update {
-    beta1: f64,
-    beta2: f64,
-    /// Gradients are multiplied by it.
-    clip: f64,
-    /// Weights are multiplied by it.
-    keep: f64,
-    /// `w -= rate m / (sqrt(v) * root + eps)`.
-    rate: f64,
-    root: f64,
-    eps: f64,
-}
-
-impl Update {
-    fn new(config: &AdamConfig, lr: f64, clip: f64, step: u64, rank: usize) -> Self {
-        let (correct1, correct2) = (1.0 - config.beta1.powf(step as f64), 1.0 - config.beta2.powf(step as f64));
-        let (rate, root) = match config.form {
-            AdamForm::PyTorch => (lr / correct1, 1.0 / correct2.sqrt()),
-            AdamForm::Keras => (lr * correct2.sqrt() / correct1, 1.0),
-        };
-        let decay = if rank > 1 { config.weight_decay } else { 0.0 };
-        Self { beta1: config.beta1, beta2: config.beta2, clip, keep: 1.0 - lr * decay, rate, root, eps: config.eps }
-    }
-}
-
-impl Slot {
-    fn update(&mut self, grad: &Tensor, u: Update) -> Result<()> {
-        match &mut self.moments {
-            Moments::Slices(m, v) => {
-                let op = InPlace { moments: Mutex::new((m, v)), update: u };
-                self.var.as_tensor().inplace_op2(grad, &op)?;
-            }
-            Moments::Tensors(m, v) => {
-                let grad = (grad * u.clip)?;
-                *m = ((&*m * u.beta1)? + (&grad * (1.0 - u.beta1))?)?;
-                *v = ((&*v * u.beta2)? + (grad.sqr()? * (1.0 - u.beta2))?)?;
-                let step = ((&*m * u.rate)? / ((v.sqrt()? * u.root)? + u.eps)?)?;
-                self.var.set(&((self.var.as_tensor() * u.keep)? - step)?)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Numbers a task of the thread pool works on.
-const CHUNK: usize = 32 * 1024;
-
-struct InPlace<'a> {
-    /// candle hands an operation to its kernel by shared reference.
-    moments: Mutex<(&'a mut Vec<f32>, &'a mut Vec<f32>)>,
-    update: Update,
-}
-
-impl InplaceOp2 for InPlace<'_> {
-    fn name(&self) -> &'static str {
-        "adam"
-    }
-
-    fn cpu_fwd(&self, w: &mut CpuStorage, w_l: &Layout, g: &CpuStorage, g_l: &Layout) -> candle_core::Result<()> {
-        let (CpuStorage::F32(w), CpuStorage::F32(g)) = (w, g) else {
-            candle_core::bail!("adam: expected f32 weights and gradients");
-        };
-        let (Some(w_at), Some(g_at)) = (w_l.contiguous_offsets(), g_l.contiguous_offsets()) else {
-            candle_core::bail!("adam: expected contiguous weights and gradients");
-        };
-        let (w, g) = (&mut w[w_at.0..w_at.1], &g[g_at.0..g_at.1]);
-        let mut moments = self.moments.lock().expect("locked once, here");
-        let (m, v) = &mut *moments;
-        let u = self.update;
-        let (b1, b2, clip) = (u.beta1 as f32, u.beta2 as f32, u.clip as f32);
-        let (keep, rate, root, eps) = (u.keep as f32, u.rate as f32, u.root as f32, u.eps as f32);
-        let chunks = w.par_chunks_mut(CHUNK).zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK));
-        chunks.zip(g.par_chunks(CHUNK)).for_each(|(((w, m), v), g)| {
-            for (((w, m), v), g) in w.iter_mut().zip(m).zip(v).zip(g) {
-                let g = g * clip;
-                *m = b1 * *m + (1.0 - b1) * g;
-                *v = b2 * *v + (1.0 - b2) * g * g;
-                *w = keep * *w - rate * *m / (v.sqrt() * root + eps);
-            }
-        });
-        Ok(())
-    }
-}
-
-/// Sum of squares, in f64, in an order that does not depend on the number of threads.
-fn square_sum(x: &Tensor) -> Result<f64> {
-    let x = x.contiguous()?;
-    let (storage, layout) = x.storage_and_layout();
-    let (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) = (&*storage, layout.contiguous_offsets()) else {
-        return composed_square_sum(&[&x]);
-    };
-    let sums: Vec<f64> = values[from..to].par_chunks(CHUNK).map(chunk_square_sum).collect();
-    Ok(sums.into_iter().sum())
-}
-
-/// The same of candle's operations, over several tensors of a device: one number is waited for.
-fn composed_square_sum(tensors: &[&Tensor]) -> Result<f64> {
-    if tensors.is_empty() {
-        return Ok(0.0);
-    }
-    let sums = tensors.iter().map(|x| x.sqr()?.sum_all()).collect::<candle_core::Result<Vec<_>>>()?;
-    Ok(Tensor::stack(&sums, 0)?.to_dtype(candle_core::DType::F64)?.sum_all()?.to_scalar()?)
-}
-
-fn chunk_square_sum(x: &[f32]) -> f64 {
-    let mut lanes = [0f32; 16];
-    let chunks = x.chunks_exact(16);
-    let rest: f32 = chunks.remainder().iter().map(|v| v * v).sum();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(s, v)| *s += v * v);
-    }
-    lanes.iter().map(|s| f64::from(*s)).sum::<f64>() + f64::from(rest)
 }

@@ -132,6 +132,17 @@ impl Mode<'_> {
             Self::Eval => Ok(x.clone()),
         }
     }
+
+    /// The sum of [`Mode::dropout`] of `x` and of `y`, the end of a residual block.
+    ///
+    /// # Errors
+    /// Those of [`crate::nn::dropout_add()`].
+    pub fn dropout_add(&mut self, x: &Tensor, y: &Tensor, p: f64) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Train(rng) => crate::nn::dropout_add(x, y, p, rng),
+            Self::Eval => x + y,
+        }
+    }
 }
 
 /// The port through which a text encoder enters a model: BERT, or anything that gives each piece a vector.

@@ -1,8 +1,9 @@
 //! The one kind of random generator, always an argument: ChaCha8, the same numbers on every machine.
 
 use candle_core::{Device, Result, Shape, Tensor};
-use rand::{Rng as _, SeedableRng};
+use rand::{Rng as _, RngCore as _, SeedableRng};
 use rand_distr::StandardNormal;
+use rayon::prelude::*;
 
 /// The generator everything in this workspace draws from.
 pub type Rng = rand_chacha::ChaCha8Rng;
@@ -17,12 +18,21 @@ pub fn named(seed: u64, name: &str) -> Rng {
     Rng::from_seed(bytes)
 }
 
-/// Standard normal noise of this shape, f32.
+/// Standard normal noise of this shape, f32; takes one number from `rng`, from which every block of numbers gets a
+/// generator of its own, so that the noise does not depend on the number of threads.
 ///
 /// # Errors
 /// Those of the copy to the device.
 pub fn standard_normal(shape: impl Into<Shape>, rng: &mut Rng, device: &Device) -> Result<Tensor> {
     let shape = shape.into();
-    let values: Vec<f32> = (0..shape.elem_count()).map(|_| rng.sample(StandardNormal)).collect();
+    let seed = rng.next_u64();
+    let mut values = vec![0f32; shape.elem_count()];
+    values.par_chunks_mut(BLOCK).enumerate().for_each(|(block, values)| {
+        let mut rng = Rng::seed_from_u64(seed.wrapping_add(block as u64));
+        values.iter_mut().for_each(|v| *v = rng.sample(StandardNormal));
+    });
     Tensor::from_vec(values, shape, device)
 }
+
+/// Numbers of one generator.
+const BLOCK: usize = 16 * 1024;

@@ -101,7 +101,7 @@ pub fn step_loss(
 /// the optimizer's groups.
 ///
 /// # Errors
-/// Those of [`step_loss`] and [`Adam::step`]; then no parameter was changed.
+/// Those of [`step_loss`] and [`Adam::minimise`]; then no parameter was changed.
 pub fn step(
     networks: Networks<'_>,
     objective: &Objective,
@@ -122,8 +122,7 @@ pub fn step(
         unlabelled.zip(unlabelled_noise.as_ref()),
         Mode::Train(rng),
     )?;
-    let grads = loss.loss.backward()?;
-    let grad_norm = optimizer.step(&grads, rates)?;
+    let grad_norm = optimizer.minimise(&loss.loss, rates)?;
     Ok(StepReport { grad_norm, ..loss.report()? })
 }
 

@@ -2,7 +2,7 @@
 
 use super::config::{LEAKY_SLOPE, ModelConfig};
 use crate::Result;
-use crate::nn::{Linear, leaky_relu};
+use crate::nn::{Activation, Linear};
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
 
@@ -52,7 +52,7 @@ impl Decoders {
 }
 
 fn forward([first, second, output]: &[Linear; 3], x: &Tensor) -> Result<Tensor> {
-    let x = leaky_relu(&first.forward(x)?, LEAKY_SLOPE)?;
-    let x = leaky_relu(&second.forward(&x)?, LEAKY_SLOPE)?;
+    let x = first.forward_activated(x, Activation::LeakyRelu(LEAKY_SLOPE))?;
+    let x = second.forward_activated(&x, Activation::LeakyRelu(LEAKY_SLOPE))?;
     Ok(output.forward(&x)?)
 }

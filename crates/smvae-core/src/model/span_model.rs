@@ -11,11 +11,12 @@
 
 use super::config::LEAKY_SLOPE;
 use super::{BatchSpan, Decoders, ModelConfig, SpanBatch};
+use crate::nn::Columns::{Minus, Plus};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
-use crate::nn::{BiLstm, Linear, leaky_relu, linear, segment_mean};
+use crate::nn::{BiLstm, Linear, leaky_relu, linear_columns, segment_mean};
 use crate::vae::{Expert, Gaussian, expect_dims, product_of_experts};
 use crate::{PackedLayout, Result};
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 use candle_nn::VarBuilder;
 use std::ops::Range;
 
@@ -151,7 +152,8 @@ impl SpanModel {
         let pieces = h.detach();
         let [h1, h2] = self.recurrent(h, layout)?;
         let words = segment_mean(&h2, &batch.words)?;
-        let [_, s, e, difference, _] = self.span_weights()?;
+        let [_, s, e, difference, _] = self.span_columns();
+        let (weight, bias) = (self.span_hidden.weight(), self.span_hidden.bias());
         let image = match (&self.image, &batch.images) {
             (Some(net), Some(images)) => Some(net.gaussian(&net.hidden.forward(images)?)?),
             _ => None,
@@ -159,8 +161,8 @@ impl SpanModel {
         let has_image: Vec<f32> = batch.has_image.iter().map(|h| f32::from(*h && image.is_some())).collect();
         Ok(Features {
             text_hidden: self.text.hidden.forward(&h1)?,
-            first: linear(&words, &(&s + &difference)?, self.span_hidden.bias())?,
-            last: without_bias(&words, &(e - difference)?)?,
+            first: linear_columns(&words, weight, &[Plus(s), Plus(difference)], bias)?,
+            last: linear_columns(&words, weight, &[Plus(e), Minus(difference)], &bias.zeros_like()?)?,
             words,
             has_image: Tensor::from_vec(has_image, batch.n_texts(), h.device())?.to_dtype(h.dtype())?,
             image,
@@ -211,26 +213,19 @@ impl SpanModel {
             Some(noise) => fused.sample(noise)?,
             None => fused.mu.clone(),
         };
-        let [of_z, _, _, _, of_product] = self.span_weights()?;
+        let ([of_z, _, _, _, of_product], weight) = (self.span_columns(), self.span_hidden.weight());
         let pairs = Pairs::new(spans.iter().map(|s| (s.words.start as u32, s.words.end as u32 - 1)));
         let ends = pair_sum(&features.first, &features.last, &pairs)?;
-        let product = without_bias(&pair_product(&features.words, &pairs)?, &of_product)?;
-        let hidden = ((ends + product)? + without_bias(&z, &of_z)?)?;
+        let hidden = linear_columns(&pair_product(&features.words, &pairs)?, weight, &[Plus(of_product)], &ends)?;
+        let hidden = linear_columns(&z, weight, &[Plus(of_z)], &hidden)?;
         let logits = self.classifier.forward(&leaky_relu(&hidden, LEAKY_SLOPE)?)?;
         let target = segment_mean(&features.pieces, &ranges)?;
         Ok(SpanScores { text, fused, z, logits, target, text_index, has_image })
     }
 
-    /// The columns of `W_f` that multiply z, s, e, s-e and s*e.
-    fn span_weights(&self) -> Result<[Tensor; 5]> {
+    /// The first of the columns of `W_f` that multiply z, s, e, s-e and s*e.
+    fn span_columns(&self) -> [usize; 5] {
         let (latent, width) = (self.config.latent_dim, 2 * self.config.hidden_dim);
-        let weight = self.span_hidden.weight();
-        let part = |i: usize| weight.narrow(1, latent + i * width, width);
-        Ok([weight.narrow(1, 0, latent)?, part(0)?, part(1)?, part(2)?, part(3)?])
+        [0, latent, latent + width, latent + 2 * width, latent + 3 * width]
     }
-}
-
-fn without_bias(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let zero = Tensor::zeros(weight.dim(0)?, DType::F32, x.device())?.to_dtype(x.dtype())?;
-    Ok(linear(x, weight, &zero)?)
 }

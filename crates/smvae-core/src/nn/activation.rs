@@ -33,21 +33,72 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
     apply(x, Activation::LeakyRelu(slope))
 }
 
-#[derive(Clone, Copy)]
-enum Activation {
+/// An activation, alone or at the end of a linear layer ([`Linear::forward_activated`](super::Linear)).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// [`gelu_erf`].
     GeluErf,
+    /// [`gelu_tanh`].
     GeluTanh,
+    /// [`leaky_relu`] with this slope.
     LeakyRelu(f64),
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if is_fused(x) {
-        return x.contiguous()?.apply_op1(activation);
+    if is_fused(x) { x.contiguous()?.apply_op1(activation) } else { activation.composed(x) }
+}
+
+impl Activation {
+    /// The same of candle's operations.
+    pub(super) fn composed(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::GeluErf => x.gelu_erf(),
+            Self::GeluTanh => x.gelu(),
+            Self::LeakyRelu(slope) => candle_nn::ops::leaky_relu(x, slope),
+        }
     }
-    match activation {
-        Activation::GeluErf => x.gelu_erf(),
-        Activation::GeluTanh => x.gelu(),
-        Activation::LeakyRelu(slope) => candle_nn::ops::leaky_relu(x, slope),
+
+    /// Replaces each number by its activation.
+    pub(super) fn apply<T: Real>(self, x: &mut [T]) {
+        match self {
+            Self::GeluErf => map(x, gelu_erf_value),
+            Self::GeluTanh => map(x, gelu_tanh_value),
+            Self::LeakyRelu(slope) => {
+                let slope = T::of(slope);
+                map(
+                    x,
+                    #[inline(always)]
+                    |x| if x > T::ZERO { x } else { slope * x },
+                );
+            }
+        }
+    }
+
+    /// The gradient of the input from the input `x` and the gradient `dy` of the output.
+    pub(super) fn backward<T: Real>(self, x: &[T], dy: &[T]) -> Vec<T> {
+        match self {
+            Self::GeluErf => map2(
+                x,
+                dy,
+                #[inline(always)]
+                |x, dy| dy * gelu_erf_slope(x),
+            ),
+            Self::GeluTanh => map2(
+                x,
+                dy,
+                #[inline(always)]
+                |x, dy| dy * gelu_tanh_slope(x),
+            ),
+            Self::LeakyRelu(slope) => {
+                let slope = T::of(slope);
+                map2(
+                    x,
+                    dy,
+                    #[inline(always)]
+                    |x, dy| if x > T::ZERO { dy } else { slope * dy },
+                )
+            }
+        }
     }
 }
 
@@ -58,15 +109,8 @@ impl CustomOp1 for Activation {
 
     fn cpu_fwd(&self, x: &CpuStorage, x_l: &Layout) -> Result<(CpuStorage, Shape)> {
         for_real!(x.dtype(), "activation", T => {
-            let x = values::<T>(x, x_l)?;
-            let y = match *self {
-                Self::GeluErf => map(x, gelu_erf_value),
-                Self::GeluTanh => map(x, gelu_tanh_value),
-                Self::LeakyRelu(slope) => {
-                    let slope = T::of(slope);
-                    map(x, #[inline(always)] |x| if x > T::ZERO { x } else { slope * x })
-                }
-            };
+            let mut y = values::<T>(x, x_l)?.to_vec();
+            self.apply(&mut y);
             Ok((T::into_storage(y), x_l.shape().clone()))
         })
     }
@@ -74,14 +118,7 @@ impl CustomOp1 for Activation {
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         for_real!(x.dtype(), "activation", T => {
             let (xs, dys) = (Values::<T>::of(x)?, Values::<T>::of(dy)?);
-            let dx = xs.with(|x| dys.with(|dy| match *self {
-                Self::GeluErf => map2(x, dy, #[inline(always)] |x, dy| dy * gelu_erf_slope(x)),
-                Self::GeluTanh => map2(x, dy, #[inline(always)] |x, dy| dy * gelu_tanh_slope(x)),
-                Self::LeakyRelu(slope) => {
-                    let slope = T::of(slope);
-                    map2(x, dy, #[inline(always)] |x, dy| if x > T::ZERO { dy } else { slope * dy })
-                }
-            }))??;
+            let dx = xs.with(|x| dys.with(|dy| self.backward(x, dy)))??;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
         })
     }
@@ -116,15 +153,13 @@ const GELU_SLOPE: f64 = 1.595_769_121_605_731;
 /// Numbers a task of the thread pool works on.
 const CHUNK: usize = 16 * 1024;
 
-fn map<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len()];
-    y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| {
+fn map<T: Real>(x: &mut [T], f: impl Fn(T) -> T + Sync) {
+    x.par_chunks_mut(CHUNK).for_each(|x| {
         vectorised(
             #[inline(always)]
-            || y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*x)),
+            || x.iter_mut().for_each(|x| *x = f(*x)),
         );
     });
-    y
 }
 
 fn map2<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {

@@ -5,8 +5,10 @@
 
 use super::dispatch::is_fused;
 use super::dropout::Mask;
-use super::matrix::{Mat, MatMut, Threads, Write, matmul};
+use super::lanes::{dot, sum};
+use super::matrix::{Mat, MatMut, Write};
 use super::real::{Real, Values, for_real, values, vectorised};
+use super::small::Panels;
 use crate::pieces::PackedLayout;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
@@ -79,10 +81,10 @@ impl Attention {
     }
 
     /// Probabilities `[n, m]` of a head, before dropout.
-    fn probabilities<T: Real>(&self, head: &Head, q: &[T], k: &[T], p: &mut [T]) {
+    fn probabilities<T: Real>(&self, head: &Head, q: &[T], k: &[T], p: &mut [T], panels: &mut Panels<T>) {
         let scale = T::of(1.0 / (head.width as f64).sqrt());
         let (q, k) = (head.rows(q, head.n), head.rows(k, head.m));
-        matmul(MatMut::new(p, head.n, head.m), q, k.t(), scale, Write::Overwrite, Threads::One);
+        panels.matmul(MatMut::new(p, head.n, head.m), q, k.t(), scale, Write::Overwrite);
         vectorised(
             #[inline(always)]
             || p.chunks_exact_mut(head.m).for_each(softmax),
@@ -93,14 +95,14 @@ impl Attention {
         let mut out = vec![T::ZERO; q.len()];
         split_texts(&mut out, &self.layout, d).into_par_iter().enumerate().for_each(|(text, out)| {
             let start = self.layout.rows(text).start * d;
-            let mut p = Vec::new();
+            let (mut p, mut panels) = (Vec::new(), Panels::new());
             for head in self.heads(text, d) {
                 p.resize(head.n * head.m, T::ZERO);
-                self.probabilities(&head, q, k, &mut p);
+                self.probabilities(&head, q, k, &mut p, &mut panels);
                 self.drop(&head, &mut p);
                 let out = MatMut::strided(&mut out[head.at - start..], head.n, head.width, d);
                 let p = Mat::new(&p, head.n, head.m);
-                matmul(out, p, head.rows(v, head.m), T::ONE, Write::Overwrite, Threads::One);
+                panels.matmul(out, p, head.rows(v, head.m), T::ONE, Write::Overwrite);
             }
         });
         out
@@ -108,7 +110,10 @@ impl Attention {
 
     fn drop<T: Real>(&self, head: &Head, p: &mut [T]) {
         if let Some(mask) = self.mask {
-            p.iter_mut().enumerate().for_each(|(i, p)| *p *= mask.factor(head.mask_at + i));
+            vectorised(
+                #[inline(always)]
+                || p.iter_mut().enumerate().for_each(|(i, p)| *p *= mask.factor(head.mask_at + i)),
+            );
         }
     }
 
@@ -120,31 +125,31 @@ impl Attention {
         let texts: Vec<_> = split(dq).into_iter().zip(split(dk)).zip(split(dv)).enumerate().collect();
         texts.into_par_iter().for_each(|(text, ((dq, dk), dv))| {
             let start = self.layout.rows(text).start * d;
-            let (mut p, mut dropped, mut ds) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut p, mut dropped, mut ds, mut panels) = (Vec::new(), Vec::new(), Vec::new(), Panels::new());
             for head in self.heads(text, d) {
                 let Head { n, m, width, .. } = head;
                 let at = head.at - start;
                 let scale = T::of(1.0 / (width as f64).sqrt());
                 p.resize(n * m, T::ZERO);
                 ds.resize(n * m, T::ZERO);
-                self.probabilities(&head, q, k, &mut p);
+                self.probabilities(&head, q, k, &mut p, &mut panels);
                 dropped.clone_from(&p);
                 self.drop(&head, &mut dropped);
                 let dout = head.rows(dout, n);
                 let dv = MatMut::strided(&mut dv[at..], m, width, d);
-                matmul(dv, Mat::new(&dropped, n, m).t(), dout, T::ONE, Write::Overwrite, Threads::One);
+                panels.matmul(dv, Mat::new(&dropped, n, m).t(), dout, T::ONE, Write::Overwrite);
                 let dp = MatMut::new(&mut ds, n, m);
-                matmul(dp, dout, head.rows(v, m).t(), T::ONE, Write::Overwrite, Threads::One);
+                panels.matmul(dp, dout, head.rows(v, m).t(), T::ONE, Write::Overwrite);
                 self.drop(&head, &mut ds);
-                for (ds, p) in ds.chunks_exact_mut(m).zip(p.chunks_exact(m)) {
-                    let dot = ds.iter().zip(p).fold(T::ZERO, |s, (g, p)| s + *g * *p);
-                    ds.iter_mut().zip(p).for_each(|(g, p)| *g = *p * (*g - dot));
-                }
+                vectorised(
+                    #[inline(always)]
+                    || ds.chunks_exact_mut(m).zip(p.chunks_exact(m)).for_each(|(ds, p)| softmax_backward(ds, p)),
+                );
                 let ds = Mat::new(&ds, n, m);
                 let dq = MatMut::strided(&mut dq[at..], n, width, d);
-                matmul(dq, ds, head.rows(k, m), scale, Write::Overwrite, Threads::One);
+                panels.matmul(dq, ds, head.rows(k, m), scale, Write::Overwrite);
                 let dk = MatMut::strided(&mut dk[at..], m, width, d);
-                matmul(dk, ds.t(), head.rows(q, n), scale, Write::Overwrite, Threads::One);
+                panels.matmul(dk, ds.t(), head.rows(q, n), scale, Write::Overwrite);
             }
         });
         grads
@@ -224,8 +229,15 @@ impl Head {
 fn softmax<T: Real>(row: &mut [T]) {
     let top = row.iter().fold(row[0], |a, b| a.larger(*b));
     row.iter_mut().for_each(|v| *v = (*v - top).exp());
-    let scale = T::ONE / row.iter().fold(T::ZERO, |sum, v| sum + *v);
+    let scale = T::ONE / sum(row, |v| v);
     row.iter_mut().for_each(|v| *v *= scale);
+}
+
+/// `g = p (g - g . p)`: from the gradient of the probabilities `p` to that of the scores.
+#[inline(always)]
+fn softmax_backward<T: Real>(g: &mut [T], p: &[T]) {
+    let dot = dot(g, p);
+    g.iter_mut().zip(p).for_each(|(g, p)| *g = *p * (*g - dot));
 }
 
 /// One slice a text.

@@ -11,6 +11,7 @@ use crate::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel};
 use crate::objective::Objective;
 use crate::optim::{Adam, AdamConfig};
 use crate::step::{LabelledBatch, Networks, StepReport, step};
+use crate::vae::{Expert, Gaussian, kl_standard_normal, product_of_experts};
 use crate::{Mode, PackedLayout, PackedPieces, Span, TextEncoder, rng};
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
@@ -81,6 +82,40 @@ fn linear_and_parts_of_its_weight() {
 }
 
 #[test]
+fn linear_with_an_activation_and_on_columns() {
+    for activation in [Activation::GeluErf, Activation::GeluTanh, Activation::LeakyRelu(0.2)] {
+        check(&[&[7, 5], &[3, 5], &[3]], |t| {
+            Linear::new(t[1].clone(), t[2].clone()).forward_activated(&t[0], activation)
+        });
+    }
+    let terms = [Columns::Plus(0), Columns::Minus(4)];
+    check(&[&[7, 3], &[5, 8], &[5]], |t| linear_columns(&t[0], &t[1], &terms, &t[2]));
+    check(&[&[7, 3], &[5, 8], &[7, 5]], |t| linear_columns(&t[0], &t[1], &terms[..1], &t[2]));
+}
+
+#[test]
+fn embeddings_and_errors() {
+    check(&[&[6, 3]], |t| embedding(&t[0], &[5, 0, 0, 2]));
+    check(&[&[6, 3], &[6, 3]], |t| squared_error(&t[0], &t[1])?.unsqueeze(1));
+}
+
+#[test]
+fn divergences_and_products_of_experts() {
+    check(&[&[6, 3], &[6, 3]], |t| {
+        let kl = Gaussian::new(t[0].clone(), &t[1]).and_then(|q| kl_standard_normal(&q));
+        kl.expect("one shape").unsqueeze(1)
+    });
+    check(&[&[6, 3], &[6, 3], &[6, 3], &[6, 3]], |t| {
+        let expert = |i: usize| Gaussian::new(t[i].clone(), &t[i + 1]).expect("one shape");
+        let present = Tensor::new(&[1f32, 0.0, 1.0, 1.0, 0.0, 1.0], t[0].device())?;
+        let image = expert(2);
+        let image = Expert { gaussian: &image, present: Some(&present) };
+        let fused = product_of_experts(&[(&expert(0)).into(), image]).expect("two experts");
+        Tensor::cat(&[fused.mu, fused.log_var], 1)
+    });
+}
+
+#[test]
 fn activations() {
     check(&[&[9, 4]], |t| gelu_erf(&t[0]));
     check(&[&[9, 4]], |t| gelu_tanh(&t[0]));
@@ -108,7 +143,9 @@ fn attention_with_and_without_dropout_and_padding() {
 
 #[test]
 fn dropout_drops_the_same() {
-    check(&[&[40, 30]], |t| dropout(&t[0], 0.3, &mut rng::Rng::seed_from_u64(5)));
+    let rng = || rng::Rng::seed_from_u64(5);
+    check(&[&[40, 30]], |t| dropout(&t[0], 0.3, &mut rng()));
+    check(&[&[40, 30], &[40, 30]], |t| dropout_add(&t[0], &t[1], 0.3, &mut rng()));
 }
 
 #[test]
@@ -156,17 +193,16 @@ impl Encoder {
     }
 
     fn encode(&self, pieces: &PackedPieces, mut mode: Mode<'_>) -> Result<Tensor> {
-        let ids = Tensor::new(pieces.ids(), self.table.device())?;
-        let x = mode.dropout(&self.norms[0].forward(&self.table.index_select(&ids, 0)?)?, 0.1)?;
+        let x = mode.dropout(&self.norms[0].forward(&embedding(&self.table, pieces.ids())?)?, 0.1)?;
         let [q, k, v, o] = &self.qkvo;
         let dropout = match &mut mode {
             Mode::Train(rng) => Some((0.1, &mut **rng)),
             Mode::Eval => None,
         };
         let context = attention(&q.forward(&x)?, &k.forward(&x)?, &v.forward(&x)?, 2, pieces.layout(), dropout)?;
-        let a = self.norms[1].forward(&(o.forward(&context)? + x)?)?;
-        let b = self.narrow.forward(&gelu_erf(&self.wide.forward(&a)?)?)?;
-        self.norms[2].forward(&(mode.dropout(&b, 0.1)? + a)?)
+        let a = self.norms[1].forward(&mode.dropout_add(&o.forward(&context)?, &x, 0.1)?)?;
+        let b = self.narrow.forward(&self.wide.forward_activated(&a, Activation::GeluErf)?)?;
+        self.norms[2].forward(&mode.dropout_add(&b, &a, 0.1)?)
     }
 }
 

@@ -6,7 +6,7 @@
 use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rand::RngCore;
 use rayon::prelude::*;
 
@@ -27,6 +27,41 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
     }
     let kept = (0..x.elem_count()).into_par_iter().with_min_len(CHUNK).map(|i| mask.keeps(i)).collect();
     mask.apply_kept(x, kept)
+}
+
+/// `dropout(x) + y` in one pass; `x` and `y` of one shape.
+///
+/// # Errors
+/// As [`dropout`]; if the shapes differ.
+pub fn dropout_add(x: &Tensor, y: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
+    if p == 0.0 || !is_fused(x) {
+        return dropout(x, p, rng)? + y;
+    }
+    if !(0.0..1.0).contains(&p) || x.dims() != y.dims() {
+        candle_core::bail!("dropout_add: p {p} must be in [0, 1), {:?} and {:?} one shape", x.dims(), y.dims());
+    }
+    x.contiguous()?.apply_op2(&y.contiguous()?, DropoutAdd(Mask::new(p, rng.next_u64())))
+}
+
+struct DropoutAdd(Mask);
+
+impl CustomOp2 for DropoutAdd {
+    fn name(&self) -> &'static str {
+        "dropout-add"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, x_l: &Layout, y: &CpuStorage, y_l: &Layout) -> Result<(CpuStorage, Shape)> {
+        for_real!(x.dtype(), "dropout_add", T => {
+            let mut sum = values::<T>(y, y_l)?.to_vec();
+            self.0.apply_to(&mut sum, values::<T>(x, x_l)?, #[inline(always)] |y, x| y + x);
+            Ok((T::into_storage(sum), x_l.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, _sum: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dx = self.0.bwd(x, x, dy)?;
+        Ok((dx, Some(dy.clone())))
+    }
 }
 
 /// A dropout mask of any length.
@@ -65,17 +100,27 @@ impl Mask {
 
     fn apply<T: Real>(&self, x: &[T]) -> Vec<T> {
         let mut y = vec![T::ZERO; x.len()];
+        self.apply_to(
+            &mut y,
+            x,
+            #[inline(always)]
+            |_, x| x,
+        );
+        y
+    }
+
+    /// `y = f(y, x m / (1 - p))`.
+    fn apply_to<T: Real>(&self, y: &mut [T], x: &[T], f: impl Fn(T, T) -> T + Sync) {
         y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).enumerate().for_each(|(c, (y, x))| {
             vectorised(
                 #[inline(always)]
                 || {
                     for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
-                        *y = *x * self.factor(c * CHUNK + i);
+                        *y = f(*y, *x * self.factor(c * CHUNK + i));
                     }
                 },
             );
         });
-        y
     }
 }
 

@@ -3,7 +3,9 @@
 //! candle's fused form has no backward and reports no error; its composed form takes ten times as long.
 
 use super::dispatch::is_fused;
-use super::real::{Real, Values, for_real, values};
+use super::gradients::accumulate_part;
+use super::lanes::{dot, sum};
+use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -89,10 +91,15 @@ impl CustomOp3 for LayerNormOp {
             let (x, w, b) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(b, b_l)?);
             let mut y = vec![T::ZERO; x.len()];
             y.par_chunks_mut(w.len()).zip(x.par_chunks(w.len())).with_min_len(ROWS).for_each(|(y, x)| {
-                let (mean, scale) = moments(x, self.eps);
-                for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
-                    *y = (*x - mean) * scale * *w + *b;
-                }
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let (mean, scale) = moments(x, self.eps);
+                        for (((y, x), w), b) in y.iter_mut().zip(x).zip(w).zip(b) {
+                            *y = (*x - mean) * scale * *w + *b;
+                        }
+                    },
+                );
             });
             Ok((T::into_storage(y), x_l.shape().clone()))
         })
@@ -102,7 +109,7 @@ impl CustomOp3 for LayerNormOp {
         &self,
         x: &Tensor,
         w: &Tensor,
-        _b: &Tensor,
+        b: &Tensor,
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
@@ -110,10 +117,11 @@ impl CustomOp3 for LayerNormOp {
             let (xs, ws, dys) = (Values::<T>::of(x)?, Values::<T>::of(w)?, Values::<T>::of(dy)?);
             let (dx, dw, db) =
                 xs.with(|x| ws.with(|w| dys.with(|dy| backward(x, w, dy, self.eps))))???;
+            let add = |sums: &mut [T], values: &[T]| sums.iter_mut().zip(values).for_each(|(s, v)| *s += *v);
             Ok((
                 Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-                Some(Tensor::from_vec(dw, w.shape(), x.device())?),
-                Some(Tensor::from_vec(db, w.shape(), x.device())?),
+                accumulate_part(w, |sums| Ok(add(sums, &dw)))?,
+                accumulate_part(b, |sums| Ok(add(sums, &db)))?,
             ))
         })
     }
@@ -131,20 +139,6 @@ fn moments<T: Real>(x: &[T], eps: f64) -> (T, T) {
     (mean, T::ONE / (var + T::of(eps)).sqrt())
 }
 
-/// Sums in eight lanes, which the compiler vectorises; a fixed order on every machine.
-#[inline(always)]
-fn sum<T: Real>(x: &[T], f: impl Fn(T) -> T) -> T {
-    let mut lanes = [T::ZERO; 8];
-    let chunks = x.chunks_exact(8);
-    let rest = chunks.remainder().iter().fold(T::ZERO, |s, v| s + f(*v));
-    for chunk in chunks {
-        for (lane, v) in lanes.iter_mut().zip(chunk) {
-            *lane += f(*v);
-        }
-    }
-    lanes.into_iter().fold(rest, |s, v| s + v)
-}
-
 /// With `g = dy w` and `n = (x - mean) scale`: `dx = scale (g - mean(g) - n mean(g n))`.
 fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], eps: f64) -> (Vec<T>, Vec<T>, Vec<T>) {
     let d = w.len();
@@ -155,20 +149,10 @@ fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], eps: f64) -> (Vec<T>, Vec<T>, V
         .map(|(dx, (x, dy))| {
             let (mut dw, mut db, mut g) = (vec![T::ZERO; d], vec![T::ZERO; d], vec![T::ZERO; d]);
             for ((dx, x), dy) in dx.chunks_mut(d).zip(x.chunks(d)).zip(dy.chunks(d)) {
-                let (mean, scale) = moments(x, eps);
-                // dx holds the normalised row until it is overwritten below.
-                for i in 0..d {
-                    dx[i] = (x[i] - mean) * scale;
-                    g[i] = dy[i] * w[i];
-                    dw[i] += dy[i] * dx[i];
-                    db[i] += dy[i];
-                }
-                let n = T::of(d as f64);
-                let mean_g = sum(&g, |v| v) / n;
-                let mean_gn = g.iter().zip(&*dx).fold(T::ZERO, |s, (g, n)| s + *g * *n) / n;
-                for (dx, g) in dx.iter_mut().zip(&g) {
-                    *dx = scale * (*g - mean_g - *dx * mean_gn);
-                }
+                vectorised(
+                    #[inline(always)]
+                    || backward_row([x, w, dy], eps, [dx, &mut dw, &mut db, &mut g]),
+                );
             }
             (dw, db)
         })
@@ -179,4 +163,23 @@ fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], eps: f64) -> (Vec<T>, Vec<T>, V
         db.iter_mut().zip(b).for_each(|(s, v)| *s += v);
     }
     (dx, dw, db)
+}
+
+/// One row; `g` is scratch.
+#[inline(always)]
+fn backward_row<T: Real>([x, w, dy]: [&[T]; 3], eps: f64, [dx, dw, db, g]: [&mut [T]; 4]) {
+    let (mean, scale) = moments(x, eps);
+    // dx holds the normalised row until it is overwritten below.
+    for ((((((dx, g), dw), db), x), w), dy) in dx.iter_mut().zip(&mut *g).zip(dw).zip(db).zip(x).zip(w).zip(dy) {
+        *dx = (*x - mean) * scale;
+        *g = *dy * *w;
+        *dw += *dy * *dx;
+        *db += *dy;
+    }
+    let n = T::of(x.len() as f64);
+    let mean_g = sum(g, |v| v) / n;
+    let mean_gn = dot(g, dx) / n;
+    for (dx, g) in dx.iter_mut().zip(&*g) {
+        *dx = scale * (*g - mean_g - *dx * mean_gn);
+    }
 }

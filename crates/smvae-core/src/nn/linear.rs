@@ -1,14 +1,19 @@
-//! Linear layer: `y = x W' + b` with `x: [rows, in]`, `W: [out, in]`, `b: [out]`.
+//! Linear layer: `y = f(x W' + b)` with `x: [rows, in]`, `W: [out, in]`, `b: [out]` and an activation `f` or none.
 //!
-//! One operation with its own backward: the bias is the product's initial value, and the gradient of the bias is one
-//! pass over the rows (candle's `sum_keepdim(0)` reads them by columns).
+//! One operation with its own backward: the bias is the product's initial value, the activation is applied to what the
+//! product has just written, and the gradient of the bias is one pass over the rows (candle's `sum_keepdim(0)` reads them
+//! by columns).
 
+use super::activation::Activation;
 use super::dispatch::is_fused;
-use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul};
+use super::gradients::{accumulate, accumulate_part};
+use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
+use std::any::Any;
+use std::sync::OnceLock;
 
 /// A linear layer with bias, parameters `weight` and `bias`.
 #[derive(Clone, Debug)]
@@ -50,6 +55,14 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         linear(x, &self.weight, &self.bias)
     }
+
+    /// `x: [rows, in]` to `[rows, out]`, with an activation.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward_activated(&self, x: &Tensor, activation: Activation) -> Result<Tensor> {
+        run(x, &self.weight, &self.bias, Some(activation))
+    }
 }
 
 /// `x W' + b` for `x: [rows, in]`, `weight: [out, in]`, `bias: [out]`; returns `[rows, out]`.
@@ -57,6 +70,10 @@ impl Linear {
 /// # Errors
 /// If the shapes do not fit or the number type is neither f32 nor f64.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    run(x, weight, bias, None)
+}
+
+fn run(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Option<Activation>) -> Result<Tensor> {
     let ((_, d_in), (d_out, w_in), d_bias) = (x.dims2()?, weight.dims2()?, bias.dims1()?);
     if d_in != w_in || d_out != d_bias {
         candle_core::bail!(
@@ -67,14 +84,21 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
         );
     }
     if is_fused(x) {
-        x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LinearOp)
-    } else {
-        // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
-        x.contiguous()?.matmul(&weight.contiguous()?.t()?)?.broadcast_add(bias)
+        let keep = [x, weight, bias].iter().any(|t| t.track_op());
+        let op = LinearOp { activation: activation.map(|f| (f, keep)), before: OnceLock::new() };
+        return x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op);
     }
+    // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
+    let y = x.contiguous()?.matmul(&weight.contiguous()?.t()?)?.broadcast_add(bias)?;
+    activation.map_or(Ok(y.clone()), |f| f.composed(&y))
 }
 
-struct LinearOp;
+struct LinearOp {
+    /// The activation, and whether there will be a backward pass.
+    activation: Option<(Activation, bool)>,
+    /// What the activation was applied to, for the backward pass; `Vec<T>`.
+    before: OnceLock<Box<dyn Any + Send + Sync>>,
+}
 
 impl CustomOp3 for LinearOp {
     fn name(&self) -> &'static str {
@@ -93,10 +117,16 @@ impl CustomOp3 for LinearOp {
         let ((rows, d_in), (d_out, _)) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
         for_real!(x.dtype(), "linear", T => {
             let (x, w, b) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(b, b_l)?);
-            let mut y = Vec::with_capacity(rows * d_out);
-            (0..rows).for_each(|_| y.extend_from_slice(b));
+            let mut y = repeated(b, rows);
             let (x, w) = (Mat::new(x, rows, d_in), Mat::new(w, d_out, d_in));
             matmul(MatMut::new(&mut y, rows, d_out), x, w.t(), T::ONE, Write::Add, Threads::All);
+            if let Some((activation, keep)) = self.activation {
+                if keep {
+                    // Set once: candle calls the forward of an operation once.
+                    let _ = self.before.set(Box::new(y.clone()));
+                }
+                activation.apply(&mut y);
+            }
             Ok((T::into_storage(y), (rows, d_out).into()))
         })
     }
@@ -109,7 +139,14 @@ impl CustomOp3 for LinearOp {
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        for_real!(x.dtype(), "linear", T => backward::<T>(x, w, b, dy))
+        for_real!(x.dtype(), "linear", T => {
+            let Some((activation, _)) = self.activation else { return backward::<T>(x, w, b, dy) };
+            let Some(before) = self.before.get().and_then(|before| before.downcast_ref::<Vec<T>>()) else {
+                candle_core::bail!("linear: the backward pass needs the forward pass of the same operation");
+            };
+            let dy = Values::<T>::of(dy)?.with(|dy| activation.backward(before, dy))?;
+            backward::<T>(x, w, b, &Tensor::from_vec(dy, (x.dim(0)?, w.dim(0)?), x.device())?)
+        })
     }
 }
 
@@ -119,30 +156,22 @@ fn backward<T: Real>(x: &Tensor, w: &Tensor, b: &Tensor, dy: &Tensor) -> Result<
     let ((rows, d_in), (d_out, _)) = (x.dims2()?, w.dims2()?);
     let dy = Values::<T>::of(dy)?;
     // A frozen weight, or an input behind a stop-gradient, costs no product.
-    let dx = x.track_op().then(|| {
-        let mut dx = vec![T::ZERO; rows * d_in];
+    let dx = accumulate(x, |dx: &mut [T], write| {
         Values::<T>::of(w)?.with(|w| {
             dy.with(|dy| {
                 let (dy, w) = (Mat::new(dy, rows, d_out), Mat::new(w, d_out, d_in));
-                matmul(MatMut::new(&mut dx, rows, d_in), dy, w, T::ONE, Write::Overwrite, Threads::All);
+                matmul(MatMut::new(dx, rows, d_in), dy, w, T::ONE, write, Threads::All);
             })
-        })??;
-        Tensor::from_vec(dx, x.shape(), x.device())
-    });
-    let dw = w.track_op().then(|| {
-        let mut dw = vec![T::ZERO; d_out * d_in];
+        })?
+    })?;
+    let dw = accumulate(w, |dw: &mut [T], write| {
         Values::<T>::of(x)?.with(|x| {
             dy.with(|dy| {
                 let (dy, x) = (Mat::new(dy, rows, d_out), Mat::new(x, rows, d_in));
-                matmul(MatMut::new(&mut dw, d_out, d_in), dy.t(), x, T::ONE, Write::Overwrite, Threads::All);
+                matmul(MatMut::new(dw, d_out, d_in), dy.t(), x, T::ONE, write, Threads::All);
             })
-        })??;
-        Tensor::from_vec(dw, w.shape(), w.device())
-    });
-    let db = b.track_op().then(|| {
-        let mut db = vec![T::ZERO; d_out];
-        dy.with(|dy| add_column_sums(dy, &mut db))?;
-        Tensor::from_vec(db, d_out, b.device())
-    });
-    Ok((dx.transpose()?, dw.transpose()?, db.transpose()?))
+        })?
+    })?;
+    let db = accumulate_part(b, |db: &mut [T]| dy.with(|dy| add_column_sums(dy, db)))?;
+    Ok((dx, dw, db))
 }

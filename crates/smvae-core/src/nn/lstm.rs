@@ -9,13 +9,15 @@
 //! directions run on two threads.
 
 use super::dispatch::is_fused;
+use super::gradients::{accumulate, accumulate_part};
 use super::linear::linear;
-use super::matrix::{Mat, MatMut, Threads, Write, matmul};
+use super::matrix::{Mat, MatMut, Threads, Write, matmul, transposed};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use candle_nn::ops::sigmoid;
 use candle_nn::{Init, VarBuilder};
+use rayon::prelude::*;
 use std::any::Any;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -55,10 +57,42 @@ impl BiLstm {
     /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
         let [forward, reverse] = &self.weight_ih;
-        let weight_ih = Tensor::cat(&[forward, reverse], 0)?;
-        let projected = linear(x, &weight_ih, &Tensor::cat(&self.bias, 0)?)?;
+        let projected = linear(x, &stack_rows(forward, reverse)?, &Tensor::cat(&self.bias, 0)?)?;
         let [forward, reverse] = &self.weight_hh;
         recurrence(&projected, [forward, reverse], ranges)
+    }
+}
+
+/// The rows of `a`, then those of `b`. Its gradients go straight to where those of `a` and `b` are kept, which candle's
+/// `cat` would pad and add.
+fn stack_rows(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if is_fused(a) { a.contiguous()?.apply_op2(&b.contiguous()?, StackRows) } else { Tensor::cat(&[a, b], 0) }
+}
+
+struct StackRows;
+
+impl CustomOp2 for StackRows {
+    fn name(&self) -> &'static str {
+        "stack-rows"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, a_l: &Layout, b: &CpuStorage, b_l: &Layout) -> Result<(CpuStorage, Shape)> {
+        let ((n_a, d), (n_b, _)) = (a_l.shape().dims2()?, b_l.shape().dims2()?);
+        for_real!(a.dtype(), "stack_rows", T => {
+            let rows = [values::<T>(a, a_l)?, values::<T>(b, b_l)?].concat();
+            Ok((T::into_storage(rows), (n_a + n_b, d).into()))
+        })
+    }
+
+    fn bwd(&self, a: &Tensor, b: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        for_real!(a.dtype(), "stack_rows", T => {
+            let dy = Values::<T>::of(dy)?;
+            let part = |of: &Tensor, range: Range<usize>| accumulate_part(of, |to: &mut [T]| dy.with(|dy| {
+                to.iter_mut().zip(&dy[range]).for_each(|(t, v)| *t += *v);
+            }));
+            let n = a.elem_count();
+            Ok((part(a, 0..n)?, part(b, n..n + b.elem_count())?))
+        })
     }
 }
 
@@ -149,6 +183,15 @@ impl Steps {
         Self { rows, starts }
     }
 
+    /// The position of each of `n` rows in both directions, if it is in a text.
+    fn positions(&self, n: usize) -> Vec<[Option<usize>; 2]> {
+        let mut positions = vec![[None; 2]; n];
+        for (direction, rows) in self.rows.iter().enumerate() {
+            rows.iter().enumerate().for_each(|(at, row)| positions[*row][direction] = Some(at));
+        }
+        positions
+    }
+
     fn n_steps(&self) -> usize {
         self.starts.len() - 1
     }
@@ -187,7 +230,8 @@ struct Trace<T> {
 }
 
 impl Recurrence {
-    fn forward<T: Real>(&self, projected: &[T], weight: &[T], direction: usize) -> Trace<T> {
+    /// `weight_t`: the recurrent weight, transposed `[h, 4h]`.
+    fn forward<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Trace<T> {
         let (h, n) = (self.hidden, self.steps.n_positions());
         let mut gates = Vec::with_capacity(n * 4 * h);
         for &row in &self.steps.rows[direction] {
@@ -199,7 +243,7 @@ impl Recurrence {
             if step > 0 {
                 let before = Mat::new(&hiddens[self.steps.previous(step).start * h..], at.len(), h);
                 let now = MatMut::new(&mut gates[at.start * 4 * h..at.end * 4 * h], at.len(), 4 * h);
-                matmul(now, before, Mat::new(weight, 4 * h, h).t(), T::ONE, Write::Add, Threads::One);
+                matmul(now, before, Mat::new(weight_t, h, 4 * h), T::ONE, Write::Add, Threads::One);
             }
             let (old, new) = cells.split_at_mut(at.start * h);
             let old = if step > 0 { &old[self.steps.previous(step).start * h..] } else { &[] };
@@ -216,8 +260,8 @@ impl Recurrence {
         Trace { gates, cells, hiddens }
     }
 
-    /// Gradients of the projected input in step order `[positions, 4h]`, and of the recurrent weight.
-    fn backward<T: Real>(&self, trace: &Trace<T>, weight: &[T], dout: &[T], direction: usize) -> (Vec<T>, Vec<T>) {
+    /// Gradient of the projected input, in step order `[positions, 4h]`.
+    fn backward<T: Real>(&self, trace: &Trace<T>, weight: &[T], dout: &[T], direction: usize) -> Vec<T> {
         let (h, n) = (self.hidden, self.steps.n_positions());
         let mut dgates = vec![T::ZERO; n * 4 * h];
         let longest_step = if n == 0 { 0 } else { self.steps.step(0).len() };
@@ -246,26 +290,20 @@ impl Recurrence {
                 matmul(dh, dgates, Mat::new(weight, 4 * h, h), T::ONE, Write::Overwrite, Threads::One);
             }
         }
-        let dweight = self.weight_gradient(trace, &dgates);
-        (dgates, dweight)
+        dgates
     }
 
-    /// `sum over steps of dgates_t' h_{t-1}`, as one product.
-    fn weight_gradient<T: Real>(&self, trace: &Trace<T>, dgates: &[T]) -> Vec<T> {
+    /// Gradient of the recurrent weight, `sum over steps of dgates_t' h_{t-1}`, as one product.
+    fn weight_gradient<T: Real>(&self, trace: &Trace<T>, dgates: &[T], dweight: &mut [T], write: Write) {
         let h = self.hidden;
         let mut before = Vec::new();
         for step in 1..self.steps.n_steps() {
             let at = self.steps.previous(step);
             before.extend_from_slice(&trace.hiddens[at.start * h..at.end * h]);
         }
-        let mut dweight = vec![T::ZERO; 4 * h * h];
-        if !before.is_empty() {
-            let (n, later) = (before.len() / h, &dgates[self.steps.starts[1] * 4 * h..]);
-            let dweight = MatMut::new(&mut dweight, 4 * h, h);
-            let (later, before) = (Mat::new(later, n, 4 * h), Mat::new(&before, n, h));
-            matmul(dweight, later.t(), before, T::ONE, Write::Overwrite, Threads::One);
-        }
-        dweight
+        let (n, first) = (before.len() / h, self.steps.starts.get(1).copied().unwrap_or(0));
+        let (later, before) = (Mat::new(&dgates[first * 4 * h..], n, 4 * h), Mat::new(&before, n, h));
+        matmul(MatMut::new(dweight, 4 * h, h), later.t(), before, T::ONE, write, Threads::All);
     }
 }
 
@@ -332,7 +370,9 @@ impl CustomOp3 for Recurrence {
         for_real!(projected.dtype(), "bilstm", T => {
             let x = values::<T>(projected, projected_l)?;
             let (w0, w1) = (values::<T>(w0, w0_l)?, values::<T>(w1, w1_l)?);
-            let (a, b) = rayon::join(|| self.forward(x, w0, 0), || self.forward(x, w1, 1));
+            // Transposed once: in a product of few rows, packing a row-major weight would cost as much as the product.
+            let forward = |w, direction| self.forward(x, &transposed(w, 4 * h, h), direction);
+            let (a, b) = rayon::join(|| forward(w0, 0), || forward(w1, 1));
             let mut out = vec![T::ZERO; rows * 2 * h];
             for (direction, trace) in [&a, &b].into_iter().enumerate() {
                 for (hidden, &row) in trace.hiddens.chunks_exact(h).zip(&self.steps.rows[direction]) {
@@ -359,19 +399,20 @@ impl CustomOp3 for Recurrence {
                 candle_core::bail!("bilstm: the backward pass needs the forward pass of the same operation");
             };
             let (w0s, w1s, douts) = (Values::<T>::of(w0)?, Values::<T>::of(w1)?, Values::<T>::of(dout)?);
-            let ((dg0, dw0), (dg1, dw1)) = w0s.with(|w0| w1s.with(|w1| douts.with(|dout| {
+            let (dg0, dg1) = w0s.with(|w0| w1s.with(|w1| douts.with(|dout| {
                 rayon::join(|| self.backward(a, w0, dout, 0), || self.backward(b, w1, dout, 1))
             })))???;
+            let positions = self.steps.positions(projected.dim(0)?);
             let mut dx = vec![T::ZERO; projected.elem_count()];
-            for (direction, dgates) in [dg0, dg1].iter().enumerate() {
-                for (dgates, &row) in dgates.chunks_exact(4 * h).zip(&self.steps.rows[direction]) {
-                    dx[(2 * row + direction) * 4 * h..][..4 * h].copy_from_slice(dgates);
+            dx.par_chunks_mut(8 * h).zip(&positions).with_min_len(16).for_each(|(dx, at)| {
+                for ((dx, dgates), at) in dx.chunks_exact_mut(4 * h).zip([&dg0, &dg1]).zip(at) {
+                    at.iter().for_each(|at| dx.copy_from_slice(&dgates[at * 4 * h..][..4 * h]));
                 }
-            }
+            });
             Ok((
                 Some(Tensor::from_vec(dx, projected.shape(), projected.device())?),
-                Some(Tensor::from_vec(dw0, w0.shape(), w0.device())?),
-                Some(Tensor::from_vec(dw1, w1.shape(), w1.device())?),
+                accumulate(w0, |dw, write| Ok(self.weight_gradient(a, &dg0, dw, write)))?,
+                accumulate(w1, |dw, write| Ok(self.weight_gradient(b, &dg1, dw, write)))?,
             ))
         })
     }

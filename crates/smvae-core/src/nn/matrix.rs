@@ -2,8 +2,9 @@
 //!
 //! Inside a fused operation candle's tensors would cost an allocation and a copy a product.
 
-use super::real::Real;
+use super::real::{Real, vectorised};
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 /// A matrix in a slice, element `(i, j)` at `i * row_stride + j * col_stride`.
 #[derive(Clone, Copy)]
@@ -31,6 +32,43 @@ impl<'a, T: Real> Mat<'a, T> {
     pub(crate) fn t(self) -> Self {
         Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
     }
+
+    /// Numbers of rows and columns.
+    pub(crate) fn dims(self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    /// `rows` rows from `start` on, a view.
+    pub(crate) fn rows(self, start: usize, rows: usize) -> Self {
+        assert!(start + rows <= self.rows, "rows outside of their matrix");
+        Self { data: &self.data[(start * self.row_stride).min(self.data.len())..], rows, ..self }
+    }
+
+    /// Writes column `j` to the beginning of `to[j * width..]`, for every column.
+    #[inline(always)]
+    pub(crate) fn copy_columns(self, to: &mut [T], width: usize) {
+        let columns = to.chunks_exact_mut(width).take(self.cols);
+        if self.row_stride == 1 {
+            columns.enumerate().for_each(|(j, to)| to[..self.rows].copy_from_slice(&self.column(j)[..self.rows]));
+        } else {
+            for (j, to) in columns.enumerate() {
+                to.iter_mut()
+                    .zip(self.column(j).iter().step_by(self.row_stride))
+                    .take(self.rows)
+                    .for_each(|(t, v)| *t = *v);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn column(self, j: usize) -> &'a [T] {
+        &self.data[j * self.col_stride..]
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(self, i: usize, j: usize) -> T {
+        self.data[i * self.row_stride + j * self.col_stride]
+    }
 }
 
 /// A matrix to write to: rows of consecutive elements, `row_stride` apart.
@@ -50,6 +88,15 @@ impl<'a, T: Real> MatMut<'a, T> {
         assert!(rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= data.len(), "matrix outside of its slice");
         assert!(cols <= row_stride || rows <= 1, "rows of a written matrix overlap");
         Self { data, rows, cols, row_stride }
+    }
+
+    pub(crate) fn dims(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+
+    #[inline(always)]
+    pub(crate) fn row(&mut self, i: usize) -> &mut [T] {
+        &mut self.data[i * self.row_stride..][..self.cols]
     }
 }
 
@@ -105,11 +152,45 @@ pub(crate) fn matmul<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, 
     }
 }
 
-/// Adds each row of `x` (rows of `sums.len()` elements) to `sums`.
-pub(crate) fn add_column_sums<T: Real>(x: &[T], sums: &mut [T]) {
-    for row in x.chunks_exact(sums.len()) {
-        for (s, v) in sums.iter_mut().zip(row) {
-            *s += *v;
+/// The transpose of `x: [rows, cols]`, copied.
+pub(crate) fn transposed<T: Real>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
+    const TILE: usize = 16;
+    let mut y = vec![T::ZERO; x.len()];
+    // By tiles, so that neither side leaves the cache.
+    for (i0, j0) in (0..rows).step_by(TILE).flat_map(|i| (0..cols).step_by(TILE).map(move |j| (i, j))) {
+        for j in j0..cols.min(j0 + TILE) {
+            for i in i0..rows.min(i0 + TILE) {
+                y[j * rows + i] = x[i * cols + j];
+            }
         }
     }
+    y
 }
+
+/// `rows` copies of `row`, one after another.
+pub(crate) fn repeated<T: Real>(row: &[T], rows: usize) -> Vec<T> {
+    let mut y = vec![T::ZERO; rows * row.len()];
+    y.par_chunks_mut((ROWS * row.len()).max(1)).for_each(|y| {
+        y.chunks_exact_mut(row.len()).for_each(|y| y.copy_from_slice(row));
+    });
+    y
+}
+
+/// Adds each row of `x` (rows of `sums.len()` elements) to `sums`, every sum in the order of the rows.
+pub(crate) fn add_column_sums<T: Real>(x: &[T], sums: &mut [T]) {
+    let width = sums.len();
+    sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, sums)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in x.chunks_exact(width) {
+                    sums.iter_mut().zip(&row[block * COLUMNS..]).for_each(|(s, v)| *s += *v);
+                }
+            },
+        );
+    });
+}
+
+/// Rows, and columns, a task of the thread pool works on.
+const ROWS: usize = 64;
+const COLUMNS: usize = 256;

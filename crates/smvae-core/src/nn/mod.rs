@@ -6,26 +6,36 @@
 
 pub mod activation;
 pub mod attention;
+pub mod columns;
 #[cfg(test)]
 mod device_tests;
 pub(crate) mod dispatch;
 pub mod dropout;
+pub mod embedding;
+pub mod gradients;
+pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod linear;
 pub mod lstm;
 mod matrix;
 pub mod pairs;
 pub mod parameters;
-mod real;
+pub(crate) mod real;
 pub mod segments;
+mod small;
+pub mod squared_error;
 #[cfg(test)]
 mod tests;
 
-pub use activation::{gelu_erf, gelu_tanh, leaky_relu};
+pub use activation::{Activation, gelu_erf, gelu_tanh, leaky_relu};
 pub use attention::attention;
-pub use dropout::dropout;
+pub use columns::{Columns, linear_columns};
+pub use dropout::{dropout, dropout_add};
+pub use embedding::embedding;
+pub use gradients::Gradients;
 pub use layer_norm::{LayerNorm, layer_norm};
 pub use linear::{Linear, linear};
 pub use lstm::BiLstm;
 pub use parameters::Parameters;
 pub use segments::segment_mean;
+pub use squared_error::squared_error;

@@ -4,7 +4,7 @@
 //! for the last term.
 
 use super::dispatch::is_fused;
-use super::real::{Real, Values, for_real, values};
+use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -14,8 +14,35 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Pairs {
     pairs: Arc<[(u32, u32)]>,
+    /// The pairs a row is the first and the last of, a row after another.
+    uses: Arc<[Uses; 2]>,
     /// One past the largest index.
     n_rows: usize,
+}
+
+/// Pairs by row: those of row `i` are `pairs[starts[i]..starts[i + 1]]`, in ascending order.
+#[derive(Debug)]
+struct Uses {
+    starts: Vec<usize>,
+    pairs: Vec<u32>,
+}
+
+impl Uses {
+    fn new(n_rows: usize, rows: impl Iterator<Item = u32> + Clone) -> Self {
+        let mut starts = vec![0; n_rows + 1];
+        rows.clone().for_each(|row| starts[row as usize + 1] += 1);
+        (0..n_rows).for_each(|row| starts[row + 1] += starts[row]);
+        let (mut next, mut pairs) = (starts.clone(), vec![0; starts[n_rows]]);
+        for (pair, row) in rows.enumerate() {
+            pairs[next[row as usize]] = pair as u32;
+            next[row as usize] += 1;
+        }
+        Self { starts, pairs }
+    }
+
+    fn of(&self, row: usize) -> &[u32] {
+        self.starts.get(row + 1).map_or(&[], |end| &self.pairs[self.starts[row]..*end])
+    }
 }
 
 impl Pairs {
@@ -23,7 +50,8 @@ impl Pairs {
     pub fn new(pairs: impl IntoIterator<Item = (u32, u32)>) -> Self {
         let pairs: Arc<[(u32, u32)]> = pairs.into_iter().collect();
         let n_rows = pairs.iter().map(|&(i, j)| i.max(j) as usize + 1).max().unwrap_or(0);
-        Self { pairs, n_rows }
+        let uses = [Uses::new(n_rows, pairs.iter().map(|p| p.0)), Uses::new(n_rows, pairs.iter().map(|p| p.1))];
+        Self { uses: uses.into(), pairs, n_rows }
     }
 
     fn check(&self, op: &str, x: &Tensor) -> Result<()> {
@@ -75,19 +103,34 @@ pub fn pair_product(x: &Tensor, pairs: &Pairs) -> Result<Tensor> {
 fn gather<T: Real>(a: &[T], b: &[T], d: usize, pairs: &[(u32, u32)], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     let mut y = vec![T::ZERO; pairs.len() * d];
     y.par_chunks_mut(d).zip(pairs).with_min_len(64).for_each(|(y, &(i, j))| {
-        for ((y, a), b) in y.iter_mut().zip(row(a, i, d)).zip(row(b, j, d)) {
-            *y = f(*a, *b);
-        }
+        let (a, b) = (row(a, i, d), row(b, j, d));
+        vectorised(
+            #[inline(always)]
+            || y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = f(*a, *b)),
+        );
     });
     y
 }
 
-fn row<T>(x: &[T], i: u32, d: usize) -> &[T] {
-    &x[i as usize * d..][..d]
+/// Gradients row by row: calls `add(row of the result, pair)` for each pair that the row is used by.
+fn scatter<T: Real>(uses: &Uses, rows: usize, d: usize, add: impl Fn(&mut [T], usize) + Sync) -> Vec<T> {
+    let mut dx = vec![T::ZERO; rows * d];
+    scatter_onto(&mut dx, uses, d, add);
+    dx
 }
 
-fn row_mut<T>(x: &mut [T], i: u32, d: usize) -> &mut [T] {
-    &mut x[i as usize * d..][..d]
+fn scatter_onto<T: Real>(dx: &mut [T], uses: &Uses, d: usize, add: impl Fn(&mut [T], usize) + Sync) {
+    dx.par_chunks_mut(d).enumerate().with_min_len(16).for_each(|(i, dx)| {
+        vectorised(
+            #[inline(always)]
+            || uses.of(i).iter().for_each(|pair| add(dx, *pair as usize)),
+        );
+    });
+}
+
+#[inline(always)]
+fn row<T>(x: &[T], i: u32, d: usize) -> &[T] {
+    &x[i as usize * d..][..d]
 }
 
 struct PairSum(Pairs);
@@ -106,20 +149,16 @@ impl CustomOp2 for PairSum {
     }
 
     fn bwd(&self, a: &Tensor, _b: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (_, d) = a.dims2()?;
+        let (rows, d) = a.dims2()?;
         for_real!(a.dtype(), "pair_sum", T => {
-            let (mut da, mut db) = (vec![T::ZERO; a.elem_count()], vec![T::ZERO; a.elem_count()]);
-            let add = |sum: &mut [T], dy: &[T]| sum.iter_mut().zip(dy).for_each(|(s, v)| *s += *v);
             Values::<T>::of(dy)?.with(|dy| {
-                for (dy, &(i, j)) in dy.chunks_exact(d).zip(&*self.0.pairs) {
-                    add(row_mut(&mut da, i, d), dy);
-                    add(row_mut(&mut db, j, d), dy);
-                }
-            })?;
-            Ok((
-                Some(Tensor::from_vec(da, a.shape(), a.device())?),
-                Some(Tensor::from_vec(db, a.shape(), a.device())?),
-            ))
+                let add = |sum: &mut [T], pair| {
+                    sum.iter_mut().zip(row(dy, pair as u32, d)).for_each(|(s, v)| *s += *v);
+                };
+                let grad = |uses| Tensor::from_vec(scatter(uses, rows, d, add), a.shape(), a.device());
+                let [first, last] = &*self.0.uses;
+                Ok((Some(grad(first)?), Some(grad(last)?)))
+            })?
         })
     }
 }
@@ -141,18 +180,18 @@ impl CustomOp1 for PairProduct {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let (_, d) = x.dims2()?;
+        let (rows, d) = x.dims2()?;
         for_real!(x.dtype(), "pair_product", T => {
-            let mut dx = vec![T::ZERO; x.elem_count()];
-            // `to += dy from`; applied both ways, it is 2 x dy where a pair names one row twice, as it must be.
-            let add = |to: &mut [T], dy: &[T], from: &[T]| {
-                to.iter_mut().zip(dy.iter().zip(from)).for_each(|(t, (g, f))| *t += *g * *f);
-            };
-            Values::<T>::of(x)?.with(|x| Values::<T>::of(dy)?.with(|dy| {
-                for (dy, &(i, j)) in dy.chunks_exact(d).zip(&*self.0.pairs) {
-                    add(row_mut(&mut dx, i, d), dy, row(x, j, d));
-                    add(row_mut(&mut dx, j, d), dy, row(x, i, d));
-                }
+            let dx = Values::<T>::of(x)?.with(|x| Values::<T>::of(dy)?.with(|dy| {
+                // dy times the other row of the pair; applied both ways, it is 2 x dy where a pair names one row twice.
+                let add = |sum: &mut [T], pair: usize, other| {
+                    let factors = row(dy, pair as u32, d).iter().zip(row(x, other, d));
+                    sum.iter_mut().zip(factors).for_each(|(s, (g, v))| *s += *g * *v);
+                };
+                let ([first, last], pairs) = (&*self.0.uses, &self.0.pairs);
+                let mut dx = scatter(first, rows, d, #[inline(always)] |sum: &mut [T], r| add(sum, r, pairs[r].1));
+                scatter_onto(&mut dx, last, d, #[inline(always)] |sum: &mut [T], r| add(sum, r, pairs[r].0));
+                dx
             }))??;
             Ok(Some(Tensor::from_vec(dx, x.shape(), x.device())?))
         })

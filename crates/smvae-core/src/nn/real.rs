@@ -9,10 +9,13 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
     const ZERO: Self;
     const ONE: Self;
     fn exp(self) -> Self;
+    fn ln(self) -> Self;
     fn sqrt(self) -> Self;
     fn larger(self, other: Self) -> Self;
     /// Error function, to about 1.5e-7 in f32 and to rounding in f64.
     fn erf(self) -> Self;
+    /// The same slice if this type is f32.
+    fn of_f32s(values: &mut [f32]) -> Option<&mut [Self]>;
 
     fn of(value: f64) -> Self {
         Self::from_f64(value)
@@ -56,6 +59,10 @@ impl Real for f32 {
         y * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
     }
     #[inline(always)]
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+    #[inline(always)]
     fn sqrt(self) -> Self {
         f32::sqrt(self)
     }
@@ -76,6 +83,9 @@ impl Real for f32 {
         let y = 1.0 - p * t * Real::exp(-x * x);
         if self < 0.0 { -y } else { y }
     }
+    fn of_f32s(values: &mut [f32]) -> Option<&mut [Self]> {
+        Some(values)
+    }
 }
 
 impl Real for f64 {
@@ -83,6 +93,10 @@ impl Real for f64 {
     const ONE: Self = 1.0;
     fn exp(self) -> Self {
         f64::exp(self)
+    }
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f64::ln(self)
     }
     fn sqrt(self) -> Self {
         f64::sqrt(self)
@@ -92,6 +106,9 @@ impl Real for f64 {
     }
     fn erf(self) -> Self {
         candle_core::cpu::erf::erf_f64(self)
+    }
+    fn of_f32s(_: &mut [f32]) -> Option<&mut [Self]> {
+        None
     }
 }
 

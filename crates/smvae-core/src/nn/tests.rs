@@ -54,6 +54,69 @@ fn linear_matches() {
 }
 
 #[test]
+fn linear_with_activation_matches() {
+    let inputs = [var("x", (7, 5)), var("w", (3, 5)), var("b", 3)];
+    for activation in [Activation::GeluErf, Activation::GeluTanh, Activation::LeakyRelu(0.2)] {
+        check(
+            &inputs.each_ref(),
+            |t| Linear::new(t[1].clone(), t[2].clone()).forward_activated(t[0], activation),
+            |t| {
+                let y = linear(t[0], t[1], t[2])?;
+                match activation {
+                    Activation::GeluErf => gelu_erf(&y),
+                    Activation::GeluTanh => gelu_tanh(&y),
+                    Activation::LeakyRelu(slope) => leaky_relu(&y, slope),
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn linear_on_columns_matches() {
+    let (x, w) = (var("x", (7, 2)), var("w", (3, 9)));
+    for onto in [var("bias", 3), var("rows", (7, 3))] {
+        for terms in [&[Columns::Plus(4)][..], &[Columns::Plus(1), Columns::Minus(7)], &[Columns::Minus(0)]] {
+            check(
+                &[&x, &w, &onto],
+                |t| linear_columns(t[0], t[1], terms, t[2]),
+                |t| columns::composed(t[0], t[1], terms, t[2]),
+            );
+        }
+    }
+}
+
+#[test]
+fn embeddings_match() {
+    let ids = [3, 0, 3, 1];
+    check(
+        &[&var("table", (5, 4))],
+        |t| embedding(t[0], &ids),
+        |t| t[0].index_select(&Tensor::new(&ids, t[0].device())?, 0),
+    );
+}
+
+#[test]
+fn dropout_and_sum_matches() {
+    let generator = || rng::Rng::seed_from_u64(5);
+    check(
+        &[&var("x", (9, 4)), &var("y", (9, 4))],
+        |t| dropout_add(t[0], t[1], 0.3, &mut generator()),
+        |t| dropout(t[0], 0.3, &mut generator())? + t[1],
+    );
+}
+
+#[test]
+fn squared_errors_match() {
+    // 37: two chunks of sixteen and a rest.
+    check(
+        &[&var("a", (5, 37)), &var("b", (5, 37))],
+        |t| squared_error(t[0], t[1]),
+        |t| (t[0] - t[1])?.sqr()?.mean(candle_core::D::Minus1),
+    );
+}
+
+#[test]
 fn activations_match() {
     let x = var("x", (9, 4));
     // Not candle's own GELUs: their gradients have rounded constants.
@@ -107,22 +170,36 @@ fn lstm_matches_and_leaves_uncovered_rows_at_zero() {
     let (x, w0, w1) = (var("x", (11, 24)), var("w0", (12, 3)), var("w1", (12, 3)));
     let fused = |t: &[&Tensor]| lstm::recurrence(t[0], [t[1], t[2]], ranges);
     check(&[&x, &w0, &w1], fused, |t| lstm::composed(t[0], [t[1], t[2]], ranges, 3));
+    // Texts of one row have no recurrence.
+    let single = |t: &[&Tensor]| lstm::recurrence(t[0], [t[1], t[2]], &[3..4]);
+    let grads = single(&[&x, &w0, &w1]).and_then(|y| y.sum_all()?.backward()).expect("a backward pass");
+    let of_weight = grads.get(&w0).expect("a gradient").abs().and_then(|g| g.sum_all()?.to_scalar::<f64>());
+    assert_eq!(of_weight.expect("a number"), 0.0);
     let y = fused(&[&x, &w0, &w1]).and_then(|y| y.narrow(0, 9, 1)?.abs()?.sum_all()?.to_scalar::<f64>());
     assert_eq!(y.expect("a number"), 0.0);
 }
 
 #[test]
 fn segment_means_match() {
-    let ranges: &[Range<usize>] = &[0..1, 0..3, 2..5, 2..5, 1..2];
-    check(
-        &[&var("x", (5, 4))],
-        |t| segment_mean(t[0], ranges),
-        |t| {
-            let means: Vec<Tensor> =
-                ranges.iter().map(|r| t[0].narrow(0, r.start, r.len())?.mean_keepdim(0)).collect::<Result<_>>()?;
-            Tensor::cat(&means, 0)
-        },
-    );
+    let cases: [&[Range<usize>]; 4] = [
+        &[0..1, 0..3, 2..5, 2..5, 1..2],
+        // Candidate spans of two texts, a row between them.
+        &[0..1, 0..2, 0..3, 1..2, 1..3, 2..3, 4..5, 4..6, 5..6],
+        // Out of order, shrinking, and far apart.
+        &[5..7, 0..2, 3..4, 0..7, 0..3, 6..7],
+        &[6..7],
+    ];
+    for ranges in cases {
+        check(
+            &[&var("x", (7, 4))],
+            |t| segment_mean(t[0], ranges),
+            |t| {
+                let means: Vec<Tensor> =
+                    ranges.iter().map(|r| t[0].narrow(0, r.start, r.len())?.mean_keepdim(0)).collect::<Result<_>>()?;
+                Tensor::cat(&means, 0)
+            },
+        );
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod gaussian;
 mod kl;
 mod product;
 mod reconstruction;
+mod two_experts;
 
 pub use elbo::ElboTerms;
 pub use gaussian::{Gaussian, LOG_VAR_RANGE};

@@ -5,7 +5,8 @@
 //! With `a_i = -log var_i`: `log var = -logsumexp(a)` and the weights of the means are `softmax(a)`, so that no
 //! variance is ever divided by.
 
-use super::{Gaussian, expect_dims};
+use super::{Gaussian, expect_dims, two_experts};
+use crate::nn::dispatch::is_fused;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 
@@ -48,14 +49,24 @@ pub fn product_of_experts(experts: &[Expert<'_>]) -> Result<Gaussian> {
     const OP: &str = "product_of_experts";
     let first = experts.first().ok_or(Error::Length { op: OP, what: "experts", got: 0, want: 1 })?;
     let (rows, _) = first.gaussian.mu.dims2()?;
-    let mut log_precisions = Vec::with_capacity(experts.len());
     for expert in experts {
         expect_dims(OP, "an expert", &expert.gaussian.mu, first.gaussian.mu.dims())?;
+        expert.present.map_or(Ok(()), |present| expect_dims(OP, "present", present, &[rows]))?;
+    }
+    match experts {
+        [a @ Expert { present: None, .. }, b] if is_fused(&first.gaussian.mu) => two_experts::fuse(a.gaussian, b),
+        _ => composed(experts),
+    }
+}
+
+/// Any number of experts by candle's operations.
+pub(super) fn composed(experts: &[Expert<'_>]) -> Result<Gaussian> {
+    let mut log_precisions = Vec::with_capacity(experts.len());
+    for expert in experts {
         let log_precision = expert.gaussian.log_var.neg()?;
         log_precisions.push(match expert.present {
             None => log_precision,
             Some(present) => {
-                expect_dims(OP, "present", present, &[rows])?;
                 let present = present.unsqueeze(1)?;
                 // Far below any real precision, so that its exponential is 0, yet finite, so that 0 times it is 0.
                 let absent = ((&present - 1.0)? * 1e4)?;

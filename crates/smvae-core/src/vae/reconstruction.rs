@@ -2,7 +2,8 @@
 
 use super::expect_dims;
 use crate::Result;
-use candle_core::{D, Tensor};
+use crate::nn::squared_error;
+use candle_core::Tensor;
 
 /// Mean over the features of the squared error of each row; `x`, `target`: `[rows, d]`, returns `[rows]`.
 ///
@@ -13,5 +14,5 @@ use candle_core::{D, Tensor};
 /// Zhou et al. (2022), section 3.4 (reconstruction loss); mean over features as in the authors' program.
 pub fn mean_squared_error(x: &Tensor, target: &Tensor) -> Result<Tensor> {
     expect_dims("mean_squared_error", "target", target, x.dims())?;
-    Ok((x - target)?.sqr()?.mean(D::Minus1)?)
+    Ok(squared_error(x, target)?)
 }

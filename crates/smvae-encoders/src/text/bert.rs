@@ -10,7 +10,7 @@
 use super::config::{BertConfig, HiddenAct};
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
-use smvae_core::nn::{LayerNorm, Linear, attention, gelu_erf, gelu_tanh};
+use smvae_core::nn::{Activation, LayerNorm, Linear, attention, embedding};
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
 use candle_nn::{Init, VarBuilder};
@@ -83,13 +83,10 @@ impl Bert {
     }
 
     fn embed(&self, pieces: &PackedPieces) -> candle_core::Result<Tensor> {
-        let (layout, device) = (pieces.layout(), self.word.device());
+        let layout = pieces.layout();
         let positions: Vec<u32> = (0..layout.n_texts()).flat_map(|text| 0..layout.rows(text).len() as u32).collect();
-        let n = positions.len();
-        let ids = Tensor::from_slice(pieces.ids(), n, device)?;
-        let x = (self.word.index_select(&ids, 0)?
-            + self.position.index_select(&Tensor::from_vec(positions, n, device)?, 0)?)?;
-        x.broadcast_add(&self.segment.narrow(0, 0, 1)?)
+        let x = (embedding(&self.word, pieces.ids())? + embedding(&self.position, &positions)?)?;
+        x + embedding(&self.segment, &vec![0; positions.len()])?
     }
 }
 
@@ -145,14 +142,14 @@ impl Layer {
         };
         let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
         let context = attention(&q, &k, &v, config.num_attention_heads, layout, dropout)?;
-        let a = mode.dropout(&self.attention_output.forward(&context)?, config.hidden_dropout_prob)?;
-        let a = self.attention_norm.forward(&(a + x)?)?;
-        let wide = self.intermediate.forward(&a)?;
-        let wide = match config.hidden_act {
-            HiddenAct::Gelu => gelu_erf(&wide)?,
-            HiddenAct::GeluNew => gelu_tanh(&wide)?,
+        let p = config.hidden_dropout_prob;
+        let a = mode.dropout_add(&self.attention_output.forward(&context)?, x, p)?;
+        let a = self.attention_norm.forward(&a)?;
+        let activation = match config.hidden_act {
+            HiddenAct::Gelu => Activation::GeluErf,
+            HiddenAct::GeluNew => Activation::GeluTanh,
         };
-        let b = mode.dropout(&self.output.forward(&wide)?, config.hidden_dropout_prob)?;
-        self.output_norm.forward(&(b + a)?)
+        let wide = self.intermediate.forward_activated(&a, activation)?;
+        self.output_norm.forward(&mode.dropout_add(&self.output.forward(&wide)?, &a, p)?)
     }
 }

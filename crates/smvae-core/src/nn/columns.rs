@@ -1,0 +1,163 @@
+//! A linear layer on some columns of a flat weight: `y = onto + x (sum_t sign_t W[:, at_t .. at_t + in])'`.
+//!
+//! The span layer `W [z; s; e; s-e; s*e]` is one weight in the checkpoint and several products here. A view of its columns
+//! would cost a copy in each direction and a gradient of the whole weight a view; this reads the columns where they are,
+//! and writes their gradient where it belongs.
+
+use super::dispatch::is_fused;
+use super::gradients::accumulate_part;
+use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
+use super::real::{Real, Values, for_real, values};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+
+/// Columns of a weight that stand for one factor, the first of them and their sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Columns {
+    /// Added.
+    Plus(usize),
+    /// Subtracted.
+    Minus(usize),
+}
+
+/// `onto + x W'`, `W` being the sum of `terms`, each as many columns of `weight: [out, all]` as `x: [rows, in]` has.
+/// `onto` is a bias `[out]` or has a row each, `[rows, out]`; returns `[rows, out]`.
+///
+/// # Errors
+/// If the shapes do not fit, there is no term, or the number type is neither f32 nor f64.
+pub fn linear_columns(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Tensor) -> Result<Tensor> {
+    let ((rows, d_in), (d_out, all)) = (x.dims2()?, weight.dims2()?);
+    let outside = terms.iter().any(|term| term.first() + d_in > all);
+    if terms.is_empty() || outside || (onto.dims() != [d_out] && onto.dims() != [rows, d_out]) {
+        candle_core::bail!(
+            "linear_columns: x {:?}, the columns {terms:?} of weight {:?} and onto {:?} do not fit",
+            x.dims(),
+            weight.dims(),
+            onto.dims()
+        );
+    }
+    if is_fused(x) {
+        let op = LinearColumns { terms: terms.to_vec() };
+        return x.contiguous()?.apply_op3(&weight.contiguous()?, &onto.contiguous()?, op);
+    }
+    composed(x, weight, terms, onto)
+}
+
+pub(super) fn composed(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Tensor) -> Result<Tensor> {
+    let mut sum = Tensor::zeros((weight.dim(0)?, x.dim(1)?), x.dtype(), x.device())?;
+    for term in terms {
+        let columns = weight.narrow(1, term.first(), x.dim(1)?)?;
+        sum = if term.is_plus() { (sum + columns)? } else { (sum - columns)? };
+    }
+    x.contiguous()?.matmul(&sum.t()?)?.broadcast_add(onto)
+}
+
+impl Columns {
+    fn first(self) -> usize {
+        match self {
+            Self::Plus(first) | Self::Minus(first) => first,
+        }
+    }
+
+    fn is_plus(self) -> bool {
+        matches!(self, Self::Plus(_))
+    }
+
+    /// `to += sign from`, row by row.
+    fn add<T: Real>(self, to: &mut [T], from: &[T]) {
+        let pairs = to.iter_mut().zip(from);
+        if self.is_plus() { pairs.for_each(|(t, f)| *t += *f) } else { pairs.for_each(|(t, f)| *t -= *f) }
+    }
+}
+
+struct LinearColumns {
+    terms: Vec<Columns>,
+}
+
+impl LinearColumns {
+    /// Calls `f` with the sum of the terms, `[out, in]`.
+    fn with_weight<T: Real, R>(
+        &self,
+        weight: &[T],
+        (d_out, all): (usize, usize),
+        d_in: usize,
+        f: impl FnOnce(Mat<'_, T>) -> R,
+    ) -> R {
+        if let [Columns::Plus(first)] = self.terms[..] {
+            return f(Mat::strided(&weight[first..], d_out, d_in, all));
+        }
+        let mut sum = vec![T::ZERO; d_out * d_in];
+        for (sum, row) in sum.chunks_exact_mut(d_in).zip(weight.chunks_exact(all)) {
+            self.terms.iter().for_each(|term| term.add(sum, &row[term.first()..][..d_in]));
+        }
+        f(Mat::new(&sum, d_out, d_in))
+    }
+
+    /// Adds `dy' x` to the columns of every term.
+    fn weight_gradient<T: Real>(&self, dw: &mut [T], all: usize, dy: Mat<'_, T>, x: Mat<'_, T>) {
+        let ((_, d_out), (_, d_in)) = (dy.dims(), x.dims());
+        if let [Columns::Plus(first)] = self.terms[..] {
+            let dw = MatMut::strided(&mut dw[first..], d_out, d_in, all);
+            return matmul(dw, dy.t(), x, T::ONE, Write::Add, Threads::All);
+        }
+        let mut product = vec![T::ZERO; d_out * d_in];
+        matmul(MatMut::new(&mut product, d_out, d_in), dy.t(), x, T::ONE, Write::Overwrite, Threads::All);
+        for (dw, product) in dw.chunks_exact_mut(all).zip(product.chunks_exact(d_in)) {
+            self.terms.iter().for_each(|term| term.add(&mut dw[term.first()..][..d_in], product));
+        }
+    }
+}
+
+impl CustomOp3 for LinearColumns {
+    fn name(&self) -> &'static str {
+        "linear-columns"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_l: &Layout,
+        w: &CpuStorage,
+        w_l: &Layout,
+        onto: &CpuStorage,
+        onto_l: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let ((rows, d_in), size) = (x_l.shape().dims2()?, w_l.shape().dims2()?);
+        for_real!(x.dtype(), "linear_columns", T => {
+            let (x, w, onto) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(onto, onto_l)?);
+            let mut y = if onto_l.dims().len() == 1 { repeated(onto, rows) } else { onto.to_vec() };
+            self.with_weight(w, size, d_in, |w| {
+                let y = MatMut::new(&mut y, rows, size.0);
+                matmul(y, Mat::new(x, rows, d_in), w.t(), T::ONE, Write::Add, Threads::All);
+            });
+            Ok((T::into_storage(y), (rows, size.0).into()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        onto: &Tensor,
+        _y: &Tensor,
+        dy: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        for_real!(x.dtype(), "linear_columns", T => {
+            let ((rows, d_in), size) = (x.dims2()?, w.dims2()?);
+            let (xs, ws, dys) = (Values::<T>::of(x)?, Values::<T>::of(w)?, Values::<T>::of(dy)?);
+            let dx = accumulate_part(x, |dx| ws.with(|w| dys.with(|dy| self.with_weight(w, size, d_in, |w| {
+                let dx = MatMut::new(dx, rows, d_in);
+                matmul(dx, Mat::new(dy, rows, size.0), w, T::ONE, Write::Add, Threads::All);
+            })))?)?;
+            let dw = accumulate_part(w, |dw| xs.with(|x| dys.with(|dy| {
+                self.weight_gradient(dw, size.1, Mat::new(dy, rows, size.0), Mat::new(x, rows, d_in));
+            }))?)?;
+            let d_onto = if onto.rank() == 1 {
+                accumulate_part(onto, |db| dys.with(|dy| add_column_sums(dy, db)))?
+            } else {
+                Some(dy.clone())
+            };
+            Ok((dx, dw, d_onto))
+        })
+    }
+}

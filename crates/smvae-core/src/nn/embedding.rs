@@ -1,0 +1,50 @@
+//! Rows of a table by index: `y_i = table[ids_i]`, with `table: [rows, d]` to `[ids, d]`.
+//!
+//! The gradient of a table is zero but for the rows that were looked up; in
+//! [`Gradients::backward`](super::Gradients::backward) nothing else is stored.
+
+use super::dispatch::is_fused;
+use super::gradients::accumulate_rows;
+use super::real::{Real, for_real, values};
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use std::sync::Arc;
+
+/// Row `ids[i]` of `table: [rows, d]` for each `i`; returns `[ids.len(), d]`.
+///
+/// # Errors
+/// If an id is outside of the table or the number type is neither f32 nor f64.
+pub fn embedding(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
+    let (rows, _) = table.dims2()?;
+    if let Some(bad) = ids.iter().find(|id| **id as usize >= rows) {
+        candle_core::bail!("embedding: the row {bad} is outside of the table's {rows} rows");
+    }
+    if is_fused(table) {
+        return table.contiguous()?.apply_op1(Embedding { ids: ids.into() });
+    }
+    table.contiguous()?.index_select(&Tensor::from_slice(ids, ids.len(), table.device())?, 0)
+}
+
+struct Embedding {
+    ids: Arc<[u32]>,
+}
+
+impl CustomOp1 for Embedding {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+
+    fn cpu_fwd(&self, table: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (_, d) = layout.shape().dims2()?;
+        for_real!(table.dtype(), "embedding", T => {
+            let table = values::<T>(table, layout)?;
+            let mut y = Vec::with_capacity(self.ids.len() * d);
+            self.ids.iter().for_each(|id| y.extend_from_slice(&table[*id as usize * d..][..d]));
+            Ok((T::into_storage(y), (self.ids.len(), d).into()))
+        })
+    }
+
+    fn bwd(&self, table: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        for_real!(table.dtype(), "embedding", T => accumulate_rows::<T>(table, &self.ids, dy))
+    }
+}
