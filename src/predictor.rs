@@ -1,7 +1,7 @@
 //! A trained model at work: posts in, entities out, in input order.
 //!
-//! Posts are tokenised in parallel, encoded in batches of similar length, and their spans are scored in chunks of
-//! bounded memory. No gradient is tracked.
+//! Posts are tokenised in parallel, encoded in batches of similar length, one a thread, and their spans are scored in
+//! chunks of bounded memory. No gradient is tracked.
 
 use crate::collate::{Collator, Item};
 use crate::config::Config;
@@ -173,7 +173,7 @@ impl Predictor {
 }
 
 /// Pieces of a batch, about; more would not make products faster.
-const BATCH_PIECES: usize = 1024;
+const BATCH_PIECES: usize = 512;
 /// Spans scored at once: what bounds the memory of a long text.
 const CHUNK_SPANS: usize = 4096;
 
@@ -197,24 +197,23 @@ impl Scorer<'_> {
     ) -> Result<Vec<Vec<ScoredEntity>>> {
         let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].words.is_empty()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
+        let batches = batches(&order, |i| items[i].ids.len());
         let mut found = vec![Vec::new(); items.len()];
-        let mut rng = rng::named(self.seed, "evaluation");
         let mut done = items.len() - order.len();
-        let mut rest = order.as_slice();
-        while !rest.is_empty() {
-            let pieces = |i: usize| items[i].ids.len();
-            let mut total = 0;
-            let n = rest.iter().take_while(|i| {
-                total += pieces(**i);
-                total <= BATCH_PIECES
+        // A batch a thread: what one batch cannot share out among threads, another one's work fills.
+        for wave in batches.chunks(2 * rayon::current_num_threads()) {
+            let scored = wave.par_iter().map(|batch| {
+                let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
+                // By the batch, not by the order in which threads come to them.
+                let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
+                self.score(&texts, &mut rng)
             });
-            let (batch, later) = rest.split_at(n.count().max(1));
-            let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
-            for (i, entities) in batch.iter().zip(self.score(&texts, &mut rng)?) {
-                found[*i] = entities;
+            for (batch, scored) in wave.iter().zip(scored.collect::<Result<Vec<_>>>()?) {
+                for (i, entities) in batch.iter().zip(scored) {
+                    found[*i] = entities;
+                }
+                done += batch.len();
             }
-            rest = later;
-            done += batch.len();
             on_progress(done, items.len());
         }
         Ok(found)
@@ -253,6 +252,23 @@ impl Scorer<'_> {
             .map(|(item, candidates)| decode(&candidates).into_iter().map(|c| entity(item, c)).collect())
             .collect())
     }
+}
+
+/// Cuts items, in this order, into batches of about [`BATCH_PIECES`] pieces.
+fn batches(order: &[usize], pieces: impl Fn(usize) -> usize) -> Vec<&[usize]> {
+    let mut batches = Vec::new();
+    let mut rest = order;
+    while !rest.is_empty() {
+        let mut total = 0;
+        let fitting = rest.iter().take_while(|i| {
+            total += pieces(**i);
+            total <= BATCH_PIECES
+        });
+        let (batch, later) = rest.split_at(fitting.count().max(1));
+        batches.push(batch);
+        rest = later;
+    }
+    batches
 }
 
 fn softmax_rows(logits: &smvae_core::candle_core::Tensor) -> Result<Vec<Vec<f32>>> {
