@@ -161,9 +161,12 @@ def tag(model, args, names, classifier):
         images = ["--image-features", args.image_features, "--trust-images"] if args.image_features else ["--no-images"]
         command = [args.smvae, "eval", "--model", run, "--data", args.guess_labels, "--split", "valid"]
         try:
-            subprocess.run([*command, "--predictions", found, *images], check=True, stdout=subprocess.DEVNULL)
-        except (OSError, subprocess.CalledProcessError) as error:
-            fail(f"--guess-labels runs {args.smvae} (--smvae names another): {error}")
+            # What it has to say about scores under stand-in names is of no use to anybody.
+            done = subprocess.run([*command, "--predictions", found, *images], capture_output=True, text=True)
+        except OSError as error:
+            fail(f"--guess-labels needs the program {args.smvae} (--smvae names another): {error}")
+        if done.returncode != 0:
+            fail(f"{args.smvae} eval failed on the dev split of {args.guess_labels}:\n{done.stderr.rstrip()}")
         return [json.loads(line) for line in found.read_text(encoding="utf-8").splitlines()]
 
 
