@@ -20,7 +20,7 @@ use smvae::core::rng::{named, standard_normal};
 use smvae::core::spans::candidate_spans;
 use smvae::core::step::{LabelledBatch, Networks, step};
 use smvae::core::{Mode, PackedPieces, Span, TextEncoder};
-use smvae::encoders::text::Bert;
+use smvae::encoders::text::Transformer;
 use std::cell::LazyCell;
 
 const MAX_WIDTH: usize = 8;
@@ -61,7 +61,7 @@ fn bench(criterion: &mut Criterion, size: &str) {
 struct Setup {
     size: String,
     parameters: Parameters,
-    networks: (Bert, SpanModel),
+    networks: (Transformer, SpanModel),
     labelled: LabelledBatch,
     unlabelled: SpanBatch,
 }
@@ -84,7 +84,7 @@ impl Setup {
     }
 
     /// The same networks without a graph.
-    fn frozen(&self) -> Result<(Bert, SpanModel)> {
+    fn frozen(&self) -> Result<(Transformer, SpanModel)> {
         load(&self.size, &self.parameters, false)
     }
 
@@ -92,7 +92,7 @@ impl Setup {
         Ok(Adam::new(self.parameters.all(), |_| 0, AdamConfig::default())?)
     }
 
-    fn evaluate(&self, (encoder, model): &(Bert, SpanModel)) -> Result<Vec<Vec<f32>>> {
+    fn evaluate(&self, (encoder, model): &(Transformer, SpanModel)) -> Result<Vec<Vec<f32>>> {
         let batch = &self.labelled.batch;
         let h = encoder.forward(&batch.pieces, Mode::Eval)?;
         let features = model.features(&h, batch)?;
@@ -109,10 +109,10 @@ impl Setup {
     }
 }
 
-fn load(size: &str, parameters: &Parameters, trainable: bool) -> Result<(Bert, SpanModel)> {
+fn load(size: &str, parameters: &Parameters, trainable: bool) -> Result<(Transformer, SpanModel)> {
     let (bert, model) = sizes::sizes(size, IMAGE_DIM).expect("one of the two names above");
     let vb = if trainable { parameters.builder(DType::F32) } else { parameters.frozen_builder(DType::F32) };
-    let encoder = Bert::load(&bert, vb.pp("encoder"))?;
+    let encoder = Transformer::load(&bert, vb.pp("encoder"))?;
     let model = SpanModel::load(&model, bert.hidden_size, N_CLASSES, &vb.pp("model"))?;
     Ok((encoder, model))
 }

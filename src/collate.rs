@@ -8,7 +8,7 @@ use smvae_core::model::{BatchSpan, Quirks, SpanBatch};
 use smvae_core::spans::candidate_spans;
 use smvae_core::{Entity, LabelSet, PackedPieces, Span};
 use smvae_data::{ImageVectors, is_url};
-use smvae_encoders::text::WordTokenizer;
+use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::ops::Range;
 
 /// A tweet as the networks see it. Words here are those that are left: no URLs, nothing beyond the piece limit.
@@ -35,8 +35,7 @@ pub(crate) struct Collator<'a> {
     pub tokenizer: &'a WordTokenizer,
     pub input: &'a InputConfig,
     pub quirks: &'a Quirks,
-    /// The most pieces the encoder can take.
-    pub position_limit: usize,
+    pub encoder: &'a TransformerConfig,
     pub images: Option<(&'a ImageIdentity, &'a ImageVectors)>,
 }
 
@@ -46,7 +45,8 @@ impl Collator<'_> {
         let kept = |word: &str| !(self.input.drop_urls && is_url(word));
         let mut positions: Vec<usize> = (0..words.len()).filter(|i| kept(&words[*i])).collect();
         let texts: Vec<&str> = positions.iter().map(|i| words[*i].as_str()).collect();
-        let limit = self.input.max_pieces.min(self.position_limit).min(self.quirks.pad_to.unwrap_or(usize::MAX));
+        let limit =
+            self.input.max_pieces.min(self.encoder.position_limit()).min(self.quirks.pad_to.unwrap_or(usize::MAX));
         let encoded = self.tokenizer.encode(&texts, limit)?;
         positions.truncate(encoded.words.len());
         let image = match (self.images, image_id) {
@@ -81,7 +81,7 @@ impl Collator<'_> {
     pub(crate) fn batch(&self, items: &[(&Item, Vec<Span>)], device: &Device) -> Result<SpanBatch> {
         let mut pieces = PackedPieces::new(items.iter().map(|(item, _)| item.ids.as_slice()));
         if let Some(n) = self.quirks.pad_to {
-            pieces = pieces.padded_to(n, 0)?;
+            pieces = pieces.padded_to(n, self.encoder.pad_id())?;
         }
         let (mut words, mut spans) = (Vec::new(), Vec::new());
         for (text, (item, chosen)) in items.iter().enumerate() {
@@ -129,9 +129,9 @@ mod tests {
         let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "new", "york", "##ers"].map(str::to_owned).to_vec();
         let tokenizer = WordTokenizer::from_vocab(vocab).expect("a valid vocabulary");
         let input = InputConfig { max_pieces, max_width: 2, ..InputConfig::default() };
-        let quirks = Quirks::default();
+        let (quirks, encoder) = (Quirks::default(), smvae_encoders::text::tiny(tokenizer.vocab_size()));
         let collator =
-            Collator { tokenizer: &tokenizer, input: &input, quirks: &quirks, position_limit: 512, images: None };
+            Collator { tokenizer: &tokenizer, input: &input, quirks: &quirks, encoder: &encoder, images: None };
         let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
         let item = collator.item(&words, None).expect("valid words");
         check(&collator, item);

@@ -8,6 +8,7 @@ use smvae_core::objective::Objective;
 use smvae_core::optim::AdamConfig;
 use smvae_core::schedule::Schedule;
 use std::path::Path;
+use std::str::FromStr;
 
 /// Version of the run folder's format; a newer one is refused.
 pub const FORMAT_VERSION: u32 = 1;
@@ -25,6 +26,10 @@ pub struct Config {
     pub preset: String,
     /// Initialisation, order of batches, noise, dropout: all of it is drawn from this seed.
     pub seed: u64,
+    /// Where the text encoder came from: a folder, `tiny`, or `owner/name@commit` of the hub. Set by training.
+    pub text_encoder: Option<String>,
+    /// Tensors that the text encoder's files lack are drawn afresh; else each is an error.
+    pub allow_missing_weights: bool,
     /// Number of labelled tweets, drawn from the training split by `selection_seed`; none for all of them.
     pub labelled: Option<usize>,
     /// Seed of the draw of labelled tweets; none for `seed`.
@@ -69,6 +74,62 @@ pub enum BatchUnit {
     Spans,
 }
 
+/// The part of the text encoder that is not trained: in JSON `"none"`, `"all"`, or a number of layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "FreezeField", into = "FreezeField")]
+pub enum Freeze {
+    /// Everything is trained.
+    #[default]
+    None,
+    /// The embeddings and this many layers from below.
+    Lowest(usize),
+    /// The whole encoder is as it came.
+    All,
+}
+
+impl FromStr for Freeze {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "none" => Ok(Self::None),
+            "all" => Ok(Self::All),
+            _ => {
+                text.parse().map(Self::Lowest).map_err(|_| setting("freeze", "none, all, or a number of layers", text))
+            }
+        }
+    }
+}
+
+/// [`Freeze`] in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum FreezeField {
+    Layers(usize),
+    Word(String),
+}
+
+impl TryFrom<FreezeField> for Freeze {
+    type Error = Error;
+
+    fn try_from(field: FreezeField) -> Result<Self> {
+        match field {
+            FreezeField::Layers(n) => Ok(Self::Lowest(n)),
+            FreezeField::Word(word) => word.parse(),
+        }
+    }
+}
+
+impl From<Freeze> for FreezeField {
+    fn from(freeze: Freeze) -> Self {
+        match freeze {
+            Freeze::None => Self::Word("none".to_owned()),
+            Freeze::Lowest(n) => Self::Layers(n),
+            Freeze::All => Self::Word("all".to_owned()),
+        }
+    }
+}
+
 /// The loop, its batches and rates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -97,6 +158,11 @@ pub struct TrainingConfig {
     pub encoder_lr: f64,
     /// Learning rate of everything else.
     pub head_lr: f64,
+    /// The part of the text encoder that is not trained.
+    pub freeze: Freeze,
+    /// The rate of each layer of the text encoder, and of its embeddings, is this factor times that of the layer above;
+    /// the top layer has `encoder_lr`.
+    pub layer_decay: f64,
     /// Share of the steps in which the rates rise.
     pub warmup: f64,
     /// How the rates change after that.
@@ -114,6 +180,8 @@ impl Default for Config {
             labelled: None,
             selection_seed: None,
             device: "cpu".to_owned(),
+            text_encoder: None,
+            allow_missing_weights: false,
             input: InputConfig::default(),
             model: ModelConfig::default(),
             training: TrainingConfig::default(),
@@ -150,6 +218,8 @@ impl Default for TrainingConfig {
             negatives: None,
             encoder_lr: 5e-5,
             head_lr: 1e-3,
+            freeze: Freeze::None,
+            layer_decay: 1.0,
             warmup: 0.1,
             schedule: Schedule::Linear,
             dropout: None,
@@ -256,6 +326,10 @@ impl Config {
         if let Some((name, x)) = not_negative.into_iter().find(|(_, x)| !(x.is_finite() && *x >= 0.0)) {
             return Err(setting(name, "a finite number, at least 0", x));
         }
+        let layer_decay = self.training.layer_decay;
+        if !(layer_decay > 0.0 && layer_decay <= 1.0) {
+            return Err(setting("layer_decay", "above 0 and at most 1", layer_decay));
+        }
         if !(0.0..=1.0).contains(&warmup) {
             return Err(setting("warmup", "a share, 0 to 1", warmup));
         }
@@ -283,7 +357,7 @@ fn merge(base: &mut serde_json::Value, given: serde_json::Value) {
     }
 }
 
-fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Error {
+pub(crate) fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Error {
     Error::Core(smvae_core::Error::Setting { name, want, got: got.to_string() })
 }
 
@@ -332,10 +406,30 @@ mod tests {
         check(|c| c.training.head_lr = -1.0, "head_lr");
         check(|c| c.training.dropout = Some(1.0), "dropout");
         check(|c| c.training.warmup = f64::NAN, "warmup");
+        check(|c| c.training.layer_decay = 0.0, "layer_decay");
+        check(|c| c.training.layer_decay = 1.1, "layer_decay");
         check(|c| c.input.max_pieces = 2, "max_pieces");
         check(|c| c.model.latent_dim = 0, "latent_dim");
         check(|c| c.objective.lambda = -1.0, "lambda");
         check(|c| c.optimizer.beta1 = 1.0, "beta1");
         assert!(serde_json::from_str::<Config>(r#"{"lerning_rate": 1}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_frozen_is_a_word_or_a_number() {
+        let check = |json: &str, want: Option<Freeze>| {
+            let got = serde_json::from_str(json).ok();
+            assert_eq!(got, want, "{json}");
+            if let Some(freeze) = want {
+                assert_eq!(serde_json::to_string(&freeze).expect("serialises"), json);
+            }
+        };
+        check("\"none\"", Some(Freeze::None));
+        check("\"all\"", Some(Freeze::All));
+        check("0", Some(Freeze::Lowest(0)));
+        check("6", Some(Freeze::Lowest(6)));
+        for json in ["-1", "1.5", "\"most\"", "null"] {
+            check(json, None);
+        }
     }
 }

@@ -59,6 +59,16 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A text encoder that is nowhere.
+    #[error(
+        "{} is no folder{}", path.display(),
+        if cfg!(feature = "hub") { ", and no model of the hub, which are called owner/name[@revision], such as \
+                                    google-bert/bert-base-uncased" } else { " with a text encoder" }
+    )]
+    NoEncoder {
+        /// What was given.
+        path: PathBuf,
+    },
     /// The parts of a run folder contradict each other.
     #[error("{} does not fit the rest of its run folder: {why}", path.display())]
     Inconsistent {

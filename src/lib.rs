@@ -25,6 +25,7 @@ pub mod demo;
 mod error;
 mod evaluate;
 mod files;
+mod groups;
 mod images;
 mod memory;
 mod networks;

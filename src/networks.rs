@@ -1,76 +1,139 @@
 //! A text encoder and a span model on one set of parameters, with the tokenizer and the labels they were made for.
 
-use crate::{Config, Result};
+use crate::groups::Groups;
+use crate::progress::Event;
+use crate::{Config, Error, Result};
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::model::{ModelConfig, SpanModel};
 use smvae_core::nn::Parameters;
 use smvae_core::step;
 use smvae_data::Sample;
-use smvae_encoders::text::{Bert, BertConfig, WordTokenizer, load_weights, tiny, tiny_vocabulary};
-use std::path::PathBuf;
+#[cfg(feature = "hub")]
+use smvae_encoders::hub::{Hub, ModelId};
+#[cfg(feature = "hub")]
+use smvae_encoders::text::wanted_files;
+use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights, tiny, tiny_vocabulary};
+use smvae_encoders::weights::{LoadReport, Missing, Weights};
+use std::path::{Path, PathBuf};
 
 /// Where the text encoder comes from.
 #[derive(Clone, Debug)]
 pub enum EncoderSource {
-    /// A folder with `config.json`, `model.safetensors` and `tokenizer.json` or `vocab.txt`.
+    /// A model folder as Hugging Face has it: `config.json`, weights, and a tokenizer.
     Folder(PathBuf),
+    /// A model of the hub, fetched unless the cache has it.
+    #[cfg(feature = "hub")]
+    Hub(Hub, ModelId),
     /// A tiny encoder, untrained, with a vocabulary of the training split's words.
     Tiny,
+}
+
+impl EncoderSource {
+    /// What a name means: `tiny`, a folder that exists, or `owner/name[@revision]` of the hub, which is then the one of the
+    /// environment ([`Hub::from_env`]). A name that is none of these is a folder that will not be found.
+    ///
+    /// # Errors
+    /// [`smvae_encoders::hub::HubError::NoHome`] for a model of the hub where there is no folder to keep it in.
+    #[cfg(feature = "hub")]
+    pub fn named(name: &str) -> Result<Self> {
+        match name.parse() {
+            Ok(model) if !Path::new(name).is_dir() => {
+                Ok(Self::Hub(Hub::from_env().map_err(smvae_encoders::Error::from)?, model))
+            }
+            _ => Ok(Self::local(name)),
+        }
+    }
+
+    /// What a name means: `tiny`, or a folder.
+    ///
+    /// # Errors
+    /// None, without the feature `hub`.
+    #[cfg(not(feature = "hub"))]
+    pub fn named(name: &str) -> Result<Self> {
+        Ok(Self::local(name))
+    }
+
+    fn local(name: &str) -> Self {
+        if name == "tiny" { Self::Tiny } else { Self::Folder(name.into()) }
+    }
 }
 
 /// Rarer words are unknown to the tiny encoder.
 const TINY_MIN_COUNT: usize = 10;
 /// Prefix of the encoder's parameters.
-const ENCODER: &str = "encoder";
+pub(crate) const ENCODER: &str = "encoder";
 /// Prefix of the span model's parameters.
 const MODEL: &str = "model";
 
+/// Whether a parameter is the text encoder's.
+pub(crate) fn is_encoders(parameter: &str) -> bool {
+    parameter.strip_prefix(ENCODER).is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// The text encoder before training.
 pub(crate) struct Encoder {
-    pub config: BertConfig,
+    pub config: TransformerConfig,
     pub tokenizer: WordTokenizer,
-    weights: Option<PathBuf>,
+    /// What [`EncoderSource::named`] would open it by.
+    pub name: String,
+    folder: Option<PathBuf>,
 }
 
 impl Encoder {
-    pub(crate) fn open(source: &EncoderSource, train: &[Sample]) -> Result<Self> {
+    pub(crate) fn open(source: &EncoderSource, train: &[Sample], on_event: &mut dyn FnMut(&Event)) -> Result<Self> {
         match source {
-            EncoderSource::Folder(folder) => Ok(Self {
-                config: BertConfig::from_file(folder.join("config.json"))?,
-                tokenizer: WordTokenizer::from_folder(folder)?,
-                weights: Some(folder.join("model.safetensors")),
-            }),
+            EncoderSource::Folder(folder) => Self::from_folder(folder, folder.display().to_string()),
+            #[cfg(feature = "hub")]
+            EncoderSource::Hub(hub, model) => {
+                let fetched = hub.fetch(model, wanted_files, &mut |progress| on_event(&Event::from(progress)));
+                let fetched = fetched.map_err(smvae_encoders::Error::from)?;
+                Self::from_folder(&fetched.folder, format!("{}@{}", model.name, fetched.revision))
+            }
             EncoderSource::Tiny => {
                 let words = train.iter().flat_map(|sample| sample.words.iter().map(String::as_str));
                 let vocabulary = tiny_vocabulary(words, TINY_MIN_COUNT);
                 let config = tiny(vocabulary.len());
-                Ok(Self { config, tokenizer: WordTokenizer::from_vocab(vocabulary)?, weights: None })
+                let tokenizer = WordTokenizer::from_vocab(vocabulary)?;
+                Ok(Self { config, tokenizer, name: "tiny".to_owned(), folder: None })
             }
         }
     }
 
-    /// Draws or loads all parameters of a run.
-    pub(crate) fn parameters(&self, config: &Config, device: &Device) -> Result<Parameters> {
-        let parameters = Parameters::new(config.seed, device);
-        if let Some(weights) = &self.weights {
-            load_weights(&self.config, weights, &parameters, ENCODER)?;
+    fn from_folder(folder: &Path, name: String) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(Error::NoEncoder { path: folder.to_owned() });
         }
-        Ok(parameters)
+        Ok(Self {
+            config: TransformerConfig::from_file(folder.join("config.json"))?,
+            tokenizer: WordTokenizer::from_folder(folder)?,
+            name,
+            folder: Some(folder.to_owned()),
+        })
+    }
+
+    /// The parameters that were loaded, in which the rest of a run is drawn.
+    pub(crate) fn parameters(&self, config: &Config, device: &Device) -> Result<(Parameters, LoadReport)> {
+        let parameters = Parameters::new(config.seed, device);
+        let Some(folder) = &self.folder else { return Ok((parameters, LoadReport::default())) };
+        let missing = if config.allow_missing_weights { Missing::Draw } else { Missing::Refuse };
+        let report = load_weights(&self.config, Weights::from_folder(folder)?, missing, &parameters, ENCODER)?;
+        Ok((parameters, report))
     }
 }
 
 /// The networks of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Networks {
-    pub encoder: Bert,
+    pub encoder: Transformer,
     pub model: SpanModel,
 }
 
-/// Whether networks are for training, tracked by a graph, or for evaluation, sharing the same memory.
-#[derive(Clone, Copy, PartialEq)]
+/// Whether networks are for training, tracked by a graph but for what is frozen, or for evaluation, sharing the same
+/// memory.
+#[derive(Clone, Copy)]
 pub(crate) enum Use {
-    Training,
+    Training(Groups),
     Evaluation,
 }
 
@@ -78,20 +141,20 @@ impl Networks {
     /// Builds the networks; for training, parameters that do not exist yet are drawn.
     pub(crate) fn build(
         parameters: &Parameters,
-        bert: &BertConfig,
+        bert: &TransformerConfig,
         model: &ModelConfig,
         labels: &LabelSet,
         purpose: Use,
     ) -> Result<Self> {
         let vb = match purpose {
-            Use::Training => parameters.builder(DType::F32),
+            Use::Training(groups) => parameters.partly_frozen_builder(DType::F32, move |name| groups.is_frozen(name)),
             Use::Evaluation => parameters.frozen_builder(DType::F32),
         };
         let load = match purpose {
-            Use::Training => SpanModel::load,
+            Use::Training(_) => SpanModel::load,
             Use::Evaluation => SpanModel::load_for_prediction,
         };
-        let encoder = Bert::load(bert, vb.pp(ENCODER))?;
+        let encoder = Transformer::load(bert, vb.pp(ENCODER))?;
         let model = load(model, bert.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
         Ok(Self { encoder, model })
     }
@@ -99,9 +162,4 @@ impl Networks {
     pub(crate) fn borrow(&self) -> step::Networks<'_> {
         step::Networks { encoder: &self.encoder, model: &self.model }
     }
-}
-
-/// Group 0, the text encoder, or 1, everything else: the order of the learning rates.
-pub(crate) fn parameter_group(name: &str) -> usize {
-    usize::from(!name.starts_with(&format!("{ENCODER}.")))
 }

@@ -156,7 +156,7 @@ impl Predictor {
             tokenizer: &self.tokenizer,
             input: &self.config.input,
             quirks: &self.config.model.quirks,
-            position_limit: self.networks.encoder.config().max_position_embeddings,
+            encoder: self.networks.encoder.config(),
             images: self.identity.as_ref().zip(self.images.as_ref()),
         }
     }

@@ -4,20 +4,34 @@ use serde::{Deserialize, Serialize};
 use smvae_core::metrics::Scores;
 use smvae_core::step::{StepReport, TermMeans};
 use smvae_data::images::Coverage;
+use smvae_encoders::weights::LoadReport;
 use std::path::PathBuf;
 
 /// What happens in a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// While a file of the text encoder is fetched from the hub.
+    Fetching {
+        /// Its name.
+        file: String,
+        /// Bytes that are here.
+        done: u64,
+        /// Bytes in all; none if the hub does not tell.
+        total: Option<u64>,
+    },
+    /// After the text encoder's weights were read.
+    Loaded(LoadReport),
     /// Before the first step.
     Started {
         /// Labelled tweets.
         labelled: usize,
         /// Unlabelled tweets that are trained on.
         unlabelled: usize,
-        /// Trained numbers.
+        /// Numbers of all networks.
         parameters: usize,
+        /// Those of them that are not frozen.
+        trained: usize,
         /// Passes over the labelled tweets, at most.
         epochs: usize,
         /// Steps, at most.
@@ -49,6 +63,13 @@ pub enum Event {
     Epoch(Box<EpochRecord>),
 }
 
+#[cfg(feature = "hub")]
+impl From<smvae_encoders::hub::Progress<'_>> for Event {
+    fn from(progress: smvae_encoders::hub::Progress<'_>) -> Self {
+        Self::Fetching { file: progress.file.to_owned(), done: progress.done, total: progress.total }
+    }
+}
+
 /// What the callback wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
@@ -67,7 +88,7 @@ pub struct EpochRecord {
     pub step: usize,
     /// Loss, its terms and the norm of the gradients: means over the epoch's steps.
     pub train: StepReport,
-    /// Learning rate of the text encoder at the last step.
+    /// Learning rate of the text encoder's top layer at the last step.
     pub encoder_lr: f64,
     /// Learning rate of everything else at the last step.
     pub head_lr: f64,

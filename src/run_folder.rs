@@ -15,7 +15,7 @@
 use crate::config::Config;
 use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
 use crate::images::ImageIdentity;
-use crate::networks::parameter_group;
+use crate::networks::is_encoders;
 use crate::progress::EpochRecord;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
 use smvae_data::Selection;
-use smvae_encoders::text::{BertConfig, WordTokenizer};
+use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.json";
@@ -70,7 +70,7 @@ pub struct RunInfo {
     /// Which image vectors; none for text alone.
     pub images: Option<ImageIdentity>,
     /// Sizes of the text encoder.
-    pub encoder: BertConfig,
+    pub encoder: TransformerConfig,
     /// Number of trained numbers; none if no weights were saved yet.
     pub parameters: Option<usize>,
     /// A record an epoch.
@@ -138,7 +138,7 @@ pub(crate) struct Start<'a> {
     pub labels: &'a LabelSet,
     pub selection: &'a Selection,
     pub images: Option<&'a ImageIdentity>,
-    pub encoder: &'a BertConfig,
+    pub encoder: &'a TransformerConfig,
     pub tokenizer: &'a WordTokenizer,
 }
 
@@ -191,8 +191,8 @@ impl RunFolder {
         if path.exists() { read_json(&path, "origin").map(Some) } else { Ok(None) }
     }
 
-    pub(crate) fn encoder_config(&self) -> Result<BertConfig> {
-        Ok(BertConfig::from_file(self.path(ENCODER))?)
+    pub(crate) fn encoder_config(&self) -> Result<TransformerConfig> {
+        Ok(TransformerConfig::from_file(self.path(ENCODER))?)
     }
 
     pub(crate) fn tokenizer(&self) -> Result<WordTokenizer> {
@@ -227,7 +227,7 @@ impl RunFolder {
         }
         let parameters = Parameters::new(0, device);
         for (name, tensor) in read_tensors(&path)? {
-            let tensor = if parameter_group(&name) == 0 { tensor.to_dtype(encoder)? } else { tensor };
+            let tensor = if is_encoders(&name) { tensor.to_dtype(encoder)? } else { tensor };
             parameters.insert(name, &tensor)?;
         }
         Ok(parameters)

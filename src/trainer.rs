@@ -6,8 +6,9 @@
 use crate::collate::{Collator, Item};
 use crate::config::Config;
 use crate::evaluate::{evaluate_items, gold};
+use crate::groups::Groups;
 use crate::images::ImageIdentity;
-use crate::networks::{Encoder, EncoderSource, Networks, Use, parameter_group};
+use crate::networks::{Encoder, EncoderSource, Networks, Use};
 use crate::predictor::Scorer;
 use crate::progress::{EpochRecord, Event, Flow, Means, RunSummary, Timing};
 use crate::run_folder::{RunFolder, RunInfo, Start, remove_run};
@@ -64,15 +65,20 @@ pub fn train(
     if input.train.is_empty() || input.valid.is_empty() {
         return Err(Error::NothingToTrain { why: "the training split or dev has no tweets" });
     }
-    let mut encoder = Encoder::open(&input.encoder, input.train)?;
+    // Nothing has begun that could be ended in good order; what is fetched goes on where it was next time.
+    let mut tell = |event: &Event| {
+        on_event(event);
+    };
+    let mut encoder = Encoder::open(&input.encoder, input.train, &mut tell)?;
     let config = resolve(config, input, &mut encoder);
+    let groups = Groups::new(encoder.config.num_hidden_layers, &config.training)?;
     let coverage = input.images.map(|images| images.coverage(input.train)).transpose()?;
     let identity = input.images.map(|images| ImageIdentity::new(images, input.train, config.input.standardise_images));
     let collator = Collator {
         tokenizer: &encoder.tokenizer,
         input: &config.input,
         quirks: &config.model.quirks,
-        position_limit: encoder.config.max_position_embeddings,
+        encoder: &encoder.config,
         images: identity.as_ref().zip(input.images),
     };
     let selection = select(input, &config)?;
@@ -82,10 +88,13 @@ pub fn train(
         return Err(Error::NothingToTrain { why: "the labelled tweets have no candidate spans" });
     }
     let config = with_epochs(config.clone(), steps_per_epoch);
-    let parameters = encoder.parameters(&config, &input.device)?;
+    let (parameters, report) = encoder.parameters(&config, &input.device)?;
+    tell(&Event::Loaded(report));
     let build = |purpose| Networks::build(&parameters, &encoder.config, &config.model, input.labels, purpose);
-    let networks = build(Use::Training)?;
-    let optimizer = Adam::new(parameters.all(), parameter_group, config.optimizer.clone())?;
+    let networks = build(Use::Training(groups))?;
+    let trained: Vec<_> = parameters.all().into_iter().filter(|(name, _)| !groups.is_frozen(name)).collect();
+    let n_trained = trained.iter().map(|(_, var)| var.elem_count()).sum();
+    let optimizer = Adam::new(trained, |name| groups.of(name), config.optimizer.clone())?;
     let start = Start {
         config: &config,
         labels: input.labels,
@@ -105,6 +114,7 @@ pub fn train(
         labelled: data.labelled.len(),
         unlabelled: data.unlabelled.len(),
         parameters: parameters.count(),
+        trained: n_trained,
         epochs,
         steps,
         images: coverage,
@@ -112,6 +122,7 @@ pub fn train(
     };
     let mut run = Run {
         config: &config,
+        groups,
         collator,
         scorer: Scorer { networks: &frozen, collator, labels: input.labels, seed: config.seed, device: &input.device },
         networks: &networks,
@@ -135,6 +146,7 @@ fn resolve(config: &Config, input: &TrainInput<'_>, encoder: &mut Encoder) -> Co
     let mut config = config.clone();
     config.model.image_dim = input.images.map(ImageVectors::width);
     config.device = device::describe(&input.device);
+    config.text_encoder = Some(encoder.name.clone());
     if let Some(p) = config.training.dropout {
         encoder.config.hidden_dropout_prob = p;
         encoder.config.attention_probs_dropout_prob = p;
@@ -207,6 +219,7 @@ fn keep_nonempty(item: &Result<(Item, Vec<Span>)>) -> bool {
 
 struct Run<'a> {
     config: &'a Config,
+    groups: Groups,
     collator: Collator<'a>,
     scorer: Scorer<'a>,
     networks: &'a Networks,
@@ -249,14 +262,14 @@ impl Run<'_> {
     fn train_epoch(&mut self, epoch: usize, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<EpochRecord> {
         let start = Instant::now();
         let (mut sums, mut tweets, mut spans) = (Means::default(), 0, 0);
-        let mut rates = [0.0; 2];
+        let mut factor = 0.0;
         for chosen in labelled_epoch(&self.data.labelled, &self.config.training, &mut self.rng) {
             let taken = self.optimizer.steps() as usize;
             if self.stopped || taken >= self.steps {
                 break;
             }
-            rates = self.rates(taken);
-            let (report, n_tweets, n_spans) = self.step(&chosen, &rates)?;
+            factor = self.factor(taken);
+            let (report, n_tweets, n_spans) = self.step(&chosen, &self.groups.rates(factor))?;
             sums.add(&report);
             tweets += n_tweets;
             spans += n_spans;
@@ -268,8 +281,8 @@ impl Run<'_> {
             epoch,
             step: self.optimizer.steps() as usize,
             train: sums.means(),
-            encoder_lr: rates[0],
-            head_lr: rates[1],
+            encoder_lr: self.config.training.encoder_lr * factor,
+            head_lr: self.config.training.head_lr * factor,
             dev: None,
             best: false,
             timing: Timing {
@@ -282,12 +295,11 @@ impl Run<'_> {
         })
     }
 
-    /// Learning rates of encoder and heads at a step, from 0.
-    fn rates(&self, step: usize) -> [f64; 2] {
+    /// The schedule's factor on every learning rate at a step, from 0.
+    fn factor(&self, step: usize) -> f64 {
         let training = &self.config.training;
         let warmup = (training.warmup * self.steps as f64).round() as usize;
-        let factor = training.schedule.factor(step, self.steps, warmup);
-        [training.encoder_lr * factor, training.head_lr * factor]
+        training.schedule.factor(step, self.steps, warmup)
     }
 
     /// One step; returns also the number of tweets and of spans it used.

@@ -26,7 +26,7 @@ use smvae::core::{Mode, rng};
 use smvae::data::corpus::Corpus;
 use smvae::data::{ImageVectors, Selection, selection};
 use smvae::encoders::device::{self, DeviceChoice};
-use smvae::encoders::text::{Bert, WordTokenizer};
+use smvae::encoders::text::{Transformer, WordTokenizer};
 use smvae::{Config, EncoderSource, Flow, Predictor, Result, RunInfo, TrainInput, evaluate, train};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -142,7 +142,7 @@ fn prepare(args: &Args) -> Result<Value> {
     };
     std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("cannot create {}: {e}", folder.display()));
     let parameters = Parameters::new(0, &Device::Cpu);
-    Bert::load(&bert, parameters.builder(DType::F32))?;
+    Transformer::load(&bert, parameters.builder(DType::F32))?;
     let weights: HashMap<String, Tensor> = parameters.snapshot()?.into_iter().collect();
     safetensors::save(&weights, folder.join("model.safetensors"))?;
     drop((weights, parameters));
@@ -174,7 +174,7 @@ fn prepare(args: &Args) -> Result<Value> {
 struct Loaded {
     run: RunInfo,
     parameters: Parameters,
-    encoder: Bert,
+    encoder: Transformer,
     model: SpanModel,
 }
 
@@ -185,7 +185,7 @@ fn load(folder: &Path, device: &Device) -> Result<Loaded> {
         parameters.insert(name, &value)?;
     }
     let vb = parameters.builder(DType::F32);
-    let encoder = Bert::load(&run.encoder, vb.pp("encoder"))?;
+    let encoder = Transformer::load(&run.encoder, vb.pp("encoder"))?;
     let model = SpanModel::load(&run.config.model, run.encoder.hidden_size, run.labels.n_classes(), &vb.pp("model"))?;
     Ok(Loaded { run, parameters, encoder, model })
 }
@@ -223,11 +223,12 @@ fn time_training(args: &Args) -> Result<Value> {
     for s in steps.iter().cycle().take(2) {
         take(s)?;
     }
-    let (mut seconds, mut loss) = (Vec::new(), 0.0);
+    let (mut seconds, mut loss, mut mask) = (Vec::new(), 0.0, 0.0);
     for s in &steps {
         let start = Instant::now();
-        loss = take(s)?.loss;
+        let report = take(s)?;
         seconds.push(start.elapsed().as_secs_f64());
+        (loss, mask) = (report.loss, mask + report.mask / steps.len() as f64);
     }
     let texts = |s: &tweets::Step| s.labelled.batch.n_texts() + s.unlabelled.as_ref().map_or(0, SpanBatch::n_texts);
     let spans =
@@ -236,8 +237,9 @@ fn time_training(args: &Args) -> Result<Value> {
     Ok(json!({
         "side": "ours", "work": if args.semi { "semi" } else { "supervised" },
         "variant": if args.sorted { "sorted" } else { "shuffled" },
-        "device": device::describe(&args.device), "threads": rayon::current_num_threads(), "tweets": tweets, "spans": steps.iter().map(spans).sum::<usize>(),
-        "tweets_per_s": tweets as f64 / seconds.iter().sum::<f64>(), "step_s": seconds, "loss": loss,
+        "device": device::describe(&args.device), "threads": rayon::current_num_threads(), "tweets": tweets,
+        "spans": steps.iter().map(spans).sum::<usize>(),
+        "tweets_per_s": tweets as f64 / seconds.iter().sum::<f64>(), "step_s": seconds, "loss": loss, "mask": mask,
         "parameters": loaded.parameters.count(), "base_mib": base, "peak_mib": memory("VmHWM:"),
     }))
 }

@@ -11,7 +11,8 @@ use smvae::{Config, Origin, Post, Predictor, RunInfo};
 use smvae_core::candle_core::{DType, Device, Result, Tensor, safetensors};
 use smvae_core::model::SpanModel;
 use smvae_core::nn::Parameters;
-use smvae_encoders::text::{Bert, BertConfig, WordTokenizer, load_weights};
+use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights};
+use smvae_encoders::weights::{Missing, Weights};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -181,9 +182,10 @@ fn a_bert_checkpoint_is_converted() -> Result<()> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("bert");
     check_success(&python.run("convert_bert_checkpoint.py", &[bert.as_ref(), "--out".as_ref(), out.as_ref()]));
-    let config = BertConfig::from_file(out.join("config.json")).expect("a configuration");
+    let config = TransformerConfig::from_file(out.join("config.json")).expect("a configuration");
     let parameters = Parameters::new(0, &Device::Cpu);
-    load_weights(&config, out.join("model.safetensors"), &parameters, "encoder").expect("every weight of a BERT");
+    load_weights(&config, Weights::from_folder(&out).expect("a file"), Missing::Refuse, &parameters, "encoder")
+        .expect("every weight of a BERT");
     // The variables of the golden model are those of the checkpoint.
     let case = Case::load_from(bert.parent().expect("a folder above"), "supervised")?;
     let want = encoder_variables(&case)?;
@@ -207,7 +209,7 @@ fn a_bert_checkpoint_is_converted() -> Result<()> {
 /// Compares what the networks of a run folder put out with the golden step.
 #[track_caller]
 fn check_networks(mut case: Case, run: &Path) -> Result<()> {
-    let bert = BertConfig::from_file(run.join("encoder.json")).expect("a configuration");
+    let bert = TransformerConfig::from_file(run.join("encoder.json")).expect("a configuration");
     let config = Config::from_file(&run.join("config.json")).expect("a configuration");
     let labels: Vec<String> = golden::parse(&run.join("labels.json"));
     let parameters = Parameters::new(0, &device());
@@ -215,7 +217,7 @@ fn check_networks(mut case: Case, run: &Path) -> Result<()> {
         parameters.insert(name, &tensor)?;
     }
     let vb = parameters.frozen_builder(DType::F32);
-    case.bert = Bert::load(&bert, vb.pp("encoder")).expect("all weights are there");
+    case.bert = Transformer::load(&bert, vb.pp("encoder")).expect("all weights are there");
     case.model = SpanModel::load_for_prediction(&config.model, bert.hidden_size, labels.len(), &vb.pp("model"))
         .expect("all weights are there");
     for (part, batch) in case.batches() {

@@ -9,7 +9,7 @@ use smvae_core::objective::{Noise, Objective};
 use smvae_core::optim::{Adam, AdamConfig};
 use smvae_core::step::{LabelledBatch, Networks, StepReport, step, step_loss};
 use smvae_core::{Mode, PackedPieces, Span, rng};
-use smvae_encoders::text::{Bert, tiny};
+use smvae_encoders::text::{Transformer, tiny};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -72,7 +72,7 @@ fn what_the_optimizer_is_not_given_does_not_move() -> Result<()> {
 fn an_encoder_without_a_graph_does_not_move() -> Result<()> {
     let mut setup = Setup::new();
     let vb = setup.parameters.frozen_builder(DType::F32);
-    setup.bert = Bert::load(&tiny(N_PIECES), vb.pp("encoder")).expect("all weights are there");
+    setup.bert = Transformer::load(&tiny(N_PIECES), vb.pp("encoder")).expect("all weights are there");
     let before = setup.parameters.snapshot()?;
     setup.train(1, |_| true);
     for (name, moved) in movements(&before, &setup.parameters.snapshot()?)? {
@@ -161,7 +161,7 @@ const OUTPUTS: [Output; 7] = [
 /// Networks from a seed.
 struct Setup {
     parameters: Parameters,
-    bert: Bert,
+    bert: Transformer,
     model: SpanModel,
 }
 
@@ -169,7 +169,7 @@ impl Setup {
     fn new() -> Self {
         let parameters = Parameters::new(3, &device());
         let vb = parameters.builder(DType::F32);
-        let bert = Bert::load(&tiny(N_PIECES), vb.pp("encoder")).expect("fresh weights");
+        let bert = Transformer::load(&tiny(N_PIECES), vb.pp("encoder")).expect("fresh weights");
         let config = ModelConfig {
             hidden_dim: 12,
             latent_dim: LATENT_DIM,

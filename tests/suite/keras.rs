@@ -8,7 +8,7 @@ use serde::Deserialize;
 use smvae_core::candle_core::{Result, Tensor};
 use smvae_core::model::{ModelConfig, Quirks};
 use smvae_core::optim::AdamConfig;
-use smvae_encoders::text::{BertConfig, HiddenAct};
+use smvae_encoders::text::{HiddenAct, TransformerConfig};
 use std::collections::BTreeMap;
 
 /// What `manifest.json` says about a set of golden files, as far as the tests need it.
@@ -19,7 +19,7 @@ pub(crate) struct Manifest {
     hidden_dim: usize,
     latent_dim: usize,
     image_dim: usize,
-    bert: BertConfig,
+    bert: TransformerConfig,
     /// Weight of the cross entropy, `exp(1 - gamma)`.
     pub(crate) semi_gamma: f64,
     pub(crate) semi_lambda: f64,
@@ -65,8 +65,8 @@ enum Layout {
 
 impl Manifest {
     /// Their BERT: GELU in its tanh form whatever the configuration says, no dropout, keras-bert's epsilon.
-    pub(crate) fn bert(&self) -> BertConfig {
-        BertConfig {
+    pub(crate) fn bert(&self) -> TransformerConfig {
+        TransformerConfig {
             hidden_act: HiddenAct::GeluNew,
             layer_norm_eps: 1e-14,
             hidden_dropout_prob: 0.0,

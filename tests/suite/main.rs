@@ -3,6 +3,7 @@
 mod converted;
 mod device;
 mod eval_golden;
+mod families_golden;
 mod golden;
 mod gradients;
 mod keras;

@@ -9,7 +9,8 @@ use crate::golden;
 use smvae_core::candle_core::{DType, Result, Tensor, safetensors};
 use smvae_core::nn::Parameters;
 use smvae_core::{Mode, PackedPieces};
-use smvae_encoders::text::{Bert, BertConfig, WordTokenizer, load_weights};
+use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights};
+use smvae_encoders::weights::{Missing, Weights};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -35,10 +36,11 @@ fn golden_minilm_is_transformers() -> Result<()> {
         .collect();
     assert_eq!(ids.iter().map(|ids| ids.len() as i64).collect::<Vec<_>>(), lengths, "pieces of each tweet");
 
-    let config = BertConfig::from_file(folder.join("config.json")).expect("a BERT configuration");
+    let config = TransformerConfig::from_file(folder.join("config.json")).expect("a BERT configuration");
     let parameters = Parameters::new(0, &device());
-    load_weights(&config, folder.join("model.safetensors"), &parameters, "encoder").expect("the weights of a BERT");
-    let bert = Bert::load(&config, parameters.builder(DType::F32).pp("encoder")).expect("all weights are there");
+    let read = Weights::from_folder(&folder).expect("a safetensors file");
+    load_weights(&config, read, Missing::Refuse, &parameters, "encoder").expect("the weights of a BERT");
+    let bert = Transformer::load(&config, parameters.builder(DType::F32).pp("encoder")).expect("all weights are there");
     let pieces = PackedPieces::new(ids.iter().map(Vec::as_slice));
     let hidden = bert.encode(&pieces, Mode::Eval).expect("pieces of its vocabulary");
     let largest = largest(&(&hidden - &theirs["hidden"])?)?;
@@ -60,15 +62,15 @@ fn golden_minilm_is_transformers() -> Result<()> {
 }
 
 /// What makes every hidden state count differently in the loss.
-fn weights((rows, d): (usize, usize)) -> Result<Tensor> {
+pub(crate) fn weights((rows, d): (usize, usize)) -> Result<Tensor> {
     let weight = |k: usize| (0.1 * (k / d) as f64 + 0.01 * (k % d) as f64).cos() as f32;
     Tensor::from_iter((0..rows * d).map(weight), &device())?.reshape((rows, d))
 }
 
-fn largest(x: &Tensor) -> Result<f64> {
+pub(crate) fn largest(x: &Tensor) -> Result<f64> {
     x.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar()
 }
 
-fn norm(x: &Tensor) -> Result<f64> {
+pub(crate) fn norm(x: &Tensor) -> Result<f64> {
     x.to_dtype(DType::F64)?.sqr()?.sum_all()?.sqrt()?.to_scalar()
 }

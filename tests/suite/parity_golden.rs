@@ -14,7 +14,7 @@ use smvae_core::objective::{Noise, Objective, Scored, entity_mask};
 use smvae_core::optim::Adam;
 use smvae_core::step::{LabelledBatch, Networks, StepLoss, step_loss};
 use smvae_core::{Mode, PackedPieces, Span};
-use smvae_encoders::text::Bert;
+use smvae_encoders::text::Transformer;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
@@ -117,7 +117,11 @@ fn check_terms(case: &Case, part: &str, scored: &Scored) {
         ("kl_fusion", &elbo.kl_fused),
     ];
     for (name, ours) in terms {
-        close_losses(ours, case.array(part, &format!("loss/{name}")), &format!("{}, {part}: {name}", case.name));
+        let mut theirs = case.array(part, &format!("loss/{name}")).clone();
+        if let Some(counted) = &scored.counted {
+            theirs = theirs.index_select(counted, 0).expect("rows of the batch");
+        }
+        close_losses(ours, &theirs, &format!("{}, {part}: {name}", case.name));
     }
 }
 
@@ -179,7 +183,7 @@ pub(crate) struct Case {
     pub(crate) manifest: Manifest,
     arrays: HashMap<String, Tensor>,
     pub(crate) parameters: Parameters,
-    pub(crate) bert: Bert,
+    pub(crate) bert: Transformer,
     pub(crate) model: SpanModel,
     labelled: LabelledBatch,
     unlabelled: Option<SpanBatch>,
@@ -202,7 +206,7 @@ impl Case {
         }
         let config = manifest.bert();
         let vb = parameters.builder(DType::F32);
-        let bert = Bert::load(&config, vb.pp("encoder")).expect("their weights fit");
+        let bert = Transformer::load(&config, vb.pp("encoder")).expect("their weights fit");
         let model = manifest.model(arrays["labelled/indices"].dim(1)?);
         let model = SpanModel::load(&model, config.hidden_size, manifest.n_classes(), &vb.pp("model"))
             .expect("their weights fit");

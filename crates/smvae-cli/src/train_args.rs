@@ -5,7 +5,8 @@ use crate::args::{DataArgs, DeviceArgs};
 use crate::failure::Usage;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
-use smvae::config::{Config, PRESETS};
+use smvae::EncoderSource;
+use smvae::config::{Config, Freeze, PRESETS};
 use smvae::core::Convention;
 use smvae::core::schedule::Schedule;
 use std::convert::Infallible;
@@ -16,10 +17,14 @@ use std::str::FromStr;
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Folder of a BERT encoder (config.json, model.safetensors, tokenizer.json or vocab.txt), or `tiny` for a small
-    /// untrained one with the corpus's words.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) text_encoder: Option<PathBuf>,
+    /// Text encoder of the BERT, RoBERTa or XLM-R family: a model folder (config.json, weights, tokenizer), a model of the
+    /// Hugging Face hub such as google-bert/bert-base-uncased (fetched once; HF_HOME, HF_TOKEN, HF_ENDPOINT and
+    /// HF_HUB_OFFLINE are heeded), or `tiny` for a small untrained one with the corpus's words.
+    #[arg(long, value_name = "DIR|OWNER/NAME[@REV]|tiny")]
+    text_encoder: Option<String>,
+    /// Draw tensors afresh that the text encoder's files lack, instead of ending with their names.
+    #[arg(long)]
+    allow_missing_weights: bool,
     /// Image vectors: a safetensors file with one tensor an image id. Without, training is on text alone.
     #[arg(long, value_name = "FILE")]
     pub(crate) image_features: Option<PathBuf>,
@@ -107,6 +112,12 @@ struct TrainingArgs {
     /// Learning rate of everything else.
     #[arg(long, value_name = "X")]
     head_lr: Option<f64>,
+    /// The part of the text encoder that is not trained: none, all, or the embeddings and the N lowest layers.
+    #[arg(long, value_name = "none|all|N")]
+    freeze: Option<Freeze>,
+    /// Each layer of the text encoder has X times the rate of the layer above, the embeddings X times the lowest's.
+    #[arg(long, value_name = "X")]
+    layer_decay: Option<f64>,
     /// Share of the steps in which the rates rise.
     #[arg(long, value_name = "X")]
     warmup: Option<f64>,
@@ -180,6 +191,7 @@ impl TrainArgs {
             Some(Labelled::Count(n)) => config.labelled = Some(n),
             Some(Labelled::Manifest(_)) | None => {}
         }
+        config.allow_missing_weights |= self.allow_missing_weights;
         set(&mut config.training.semi, self.semi);
         self.training.apply(&mut config);
         self.model.apply(&mut config);
@@ -187,10 +199,11 @@ impl TrainArgs {
         Ok(config)
     }
 
-    /// The folder of the text encoder.
-    pub(crate) fn text_encoder(&self) -> anyhow::Result<&PathBuf> {
-        let missing = "--text-encoder is missing: the folder of a BERT encoder, or `tiny`";
-        Ok(self.text_encoder.as_ref().ok_or_else(|| Usage(missing.to_owned()))?)
+    /// The text encoder that is asked for, or that of the run whose configuration training begins with.
+    pub(crate) fn text_encoder(&self, config: &Config) -> anyhow::Result<EncoderSource> {
+        let missing = "--text-encoder is missing: a model folder, a model of the hub, or `tiny`";
+        let name = self.text_encoder.as_ref().or(config.text_encoder.as_ref());
+        Ok(EncoderSource::named(name.ok_or_else(|| Usage(missing.to_owned()))?)?)
     }
 }
 
@@ -207,6 +220,8 @@ impl TrainingArgs {
         set(&mut training.negatives, self.negatives.map(|OrAll(number)| number));
         set(&mut training.encoder_lr, self.lr);
         set(&mut training.head_lr, self.head_lr);
+        set(&mut training.freeze, self.freeze);
+        set(&mut training.layer_decay, self.layer_decay);
         set(&mut training.warmup, self.warmup);
         set(&mut training.schedule, self.schedule.map(ScheduleName::schedule));
         set(&mut config.optimizer.weight_decay, self.weight_decay);
@@ -329,6 +344,12 @@ mod tests {
         check("--semi 0 --vae 0", |c| c.objective.vae = false);
         check("--labelled runs/a/selection.json", |_| {});
         check("--schedule constant", |c| c.training.schedule = Schedule::Constant);
+        check("--freeze 2 --layer-decay 0.9", |c| {
+            (c.training.freeze, c.training.layer_decay) = (Freeze::Lowest(2), 0.9);
+        });
+        check("--freeze all --allow-missing-weights", |c| {
+            (c.training.freeze, c.allow_missing_weights) = (Freeze::All, true);
+        });
     }
 
     #[test]
@@ -353,5 +374,7 @@ mod tests {
         check("--dataset twitter2017");
         check("--save_model 0");
         check("--semi maybe");
+        check("--freeze most");
+        check("--layer-decay 2");
     }
 }

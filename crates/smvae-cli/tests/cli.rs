@@ -199,3 +199,75 @@ fn a_device_that_is_not_there_is_an_error_that_says_why() {
     let (text, _) = check(dir, "inspect run", "", 0);
     assert!(text.contains("5 labelled tweets (seed 0), on cpu") || cfg!(feature = "cuda"), "{text}");
 }
+
+#[cfg(feature = "hub")]
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// Serves the folder as the model `me/tiny` of a hub; `requests` counts what was asked for. Ends with the test.
+#[cfg(feature = "hub")]
+fn hub(folder: std::path::PathBuf, requests: std::sync::Arc<std::sync::atomic::AtomicUsize>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let names = std::fs::read_dir(&folder).expect("a model folder").map(|entry| entry.expect("readable").file_name());
+    let files: Vec<Value> = names.map(|name| json!({"rfilename": name.to_str().expect("ASCII")})).collect();
+    let listing = json!({"sha": COMMIT, "siblings": files}).to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let lines = BufReader::new(stream.try_clone().expect("a socket")).lines();
+            let head: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+            let path = head.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
+            let body = match path.strip_prefix(&format!("/me/tiny/resolve/{COMMIT}/")) {
+                Some(file) => std::fs::read(folder.join(file)).ok(),
+                None => path.starts_with("/api/models/me/tiny/revision/main").then(|| listing.clone().into_bytes()),
+            };
+            let status = if body.is_some() { 200 } else { 404 };
+            let body = body.unwrap_or_default();
+            let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            // A client that goes away early is its own business.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    endpoint
+}
+
+#[cfg(feature = "hub")]
+#[test]
+fn a_model_of_the_hub_is_recorded_with_its_commit_and_found_again_offline() {
+    let dir = folder();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/hf_families/roberta");
+    let requests = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let endpoint = hub(model, requests.clone());
+    let train = |options: &str, offline: &str| {
+        let sizes = "--hidden-dim 8 --latent-dim 4 --max-width 3 --max-steps 2 --epochs 1 --threads 2";
+        let Output { status, stderr, .. } = smvae(dir.path())
+            .args(format!("train --data dataset/mine {sizes} {options}").split_whitespace())
+            .envs([("HF_HOME", "home"), ("HF_ENDPOINT", &endpoint), ("HF_HUB_OFFLINE", offline), ("HF_TOKEN", "")])
+            .output()
+            .expect("the program starts");
+        (status.code(), String::from_utf8(stderr).expect("UTF-8"))
+    };
+    let (code, stderr) = train("--text-encoder me/tiny --out a", "0");
+    assert_eq!(code, Some(0), "{stderr}");
+    let config: Value = json_of(&std::fs::read_to_string(dir.path().join("a/config.json")).expect("a run"));
+    assert_eq!(config["text_encoder"], json!(format!("me/tiny@{COMMIT}")));
+    // The golden file lies in the folder, but belongs to no text encoder.
+    assert!(!dir.path().join(format!("home/hub/models--me--tiny/snapshots/{COMMIT}/golden.safetensors")).exists());
+
+    let asked = requests.load(std::sync::atomic::Ordering::Relaxed);
+    let (code, stderr) = train("--config a/config.json --out b", "1");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(requests.load(std::sync::atomic::Ordering::Relaxed), asked, "nothing is fetched offline");
+    let weights = |run: &str| std::fs::read(dir.path().join(run).join("weights.safetensors")).expect("a run");
+    assert!(weights("a") == weights("b"), "the same commit gives the same run");
+
+    for (name, offline, want) in [
+        ("me/none", "0", "error: http://127.0.0.1:"),
+        ("me/none", "1", "error: me/none@main is not in the cache"),
+        ("none", "0", "error: none is no folder, and no model of the hub"),
+    ] {
+        let (code, stderr) = train(&format!("--text-encoder {name} --out c"), offline);
+        assert!(code == Some(1) && stderr.starts_with(want), "{name}: {stderr}");
+        assert!(!dir.path().join("c").exists());
+    }
+}

@@ -1,7 +1,8 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
 
 use crate::device::NoCuda;
-use std::path::PathBuf;
+use crate::weights::WEIGHT_FILES;
+use std::path::{Path, PathBuf};
 
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,11 +47,28 @@ pub enum Error {
         /// Its second position, from 0.
         second: usize,
     },
-    /// A vocabulary lacks a piece that BERT needs.
+    /// A vocabulary lacks a piece that every encoder needs.
     #[error("the vocabulary has no {piece}")]
     MissingPiece {
         /// The piece.
-        piece: &'static str,
+        piece: String,
+    },
+    /// A tokenizer of another kind of model.
+    #[error("the tokenizer puts {got} pieces around a text, two were expected: [CLS] and [SEP], or <s> and </s>")]
+    Frame {
+        /// How many.
+        got: usize,
+    },
+    /// A folder without a tokenizer that can be read.
+    #[error(
+        "{} has no tokenizer: tokenizer.json, vocab.txt, or vocab.json with merges.txt was expected there{}",
+        folder.display(), sentencepiece.map(|file| from_sentencepiece(folder, file)).unwrap_or_default()
+    )]
+    NoTokenizer {
+        /// The folder.
+        folder: PathBuf,
+        /// A file of sentencepiece that it has instead.
+        sentencepiece: Option<&'static str>,
     },
     /// A limit that leaves no room for `[CLS]` and `[SEP]`.
     #[error("a text needs room for [CLS] and [SEP], the limit is {max_pieces} pieces")]
@@ -76,13 +94,29 @@ pub enum Error {
         /// What was found.
         got: String,
     },
-    /// A weights file that does not fit the configuration.
-    #[error("{} does not fit config.json: {}", path.display(), report.join("; "))]
+    /// A folder without weights.
+    #[error("{} has no weights: one of {} was expected there", folder.display(), WEIGHT_FILES.join(", "))]
+    NoWeights {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A weights file that cannot be read.
+    #[error("{} cannot be read as {what}: {why}", path.display())]
+    WeightsFile {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        why: String,
+    },
+    /// Weights that do not fit the network.
+    #[error("{} does not fit config.json: {}", path.display(), listing(problems))]
     Weights {
         /// The file.
         path: PathBuf,
-        /// One entry a tensor that is missing, not expected, or of another shape.
-        report: Vec<String>,
+        /// One entry a tensor that is missing, of another shape, no real numbers, or there twice.
+        problems: Vec<String>,
     },
     /// A piece id outside of the vocabulary.
     #[error("the piece id {id} is outside of the vocabulary of {vocab_size} pieces")]
@@ -114,7 +148,28 @@ pub enum Error {
         /// The name.
         got: String,
     },
+    /// A model cannot be had from the hub.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] crate::hub::HubError),
     /// candle failed.
     #[error(transparent)]
     Candle(#[from] smvae_core::candle_core::Error),
+}
+
+/// The first few of many problems: a file of another family lacks every tensor.
+fn listing(problems: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = problems.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = problems.len().saturating_sub(SHOWN);
+    if more > 0 { format!("{shown}; and {more} more") } else { shown }
+}
+
+/// How to make what can be read out of what cannot.
+fn from_sentencepiece(folder: &Path, file: &str) -> String {
+    let folder = folder.display();
+    format!(
+        ", and {file} alone is not read; make it with: python -c \"from transformers import AutoTokenizer; \
+         AutoTokenizer.from_pretrained('{folder}').save_pretrained('{folder}')\""
+    )
 }

@@ -1,5 +1,5 @@
-//! Words to tensors: BERT with a backward pass that works, tokenisation aligned with words, weights from files, and the
-//! device they go to.
+//! Words to tensors: BERT and its family with a backward pass that works, tokenisation aligned with words, weights from
+//! files or from the Hugging Face hub, and the device they go to.
 //!
 //! An encoder enters a model through the port `smvae_core::TextEncoder`; this crate knows nothing of spans, corpora or
 //! training.
@@ -7,20 +7,25 @@
 //! ```no_run
 //! use smvae_core::candle_core::{DType, Device};
 //! use smvae_core::{Mode, PackedPieces, TextEncoder, nn::Parameters};
-//! use smvae_encoders::text::{Bert, BertConfig, load_weights};
+//! use smvae_encoders::text::{Transformer, TransformerConfig, load_weights};
+//! use smvae_encoders::weights::{Missing, Weights};
 //! let folder = std::path::Path::new("all-MiniLM-L6-v2");
-//! let config = BertConfig::from_file(folder.join("config.json"))?;
+//! let config = TransformerConfig::from_file(folder.join("config.json"))?;
 //! let parameters = Parameters::new(0, &Device::Cpu);
-//! load_weights(&config, folder.join("model.safetensors"), &parameters, "encoder")?;
-//! let bert = Bert::load(&config, parameters.builder(DType::F32).pp("encoder"))?;
+//! load_weights(&config, Weights::from_folder(folder)?, Missing::Refuse, &parameters, "encoder")?;
+//! let encoder = Transformer::load(&config, parameters.builder(DType::F32).pp("encoder"))?;
 //! // Ids come from `text::WordTokenizer`, feature `tokenizer`.
 //! let pieces = PackedPieces::new([&[101, 7592, 102][..], &[101, 2088, 999, 102]]);
-//! assert_eq!(bert.forward(&pieces, Mode::Eval)?.dims(), [7, config.hidden_size]);
+//! assert_eq!(encoder.forward(&pieces, Mode::Eval)?.dims(), [7, config.hidden_size]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod device;
 mod error;
+mod files;
+#[cfg(feature = "hub")]
+pub mod hub;
 pub mod text;
+pub mod weights;
 
 pub use error::{Error, Result};

@@ -39,7 +39,9 @@ fn report(run: &RunInfo) -> String {
         line("label order", origin.labels.clone());
     }
     let (layers, width, vocabulary) = (encoder.num_hidden_layers, encoder.hidden_size, encoder.vocab_size);
-    line("text encoder", format!("{} of {layers} layers, width {width}, {vocabulary} pieces", encoder.model_type));
+    let name = config.text_encoder.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+    let sizes = format!("{layers} layers, width {width}, {vocabulary} pieces");
+    line("text encoder", format!("{} of {sizes}{name}", encoder.model_type));
     let sizes = (config.model.hidden_dim, config.model.latent_dim);
     line("networks", format!("hidden {}, latent {}, spans up to {} words", sizes.0, sizes.1, config.input.max_width));
     line("parameters", run.parameters.map_or("no weights yet".to_owned(), |n| n.to_string()));

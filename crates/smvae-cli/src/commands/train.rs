@@ -9,18 +9,15 @@ use crate::train_args::{Labelled, Mode, TrainArgs};
 use smvae::core::metrics::Scores;
 use smvae::data::corpus::{label_set, load_split, unknown_types};
 use smvae::data::{ImageVectors, Selection, Split};
-use smvae::{EncoderSource, EpochRecord, Event, Flow, RunSummary, TrainInput};
-use std::path::Path;
+use smvae::encoders::weights::LoadReport;
+use smvae::{EpochRecord, Event, Flow, RunSummary, TrainInput};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.mode == Mode::Test {
         return test(args);
     }
     let config = args.resolve()?;
-    let encoder = match args.text_encoder()? {
-        path if path == Path::new("tiny") => EncoderSource::Tiny,
-        path => EncoderSource::Folder(path.clone()),
-    };
+    let encoder = args.text_encoder(&config)?;
     // The test split is not opened.
     let folder = args.data.folder();
     let (train, valid) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Valid)?);
@@ -76,17 +73,33 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
 /// Shows what happens in a run, and ends it after Ctrl-C.
 pub(crate) struct Watcher {
     progress: Progress,
+    /// Of the text encoder, while it comes.
+    fetching: Option<Progress>,
     /// Stands before every line, to tell runs apart.
     prefix: String,
 }
 
 impl Watcher {
     pub(crate) fn new(prefix: String) -> Self {
-        Self { progress: Progress::new("steps"), prefix }
+        Self { progress: Progress::new("steps"), fetching: None, prefix }
     }
 
     pub(crate) fn watch(&mut self, event: &Event) -> Flow {
         match event {
+            Event::Fetching { file, done, total } => {
+                let kib = |bytes: u64| (bytes / 1024) as usize;
+                self.fetching.get_or_insert_with(|| Progress::new("KiB")).update(
+                    kib(*done),
+                    total.map_or(0, kib),
+                    || file.clone(),
+                );
+            }
+            Event::Loaded(report) => {
+                self.fetching = None;
+                for line in loaded(report) {
+                    self.progress.line(format!("{}{line}", self.prefix));
+                }
+            }
             Event::Started { .. } => self.progress.line(format!("{}{}", self.prefix, started(event))),
             Event::Step { epoch, step, steps, report } => {
                 self.progress.update(*step, *steps, || format!("epoch {epoch} loss {:.4}", report.loss));
@@ -102,8 +115,28 @@ impl Watcher {
     }
 }
 
+/// What is worth a line about how weights fitted.
+fn loaded(report: &LoadReport) -> Vec<String> {
+    let names = |names: &[String]| {
+        let more = names.len().saturating_sub(3);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", names[..names.len().min(3)].join(", "))
+    };
+    let reshaped: Vec<String> = report.reshaped.iter().map(|tensor| tensor.name.clone()).collect();
+    [
+        ("warning: drawn afresh, since the text encoder's files lack them", report.missing.as_slice()),
+        ("tensors of the text encoder that nothing uses", &report.unused),
+        ("tensors of the text encoder that were reshaped", &reshaped),
+    ]
+    .into_iter()
+    .filter(|(_, found)| !found.is_empty())
+    .map(|(what, found)| format!("{what}: {}", names(found)))
+    .collect()
+}
+
 fn started(event: &Event) -> String {
-    let Event::Started { labelled, unlabelled, parameters, epochs, steps, images, words_cut, .. } = event else {
+    let Event::Started { labelled, unlabelled, parameters, trained, epochs, steps, images, words_cut, .. } = event
+    else {
         return String::new();
     };
     let images = match images {
@@ -114,10 +147,11 @@ fn started(event: &Event) -> String {
             format!("{} of {all} tweets have an image, e.g. {} has none", coverage.found, coverage.missing_ids[0])
         }
     };
+    let trained = if trained < parameters { format!(" ({trained} trained)") } else { String::new() };
     let cut = if *words_cut > 0 { format!("; {words_cut} words cut by the piece limit") } else { String::new() };
     format!(
-        "{labelled} labelled and {unlabelled} unlabelled tweets ({images}{cut}); {parameters} parameters; at most \
-         {epochs} epochs, {steps} steps"
+        "{labelled} labelled and {unlabelled} unlabelled tweets ({images}{cut}); {parameters} parameters{trained}; \
+         at most {epochs} epochs, {steps} steps"
     )
 }
 

@@ -97,6 +97,10 @@ fn linear_with_an_activation_and_on_columns() {
 fn embeddings_and_errors() {
     check(&[&[6, 3]], |t| embedding(&t[0], &[5, 0, 0, 2]));
     check(&[&[6, 3], &[6, 3]], |t| squared_error(&t[0], &t[1])?.unsqueeze(1));
+    let (targets, mask) = ([2, 0, 1, 1], [true, false, true, true]);
+    for mask in [None, Some(&mask[..])] {
+        check(&[&[4, 3]], |t| cross_entropy::softmax_cross_entropy(&t[0], &targets, mask)?.unsqueeze(1));
+    }
 }
 
 #[test]

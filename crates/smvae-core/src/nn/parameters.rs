@@ -39,6 +39,16 @@ impl Parameters {
         self.backend(dtype, Kind::Frozen)
     }
 
+    /// A builder whose tensors are those of [`Parameters::builder`], but that no graph tracks those whose name `frozen` says
+    /// yes to: they take no gradient, and neither does what is computed of them alone.
+    pub fn partly_frozen_builder(
+        &self,
+        dtype: DType,
+        frozen: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> VarBuilder<'static> {
+        self.backend(dtype, Kind::PartlyFrozen(Box::new(frozen)))
+    }
+
     fn backend(&self, dtype: DType, kind: Kind) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(Backend { parameters: self.clone(), kind }), dtype, self.device.clone())
     }
@@ -100,9 +110,9 @@ impl Parameters {
     }
 }
 
-#[derive(Clone, Copy)]
 enum Kind {
     Trainable,
+    PartlyFrozen(Box<dyn Fn(&str) -> bool + Send + Sync>),
     Frozen,
 }
 
@@ -112,11 +122,13 @@ struct Backend {
 }
 
 impl Backend {
-    fn expose(&self, var: &Var) -> Tensor {
-        match self.kind {
-            Kind::Trainable => var.as_tensor().clone(),
-            Kind::Frozen => var.as_detached_tensor(),
-        }
+    fn expose(&self, name: &str, var: &Var) -> Tensor {
+        let frozen = match &self.kind {
+            Kind::Trainable => false,
+            Kind::PartlyFrozen(frozen) => frozen(name),
+            Kind::Frozen => true,
+        };
+        if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() }
     }
 }
 
@@ -131,14 +143,14 @@ impl SimpleBackend for Backend {
                     got: var.shape().clone(),
                 });
             }
-            return Ok(self.expose(var));
+            return Ok(self.expose(name, var));
         }
         if matches!(self.kind, Kind::Frozen) {
             return Err(Error::CannotFindTensor { path: name.to_owned() }.bt());
         }
         let var =
             Var::from_tensor(&draw(shape, name, init, self.parameters.seed)?.to_dtype(dtype)?.to_device(device)?)?;
-        let tensor = self.expose(&var);
+        let tensor = self.expose(name, &var);
         vars.insert(name.to_owned(), var);
         Ok(tensor)
     }
@@ -146,7 +158,7 @@ impl SimpleBackend for Backend {
     fn get_unchecked(&self, name: &str, _dtype: DType, _device: &Device) -> Result<Tensor> {
         let vars = self.parameters.lock();
         let var = vars.get(name).ok_or_else(|| Error::CannotFindTensor { path: name.to_owned() }.bt())?;
-        Ok(self.expose(var))
+        Ok(self.expose(name, var))
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
@@ -195,6 +207,22 @@ mod tests {
         assert_eq!(values(&a, "x"), values(&b, "x"));
         assert_ne!(values(&a, "x"), values(&c, "x"));
         assert_ne!(values(&a, "x"), values(&a, "y"));
+    }
+
+    #[test]
+    fn a_partly_frozen_view_tracks_the_rest() -> Result<()> {
+        let parameters = Parameters::new(0, &Device::Cpu);
+        let vb = parameters.partly_frozen_builder(DType::F32, |name| name.starts_with("low."));
+        let [low, high] = ["low", "high"].map(|part| vb.pp(part).get((2, 2), "w"));
+        let (low, high) = (low?, high?);
+        assert_eq!((low.track_op(), high.track_op()), (false, true));
+        let hidden = low.matmul(&low)?;
+        assert!(!hidden.track_op(), "nothing to go back through");
+        let grads = hidden.matmul(&high)?.sum_all()?.backward()?;
+        let with_gradient: Vec<String> =
+            parameters.all().into_iter().filter(|(_, var)| grads.get(var).is_some()).map(|(name, _)| name).collect();
+        assert_eq!(with_gradient, ["high.w"]);
+        Ok(())
     }
 
     #[test]

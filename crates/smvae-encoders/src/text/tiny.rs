@@ -1,15 +1,15 @@
 //! A tiny encoder made on the spot, for the demo, tests and benches: no files, no download.
 
-use super::{BertConfig, HiddenAct};
+use super::{Family, HiddenAct, TransformerConfig};
 use std::collections::BTreeMap;
 
 /// Pieces every vocabulary begins with; their positions are their ids.
 const SPECIAL: [&str; 4] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
 
 /// Configuration of a BERT of 2 layers and width 64 for a vocabulary of this size.
-pub fn tiny(vocab_size: usize) -> BertConfig {
-    BertConfig {
-        model_type: "bert".to_owned(),
+pub fn tiny(vocab_size: usize) -> TransformerConfig {
+    TransformerConfig {
+        model_type: Family::Bert,
         vocab_size,
         hidden_size: 64,
         num_hidden_layers: 2,
@@ -21,6 +21,8 @@ pub fn tiny(vocab_size: usize) -> BertConfig {
         max_position_embeddings: 128,
         type_vocab_size: 2,
         layer_norm_eps: 1e-12,
+        pad_token_id: None,
+        position_embedding_type: None,
     }
 }
 

@@ -1,62 +1,37 @@
-//! Weights of a text encoder from a safetensors file, whatever its tensors are called.
+//! Names of a text encoder's tensors in the files of other programs.
 //!
-//! Known variations: a prefix `bert.`, and `gamma`/`beta` for a layer norm's `weight`/`bias`. The pooler, the heads of
-//! pretraining and the buffer `position_ids` are left out; anything else that is missing or not expected is an error.
+//! Known variations: a prefix `bert.` or `roberta.`, and `gamma`/`beta` for a layer norm's `weight`/`bias`. Poolers, heads
+//! and the buffer `position_ids` are left out.
 
-use super::{Bert, BertConfig};
-use crate::{Error, Result};
-use candle_nn::var_builder::SimpleBackend;
-use candle_nn::{Init, VarBuilder};
-use smvae_core::candle_core::{self, DType, Device, Shape, Tensor};
+use super::{Transformer, TransformerConfig};
+use crate::Result;
+use crate::weights::{LoadReport, Missing, Weights, expected};
 use smvae_core::nn::Parameters;
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
 
-/// Loads the weights of a BERT into `parameters`, below `prefix` (such as `encoder`), as f32.
+/// Loads weights of a text encoder into `parameters`, below `prefix` (such as `encoder`), as f32.
 ///
 /// # Errors
-/// [`Error::Weights`] with the names of all tensors that are missing, not expected, or of another shape.
-pub fn load_weights(config: &BertConfig, path: impl AsRef<Path>, parameters: &Parameters, prefix: &str) -> Result<()> {
-    let path = path.as_ref();
-    let metadata = std::fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let unreadable = |source: Box<dyn std::error::Error + Send + Sync>| Error::Json {
-        path: path.to_owned(),
-        what: "safetensors file",
-        source,
-    };
-    if !metadata.is_file() {
-        return Err(unreadable("it is not a file".into()));
-    }
-    let found = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| unreadable(e.into()))?;
-    let mut found: BTreeMap<String, Tensor> =
-        found.into_iter().filter_map(|(name, tensor)| Some((standard_name(&name)?, tensor))).collect();
-
-    let mut report = Vec::new();
-    let mut weights = Vec::new();
-    for (name, shape) in expected(config)? {
-        match found.remove(&name) {
-            None => report.push(format!("{name} is missing")),
-            Some(tensor) if tensor.shape() != &shape => {
-                report.push(format!("{name} has the shape {:?}, not {:?}", tensor.dims(), shape.dims()));
-            }
-            Some(tensor) => weights.push((name, tensor.to_dtype(DType::F32)?)),
-        }
-    }
-    report.extend(found.into_keys().map(|name| format!("{name} is not expected")));
-    if !report.is_empty() {
-        return Err(Error::Weights { path: path.to_owned(), report });
-    }
-    for (name, tensor) in weights {
+/// [`crate::Error::Weights`] with the names of all tensors that are missing, unless they are to be drawn, or that do not
+/// fit.
+pub fn load_weights(
+    config: &TransformerConfig,
+    weights: Weights,
+    missing: Missing,
+    parameters: &Parameters,
+    prefix: &str,
+) -> Result<LoadReport> {
+    let expected = expected(|vb| Transformer::load(config, vb))?;
+    let (tensors, report) = weights.fit(&expected, standard_name, missing)?;
+    for (name, tensor) in tensors {
         parameters.insert(format!("{prefix}.{name}"), &tensor)?;
     }
-    Ok(())
+    Ok(report)
 }
 
 /// The name a tensor has here; none for those that are left out.
 fn standard_name(name: &str) -> Option<String> {
-    let name = name.strip_prefix("bert.").unwrap_or(name);
-    let left_out = ["pooler.", "cls.", "classifier.", "qa_outputs."];
+    let name = ["bert.", "roberta."].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+    let left_out = ["pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs."];
     if left_out.iter().any(|prefix| name.starts_with(prefix)) || name == "embeddings.position_ids" {
         return None;
     }
@@ -64,99 +39,56 @@ fn standard_name(name: &str) -> Option<String> {
     Some(name)
 }
 
-/// Names and shapes of all tensors a network asks for, found by letting it ask.
-fn expected(config: &BertConfig) -> Result<BTreeMap<String, Shape>> {
-    let seen = Arc::new(Mutex::new(BTreeMap::new()));
-    let recorder = Box::new(Recorder { seen: seen.clone() });
-    Bert::load(config, VarBuilder::from_backend(recorder, DType::F32, Device::Cpu))?;
-    let names = std::mem::take(&mut *seen.lock().expect("nothing panics while it is locked"));
-    Ok(names)
-}
-
-struct Recorder {
-    seen: Arc<Mutex<BTreeMap<String, Shape>>>,
-}
-
-impl SimpleBackend for Recorder {
-    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
-        self.seen.lock().expect("nothing panics while it is locked").insert(name.to_owned(), shape.clone());
-        // One number seen as many: no memory.
-        Tensor::zeros((), dtype, device)?.broadcast_as(shape)
-    }
-
-    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
-        candle_core::bail!("{name} was asked for without a shape")
-    }
-
-    fn contains_tensor(&self, _: &str) -> bool {
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::text::tiny;
-    use std::collections::HashMap;
+    use smvae_core::candle_core::{DType, Device, Tensor};
 
-    fn tensors(config: &BertConfig) -> HashMap<String, Tensor> {
-        let shapes = expected(config).expect("a valid configuration");
-        shapes
-            .into_iter()
-            .map(|(name, shape)| (name, Tensor::ones(shape, DType::F32, &Device::Cpu).expect("ones")))
-            .collect()
+    /// Loads the tiny encoder's tensors under the names that `rename` gives them.
+    #[track_caller]
+    fn check(rename: impl Fn(&str) -> String, more: &[&str], want: &LoadReport) {
+        let config = tiny(50);
+        let shapes = expected(|vb| Transformer::load(&config, vb)).expect("a valid configuration");
+        let tensor = |shape| Tensor::ones(shape, DType::F32, &Device::Cpu).expect("ones");
+        let more = more.iter().map(|name| ((*name).to_owned(), tensor((1,).into())));
+        let tensors = shapes.into_iter().map(|(name, shape)| (rename(&name), tensor(shape))).chain(more).collect();
+        let weights = Weights { path: "w".into(), tensors };
+        let parameters = Parameters::new(0, &Device::Cpu);
+        let report = load_weights(&config, weights, Missing::Refuse, &parameters, "encoder");
+        assert_eq!(&report.expect("everything is there"), want);
+        Transformer::load(&config, parameters.frozen_builder(DType::F32).pp("encoder")).expect("everything was loaded");
     }
 
-    /// Saves the tensors under other names, loads them, and returns the error's report.
-    #[track_caller]
-    fn check(change: impl Fn(&mut HashMap<String, Tensor>)) -> Vec<String> {
+    #[test]
+    fn what_a_file_lacks_may_be_drawn() {
         let config = tiny(50);
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("model.safetensors");
-        let mut tensors = tensors(&config);
-        change(&mut tensors);
-        candle_core::safetensors::save(&tensors, &path).expect("a writable folder");
-        let parameters = Parameters::new(0, &Device::Cpu);
-        match load_weights(&config, &path, &parameters, "encoder") {
-            Ok(()) => {
-                let vb = parameters.frozen_builder(DType::F32).pp("encoder");
-                Bert::load(&config, vb).expect("everything was loaded");
-                Vec::new()
-            }
-            Err(Error::Weights { report, .. }) => report,
-            Err(other) => panic!("{other}"),
-        }
+        let load = |missing| {
+            let shapes = expected(|vb| Transformer::load(&config, vb)).expect("a valid configuration");
+            let present = shapes.into_iter().filter(|(name, _)| !name.starts_with("encoder.layer.1."));
+            let tensors =
+                present.map(|(name, shape)| (name, Tensor::ones(shape, DType::F32, &Device::Cpu).expect("ones")));
+            let weights = Weights { path: "w".into(), tensors: tensors.collect() };
+            let parameters = Parameters::new(0, &Device::Cpu);
+            load_weights(&config, weights, missing, &parameters, "encoder").map(|report| (parameters, report))
+        };
+        let (parameters, report) = load(Missing::Draw).expect("layer 0 is there");
+        assert_eq!(report.missing.len(), 16);
+        Transformer::load(&config, parameters.builder(DType::F32).pp("encoder")).expect("the rest is drawn");
+        assert!(matches!(load(Missing::Refuse), Err(crate::Error::Weights { problems, .. }) if problems.len() == 16));
     }
 
     #[test]
     fn names_of_other_programs_are_understood() {
-        assert!(check(|_| {}).is_empty());
-        assert!(
-            check(|tensors| {
-                let old = std::mem::take(tensors);
-                for (name, tensor) in old {
-                    let name = name.replace("LayerNorm.weight", "LayerNorm.gamma");
-                    tensors.insert(format!("bert.{}", name.replace("LayerNorm.bias", "LayerNorm.beta")), tensor);
-                }
-                let extra = Tensor::ones(1, DType::F32, &Device::Cpu).expect("one number");
-                tensors.insert("bert.pooler.dense.bias".to_owned(), extra.clone());
-                tensors.insert("cls.predictions.bias".to_owned(), extra);
-            })
-            .is_empty()
-        );
-    }
-
-    #[test]
-    fn everything_that_does_not_fit_is_named() {
-        let report = check(|tensors| {
-            tensors.remove("embeddings.LayerNorm.bias");
-            let wrong = Tensor::ones(3, DType::F32, &Device::Cpu).expect("ones");
-            tensors.insert("encoder.layer.0.output.dense.bias".to_owned(), wrong.clone());
-            tensors.insert("encoder.layer.99.x".to_owned(), wrong);
-        });
-        assert_eq!(report.len(), 3, "{report:?}");
-        assert!(report[0].contains("embeddings.LayerNorm.bias is missing"), "{report:?}");
-        assert!(report[1].contains("output.dense.bias has the shape [3]"), "{report:?}");
-        assert!(report[2].contains("encoder.layer.99.x is not expected"), "{report:?}");
+        let nothing = LoadReport::default();
+        check(str::to_owned, &["pooler.dense.bias"], &nothing);
+        check(|name| format!("roberta.{name}"), &["lm_head.bias", "classifier.dense.weight"], &nothing);
+        let old = |name: &str| {
+            let name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+            format!("bert.{name}")
+        };
+        check(old, &["bert.pooler.dense.bias", "cls.predictions.bias", "bert.embeddings.position_ids"], &nothing);
+        let unused = vec!["encoder.layer.99.x".to_owned()];
+        check(str::to_owned, &["encoder.layer.99.x"], &LoadReport { unused, ..nothing });
     }
 }

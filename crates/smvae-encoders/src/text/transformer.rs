@@ -1,13 +1,14 @@
-//! BERT over packed pieces, trainable in every variable.
+//! BERT and its family over packed pieces, trainable in every variable.
 //!
 //! ```text
-//! x = LayerNorm(word[id] + position[i] + segment[0])                                         [rows, d]
-//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x)),  x = LayerNorm(a + W_2 gelu(W_1 a))    per layer
+//! x = LayerNorm(word[id] + position[first + i] + segment[0])                                 [rows, d]
+//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x)),  x = LayerNorm(a + W_2 act(W_1 a))     per layer
 //! ```
-//! Devlin et al. (2019); parameters named as in Hugging Face's checkpoints, without the pooler. Dropout after the
-//! embeddings, on attention weights and on both outputs of a layer.
+//! Devlin et al. (2019); Liu et al. (2019), RoBERTa, whose `first` is 2; Conneau et al. (2020), XLM-R. Parameters are named
+//! as in Hugging Face's checkpoints, without the pooler. Dropout after the embeddings, on attention weights and on both
+//! outputs of a layer.
 
-use super::config::{BertConfig, HiddenAct};
+use super::config::{HiddenAct, TransformerConfig};
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
 use smvae_core::nn::{Activation, LayerNorm, Linear, attention, embedding};
@@ -15,23 +16,23 @@ use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
 use candle_nn::{Init, VarBuilder};
 
-/// A BERT without its pooler.
+/// A transformer encoder without a pooler.
 #[derive(Clone, Debug)]
-pub struct Bert {
+pub struct Transformer {
     word: Tensor,
     position: Tensor,
-    segment: Tensor,
+    segment: Option<Tensor>,
     norm: LayerNorm,
     layers: Vec<Layer>,
-    config: BertConfig,
+    config: TransformerConfig,
 }
 
-impl Bert {
-    /// A BERT from a builder; a fresh one is initialised as BERT was, normal with deviation 0.02.
+impl Transformer {
+    /// An encoder from a builder; a fresh one is initialised as BERT was, normal with deviation 0.02.
     ///
     /// # Errors
     /// A setting out of range; those of the builder: a missing tensor, a wrong shape.
-    pub fn load(config: &BertConfig, vb: VarBuilder<'_>) -> Result<Self> {
+    pub fn load(config: &TransformerConfig, vb: VarBuilder<'_>) -> Result<Self> {
         config.validate()?;
         let d = config.hidden_size;
         let embeddings = vb.pp("embeddings");
@@ -43,7 +44,10 @@ impl Bert {
         Ok(Self {
             word: table("word_embeddings", config.vocab_size)?,
             position: table("position_embeddings", config.max_position_embeddings)?,
-            segment: table("token_type_embeddings", config.type_vocab_size)?,
+            segment: match config.type_vocab_size {
+                0 => None,
+                segments => Some(table("token_type_embeddings", segments)?),
+            },
             norm: LayerNorm::load(d, config.layer_norm_eps, embeddings.pp("LayerNorm"))?,
             layers: (0..config.num_hidden_layers)
                 .map(|i| Layer::load(config, &layers.pp(i)))
@@ -53,7 +57,7 @@ impl Bert {
     }
 
     /// Sizes and settings.
-    pub fn config(&self) -> &BertConfig {
+    pub fn config(&self) -> &TransformerConfig {
         &self.config
     }
 
@@ -75,7 +79,7 @@ impl Bert {
         if let Some(&id) = pieces.ids().iter().find(|id| **id as usize >= self.config.vocab_size) {
             return Err(Error::PieceId { id, vocab_size: self.config.vocab_size });
         }
-        let (longest, limit) = (pieces.layout().longest(), self.config.max_position_embeddings);
+        let (longest, limit) = (pieces.layout().longest(), self.config.position_limit());
         if longest > limit {
             return Err(Error::TextLength { pieces: longest, limit });
         }
@@ -84,13 +88,18 @@ impl Bert {
 
     fn embed(&self, pieces: &PackedPieces) -> candle_core::Result<Tensor> {
         let layout = pieces.layout();
-        let positions: Vec<u32> = (0..layout.n_texts()).flat_map(|text| 0..layout.rows(text).len() as u32).collect();
+        let first = self.config.first_position() as u32;
+        let positions_of = |text| (first..).take(layout.rows(text).len());
+        let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
         let x = (embedding(&self.word, pieces.ids())? + embedding(&self.position, &positions)?)?;
-        x + embedding(&self.segment, &vec![0; positions.len()])?
+        match &self.segment {
+            Some(segment) => x + embedding(segment, &vec![0; positions.len()])?,
+            None => Ok(x),
+        }
     }
 }
 
-impl TextEncoder for Bert {
+impl TextEncoder for Transformer {
     fn dim(&self) -> usize {
         self.config.hidden_size
     }
@@ -113,7 +122,7 @@ struct Layer {
 }
 
 impl Layer {
-    fn load(config: &BertConfig, vb: &VarBuilder<'_>) -> candle_core::Result<Self> {
+    fn load(config: &TransformerConfig, vb: &VarBuilder<'_>) -> candle_core::Result<Self> {
         let (d, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let attention = vb.pp("attention");
         Ok(Self {
@@ -133,7 +142,7 @@ impl Layer {
         &self,
         x: &Tensor,
         layout: &PackedLayout,
-        config: &BertConfig,
+        config: &TransformerConfig,
         mut mode: Mode<'_>,
     ) -> candle_core::Result<Tensor> {
         let dropout = match &mut mode {
@@ -148,6 +157,7 @@ impl Layer {
         let activation = match config.hidden_act {
             HiddenAct::Gelu => Activation::GeluErf,
             HiddenAct::GeluNew => Activation::GeluTanh,
+            HiddenAct::Relu => Activation::LeakyRelu(0.0),
         };
         let wide = self.intermediate.forward_activated(&a, activation)?;
         self.output_norm.forward(&mode.dropout_add(&self.output.forward(&wide)?, &a, p)?)

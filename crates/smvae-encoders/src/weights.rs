@@ -1,0 +1,386 @@
+//! Weights of a model folder, whatever the form of its files, fitted to a network by name and shape.
+//!
+//! ```text
+//! folder -> Weights { name in the file -> Tensor } -> fit(expected, name -> name here) -> (name here -> f32 Tensor, report)
+//! ```
+//! Read are `safetensors` and PyTorch's `.bin`, each as one file or in shards with an index. A `.bin` is a pickle: candle's
+//! reader knows the few instructions that build tensors and calls nothing that the file names. What a network expects is
+//! found by letting it ask ([`expected`]). This file knows no family of models; `text` and others bring the names.
+
+use crate::{Error, Result};
+use candle_nn::var_builder::SimpleBackend;
+use candle_nn::{Init, VarBuilder};
+use serde::{Deserialize, Serialize};
+use smvae_core::candle_core::{self, DType, Device, Shape, Tensor, pickle, safetensors};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// The files a folder's weights may be in; the first that is there is read.
+pub const WEIGHT_FILES: [&str; 4] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
+
+/// Tensors by their names in the file, on the CPU, of the file's number types.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// The file they were read from; the index of a sharded one.
+    pub path: PathBuf,
+    /// By name.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// What to do about a tensor that the file lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error.
+    #[default]
+    Refuse,
+    /// The network draws it afresh.
+    Draw,
+}
+
+/// How a file's tensors fitted a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// Tensors the file lacks, which are drawn afresh; always empty under [`Missing::Refuse`].
+    pub missing: Vec<String>,
+    /// Tensors of the file that the network has no use for, by their names in the file.
+    pub unused: Vec<String>,
+    /// Tensors whose shape in the file has other dimensions of one.
+    pub reshaped: Vec<Reshaped>,
+}
+
+/// A tensor with the network's numbers in another shape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reshaped {
+    /// Its name in the network.
+    pub name: String,
+    /// Its shape in the file.
+    pub from: Vec<usize>,
+    /// Its shape in the network.
+    pub to: Vec<usize>,
+}
+
+impl LoadReport {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+impl Weights {
+    /// Reads the first of [`WEIGHT_FILES`] that a folder has.
+    ///
+    /// # Errors
+    /// [`Error::NoWeights`], and those of [`Weights::from_file`].
+    pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let found = WEIGHT_FILES.iter().map(|file| folder.join(file)).find(|path| path.exists());
+        Self::from_file(found.ok_or_else(|| Error::NoWeights { folder: folder.to_owned() })?)
+    }
+
+    /// Reads a file by its extension: `.json` is the index of shards beside it, `.safetensors` is that, and anything else
+    /// is PyTorch's.
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Json`] for an index, [`Error::WeightsFile`] for a file that is not what it should be.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let tensors = if has_extension(path, "json") { read_shards(path)? } else { read_one(path)? };
+        Ok(Self { path: path.to_owned(), tensors })
+    }
+
+    /// The tensors a network expects, as f32, by their names in the network. `name` tells the name here of a tensor of the
+    /// file, or none for one that is left out without mention.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] with the names of all tensors that are missing (unless they are to be drawn, and then if none is
+    /// there), of another shape, no real numbers, or there twice.
+    pub fn fit(
+        self,
+        expected: &BTreeMap<String, Shape>,
+        name: impl Fn(&str) -> Option<String>,
+        missing: Missing,
+    ) -> Result<(BTreeMap<String, Tensor>, LoadReport)> {
+        let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+        for (theirs, tensor) in self.tensors {
+            let Some(ours) = name(&theirs) else { continue };
+            if let Some((first, _)) = found.insert(ours, (theirs.clone(), tensor)) {
+                problems.push(format!("{theirs} is there twice, as {first} too"));
+            }
+        }
+        let (mut fitted, mut report) = (BTreeMap::new(), LoadReport::default());
+        for (name, shape) in expected {
+            let Some((_, tensor)) = found.remove(name) else {
+                report.missing.push(name.clone());
+                continue;
+            };
+            match fit_one(name, &tensor, shape, &mut report)? {
+                Ok(tensor) => drop(fitted.insert(name.clone(), tensor)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        report.unused = found.into_values().map(|(theirs, _)| theirs).collect();
+        if missing == Missing::Refuse || fitted.is_empty() {
+            problems.extend(report.missing.iter().map(|name| format!("{name} is missing")));
+        }
+        if !problems.is_empty() {
+            return Err(Error::Weights { path: self.path, problems });
+        }
+        Ok((fitted, report))
+    }
+}
+
+/// The tensor as the network wants it, or what is wrong with it.
+fn fit_one(name: &str, tensor: &Tensor, shape: &Shape, report: &mut LoadReport) -> Result<Result<Tensor, String>> {
+    if !tensor.dtype().is_float() {
+        return Ok(Err(format!("{name} has numbers of type {:?}, which are not real", tensor.dtype())));
+    }
+    let (from, to) = (tensor.dims(), shape.dims());
+    let wide = |dims: &[usize]| dims.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
+    if wide(from) != wide(to) {
+        return Ok(Err(format!("{name} has the shape {from:?}, not {to:?}")));
+    }
+    if from != to {
+        report.reshaped.push(Reshaped { name: name.to_owned(), from: from.to_vec(), to: to.to_vec() });
+    }
+    Ok(Ok(tensor.to_dtype(DType::F32)?.reshape(shape)?))
+}
+
+/// The files of a model's weights among the names of all its files: the first of [`WEIGHT_FILES`], with its shards.
+pub fn weight_files(names: &[&str]) -> Vec<String> {
+    let Some(first) = WEIGHT_FILES.iter().find(|file| names.contains(file)) else { return Vec::new() };
+    // `model.safetensors.index.json` has shards `model-00001-of-00002.safetensors`.
+    let shard = first.strip_suffix(".index.json").and_then(|file| file.split_once('.'));
+    let is_shard = |name: &str| {
+        shard.is_some_and(|(stem, extension)| {
+            name.strip_prefix(stem).is_some_and(|rest| rest.starts_with('-') && rest.ends_with(extension))
+        })
+    };
+    names.iter().filter(|name| *name == first || is_shard(name)).map(|name| (*name).to_owned()).collect()
+}
+
+/// Names and shapes of all tensors a network asks its builder for, found by letting it ask, in no memory.
+///
+/// # Errors
+/// Those of `build`.
+pub fn expected<T, E>(build: impl FnOnce(VarBuilder<'static>) -> Result<T, E>) -> Result<BTreeMap<String, Shape>, E> {
+    let seen = Arc::new(Mutex::new(BTreeMap::new()));
+    let recorder = Box::new(Recorder { seen: seen.clone() });
+    build(VarBuilder::from_backend(recorder, DType::F32, Device::Cpu))?;
+    let names = std::mem::take(&mut *seen.lock().expect("nothing panics while it is locked"));
+    Ok(names)
+}
+
+/// The part of an index that matters: the file of each tensor.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+fn read_shards(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let index: Index = crate::files::read_json(path, "index of weights")?;
+    let files: BTreeSet<&String> = index.weight_map.values().collect();
+    let mut tensors = BTreeMap::new();
+    for file in files {
+        // A name alone: an index cannot reach out of its folder.
+        if Path::new(file).file_name() != Some(file.as_ref()) {
+            return Err(unreadable(path, "an index of weights", format!("{file:?} is no file name")));
+        }
+        tensors.extend(read_one(&path.with_file_name(file))?);
+    }
+    Ok(tensors)
+}
+
+fn read_one(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let read_error = |source| Error::Read { path: path.to_owned(), source };
+    if !std::fs::metadata(path).map_err(read_error)?.is_file() {
+        return Err(unreadable(path, "weights", "it is not a file"));
+    }
+    if has_extension(path, "safetensors") {
+        let tensors = safetensors::load(path, &Device::Cpu).map_err(|e| unreadable(path, "safetensors", e))?;
+        return Ok(tensors.into_iter().collect());
+    }
+    let mut magic = [0; 2];
+    let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut magic));
+    if read.map_err(read_error)? < 2 || &magic != b"PK" {
+        let why = "it is no zip archive; PyTorch before 1.6 wrote such files: load and save it with a newer one, or take \
+                   the model's safetensors";
+        return Err(unreadable(path, "PyTorch weights", why));
+    }
+    // candle takes tuples of the pickle apart without counting them.
+    let tensors = std::panic::catch_unwind(|| read_pickle(path));
+    let tensors = tensors.map_err(|_| unreadable(path, "PyTorch weights", "its pickle is malformed"))?;
+    tensors.map_err(|e| unreadable(path, "PyTorch weights", e))
+}
+
+/// The tensors at the top of a pickle, or below one of the names that training programs use.
+fn read_pickle(path: &Path) -> candle_core::Result<BTreeMap<String, Tensor>> {
+    for key in [None, Some("state_dict"), Some("model")] {
+        // A key that is not there is an error, which is not ours.
+        let tensors = match pickle::read_all_with_key(path, key) {
+            Ok(tensors) => tensors,
+            Err(error) if key.is_none() => return Err(error),
+            Err(_) => continue,
+        };
+        if !tensors.is_empty() {
+            return Ok(tensors.into_iter().collect());
+        }
+    }
+    candle_core::bail!("there are no tensors in it")
+}
+
+fn has_extension(path: &Path, want: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == want)
+}
+
+fn unreadable(path: &Path, what: &'static str, why: impl ToString) -> Error {
+    Error::WeightsFile { path: path.to_owned(), what, why: why.to_string() }
+}
+
+struct Recorder {
+    seen: Arc<Mutex<BTreeMap<String, Shape>>>,
+}
+
+impl SimpleBackend for Recorder {
+    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        self.seen.lock().expect("nothing panics while it is locked").insert(name.to_owned(), shape.clone());
+        // One number seen as many: no memory.
+        Tensor::zeros((), dtype, device)?.broadcast_as(shape)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        candle_core::bail!("{name} was asked for without a shape")
+    }
+
+    fn contains_tensor(&self, _: &str) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn ones(shape: &[usize], dtype: DType) -> Tensor {
+        Tensor::ones(shape, dtype, &Device::Cpu).expect("a small tensor")
+    }
+
+    fn weights(tensors: &[(&str, &[usize], DType)]) -> Weights {
+        let tensors = tensors.iter().map(|(name, shape, dtype)| ((*name).to_owned(), ones(shape, *dtype))).collect();
+        Weights { path: "w.safetensors".into(), tensors }
+    }
+
+    /// A network of a matrix `w` and a vector `b`.
+    fn network() -> BTreeMap<String, Shape> {
+        let expected = expected(|vb| {
+            vb.pp("layer").get((2, 3), "w")?;
+            vb.pp("layer").get(3, "b")
+        });
+        expected.expect("a recorder knows every tensor")
+    }
+
+    /// Fits tensors whose names may begin with `model.`, but for those that begin with `head.`.
+    fn fit(tensors: &[(&str, &[usize], DType)], missing: Missing) -> Result<LoadReport, Vec<String>> {
+        let name = |name: &str| {
+            let name = name.strip_prefix("model.").unwrap_or(name);
+            (!name.starts_with("head.")).then(|| name.to_owned())
+        };
+        match weights(tensors).fit(&network(), name, missing) {
+            Ok((fitted, report)) => {
+                for (name, tensor) in fitted {
+                    assert_eq!((tensor.dtype(), tensor.shape()), (DType::F32, &network()[&name]));
+                }
+                Ok(report)
+            }
+            Err(Error::Weights { problems, .. }) => Err(problems),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    const W: (&str, &[usize], DType) = ("layer.w", &[2, 3], DType::F32);
+    const B: (&str, &[usize], DType) = ("model.layer.b", &[3], DType::F16);
+
+    #[test]
+    fn tensors_find_their_place() {
+        use Missing::{Draw, Refuse};
+        assert_eq!(fit(&[W, B, ("head.w", &[9], DType::F32)], Refuse), Ok(LoadReport::default()));
+        let other = fit(&[W, ("layer.b", &[1, 3], DType::F64), ("model.x", &[1], DType::U8)], Refuse);
+        let reshaped = vec![Reshaped { name: "layer.b".to_owned(), from: vec![1, 3], to: vec![3] }];
+        assert_eq!(other, Ok(LoadReport { unused: vec!["model.x".to_owned()], reshaped, ..Default::default() }));
+        let drawn = LoadReport { missing: vec!["layer.b".to_owned()], ..Default::default() };
+        assert_eq!(fit(&[W], Draw), Ok(drawn));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let check = |tensors: &[(&str, &[usize], DType)], missing, want: &[&str]| {
+            let problems = fit(tensors, missing).expect_err("something is wrong");
+            assert_eq!(problems.len(), want.len(), "{problems:?}");
+            assert!(problems.iter().zip(want).all(|(got, want)| got.contains(want)), "{problems:?}");
+        };
+        check(&[W], Missing::Refuse, &["layer.b is missing"]);
+        // The weights of another model altogether are no weights.
+        check(&[("x", &[1], DType::F32)], Missing::Draw, &["layer.b is missing", "layer.w is missing"]);
+        check(&[("layer.w", &[3, 2], DType::F32), B], Missing::Draw, &["layer.w has the shape [3, 2], not [2, 3]"]);
+        check(&[W, ("layer.b", &[3], DType::U8)], Missing::Refuse, &["not real"]);
+        check(&[W, B, ("layer.b", &[3], DType::F32)], Missing::Refuse, &["there twice"]);
+    }
+
+    #[test]
+    fn shards_are_read_through_their_index() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        let save = |name: &str, tensor: &str| {
+            let tensors = HashMap::from([(tensor.to_owned(), ones(&[2], DType::F32))]);
+            safetensors::save(&tensors, path(name)).expect("writable");
+        };
+        assert!(matches!(Weights::from_folder(folder.path()), Err(Error::NoWeights { .. })));
+        let index = |map: &str| {
+            std::fs::write(path("model.safetensors.index.json"), format!(r#"{{"weight_map": {map}}}"#))
+                .expect("writable");
+            Weights::from_folder(folder.path())
+        };
+        save("1.safetensors", "a");
+        assert!(matches!(index(r#"{"a": "1.safetensors", "b": "2.safetensors"}"#), Err(Error::Read { .. })));
+        save("2.safetensors", "b");
+        let read = index(r#"{"a": "1.safetensors", "b": "2.safetensors"}"#).expect("both are there");
+        assert_eq!(read.tensors.keys().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(matches!(index(r#"{"a": "../1.safetensors"}"#), Err(Error::WeightsFile { .. })));
+        assert!(matches!(index("[]"), Err(Error::Json { .. })));
+        // One file wins over shards.
+        save("model.safetensors", "c");
+        assert_eq!(index("{}").expect("one file").tensors.len(), 1);
+    }
+
+    #[test]
+    fn one_form_of_weights_is_wanted() {
+        let check = |names: &[&str], want: &[&str]| assert_eq!(weight_files(names), want, "{names:?}");
+        check(&["tf_model.h5", "config.json"], &[]);
+        check(&["pytorch_model.bin", "model.safetensors"], &["model.safetensors"]);
+        check(&["pytorch_model.bin", "model.onnx"], &["pytorch_model.bin"]);
+        let shards = ["model-1-of-2.safetensors", "model-2-of-2.safetensors", "model.safetensors.index.json"];
+        check(&[&shards[..], &["pytorch_model-1-of-1.bin", "models.safetensors"]].concat(), &shards);
+        let old = ["pytorch_model-1-of-1.bin", "pytorch_model.bin.index.json"];
+        check(&[&old[..], &["model-1-of-1.safetensors"]].concat(), &old);
+    }
+
+    #[test]
+    fn files_that_are_no_weights_are_errors() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let check = |name: &str, bytes: &[u8], want: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).expect("writable");
+            let message = Weights::from_file(path).expect_err(want).to_string();
+            assert!(message.contains(want), "{message}");
+        };
+        check("a.safetensors", b"", "cannot be read as safetensors");
+        check("a.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}", "cannot be read as safetensors");
+        check("a.bin", b"", "is no zip archive");
+        check("a.bin", b"\x80\x02\x8a\x0a", "PyTorch before 1.6");
+        check("a.bin", b"PK\x03\x04cut", "cannot be read as PyTorch weights");
+        assert!(matches!(Weights::from_file(folder.path()), Err(Error::WeightsFile { .. })));
+        assert!(matches!(Weights::from_file(folder.path().join("no")), Err(Error::Read { .. })));
+    }
+}

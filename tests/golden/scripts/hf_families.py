@@ -1,0 +1,231 @@
+"""Tiny random encoders of three families, and what Hugging Face transformers computes with them.
+
+    python hf_families.py OUTPUT_FOLDER
+
+Made with Python 3.11.7, torch 2.15.0 (CPU, f32, one thread), transformers 5.23.0, tokenizers 0.23.3, safetensors 0.8.0,
+numpy 2.4.6.
+
+Writes texts.json, a list of texts, each a list of invented words, and a folder a family, `bert`, `roberta` and
+`xlm-roberta`. Each is a model folder as the hub has them, its weights in another form: one safetensors file with the old
+names of layer norms and a head; a half-precision pytorch_model.bin; two shards of safetensors. Their tokenizers are
+trained on the texts: word pieces, bytes, unigrams; one that is there already is kept, since training breaks ties in
+another order every time. Beside these lies golden.safetensors; every word of a text tokenised
+by itself (`is_split_into_words`; a word without pieces is one unknown piece), each text alone without padding, dropout
+off, rows of all texts one after the other with the pieces around them:
+
+    lengths       [texts]     pieces of each text; i64
+    ids           [rows]      of all texts; i64
+    word_pieces   [words]     pieces of each word of all texts; i64
+    hidden        [rows, 24]  last hidden states
+    loss          [1]         sum(hidden * w), w[i, j] = cos(0.1 i + 0.01 j), i over all rows; f64
+    grad.NAME                 d loss / d NAME, for the parameters in GRADS
+"""
+
+import json
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import save_file as save_tensors
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoTokenizer,
+    BertConfig,
+    BertModel,
+    RobertaConfig,
+    RobertaModel,
+    XLMRobertaConfig,
+    XLMRobertaModel,
+)
+
+TEXTS = [
+    ["Lady", "Gaga", "lands", "in", "Oslo", "!"],
+    ["the", "band", "from", "Rôme", "plays", "in", "Oslo", "tonight", ",", "it's", "late"],
+    ["#Oslo2024", "@lady_gaga", "sings", "😀", "\ufe0f", "\u200b", "again", "&", "again"],
+    ["日本", "and", "Łódź", "land", "a", "band", "of", "ladies", "\u00a0", "...", "xyzzy"],
+    ["ok"],
+]
+GRADS = [
+    "embeddings.word_embeddings.weight",
+    "embeddings.position_embeddings.weight",
+    "embeddings.token_type_embeddings.weight",
+    "embeddings.LayerNorm.bias",
+    "encoder.layer.0.attention.self.query.weight",
+    "encoder.layer.0.attention.self.value.bias",
+    "encoder.layer.1.intermediate.dense.weight",
+    "encoder.layer.1.output.LayerNorm.weight",
+]
+SIZES = dict(
+    hidden_size=24,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    intermediate_size=40,
+    attn_implementation="eager",
+)
+ROBERTA_SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+
+
+def corpus():
+    return [" ".join(text) for text in TEXTS] * 3
+
+
+def word_pieces():
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    # Without 日, so that something is unknown.
+    texts = [text.replace("日", "") for text in corpus()]
+    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=110, special_tokens=special))
+    ids = [(piece, tokenizer.token_to_id(piece)) for piece in ("[SEP]", "[CLS]")]
+    tokenizer.post_processor = processors.BertProcessing(*ids)
+    return tokenizer, "BertTokenizer"
+
+
+def byte_pairs():
+    tokenizer = Tokenizer(models.BPE())
+    # As in roberta-base's file: no space before the first word, unless it is asked for.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=ROBERTA_SPECIAL, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(corpus(), trainer)
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    return tokenizer, "RobertaTokenizer"
+
+
+def unigrams():
+    tokenizer = Tokenizer(models.Unigram())
+    spaces = normalizers.Replace(Regex(" {2,}"), " ")
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), spaces])
+    metaspace = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    texts = [text.replace("日", "") for text in corpus()]
+    trainer = trainers.UnigramTrainer(vocab_size=110, special_tokens=ROBERTA_SPECIAL, unk_token="<unk>")
+    tokenizer.train_from_iterator(texts, trainer)
+    frame = [("<s>", tokenizer.token_to_id("<s>")), ("</s>", tokenizer.token_to_id("</s>"))]
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=frame)
+    return tokenizer, "PreTrainedTokenizerFast"
+
+
+def old_names_and_a_head(state, folder):
+    def old(name):
+        return "bert." + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+
+    tensors = {old(name): tensor for name, tensor in state.items()}
+    save_tensors(tensors | {"cls.predictions.bias": torch.zeros(3)}, folder / "model.safetensors")
+
+
+def half_precision_pickle(state, folder):
+    tensors = OrderedDict(("roberta." + name, tensor.half()) for name, tensor in state.items())
+    tensors["lm_head.bias"] = torch.zeros(3)
+    torch.save(tensors, folder / "pytorch_model.bin")
+
+
+def shards(state, folder):
+    names = sorted(state)
+    half = len(names) // 2
+    files = dict(zip([f"model-0000{i}-of-00002.safetensors" for i in (1, 2)], (names[:half], names[half:])))
+    for file, part in files.items():
+        save_tensors({name: state[name] for name in part}, folder / file)
+    index = {"metadata": {}, "weight_map": {name: file for file, part in files.items() for name in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+FAMILIES = {
+    "bert": (
+        word_pieces,
+        BertConfig(max_position_embeddings=48, type_vocab_size=2, **SIZES),
+        BertModel,
+        old_names_and_a_head,
+    ),
+    "roberta": (
+        byte_pairs,
+        RobertaConfig(max_position_embeddings=66, type_vocab_size=1, layer_norm_eps=1e-5, **SIZES),
+        RobertaModel,
+        half_precision_pickle,
+    ),
+    "xlm-roberta": (
+        unigrams,
+        XLMRobertaConfig(
+            max_position_embeddings=50, type_vocab_size=1, layer_norm_eps=1e-5, hidden_act="gelu_new", **SIZES
+        ),
+        XLMRobertaModel,
+        shards,
+    ),
+}
+
+
+def random_weights(model):
+    """Large enough that attention is not flat; numbers that half precision has."""
+    for name, parameter in model.named_parameters():
+        centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+        parameter.data.normal_(centre, 0.3).copy_(parameter.data.half().float())
+
+
+def piece_ids(tokenizer, words):
+    encoded = tokenizer(words, is_split_into_words=True, add_special_tokens=False, truncation=False, padding=False)
+    of_word = [[] for _ in words]
+    for id_, word in zip(encoded["input_ids"], encoded.word_ids()):
+        of_word[word].append(id_)
+    return [pieces or [tokenizer.unk_token_id] for pieces in of_word]
+
+
+def make(folder, build_tokenizer, config, model_class, save_weights):
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "tokenizer.json"
+    tokenizer, tokenizer_class = build_tokenizer()
+    if file.exists():
+        tokenizer = Tokenizer.from_file(str(file))
+    else:
+        tokenizer.save(str(file))
+    special = dict(unk_token="<unk>", cls_token="<s>", sep_token="</s>", pad_token="<pad>")
+    if "bert" == config.model_type:
+        special = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
+    settings = {"tokenizer_class": tokenizer_class, **special}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
+    config.vocab_size = tokenizer.get_vocab_size()
+    (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=1, sort_keys=True) + "\n")
+
+    theirs = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+    pieces = [piece_ids(theirs, words) for words in TEXTS]
+    flat = lambda text: [id_ for word in text for id_ in word]
+    ids = [[theirs.cls_token_id, *flat(text), theirs.sep_token_id] for text in pieces]
+
+    model = model_class(config).eval()
+    random_weights(model)
+    save_weights(model.state_dict(), folder)
+    hidden = torch.cat([model(input_ids=torch.tensor([row])).last_hidden_state[0] for row in ids])
+    i, j = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in hidden.shape), indexing="ij")
+    loss = (hidden.double() * torch.cos(0.1 * i + 0.01 * j)).sum()
+    loss.backward()
+    grads = {name: parameter.grad for name, parameter in model.named_parameters()}
+    arrays = {
+        "lengths": np.array([len(row) for row in ids], dtype=np.int64),
+        "ids": np.array([id_ for row in ids for id_ in row], dtype=np.int64),
+        "word_pieces": np.array([len(word) for text in pieces for word in text], dtype=np.int64),
+        "hidden": hidden.detach().numpy(),
+        "loss": np.array([loss.item()], dtype=np.float64),
+        **{f"grad.{name}": grads[name].numpy() for name in GRADS},
+    }
+    save_arrays(arrays, folder / "golden.safetensors")
+    print(folder.name, config.vocab_size, [len(row) for row in ids], float(hidden.detach().abs().max()), loss.item())
+    for words, text in zip(TEXTS, pieces):
+        print("   ", [(word, theirs.convert_ids_to_tokens(ids)) for word, ids in zip(words, text)])
+
+
+def main(output):
+    torch.set_num_threads(1)
+    output = Path(output)
+    for name, parts in FAMILIES.items():
+        make(output / name, *parts)
+    (output / "texts.json").write_text(json.dumps(TEXTS, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

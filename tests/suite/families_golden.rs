@@ -1,0 +1,182 @@
+//! Tiny random encoders of each family: pieces, hidden states and gradients of Hugging Face's transformers.
+//!
+//! Made by `tests/golden/scripts/hf_families.py`, which says what is in the files. Each is a whole model folder with its
+//! weights in another form, so that reading these is compared as well. The folder is in the repository whatever set
+//! `SMVAE_GOLDENS` names.
+
+use crate::golden;
+use crate::minilm_golden::{largest, norm, weights};
+use smvae_core::candle_core::{DType, Device, Tensor, safetensors};
+use smvae_core::nn::Parameters;
+use smvae_core::{Mode, PackedPieces, rng};
+use smvae_encoders::text::{Family, Transformer, TransformerConfig, WordTokenizer, load_weights};
+use smvae_encoders::weights::{LoadReport, Missing, Weights};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+/// Their folders.
+const FAMILIES: [(&str, Family); 3] =
+    [("bert", Family::Bert), ("roberta", Family::Roberta), ("xlm-roberta", Family::XlmRoberta)];
+/// Largest difference of a hidden state; they are of the order of 1.
+const HIDDEN: f64 = 1e-4;
+/// Of the norm of a gradient, and of the loss.
+const RELATIVE: f64 = 1e-4;
+/// The keys' biases shift every score of a query alike, which attention does not see: their gradient is rounding.
+const WITHOUT_EFFECT: &str = ".key.bias";
+
+fn folder(family: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hf_families").join(family)
+}
+
+fn texts() -> Vec<Vec<String>> {
+    golden::parse(&folder("texts.json"))
+}
+
+struct Golden {
+    arrays: HashMap<String, Tensor>,
+    config: TransformerConfig,
+    parameters: Parameters,
+    encoder: Transformer,
+}
+
+impl Golden {
+    #[track_caller]
+    fn open(family: &str, want: Family) -> Self {
+        let folder = folder(family);
+        let arrays = safetensors::load(folder.join("golden.safetensors"), &Device::Cpu).expect("a golden file");
+        let config = TransformerConfig::from_file(folder.join("config.json")).expect("their configuration");
+        assert_eq!(config.model_type, want);
+        let parameters = Parameters::new(0, &Device::Cpu);
+        let read = Weights::from_folder(&folder).expect("weights in one form or another");
+        let report = load_weights(&config, read, Missing::Refuse, &parameters, "encoder").expect("their weights");
+        assert_eq!(report, LoadReport::default());
+        let vb = parameters.builder(DType::F32).pp("encoder");
+        Self { encoder: Transformer::load(&config, vb).expect("all weights are there"), arrays, config, parameters }
+    }
+
+    fn whole(&self, name: &str) -> Vec<i64> {
+        self.arrays[name].to_vec1().expect("whole numbers")
+    }
+
+    /// The pieces of all texts, as they tokenise them.
+    fn pieces(&self) -> PackedPieces {
+        let ids: Vec<u32> = self.whole("ids").into_iter().map(|id| id as u32).collect();
+        let mut rest = ids.as_slice();
+        let texts = self.whole("lengths").into_iter().map(|n| rest.split_off(..n as usize).expect("as many ids"));
+        PackedPieces::new(texts.collect::<Vec<_>>())
+    }
+}
+
+#[track_caller]
+fn check(family: &str, want: Family) {
+    let golden = Golden::open(family, want);
+    let hidden = golden.encoder.encode(&golden.pieces(), Mode::Eval).expect("pieces of its vocabulary");
+    let compare = || -> smvae_core::candle_core::Result<()> {
+        let largest = largest(&(&hidden - &golden.arrays["hidden"])?)?;
+        assert!(largest <= HIDDEN, "{family}: hidden states differ by {largest:e}");
+        let loss = (&hidden * weights(hidden.dims2()?)?)?.sum_all()?;
+        let theirs = golden.arrays["loss"].to_vec1::<f64>()?[0];
+        let ours = f64::from(loss.to_scalar::<f32>()?);
+        // The loss is a sum of cancelling terms of the size of the hidden states.
+        assert!((ours - theirs).abs() <= RELATIVE * norm(&hidden)?, "{family}: loss {ours} is not {theirs}");
+        let grads = loss.backward()?;
+        let vars: BTreeMap<_, _> = golden.parameters.all().into_iter().collect();
+        let mut relatives = Vec::new();
+        for (name, theirs) in &golden.arrays {
+            let Some(name) = name.strip_prefix("grad.") else { continue };
+            let ours = grads.get(&vars[&format!("encoder.{name}")]).expect("every parameter has a gradient");
+            let relative = norm(&(ours - theirs)?)? / norm(theirs)?;
+            assert!(relative <= RELATIVE, "{family}: grad of {name} differs by {relative:e} of its norm");
+            relatives.push(relative);
+        }
+        assert_eq!(relatives.len(), 8, "{family}");
+        let worst = relatives.into_iter().fold(0.0, f64::max);
+        eprintln!("{family}: hidden states within {largest:e}, gradients within {worst:e} of their norm");
+        Ok(())
+    };
+    compare().expect("tensors of the same shapes");
+}
+
+#[test]
+fn golden_families_are_transformers() {
+    for (family, want) in FAMILIES {
+        check(family, want);
+    }
+}
+
+#[test]
+fn golden_families_have_the_same_pieces() {
+    for (family, want) in FAMILIES {
+        let golden = Golden::open(family, want);
+        let tokenizer = WordTokenizer::from_folder(folder(family)).expect("their tokenizer");
+        let saved = tempfile::tempdir().expect("a temporary folder");
+        tokenizer.save(saved.path().join("tokenizer.json")).expect("writable");
+        let again = WordTokenizer::from_file(saved.path().join("tokenizer.json")).expect("our own file");
+        for tokenizer in [tokenizer, again] {
+            let limit = golden.config.position_limit();
+            let encoded = texts()
+                .iter()
+                .map(|words| tokenizer.encode(words, limit).expect("room for a text"))
+                .collect::<Vec<_>>();
+            let ids: Vec<i64> = encoded.iter().flat_map(|text| &text.ids).map(|id| i64::from(*id)).collect();
+            let lengths: Vec<i64> = encoded.iter().map(|text| text.ids.len() as i64).collect();
+            let pieces: Vec<i64> = encoded.iter().flat_map(|text| &text.words).map(|word| word.len() as i64).collect();
+            assert_eq!(ids, golden.whole("ids"), "{family}");
+            assert_eq!(lengths, golden.whole("lengths"), "{family}");
+            assert_eq!(pieces, golden.whole("word_pieces"), "{family}");
+        }
+    }
+}
+
+#[test]
+fn golden_families_train_every_variable() {
+    for (family, want) in FAMILIES {
+        let golden = Golden::open(family, want);
+        let mut rng = rng::named(0, "dropout");
+        let hidden = golden.encoder.encode(&golden.pieces(), Mode::Train(&mut rng)).expect("pieces of its vocabulary");
+        let weights = weights(hidden.dims2().expect("a matrix")).expect("a matrix");
+        let loss = hidden.mul(&weights).and_then(|x| x.sum_all()).expect("equal shapes");
+        let grads = loss.backward().expect("every operation has a backward pass");
+        for (name, var) in golden.parameters.all() {
+            let grad = grads.get(&var).unwrap_or_else(|| panic!("{family}: {name} has no gradient"));
+            let norm = norm(grad).expect("real numbers");
+            assert!(norm > 1e-6 || name.ends_with(WITHOUT_EFFECT), "{family}: the gradient of {name} is {norm:e}");
+        }
+    }
+}
+
+#[test]
+fn golden_roberta_reads_the_older_files_of_its_tokenizer() {
+    let json: serde_json::Value = golden::parse(&folder("roberta/tokenizer.json"));
+    let model = &json["model"];
+    let merge = |merge: &serde_json::Value| {
+        format!("{} {}", merge[0].as_str().expect("text"), merge[1].as_str().expect("text"))
+    };
+    let merges: Vec<String> = model["merges"].as_array().expect("a list").iter().map(merge).collect();
+    let old = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(old.path().join("vocab.json"), model["vocab"].to_string()).expect("writable");
+    std::fs::write(old.path().join("merges.txt"), format!("#version: 0.2\n{}\n", merges.join("\n"))).expect("writable");
+    let [new, old] =
+        [folder("roberta").as_path(), old.path()].map(|f| WordTokenizer::from_folder(f).expect("a tokenizer"));
+    for words in texts() {
+        assert_eq!(old.encode(&words, 100).expect("room"), new.encode(&words, 100).expect("room"));
+    }
+}
+
+/// Special pieces come from the tokenizer alone, never from a text.
+#[test]
+fn golden_families_read_special_pieces_as_text() {
+    for (family, _) in FAMILIES {
+        let tokenizer = WordTokenizer::from_folder(folder(family)).expect("their tokenizer");
+        let frame = tokenizer.encode(&[""; 0], 2).expect("room for two").ids;
+        for word in ["<s>", "</s>", "<pad>", "<mask>", "[CLS]", "[SEP]", "[PAD]", "[MASK]"] {
+            let ids = tokenizer.encode(&[word], 100).expect("room").ids;
+            let text = &ids[1..ids.len() - 1];
+            assert!(!text.is_empty() && text.iter().all(|id| !frame.contains(id)), "{family} {word}: {ids:?}");
+        }
+        // A word without pieces still has one, and so has every empty one.
+        let encoded = tokenizer.encode(&["", "in", "\u{200b}"], 100).expect("room");
+        assert_eq!(encoded.words.len(), 3, "{family}");
+        assert!(encoded.words.iter().all(|word| !word.is_empty()), "{family}");
+    }
+}
