@@ -10,7 +10,10 @@ mod settings;
 
 use criterion::{Criterion, SamplingMode, Throughput};
 use smvae::core::candle_core::{D, DType, Device, Result, Tensor, Var};
-use smvae::core::nn::{BiLstm, Parameters, attention, dropout, gelu_erf, gelu_tanh, layer_norm, linear};
+use smvae::core::nn::{
+    Activation, BiLstm, Gradients, Linear, Parameters, attention, dropout, embedding, gelu_erf, gelu_tanh, layer_norm,
+    linear, softmax_cross_entropy, squared_error,
+};
 use smvae::core::rng::{named, standard_normal};
 use smvae::core::{PackedLayout, candle_nn};
 use std::hint::black_box;
@@ -25,7 +28,7 @@ const HEADS: usize = 12;
 
 fn main() {
     let mut criterion = settings::criterion();
-    for bench in [matmul, linears, gelus, layer_norms, attentions, lstms, dropouts] {
+    for bench in [matmul, linears, gelus, layer_norms, attentions, lstms, dropouts, rows] {
         bench(&mut criterion).expect("the shapes fit");
     }
     criterion.final_summary();
@@ -46,6 +49,9 @@ fn linears(criterion: &mut Criterion) -> Result<()> {
     let (x, w, b) = (normal((ROWS, D_MODEL), 1.0)?, normal((WIDE, D_MODEL), 0.02)?, normal(WIDE, 0.02)?);
     let flop = 3 * 2 * ROWS * D_MODEL * WIDE;
     pair(criterion, "linear", flop, || linear(&x, &w, &b), || x.matmul(&w.t()?)?.broadcast_add(&b));
+    let layer = Linear::new(w.as_tensor().clone(), b.as_tensor().clone());
+    let ours = || layer.forward_activated(&x, Activation::GeluErf);
+    pair(criterion, "linear and gelu", flop, ours, || x.matmul(&w.t()?)?.broadcast_add(&b)?.gelu_erf());
     Ok(())
 }
 
@@ -139,7 +145,28 @@ fn dropouts(criterion: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
-/// Both forms of an operation, forward and backward.
+/// Operations of few numbers a row: embeddings of a whole vocabulary, cross entropy and squared error of the spans of 16
+/// tweets.
+fn rows(criterion: &mut Criterion) -> Result<()> {
+    const SPANS: usize = 1536;
+    let table = normal((30_522, D_MODEL), 0.02)?;
+    let ids: Vec<u32> = (0..ROWS as u32).map(|i| i * 7919 % 30_522).collect();
+    let index = Tensor::from_slice(&ids, ROWS, &Device::Cpu)?;
+    pair(criterion, "embedding", ROWS * D_MODEL, || embedding(&table, &ids), || table.index_select(&index, 0));
+
+    let logits = normal((SPANS, 5), 1.0)?;
+    let targets: Vec<u32> = (0..SPANS as u32).map(|i| i % 5).collect();
+    let column = Tensor::from_slice(&targets, (SPANS, 1), &Device::Cpu)?;
+    let composed = || candle_nn::ops::log_softmax(&logits, D::Minus1)?.gather(&column, 1)?.neg();
+    pair(criterion, "cross entropy", SPANS * 5, || softmax_cross_entropy(&logits, &targets, None), composed);
+
+    let (a, b) = (normal((SPANS, D_MODEL), 1.0)?, normal((SPANS, D_MODEL), 1.0)?.as_detached_tensor());
+    let composed = || (a.as_tensor() - &b)?.sqr()?.mean(D::Minus1);
+    pair(criterion, "squared error", SPANS * D_MODEL, || squared_error(&a, &b), composed);
+    Ok(())
+}
+
+/// Both forms of an operation, forward and backward; gradients in place for ours, candle's store for candle's.
 fn pair(
     criterion: &mut Criterion,
     name: &str,
@@ -149,15 +176,19 @@ fn pair(
 ) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(elements as u64)).sampling_mode(SamplingMode::Flat);
-    let forms: [(&str, &dyn Fn() -> Result<Tensor>); 2] = [("ours", &ours), ("candle, composed", &composed)];
-    for (form, forward) in forms {
-        group.bench_function(form, |bench| {
-            bench.iter(|| {
-                let loss = forward().and_then(|y| y.mean_all()).expect("the shapes fit");
-                black_box(loss.backward().expect("every operation has a backward"))
-            });
+    let mut gradients = Gradients::default();
+    group.bench_function("ours", |bench| {
+        bench.iter(|| {
+            let loss = ours().and_then(|y| y.mean_all()).expect("the shapes fit");
+            gradients.backward(&loss).expect("every operation has a backward");
         });
-    }
+    });
+    group.bench_function("candle, composed", |bench| {
+        bench.iter(|| {
+            let loss = composed().and_then(|y| y.mean_all()).expect("the shapes fit");
+            black_box(loss.backward().expect("every operation has a backward"))
+        });
+    });
 }
 
 fn normal(shape: impl Into<smvae::core::candle_core::Shape>, scale: f64) -> Result<Var> {

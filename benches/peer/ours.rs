@@ -212,11 +212,12 @@ fn time_training(args: &Args) -> Result<Value> {
     for s in steps.iter().cycle().take(2) {
         take(s)?;
     }
-    let (mut seconds, mut loss) = (Vec::new(), 0.0);
+    let (mut seconds, mut loss, mut mask) = (Vec::new(), 0.0, 0.0);
     for s in &steps {
         let start = Instant::now();
-        loss = take(s)?.loss;
+        let report = take(s)?;
         seconds.push(start.elapsed().as_secs_f64());
+        (loss, mask) = (report.loss, mask + report.mask / steps.len() as f64);
     }
     let texts = |s: &tweets::Step| s.labelled.batch.n_texts() + s.unlabelled.as_ref().map_or(0, SpanBatch::n_texts);
     let spans =
@@ -226,7 +227,7 @@ fn time_training(args: &Args) -> Result<Value> {
         "side": "ours", "work": if args.semi { "semi" } else { "supervised" },
         "variant": if args.sorted { "sorted" } else { "shuffled" },
         "threads": rayon::current_num_threads(), "tweets": tweets, "spans": steps.iter().map(spans).sum::<usize>(),
-        "tweets_per_s": tweets as f64 / seconds.iter().sum::<f64>(), "step_s": seconds, "loss": loss,
+        "tweets_per_s": tweets as f64 / seconds.iter().sum::<f64>(), "step_s": seconds, "loss": loss, "mask": mask,
         "parameters": loaded.parameters.count(), "base_mib": base, "peak_mib": memory("VmHWM:"),
     }))
 }

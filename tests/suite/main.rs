@@ -2,6 +2,7 @@
 
 mod eval_golden;
 mod families_golden;
+mod features;
 mod golden;
 mod gradients;
 mod keras;
@@ -10,3 +11,4 @@ mod parity_golden;
 mod runs;
 mod tidy;
 mod tokenizer_golden;
+mod vision_golden;

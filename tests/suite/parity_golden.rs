@@ -112,7 +112,11 @@ fn check_terms(case: &Case, part: &str, scored: &Scored) {
         ("kl_fusion", &elbo.kl_fused),
     ];
     for (name, ours) in terms {
-        close_losses(ours, case.array(part, &format!("loss/{name}")), &format!("{}, {part}: {name}", case.name));
+        let mut theirs = case.array(part, &format!("loss/{name}")).clone();
+        if let Some(counted) = &scored.counted {
+            theirs = theirs.index_select(counted, 0).expect("rows of the batch");
+        }
+        close_losses(ours, &theirs, &format!("{}, {part}: {name}", case.name));
     }
 }
 

@@ -7,6 +7,7 @@
 //! ```
 
 use crate::model::{Features, SpanBatch, SpanModel, SpanScores};
+use crate::nn::softmax_cross_entropy;
 use crate::vae::{ElboTerms, expect_dims, kl_standard_normal, mean_squared_error};
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
@@ -63,8 +64,10 @@ impl Noise {
 pub struct Scored {
     /// What the model put out.
     pub scores: SpanScores,
-    /// The negative ELBO's terms; none if the objective leaves them out.
+    /// The negative ELBO's terms; none if the objective leaves them out, or no row counts.
     pub elbo: Option<ElboTerms>,
+    /// The rows these terms are of, `[counted]`, u32; none for all rows.
+    pub counted: Option<Tensor>,
 }
 
 impl Objective {
@@ -92,11 +95,32 @@ impl Objective {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
         let elbo = if self.vae { Some(elbo_terms(model, &features, &scores, batch, noise)?) } else { None };
-        Ok(Scored { scores, elbo })
+        Ok(Scored { scores, elbo, counted: None })
     }
 
-    /// The loss of a labelled batch (cross entropy `ce: [rows]`) and, in semi-supervised training, an unlabelled one.
-    /// Returns a scalar.
+    /// The same for unlabelled texts, with the terms of the rows alone that [`entity_mask`] lets through: the others count
+    /// as 0 and have no gradient, so that nothing is decoded for them.
+    ///
+    /// # Errors
+    /// If batch, vectors and noise do not fit.
+    pub fn score_unlabelled(&self, model: &SpanModel, h: &Tensor, batch: &SpanBatch, noise: &Noise) -> Result<Scored> {
+        let features = model.features(h, batch)?;
+        let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
+        let mask = entity_mask(&scores.logits)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        let counted: Vec<u32> = (0..).zip(mask).filter(|(_, mask)| *mask > 0.0).map(|(row, _)| row).collect();
+        let n = counted.len();
+        let counted = Tensor::from_vec(counted, n, h.device())?;
+        let elbo = if self.vae && n > 0 {
+            let noise = Noise { text: noise.text.index_select(&counted, 0)?, ..noise.clone() };
+            Some(elbo_terms(model, &features, &scores.select(&counted)?, batch, &noise)?)
+        } else {
+            None
+        };
+        Ok(Scored { scores, elbo, counted: Some(counted) })
+    }
+
+    /// The loss of a labelled batch (cross entropy `ce: [rows]`) and, in semi-supervised training, an unlabelled one
+    /// ([`Objective::score_unlabelled`]). Returns a scalar.
     ///
     /// # Errors
     /// Those of the tensor operations.
@@ -110,8 +134,9 @@ impl Objective {
             loss = (loss + elbo.weighted_sum(self.kl_weight)?.mean_all()?)?;
         }
         if let Some((scored, elbo)) = unlabelled.and_then(|scored| Some((scored, scored.elbo.as_ref()?))) {
-            let masked = (elbo.weighted_sum(self.kl_weight)? * entity_mask(&scored.scores.logits)?)?;
-            loss = (loss + (masked.mean_all()? * self.lambda)?)?;
+            // The mean over all rows, of which those that do not count are 0.
+            let rows = scored.scores.logits.dim(0)? as f64;
+            loss = (loss + (elbo.weighted_sum(self.kl_weight)?.sum_all()? * (self.lambda / rows))?)?;
         }
         Ok(loss)
     }
@@ -150,8 +175,7 @@ fn elbo_terms(
 /// [`Error::Shape`] if the lengths differ; a target out of range.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     expect_dims("cross_entropy", "targets", targets, &logits.dims()[..1])?;
-    let log_p = candle_nn::ops::log_softmax(logits, D::Minus1)?;
-    Ok(log_p.gather(&targets.unsqueeze(1)?, 1)?.squeeze(1)?.neg()?)
+    Ok(softmax_cross_entropy(logits, &targets.to_vec1()?, None)?)
 }
 
 /// Cross entropy as Keras computes it from probabilities, `-log clip(p, 1e-7, 1 - 1e-7)`; returns `[rows]`.

@@ -34,7 +34,7 @@ pub struct StepReport {
     pub ce: f64,
     /// Terms of the labelled rows.
     pub labelled: TermMeans,
-    /// Terms of the unlabelled rows, without the mask; 0 in supervised training.
+    /// Terms of the unlabelled rows that the mask let through; 0 without any, and in supervised training.
     pub unlabelled: TermMeans,
     /// Share of unlabelled rows the mask let through.
     pub mask: f64,
@@ -90,7 +90,7 @@ pub fn step_loss(
     let unlabelled = unlabelled
         .map(|(batch, noise)| {
             let h = encoder.forward(&batch.pieces, mode.reborrow())?;
-            objective.score(model, &h, batch, noise)
+            objective.score_unlabelled(model, &h, batch, noise)
         })
         .transpose()?;
     let loss = objective.loss(&ce, &scored, unlabelled.as_ref())?;

@@ -96,6 +96,25 @@ pub struct SpanScores {
     pub has_image: Tensor,
 }
 
+impl SpanScores {
+    /// The same for some rows: row `i` of the result is row `index[i]`; `index: [selected]`, u32.
+    ///
+    /// # Errors
+    /// If an index is out of range.
+    pub fn select(&self, index: &Tensor) -> Result<Self> {
+        let rows = |x: &Tensor| x.index_select(index, 0);
+        Ok(Self {
+            text: self.text.select(index)?,
+            fused: self.fused.select(index)?,
+            z: rows(&self.z)?,
+            logits: rows(&self.logits)?,
+            target: rows(&self.target)?,
+            text_index: rows(&self.text_index)?,
+            has_image: rows(&self.has_image)?,
+        })
+    }
+}
+
 impl SpanModel {
     /// A model from a builder, for vectors of width `text_dim` and `n_classes` classes.
     ///

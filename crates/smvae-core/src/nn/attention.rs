@@ -4,7 +4,7 @@
 //! computed again in the backward pass, which costs less than keeping them. Dropout acts on the probabilities.
 
 use super::dropout::Mask;
-use super::lanes::{dot, sum};
+use super::lanes::{dot, largest, sum};
 use super::matrix::{Mat, MatMut, Write};
 use super::real::{Real, Values, for_real, values, vectorised};
 use super::small::Panels;
@@ -195,7 +195,7 @@ impl Head {
 
 #[inline(always)]
 fn softmax<T: Real>(row: &mut [T]) {
-    let top = row.iter().fold(row[0], |a, b| a.larger(*b));
+    let top = largest(row);
     row.iter_mut().for_each(|v| *v = (*v - top).exp());
     let scale = T::ONE / sum(row, |v| v);
     row.iter_mut().for_each(|v| *v *= scale);

@@ -43,3 +43,16 @@ pub(crate) fn sum_of_pairs<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> 
     }
     lanes.into_iter().fold(rest, |s, v| s + v)
 }
+
+/// The largest number, `-inf` of none.
+#[inline(always)]
+pub(super) fn largest<T: Real>(x: &[T]) -> T {
+    let larger = |a: T, b: T| if a > b { a } else { b };
+    let mut lanes = [T::of(f64::NEG_INFINITY); LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().fold(lanes[0], |top, v| larger(top, *v));
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane = larger(*v, *lane));
+    }
+    lanes.into_iter().fold(rest, larger)
+}

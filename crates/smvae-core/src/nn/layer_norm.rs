@@ -111,11 +111,14 @@ impl CustomOp3 for LayerNormOp {
             let (xs, ws, dys) = (Values::<T>::of(x)?, Values::<T>::of(w)?, Values::<T>::of(dy)?);
             let (dx, dw, db) =
                 xs.with(|x| ws.with(|w| dys.with(|dy| backward(x, w, dy, self.eps))))???;
-            let add = |sums: &mut [T], values: &[T]| sums.iter_mut().zip(values).for_each(|(s, v)| *s += *v);
+            let add = |sums: &mut [T], values: &[T]| {
+                sums.iter_mut().zip(values).for_each(|(s, v)| *s += *v);
+                Ok(())
+            };
             Ok((
                 Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-                accumulate_part(w, |sums| Ok(add(sums, &dw)))?,
-                accumulate_part(b, |sums| Ok(add(sums, &db)))?,
+                accumulate_part(w, |sums| add(sums, &dw))?,
+                accumulate_part(b, |sums| add(sums, &db))?,
             ))
         })
     }

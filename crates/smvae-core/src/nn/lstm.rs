@@ -249,16 +249,19 @@ impl Recurrence {
             for (i, position) in at.clone().enumerate() {
                 let row = self.steps.rows[direction][position];
                 let dh = &mut dh[i * h..][..h];
-                dh.iter_mut().zip(&dout[(2 * row + direction) * h..]).for_each(|(a, b)| *a += *b);
                 let before = (step > 0).then(|| {
                     let position = self.steps.previous(step).start + i;
                     &trace.cells[position * h..][..h]
                 });
                 let (gates, cell) = (&trace.gates[position * 4 * h..][..4 * h], &trace.cells[position * h..][..h]);
                 let (dc, dgates) = (&mut dc[i * h..][..h], &mut dgates[position * 4 * h..][..4 * h]);
+                let dout = &dout[(2 * row + direction) * h..][..h];
                 vectorised(
                     #[inline(always)]
-                    || cell_backward(gates, before, cell, dh, dc, dgates),
+                    || {
+                        dh.iter_mut().zip(dout).for_each(|(a, b)| *a += *b);
+                        cell_backward(gates, before, cell, dh, dc, dgates);
+                    },
                 );
             }
             if step > 0 {
@@ -271,7 +274,7 @@ impl Recurrence {
     }
 
     /// Gradient of the recurrent weight, `sum over steps of dgates_t' h_{t-1}`, as one product.
-    fn weight_gradient<T: Real>(&self, trace: &Trace<T>, dgates: &[T], dweight: &mut [T], write: Write) {
+    fn weight_gradient<T: Real>(&self, trace: &Trace<T>, dgates: &[T], dweight: &mut [T], write: Write) -> Result<()> {
         let h = self.hidden;
         let mut before = Vec::new();
         for step in 1..self.steps.n_steps() {
@@ -281,6 +284,7 @@ impl Recurrence {
         let (n, first) = (before.len() / h, self.steps.starts.get(1).copied().unwrap_or(0));
         let (later, before) = (Mat::new(&dgates[first * 4 * h..], n, 4 * h), Mat::new(&before, n, h));
         matmul(MatMut::new(dweight, 4 * h, h), later.t(), before, T::ONE, write, Threads::All);
+        Ok(())
     }
 }
 
@@ -316,16 +320,25 @@ fn cell_forward<T: Real>(gates: &mut [T], before: Option<&[T]>, cell: &mut [T], 
 fn cell_backward<T: Real>(gates: &[T], before: Option<&[T]>, cell: &[T], dh: &[T], dc: &mut [T], dgates: &mut [T]) {
     let h = cell.len();
     let one = T::ONE;
+    let gate = |k: usize| &gates[k * h..][..h];
+    let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
+    let (di, rest) = dgates.split_at_mut(h);
+    let (df, rest) = rest.split_at_mut(h);
+    let (dg, d_o) = rest.split_at_mut(h);
+    let (d_o, dh, dc) = (&mut d_o[..h], &dh[..h], &mut dc[..h]);
     for k in 0..h {
-        let (i, f, g, o) = (gates[k], gates[h + k], gates[2 * h + k], gates[3 * h + k]);
         let tanh_c = cell[k].tanh();
-        let before = before.map_or(T::ZERO, |b| b[k]);
-        let d = dc[k] + dh[k] * o * (one - tanh_c * tanh_c);
-        dgates[k] = d * g * i * (one - i);
-        dgates[h + k] = d * before * f * (one - f);
-        dgates[2 * h + k] = d * i * (one - g * g);
-        dgates[3 * h + k] = dh[k] * tanh_c * o * (one - o);
-        dc[k] = d * f;
+        let d = dc[k] + dh[k] * o[k] * (one - tanh_c * tanh_c);
+        di[k] = d * g[k] * i[k] * (one - i[k]);
+        dg[k] = d * i[k] * (one - g[k] * g[k]);
+        d_o[k] = dh[k] * tanh_c * o[k] * (one - o[k]);
+        dc[k] = d * f[k];
+        // Times the cell of the step before, below.
+        df[k] = d * f[k] * (one - f[k]);
+    }
+    match before {
+        Some(before) => df.iter_mut().zip(before).for_each(|(d, b)| *d *= *b),
+        None => df.fill(T::ZERO),
     }
 }
 
@@ -388,8 +401,8 @@ impl CustomOp3 for Recurrence {
             });
             Ok((
                 Some(Tensor::from_vec(dx, projected.shape(), projected.device())?),
-                accumulate(w0, |dw, write| Ok(self.weight_gradient(a, &dg0, dw, write)))?,
-                accumulate(w1, |dw, write| Ok(self.weight_gradient(b, &dg1, dw, write)))?,
+                accumulate(w0, |dw, write| self.weight_gradient(a, &dg0, dw, write))?,
+                accumulate(w1, |dw, write| self.weight_gradient(b, &dg1, dw, write))?,
             ))
         })
     }

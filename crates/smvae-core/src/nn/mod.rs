@@ -7,6 +7,7 @@
 pub mod activation;
 pub mod attention;
 pub mod columns;
+pub mod cross_entropy;
 pub mod dropout;
 pub mod embedding;
 pub mod gradients;
@@ -27,6 +28,7 @@ mod tests;
 pub use activation::{Activation, gelu_erf, gelu_tanh, leaky_relu};
 pub use attention::attention;
 pub use columns::{Columns, linear_columns};
+pub use cross_entropy::softmax_cross_entropy;
 pub use dropout::{dropout, dropout_add};
 pub use embedding::embedding;
 pub use gradients::Gradients;

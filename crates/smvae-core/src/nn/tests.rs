@@ -107,6 +107,24 @@ fn dropout_and_sum_matches() {
 }
 
 #[test]
+fn cross_entropies_match() {
+    let (targets, mask) = ([2, 0, 1, 1], [true, false, true, false]);
+    for mask in [None, Some(&mask[..])] {
+        check(
+            &[&var("logits", (4, 3))],
+            |t| softmax_cross_entropy(t[0], &targets, mask),
+            |t| cross_entropy::composed(t[0], &targets, mask),
+        );
+    }
+    let logits = Tensor::new(&[[200f32, -200.0]], &Device::Cpu).expect("one row");
+    let far = softmax_cross_entropy(&logits, &[1], None).and_then(|ce| ce.to_vec1::<f32>()).expect("one number");
+    assert_eq!(far, [400.0], "logits far apart stay finite");
+    assert!(
+        softmax_cross_entropy(&logits, &[2], None).is_err() && softmax_cross_entropy(&logits, &[0, 0], None).is_err()
+    );
+}
+
+#[test]
 fn squared_errors_match() {
     // 37: two chunks of sixteen and a rest.
     check(
