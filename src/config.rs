@@ -34,6 +34,8 @@ pub struct Config {
     pub labelled: Option<usize>,
     /// Seed of the draw of labelled tweets; none for `seed`.
     pub selection_seed: Option<u64>,
+    /// Where it was trained, `cpu` or `cuda:N`. Set from the device that is used.
+    pub device: String,
     /// How texts and images become input.
     pub input: InputConfig,
     /// Sizes of the networks. `image_dim` is set from the image vectors.
@@ -177,6 +179,7 @@ impl Default for Config {
             seed: 0,
             labelled: None,
             selection_seed: None,
+            device: "cpu".to_owned(),
             text_encoder: None,
             allow_missing_weights: false,
             input: InputConfig::default(),

@@ -44,5 +44,5 @@ pub use images::ImageIdentity;
 pub use networks::EncoderSource;
 pub use predictor::{Post, Predictor, ScoredEntity};
 pub use progress::{EpochRecord, Event, Flow, RunSummary, Timing};
-pub use run_folder::{RunInfo, remove_run};
+pub use run_folder::{Origin, RunInfo, remove_run};
 pub use trainer::{TrainInput, train};

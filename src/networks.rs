@@ -66,6 +66,11 @@ pub(crate) const ENCODER: &str = "encoder";
 /// Prefix of the span model's parameters.
 const MODEL: &str = "model";
 
+/// Whether a parameter is the text encoder's.
+pub(crate) fn is_encoders(parameter: &str) -> bool {
+    parameter.strip_prefix(ENCODER).is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// The text encoder before training.
 pub(crate) struct Encoder {
     pub config: TransformerConfig,
@@ -146,8 +151,12 @@ impl Networks {
             Use::Training(groups) => parameters.partly_frozen_builder(DType::F32, move |name| groups.is_frozen(name)),
             Use::Evaluation => parameters.frozen_builder(DType::F32),
         };
+        let load = match purpose {
+            Use::Training(_) => SpanModel::load,
+            Use::Evaluation => SpanModel::load_for_prediction,
+        };
         let encoder = Transformer::load(bert, vb.pp(ENCODER))?;
-        let model = SpanModel::load(model, bert.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
+        let model = load(model, bert.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
         Ok(Self { encoder, model })
     }
 

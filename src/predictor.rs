@@ -1,7 +1,7 @@
 //! A trained model at work: posts in, entities out, in input order.
 //!
-//! Posts are tokenised in parallel, encoded in batches of similar length, one a thread, and their spans are scored in
-//! chunks of bounded memory. No gradient is tracked.
+//! Posts are tokenised in parallel, encoded in batches of similar length, one a thread (on a GPU, one after another), and
+//! their spans are scored in chunks of bounded memory. No gradient is tracked.
 
 use crate::collate::{Collator, Item};
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::run_folder::RunFolder;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use smvae_core::candle_core::{D, Device};
+use smvae_core::candle_core::{D, DType, Device};
 use smvae_core::decode::{Candidate, decode};
 use smvae_core::model::BatchSpan;
 use smvae_core::{LabelSet, Mode, Rng, TextEncoder, rng};
@@ -81,11 +81,25 @@ impl Predictor {
     /// # Errors
     /// As [`Predictor::load`].
     pub fn load_on(folder: &Path, device: &Device) -> Result<Self> {
+        Self::load_as(folder, device, DType::F32)
+    }
+
+    /// Loads a run folder, on this device and with the text encoder in this number type: f32, or on a GPU also f16 or
+    /// bf16, which take half the memory.
+    ///
+    /// # Errors
+    /// As [`Predictor::load`]; [`smvae_core::Error::Setting`] for a number type that the device does not compute in.
+    pub fn load_as(folder: &Path, device: &Device, encoder: DType) -> Result<Self> {
+        let half = matches!(encoder, DType::F16 | DType::BF16);
+        if !(encoder == DType::F32 || half && !device.is_cpu()) {
+            let want = "f32, or f16 or bf16 on a GPU";
+            return Err(smvae_core::Error::Setting { name: "dtype", want, got: encoder.as_str().to_owned() }.into());
+        }
         let run = RunFolder::open(folder)?;
         let config = run.config()?;
         let labels = run.labels()?;
         let bert = run.encoder_config()?;
-        let parameters = run.parameters(device)?;
+        let parameters = run.parameters(device, encoder)?;
         let networks = Networks::build(&parameters, &bert, &config.model, &labels, Use::Evaluation)
             .map_err(|error| run.weights_do_not_fit(&error))?;
         Ok(Self {
@@ -160,6 +174,8 @@ impl Predictor {
 
 /// Pieces of a batch, about; more would not make products faster.
 const BATCH_PIECES: usize = 512;
+/// Pieces of a batch on a GPU, which has the batch to itself.
+const GPU_BATCH_PIECES: usize = 4096;
 /// Spans scored at once: what bounds the memory of a long text.
 const CHUNK_SPANS: usize = 4096;
 
@@ -183,18 +199,26 @@ impl Scorer<'_> {
     ) -> Result<Vec<Vec<ScoredEntity>>> {
         let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].words.is_empty()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
-        let batches = batches(&order, |i| items[i].ids.len());
+        let on_cpu = self.device.is_cpu();
+        let limit = if on_cpu { BATCH_PIECES } else { GPU_BATCH_PIECES };
+        let batches = batches(&order, |i| items[i].ids.len(), limit);
         let mut found = vec![Vec::new(); items.len()];
         let mut done = items.len() - order.len();
-        // A batch a thread: what one batch cannot share out among threads, another one's work fills.
+        let score = |batch: &&[usize]| {
+            let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
+            // By the batch, not by the order in which threads come to them.
+            let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
+            self.score(&texts, &mut rng)
+        };
+        // A batch a thread: what one batch cannot share out among threads, another one's work fills. A GPU does this by
+        // itself, and each thread would have a stream of its own.
         for wave in batches.chunks(2 * rayon::current_num_threads()) {
-            let scored = wave.par_iter().map(|batch| {
-                let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
-                // By the batch, not by the order in which threads come to them.
-                let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
-                self.score(&texts, &mut rng)
-            });
-            for (batch, scored) in wave.iter().zip(scored.collect::<Result<Vec<_>>>()?) {
+            let scored: Vec<_> = if on_cpu {
+                wave.par_iter().map(score).collect::<Result<_>>()?
+            } else {
+                wave.iter().map(score).collect::<Result<_>>()?
+            };
+            for (batch, scored) in wave.iter().zip(scored) {
                 for (i, entities) in batch.iter().zip(scored) {
                     found[*i] = entities;
                 }
@@ -210,7 +234,7 @@ impl Scorer<'_> {
         let Networks { encoder, model } = self.networks;
         let spans: Vec<_> = items.iter().map(|item| (*item, self.collator.candidates(item).collect())).collect();
         let batch = self.collator.batch(&spans, self.device)?;
-        let h = encoder.forward(&batch.pieces, Mode::Eval)?;
+        let h = encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32).map_err(smvae_core::Error::from)?;
         let features = model.features(&h, &batch)?;
         let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); items.len()];
         let mut spans_left = spans.iter().flat_map(|(_, spans)| spans);
@@ -240,15 +264,15 @@ impl Scorer<'_> {
     }
 }
 
-/// Cuts items, in this order, into batches of about [`BATCH_PIECES`] pieces.
-fn batches(order: &[usize], pieces: impl Fn(usize) -> usize) -> Vec<&[usize]> {
+/// Cuts items, in this order, into batches of at most `limit` pieces, or of one item.
+fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Vec<&[usize]> {
     let mut batches = Vec::new();
     let mut rest = order;
     while !rest.is_empty() {
         let mut total = 0;
         let fitting = rest.iter().take_while(|i| {
             total += pieces(**i);
-            total <= BATCH_PIECES
+            total <= limit
         });
         let (batch, later) = rest.split_at(fitting.count().max(1));
         batches.push(batch);

@@ -3,10 +3,11 @@
 //! ```text
 //! config.json          everything the run depended on, resolved, with the format's version
 //! labels.json          entity types in order, O first
-//! selection.json       which tweets were labelled
+//! selection.json       which tweets were labelled; absent for converted weights
+//! origin.json          where converted weights come from; absent for a model that was trained here
 //! images.json          which image vectors, and their standardisation; absent for text alone
 //! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
-//! weights.safetensors  all parameters, decoders too, of the best epoch on dev
+//! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
 //! metrics.jsonl        a line an epoch
 //! ```
 //! Every file is written to a temporary name and renamed.
@@ -14,10 +15,12 @@
 use crate::config::Config;
 use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
 use crate::images::ImageIdentity;
+use crate::networks::is_encoders;
 use crate::progress::EpochRecord;
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 use smvae_core::LabelSet;
-use smvae_core::candle_core::Device;
+use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
 use smvae_data::Selection;
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
@@ -26,6 +29,7 @@ use std::path::{Path, PathBuf};
 const CONFIG: &str = "config.json";
 const LABELS: &str = "labels.json";
 const SELECTION: &str = "selection.json";
+const ORIGIN: &str = "origin.json";
 const IMAGES: &str = "images.json";
 const ENCODER: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
@@ -33,7 +37,7 @@ const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
 
 /// Every file of a run.
-const FILES: [&str; 8] = [CONFIG, LABELS, SELECTION, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS];
+const FILES: [&str; 9] = [CONFIG, LABELS, SELECTION, ORIGIN, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS];
 
 /// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
 ///
@@ -59,8 +63,10 @@ pub struct RunInfo {
     pub config: Config,
     /// Entity types, `O` first.
     pub labels: LabelSet,
-    /// Which tweets were labelled.
-    pub selection: Selection,
+    /// Which tweets were labelled; none for converted weights, of which it is not known.
+    pub selection: Option<Selection>,
+    /// Where converted weights come from; none for a model that was trained here.
+    pub origin: Option<Origin>,
     /// Which image vectors; none for text alone.
     pub images: Option<ImageIdentity>,
     /// Sizes of the text encoder.
@@ -71,6 +77,20 @@ pub struct RunInfo {
     pub epochs: Vec<EpochRecord>,
 }
 
+/// Where converted weights come from, as `scripts/convert_authors_weights.py` writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The program that trained them.
+    pub program: String,
+    /// Name of their file.
+    pub file: String,
+    /// sha256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// How the order of the labels is known, which is not in the file.
+    pub labels: String,
+}
+
 impl RunInfo {
     /// Reads a run folder, its weights' sizes included.
     ///
@@ -78,6 +98,7 @@ impl RunInfo {
     /// As [`crate::Predictor::load`].
     pub fn read(folder: &Path) -> Result<Self> {
         let run = RunFolder::open(folder)?;
+        let origin = run.origin()?;
         let weights = run.path(WEIGHTS);
         let parameters =
             if weights.exists() { Some(read_tensors(&weights)?.values().map(|t| t.elem_count()).sum()) } else { None };
@@ -85,7 +106,8 @@ impl RunInfo {
             folder: folder.to_owned(),
             config: run.config()?,
             labels: run.labels()?,
-            selection: Selection::load(run.path(SELECTION))?,
+            selection: if origin.is_some() { None } else { Some(Selection::load(run.path(SELECTION))?) },
+            origin,
             images: run.image_identity()?,
             encoder: run.encoder_config()?,
             parameters,
@@ -164,6 +186,11 @@ impl RunFolder {
         read_json(&self.path(LABELS), "label set")
     }
 
+    fn origin(&self) -> Result<Option<Origin>> {
+        let path = self.path(ORIGIN);
+        if path.exists() { read_json(&path, "origin").map(Some) } else { Ok(None) }
+    }
+
     pub(crate) fn encoder_config(&self) -> Result<TransformerConfig> {
         Ok(TransformerConfig::from_file(self.path(ENCODER))?)
     }
@@ -192,13 +219,15 @@ impl RunFolder {
         self.path(WEIGHTS).exists()
     }
 
-    pub(crate) fn parameters(&self, device: &Device) -> Result<Parameters> {
+    /// All parameters, those of the text encoder in this number type.
+    pub(crate) fn parameters(&self, device: &Device, encoder: DType) -> Result<Parameters> {
         let path = self.path(WEIGHTS);
         if !path.is_file() {
             return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
         }
         let parameters = Parameters::new(0, device);
         for (name, tensor) in read_tensors(&path)? {
+            let tensor = if is_encoders(&name) { tensor.to_dtype(encoder)? } else { tensor };
             parameters.insert(name, &tensor)?;
         }
         Ok(parameters)

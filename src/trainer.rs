@@ -22,6 +22,7 @@ use smvae_core::optim::Adam;
 use smvae_core::step::{LabelledBatch, StepReport, step};
 use smvae_core::{Entity, LabelSet, Rng, Span, rng};
 use smvae_data::{ImageVectors, Sample, Selection, selection};
+use smvae_encoders::device;
 use std::path::Path;
 use std::time::Instant;
 
@@ -144,6 +145,7 @@ pub fn train(
 fn resolve(config: &Config, input: &TrainInput<'_>, encoder: &mut Encoder) -> Config {
     let mut config = config.clone();
     config.model.image_dim = input.images.map(ImageVectors::width);
+    config.device = device::describe(&input.device);
     config.text_encoder = Some(encoder.name.clone());
     if let Some(p) = config.training.dropout {
         encoder.config.hidden_dropout_prob = p;

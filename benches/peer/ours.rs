@@ -6,6 +6,7 @@
 //! peer_ours evaluate --run DIR --shared DIR                         Twitter2017 test, words to entities
 //! peer_ours check    --run DIR --shared DIR [--semi]                one step's loss without randomness
 //! ```
+//! The last three take `--device cpu|cuda|cuda:N`; on a GPU, `train` and `evaluate` multiply in TF32.
 //! `peer.py` has the last three commands too, reads the same run folder and prints the same fields. The number of
 //! threads is `RAYON_NUM_THREADS`. What is timed: `train` whole steps on batches made beforehand, after two steps that
 //! are not timed; `evaluate` everything between the tweets' words and the scores, once before it is timed.
@@ -24,6 +25,7 @@ use smvae::core::step::{Networks, StepReport, step, step_loss};
 use smvae::core::{Mode, rng};
 use smvae::data::corpus::Corpus;
 use smvae::data::{ImageVectors, Selection, selection};
+use smvae::encoders::device::{self, DeviceChoice};
 use smvae::encoders::text::{Transformer, WordTokenizer};
 use smvae::{Config, EncoderSource, Flow, Predictor, Result, RunInfo, TrainInput, evaluate, train};
 use std::collections::HashMap;
@@ -66,6 +68,7 @@ struct Args {
     steps: usize,
     semi: bool,
     sorted: bool,
+    device: Device,
 }
 
 impl Args {
@@ -82,6 +85,7 @@ impl Args {
             steps: 8,
             semi: false,
             sorted: false,
+            device: Device::Cpu,
         };
         while let Some(option) = args.next() {
             let mut value = || args.next().ok_or(format!("{option} needs a value"));
@@ -91,6 +95,10 @@ impl Args {
                 "--size" => parsed.size = value()?,
                 "--run" => parsed.run = value()?.into(),
                 "--shared" => parsed.shared = value()?.into(),
+                "--device" => {
+                    let choice: DeviceChoice = value()?.parse().map_err(|e| format!("--device: {e}"))?;
+                    parsed.device = device::open(choice).map_err(|e| e.to_string())?;
+                }
                 "--steps" => parsed.steps = value()?.parse().map_err(|e| format!("--steps: {e}"))?,
                 _ => return Err(format!("unknown option {option}")),
             }
@@ -113,9 +121,11 @@ impl Args {
 fn run(args: &Args) -> Result<Value> {
     match args.command.as_str() {
         "prepare" => prepare(args),
-        "train" => time_training(args),
-        "evaluate" => time_evaluation(args),
-        _ => check(args),
+        "check" => check(args),
+        work => {
+            device::allow_tf32(true);
+            if work == "train" { time_training(args) } else { time_evaluation(args) }
+        }
     }
 }
 
@@ -168,9 +178,9 @@ struct Loaded {
     model: SpanModel,
 }
 
-fn load(folder: &Path) -> Result<Loaded> {
+fn load(folder: &Path, device: &Device) -> Result<Loaded> {
     let run = RunInfo::read(folder)?;
-    let parameters = Parameters::new(0, &Device::Cpu);
+    let parameters = Parameters::new(0, device);
     for (name, value) in safetensors::load(folder.join("weights.safetensors"), &Device::Cpu)? {
         parameters.insert(name, &value)?;
     }
@@ -194,13 +204,14 @@ impl Loaded {
         let (samples, images) = (args.corpus()?.train, args.images()?);
         let tokenizer = WordTokenizer::from_file(args.run.join("tokenizer.json"))?;
         let tweets = tweets::tweets(&self.run, &tokenizer, &images, &samples)?;
-        tweets::steps(&tweets, images.width(), args.steps, args.semi, args.sorted)
+        let options = tweets::Options { steps: args.steps, semi: args.semi, sorted: args.sorted, device: &args.device };
+        tweets::steps(&tweets, images.width(), &options)
     }
 }
 
 fn time_training(args: &Args) -> Result<Value> {
     let base = memory("VmRSS:");
-    let loaded = load(&args.run)?;
+    let loaded = load(&args.run, &args.device)?;
     let steps = loaded.steps(args)?;
     let mut optimizer = loaded.optimizer()?;
     let mut rng = rng::named(0, "training");
@@ -226,7 +237,8 @@ fn time_training(args: &Args) -> Result<Value> {
     Ok(json!({
         "side": "ours", "work": if args.semi { "semi" } else { "supervised" },
         "variant": if args.sorted { "sorted" } else { "shuffled" },
-        "threads": rayon::current_num_threads(), "tweets": tweets, "spans": steps.iter().map(spans).sum::<usize>(),
+        "device": device::describe(&args.device), "threads": rayon::current_num_threads(), "tweets": tweets,
+        "spans": steps.iter().map(spans).sum::<usize>(),
         "tweets_per_s": tweets as f64 / seconds.iter().sum::<f64>(), "step_s": seconds, "loss": loss, "mask": mask,
         "parameters": loaded.parameters.count(), "base_mib": base, "peak_mib": memory("VmHWM:"),
     }))
@@ -235,7 +247,7 @@ fn time_training(args: &Args) -> Result<Value> {
 fn time_evaluation(args: &Args) -> Result<Value> {
     let base = memory("VmRSS:");
     let (samples, images) = (args.corpus()?.test, args.images()?);
-    let predictor = Predictor::load(&args.run)?.with_images(images, false)?;
+    let predictor = Predictor::load_on(&args.run, &args.device)?.with_images(images, false)?;
     let convention = predictor.config().input.convention;
     evaluate(&predictor, &samples[..64.min(samples.len())], convention, &mut |_, _| {})?;
     let start = Instant::now();
@@ -243,7 +255,7 @@ fn time_evaluation(args: &Args) -> Result<Value> {
     let seconds = start.elapsed().as_secs_f64();
     let counts = evaluation.scores.overall;
     Ok(json!({
-        "side": "ours", "work": "evaluate", "variant": "sorted", "threads": rayon::current_num_threads(),
+        "side": "ours", "work": "evaluate", "variant": "sorted", "device": device::describe(&args.device), "threads": rayon::current_num_threads(),
         "tweets": samples.len(), "tweets_per_s": samples.len() as f64 / seconds,
         "gold": counts.gold, "predicted": counts.predicted, "correct": counts.correct,
         "base_mib": base, "peak_mib": memory("VmHWM:"),
@@ -252,12 +264,12 @@ fn time_evaluation(args: &Args) -> Result<Value> {
 
 /// The loss of the first step without dropout and with noise that needs no generator, and the norm of its gradients.
 fn check(args: &Args) -> Result<Value> {
-    let loaded = load(&args.run)?;
+    let loaded = load(&args.run, &args.device)?;
     let steps = loaded.steps(args)?;
     let latent = loaded.run.config.model.latent_dim;
     let tweets::Step { labelled, unlabelled } = &steps[0];
-    let noise = wave_noise(&labelled.batch, latent, 0)?;
-    let unlabelled_noise = unlabelled.as_ref().map(|batch| wave_noise(batch, latent, 3)).transpose()?;
+    let noise = wave_noise(&labelled.batch, latent, 0, &args.device)?;
+    let unlabelled_noise = unlabelled.as_ref().map(|batch| wave_noise(batch, latent, 3, &args.device)).transpose()?;
     let loss = step_loss(
         loaded.networks(),
         &loaded.run.config.objective,
@@ -271,11 +283,11 @@ fn check(args: &Args) -> Result<Value> {
 }
 
 /// Row `i`, column `j` of stream `k` is `cos(0.7 i + 1.3 j + k)`; z, text and image are streams of their own.
-fn wave_noise(batch: &SpanBatch, latent: usize, first: usize) -> Result<Noise> {
+fn wave_noise(batch: &SpanBatch, latent: usize, first: usize, device: &Device) -> Result<Noise> {
     let wave = |rows: usize, k: usize| {
         let value = |i: usize, j: usize| (0.7 * i as f64 + 1.3 * j as f64 + k as f64).cos() as f32;
         let values = (0..rows).flat_map(|i| (0..latent).map(move |j| value(i, j))).collect::<Vec<f32>>();
-        Tensor::from_vec(values, (rows, latent), &Device::Cpu)
+        Tensor::from_vec(values, (rows, latent), device)
     };
     let rows = batch.spans.len();
     Ok(Noise { z: wave(rows, first)?, text: wave(rows, first + 1)?, image: wave(batch.n_texts(), first + 2)? })

@@ -35,6 +35,7 @@ def main():
     parser.add_argument("--run", required=True)
     parser.add_argument("--shared", default="../shared")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda, which multiplies in TF32")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--semi", action="store_true")
     parser.add_argument("--sorted", action="store_true")
@@ -43,6 +44,9 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    if args.device != "cpu" and not args.check:
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
     if args.check:
         sys.exit(check(args))
     if args.command is None:
@@ -54,7 +58,7 @@ def build(args, dropout=0.1):
     corpus = Corpus(args.run, args.shared)
     model = Smvae(corpus.bert, corpus.config["model"], len(corpus.labels), dropout, args.scoring)
     model.load(load_file(Path(args.run) / "weights.safetensors"))
-    return corpus, model
+    return corpus, model.to(args.device)
 
 
 def optimizer(model, config):
@@ -72,13 +76,14 @@ def train(args):
     base = memory("VmRSS:")
     corpus, model = build(args)
     steps = corpus.steps(args.steps, args.semi, args.sorted)
+    steps = [[batch and batch.to(args.device) for batch in step] for step in steps]
     adam = optimizer(model, corpus.config["optimizer"])
     parameters = list(model.parameters())
     model.train()
 
     def noise(batch, _):
         rows, latent = len(batch.first), model.latent
-        return [torch.randn(n, latent) for n in (rows, rows, len(batch.ids))]
+        return [torch.randn(n, latent, device=args.device) for n in (rows, rows, len(batch.ids))]
 
     def take(labelled, unlabelled):
         loss, *_ = step_loss(model, corpus.config["objective"], labelled, unlabelled, noise)
@@ -114,9 +119,9 @@ def evaluate(args):
     corpus, model = build(args)
     model.eval()
     samples = corpus.samples("test")
-    score(corpus, model, samples[:64])
+    score(corpus, model, samples[:64], args.device)
     start = time.perf_counter()
-    gold, predicted, correct = score(corpus, model, samples)
+    gold, predicted, correct = score(corpus, model, samples, args.device)
     seconds = time.perf_counter() - start
     args.sorted = True
     return {
@@ -131,14 +136,14 @@ def evaluate(args):
 
 
 @torch.inference_mode()
-def score(corpus, model, samples):
+def score(corpus, model, samples, device):
     """Numbers of gold, predicted and correct entities; batches sorted by length."""
     counts = [0, 0, 0]
     tweets = sorted(corpus.tweets(samples), key=lambda tweet: -len(tweet.ids))
     for i in range(0, len(tweets), EVALUATION_BATCH):
         # The words of 2017 are all kept, so that spans of words are spans of the tweet.
         chosen = tweets[i : i + EVALUATION_BATCH]
-        batch = corpus.batch(chosen)
+        batch = corpus.batch(chosen).to(device)
         p, classes = model.score(batch)[-1].softmax(-1).max(-1)
         rows = classes.nonzero().squeeze(1)
         rows = rows[p[rows].argsort(descending=True, stable=True)]
@@ -162,7 +167,7 @@ def check(args):
     corpus, model = build(args, dropout=0.0)
     failed = False
     for semi in (False, True):
-        command = [args.ours, "check", "--run", args.run, "--shared", args.shared, "--steps", "1"]
+        command = [args.ours, "check", "--run", args.run, "--shared", args.shared, "--steps", "1", "--device", args.device]
         output = subprocess.run(command + ["--semi"] * semi, check=True, capture_output=True, text=True).stdout
         ours = json.loads(output)
         for scoring in ("concat", "factorised"):
@@ -179,7 +184,8 @@ def check(args):
 
 
 def check_step(corpus, model, semi):
-    labelled, unlabelled = corpus.steps(1, semi, False)[0]
+    device = next(model.parameters()).device
+    labelled, unlabelled = [batch and batch.to(device) for batch in corpus.steps(1, semi, False)[0]]
     model.zero_grad(set_to_none=True)
     loss, ce, terms, u_terms = step_loss(model, corpus.config["objective"], labelled, unlabelled, wave_noise(model))
     loss.backward()
@@ -201,7 +207,7 @@ def wave_noise(model):
     def noise(batch, stream):
         def wave(rows, k):
             i, j = torch.arange(rows, dtype=torch.float64), torch.arange(model.latent, dtype=torch.float64)
-            return (0.7 * i.unsqueeze(1) + 1.3 * j + k).cos().float()
+            return (0.7 * i.unsqueeze(1) + 1.3 * j + k).cos().float().to(batch.ids.device)
 
         rows = len(batch.first)
         return wave(rows, stream), wave(rows, stream + 1), wave(len(batch.ids), stream + 2)
@@ -211,7 +217,7 @@ def wave_noise(model):
 
 def common(args, work, base):
     variant = ("sorted" if args.sorted else "shuffled") + (", factorised" if args.scoring == "factorised" else "")
-    return {"side": "peer", "work": work, "variant": variant, "threads": args.threads, "base_mib": base}
+    return {"side": "peer", "work": work, "variant": variant, "device": args.device, "threads": args.threads, "base_mib": base}
 
 
 def memory(field):

@@ -8,6 +8,8 @@
 #     WORK="supervised semi evaluate"      what is run
 #     PEER_VENV=DIR                 a virtual environment that has torch, transformers and safetensors
 #     OUT=DIR                       where weights and results go (2 GB for base); target/peer
+#     DEVICE=cpu                    or cuda (scripts/gpu_check.sh), on which memory is the most that the GPU had in use
+#     FEATURES=                     of cargo, for our side
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,6 +17,7 @@ SHARED=$(realpath "${SMVAE_SHARED:-../shared}")
 ROUNDS=${ROUNDS:-5} STEPS=${STEPS:-8} THREADS=${THREADS:-2}
 WORK=${WORK:-supervised semi evaluate}
 OUT=${OUT:-target/peer}
+DEVICE=${DEVICE:-cpu}
 [ $# -gt 0 ] || set -- minilm base
 mkdir -p "$OUT"
 
@@ -24,14 +27,28 @@ if [ ! -x "$VENV/bin/python" ]; then
     # The versions this was written with.
     "$VENV/bin/pip" install --quiet torch==2.15.0 transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
 fi
-cargo build --locked --release --example peer_ours
+cargo build --locked --release --example peer_ours --features "${FEATURES:-}"
 ours=${CARGO_TARGET_DIR:-target}/release/examples/peer_ours
 export RAYON_NUM_THREADS=$THREADS OMP_NUM_THREADS=$THREADS TOKENIZERS_PARALLELISM=true
 
 results=$OUT/results-$(date +%Y%m%d-%H%M%S).jsonl
-# Adds the size to a side's line.
-record() { sed "s/^{/{\"size\": \"$1\", /" >> "$results"; }
-peer() { "$VENV/bin/python" benches/peer/peer.py "$@" --threads "$THREADS" --shared "$SHARED"; }
+peer() { "$VENV/bin/python" benches/peer/peer.py "$@" --threads "$THREADS" --shared "$SHARED" --device "$DEVICE"; }
+ours() { "$ours" "$@" --shared "$SHARED" --device "$DEVICE"; }
+# Runs a side and adds the size, and the GPU's memory, to its line.
+record() {
+    local fields="\"size\": \"$1\"" line watcher
+    shift
+    if [ "$DEVICE" = cpu ]; then
+        line=$("$@")
+    else
+        nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits -lms 100 > "$OUT/gpu-memory" &
+        watcher=$!
+        line=$("$@") || { kill $watcher; return 1; }
+        kill $watcher
+        fields+=", \"gpu_mib\": $(sort -n "$OUT/gpu-memory" | tail -n 1)"
+    fi
+    echo "{$fields, ${line#\{}" >> "$results"
+}
 
 for size in "$@"; do
     run=$OUT/$size
@@ -40,17 +57,17 @@ for size in "$@"; do
         for work in $WORK; do
             echo "$size, round $round of $ROUNDS: $work" >&2
             if [ "$work" = evaluate ]; then
-                "$ours" evaluate --run "$run" --shared "$SHARED" | record "$size"
-                peer evaluate --run "$run" | record "$size"
+                record "$size" ours evaluate --run "$run"
+                record "$size" peer evaluate --run "$run"
                 continue
             fi
             options=(--steps "$STEPS")
             [ "$work" = supervised ] || options+=(--semi)
-            "$ours" train --run "$run" --shared "$SHARED" "${options[@]}" | record "$size"
-            peer train --run "$run" "${options[@]}" | record "$size"
-            peer train --run "$run" "${options[@]}" --sorted | record "$size"
+            record "$size" ours train --run "$run" "${options[@]}"
+            record "$size" peer train --run "$run" "${options[@]}"
+            record "$size" peer train --run "$run" "${options[@]}" --sorted
             # The strongest peer: our factorisation on top.
-            peer train --run "$run" "${options[@]}" --sorted --scoring factorised | record "$size"
+            record "$size" peer train --run "$run" "${options[@]}" --sorted --scoring factorised
         done
     done
 done

@@ -1,7 +1,7 @@
 """Prints medians and ratios of the JSON lines that run.sh collected: python table.py RESULTS.jsonl
 
 A ratio is ours over the peer's for speed, so that above 1 is faster, and ours over the peer's for memory, so that below
-1 is less. "own" memory is the peak without what was there before the model was built (the interpreter and PyTorch's
+1 is less. On a GPU, the peak is the most memory the GPU had in use, and "own" is still the process's. "own" memory is the peak without what was there before the model was built (the interpreter and PyTorch's
 libraries on one side) and without weights, gradients and two moments in training.
 """
 
@@ -30,7 +30,7 @@ def main(path):
         speed = [median(r["tweets_per_s"] for r in rows) for rows in (ours, theirs)]
         # Runs that stood next to each other.
         pairs = [a["tweets_per_s"] / b["tweets_per_s"] for a, b in zip(ours, theirs)]
-        peak = [median(r["peak_mib"] for r in rows) for rows in (ours, theirs)]
+        peak = [median(r.get("gpu_mib", r["peak_mib"]) for r in rows) for rows in (ours, theirs)]
         own = [median(own_memory(r) for r in rows) for rows in (ours, theirs)]
         print(f"{size:7} {work:11} {threads:3} {variant:19} {speed[0]:8.2f} {speed[1]:8.2f} {speed[0] / speed[1]:6.2f} "
               f"{min(pairs):5.2f}-{max(pairs):5.2f} {peak[0]:5.0f}/{peak[1]:5.0f} {peak[0] / peak[1]:6.2f} "

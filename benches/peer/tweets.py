@@ -42,6 +42,10 @@ class Batch:
     images: torch.Tensor  # [tweets, width]
     has_image: torch.Tensor  # [tweets]
 
+    def to(self, device):
+        """The same on a device; lengths stay on the CPU, where packing wants them."""
+        return Batch(**{k: v if k == "lengths" else v.to(device) for k, v in vars(self).items()})
+
 
 class Corpus:
     """Reads tweets with the settings of a run folder, which smvae wrote."""

@@ -68,8 +68,19 @@ pub(crate) fn tweets(
     Ok(all.into_iter().filter(|tweet| !tweet.words.is_empty()).collect())
 }
 
-/// The first `n_steps` steps, each with unlabelled tweets if `semi`; with batches sorted by length if `sorted`.
-pub(crate) fn steps(tweets: &[Tweet], width: usize, n_steps: usize, semi: bool, sorted: bool) -> Result<Vec<Step>> {
+/// Which steps, and where their tensors lie.
+pub(crate) struct Options<'a> {
+    pub(crate) steps: usize,
+    /// Each has unlabelled tweets too.
+    pub(crate) semi: bool,
+    /// Batches are sorted by length.
+    pub(crate) sorted: bool,
+    pub(crate) device: &'a Device,
+}
+
+/// The first steps.
+pub(crate) fn steps(tweets: &[Tweet], width: usize, options: &Options<'_>) -> Result<Vec<Step>> {
+    let Options { steps: n_steps, semi, sorted, device } = *options;
     let order = order(tweets.len());
     let per_step = if semi { 2 * BATCH } else { BATCH };
     let chosen = |from: usize| -> Vec<&Tweet> {
@@ -85,8 +96,8 @@ pub(crate) fn steps(tweets: &[Tweet], width: usize, n_steps: usize, semi: bool, 
     let step = |tweets: &[&Tweet]| -> Result<Step> {
         let targets = tweets.iter().flat_map(|tweet| tweet.spans.iter().map(|(_, class)| *class)).collect();
         Ok(Step {
-            labelled: LabelledBatch { batch: batch(tweets, width)?, targets },
-            unlabelled: unlabelled.next().map(|tweets| batch(tweets, width)).transpose()?,
+            labelled: LabelledBatch { batch: batch(tweets, width, device)?, targets },
+            unlabelled: unlabelled.next().map(|tweets| batch(tweets, width, device)).transpose()?,
         })
     };
     labelled.chunks(BATCH).map(step).collect()
@@ -107,7 +118,7 @@ fn divisor(a: usize, b: usize) -> usize {
 }
 
 /// Packs tweets with all their candidate spans.
-fn batch(tweets: &[&Tweet], width: usize) -> Result<SpanBatch> {
+fn batch(tweets: &[&Tweet], width: usize, device: &Device) -> Result<SpanBatch> {
     let pieces = PackedPieces::new(tweets.iter().map(|tweet| tweet.ids.as_slice()));
     let (mut words, mut spans) = (Vec::new(), Vec::new());
     for (text, tweet) in tweets.iter().enumerate() {
@@ -121,7 +132,7 @@ fn batch(tweets: &[&Tweet], width: usize) -> Result<SpanBatch> {
     let missing = vec![0f32; width];
     let images = tweets.iter().flat_map(|tweet| tweet.image.as_ref().unwrap_or(&missing)).copied().collect();
     Ok(SpanBatch {
-        images: Some(Tensor::from_vec(images, (tweets.len(), width), &Device::Cpu)?),
+        images: Some(Tensor::from_vec(images, (tweets.len(), width), device)?),
         has_image: tweets.iter().map(|tweet| tweet.image.is_some()).collect(),
         pieces,
         words,

@@ -1,7 +1,8 @@
 //! A training step reaches every parameter, leaves alone what it is not given, and is the same twice; a text's numbers
 //! do not depend on what it is packed with. A tiny BERT and a span model with images, of which one text has none.
 
-use smvae_core::candle_core::{DType, Device, Result, Tensor};
+use crate::device::device;
+use smvae_core::candle_core::{DType, Result, Tensor};
 use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel, SpanScores};
 use smvae_core::nn::Parameters;
 use smvae_core::objective::{Noise, Objective};
@@ -166,7 +167,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let parameters = Parameters::new(3, &Device::Cpu);
+        let parameters = Parameters::new(3, &device());
         let vb = parameters.builder(DType::F32);
         let bert = Transformer::load(&tiny(N_PIECES), vb.pp("encoder")).expect("fresh weights");
         let config = ModelConfig {
@@ -247,7 +248,7 @@ fn batch(texts: &[&Text]) -> SpanBatch {
         row += n_pieces + 2;
     }
     let has_image: Vec<bool> = texts.iter().map(|text| text.has_image).collect();
-    let images = Tensor::from_vec(images, (texts.len(), IMAGE_DIM), &Device::Cpu).expect("as many numbers");
+    let images = Tensor::from_vec(images, (texts.len(), IMAGE_DIM), &device()).expect("as many numbers");
     SpanBatch {
         pieces: PackedPieces::new(ids.iter().map(Vec::as_slice)),
         words,

@@ -1,5 +1,7 @@
 //! The one test binary of the workspace's facade: what crosses crates, and what needs the golden files.
 
+mod converted;
+mod device;
 mod eval_golden;
 mod families_golden;
 mod features;

@@ -4,8 +4,9 @@
 //! was made by `tests/golden/scripts/hf_minilm.py`, which says what is in it, and is in the repository whatever set
 //! `SMVAE_GOLDENS` names.
 
+use crate::device::device;
 use crate::golden;
-use smvae_core::candle_core::{DType, Device, Result, Tensor, safetensors};
+use smvae_core::candle_core::{DType, Result, Tensor, safetensors};
 use smvae_core::nn::Parameters;
 use smvae_core::{Mode, PackedPieces};
 use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights};
@@ -24,7 +25,7 @@ fn golden_minilm_is_transformers() -> Result<()> {
     let Some(folder) = golden::shared(test, "models/all-MiniLM-L6-v2") else { return Ok(()) };
     let Some(corpus) = golden::shared(test, "data/twitter2017/test.txt") else { return Ok(()) };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hf_minilm.safetensors");
-    let theirs = safetensors::load(path, &Device::Cpu)?;
+    let theirs = safetensors::load(path, &device())?;
     let lengths: Vec<i64> = theirs["lengths"].to_vec1()?;
 
     let tokenizer = WordTokenizer::from_folder(&folder).expect("a BERT vocabulary");
@@ -36,7 +37,7 @@ fn golden_minilm_is_transformers() -> Result<()> {
     assert_eq!(ids.iter().map(|ids| ids.len() as i64).collect::<Vec<_>>(), lengths, "pieces of each tweet");
 
     let config = TransformerConfig::from_file(folder.join("config.json")).expect("a BERT configuration");
-    let parameters = Parameters::new(0, &Device::Cpu);
+    let parameters = Parameters::new(0, &device());
     let read = Weights::from_folder(&folder).expect("a safetensors file");
     load_weights(&config, read, Missing::Refuse, &parameters, "encoder").expect("the weights of a BERT");
     let bert = Transformer::load(&config, parameters.builder(DType::F32).pp("encoder")).expect("all weights are there");
@@ -63,7 +64,7 @@ fn golden_minilm_is_transformers() -> Result<()> {
 /// What makes every hidden state count differently in the loss.
 pub(crate) fn weights((rows, d): (usize, usize)) -> Result<Tensor> {
     let weight = |k: usize| (0.1 * (k / d) as f64 + 0.01 * (k % d) as f64).cos() as f32;
-    Tensor::from_iter((0..rows * d).map(weight), &Device::Cpu)?.reshape((rows, d))
+    Tensor::from_iter((0..rows * d).map(weight), &device())?.reshape((rows, d))
 }
 
 pub(crate) fn largest(x: &Tensor) -> Result<f64> {

@@ -4,6 +4,7 @@
 //! A row of theirs is a text of its own with one span, padded; so rows are texts here, and the noise of the decoders is
 //! one draw a row for both. Tolerances and their reasons are in `tests/golden/README.md`.
 
+use crate::device::device;
 use crate::golden;
 use crate::keras::Manifest;
 use smvae_core::candle_core::{D, DType, Device, Result, Tensor};
@@ -16,6 +17,7 @@ use smvae_core::{Mode, PackedPieces, Span};
 use smvae_encoders::text::Transformer;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::path::Path;
 
 const INTERMEDIATE: f64 = 2e-5;
 const OUTPUT: f64 = 1e-5;
@@ -28,6 +30,7 @@ const KEY_BIAS: f64 = 1e-5;
 fn golden_outputs_are_the_authors() -> Result<()> {
     for name in ["supervised", "semi"] {
         let case = Case::load(name)?;
+        assert!(case.model.decoders.is_some(), "{name}: a model to train");
         for (part, batch) in case.batches() {
             check_outputs(&case, part, batch)?;
         }
@@ -35,7 +38,8 @@ fn golden_outputs_are_the_authors() -> Result<()> {
     Ok(())
 }
 
-fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Result<()> {
+/// What the networks put out for a batch; without decoders, everything up to the class probabilities.
+pub(crate) fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Result<()> {
     let context = format!("{}, {part}", case.name);
     let check = |what: &str, ours: &Tensor, tolerance| {
         let key = format!("{part}/{what}");
@@ -73,12 +77,13 @@ fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Result<()> {
     let theirs = case.manifest.reorder(case.array(part, "out/logits"), 1)?;
     close(&p, &theirs, OUTPUT, &format!("{context}: out/logits"));
 
+    let Some(decoders) = &case.model.decoders else { return Ok(()) };
     let z_text = scores.text.sample(&noise.text).expect("noise of its shape");
     let z_image = image.sample(&noise.image).expect("noise of its shape");
     check("loss/z_txt", &z_text, OUTPUT);
     check("loss/z_img", &z_image, OUTPUT);
-    check("loss/dec4txt_out", &case.model.decoders.text(&p, &z_text).expect("its inputs"), OUTPUT);
-    let decoded = case.model.decoders.image(&z_image).expect("its input").expect("a model with images");
+    check("loss/dec4txt_out", &decoders.text(&p, &z_text).expect("its inputs"), OUTPUT);
+    let decoded = decoders.image(&z_image).expect("its input").expect("a model with images");
     check("loss/dec4img_out", &decoded, OUTPUT);
     Ok(())
 }
@@ -148,7 +153,7 @@ fn golden_gradients_are_the_authors() -> Result<()> {
 fn golden_weights_after_adam_are_the_authors() -> Result<()> {
     for name in ["supervised", "semi"] {
         let case = Case::load(name)?;
-        let weights = arrays(&format!("{name}_adam_weights"));
+        let weights = arrays(&golden::folder(), &format!("{name}_adam_weights"));
         let (config, rate) = case.manifest.adam();
         let mut adam = Adam::new(case.parameters.all(), |_| 0, config).expect("f32 parameters");
         let n_steps = case.arrays["loss_per_step"].dim(0)?;
@@ -173,13 +178,13 @@ fn golden_weights_after_adam_are_the_authors() -> Result<()> {
 }
 
 /// One golden step with networks of the authors' initial weights.
-struct Case {
+pub(crate) struct Case {
     name: &'static str,
-    manifest: Manifest,
+    pub(crate) manifest: Manifest,
     arrays: HashMap<String, Tensor>,
-    parameters: Parameters,
-    bert: Transformer,
-    model: SpanModel,
+    pub(crate) parameters: Parameters,
+    pub(crate) bert: Transformer,
+    pub(crate) model: SpanModel,
     labelled: LabelledBatch,
     unlabelled: Option<SpanBatch>,
 }
@@ -187,9 +192,15 @@ struct Case {
 impl Case {
     #[track_caller]
     fn load(name: &'static str) -> Result<Self> {
-        let (manifest, arrays): (Manifest, _) = (golden::json("manifest.json"), arrays(name));
-        let parameters = Parameters::new(0, &Device::Cpu);
-        let weights = self::arrays("weights");
+        Self::load_from(&golden::folder(), name)
+    }
+
+    /// A step of the golden files in a folder.
+    #[track_caller]
+    pub(crate) fn load_from(folder: &Path, name: &'static str) -> Result<Self> {
+        let manifest: Manifest = golden::parse(&folder.join("manifest.json"));
+        let (arrays, weights) = (arrays(folder, name), arrays(folder, "weights"));
+        let parameters = Parameters::new(0, &device());
         for variable in manifest.variables() {
             parameters.insert(&variable.ours, &manifest.convert(&variable, &weights[&variable.keras])?)?;
         }
@@ -210,7 +221,7 @@ impl Case {
         &self.arrays[&format!("{part}/{name}")]
     }
 
-    fn batches(&self) -> impl Iterator<Item = (&'static str, &SpanBatch)> {
+    pub(crate) fn batches(&self) -> impl Iterator<Item = (&'static str, &SpanBatch)> {
         let unlabelled = self.unlabelled.as_ref().map(|batch| ("unlabelled", batch));
         std::iter::once(("labelled", &self.labelled.batch)).chain(unlabelled)
     }
@@ -282,11 +293,14 @@ fn ones(mask: &[i32]) -> Range<usize> {
     start..end
 }
 
+/// Arrays of a file; whole numbers, which tests read, stay on the CPU.
 #[track_caller]
-fn arrays(name: &str) -> HashMap<String, Tensor> {
-    let path = golden::folder().join(format!("{name}.safetensors"));
-    smvae_core::candle_core::safetensors::load(&path, &Device::Cpu)
-        .unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+fn arrays(folder: &Path, name: &str) -> HashMap<String, Tensor> {
+    let path = folder.join(format!("{name}.safetensors"));
+    let arrays = smvae_core::candle_core::safetensors::load(&path, &Device::Cpu);
+    let arrays = arrays.unwrap_or_else(|e| panic!("{}: {e}", path.display())).into_iter();
+    let place = |x: Tensor| if x.dtype() == DType::F32 { x.to_device(&device()) } else { Ok(x) };
+    arrays.map(|(key, x)| (key, place(x).expect("a copy"))).collect()
 }
 
 fn is_key_bias(name: &str) -> bool {

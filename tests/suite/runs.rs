@@ -1,9 +1,9 @@
 //! Runs from end to end on the synthetic corpus with the tiny encoder: what a run folder promises.
 
+use crate::device::device;
 use smvae::config::{Freeze, TrainingConfig};
 use smvae::core::Convention;
-use smvae::core::candle_core::Device;
-use smvae::core::candle_core::safetensors;
+use smvae::core::candle_core::{DType, Device, safetensors};
 use smvae::core::model::ModelConfig;
 use smvae::core::nn::Parameters;
 use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
@@ -45,7 +45,7 @@ impl Fixture {
             train_sha256: &self.corpus.files.train.sha256,
             images,
             encoder: EncoderSource::Tiny,
-            device: Device::Cpu,
+            device: device(),
             replace_run: false,
         }
     }
@@ -104,14 +104,14 @@ fn a_run_folder_is_all_a_predictor_needs() {
     let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
     let moved = fixture.out("moved");
     std::fs::rename(&summary.folder, &moved).expect("the same disk");
-    let predictor = Predictor::load(&moved).and_then(|p| p.with_images(fixture.images.clone(), false));
+    let predictor = Predictor::load_on(&moved, &device()).and_then(|p| p.with_images(fixture.images.clone(), false));
     let predictor = predictor.expect("a complete folder");
     let evaluation = evaluate(&predictor, &fixture.corpus.valid, Convention::Conlleval, &mut |_, _| {});
     assert_eq!(Some(evaluation.expect("valid tweets").scores), summary.best, "dev scores are those of training");
 
     let info = RunInfo::read(&moved).expect("a complete folder");
     assert_eq!(info.config.model.image_dim, Some(fixture.images.width()));
-    assert_eq!(info.selection.labelled.len(), 8);
+    assert_eq!(info.selection.as_ref().expect("a trained model").labelled.len(), 8);
     assert_eq!(info.epochs.len(), 2);
     assert_eq!(info.best().map(|record| record.epoch), summary.best_epoch);
 }
@@ -127,7 +127,17 @@ fn a_stopped_run_loads() {
     .expect("stopping is no error");
     assert!(summary.stopped && summary.best.is_none());
     assert_eq!(steps, 1);
-    Predictor::load(&summary.folder).expect("a loadable folder");
+    Predictor::load_on(&summary.folder, &device()).expect("a loadable folder");
+}
+
+#[test]
+fn half_precision_is_for_gpus() {
+    let fixture = Fixture::new();
+    fixture.train("run", &small(), None).expect("a run");
+    for dtype in [DType::F16, DType::BF16, DType::F64] {
+        let error = Predictor::load_as(&fixture.out("run"), &Device::Cpu, dtype).expect_err("not on the CPU");
+        assert!(error.to_string().contains("dtype"), "{error}");
+    }
 }
 
 #[test]
@@ -135,7 +145,7 @@ fn image_vectors_other_than_the_models_are_refused() {
     let fixture = Fixture::new();
     fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
     fixture.train("text", &small(), None).expect("a run");
-    let load = |name: &str| Predictor::load(&fixture.out(name)).expect("a complete folder");
+    let load = |name: &str| Predictor::load_on(&fixture.out(name), &device()).expect("a complete folder");
     let vectors = |width: usize| {
         let map = fixture.corpus.train.iter().map(|sample| (sample.image_id.clone(), vec![1.0; width]));
         ImageVectors::from_map(map.collect::<BTreeMap<_, _>>()).expect("equal widths")
@@ -156,7 +166,7 @@ fn tweets_without_an_image_are_trained_on_and_predicted() {
     });
     let half = ImageVectors::from_map(half.collect::<BTreeMap<_, _>>()).expect("equal widths");
     let summary = fixture.train("run", &small(), Some(&half)).expect("a run");
-    let predictor = Predictor::load(&summary.folder).expect("a complete folder");
+    let predictor = Predictor::load_on(&summary.folder, &device()).expect("a complete folder");
     let evaluation = evaluate(&predictor, &fixture.corpus.test, Convention::Strict, &mut |_, _| {}).expect("valid");
     assert_eq!(evaluation.images_missing, fixture.corpus.test.len());
 }
@@ -180,7 +190,7 @@ fn the_authors_presets_train() {
 fn any_post_is_predicted_in_its_place() {
     let fixture = Fixture::new();
     let summary = fixture.train("run", &small(), None).expect("a run");
-    let predictor = Predictor::load(&summary.folder).expect("a complete folder");
+    let predictor = Predictor::load_on(&summary.folder, &device()).expect("a complete folder");
     let mut posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
     let alone: Vec<_> = posts
         .iter()
@@ -213,7 +223,7 @@ fn check_broken(fixture: &Fixture, break_it: impl Fn(&Path)) -> String {
         std::fs::copy(&path, folder.join(path.file_name().expect("a file"))).expect("a copy");
     }
     break_it(&folder);
-    Predictor::load(&folder).expect_err("a broken folder").to_string()
+    Predictor::load_on(&folder, &device()).expect_err("a broken folder").to_string()
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The command line: commands and their options, all but those of `train`.
 
+use crate::progress::say;
 use crate::train_args::TrainArgs;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use smvae::core::candle_core;
-use smvae::data::{Convention, Precision, Split};
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use smvae::core::candle_core::{self, DType};
+use smvae::data::{self, Convention, Split};
+use smvae::encoders::device::{self, DeviceChoice};
 use smvae::encoders::vision::{self, DecodeLimits};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -165,19 +168,18 @@ pub(crate) struct FeaturesArgs {
     /// Print the counts and the files that were left out as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 }
 
-/// [`Precision`] as an option.
+/// [`data::Precision`] as an option.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PrecisionArg {
     F32,
     F16,
 }
 
-impl From<PrecisionArg> for Precision {
+impl From<PrecisionArg> for data::Precision {
     fn from(precision: PrecisionArg) -> Self {
         match precision {
             PrecisionArg::F32 => Self::F32,
@@ -186,18 +188,53 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
-/// Where tensors lie.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Device {
-    /// The processor.
-    Cpu,
+/// Where to compute.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// Where to compute: cpu, cuda (the first NVIDIA GPU), cuda:N, or auto (a GPU if there is one).
+    #[arg(long, value_name = "NAME", default_value_t = DeviceChoice::Cpu)]
+    device: DeviceChoice,
+    /// Multiply in TF32 on a GPU: several times faster, with 11 significant bits.
+    #[arg(
+        long,
+        value_name = "0|1",
+        default_value = "1",
+        action = ArgAction::Set,
+        value_parser = BoolishValueParser::new(), hide_possible_values = true
+    )]
+    tf32: bool,
 }
 
-impl Device {
+impl DeviceArgs {
+    /// Opens the device; says which one `auto` is, and why no GPU.
+    pub(crate) fn open(self) -> anyhow::Result<candle_core::Device> {
+        device::allow_tf32(self.tf32);
+        if self.device != DeviceChoice::Auto {
+            return Ok(device::open(self.device)?);
+        }
+        let (chosen, why) = device::best();
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        say(format!("computing on {}{why}", device::describe(&chosen)));
+        Ok(chosen)
+    }
+}
+
+/// What the text encoder computes in.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Precision {
+    #[default]
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Precision {
     /// What candle calls it.
-    pub(crate) fn open(self) -> candle_core::Device {
+    pub(crate) fn dtype(self) -> DType {
         match self {
-            Self::Cpu => candle_core::Device::Cpu,
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
         }
     }
 }
@@ -245,9 +282,11 @@ pub(crate) struct EvalArgs {
     /// Write words, gold and found entities of every tweet here, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub(crate) predictions: Option<PathBuf>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) dtype: Precision,
 }
 
 #[derive(Debug, Args)]
@@ -269,9 +308,11 @@ pub(crate) struct PredictArgs {
     /// Posts that are read, computed and written at once.
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) chunk: u32,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
+    pub(crate) dtype: Precision,
 }
 
 #[derive(Debug, Args)]

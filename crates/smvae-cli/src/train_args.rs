@@ -1,7 +1,7 @@
 //! Options of `train`, and how they become a configuration: an option wins over `--config` or `--preset`, which win over
 //! the defaults. The authors' names are aliases where they mean the same.
 
-use crate::args::{DataArgs, Device, VisionArgs};
+use crate::args::{DataArgs, DeviceArgs, VisionArgs};
 use crate::failure::Usage;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
@@ -69,9 +69,8 @@ pub(crate) struct TrainArgs {
     /// Seed of initialisation, order, noise and dropout.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Where to compute.
-    #[arg(long, value_enum, default_value_t = Device::Cpu)]
-    pub(crate) device: Device,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
     /// train, or test: score the run folder --out (--weights) on dev and on test.
     #[arg(long, value_enum, default_value_t = Mode::Train)]
     pub(crate) mode: Mode,

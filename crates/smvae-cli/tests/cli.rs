@@ -253,6 +253,22 @@ fn ctrl_c_leaves_a_run_that_loads() {
     check(dir.path(), "eval --model run --data dataset/mine", "", 0);
 }
 
+#[test]
+fn a_device_that_is_not_there_is_an_error_that_says_why() {
+    let dir = folder();
+    let dir = dir.path();
+    check_error(dir, &format!("{TINY} --out run --device gpu"), "", 2, "a device is cpu, cuda, cuda:N or auto");
+    let (_, log) = check(dir, &format!("{TINY} --out run --device cuda:99"), "", 1);
+    let why = if cfg!(feature = "cuda") { "driver" } else { "built without CUDA" };
+    assert!(log.contains("cannot compute on cuda:99") && log.contains(why), "{log}");
+    assert!(!dir.join("run").exists(), "a run that never began leaves no folder");
+    let (_, log) = check(dir, &format!("{TINY} --out run --labelled 5 --epochs 1 --device auto"), "", 0);
+    assert!(log.starts_with("computing on "), "{log}");
+    check_error(dir, "eval --model run --data dataset/mine --dtype f16", "", 2, "f32, or f16 or bf16 on a GPU");
+    let (text, _) = check(dir, "inspect run", "", 0);
+    assert!(text.contains("5 labelled tweets (seed 0), on cpu") || cfg!(feature = "cuda"), "{text}");
+}
+
 #[cfg(feature = "hub")]
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 

@@ -85,6 +85,10 @@ pub enum Error {
         /// The shape that was needed.
         want: Vec<usize>,
     },
+    /// The VAE terms of a model that was loaded to predict.
+    #[cfg(feature = "tensor")]
+    #[error("the model has no decoders: it can predict, and not be trained with the VAE terms")]
+    NoDecoders,
     /// candle failed.
     #[cfg(feature = "tensor")]
     #[error(transparent)]

@@ -151,14 +151,15 @@ fn elbo_terms(
     noise: &Noise,
 ) -> Result<ElboTerms> {
     let probabilities = candle_nn::ops::softmax(&scores.logits, D::Minus1)?;
-    let decoded = model.decoders.text(&probabilities, &scores.text.sample(&noise.text)?)?;
+    let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
+    let decoded = decoders.text(&probabilities, &scores.text.sample(&noise.text)?)?;
     let mse_text = mean_squared_error(&decoded, &scores.target)?;
     let kl_text = kl_standard_normal(&scores.text)?;
     let (mse_image, kl_image, kl_fused) = match (&features.image, &batch.images) {
         (Some(image), Some(target)) => {
             // Once a text, then to the rows of its spans.
             let rows = |of_text: &Tensor| of_text.index_select(&scores.text_index, 0)? * &scores.has_image;
-            let decoded = model.decoders.image(&image.sample(&noise.image)?)?;
+            let decoded = decoders.image(&image.sample(&noise.image)?)?;
             let mse = decoded.map(|d| mean_squared_error(&d, target)).transpose()?;
             let kl_fused = (kl_standard_normal(&scores.fused)? * &scores.has_image)?;
             let kl_image = rows(&kl_standard_normal(image)?)?;

@@ -15,7 +15,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use update::{Moments, SlotGradient, Update};
+use update::{Moments, SlotGradient, Update, sum_of_squares};
 
 /// Where epsilon stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,8 +149,7 @@ impl Adam {
         if rates.len() < groups {
             return Err(Error::Length { op: "Adam::step", what: "learning rates", got: rates.len(), want: groups });
         }
-        let squares = self.slots.iter().filter_map(|slot| gradient(&slot.var)).map(|grad| grad.square_sum());
-        let norm = squares.sum::<Result<f64>>()?.sqrt();
+        let norm = sum_of_squares(self.slots.iter().filter_map(|slot| gradient(&slot.var)))?.sqrt();
         if !norm.is_finite() {
             return Err(Error::NotFinite { what: "the norm of the gradients", got: norm, step: self.step + 1 });
         }

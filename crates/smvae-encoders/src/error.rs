@@ -1,5 +1,6 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
 
+use crate::device::NoCuda;
 use crate::weights::WEIGHT_FILES;
 use std::path::{Path, PathBuf};
 
@@ -132,6 +133,20 @@ pub enum Error {
         pieces: usize,
         /// The most pieces a text may have.
         limit: usize,
+    },
+    /// A device that was asked for and cannot be had.
+    #[error("cannot compute on {device}: {why}")]
+    Device {
+        /// Its name.
+        device: String,
+        /// What stands in the way.
+        why: NoCuda,
+    },
+    /// A name that no device has.
+    #[error("a device is cpu, cuda, cuda:N or auto, got {got:?}")]
+    DeviceName {
+        /// The name.
+        got: String,
     },
     /// A model cannot be had from the hub.
     #[cfg(feature = "hub")]

@@ -1,5 +1,5 @@
 //! Words to tensors: BERT and its family with a backward pass that works, tokenisation aligned with words, weights from
-//! files or from the Hugging Face hub.
+//! files or from the Hugging Face hub, and the device they go to.
 //!
 //! An encoder enters a model through the port `smvae_core::TextEncoder`; this crate knows nothing of spans, corpora or
 //! training.
@@ -20,6 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod device;
 mod error;
 mod files;
 #[cfg(feature = "hub")]

@@ -1,6 +1,6 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
-use crate::args::{Device, EvalArgs, ImageArgs};
+use crate::args::{DeviceArgs, EvalArgs, ImageArgs, Precision};
 use crate::commands::features::vectors_of;
 use crate::output;
 use crate::progress::{Progress, say};
@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
-    let model = load(&args.model, &args.images, args.device)?;
+    let model = load(&args.model, &args.images, args.device, args.dtype)?;
     let samples = load_split(args.data.folder(), args.split)?.samples;
     let convention = args.convention.unwrap_or(model.config().input.convention);
     let evaluation = score(&model, &samples, convention)?;
@@ -24,8 +24,8 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 /// A model with its image vectors.
-pub(crate) fn load(run: &Path, images: &ImageArgs, device: Device) -> anyhow::Result<Predictor> {
-    let model = Predictor::load_on(run, &device.open())?;
+pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: Precision) -> anyhow::Result<Predictor> {
+    let model = Predictor::load_as(run, &device.open()?, dtype.dtype())?;
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
         if images.image_features.is_some() || images.images.is_some() {
             return Err(smvae::Error::NoImages.into());

@@ -1,6 +1,6 @@
 //! `smvae features`: vectors of a folder of images, and the same for commands that are given a folder.
 
-use crate::args::{Device, FeaturesArgs, VisionArgs};
+use crate::args::{DeviceArgs, FeaturesArgs, VisionArgs};
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::output::print_json;
@@ -45,7 +45,7 @@ pub(crate) fn vectors_of(
     folder: &Path,
     args: &VisionArgs,
     trained_with: Option<&VisionIdentity>,
-    device: Device,
+    device: DeviceArgs,
 ) -> anyhow::Result<ImageVectors> {
     let missing = || Usage("--images needs --vision, the vision model that makes vectors of them".to_owned());
     let mut source = match (&args.vision, trained_with) {
@@ -70,8 +70,8 @@ pub(crate) fn vectors_of(
     vectors.context("stopped while vectors of images were made: the same command goes on from there")
 }
 
-fn open(source: &VisionSource, device: Device) -> anyhow::Result<VisionModel> {
-    let compute = Compute { device: device.open(), dtype: DType::F32 };
+fn open(source: &VisionSource, device: DeviceArgs) -> anyhow::Result<VisionModel> {
+    let compute = Compute { device: device.open()?, dtype: DType::F32 };
     let mut progress = Progress::new("KiB");
     let kib = |bytes: u64| (bytes / 1024) as usize;
     Ok(open_vision(source, compute, &mut |file, done, total| {

@@ -12,6 +12,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "config": run.config,
             "labels": run.labels,
             "selection": run.selection,
+            "origin": run.origin,
             "images": run.images.as_ref().map(|i| json!({"width": i.width, "source": i.source, "sha256": i.sha256})),
             "encoder": run.encoder,
             "parameters": run.parameters,
@@ -22,13 +23,21 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
 }
 
 fn report(run: &RunInfo) -> String {
-    let RunInfo { config, encoder, selection, .. } = run;
+    let RunInfo { config, encoder, .. } = run;
     let mut text = format!("{}, preset {}, seed {}\n\n", run.folder.display(), config.preset, config.seed);
     let mut line = |name: &str, value: String| text += &format!("{name:12} {value}\n");
     line("labels", run.labels.names().join(" "));
     let semi = if config.training.semi { "semi-supervised" } else { "supervised" };
-    line("trained", format!("{semi}, {} labelled tweets (seed {})", selection.labelled.len(), selection.seed));
-    line("training file", format!("sha256 {}", selection.train_sha256));
+    if let Some(selection) = &run.selection {
+        let (n, seed, device) = (selection.labelled.len(), selection.seed, &config.device);
+        line("trained", format!("{semi}, {n} labelled tweets (seed {seed}), on {device}"));
+        line("training file", format!("sha256 {}", selection.train_sha256));
+    }
+    if let Some(origin) = &run.origin {
+        line("trained", format!("by {}, no decoders: it can predict, and not be trained", origin.program));
+        line("weights", format!("converted from {}, sha256 {}", origin.file, origin.sha256));
+        line("label order", origin.labels.clone());
+    }
     let (layers, width, vocabulary) = (encoder.num_hidden_layers, encoder.hidden_size, encoder.vocab_size);
     let name = config.text_encoder.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
     let sizes = format!("{layers} layers, width {width}, {vocabulary} pieces");

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
         return Err(Usage("--output would write over --input while it is read".to_owned()).into());
     }
-    let model = eval::load(&args.model, &args.images, args.device)?;
+    let model = eval::load(&args.model, &args.images, args.device, args.dtype)?;
     let mut input = open(&args.input)?;
     let mut out = output::open(&args.output)?;
     let mut progress = Progress::new("posts");

@@ -1,7 +1,7 @@
 //! `smvae train`: read the corpus, train, say how it goes. With `--mode test` it scores a run as the authors' program
 //! does.
 
-use crate::args::ImageArgs;
+use crate::args::{ImageArgs, Precision};
 use crate::commands::eval;
 use crate::commands::features::vectors_of;
 use crate::interrupt;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         train_sha256: &train.file.sha256,
         images: images.as_ref(),
         encoder,
-        device: args.device.open(),
+        device: args.device.open()?,
         replace_run: args.overwrite,
     };
     let mut watcher = Watcher::new(String::new());
@@ -66,7 +66,7 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         // Vectors that have since gone are an error, not a lower score.
         no_images: false,
     };
-    let model = eval::load(&args.out, &images, args.device)?;
+    let model = eval::load(&args.out, &images, args.device, Precision::F32)?;
     for split in [Split::Valid, Split::Test] {
         let samples = load_split(args.data.folder(), split)?.samples;
         let evaluation = eval::score(&model, &samples, model.config().input.convention)?;

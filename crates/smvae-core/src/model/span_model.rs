@@ -29,8 +29,8 @@ pub struct SpanModel {
     image: Option<ExpertNet>,
     span_hidden: Linear,
     classifier: Linear,
-    /// The decoders of the two VAEs.
-    pub decoders: Decoders,
+    /// The decoders of the two VAEs; none in a model that can only predict.
+    pub decoders: Option<Decoders>,
     config: ModelConfig,
 }
 
@@ -121,6 +121,20 @@ impl SpanModel {
     /// # Errors
     /// A setting out of range; those of the builder: a missing tensor, a wrong shape.
     pub fn load(config: &ModelConfig, text_dim: usize, n_classes: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+        let decoders = Decoders::load(config, text_dim, n_classes, &vb.pp("decoder"))?;
+        Ok(Self { decoders: Some(decoders), ..Self::load_for_prediction(config, text_dim, n_classes, vb)? })
+    }
+
+    /// The same without the decoders, which only training needs.
+    ///
+    /// # Errors
+    /// As [`SpanModel::load`].
+    pub fn load_for_prediction(
+        config: &ModelConfig,
+        text_dim: usize,
+        n_classes: usize,
+        vb: &VarBuilder<'_>,
+    ) -> Result<Self> {
         config.validate()?;
         let (k, latent) = (config.hidden_dim, config.latent_dim);
         Ok(Self {
@@ -130,7 +144,7 @@ impl SpanModel {
             image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
-            decoders: Decoders::load(config, text_dim, n_classes, &vb.pp("decoder"))?,
+            decoders: None,
             config: config.clone(),
         })
     }

@@ -3,6 +3,7 @@
 //! `gelu_erf(x) = x Phi(x)`, `gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`,
 //! `leaky_relu(x) = max(x, 0) + slope min(x, 0)`.
 
+use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
@@ -44,7 +45,7 @@ pub enum Activation {
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if x.device().is_cpu() { x.contiguous()?.apply_op1(activation) } else { activation.composed(x) }
+    if is_fused(x) { x.contiguous()?.apply_op1(activation) } else { activation.composed(x) }
 }
 
 impl Activation {

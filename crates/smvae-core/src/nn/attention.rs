@@ -3,6 +3,7 @@
 //! No padding: rows of all texts lie one after another and a row attends to its own text. The probabilities are
 //! computed again in the backward pass, which costs less than keeping them. Dropout acts on the probabilities.
 
+use super::dispatch::is_fused;
 use super::dropout::Mask;
 use super::lanes::{dot, largest, sum};
 use super::matrix::{Mat, MatMut, Write};
@@ -10,10 +11,9 @@ use super::real::{Real, Values, for_real, values, vectorised};
 use super::small::Panels;
 use crate::pieces::PackedLayout;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
 use rand::RngCore;
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// Attention of `q`, `k`, `v`: `[rows, d]` with the rows of `layout`; returns `[rows, d]`.
 ///
@@ -42,11 +42,7 @@ pub fn attention(
     }
     let mask = dropout.filter(|(p, _)| *p > 0.0).map(|(p, rng)| Mask::new(p, rng.next_u64()));
     let op = Attention { n_heads, layout: layout.clone(), mask };
-    if q.device().is_cpu() {
-        q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
-    } else {
-        op.composed(q, k, v)
-    }
+    if is_fused(q) { q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op) } else { op.composed(q, k, v) }
 }
 
 pub(super) struct Attention {
@@ -159,31 +155,67 @@ impl Attention {
         grads
     }
 
-    /// The same of candle's operations, a text at a time.
+    /// The same of candle's operations, on texts padded to the longest.
     pub(super) fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let (_, d) = q.dims2()?;
-        let width = d / self.n_heads;
-        let heads = |x: &Tensor, rows: Range<usize>| {
-            x.narrow(0, rows.start, rows.len())?
-                .reshape((rows.len(), self.n_heads, width))?
-                .transpose(0, 1)?
-                .contiguous()
+        let (texts, longest, width) = (self.layout.n_texts(), self.layout.longest(), d / self.n_heads);
+        let padding = Padding::new(&self.layout, q.device())?;
+        let heads = |x: &Tensor| {
+            let x = x.contiguous()?.index_select(&padding.into, 0)?;
+            x.reshape((texts, longest, self.n_heads, width))?.transpose(1, 2)?.contiguous()
         };
-        let mut outs = Vec::new();
-        for text in 0..self.layout.n_texts() {
-            let rows = self.layout.rows(text);
-            let keys = rows.start..rows.start + self.layout.lengths()[text];
-            let (q, k, v) = (heads(q, rows.clone())?, heads(k, keys.clone())?, heads(v, keys)?);
-            let scores = (q.matmul(&k.t()?)? * (1.0 / (width as f64).sqrt()))?;
-            let mut p = candle_nn::ops::softmax(&scores, D::Minus1)?;
-            if let Some(mask) = self.mask {
-                let first = self.heads(text, d).next().map_or(0, |head| head.mask_at);
-                let factors: Vec<f64> = (0..p.elem_count()).map(|i| mask.factor(first + i)).collect();
-                p = (p.clone() * Tensor::from_vec(factors, p.shape(), p.device())?.to_dtype(p.dtype())?)?;
-            }
-            outs.push(p.matmul(&v)?.transpose(0, 1)?.reshape((rows.len(), d))?);
+        let scores = (heads(q)?.matmul(&heads(k)?.t()?)? * (1.0 / (width as f64).sqrt()))?;
+        let scores = scores.broadcast_add(&padding.bias.to_dtype(q.dtype())?)?;
+        let mut p = candle_nn::ops::softmax(&scores, D::Minus1)?;
+        if let Some(mask) = self.mask {
+            p = mask.apply_kept(&p, self.kept(mask, d))?;
         }
-        Tensor::cat(&outs, 0)
+        let out = p.matmul(&heads(v)?)?.transpose(1, 2)?.reshape((texts * longest, d))?;
+        out.index_select(&padding.back, 0)
+    }
+
+    /// What dropout keeps of the padded probabilities `[texts, heads, longest, longest]`.
+    fn kept(&self, mask: Mask, d: usize) -> Vec<u8> {
+        let longest = self.layout.longest().max(1);
+        let mut kept = vec![0; self.layout.n_texts() * self.n_heads * longest * longest];
+        kept.par_chunks_mut(self.n_heads * longest * longest).enumerate().for_each(|(text, kept)| {
+            for (head, kept) in self.heads(text, d).zip(kept.chunks_mut(longest * longest)) {
+                for (row, kept) in kept.chunks_mut(longest).take(head.n).enumerate() {
+                    let first = head.mask_at + row * head.m;
+                    kept[..head.m].iter_mut().enumerate().for_each(|(i, kept)| *kept = mask.keeps(first + i));
+                }
+            }
+        });
+        kept
+    }
+}
+
+/// Packed rows to rows of texts padded to the longest, and back.
+struct Padding {
+    /// The packed row of each padded one, `[texts * longest]`; any row where there is none.
+    into: Tensor,
+    /// The padded row of each packed one, `[rows]`.
+    back: Tensor,
+    /// 0 for real keys, and for others so far below that their probability is 0: `[texts, 1, 1, longest]`.
+    bias: Tensor,
+}
+
+impl Padding {
+    fn new(layout: &PackedLayout, device: &Device) -> Result<Self> {
+        let (texts, longest) = (layout.n_texts(), layout.longest());
+        let (mut into, mut back) = (vec![0u32; texts * longest], Vec::with_capacity(layout.n_rows()));
+        let mut bias = vec![-1e9f32; texts * longest];
+        for text in 0..texts {
+            let (rows, first) = (layout.rows(text), text * longest);
+            back.extend(first as u32..(first + rows.len()) as u32);
+            into[first..].iter_mut().zip(rows).for_each(|(into, row)| *into = row as u32);
+            bias[first..first + layout.lengths()[text]].fill(0.0);
+        }
+        Ok(Self {
+            into: Tensor::from_vec(into, texts * longest, device)?,
+            back: Tensor::from_vec(back, layout.n_rows(), device)?,
+            bias: Tensor::from_vec(bias, (texts, 1, 1, longest), device)?,
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! would cost a copy in each direction and a gradient of the whole weight a view; this reads the columns where they are,
 //! and writes their gradient where it belongs.
 
+use super::dispatch::is_fused;
 use super::gradients::accumulate_part;
 use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
 use super::real::{Real, Values, for_real, values};
@@ -35,7 +36,7 @@ pub fn linear_columns(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Ten
             onto.dims()
         );
     }
-    if x.device().is_cpu() {
+    if is_fused(x) {
         let op = LinearColumns { terms: terms.to_vec() };
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &onto.contiguous()?, op);
     }
@@ -48,7 +49,7 @@ pub(super) fn composed(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Te
         let columns = weight.narrow(1, term.first(), x.dim(1)?)?;
         sum = if term.is_plus() { (sum + columns)? } else { (sum - columns)? };
     }
-    x.matmul(&sum.t()?)?.broadcast_add(onto)
+    x.contiguous()?.matmul(&sum.t()?)?.broadcast_add(onto)
 }
 
 impl Columns {

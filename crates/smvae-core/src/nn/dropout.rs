@@ -3,6 +3,7 @@
 //! The mask is a hash of (seed, position), so it needs no memory between forward and backward, and does not depend on
 //! the number of threads.
 
+use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
@@ -21,11 +22,11 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
         return Ok(x.clone());
     }
     let mask = Mask::new(p, rng.next_u64());
-    if x.device().is_cpu() {
+    if is_fused(x) {
         return x.contiguous()?.apply_op1(mask);
     }
-    let factors: Vec<f64> = (0..x.elem_count()).map(|i| mask.factor(i)).collect();
-    x * Tensor::from_vec(factors, x.shape(), x.device())?.to_dtype(x.dtype())?
+    let kept = (0..x.elem_count()).into_par_iter().with_min_len(CHUNK).map(|i| mask.keeps(i)).collect();
+    mask.apply_kept(x, kept)
 }
 
 /// `dropout(x) + y` in one pass; `x` and `y` of one shape.
@@ -33,7 +34,7 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
 /// # Errors
 /// As [`dropout`]; if the shapes differ.
 pub fn dropout_add(x: &Tensor, y: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
-    if p == 0.0 || !x.device().is_cpu() {
+    if p == 0.0 || !is_fused(x) {
         return dropout(x, p, rng)? + y;
     }
     if !(0.0..1.0).contains(&p) || x.dims() != y.dims() {
@@ -84,6 +85,17 @@ impl Mask {
         let x = finalise(position as u32 ^ self.seed as u32);
         let x = finalise(x ^ (self.seed >> 32) as u32 ^ (position as u64 >> 32) as u32);
         if x < self.threshold { T::ZERO } else { T::of(self.scale) }
+    }
+
+    /// Whether the number at a position is kept, as 1 or 0.
+    pub(crate) fn keeps(&self, position: usize) -> u8 {
+        u8::from(self.factor::<f32>(position) > 0.0)
+    }
+
+    /// Dropout of `x` on any device, from what is kept of each number; a byte a number is copied there.
+    pub(crate) fn apply_kept(&self, x: &Tensor, kept: Vec<u8>) -> Result<Tensor> {
+        let kept = Tensor::from_vec(kept, x.shape(), x.device())?.to_dtype(x.dtype())?;
+        x * (kept * self.scale)?
     }
 
     fn apply<T: Real>(&self, x: &[T]) -> Vec<T> {

@@ -3,6 +3,7 @@
 //! The gradient of a table is zero but for the rows that were looked up; in
 //! [`Gradients::backward`](super::Gradients::backward) nothing else is stored.
 
+use super::dispatch::is_fused;
 use super::gradients::accumulate_rows;
 use super::real::{Real, for_real, values};
 use candle_core::backend::BackendStorage;
@@ -18,10 +19,10 @@ pub fn embedding(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
     if let Some(bad) = ids.iter().find(|id| **id as usize >= rows) {
         candle_core::bail!("embedding: the row {bad} is outside of the table's {rows} rows");
     }
-    if table.device().is_cpu() {
+    if is_fused(table) {
         return table.contiguous()?.apply_op1(Embedding { ids: ids.into() });
     }
-    table.index_select(&Tensor::from_slice(ids, ids.len(), table.device())?, 0)
+    table.contiguous()?.index_select(&Tensor::from_slice(ids, ids.len(), table.device())?, 0)
 }
 
 struct Embedding {

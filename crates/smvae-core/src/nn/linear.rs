@@ -5,6 +5,7 @@
 //! by columns).
 
 use super::activation::Activation;
+use super::dispatch::is_fused;
 use super::gradients::{accumulate, accumulate_part};
 use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
 use super::real::{Real, Values, for_real, values};
@@ -82,12 +83,13 @@ fn run(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Option<Activation
             bias.dims()
         );
     }
-    if x.device().is_cpu() {
+    if is_fused(x) {
         let keep = [x, weight, bias].iter().any(|t| t.track_op());
         let op = LinearOp { activation: activation.map(|f| (f, keep)), before: OnceLock::new() };
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op);
     }
-    let y = x.matmul(&weight.t()?)?.broadcast_add(bias)?;
+    // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
+    let y = x.contiguous()?.matmul(&weight.contiguous()?.t()?)?.broadcast_add(bias)?;
     activation.map_or(Ok(y.clone()), |f| f.composed(&y))
 }
 

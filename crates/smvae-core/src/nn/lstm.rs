@@ -8,12 +8,14 @@
 //! A step is then one product on consecutive rows, its active texts are a prefix of the step before, and the two
 //! directions run on two threads.
 
+use super::dispatch::is_fused;
 use super::gradients::{accumulate, accumulate_part};
 use super::linear::linear;
 use super::matrix::{Mat, MatMut, Threads, Write, matmul, transposed};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_nn::ops::sigmoid;
 use candle_nn::{Init, VarBuilder};
 use rayon::prelude::*;
 use std::any::Any;
@@ -64,7 +66,7 @@ impl BiLstm {
 /// The rows of `a`, then those of `b`. Its gradients go straight to where those of `a` and `b` are kept, which candle's
 /// `cat` would pad and add.
 fn stack_rows(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if a.device().is_cpu() { a.contiguous()?.apply_op2(&b.contiguous()?, StackRows) } else { Tensor::cat(&[a, b], 0) }
+    if is_fused(a) { a.contiguous()?.apply_op2(&b.contiguous()?, StackRows) } else { Tensor::cat(&[a, b], 0) }
 }
 
 struct StackRows;
@@ -100,40 +102,61 @@ pub(super) fn recurrence(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[
     if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > rows) {
         candle_core::bail!("BiLstm: the range {bad:?} is outside of the {rows} rows of x");
     }
-    if !projected.device().is_cpu() {
+    if !is_fused(projected) {
         return composed(projected, weight_hh, ranges, h);
     }
     let op = Recurrence { steps: Steps::new(ranges), hidden: h, saved: OnceLock::new() };
     projected.contiguous()?.apply_op3(&weight_hh[0].contiguous()?, &weight_hh[1].contiguous()?, op)
 }
 
-/// The same of candle's operations, a row at a time.
+/// The same of candle's operations: a step of all texts, in both directions, at a time.
 pub(super) fn composed(
     projected: &Tensor,
     weight_hh: [&Tensor; 2],
     ranges: &[Range<usize>],
     h: usize,
 ) -> Result<Tensor> {
-    let zero = Tensor::zeros((1, h), projected.dtype(), projected.device())?;
-    let sigmoid = |x: Tensor| -> Result<Tensor> { (x.neg()?.exp()? + 1.0)?.recip() };
-    let mut directions = Vec::new();
-    for (direction, weight) in weight_hh.into_iter().enumerate() {
-        let mut rows = vec![zero.clone(); projected.dim(0)?];
-        for range in ranges {
-            let (mut hidden, mut cell) = (zero.clone(), zero.clone());
-            for step in 0..range.len() {
-                let row = if direction == 0 { range.start + step } else { range.end - 1 - step };
-                let x = projected.narrow(0, row, 1)?.narrow(1, direction * 4 * h, 4 * h)?;
-                let gates = (x + hidden.matmul(&weight.t()?)?)?;
-                let gate = |k: usize| gates.narrow(1, k * h, h);
-                cell = ((sigmoid(gate(1)?)? * cell)? + (sigmoid(gate(0)?)? * gate(2)?.tanh()?)?)?;
-                hidden = (sigmoid(gate(3)?)? * cell.tanh()?)?;
-                rows[row] = hidden.clone();
-            }
-        }
-        directions.push(Tensor::cat(&rows, 0)?);
+    let (steps, device) = (Steps::new(ranges), projected.device());
+    let index = |rows: &[usize]| Tensor::from_iter(rows.iter().map(|row| *row as u32), device);
+    let of_direction = |(direction, rows): (usize, &Vec<usize>)| {
+        projected.narrow(1, direction * 4 * h, 4 * h)?.contiguous()?.index_select(&index(rows)?, 0)
+    };
+    let inputs = steps.rows.iter().enumerate().map(of_direction).collect::<Result<Vec<_>>>()?;
+    // [2, positions, 4h] and [2, h, 4h].
+    let (inputs, weight) = (Tensor::stack(&inputs, 0)?, Tensor::stack(&[weight_hh[0].t()?, weight_hh[1].t()?], 0)?);
+    let mut state: Option<[Tensor; 2]> = None;
+    let mut hiddens = Vec::with_capacity(steps.n_steps() + 1);
+    for at in (0..steps.n_steps()).map(|step| steps.step(step)) {
+        let inputs = inputs.narrow(1, at.start, at.len())?;
+        let new = composed_cell(&inputs, state.as_ref(), &weight, h)?;
+        hiddens.push(new[0].clone());
+        state = Some(new);
     }
-    Tensor::cat(&directions, 1)
+    // A last position that is 0, for the rows outside of every range.
+    hiddens.push(Tensor::zeros((2, 1, h), projected.dtype(), device)?);
+    let hiddens = Tensor::cat(&hiddens, 1)?;
+    let back = |direction: usize| {
+        let mut positions = vec![steps.n_positions(); projected.dim(0)?];
+        steps.rows[direction].iter().enumerate().for_each(|(position, row)| positions[*row] = position);
+        hiddens.get(direction)?.index_select(&index(&positions)?, 0)
+    };
+    Tensor::cat(&[back(0)?, back(1)?], 1)
+}
+
+/// Hidden state and cell `[2, texts, h]` after a step, from its inputs `[2, texts, 4h]` and the step before, which may have
+/// had more texts.
+fn composed_cell(inputs: &Tensor, before: Option<&[Tensor; 2]>, weight: &Tensor, h: usize) -> Result<[Tensor; 2]> {
+    let n = inputs.dim(1)?;
+    let gates = match before {
+        Some([hidden, _]) => (inputs + hidden.narrow(1, 0, n)?.contiguous()?.matmul(weight)?)?,
+        None => inputs.clone(),
+    };
+    let gate = |k: usize| gates.narrow(2, k * h, h);
+    let mut cell = (sigmoid(&gate(0)?)? * gate(2)?.tanh()?)?;
+    if let Some([_, before]) = before {
+        cell = (cell + (sigmoid(&gate(1)?)? * before.narrow(1, 0, n)?)?)?;
+    }
+    Ok([(sigmoid(&gate(3)?)? * cell.tanh()?)?, cell])
 }
 
 /// The order rows are computed in.

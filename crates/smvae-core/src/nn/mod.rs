@@ -8,6 +8,9 @@ pub mod activation;
 pub mod attention;
 pub mod columns;
 pub mod cross_entropy;
+#[cfg(test)]
+mod device_tests;
+pub(crate) mod dispatch;
 pub mod dropout;
 pub mod embedding;
 pub mod gradients;

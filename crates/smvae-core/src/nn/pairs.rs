@@ -3,6 +3,7 @@
 //! With them `W [s; e; s-e; s*e] = (W1 + W3) s + (W2 - W3) e + W4 (s*e)` needs products of words, not of spans, but
 //! for the last term.
 
+use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
@@ -77,11 +78,11 @@ pub fn pair_sum(a: &Tensor, b: &Tensor, pairs: &Pairs) -> Result<Tensor> {
     if a.dims() != b.dims() {
         candle_core::bail!("pair_sum: the shapes {:?} and {:?} differ", a.dims(), b.dims());
     }
-    if a.device().is_cpu() {
+    if is_fused(a) {
         return a.contiguous()?.apply_op2(&b.contiguous()?, PairSum(pairs.clone()));
     }
     let (first, last) = pairs.indices(a)?;
-    a.index_select(&first, 0)? + b.index_select(&last, 0)?
+    a.contiguous()?.index_select(&first, 0)? + b.contiguous()?.index_select(&last, 0)?
 }
 
 /// `x[i] * x[j]` for each pair; `x: [rows, d]`, returns `[pairs, d]`.
@@ -90,10 +91,11 @@ pub fn pair_sum(a: &Tensor, b: &Tensor, pairs: &Pairs) -> Result<Tensor> {
 /// If an index is out of range or the number type is neither f32 nor f64.
 pub fn pair_product(x: &Tensor, pairs: &Pairs) -> Result<Tensor> {
     pairs.check("pair_product", x)?;
-    if x.device().is_cpu() {
+    if is_fused(x) {
         return x.contiguous()?.apply_op1(PairProduct(pairs.clone()));
     }
     let (first, last) = pairs.indices(x)?;
+    let x = x.contiguous()?;
     x.index_select(&first, 0)? * x.index_select(&last, 0)?
 }
 

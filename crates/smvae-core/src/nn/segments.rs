@@ -4,6 +4,7 @@
 //! then average. Ranges that begin at one row and grow, as the candidate spans of a text do, share their sums: each adds
 //! the rows by which it is longer than the one before, and in the backward pass each row is reached once for all of them.
 
+use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
@@ -19,7 +20,7 @@ pub fn segment_mean(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     if let Some(bad) = ranges.iter().find(|r| r.start >= r.end || r.end > rows) {
         candle_core::bail!("segment_mean: the range {bad:?} is empty or outside of the {rows} rows of x");
     }
-    if x.device().is_cpu() {
+    if is_fused(x) {
         return x.contiguous()?.apply_op1(SegmentMean { ranges: ranges.to_vec() });
     }
     composed(x, ranges)
@@ -32,7 +33,7 @@ pub(super) fn composed(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     for (r, range) in ranges.iter().enumerate() {
         weights[r * rows..][range.clone()].fill(1.0 / range.len() as f32);
     }
-    Tensor::from_vec(weights, (ranges.len(), rows), x.device())?.to_dtype(x.dtype())?.matmul(x)
+    Tensor::from_vec(weights, (ranges.len(), rows), x.device())?.to_dtype(x.dtype())?.matmul(&x.contiguous()?)
 }
 
 struct SegmentMean {

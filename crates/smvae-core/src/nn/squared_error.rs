@@ -1,5 +1,6 @@
 //! Mean squared error of each row in one pass: `y_r = mean_d (a_rd - b_rd)^2`, with its own backward.
 
+use super::dispatch::is_fused;
 use super::lanes::sum_of_pairs;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
@@ -15,7 +16,7 @@ pub fn squared_error(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.dims() != b.dims() {
         candle_core::bail!("squared_error: the shapes {:?} and {:?} differ", a.dims(), b.dims());
     }
-    if a.device().is_cpu() {
+    if is_fused(a) {
         return a.contiguous()?.apply_op2(&b.contiguous()?, SquaredError);
     }
     (a - b)?.sqr()?.mean(D::Minus1)

@@ -6,9 +6,10 @@
 use super::{AdamConfig, AdamForm};
 use crate::Result;
 use crate::nn::Gradients;
+use crate::nn::dispatch::is_fused;
 use crate::nn::gradients::Gradient;
 use crate::nn::real::{Values, vectorised};
-use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -84,23 +85,29 @@ impl<'a> SlotGradient<'a> {
     pub(super) fn of(gradients: &'a Gradients, var: &Var) -> Option<Self> {
         gradients.in_place(var).map(Self::InPlace).or_else(|| gradients.tensor(var).map(Self::Tensor))
     }
+}
 
-    /// Sum of squares, in f64, in an order that does not depend on the number of threads.
-    pub(super) fn square_sum(self) -> Result<f64> {
-        match self {
-            Self::InPlace(Gradient::Dense(values) | Gradient::Rows(_, values)) => Ok(square_sum(values)),
-            Self::Tensor(x) if x.device().is_cpu() => Ok(Values::<f32>::of(x)?.with(square_sum)?),
-            Self::Tensor(x) => {
-                Ok(f64::from(x.sqr()?.sum_all()?.to_dtype(candle_core::DType::F32)?.to_scalar::<f32>()?))
-            }
+/// Sum of squares of all gradients, in f64, in an order that does not depend on the number of threads. Of those that are
+/// not on the CPU, one number is waited for.
+pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = SlotGradient<'a>>) -> Result<f64> {
+    let (mut sum, mut elsewhere) = (0.0, Vec::new());
+    for gradient in gradients {
+        match gradient {
+            SlotGradient::InPlace(Gradient::Dense(values) | Gradient::Rows(_, values)) => sum += square_sum(values),
+            SlotGradient::Tensor(x) if is_fused(x) => sum += Values::<f32>::of(x)?.with(square_sum)?,
+            SlotGradient::Tensor(x) => elsewhere.push(x.sqr()?.sum_all()?),
         }
     }
+    if !elsewhere.is_empty() {
+        sum += Tensor::stack(&elsewhere, 0)?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+    }
+    Ok(sum)
 }
 
 impl Moments {
     /// Zeros.
     pub(super) fn new(var: &Var) -> Result<Self> {
-        if var.device().is_cpu() {
+        if is_fused(var) {
             let n = var.elem_count();
             return Ok(Self::Slices(Slices { m: vec![0.0; n], v: vec![0.0; n], seen: None }));
         }
@@ -108,7 +115,7 @@ impl Moments {
     }
 
     pub(super) fn from_tensors(m: &Tensor, v: &Tensor) -> Result<Self> {
-        if m.device().is_cpu() {
+        if is_fused(m) {
             let values = |x: &Tensor| x.flatten_all()?.to_vec1();
             return Ok(Self::Slices(Slices { m: values(m)?, v: values(v)?, seen: None }));
         }

@@ -4,6 +4,7 @@
 
 use super::{Gaussian, expect_dims};
 use crate::Result;
+use crate::nn::dispatch::is_fused;
 use crate::nn::lanes::sum_of_pairs;
 use crate::nn::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
@@ -19,7 +20,7 @@ use rayon::prelude::*;
 /// Kingma & Welling (2014), appendix B.
 pub fn kl_standard_normal(q: &Gaussian) -> Result<Tensor> {
     q.mu.dims2()?;
-    if q.mu.device().is_cpu() {
+    if is_fused(&q.mu) {
         return Ok(q.mu.contiguous()?.apply_op2(&q.log_var.contiguous()?, Divergence)?);
     }
     let per_dim = ((q.mu.sqr()? + q.log_var.exp()?)? - (&q.log_var + 1.0)?)?;

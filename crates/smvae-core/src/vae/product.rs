@@ -6,6 +6,7 @@
 //! variance is ever divided by.
 
 use super::{Gaussian, expect_dims, two_experts};
+use crate::nn::dispatch::is_fused;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 
@@ -53,9 +54,7 @@ pub fn product_of_experts(experts: &[Expert<'_>]) -> Result<Gaussian> {
         expert.present.map_or(Ok(()), |present| expect_dims(OP, "present", present, &[rows]))?;
     }
     match experts {
-        [a @ Expert { present: None, .. }, b] if first.gaussian.mu.device().is_cpu() => {
-            two_experts::fuse(a.gaussian, b)
-        }
+        [a @ Expert { present: None, .. }, b] if is_fused(&first.gaussian.mu) => two_experts::fuse(a.gaussian, b),
         _ => composed(experts),
     }
 }
