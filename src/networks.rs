@@ -81,6 +81,7 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
+    #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "only transfers have something to tell"))]
     pub(crate) fn open(source: &EncoderSource, train: &[Sample], on_event: &mut dyn FnMut(&Event)) -> Result<Self> {
         match source {
             EncoderSource::Folder(folder) => Self::from_folder(folder, folder.display().to_string()),
