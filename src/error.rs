@@ -90,6 +90,28 @@ pub enum Error {
     /// Image vectors for a model of text alone.
     #[error("the model was trained without images: image vectors are of no use to it")]
     NoImages,
+    /// A file of image vectors that is there already.
+    #[error("{} exists already: choose another file, or overwrite it", path.display())]
+    FeaturesExist {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder without an image that can be used.
+    #[error("{} has no image that can be used; {bad} files were left out. {first}", folder.display())]
+    NoImageFiles {
+        /// The folder.
+        folder: PathBuf,
+        /// Number of files that were left out.
+        bad: usize,
+        /// The first of them, and why.
+        first: String,
+    },
+    /// A folder of images that changed while their vectors were made.
+    #[error("the images in {} changed while their vectors were made: try again", folder.display())]
+    ImagesChanged {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Nothing to train on.
     #[error("there is nothing to train on: {why}")]
     NothingToTrain {

@@ -1,8 +1,10 @@
 //! Image vectors as a model is given them: standardised, and tied to the file they come from.
 
+use crate::features::FeatureDescription;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_data::{ImageVectors, Sample};
+use smvae_encoders::vision::VisionIdentity;
 use std::path::PathBuf;
 
 /// Which image vectors a model was trained with, saved beside its weights.
@@ -15,6 +17,9 @@ pub struct ImageIdentity {
     pub source: Option<PathBuf>,
     /// sha256 of the file, in hexadecimal digits.
     pub sha256: String,
+    /// The vision model that made them; none where the file does not say.
+    #[serde(default)]
+    pub vision: Option<VisionIdentity>,
     /// What is subtracted and divided by; none for raw vectors.
     pub standardisation: Option<Standardisation>,
 }
@@ -36,21 +41,29 @@ impl ImageIdentity {
             width: images.width(),
             source: images.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             sha256: images.sha256().to_owned(),
+            vision: FeatureDescription::of(images).map(|description| description.vision),
             standardisation: standardise.then(|| Standardisation::of(images, train)),
         }
     }
 
-    /// Checks that these are the vectors the model was trained with, or, with `trust_other`, at least as wide.
+    /// Checks that these are the vectors the model was trained with, or those of other images by the same vision model, or,
+    /// with `trust_other`, at least as wide.
     pub(crate) fn check(&self, images: &ImageVectors, trust_other: bool) -> Result<()> {
         if images.width() != self.width {
             let (got, want) = (images.width().to_string(), self.width.to_string());
             return Err(Error::OtherImages { what: "the width", got, want });
         }
-        if images.sha256() != self.sha256 && !trust_other {
+        if images.sha256() != self.sha256 && !trust_other && !self.same_vision(images) {
             let (got, want) = (images.sha256().to_owned(), self.sha256.clone());
             return Err(Error::OtherImages { what: "the file's sha256", got, want });
         }
         Ok(())
+    }
+
+    /// Whether the vision model that made these vectors is the one of training, with the same preprocessing.
+    fn same_vision(&self, images: &ImageVectors) -> bool {
+        let made_by = FeatureDescription::of(images).map(|description| description.vision);
+        self.vision.as_ref().zip(made_by).is_some_and(|(ours, theirs)| ours.same_vectors(&theirs))
     }
 
     /// The vector of an image as the model is given it.

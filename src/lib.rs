@@ -24,6 +24,7 @@ pub mod config;
 pub mod demo;
 mod error;
 mod evaluate;
+pub mod features;
 mod files;
 mod groups;
 mod images;

@@ -5,8 +5,9 @@ use crate::train_args::TrainArgs;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use smvae::core::candle_core::{self, DType};
-use smvae::data::{Convention, Split};
+use smvae::data::{Convention, Precision, Split};
 use smvae::encoders::device::{self, DeviceChoice};
+use smvae::encoders::vision::{self, DecodeLimits};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -55,6 +56,11 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Count what a corpus holds.
     Stats(StatsArgs),
+    /// Make vectors of a folder of images with a frozen vision model.
+    ///
+    /// The id of an image is the name of its file without the extension. Files that cannot be used are left out and listed
+    /// with the reason. Ended before the end, the same command goes on where it stopped.
+    Features(FeaturesArgs),
     /// Train a model and leave a run folder.
     Train(Box<TrainArgs>),
     /// Score a trained model on a split with gold labels.
@@ -98,12 +104,88 @@ pub(crate) struct ImageArgs {
     /// Image vectors; those the model was trained with if not given.
     #[arg(long, value_name = "FILE", conflicts_with = "no_images")]
     pub(crate) image_features: Option<PathBuf>,
+    /// A folder of images instead: vectors are made by the vision model of training, which --vision finds elsewhere.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["no_images", "image_features"])]
+    pub(crate) images: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) vision: VisionArgs,
     /// Accept another file than the model was trained with.
     #[arg(long, requires = "image_features")]
     pub(crate) trust_images: bool,
     /// Every image is missing.
     #[arg(long)]
     pub(crate) no_images: bool,
+}
+
+/// A frozen vision model, and what becomes of its vectors.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct VisionArgs {
+    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, one of the Hugging Face hub such
+    /// as microsoft/resnet-50, or a weights file of torchvision's.
+    #[arg(long, value_name = "MODEL", requires = "images")]
+    pub(crate) vision: Option<String>,
+    /// Prepare images as this says, instead of as the model's files do.
+    #[arg(long, value_name = "NAME", value_parser = vision::PRESETS, requires = "vision")]
+    pub(crate) preprocessing: Option<String>,
+    /// Where vectors are kept between runs; smvae/features in XDG_CACHE_HOME or ~/.cache if not given.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    pub(crate) feature_cache: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FeaturesArgs {
+    /// The folder of images; folders in it are passed over.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: PathBuf,
+    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, one of the Hugging Face hub such
+    /// as microsoft/resnet-50, or a weights file of torchvision's.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) vision: String,
+    /// The file to write: safetensors, a tensor an image id.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace the file if it is there already.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Prepare images as this says, instead of as the model's files do.
+    #[arg(long, value_name = "NAME", value_parser = vision::PRESETS)]
+    pub(crate) preprocessing: Option<String>,
+    /// The numbers of the file.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
+    pub(crate) precision: PrecisionArg,
+    /// Images that go through the network at once.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) batch: u32,
+    /// The most pixels of an image; larger ones are left out before they are decoded.
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().pixels)]
+    pub(crate) max_pixels: u64,
+    /// The most bytes of a file.
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().bytes)]
+    pub(crate) max_bytes: u64,
+    /// Read files whose extension says something else than their content.
+    #[arg(long)]
+    pub(crate) any_extension: bool,
+    /// Print the counts and the files that were left out as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// [`Precision`] as an option.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    F32,
+    F16,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::F16 => Self::F16,
+        }
+    }
 }
 
 /// Where to compute.
@@ -139,14 +221,14 @@ impl DeviceArgs {
 
 /// What the text encoder computes in.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Precision {
+pub(crate) enum NumberType {
     #[default]
     F32,
     F16,
     Bf16,
 }
 
-impl Precision {
+impl NumberType {
     /// What candle calls it.
     pub(crate) fn dtype(self) -> DType {
         match self {
@@ -203,8 +285,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
-    pub(crate) dtype: Precision,
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
 }
 
 #[derive(Debug, Args)]
@@ -229,8 +311,8 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
-    pub(crate) dtype: Precision,
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
 }
 
 #[derive(Debug, Args)]

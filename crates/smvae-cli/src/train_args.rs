@@ -1,7 +1,7 @@
 //! Options of `train`, and how they become a configuration: an option wins over `--config` or `--preset`, which win over
 //! the defaults. The authors' names are aliases where they mean the same.
 
-use crate::args::{DataArgs, DeviceArgs};
+use crate::args::{DataArgs, DeviceArgs, VisionArgs};
 use crate::failure::Usage;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
@@ -28,6 +28,11 @@ pub(crate) struct TrainArgs {
     /// Image vectors: a safetensors file with one tensor an image id. Without, training is on text alone.
     #[arg(long, value_name = "FILE")]
     pub(crate) image_features: Option<PathBuf>,
+    /// A folder of images: vectors are made by the vision model of --vision, and kept for later runs.
+    #[arg(long, value_name = "DIR", conflicts_with = "image_features")]
+    pub(crate) images: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) vision: VisionArgs,
     /// The run folder to make.
     #[arg(long, visible_alias = "weights", value_name = "DIR")]
     pub(crate) out: PathBuf,

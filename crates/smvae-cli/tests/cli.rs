@@ -2,7 +2,11 @@
 //! runs on small synthetic corpora and takes seconds.
 
 use serde_json::{Value, json};
+use smvae::core::candle_core::{self, Tensor};
+use smvae::data::Split;
+use smvae::data::corpus::load_split;
 use smvae::data::synthetic::{SyntheticConfig, generate};
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -163,6 +167,71 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     let (out, log) = check(dir, "predict --model run --no-images --skip-bad", &bad, 0);
     assert_eq!(json_of(out.lines().last().expect("four lines"))["line"], 5);
     assert!(log.contains("1 of 4 lines"), "{log}");
+}
+
+/// The folders `vision`, with a ResNet of one block, and `pictures`, with a BMP of one colour for every image of the corpus.
+fn pictures(dir: &Path) {
+    let tensor = |shape: &[usize]| Tensor::full(0.1f32, shape, &candle_core::Device::Cpu).expect("a small tensor");
+    let mut tensors = HashMap::new();
+    for (conv, norm, shape) in [
+        ("conv1", "bn1", [4, 3, 7, 7]),
+        ("layer1.0.conv1", "layer1.0.bn1", [4, 4, 3, 3]),
+        ("layer1.0.conv2", "layer1.0.bn2", [4, 4, 3, 3]),
+    ] {
+        tensors.insert(format!("{conv}.weight"), tensor(&shape));
+        for name in ["weight", "bias", "running_mean", "running_var"] {
+            tensors.insert(format!("{norm}.{name}"), tensor(&[4]));
+        }
+    }
+    std::fs::create_dir_all(dir.join("pictures")).expect("a folder");
+    candle_core::safetensors::save(&tensors, dir.join("vision.safetensors")).expect("writes");
+    for split in Split::ALL {
+        for (i, sample) in load_split(dir.join("dataset/mine"), split).expect("a corpus").samples.iter().enumerate() {
+            // One pixel of 24 bits, filled up to four bytes.
+            let mut bytes = b"BM".to_vec();
+            let header = [58, 0, 54, 40, 1, 1, 1 | 24 << 16, 0, 0, 0, 0, 0, 0u32];
+            bytes.extend(header.iter().flat_map(|word| word.to_le_bytes()));
+            bytes.extend([i as u8 * 5, 100, 200, 0]);
+            std::fs::write(dir.join(format!("pictures/{}.bmp", sample.image_id)), bytes).expect("writes");
+        }
+    }
+}
+
+#[test]
+fn images_become_vectors_and_train_takes_their_folder() {
+    let dir = folder();
+    let dir = dir.path();
+    pictures(dir);
+    std::fs::write(dir.join("pictures/notes.txt"), "no image").expect("writes");
+    let line = "features --images pictures --vision vision.safetensors --out v.safetensors";
+    let (stdout, log) = check(dir, line, "", 0);
+    assert_eq!(stdout, "");
+    assert!(
+        log.contains("vectors of 4 numbers") && log.contains("1 files were left out\n  notes.txt: it is no"),
+        "{log}"
+    );
+    check_error(dir, line, "", 1, "v.safetensors exists already");
+    let (summary, _) = check(dir, &format!("{line} --overwrite --precision f16 --json"), "", 0);
+    assert_eq!(json_of(&summary)["bad"][0]["file"], "notes.txt");
+    check_error(dir, "features --images absent --vision vision.safetensors --out w", "", 1, "cannot read absent");
+    check_error(dir, "features --images pictures --vision absent --out w", "", 1, "cannot read absent");
+    check_error(dir, "features --images pictures --vision vision.safetensors", "", 2, "--out <FILE>");
+    check_error(dir, &format!("{TINY} --images pictures --out run"), "", 2, "--images needs --vision");
+    check_error(dir, &format!("{TINY} --vision vision.safetensors --out run"), "", 2, "--images <DIR>");
+
+    let cache = "--images pictures --feature-cache cache";
+    let train = format!("{TINY} {cache} --vision vision.safetensors --labelled 10 --epochs 1");
+    let (_, log) = check(dir, &format!("{train} --out run"), "", 0);
+    assert!(log.contains("vectors of 4 numbers") && log.contains("every tweet has an image"), "{log}");
+    let (_, log) = check(dir, &format!("{train} --out again"), "", 0);
+    assert!(!log.contains("vectors of 4 numbers"), "the cache has them: {log}");
+    // Vectors of the same model fit, whatever file they are in; those of another do not.
+    check(dir, "eval --model run --data dataset/mine --image-features v.safetensors", "", 0);
+    check(dir, &format!("eval --model run --data dataset/mine {cache}"), "", 0);
+    check(dir, &format!("predict --model run {cache}"), "{\"text\": \"met Zarko\", \"image_id\": \"x\"}\n", 0);
+    let other = "eval --model run --data dataset/mine --images pictures --feature-cache cache";
+    let other = format!("{other} --vision vision.safetensors --preprocessing torchvision-v2");
+    check_error(dir, &other, "", 1, "the image vectors do not fit the model");
 }
 
 #[cfg(unix)]

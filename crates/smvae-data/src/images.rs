@@ -1,12 +1,15 @@
 //! Image vectors: `image id -> [f32; width]`, in a safetensors file with one 1-D tensor (f32 or f16) an id.
 //!
+//! The file's metadata may say how the vectors were made, under the key `smvae`; other metadata is passed over.
+//!
 //! All vectors have one width and finite values, checked once when they are loaded. An id without a vector is a missing
 //! modality, not an error; a file none of whose ids is a tweet's is one. Values stay as the file has them:
 //! standardisation is the training's, since its statistics come from one split.
 
 use crate::{Error, Result, Sample, files};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::collections::{BTreeMap, BTreeSet};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Vectors of one width by image id.
@@ -18,7 +21,22 @@ pub struct ImageVectors {
     values: Vec<f32>,
     path: Option<PathBuf>,
     sha256: String,
+    description: Option<String>,
 }
+
+/// The numbers of a file of vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Four bytes a number, as vectors are used.
+    #[default]
+    F32,
+    /// Two bytes a number, up to 65504 and of three digits.
+    F16,
+}
+
+/// The key of the metadata that is ours. One key alone, since safetensors writes several in any order.
+const DESCRIPTION: &str = "smvae";
 
 impl ImageVectors {
     /// Reads a safetensors file; f16 becomes f32.
@@ -35,6 +53,8 @@ impl ImageVectors {
         // Sorted, so that of several faults the same one is reported every time.
         let views: BTreeMap<&str, TensorView<'_>> = tensors.iter().collect();
         let mut builder = Builder::new(Some(path.to_owned()));
+        let metadata = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, m)| m.metadata().clone());
+        builder.description = metadata.and_then(|mut m| m.remove(DESCRIPTION));
         for (id, view) in views {
             let values = decode(&view).map_err(|why| builder.fault(id, why))?;
             builder.push(id, &values)?;
@@ -56,8 +76,20 @@ impl ImageVectors {
             builder.push(id, values)?;
         }
         let mut made = builder.finish(String::new())?;
-        made.sha256 = files::sha256_hex(&made.to_bytes());
+        made.sha256 = files::sha256_hex(&made.to_bytes(Precision::F32));
         Ok(made)
+    }
+
+    /// The same vectors with a text that says how they were made, which is saved with them and part of their digest.
+    pub fn with_description(mut self, description: String) -> Self {
+        self.description = Some(description);
+        self.sha256 = files::sha256_hex(&self.to_bytes(Precision::F32));
+        self
+    }
+
+    /// How the vectors were made, as whoever made them wrote it.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
     /// The vector of an image, `[width]`.
@@ -113,17 +145,38 @@ impl ImageVectors {
     /// # Errors
     /// [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        files::write_atomically(path.as_ref(), &self.to_bytes())
+        self.save_as(path, Precision::F32)
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
-        let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    /// The same in numbers of this precision.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; [`Error::ImageVector`] for a number that f16 cannot hold.
+    pub fn save_as(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
+        let largest = f32::from(half::f16::MAX);
+        let too_large = self.values.iter().position(|value| value.abs() > largest);
+        if let (Precision::F16, Some(at)) = (precision, too_large) {
+            let id = self.rows.iter().find(|(_, row)| **row == at / self.width).map_or("", |(id, _)| id);
+            let why = format!("has the value {} at {}, f16 ends at {largest}", self.values[at], at % self.width);
+            return Err(Error::ImageVector { path: Some(path.as_ref().to_owned()), id: id.to_owned(), why });
+        }
+        files::write_atomically(path.as_ref(), &self.to_bytes(precision))
+    }
+
+    fn to_bytes(&self, precision: Precision) -> Vec<u8> {
+        let (dtype, size, bytes): (_, _, Vec<u8>) = match precision {
+            Precision::F32 => (Dtype::F32, 4, self.values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            Precision::F16 => {
+                (Dtype::F16, 2, self.values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect())
+            }
+        };
+        let size = size * self.width;
         let views = self.rows.iter().map(|(id, row)| {
-            let size = 4 * self.width;
-            let view = TensorView::new(Dtype::F32, vec![self.width], &bytes[row * size..(row + 1) * size]);
-            (id, view.expect("four bytes a value"))
+            let view = TensorView::new(dtype, vec![self.width], &bytes[row * size..(row + 1) * size]);
+            (id, view.expect("two or four bytes a value"))
         });
-        safetensors::serialize(views, None).expect("vectors of one width with distinct ids")
+        let metadata = self.description.clone().map(|text| HashMap::from([(DESCRIPTION.to_owned(), text)]));
+        safetensors::serialize(views, metadata).expect("vectors of one width with distinct ids")
     }
 }
 
@@ -145,11 +198,12 @@ struct Builder {
     first: Option<(String, usize)>,
     rows: BTreeMap<String, usize>,
     values: Vec<f32>,
+    description: Option<String>,
 }
 
 impl Builder {
     fn new(path: Option<PathBuf>) -> Self {
-        Self { path, first: None, rows: BTreeMap::new(), values: Vec::new() }
+        Self { path, first: None, rows: BTreeMap::new(), values: Vec::new(), description: None }
     }
 
     fn push(&mut self, id: &str, values: &[f32]) -> Result<()> {
@@ -176,9 +230,14 @@ impl Builder {
     fn finish(self, sha256: String) -> Result<ImageVectors> {
         match self.first {
             None => Err(Error::NoVectors { path: self.path }),
-            Some((_, width)) => {
-                Ok(ImageVectors { width, rows: self.rows, values: self.values, path: self.path, sha256 })
-            }
+            Some((_, width)) => Ok(ImageVectors {
+                width,
+                rows: self.rows,
+                values: self.values,
+                path: self.path,
+                description: self.description,
+                sha256,
+            }),
         }
     }
 }
@@ -242,6 +301,26 @@ mod tests {
         let bytes = [1.5f32, -0.25].iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect();
         let read = load(&[("a", Dtype::F16, &[2], bytes)]).expect("f16");
         assert_eq!(read.get("a"), Some(&[1.5, -0.25][..]));
+    }
+
+    #[test]
+    fn a_description_and_the_precision_survive() {
+        let values = [1.0, -2.5, 0.1];
+        let made = ImageVectors::from_map(map(&[("a", &values)])).expect("a vector");
+        let plain = made.sha256().to_owned();
+        let made = made.with_description("{\"model\": \"m\"}".to_owned());
+        assert_ne!(made.sha256(), plain, "the description is part of the digest");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("v.safetensors");
+        made.save(&path).expect("writes");
+        let read = ImageVectors::load(&path).expect("its own file");
+        assert_eq!((read.description(), read.sha256()), (made.description(), made.sha256()));
+        made.save_as(&path, Precision::F16).expect("writes");
+        let read = ImageVectors::load(&path).expect("its own file");
+        assert_eq!((read.description(), read.get("a")), (made.description(), Some(&[1.0, -2.5, 0.099_975_586][..])));
+        let wide = ImageVectors::from_map(map(&[("a", &[1.0]), ("b", &[65_520.0])])).expect("two vectors");
+        let error = wide.save_as(&path, Precision::F16).expect_err("f16 ends before").to_string();
+        assert!(error.contains("image \"b\" has the value 65520 at 0"), "{error}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub mod writer;
 
 pub use corpus::{Corpus, Split};
 pub use error::{Error, Result};
-pub use images::ImageVectors;
+pub use images::{ImageVectors, Precision};
 pub use reader::Reader;
 pub use sample::Sample;
 pub use selection::Selection;

@@ -26,6 +26,8 @@ mod files;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod text;
+#[cfg(feature = "vision")]
+pub mod vision;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -1,6 +1,7 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
-use crate::args::{DeviceArgs, EvalArgs, ImageArgs, Precision};
+use crate::args::{DeviceArgs, EvalArgs, ImageArgs, NumberType};
+use crate::commands::features::vectors_of;
 use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
@@ -23,14 +24,19 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 /// A model with its image vectors.
-pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: Precision) -> anyhow::Result<Predictor> {
+pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<Predictor> {
     let model = Predictor::load_as(run, &device.open()?, dtype.dtype())?;
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
-        if images.image_features.is_some() {
+        if images.image_features.is_some() || images.images.is_some() {
             return Err(smvae::Error::NoImages.into());
         }
         return Ok(model);
     };
+    if let Some(folder) = &images.images {
+        let trained_with = identity.vision.clone();
+        let vectors = vectors_of(folder, &images.vision, trained_with.as_ref(), device)?;
+        return Ok(model.with_images(vectors, images.trust_images)?);
+    }
     let recorded = identity.source.clone();
     let path = images.image_features.clone().or(recorded).context(
         "the model was trained with image vectors that were never in a file: give --image-features or --no-images",

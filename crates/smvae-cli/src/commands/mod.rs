@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod eval;
+pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod predict;
 pub(crate) mod score;

@@ -1,8 +1,9 @@
 //! `smvae train`: read the corpus, train, say how it goes. With `--mode test` it scores a run as the authors' program
 //! does.
 
-use crate::args::{ImageArgs, Precision};
+use crate::args::{ImageArgs, NumberType};
 use crate::commands::eval;
+use crate::commands::features::vectors_of;
 use crate::interrupt;
 use crate::progress::{Progress, say};
 use crate::train_args::{Labelled, Mode, TrainArgs};
@@ -30,8 +31,11 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         Some(Labelled::Manifest(path)) => Some(Selection::load(path)?),
         _ => None,
     };
-    let images = args.image_features.as_ref().map(ImageVectors::load).transpose()?;
     interrupt::catch()?;
+    let images = match (&args.images, &args.image_features) {
+        (Some(folder), _) => Some(vectors_of(folder, &args.vision, None, args.device)?),
+        (None, file) => file.as_ref().map(ImageVectors::load).transpose()?,
+    };
     let input = TrainInput {
         train: &train.samples,
         valid: &valid.samples,
@@ -56,11 +60,13 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
 fn test(args: &TrainArgs) -> anyhow::Result<()> {
     let images = ImageArgs {
         image_features: args.image_features.clone(),
+        images: args.images.clone(),
+        vision: args.vision.clone(),
         trust_images: false,
         // Vectors that have since gone are an error, not a lower score.
         no_images: false,
     };
-    let model = eval::load(&args.out, &images, args.device, Precision::F32)?;
+    let model = eval::load(&args.out, &images, args.device, NumberType::F32)?;
     for split in [Split::Valid, Split::Test] {
         let samples = load_split(args.data.folder(), split)?.samples;
         let evaluation = eval::score(&model, &samples, model.config().input.convention)?;

@@ -1,0 +1,150 @@
+//! Bytes of an image file to RGB pixels: JPEG, PNG, GIF, WebP and BMP, whatever their colours.
+//!
+//! Grey is repeated, a palette looked up, 16 bits become 8, transparency is dropped as PIL does (the colour below it
+//! stays), an animation gives its first frame. The size in bytes and in pixels is checked before anything is decoded.
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use std::io::Cursor;
+use std::path::Path;
+
+/// An image: `rgb` is `[height, width, 3]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pixels {
+    /// Pixels of a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Red, green, blue of each pixel, row by row.
+    pub rgb: Vec<u8>,
+}
+
+/// What an image may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// The most bytes of a file.
+    pub bytes: u64,
+    /// The most pixels of an image.
+    pub pixels: u64,
+}
+
+impl Default for DecodeLimits {
+    /// 64 MiB, and 64 million pixels: twice those of a good camera, and 256 MB a thread at the most common depth.
+    fn default() -> Self {
+        Self { bytes: 64 << 20, pixels: 64_000_000 }
+    }
+}
+
+/// Why a file gives no image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageFault {
+    /// A file without a byte.
+    #[error("the file is empty")]
+    Empty,
+    /// A file that is too big.
+    #[error("the file has {got} bytes, the limit is {limit}")]
+    Bytes {
+        /// Its size.
+        got: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// An image that is too big.
+    #[error("the image has {width} x {height} pixels, the limit is {limit} in all and {MAX_SIDE} a side")]
+    Pixels {
+        /// Its width.
+        width: u32,
+        /// Its height.
+        height: u32,
+        /// The limit.
+        limit: u64,
+    },
+    /// A file that is no image, or none that can be read here.
+    #[error("it is no JPEG, PNG, GIF, WebP or BMP image")]
+    Unknown,
+    /// A file whose name says something else than its content.
+    #[error("its extension is {extension:?}, its content {content}")]
+    Extension {
+        /// The extension; empty if there is none.
+        extension: String,
+        /// What the content is.
+        content: &'static str,
+    },
+    /// A damaged image.
+    #[error("the {content} image is damaged: {source}")]
+    Damaged {
+        /// What the content is.
+        content: &'static str,
+        /// Why it cannot be decoded.
+        source: ImageError,
+    },
+}
+
+/// The most pixels of a side, that of a JPEG: a single row of millions would take minutes to resize.
+const MAX_SIDE: u32 = 65_535;
+
+/// The formats that are read: how they are named, and by which extensions of a file.
+const FORMATS: [(ImageFormat, &str, &[&str]); 5] = [
+    (ImageFormat::Jpeg, "JPEG", &["jpg", "jpeg", "jpe", "jfif"]),
+    (ImageFormat::Png, "PNG", &["png"]),
+    (ImageFormat::Gif, "GIF", &["gif"]),
+    (ImageFormat::WebP, "WebP", &["webp"]),
+    (ImageFormat::Bmp, "BMP", &["bmp", "dib"]),
+];
+
+/// Decodes an image; `upright` turns it as its EXIF orientation says.
+///
+/// # Errors
+/// An [`ImageFault`].
+pub fn decode(bytes: &[u8], limits: &DecodeLimits, upright: bool) -> Result<Pixels, ImageFault> {
+    check_bytes(bytes.len() as u64, limits)?;
+    let (format, content) = format_of(bytes)?;
+    let damaged = |source| ImageFault::Damaged { content, source };
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > limits.pixels || width.max(height) > MAX_SIDE {
+        return Err(ImageFault::Pixels { width, height, limit: limits.pixels });
+    }
+    // Four channels of 16 bits, twice, since some decoders need a second copy.
+    let mut memory = Limits::no_limits();
+    memory.max_alloc = Some(limits.pixels.saturating_mul(16).max(1 << 20));
+    decoder.set_limits(memory).map_err(damaged)?;
+    let orientation = decoder.orientation().map_err(damaged)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    if upright {
+        image.apply_orientation(orientation);
+    }
+    let rgb = image.into_rgb8();
+    Ok(Pixels { width: rgb.width() as usize, height: rgb.height() as usize, rgb: rgb.into_raw() })
+}
+
+/// Checks the size of a file, which can be known before it is read.
+///
+/// # Errors
+/// [`ImageFault::Empty`], [`ImageFault::Bytes`].
+pub fn check_bytes(got: u64, limits: &DecodeLimits) -> Result<(), ImageFault> {
+    match got {
+        0 => Err(ImageFault::Empty),
+        _ if got > limits.bytes => Err(ImageFault::Bytes { got, limit: limits.bytes }),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that the extension of a file is that of its content.
+///
+/// # Errors
+/// [`ImageFault::Extension`]; [`ImageFault::Unknown`] for content that is no image.
+pub fn check_extension(name: &Path, bytes: &[u8]) -> Result<(), ImageFault> {
+    let (format, content) = format_of(bytes)?;
+    let extension = name.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let known = FORMATS.iter().any(|(f, _, extensions)| *f == format && extensions.contains(&extension.as_str()));
+    if known { Ok(()) } else { Err(ImageFault::Extension { extension, content }) }
+}
+
+/// What the content of a file is.
+fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), ImageFault> {
+    let format = image::guess_format(bytes).map_err(|_| ImageFault::Unknown)?;
+    let known = FORMATS.iter().find(|(f, ..)| *f == format);
+    known.map(|(format, name, _)| (*format, *name)).ok_or(ImageFault::Unknown)
+}

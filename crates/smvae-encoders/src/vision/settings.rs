@@ -1,0 +1,266 @@
+//! What the files beside the weights say: which network it is, and how its images are prepared.
+//!
+//! Read are `config.json` of transformers (`model_type`), of timm (`architecture`) and of our own converter from Keras, and
+//! transformers' `preprocessor_config.json`. A value that would change the numbers and is not known here is an error.
+
+use super::preprocess::{Crop, Odd, Preprocessing, Resize};
+use super::resize::Filter;
+use super::resnet::ResNetVariant;
+use super::vit::{VitActivation, VitConfig};
+use crate::files::read_json;
+use crate::{Error, Result};
+use serde::Deserialize;
+use std::path::Path;
+
+/// A network, as its files describe it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Family {
+    ResNet(ResNetVariant),
+    Vit(VitConfig),
+}
+
+/// ViT in timm and torchvision.
+pub(super) const TIMM_VIT: VitConfig =
+    VitConfig { heads: None, eps: 1e-6, activation: VitActivation::Gelu, norm_grid: true };
+
+/// The family and the preprocessing of a model folder; no preprocessing where no file has it.
+pub(super) fn read(folder: &Path) -> Result<(Family, Option<Preprocessing>)> {
+    let config: ConfigJson = read_json(&folder.join("config.json"), "configuration of a vision model")?;
+    let (family, of_config) = config.family()?;
+    let path = folder.join("preprocessor_config.json");
+    if !path.exists() {
+        return Ok((family, of_config));
+    }
+    let settings: ProcessorJson = read_json(&path, "preprocessor configuration")?;
+    Ok((family, Some(settings.preprocessing()?)))
+}
+
+/// `config.json`: the fields that matter here.
+#[derive(Debug, Deserialize)]
+struct ConfigJson {
+    model_type: Option<String>,
+    /// timm and our converter.
+    architecture: Option<String>,
+    pretrained_cfg: Option<TimmJson>,
+    hidden_act: Option<String>,
+    layer_norm_eps: Option<f64>,
+    num_attention_heads: Option<usize>,
+    #[serde(default)]
+    downsample_in_bottleneck: bool,
+    #[serde(default)]
+    downsample_in_first_stage: bool,
+    /// Of a whole CLIP.
+    vision_config: Option<Box<ConfigJson>>,
+}
+
+impl ConfigJson {
+    fn family(&self) -> Result<(Family, Option<Preprocessing>)> {
+        if let Some(name) = &self.architecture {
+            return self.by_architecture(name);
+        }
+        Ok(match self.model_type.as_deref() {
+            Some("resnet") => {
+                if self.hidden_act.as_deref().is_some_and(|act| act != "relu") {
+                    return Err(wrong("hidden_act", "relu", self.hidden_act.clone()));
+                }
+                if self.downsample_in_first_stage {
+                    return Err(wrong("downsample_in_first_stage", "false", Some("true".to_owned())));
+                }
+                let variant = ResNetVariant { stride_on_first: self.downsample_in_bottleneck, ..Default::default() };
+                (Family::ResNet(variant), None)
+            }
+            Some("vit") => (Family::Vit(self.vit("gelu", 1e-12, true)?), Some(Preprocessing::preset("vit")?)),
+            Some("clip" | "clip_vision_model") => {
+                let config = self.vision_config.as_deref().unwrap_or(self);
+                (Family::Vit(config.vit("quick_gelu", 1e-5, false)?), Some(Preprocessing::preset("clip")?))
+            }
+            other => {
+                return Err(wrong("model_type", "resnet, vit, clip or clip_vision_model", other.map(str::to_owned)));
+            }
+        })
+    }
+
+    fn by_architecture(&self, name: &str) -> Result<(Family, Option<Preprocessing>)> {
+        if name == "keras-resnet152" {
+            let variant = ResNetVariant { stride_on_first: true, eps: 1.001e-5 };
+            return Ok((Family::ResNet(variant), Some(Preprocessing::preset(name)?)));
+        }
+        let plain = |depth: &str| ["18", "34", "50", "101", "152"].contains(&depth);
+        let name = name.split('.').next().unwrap_or_default();
+        let family = if name.strip_prefix("resnet").is_some_and(plain) {
+            Family::ResNet(ResNetVariant::default())
+        } else if name.starts_with("vit_") && name.contains("_patch") {
+            Family::Vit(TIMM_VIT)
+        } else {
+            let want = "resnet18, resnet34, resnet50, resnet101, resnet152, vit_*_patch* or keras-resnet152";
+            return Err(wrong("architecture", want, Some(name.to_owned())));
+        };
+        let preprocessing = self.pretrained_cfg.as_ref().map(TimmJson::preprocessing).transpose()?;
+        Ok((family, preprocessing))
+    }
+
+    fn vit(&self, activation: &str, eps: f64, norm_grid: bool) -> Result<VitConfig> {
+        Ok(VitConfig {
+            heads: self.num_attention_heads.or(Some(12)),
+            eps: self.layer_norm_eps.unwrap_or(eps),
+            activation: self.activation(activation)?,
+            norm_grid,
+        })
+    }
+
+    fn activation(&self, default: &str) -> Result<VitActivation> {
+        match self.hidden_act.as_deref().unwrap_or(default) {
+            "gelu" => Ok(VitActivation::Gelu),
+            "quick_gelu" => Ok(VitActivation::QuickGelu),
+            other => Err(wrong("hidden_act", "gelu or quick_gelu", Some(other.to_owned()))),
+        }
+    }
+}
+
+/// timm's settings of a network's training.
+#[derive(Debug, Deserialize)]
+struct TimmJson {
+    input_size: [usize; 3],
+    interpolation: String,
+    crop_pct: f64,
+    #[serde(default)]
+    crop_mode: Option<String>,
+    mean: [f32; 3],
+    std: [f32; 3],
+}
+
+impl TimmJson {
+    fn preprocessing(&self) -> Result<Preprocessing> {
+        let [channels, height, width] = self.input_size;
+        if channels != 3 || height != width {
+            return Err(wrong("input_size", "3 channels of a square", Some(format!("{:?}", self.input_size))));
+        }
+        if self.crop_mode.as_deref().is_some_and(|mode| mode != "center") {
+            return Err(wrong("crop_mode", "center", self.crop_mode.clone()));
+        }
+        let filter = match self.interpolation.as_str() {
+            "bilinear" => Filter::Bilinear,
+            "bicubic" => Filter::Bicubic,
+            "lanczos" => Filter::Lanczos,
+            other => return Err(wrong("interpolation", "bilinear, bicubic or lanczos", Some(other.to_owned()))),
+        };
+        Ok(Preprocessing {
+            resize: Resize::ShortestEdge((height as f64 / self.crop_pct) as usize),
+            filter,
+            crop: Some(Crop { height, width, odd: Odd::Even }),
+            mean: self.mean,
+            std: self.std,
+            ..Preprocessing::preset("torchvision")?
+        })
+    }
+}
+
+/// transformers' `preprocessor_config.json`.
+#[derive(Debug, Deserialize)]
+struct ProcessorJson {
+    #[serde(alias = "feature_extractor_type")]
+    image_processor_type: Option<String>,
+    #[serde(default = "yes")]
+    do_resize: bool,
+    #[serde(default = "yes")]
+    do_rescale: bool,
+    #[serde(default = "yes")]
+    do_normalize: bool,
+    do_center_crop: Option<bool>,
+    size: Option<SizeJson>,
+    crop_size: Option<SizeJson>,
+    crop_pct: Option<f64>,
+    resample: Option<u8>,
+    rescale_factor: Option<f64>,
+    image_mean: Option<[f32; 3]>,
+    image_std: Option<[f32; 3]>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A size, in the three ways in which it is written.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum SizeJson {
+    Both { height: usize, width: usize },
+    Shortest { shortest_edge: usize },
+    Number(usize),
+}
+
+impl ProcessorJson {
+    fn preprocessing(&self) -> Result<Preprocessing> {
+        if !self.do_resize {
+            return Err(wrong("do_resize", "true", Some("false".to_owned())));
+        }
+        let kind = self.image_processor_type.as_deref().unwrap_or_default();
+        let kind =
+            kind.trim_end_matches("Fast").trim_end_matches("ImageProcessor").trim_end_matches("FeatureExtractor");
+        let (mut settings, default_filter) = match kind {
+            "ConvNext" => (self.conv_next()?, Filter::Bicubic),
+            "CLIP" => (self.resized(false, true)?, Filter::Bicubic),
+            "ViT" => (self.resized(true, false)?, Filter::Bilinear),
+            _ => {
+                let got = self.image_processor_type.clone();
+                return Err(wrong("image_processor_type", "that of ConvNext, ViT or CLIP", got));
+            }
+        };
+        settings.filter = match self.resample {
+            None => default_filter,
+            Some(0) => Filter::Nearest,
+            Some(1) => Filter::Lanczos,
+            Some(2) => Filter::Bilinear,
+            Some(3) => Filter::Bicubic,
+            Some(other) => return Err(wrong("resample", "0 to 3", Some(other.to_string()))),
+        };
+        settings.scale = if self.do_rescale { self.rescale_factor.unwrap_or(1.0 / 255.0) as f32 } else { 1.0 };
+        if self.do_normalize {
+            settings.mean = self.image_mean.unwrap_or(settings.mean);
+            settings.std = self.image_std.unwrap_or(settings.std);
+        } else {
+            (settings.mean, settings.std) = ([0.0; 3], [1.0; 3]);
+        }
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    /// Below 384 pixels a crop out of a larger image, from there on the whole image squashed.
+    fn conv_next(&self) -> Result<Preprocessing> {
+        let edge = match self.size {
+            Some(SizeJson::Shortest { shortest_edge: n } | SizeJson::Number(n)) => n,
+            None => 384,
+            Some(other) => return Err(wrong("size", "a shortest edge", Some(format!("{other:?}")))),
+        };
+        let (resize, crop) = if edge < 384 {
+            let crop = Crop { height: edge, width: edge, odd: Odd::Down };
+            (Resize::ShortestEdge((edge as f64 / self.crop_pct.unwrap_or(0.875)) as usize), Some(crop))
+        } else {
+            (Resize::Exact { height: edge, width: edge }, None)
+        };
+        Ok(Preprocessing { resize, crop, ..Preprocessing::preset("torchvision")? })
+    }
+
+    /// A resize and, where asked for, a crop. What a lone number means differs between families: `square` or not.
+    fn resized(&self, square: bool, crop: bool) -> Result<Preprocessing> {
+        let resize = match self.size {
+            None if square => Resize::Exact { height: 224, width: 224 },
+            None => Resize::ShortestEdge(224),
+            Some(SizeJson::Both { height, width }) => Resize::Exact { height, width },
+            Some(SizeJson::Number(n)) if square => Resize::Exact { height: n, width: n },
+            Some(SizeJson::Number(n) | SizeJson::Shortest { shortest_edge: n }) => Resize::ShortestEdge(n),
+        };
+        let crop = match self.crop_size {
+            _ if !self.do_center_crop.unwrap_or(crop) => None,
+            None => Some((224, 224)),
+            Some(SizeJson::Both { height, width }) => Some((height, width)),
+            Some(SizeJson::Number(n) | SizeJson::Shortest { shortest_edge: n }) => Some((n, n)),
+        };
+        let crop = crop.map(|(height, width)| Crop { height, width, odd: Odd::Down });
+        Ok(Preprocessing { resize, crop, ..Preprocessing::preset(if square { "vit" } else { "clip" })? })
+    }
+}
+
+fn wrong(field: &'static str, want: &str, got: Option<String>) -> Error {
+    Error::Config { field, want: want.to_owned(), got: got.unwrap_or_else(|| "nothing".to_owned()) }
+}

@@ -1,0 +1,65 @@
+//! Vectors of a folder of images that are made once and found again by what they depend on.
+//!
+//! The name of a file in the cache is a digest of the model's weights, the preprocessing, the version of this library, the
+//! settings, and the name and content of every file of the folder: whatever changes, another file is asked for.
+
+use super::listing::{Listing, list};
+use super::{BadImage, FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary};
+use super::{bytes_of, digest_of_all, features, model_key};
+use crate::progress::Flow;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use smvae_data::ImageVectors;
+use smvae_data::files::sha256_hex;
+use smvae_encoders::vision::VisionModel;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The vectors of a folder of images, from the cache or made now; with a summary if they were made, and none of the vectors
+/// if that was ended early.
+///
+/// # Errors
+/// As [`features`]; [`Error::ImagesChanged`] if the folder changes meanwhile.
+pub fn cached_features(
+    folder: &Path,
+    model: &VisionModel,
+    cache: &Path,
+    settings: &FeatureSettings,
+    on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
+) -> Result<(Option<ImageVectors>, Option<FeatureSummary>)> {
+    let images_sha256 = digest_of_folder(folder, settings)?;
+    let FeatureSettings { precision, limits, any_extension, .. } = settings;
+    let key = format!("{} {images_sha256} {precision:?} {limits:?} {any_extension}", model_key(model));
+    let path = cache.join(format!("{}.safetensors", &sha256_hex(key.as_bytes())[..32]));
+    if path.exists() {
+        return Ok((Some(ImageVectors::load(&path)?), None));
+    }
+    crate::files::create_folder(cache)?;
+    let summary = features(folder, model, &path, settings, on_progress)?;
+    if summary.stopped {
+        return Ok((None, Some(summary)));
+    }
+    let vectors = ImageVectors::load(&path)?;
+    if FeatureDescription::of(&vectors).is_none_or(|found| found.images_sha256 != images_sha256) {
+        std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+        return Err(Error::ImagesChanged { folder: folder.to_owned() });
+    }
+    Ok((Some(vectors), Some(summary)))
+}
+
+/// The digest that [`features`] writes into its file, without making any vector.
+fn digest_of_folder(folder: &Path, settings: &FeatureSettings) -> Result<String> {
+    let Listing { files, mut bad } = list(folder)?;
+    let read = files.par_iter().map(|file| (file.name.clone(), bytes_of(&file.path, &settings.limits)));
+    let read: Vec<(String, Result<String, String>)> = read.map(|(name, b)| (name, b.map(|b| sha256_hex(&b)))).collect();
+    let mut digests = BTreeMap::new();
+    for (file, digest) in read {
+        match digest {
+            Ok(digest) => {
+                digests.insert(file, digest);
+            }
+            Err(reason) => bad.push(BadImage { file, reason }),
+        }
+    }
+    Ok(digest_of_all(&digests, &bad))
+}

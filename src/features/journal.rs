@@ -1,0 +1,169 @@
+//! Vectors that are made, beside the file they are for: where a later call goes on.
+//!
+//! ```text
+//! {"version", "key", "width"}\n   then for each vector   {"id", "image", "vector"}\n and its numbers, f32
+//! ```
+//! `key` stands for the model and its preprocessing, `image` is the digest of the image and `vector` that of the numbers.
+//! A journal of another key is begun anew, a torn record at its end is dropped.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use smvae_data::files::sha256_hex;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A journal that is open.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    file: BufWriter<File>,
+    /// By id: digest of the image, and its vector.
+    vectors: BTreeMap<String, (String, Vec<f32>)>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    key: String,
+    width: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    id: String,
+    image: String,
+    vector: String,
+}
+
+impl Journal {
+    /// The journal of a file of vectors.
+    pub(super) fn open(out: &Path, key: &str, width: usize) -> Result<Self> {
+        let mut name = out.file_name().unwrap_or_default().to_owned();
+        name.push(".journal");
+        let path = out.with_file_name(name);
+        let header = Header { version: 1, key: key.to_owned(), width };
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        let (vectors, valid) = parse(&bytes, &header);
+        let open = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.set_len(valid as u64)?;
+            if valid == 0 {
+                writeln!(file, "{}", json(&header))?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(|source| Error::Write { path: path.clone(), source })?;
+        Ok(Self { path, file: BufWriter::new(file), vectors })
+    }
+
+    /// Number of vectors.
+    pub(super) fn len(&self) -> usize {
+        self.vectors.len()
+    }
+
+    /// Whether there is a vector of this image, with this content.
+    pub(super) fn has(&self, id: &str, image: &str) -> bool {
+        self.vectors.get(id).is_some_and(|(known, _)| known == image)
+    }
+
+    /// Adds a vector; [`Journal::flush`] makes it last.
+    pub(super) fn add(&mut self, id: &str, image: &str, values: &[f32]) -> Result<()> {
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let record = Record { id: id.to_owned(), image: image.to_owned(), vector: sha256_hex(&bytes) };
+        let mut write = || {
+            writeln!(self.file, "{}", json(&record))?;
+            self.file.write_all(&bytes)
+        };
+        write().map_err(|source| Error::Write { path: self.path.clone(), source })?;
+        self.vectors.insert(record.id, (record.image, values.to_vec()));
+        Ok(())
+    }
+
+    /// Hands what was added to the system.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.file.flush().map_err(|source| Error::Write { path: self.path.clone(), source })
+    }
+
+    /// The vectors of these ids.
+    pub(super) fn take<'a>(&mut self, ids: impl Iterator<Item = &'a String>) -> BTreeMap<String, Vec<f32>> {
+        ids.filter_map(|id| self.vectors.remove_entry(id)).map(|(id, (_, vector))| (id, vector)).collect()
+    }
+
+    /// Removes the file.
+    pub(super) fn remove(self) -> Result<()> {
+        std::fs::remove_file(&self.path).map_err(|source| Error::Write { path: self.path, source })
+    }
+}
+
+/// The vectors of a journal, and how many of its bytes are whole records of this header.
+fn parse(bytes: &[u8], header: &Header) -> (BTreeMap<String, (String, Vec<f32>)>, usize) {
+    let mut vectors = BTreeMap::new();
+    let Some((found, mut at)) = line::<Header>(bytes, 0).filter(|(found, _)| found == header) else {
+        return (vectors, 0);
+    };
+    while let Some((record, start)) = line::<Record>(bytes, at) {
+        let Some(numbers) = bytes.get(start..start + 4 * found.width) else { break };
+        if sha256_hex(numbers) != record.vector {
+            break;
+        }
+        let values = numbers.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect();
+        vectors.insert(record.id, (record.image, values));
+        at = start + 4 * found.width;
+    }
+    (vectors, at)
+}
+
+/// The JSON line that begins at `at`, and where the next byte is.
+fn line<T: serde::de::DeserializeOwned>(bytes: &[u8], at: usize) -> Option<(T, usize)> {
+    let rest = bytes.get(at..)?;
+    let end = rest.iter().position(|b| *b == b'\n')?;
+    Some((serde_json::from_slice(&rest[..end]).ok()?, at + end + 1))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("our own types have string keys and no failing parts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_found_again_and_a_torn_end_is_dropped() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = dir.path().join("v.safetensors");
+        let path = dir.path().join("v.safetensors.journal");
+        let mut journal = Journal::open(&out, "k", 2).expect("writable");
+        journal.add("a", "1", &[1.0, 2.0]).expect("writes");
+        journal.add("b", "2", &[3.0, 4.0]).expect("writes");
+        journal.flush().expect("writes");
+        let whole = std::fs::read(&path).expect("reads");
+        let check = |bytes: &[u8], key: &str, want: &[&str]| {
+            std::fs::write(&path, bytes).expect("writes");
+            let mut journal = Journal::open(&out, key, 2).expect("opens");
+            let got: Vec<&str> = journal.vectors.keys().map(String::as_str).collect();
+            assert_eq!(got, want);
+            journal.add("c", "3", &[5.0, 6.0]).and_then(|()| journal.flush()).expect("writes");
+            let again = Journal::open(&out, key, 2).expect("opens");
+            assert_eq!(again.len(), want.len() + 1, "what is added after a torn end is found");
+        };
+        check(&whole, "k", &["a", "b"]);
+        check(&whole[..whole.len() - 1], "k", &["a"]);
+        check(&whole[..10], "k", &[]);
+        check(b"no journal", "k", &[]);
+        check(&whole, "another", &[]);
+        let mut flipped = whole.clone();
+        *flipped.last_mut().expect("not empty") ^= 1;
+        check(&flipped, "k", &["a"]);
+        let journal = Journal::open(&out, "k", 2).expect("opens");
+        assert!(journal.has("a", "1") && !journal.has("a", "2") && !journal.has("z", "1"));
+        journal.remove().expect("removes");
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,76 @@
+//! Which files of a folder may be images, and what their ids are.
+//!
+//! Ids are made of names that the folder has, and are never made into paths, so that none can lead out of it. Folders in
+//! it are passed over.
+
+use super::BadImage;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A file that may be an image.
+#[derive(Clone, Debug)]
+pub(super) struct ImageFile {
+    /// Its name without the extension.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    pub path: PathBuf,
+}
+
+/// The files of a folder, by name.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub files: Vec<ImageFile>,
+    pub bad: Vec<BadImage>,
+}
+
+/// Lists a folder.
+pub(super) fn list(folder: &Path) -> Result<Listing> {
+    let read = |source| Error::Read { path: folder.to_owned(), source };
+    let root = folder.canonicalize().map_err(read)?;
+    let mut names = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        names.insert(entry.file_name(), entry.path());
+    }
+    let mut listing = Listing::default();
+    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    for (name, path) in names {
+        let shown = name.to_string_lossy().into_owned();
+        match file_id(&path, &root) {
+            Ok(None) => {}
+            Ok(Some(id)) => match ids.get(&id) {
+                Some(other) => listing.bad.push(BadImage { file: shown, reason: format!("{other} has the same id") }),
+                None => {
+                    ids.insert(id.clone(), shown.clone());
+                    listing.files.push(ImageFile { id, name: shown, path });
+                }
+            },
+            Err(reason) => listing.bad.push(BadImage { file: shown, reason }),
+        }
+    }
+    Ok(listing)
+}
+
+/// The id of a file; none for a folder. Links are followed, but not out of `root`.
+fn file_id(path: &Path, root: &Path) -> Result<Option<String>, String> {
+    let real = path.canonicalize().map_err(|e| format!("it cannot be read: {e}"))?;
+    let metadata = real.metadata().map_err(|e| format!("it cannot be read: {e}"))?;
+    if metadata.is_dir() {
+        return Ok(None);
+    }
+    if !real.starts_with(root) {
+        return Err(format!("it is a symbolic link out of the folder, to {}", real.display()));
+    }
+    if !metadata.is_file() {
+        // Reading a pipe would wait for ever.
+        return Err("it is not a file".to_owned());
+    }
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or("its name is no UTF-8")?;
+    let id = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name);
+    if id == "__metadata__" {
+        return Err("its id is one that safetensors reserves".to_owned());
+    }
+    Ok(Some(id.to_owned()))
+}

@@ -1,0 +1,207 @@
+//! From a folder of images to a file of vectors: what is left out and why, going on after an end before the end, the cache.
+
+use crate::vision_golden::small_model;
+use smvae::data::{ImageVectors, Precision};
+use smvae::encoders::vision::{Compute, DecodeLimits, Pixels, VisionModel};
+use smvae::features::{
+    FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, cached_features, features,
+};
+use smvae::{Error, Flow};
+use std::path::{Path, PathBuf};
+
+/// A folder with `images`, `model` and room for files.
+struct Place {
+    dir: tempfile::TempDir,
+    model: VisionModel,
+}
+
+impl Place {
+    fn new(images: usize) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        small_model(&dir.path().join("model"));
+        let model = VisionModel::open(&dir.path().join("model"), None, Compute::default()).expect("a small model");
+        let place = Self { dir, model };
+        std::fs::create_dir(place.at("images")).expect("a writable folder");
+        (0..images).for_each(|i| place.write(&format!("{i}.bmp"), &bmp(&picture(i))));
+        place
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file into the folder of images.
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.at("images").join(name), bytes).expect("a writable folder");
+    }
+
+    fn features(&self, settings: &FeatureSettings) -> smvae::Result<FeatureSummary> {
+        features(&self.at("images"), &self.model, &self.at("v.safetensors"), settings, &mut |_| Flow::Continue)
+    }
+
+    fn vectors(&self) -> ImageVectors {
+        ImageVectors::load(self.at("v.safetensors")).expect("a file of vectors")
+    }
+}
+
+/// A picture that differs from the others.
+fn picture(i: usize) -> Pixels {
+    let (width, height) = (9 + i, 7);
+    Pixels { width, height, rgb: (0..width * height * 3).map(|k| (k * (i + 3) * 7 % 256) as u8).collect() }
+}
+
+/// A BMP file of 24 bits: rows from below, blue first, filled up to four bytes.
+fn bmp(image: &Pixels) -> Vec<u8> {
+    let row = (image.width * 3).next_multiple_of(4);
+    let mut bytes = b"BM".to_vec();
+    let words = [54 + row * image.height, 0, 54, 40, image.width, image.height, 1 | 24 << 16, 0, 0, 0, 0, 0, 0];
+    bytes.extend(words.iter().flat_map(|word| (*word as u32).to_le_bytes()));
+    for line in image.rgb.chunks_exact(image.width * 3).rev() {
+        bytes.extend(line.chunks_exact(3).flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]));
+        bytes.resize(bytes.len() + row - image.width * 3, 0);
+    }
+    bytes
+}
+
+#[test]
+fn every_image_has_its_vector_and_the_file_says_how_it_was_made() {
+    let place = Place::new(5);
+    let settings = FeatureSettings { batch: 2, ..FeatureSettings::default() };
+    let summary = place.features(&settings).expect("images");
+    assert_eq!((summary.vectors, summary.width, summary.resumed, summary.stopped), (5, 48, 0, false));
+    let vectors = place.vectors();
+    let want = place.model.vectors(&[picture(3)]).expect("a vector");
+    let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+    assert!(vectors.get("3").expect("an id without the extension").iter().zip(&want[0]).all(close));
+    let description = FeatureDescription::of(&vectors).expect("ours");
+    assert_eq!(description.vision, place.model.identity);
+    assert!(matches!(place.features(&settings), Err(Error::FeaturesExist { .. })));
+    let half = FeatureSettings { precision: Precision::F16, overwrite: true, ..settings };
+    place.features(&half).expect("images");
+    let got = place.vectors();
+    let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3 * (1.0 + b.abs());
+    assert!(got.get("3").expect("there").iter().zip(vectors.get("3").expect("there")).all(close));
+    assert!(!place.at("v.safetensors.journal").exists());
+}
+
+#[test]
+fn bad_files_are_left_out_with_the_reason() {
+    let place = Place::new(2);
+    let good = bmp(&picture(1));
+    place.write("empty.jpg", b"");
+    place.write("truncated.bmp", &good[..good.len() / 2]);
+    place.write("wrong.jpg", &good);
+    place.write("none", &good);
+    place.write("text.png", b"this is no image");
+    place.write(
+        "huge.gif",
+        &[b"GIF89a".as_slice(), &30_000u16.to_le_bytes(), &30_000u16.to_le_bytes(), &[0; 9]].concat(),
+    );
+    place.write("long.bmp", &[&good[..18], &70_000u32.to_le_bytes(), &1u32.to_le_bytes(), &good[26..]].concat());
+    place.write("big.bmp", &vec![0; 5000]);
+    place.write("1.png", &good);
+    std::fs::create_dir(place.at("images/inner")).expect("a writable folder");
+    std::fs::write(place.at("outside.bmp"), &good).expect("a writable folder");
+    #[cfg(unix)]
+    {
+        let link =
+            |to: &str, name: &str| std::os::unix::fs::symlink(to, place.at("images").join(name)).expect("a link");
+        link("../outside.bmp", "link.bmp");
+        link("nowhere.bmp", "broken.bmp");
+        link("0.bmp", "inside.bmp");
+    }
+    let limits = DecodeLimits { bytes: 4000, ..DecodeLimits::default() };
+    let summary = place.features(&FeatureSettings { limits, ..FeatureSettings::default() }).expect("two good images");
+    let check = |file: &str, reason: &str| {
+        let found = summary.bad.iter().find(|bad| bad.file == file).unwrap_or_else(|| panic!("{file} is not bad"));
+        assert!(found.reason.contains(reason), "{file}: {}", found.reason);
+    };
+    check("empty.jpg", "empty");
+    check("truncated.bmp", "damaged");
+    check("wrong.jpg", "its extension is \"jpg\", its content BMP");
+    check("none", "its extension is \"\"");
+    check("text.png", "no JPEG, PNG, GIF, WebP or BMP");
+    check("huge.gif", "30000 x 30000 pixels");
+    // BMP has a limit of its own; PNG has none but ours.
+    check("long.bmp", "too large");
+    check("big.bmp", "5000 bytes, the limit is 4000");
+    // In the order of names, 1.bmp comes first.
+    check("1.png", "1.bmp has the same id");
+    let mut n = 9;
+    if cfg!(unix) {
+        check("link.bmp", "a symbolic link out of the folder");
+        check("broken.bmp", "cannot be read");
+        n += 2;
+    }
+    assert_eq!(summary.bad.len(), n, "{:?}", summary.bad);
+    let ids: Vec<String> = place.vectors().ids().map(str::to_owned).collect();
+    assert_eq!(ids, if cfg!(unix) { vec!["0", "1", "inside"] } else { vec!["0", "1"] });
+    let any = FeatureSettings { any_extension: true, overwrite: true, ..FeatureSettings::default() };
+    assert!(!place.features(&any).expect("images").bad.iter().any(|bad| bad.file == "wrong.jpg"));
+}
+
+#[test]
+fn a_folder_without_a_good_image_is_an_error_with_the_first_reason() {
+    let place = Place::new(0);
+    place.write("a.jpg", b"");
+    let error = place.features(&FeatureSettings::default()).expect_err("no image").to_string();
+    assert!(error.contains("1 files were left out. a.jpg: the file is empty"), "{error}");
+    let absent = features(Path::new("absent"), &place.model, &place.at("x"), &FeatureSettings::default(), &mut |_| {
+        Flow::Continue
+    });
+    assert!(matches!(absent, Err(Error::Read { .. })));
+    assert!(!place.at("x.journal").exists());
+}
+
+#[test]
+fn a_call_goes_on_where_another_ended() {
+    let place = Place::new(6);
+    let settings = FeatureSettings { batch: 2, ..FeatureSettings::default() };
+    let whole = Place::new(6);
+    whole.features(&settings).expect("images");
+    let mut seen = Vec::new();
+    let mut stop = |progress: FeatureProgress| {
+        seen.push((progress.done, progress.total));
+        if progress.done == 4 { Flow::Stop } else { Flow::Continue }
+    };
+    let out = place.at("v.safetensors");
+    let summary = features(&place.at("images"), &place.model, &out, &settings, &mut stop).expect("images");
+    assert!(summary.stopped && !out.exists());
+    assert_eq!(seen, [(2, 6), (4, 6)]);
+    // An image that changed meanwhile is computed again.
+    place.write("1.bmp", &bmp(&picture(9)));
+    let summary = place.features(&settings).expect("images");
+    assert_eq!((summary.vectors, summary.resumed, summary.stopped), (6, 3, false));
+    let (got, want) = (place.vectors(), whole.vectors());
+    assert_eq!((got.get("0"), got.get("5")), (want.get("0"), want.get("5")));
+    assert_ne!(got.get("1"), want.get("1"));
+}
+
+#[test]
+fn the_cache_is_used_again_and_never_stale() {
+    let place = Place::new(3);
+    let cache = place.at("cache");
+    let call = |place: &Place, settings: &FeatureSettings| {
+        cached_features(&place.at("images"), &place.model, &cache, settings, &mut |_| Flow::Continue).expect("images")
+    };
+    let settings = FeatureSettings::default();
+    let (first, made) = call(&place, &settings);
+    let (second, again) = call(&place, &settings);
+    assert!(made.is_some() && again.is_none(), "made once");
+    let sha256 = |vectors: &Option<ImageVectors>| vectors.as_ref().expect("vectors").sha256().to_owned();
+    assert_eq!(sha256(&first), sha256(&second));
+    // Another content of the same size, a new file, another limit: each is another file of the cache.
+    let mut changed = picture(1);
+    changed.rgb[5] ^= 128;
+    place.write("1.bmp", &bmp(&changed));
+    let (third, made) = call(&place, &settings);
+    assert!(made.is_some() && sha256(&third) != sha256(&first));
+    place.write("new.bmp", &bmp(&picture(7)));
+    assert!(call(&place, &settings).1.is_some());
+    let limits = DecodeLimits { pixels: 70, ..DecodeLimits::default() };
+    assert!(call(&place, &FeatureSettings { limits, ..settings }).1.is_some_and(|summary| summary.vectors == 2));
+    let mut stop = |_| Flow::Stop;
+    let one = FeatureSettings { batch: 1, precision: Precision::F16, ..settings };
+    let (none, summary) = cached_features(&place.at("images"), &place.model, &cache, &one, &mut stop).expect("images");
+    assert!(none.is_none() && summary.is_some_and(|summary| summary.stopped));
+}
