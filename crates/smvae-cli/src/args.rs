@@ -5,7 +5,7 @@ use crate::train_args::TrainArgs;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use smvae::core::candle_core::{self, DType};
-use smvae::data::{self, Convention, Split};
+use smvae::data::{Convention, Precision, Split};
 use smvae::encoders::device::{self, DeviceChoice};
 use smvae::encoders::vision::{self, DecodeLimits};
 use std::ffi::OsString;
@@ -221,14 +221,14 @@ impl DeviceArgs {
 
 /// What the text encoder computes in.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Precision {
+pub(crate) enum NumberType {
     #[default]
     F32,
     F16,
     Bf16,
 }
 
-impl Precision {
+impl NumberType {
     /// What candle calls it.
     pub(crate) fn dtype(self) -> DType {
         match self {
@@ -285,8 +285,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
-    pub(crate) dtype: Precision,
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
 }
 
 #[derive(Debug, Args)]
@@ -311,8 +311,8 @@ pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = Precision::F32)]
-    pub(crate) dtype: Precision,
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
 }
 
 #[derive(Debug, Args)]

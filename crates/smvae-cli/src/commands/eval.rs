@@ -1,6 +1,6 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
-use crate::args::{DeviceArgs, EvalArgs, ImageArgs, Precision};
+use crate::args::{DeviceArgs, EvalArgs, ImageArgs, NumberType};
 use crate::commands::features::vectors_of;
 use crate::output;
 use crate::progress::{Progress, say};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
 }
 
 /// A model with its image vectors.
-pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: Precision) -> anyhow::Result<Predictor> {
+pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<Predictor> {
     let model = Predictor::load_as(run, &device.open()?, dtype.dtype())?;
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
         if images.image_features.is_some() || images.images.is_some() {

@@ -1,7 +1,7 @@
 //! `smvae train`: read the corpus, train, say how it goes. With `--mode test` it scores a run as the authors' program
 //! does.
 
-use crate::args::{ImageArgs, Precision};
+use crate::args::{ImageArgs, NumberType};
 use crate::commands::eval;
 use crate::commands::features::vectors_of;
 use crate::interrupt;
@@ -66,7 +66,7 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         // Vectors that have since gone are an error, not a lower score.
         no_images: false,
     };
-    let model = eval::load(&args.out, &images, args.device, Precision::F32)?;
+    let model = eval::load(&args.out, &images, args.device, NumberType::F32)?;
     for split in [Split::Valid, Split::Test] {
         let samples = load_split(args.data.folder(), split)?.samples;
         let evaluation = eval::score(&model, &samples, model.config().input.convention)?;
