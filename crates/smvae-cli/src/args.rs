@@ -172,14 +172,14 @@ pub(crate) struct FeaturesArgs {
     pub(crate) device: DeviceArgs,
 }
 
-/// [`data::Precision`] as an option.
+/// [`Precision`] as an option.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum PrecisionArg {
     F32,
     F16,
 }
 
-impl From<PrecisionArg> for data::Precision {
+impl From<PrecisionArg> for Precision {
     fn from(precision: PrecisionArg) -> Self {
         match precision {
             PrecisionArg::F32 => Self::F32,
