@@ -70,7 +70,9 @@ impl Attention {
         let (n, m, width) = (rows.len(), self.layout.lengths()[text], d / self.n_heads);
         // Distinct for any two probabilities of a batch, and a function of the batch alone.
         let mask_at = rows.start * self.layout.longest() * self.n_heads;
-        (0..self.n_heads).map(move |h| Head {
+        // A text without rows has nothing to attend to.
+        let n_heads = if m == 0 { 0 } else { self.n_heads };
+        (0..n_heads).map(move |h| Head {
             n,
             m,
             width,

@@ -161,7 +161,8 @@ fn layer_norm_matches() {
 #[test]
 fn attention_matches_with_and_without_dropout_and_padding() -> crate::Result<()> {
     let padded = crate::PackedPieces::new([&[1, 2, 3][..], &[4, 5]]).padded_to(4, 0)?.layout().clone();
-    for layout in [PackedLayout::new([3, 1, 4]), padded] {
+    // Lengths out of order, a text without rows, and padding.
+    for layout in [PackedLayout::new([3, 1, 4]), PackedLayout::new([2, 0, 3]), padded] {
         let qkv = ["q", "k", "v"].map(|name| var(name, (layout.n_rows(), 6)));
         for p in [None, Some(0.3)] {
             let generator = || rng::Rng::seed_from_u64(5);
