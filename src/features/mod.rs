@@ -170,7 +170,8 @@ pub fn features(
 /// What the vectors of a model depend on besides the images.
 fn model_key(model: &VisionModel) -> String {
     let VisionIdentity { sha256, preprocessing, .. } = &model.identity;
-    let text = serde_json::to_string(&(VERSION, sha256, preprocessing)).expect("our own types have no failing parts");
+    let parts = (VERSION, sha256, preprocessing, model.dtype.as_str());
+    let text = serde_json::to_string(&parts).expect("our own types have no failing parts");
     sha256_hex(text.as_bytes())
 }
 

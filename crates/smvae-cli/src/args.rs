@@ -170,6 +170,9 @@ pub(crate) struct FeaturesArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// What the network computes in; f16 and bf16, on a GPU, are quicker.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
 }
 
 /// [`Precision`] as an option.
@@ -219,7 +222,7 @@ impl DeviceArgs {
     }
 }
 
-/// What the text encoder computes in.
+/// What an encoder computes in.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum NumberType {
     #[default]

@@ -266,6 +266,7 @@ fn a_device_that_is_not_there_is_an_error_that_says_why() {
     let (_, log) = check(dir, &format!("{TINY} --out run --labelled 5 --epochs 1 --device auto"), "", 0);
     assert!(log.starts_with("computing on "), "{log}");
     check_error(dir, "eval --model run --data dataset/mine --dtype f16", "", 2, "f32, or f16 or bf16 on a GPU");
+    check_error(dir, "features --images . --vision . --out x --dtype bf16", "", 1, "f32, or f16 or bf16 on a GPU");
     let (text, _) = check(dir, "inspect run", "", 0);
     assert!(text.contains("5 labelled tweets (seed 0), on cpu") || cfg!(feature = "cuda"), "{text}");
 }

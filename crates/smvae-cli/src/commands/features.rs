@@ -1,13 +1,12 @@
 //! `smvae features`: vectors of a folder of images, and the same for commands that are given a folder.
 
-use crate::args::{DeviceArgs, FeaturesArgs, VisionArgs};
+use crate::args::{DeviceArgs, FeaturesArgs, NumberType, VisionArgs};
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::output::print_json;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
 use smvae::Flow;
-use smvae::core::candle_core::DType;
 use smvae::data::ImageVectors;
 use smvae::encoders::vision::{Compute, DecodeLimits, Preprocessing, VisionIdentity, VisionModel};
 use smvae::features::{
@@ -18,7 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     interrupt::catch()?;
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
-    let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device)?;
+    let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device, args.dtype)?;
     let settings = FeatureSettings {
         batch: args.batch as usize,
         precision: args.precision.into(),
@@ -58,7 +57,7 @@ pub(crate) fn vectors_of(
     }
     // The vectors of other images have to be made as those of training were.
     source.preprocessing = source.preprocessing.or_else(|| trained_with.map(|identity| identity.preprocessing.clone()));
-    let model = open(&source, device)?;
+    let model = open(&source, device, NumberType::F32)?;
     let cache = args.feature_cache.clone().or_else(default_cache);
     let cache = cache.ok_or_else(|| Usage("there is no home folder for vectors: give --feature-cache".to_owned()))?;
     let settings = FeatureSettings::default();
@@ -70,8 +69,8 @@ pub(crate) fn vectors_of(
     vectors.context("stopped while vectors of images were made: the same command goes on from there")
 }
 
-fn open(source: &VisionSource, device: DeviceArgs) -> anyhow::Result<VisionModel> {
-    let compute = Compute { device: device.open()?, dtype: DType::F32 };
+fn open(source: &VisionSource, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<VisionModel> {
+    let compute = Compute { device: device.open()?, dtype: dtype.dtype() };
     let mut progress = Progress::new("KiB");
     let kib = |bytes: u64| (bytes / 1024) as usize;
     Ok(open_vision(source, compute, &mut |file, done, total| {

@@ -53,7 +53,7 @@ pub trait VisionEncoder: std::fmt::Debug + Send + Sync {
 pub struct Compute {
     /// Where.
     pub device: Device,
-    /// f32, or f16 or bf16 on a device that has them; always f32 on the CPU.
+    /// f32, or f16 or bf16 on a GPU.
     pub dtype: DType,
 }
 
@@ -64,6 +64,19 @@ impl Default for Compute {
 }
 
 impl Compute {
+    /// Checks that the device computes in these numbers.
+    ///
+    /// # Errors
+    /// [`crate::Error::Config`] for anything but f32 on the CPU, and f32, f16 and bf16 elsewhere.
+    pub fn validate(&self) -> Result<()> {
+        let half = matches!(self.dtype, DType::F16 | DType::BF16);
+        if self.dtype == DType::F32 || half && !self.on_host() {
+            return Ok(());
+        }
+        let want = "f32, or f16 or bf16 on a GPU".to_owned();
+        Err(crate::Error::Config { field: "dtype", want, got: self.dtype.as_str().to_owned() })
+    }
+
     fn on_host(&self) -> bool {
         matches!(self.device, Device::Cpu)
     }

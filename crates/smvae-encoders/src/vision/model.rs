@@ -12,7 +12,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use smvae_core::candle_core::{Device, Tensor};
+use smvae_core::candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -23,6 +23,8 @@ pub struct VisionModel {
     pub encoder: Box<dyn VisionEncoder>,
     /// What its vectors depend on.
     pub identity: VisionIdentity,
+    /// The numbers it computes in.
+    pub dtype: DType,
 }
 
 /// Everything that the vectors of a model depend on, the images aside. Two models of one identity give the same vectors to
@@ -52,8 +54,11 @@ impl VisionModel {
     /// torchvision's or timm's ResNet or ViT. `preprocessing` is used instead of what the files say.
     ///
     /// # Errors
-    /// Files that are missing or damaged; a network that is none of these; tensors that do not fit.
+    /// Files that are missing or damaged; a network that is none of these; tensors that do not fit; numbers that the
+    /// device cannot compute in.
     pub fn open(path: &Path, preprocessing: Option<Preprocessing>, compute: Compute) -> Result<Self> {
+        compute.validate()?;
+        let dtype = compute.dtype;
         let (weights, described) = if path.is_dir() {
             // First, since a model of another kind is told apart by it.
             let described = settings::read(path)?;
@@ -84,7 +89,7 @@ impl VisionModel {
             }
         };
         let identity = VisionIdentity { model: path.display().to_string(), revision: None, sha256, preprocessing };
-        Ok(Self { encoder, identity })
+        Ok(Self { encoder, identity, dtype })
     }
 
     /// Opens a model of the hub, fetched unless the cache has it. `on_progress` is told how far each file is.
