@@ -18,7 +18,7 @@ use smvae::core::objective::Objective;
 use smvae::core::optim::{Adam, AdamConfig};
 use smvae::core::rng::{named, standard_normal};
 use smvae::core::spans::candidate_spans;
-use smvae::core::step::{LabelledBatch, Networks, step};
+use smvae::core::step::{LabelledBatch, Networks, UnlabelledBatch, step};
 use smvae::core::{Mode, PackedPieces, Span, TextEncoder};
 use smvae::encoders::text::Transformer;
 use std::cell::LazyCell;
@@ -63,7 +63,7 @@ struct Setup {
     parameters: Parameters,
     networks: (Transformer, SpanModel),
     labelled: LabelledBatch,
-    unlabelled: SpanBatch,
+    unlabelled: UnlabelledBatch,
 }
 
 impl Setup {
@@ -77,7 +77,7 @@ impl Setup {
         Ok(Self {
             size: size.to_owned(),
             labelled: LabelledBatch { targets: targets.collect(), batch },
-            unlabelled: tweets(vocab_size, 1)?,
+            unlabelled: tweets(vocab_size, 1)?.into(),
             parameters,
             networks,
         })

@@ -17,7 +17,9 @@ use smvae::core::nn::pairs::{Pairs, pair_product, pair_sum};
 use smvae::core::nn::{Columns, Parameters, linear, linear_columns, segment_mean};
 use smvae::core::rng::{named, standard_normal};
 use smvae::core::spans::candidate_spans;
-use smvae::core::vae::{ElboTerms, Expert, Gaussian, kl_standard_normal, mean_squared_error, product_of_experts};
+use smvae::core::vae::{
+    ElboTerms, Expert, Gaussian, LossWeights, kl_standard_normal, mean_squared_error, product_of_experts,
+};
 use smvae::core::{PackedPieces, Rng, Span};
 use std::hint::black_box;
 use std::ops::Range;
@@ -166,7 +168,7 @@ fn elbo(criterion: &mut Criterion) -> smvae::core::Result<()> {
             kl_image: kl_standard_normal(&image)?,
             kl_fused: kl_standard_normal(&fuse()?)?,
         };
-        elbo.weighted_sum(1.0)
+        elbo.weighted_sum(LossWeights::default())
     };
     let mut group = criterion.benchmark_group("VAE, width 8");
     group.throughput(Throughput::Elements(rows as u64)).sampling_mode(SamplingMode::Flat);

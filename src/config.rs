@@ -1,5 +1,6 @@
 //! Everything a run depends on: one value, saved resolved in the run folder, from presets, files and options.
 
+use crate::distillation::Distillation;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::Convention;
@@ -44,6 +45,8 @@ pub struct Config {
     pub training: TrainingConfig,
     /// Weights of the loss.
     pub objective: Objective,
+    /// Soft labels for the unlabelled tweets, by teachers that are trained on the labelled ones first; none without.
+    pub distillation: Option<Distillation>,
     /// The optimizer.
     pub optimizer: AdamConfig,
 }
@@ -152,6 +155,8 @@ pub struct TrainingConfig {
     pub unlabelled_batch_size: usize,
     /// Spans drawn from each unlabelled tweet.
     pub unlabelled_spans: usize,
+    /// Up to half of these are drawn among the spans that a teacher thinks may be entities.
+    pub balance_unlabelled: bool,
     /// O-spans drawn for each gold span of a batch; none for all of them.
     pub negatives: Option<f64>,
     /// Learning rate of the text encoder.
@@ -169,6 +174,8 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Dropout of the text encoder; none for what its own configuration says.
     pub dropout: Option<f64>,
+    /// The bias between `O` and the rest is chosen on dev at every evaluation ([`crate::Decision`]).
+    pub tune_decision: bool,
 }
 
 impl Default for Config {
@@ -186,6 +193,7 @@ impl Default for Config {
             model: ModelConfig::default(),
             training: TrainingConfig::default(),
             objective: Objective::default(),
+            distillation: None,
             optimizer: AdamConfig::default(),
         }
     }
@@ -215,6 +223,7 @@ impl Default for TrainingConfig {
             semi: false,
             unlabelled_batch_size: 16,
             unlabelled_spans: 16,
+            balance_unlabelled: false,
             negatives: None,
             encoder_lr: 5e-5,
             head_lr: 1e-3,
@@ -223,6 +232,7 @@ impl Default for TrainingConfig {
             warmup: 0.1,
             schedule: Schedule::Linear,
             dropout: None,
+            tune_decision: false,
         }
     }
 }
@@ -305,6 +315,7 @@ impl Config {
         self.model.validate()?;
         self.objective.validate()?;
         self.optimizer.validate()?;
+        self.distillation.as_ref().map_or(Ok(()), Distillation::validate)?;
         let TrainingConfig { epochs, encoder_lr, head_lr, warmup, negatives, dropout, .. } = self.training;
         let counts = [
             ("labelled", self.labelled.unwrap_or(1)),

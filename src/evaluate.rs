@@ -1,11 +1,13 @@
 //! A model against a split with gold labels.
 
 use crate::Result;
-use crate::collate::Item;
-use crate::predictor::{Predictor, ScoredEntity, Scorer};
+use crate::collate::{Collator, Item};
+use crate::decision::Decision;
+use crate::predictor::{Predictor, ScoredEntity};
+use crate::scorer::ScoredSpans;
 use rayon::prelude::*;
 use smvae_core::metrics::Scores;
-use smvae_core::{Convention, Entity};
+use smvae_core::{Convention, Entity, LabelSet};
 use smvae_data::Sample;
 
 /// Scores of a split, and what was found in each of its tweets.
@@ -38,7 +40,13 @@ pub fn evaluate(
     let collator = predictor.collator();
     let items: Vec<Item> =
         samples.par_iter().map(|sample| collator.item(&sample.words, Some(&sample.image_id))).collect::<Result<_>>()?;
-    evaluate_items(&predictor.scorer(), &items, &gold(samples, convention)?, on_progress)
+    let scored = predictor.scorer().score(&items, on_progress)?;
+    let mut evaluation =
+        judge(&items, &scored, &gold(samples, convention)?, predictor.labels(), predictor.decision(), &collator);
+    if predictor.image_identity().is_none() {
+        evaluation.images_missing = 0;
+    }
+    Ok(evaluation)
 }
 
 /// Gold entities of each tweet.
@@ -46,26 +54,27 @@ pub(crate) fn gold(samples: &[Sample], convention: Convention) -> Result<Vec<Vec
     Ok(samples.iter().map(|sample| sample.entities(convention)).collect::<smvae_data::Result<_>>()?)
 }
 
-pub(crate) fn evaluate_items(
-    scorer: &Scorer<'_>,
+/// What a decision makes of a split's scored spans, against its gold entities.
+pub(crate) fn judge(
     items: &[Item],
+    scored: &[ScoredSpans],
     gold: &[Vec<Entity>],
-    on_progress: &mut dyn FnMut(usize, usize),
-) -> Result<Evaluation> {
-    let predictions = scorer.predict(items, on_progress)?;
-    let (mut scores, mut out_of_reach) = (Scores::default(), 0);
-    for ((item, gold), predicted) in items.iter().zip(gold).zip(&predictions) {
-        let entities: Vec<Entity> = predicted.iter().map(|e| Entity::new(e.start, e.end, e.label.as_str())).collect();
-        scores.add(gold, &entities);
-        let reachable = scorer.collator.labelled_candidates(item, gold, scorer.labels);
+    labels: &LabelSet,
+    decision: Decision,
+    collator: &Collator<'_>,
+) -> Evaluation {
+    let entities = |(item, scored)| decision.entities(item, scored, labels);
+    let predictions: Vec<Vec<ScoredEntity>> = items.iter().zip(scored).map(entities).collect();
+    let mut out_of_reach = 0;
+    for (item, gold) in items.iter().zip(gold) {
+        let reachable = collator.labelled_candidates(item, gold, labels);
         out_of_reach += gold.len() - reachable.iter().filter(|(_, class)| *class != 0).count();
     }
-    let images_missing = items.iter().filter(|item| item.image.is_none()).count();
-    Ok(Evaluation {
-        scores,
+    Evaluation {
+        scores: decision.scores(items, scored, gold, labels),
         predictions,
         out_of_reach,
         words_cut: items.iter().map(|item| item.n_cut).sum(),
-        images_missing: if scorer.networks.model.config().image_dim.is_some() { images_missing } else { 0 },
-    })
+        images_missing: items.iter().filter(|item| item.image.is_none()).count(),
+    }
 }

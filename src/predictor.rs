@@ -5,16 +5,16 @@
 
 use crate::collate::{Collator, Item};
 use crate::config::Config;
+use crate::decision::Decision;
 use crate::images::ImageIdentity;
 use crate::networks::{Networks, Use};
 use crate::run_folder::RunFolder;
+use crate::scorer::Scorer;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use smvae_core::candle_core::{D, DType, Device};
-use smvae_core::decode::{Candidate, decode};
-use smvae_core::model::BatchSpan;
-use smvae_core::{LabelSet, Mode, Rng, TextEncoder, rng};
+use smvae_core::LabelSet;
+use smvae_core::candle_core::{DType, Device};
 use smvae_data::{ImageVectors, Sample};
 use smvae_encoders::text::WordTokenizer;
 use std::path::Path;
@@ -63,6 +63,7 @@ pub struct Predictor {
     config: Config,
     identity: Option<ImageIdentity>,
     images: Option<ImageVectors>,
+    decision: Decision,
     device: Device,
 }
 
@@ -108,6 +109,7 @@ impl Predictor {
             labels,
             identity: run.image_identity()?,
             images: None,
+            decision: run.decision()?,
             device: device.clone(),
             config,
         })
@@ -148,7 +150,14 @@ impl Predictor {
         let collator = self.collator();
         let items: Vec<Item> =
             posts.par_iter().map(|post| collator.item(&post.words, post.image_id.as_deref())).collect::<Result<_>>()?;
-        self.scorer().predict(&items, on_progress)
+        let scored = self.scorer().score(&items, on_progress)?;
+        let entities = |(item, scored)| self.decision.entities(item, scored, &self.labels);
+        Ok(items.iter().zip(&scored).map(entities).collect())
+    }
+
+    /// How probabilities become entities.
+    pub fn decision(&self) -> Decision {
+        self.decision
     }
 
     pub(crate) fn collator(&self) -> Collator<'_> {
@@ -165,130 +174,10 @@ impl Predictor {
         Scorer {
             networks: &self.networks,
             collator: self.collator(),
-            labels: &self.labels,
             seed: self.config.seed,
             device: &self.device,
         }
     }
-}
-
-/// Pieces of a batch, about; more would not make products faster.
-const BATCH_PIECES: usize = 512;
-/// Pieces of a batch on a GPU, which has the batch to itself.
-const GPU_BATCH_PIECES: usize = 4096;
-/// Spans scored at once: what bounds the memory of a long text.
-const CHUNK_SPANS: usize = 4096;
-
-/// Scores items with networks that may still be in training.
-#[derive(Clone, Copy)]
-pub(crate) struct Scorer<'a> {
-    pub networks: &'a Networks,
-    pub collator: Collator<'a>,
-    pub labels: &'a LabelSet,
-    /// Seed of the noise, for the authors' sampled evaluation alone.
-    pub seed: u64,
-    pub device: &'a Device,
-}
-
-impl Scorer<'_> {
-    /// Entities of each item, in the order of the items.
-    pub(crate) fn predict(
-        &self,
-        items: &[Item],
-        on_progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Vec<ScoredEntity>>> {
-        let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].words.is_empty()).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
-        let on_cpu = self.device.is_cpu();
-        let limit = if on_cpu { BATCH_PIECES } else { GPU_BATCH_PIECES };
-        let batches = batches(&order, |i| items[i].ids.len(), limit);
-        let mut found = vec![Vec::new(); items.len()];
-        let mut done = items.len() - order.len();
-        let score = |batch: &&[usize]| {
-            let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
-            // By the batch, not by the order in which threads come to them.
-            let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
-            self.score(&texts, &mut rng)
-        };
-        // A batch a thread: what one batch cannot share out among threads, another one's work fills. A GPU does this by
-        // itself, and each thread would have a stream of its own.
-        for wave in batches.chunks(2 * rayon::current_num_threads()) {
-            let scored: Vec<_> = if on_cpu {
-                wave.par_iter().map(score).collect::<Result<_>>()?
-            } else {
-                wave.iter().map(score).collect::<Result<_>>()?
-            };
-            for (batch, scored) in wave.iter().zip(scored) {
-                for (i, entities) in batch.iter().zip(scored) {
-                    found[*i] = entities;
-                }
-                done += batch.len();
-            }
-            on_progress(done, items.len());
-        }
-        Ok(found)
-    }
-
-    /// One batch.
-    fn score(&self, items: &[&Item], rng: &mut Rng) -> Result<Vec<Vec<ScoredEntity>>> {
-        let Networks { encoder, model } = self.networks;
-        let spans: Vec<_> = items.iter().map(|item| (*item, self.collator.candidates(item).collect())).collect();
-        let batch = self.collator.batch(&spans, self.device)?;
-        let h = encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32).map_err(smvae_core::Error::from)?;
-        let features = model.features(&h, &batch)?;
-        let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); items.len()];
-        let mut spans_left = spans.iter().flat_map(|(_, spans)| spans);
-        for chunk in batch.spans.chunks(CHUNK_SPANS) {
-            let noise = model
-                .config()
-                .quirks
-                .sampled_evaluation
-                .then(|| rng::standard_normal((chunk.len(), model.config().latent_dim), rng, self.device));
-            let scores = model.score(&features, &batch, chunk, noise.transpose()?.as_ref())?;
-            let probabilities = softmax_rows(&scores.logits)?;
-            for ((BatchSpan { text, .. }, span), row) in chunk.iter().zip(&mut spans_left).zip(probabilities) {
-                let (class, score) = best(&row);
-                candidates[*text].push(Candidate { span: *span, class, score });
-            }
-        }
-        let entity = |item: &Item, c: Candidate| {
-            let span = item.original_span(c.span);
-            let label = self.labels.name(c.class).expect("a class of the model is one of its labels").to_owned();
-            ScoredEntity { start: span.start, end: span.end, label, score: c.score }
-        };
-        Ok(items
-            .iter()
-            .zip(candidates)
-            .map(|(item, candidates)| decode(&candidates).into_iter().map(|c| entity(item, c)).collect())
-            .collect())
-    }
-}
-
-/// Cuts items, in this order, into batches of at most `limit` pieces, or of one item.
-fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Vec<&[usize]> {
-    let mut batches = Vec::new();
-    let mut rest = order;
-    while !rest.is_empty() {
-        let mut total = 0;
-        let fitting = rest.iter().take_while(|i| {
-            total += pieces(**i);
-            total <= limit
-        });
-        let (batch, later) = rest.split_at(fitting.count().max(1));
-        batches.push(batch);
-        rest = later;
-    }
-    batches
-}
-
-fn softmax_rows(logits: &smvae_core::candle_core::Tensor) -> Result<Vec<Vec<f32>>> {
-    let log_sum = logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?;
-    Ok(logits.broadcast_sub(&log_sum)?.exp()?.to_vec2()?)
-}
-
-/// The most probable class, the first on ties.
-fn best(row: &[f32]) -> (usize, f32) {
-    row.iter().copied().enumerate().fold((0, f32::MIN), |best, (class, p)| if p > best.1 { (class, p) } else { best })
 }
 
 /// A model may be shared between threads.

@@ -61,6 +61,15 @@ pub enum Event {
     },
     /// After an epoch.
     Epoch(Box<EpochRecord>),
+    /// What happens in the training of a teacher.
+    Teacher {
+        /// Which teacher, from 1.
+        number: usize,
+        /// Teachers in all.
+        teachers: usize,
+        /// What happens.
+        event: Box<Event>,
+    },
 }
 
 #[cfg(feature = "hub")]
@@ -96,6 +105,9 @@ pub struct EpochRecord {
     pub dev: Option<Scores>,
     /// Whether these scores are the best so far, and the weights were saved.
     pub best: bool,
+    /// The bias against `O` these scores were reached with.
+    #[serde(default)]
+    pub outside_bias: f32,
     /// Where time went, and memory: the fields that differ between two runs of one seed.
     pub timing: Timing,
 }
@@ -132,6 +144,13 @@ pub struct RunSummary {
     pub stopped: bool,
 }
 
+impl RunSummary {
+    /// A run that was ended before its first step.
+    pub(crate) fn stopped_early(folder: &std::path::Path) -> Self {
+        Self { folder: folder.to_owned(), best_epoch: None, best: None, epochs: 0, stopped: true }
+    }
+}
+
 /// Means of step reports.
 #[derive(Default)]
 pub(crate) struct Means {
@@ -158,8 +177,8 @@ impl Means {
 
 /// Every number of a report.
 fn fields(report: &mut StepReport) -> Vec<&mut f64> {
-    let StepReport { loss, ce, labelled, unlabelled, mask, grad_norm } = report;
-    let mut fields = vec![loss, ce, mask, grad_norm];
+    let StepReport { loss, ce, labelled, unlabelled, mask, soft_ce, grad_norm } = report;
+    let mut fields = vec![loss, ce, mask, soft_ce, grad_norm];
     for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
         fields.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
     }

@@ -9,10 +9,13 @@
 //! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
 //! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
 //! metrics.jsonl        a line an epoch
+//! decision.json        the bias between O and the rest, where it is not 0
+//! soft-labels.safetensors   what teachers make of the unlabelled tweets' spans, where there are teachers
 //! ```
 //! Every file is written to a temporary name and renamed.
 
 use crate::config::Config;
+use crate::decision::Decision;
 use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
 use crate::images::ImageIdentity;
 use crate::networks::is_encoders;
@@ -35,9 +38,13 @@ const ENCODER: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
+const DECISION: &str = "decision.json";
+const SOFT_LABELS: &str = "soft-labels.safetensors";
 
 /// Every file of a run.
-const FILES: [&str; 9] = [CONFIG, LABELS, SELECTION, ORIGIN, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS];
+const FILES: [&str; 11] = [
+    CONFIG, LABELS, SELECTION, ORIGIN, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS, DECISION, SOFT_LABELS,
+];
 
 /// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
 ///
@@ -213,6 +220,32 @@ impl RunFolder {
     pub(crate) fn save_weights(&self, parameters: &Parameters) -> Result<()> {
         let tensors = parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
         write_tensors(&self.path(WEIGHTS), &tensors)
+    }
+
+    /// Saves the decision of the saved weights; the default is no file.
+    pub(crate) fn save_decision(&self, decision: Decision) -> Result<()> {
+        let path = self.path(DECISION);
+        if decision != Decision::default() {
+            return write_json(&path, &decision);
+        }
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn decision(&self) -> Result<Decision> {
+        let path = self.path(DECISION);
+        if path.exists() { read_json(&path, "decision") } else { Ok(Decision::default()) }
+    }
+
+    /// The folder of a teacher, while it is needed.
+    pub(crate) fn teacher(&self, number: usize) -> PathBuf {
+        self.path(&format!("teacher-{number}"))
+    }
+
+    pub(crate) fn soft_labels(&self) -> PathBuf {
+        self.path(SOFT_LABELS)
     }
 
     pub(crate) fn has_weights(&self) -> bool {

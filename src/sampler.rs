@@ -4,7 +4,8 @@
 
 use crate::collate::{Item, LabelledSpan};
 use crate::config::{BatchUnit, TrainingConfig};
-use rand::seq::{IndexedRandom, SliceRandom, index};
+use rand::Rng as _;
+use rand::seq::{SliceRandom, index};
 use smvae_core::{Rng, Span};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,33 @@ pub(crate) struct LabelledItem {
     pub item: Item,
     pub candidates: Vec<LabelledSpan>,
 }
+
+/// An unlabelled tweet with all its candidates.
+#[derive(Clone, Debug)]
+pub(crate) struct UnlabelledItem {
+    pub item: Item,
+    pub candidates: Vec<Span>,
+    /// A teacher's class probabilities of each candidate; a row of zeros is passed over.
+    pub targets: Option<Vec<Vec<f32>>>,
+}
+
+impl UnlabelledItem {
+    /// The item, some of its candidates by index, and their targets, row by row.
+    pub(crate) fn choose(&self, chosen: &[usize]) -> (&Item, Vec<Span>, Option<Vec<f32>>) {
+        let targets = self.targets.as_ref();
+        let targets = targets.map(|rows| chosen.iter().flat_map(|k| rows[*k].iter().copied()).collect());
+        (&self.item, chosen.iter().map(|k| self.candidates[*k]).collect(), targets)
+    }
+
+    /// Candidates of which a teacher thinks that they may well be entities.
+    fn entity_like(&self) -> Vec<usize> {
+        let rows = self.targets.iter().flatten().enumerate();
+        rows.filter(|(_, row)| row.iter().skip(1).sum::<f32>() > ENTITY_LIKE).map(|(k, _)| k).collect()
+    }
+}
+
+/// Probability of all entity types together above which a candidate is drawn first, if classes are to be balanced.
+const ENTITY_LIKE: f32 = 0.1;
 
 /// Tweets by index with the spans chosen of each: one side of a step.
 pub(crate) type Chosen = Vec<(usize, Vec<LabelledSpan>)>;
@@ -95,21 +123,21 @@ impl UnlabelledStream {
         Self { order: (0..n_tweets).collect(), at: n_tweets }
     }
 
-    /// The next step's tweets, each with spans drawn of all its candidates.
+    /// The next step's tweets, each with candidates drawn of all it has, by index.
     pub(crate) fn next(
         &mut self,
-        items: &[(Item, Vec<Span>)],
+        items: &[UnlabelledItem],
         config: &TrainingConfig,
         rng: &mut Rng,
-    ) -> Vec<(usize, Vec<Span>)> {
+    ) -> Vec<(usize, Vec<usize>)> {
         if items.is_empty() {
             return Vec::new();
         }
         if config.batch_unit == BatchUnit::Spans {
-            let mut drawn = BTreeMap::<usize, Vec<Span>>::new();
+            let mut drawn = BTreeMap::<usize, Vec<usize>>::new();
             for _ in 0..config.unlabelled_batch_size {
                 let i = self.next_index(rng);
-                drawn.entry(i).or_default().extend(items[i].1.choose(rng));
+                drawn.entry(i).or_default().push(rng.random_range(0..items[i].candidates.len()));
             }
             return drawn.into_iter().collect();
         }
@@ -117,11 +145,7 @@ impl UnlabelledStream {
         (0..n)
             .map(|_| {
                 let i = self.next_index(rng);
-                let candidates = &items[i].1;
-                let n = config.unlabelled_spans.min(candidates.len());
-                let mut chosen: Vec<usize> = index::sample(rng, candidates.len(), n).into_vec();
-                chosen.sort_unstable();
-                (i, chosen.into_iter().map(|k| candidates[k]).collect())
+                (i, choose_spans(&items[i], config, rng))
             })
             .collect()
     }
@@ -134,6 +158,21 @@ impl UnlabelledStream {
         self.at += 1;
         self.order[self.at - 1]
     }
+}
+
+/// Candidates of a tweet for one step: drawn evenly or, balanced, half of them among the entity-like ones.
+fn choose_spans(item: &UnlabelledItem, config: &TrainingConfig, rng: &mut Rng) -> Vec<usize> {
+    let all = item.candidates.len();
+    let n = config.unlabelled_spans.min(all);
+    let mut first = if config.balance_unlabelled { item.entity_like() } else { Vec::new() };
+    if first.len() > n.div_ceil(2) {
+        first = index::sample(rng, first.len(), n.div_ceil(2)).into_iter().map(|k| first[k]).collect();
+    }
+    let rest: Vec<usize> = (0..all).filter(|k| !first.contains(k)).collect();
+    let mut chosen: Vec<usize> = index::sample(rng, rest.len(), n - first.len()).into_iter().map(|k| rest[k]).collect();
+    chosen.extend(first);
+    chosen.sort_unstable();
+    chosen
 }
 
 #[cfg(test)]
@@ -169,10 +208,10 @@ mod tests {
 
     #[test]
     fn the_unlabelled_stream_visits_every_tweet_before_any_again() {
-        let items: Vec<(Item, Vec<Span>)> = (0..5)
+        let items: Vec<UnlabelledItem> = (0..5)
             .map(|_| {
                 let item = Item { ids: vec![], words: vec![], positions: vec![], n_cut: 0, image: None };
-                (item, vec![Span::new(0, 1), Span::new(0, 2)])
+                UnlabelledItem { item, candidates: vec![Span::new(0, 1), Span::new(0, 2)], targets: None }
             })
             .collect();
         let config = TrainingConfig { unlabelled_batch_size: 1, unlabelled_spans: 1, ..TrainingConfig::default() };

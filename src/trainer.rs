@@ -3,24 +3,25 @@
 //! The labels of unlabelled tweets are never read, nor is the test split. What happens is told through a callback,
 //! which can end the run after any step.
 
-use crate::collate::{Collator, Item};
+use crate::collate::Collator;
 use crate::config::Config;
-use crate::evaluate::{evaluate_items, gold};
+use crate::decision::{self, Decision};
+use crate::distillation::soft_labels;
 use crate::groups::Groups;
 use crate::images::ImageIdentity;
 use crate::networks::{Encoder, EncoderSource, Networks, Use};
-use crate::predictor::Scorer;
 use crate::progress::{EpochRecord, Event, Flow, Means, RunSummary, Timing};
 use crate::run_folder::{RunFolder, RunInfo, Start, remove_run};
-use crate::sampler::{Chosen, LabelledItem, UnlabelledStream, labelled_epoch, steps_per_epoch};
+use crate::sampler::{Chosen, UnlabelledStream, labelled_epoch, steps_per_epoch};
+use crate::scorer::Scorer;
+use crate::training_data::TrainingData;
 use crate::{Error, Result, memory};
-use rayon::prelude::*;
 use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
 use smvae_core::nn::Parameters;
 use smvae_core::optim::Adam;
-use smvae_core::step::{LabelledBatch, StepReport, step};
-use smvae_core::{Entity, LabelSet, Rng, Span, rng};
+use smvae_core::step::{LabelledBatch, StepReport, UnlabelledBatch, step};
+use smvae_core::{LabelSet, Rng, Span, rng};
 use smvae_data::{ImageVectors, Sample, Selection, selection};
 use smvae_encoders::device;
 use std::path::Path;
@@ -82,7 +83,7 @@ pub fn train(
         images: identity.as_ref().zip(input.images),
     };
     let selection = select(input, &config)?;
-    let data = Data::collate(input, &config, &collator, &selection)?;
+    let mut data = TrainingData::collate(input, &config, &collator, &selection)?;
     let steps_per_epoch = steps_per_epoch(&data.labelled, &config.training);
     if steps_per_epoch == 0 {
         return Err(Error::NothingToTrain { why: "the labelled tweets have no candidate spans" });
@@ -107,6 +108,13 @@ pub fn train(
         remove_run(out)?;
     }
     let folder = RunFolder::create(out, &start)?;
+    if let Some(distillation) = config.distillation.as_ref().filter(|_| !data.unlabelled.is_empty()) {
+        let labels = soft_labels(input, &config, &selection, &data.unlabelled, &folder, on_event)?;
+        match labels {
+            Some(labels) => data.give_targets(&labels, distillation),
+            None => return Ok(RunSummary::stopped_early(out)),
+        }
+    }
     let frozen = build(Use::Evaluation)?;
     let epochs = config.training.epochs.expect("resolved above");
     let steps = (epochs * steps_per_epoch).min(config.training.max_steps.unwrap_or(usize::MAX));
@@ -124,7 +132,8 @@ pub fn train(
         config: &config,
         groups,
         collator,
-        scorer: Scorer { networks: &frozen, collator, labels: input.labels, seed: config.seed, device: &input.device },
+        scorer: Scorer { networks: &frozen, collator, seed: config.seed, device: &input.device },
+        labels: input.labels,
         networks: &networks,
         parameters: &parameters,
         optimizer,
@@ -168,66 +177,18 @@ fn select(input: &TrainInput<'_>, config: &Config) -> Result<Selection> {
     Ok(selection::select(n, config.selection_seed(), input.train, input.train_sha256)?)
 }
 
-/// The splits as items.
-struct Data {
-    labelled: Vec<LabelledItem>,
-    unlabelled: Vec<(Item, Vec<Span>)>,
-    dev: Vec<Item>,
-    dev_gold: Vec<Vec<Entity>>,
-    words_cut: usize,
-}
-
-impl Data {
-    fn collate(
-        input: &TrainInput<'_>,
-        config: &Config,
-        collator: &Collator<'_>,
-        selection: &Selection,
-    ) -> Result<Self> {
-        let (labelled, rest) = selection.split(input.train, input.train_sha256)?;
-        let item = |sample: &Sample| collator.item(&sample.words, Some(&sample.image_id));
-        let labelled = labelled.par_iter().map(|&i| {
-            let sample = &input.train[i];
-            let item = item(sample)?;
-            let entities = sample.entities(config.input.convention)?;
-            let candidates = collator.labelled_candidates(&item, &entities, input.labels);
-            Ok(LabelledItem { item, candidates })
-        });
-        let labelled: Vec<LabelledItem> = labelled.collect::<Result<_>>()?;
-        let rest = if config.training.semi { rest.as_slice() } else { &[] };
-        let unlabelled = rest.par_iter().map(|&i| {
-            let item = item(&input.train[i])?;
-            let candidates = collator.candidates(&item).collect::<Vec<_>>();
-            Ok((item, candidates))
-        });
-        let unlabelled: Vec<_> = unlabelled.filter(keep_nonempty).collect::<Result<_>>()?;
-        let cut = labelled.iter().map(|l| &l.item).chain(unlabelled.iter().map(|(item, _)| item));
-        Ok(Self {
-            words_cut: cut.map(|item| item.n_cut).sum(),
-            dev: input.valid.par_iter().map(item).collect::<Result<_>>()?,
-            dev_gold: gold(input.valid, config.input.convention)?,
-            labelled,
-            unlabelled,
-        })
-    }
-}
-
-/// Keeps errors, and tweets with a candidate.
-fn keep_nonempty(item: &Result<(Item, Vec<Span>)>) -> bool {
-    item.as_ref().map_or(true, |(_, candidates)| !candidates.is_empty())
-}
-
 struct Run<'a> {
     config: &'a Config,
     groups: Groups,
     collator: Collator<'a>,
     scorer: Scorer<'a>,
+    labels: &'a LabelSet,
     networks: &'a Networks,
     parameters: &'a Parameters,
     optimizer: Adam,
     folder: RunFolder,
     stream: UnlabelledStream,
-    data: Data,
+    data: TrainingData,
     rng: Rng,
     steps: usize,
     records: Vec<EpochRecord>,
@@ -285,6 +246,7 @@ impl Run<'_> {
             head_lr: self.config.training.head_lr * factor,
             dev: None,
             best: false,
+            outside_bias: 0.0,
             timing: Timing {
                 train_seconds: seconds,
                 tweets_per_second: tweets as f64 / seconds,
@@ -314,14 +276,20 @@ impl Run<'_> {
         let unlabelled = if drawn.is_empty() {
             None
         } else {
-            let items: Vec<_> = drawn.into_iter().map(|(i, spans)| (&self.data.unlabelled[i].0, spans)).collect();
-            Some(self.collator.batch(&items, self.device)?)
+            let chosen: Vec<_> = drawn.iter().map(|(i, spans)| self.data.unlabelled[*i].choose(spans)).collect();
+            let items: Vec<_> = chosen.iter().map(|(item, spans, _)| (*item, spans.clone())).collect();
+            let with_teacher = chosen.iter().all(|(.., targets)| targets.is_some());
+            let targets = || chosen.iter().flat_map(|(.., targets)| targets.iter().flatten().copied()).collect();
+            Some(UnlabelledBatch {
+                batch: self.collator.batch(&items, self.device)?,
+                targets: with_teacher.then(targets),
+            })
         };
-        let batches = || std::iter::once(&labelled.batch).chain(&unlabelled);
+        let batches = || std::iter::once(&labelled.batch).chain(unlabelled.as_ref().map(|u| &u.batch));
         let (tweets, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
         let report = step(
             self.networks.borrow(),
-            &self.config.objective,
+            &self.config.objective.at(self.optimizer.steps() as f64 / self.steps as f64),
             &mut self.optimizer,
             rates,
             &labelled,
@@ -334,15 +302,23 @@ impl Run<'_> {
     fn evaluate(&mut self, record: &mut EpochRecord, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
         let start = Instant::now();
         let stopped = &mut self.stopped;
-        let evaluation = evaluate_items(&self.scorer, &self.data.dev, &self.data.dev_gold, &mut |done, total| {
+        let scored = self.scorer.score(&self.data.dev, &mut |done, total| {
             *stopped |= on_event(&Event::Evaluating { done, total }) == Flow::Stop;
         })?;
+        let (dev, gold) = (&self.data.dev, &self.data.dev_gold);
+        let decision = match self.config.training.tune_decision {
+            true => decision::tune(dev, &scored, gold, self.labels),
+            false => Decision::default(),
+        };
+        let scores = decision.scores(dev, &scored, gold, self.labels);
         record.timing.dev_seconds = start.elapsed().as_secs_f64();
         record.timing.dev_tweets_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
-        let f1 = evaluation.scores.overall.f1();
+        let f1 = scores.overall.f1();
         record.best = best_of(&self.records).is_none_or(|(_, best)| f1 > best.overall.f1());
-        record.dev = Some(evaluation.scores);
+        record.dev = Some(scores);
+        record.outside_bias = decision.outside_bias;
         if record.best {
+            self.folder.save_decision(decision)?;
             self.folder.save_weights(self.parameters)?;
         }
         Ok(())

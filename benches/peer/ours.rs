@@ -230,9 +230,9 @@ fn time_training(args: &Args) -> Result<Value> {
         seconds.push(start.elapsed().as_secs_f64());
         (loss, mask) = (report.loss, mask + report.mask / steps.len() as f64);
     }
-    let texts = |s: &tweets::Step| s.labelled.batch.n_texts() + s.unlabelled.as_ref().map_or(0, SpanBatch::n_texts);
+    let texts = |s: &tweets::Step| s.labelled.batch.n_texts() + s.unlabelled.as_ref().map_or(0, |u| u.batch.n_texts());
     let spans =
-        |s: &tweets::Step| s.labelled.batch.spans.len() + s.unlabelled.as_ref().map_or(0, |batch| batch.spans.len());
+        |s: &tweets::Step| s.labelled.batch.spans.len() + s.unlabelled.as_ref().map_or(0, |u| u.batch.spans.len());
     let tweets: usize = steps.iter().map(texts).sum();
     Ok(json!({
         "side": "ours", "work": if args.semi { "semi" } else { "supervised" },
@@ -269,7 +269,7 @@ fn check(args: &Args) -> Result<Value> {
     let latent = loaded.run.config.model.latent_dim;
     let tweets::Step { labelled, unlabelled } = &steps[0];
     let noise = wave_noise(&labelled.batch, latent, 0, &args.device)?;
-    let unlabelled_noise = unlabelled.as_ref().map(|batch| wave_noise(batch, latent, 3, &args.device)).transpose()?;
+    let unlabelled_noise = unlabelled.as_ref().map(|u| wave_noise(&u.batch, latent, 3, &args.device)).transpose()?;
     let loss = step_loss(
         loaded.networks(),
         &loaded.run.config.objective,

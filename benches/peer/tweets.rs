@@ -10,7 +10,7 @@
 use smvae::core::candle_core::{Device, Tensor};
 use smvae::core::model::{BatchSpan, SpanBatch};
 use smvae::core::spans::candidate_spans;
-use smvae::core::step::LabelledBatch;
+use smvae::core::step::{LabelledBatch, UnlabelledBatch};
 use smvae::core::{PackedPieces, Span};
 use smvae::data::{ImageVectors, Sample, is_url};
 use smvae::encoders::text::WordTokenizer;
@@ -33,7 +33,7 @@ pub(crate) struct Tweet {
 /// One step's tweets.
 pub(crate) struct Step {
     pub(crate) labelled: LabelledBatch,
-    pub(crate) unlabelled: Option<SpanBatch>,
+    pub(crate) unlabelled: Option<UnlabelledBatch>,
 }
 
 /// Tokenises the samples with the settings of a run, and leaves out those without words.
@@ -97,7 +97,7 @@ pub(crate) fn steps(tweets: &[Tweet], width: usize, options: &Options<'_>) -> Re
         let targets = tweets.iter().flat_map(|tweet| tweet.spans.iter().map(|(_, class)| *class)).collect();
         Ok(Step {
             labelled: LabelledBatch { batch: batch(tweets, width, device)?, targets },
-            unlabelled: unlabelled.next().map(|tweets| batch(tweets, width, device)).transpose()?,
+            unlabelled: unlabelled.next().map(|tweets| batch(tweets, width, device).map(UnlabelledBatch::from)).transpose()?,
         })
     };
     labelled.chunks(BATCH).map(step).collect()

@@ -31,6 +31,7 @@ fn every_parameter_gets_a_gradient_and_moves() -> Result<()> {
         Noise::draw(batch, LATENT_DIM, &labelled.batch.images.clone().expect("images"), rng).expect("noise on the CPU")
     };
     let noises = (noise(&labelled.batch, &mut rng), noise(&unlabelled, &mut rng));
+    let unlabelled = unlabelled.into();
     let halves = ((&labelled, &noises.0), Some((&unlabelled, &noises.1)));
     let loss = step_loss(setup.networks(), &Objective::default(), halves.0, halves.1, Mode::Train(&mut rng));
     let grads = loss.expect("batches that fit").loss.backward()?;
@@ -197,7 +198,7 @@ impl Setup {
         let trained = self.parameters.all().into_iter().filter(|(name, _)| is_trained(name)).collect();
         let mut adam = Adam::new(trained, |_| 0, AdamConfig::keras()).expect("f32 parameters");
         let mut rng = rng::named(3, "step");
-        let (labelled, unlabelled) = (self.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
+        let (labelled, unlabelled) = (self.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]).into());
         let mut one =
             || step(self.networks(), &Objective::default(), &mut adam, &[RATE], &labelled, Some(&unlabelled), &mut rng);
         (0..n_steps).map(|_| one().expect("batches that fit")).collect()

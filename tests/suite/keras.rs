@@ -82,6 +82,7 @@ impl Manifest {
             latent_dim: self.latent_dim,
             image_dim: Some(self.image_dim),
             quirks: Quirks { pad_to: Some(pad_to), ..Quirks::authors() },
+            ..ModelConfig::default()
         }
     }
 

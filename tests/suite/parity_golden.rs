@@ -12,7 +12,7 @@ use smvae_core::model::{BatchSpan, SpanBatch, SpanModel};
 use smvae_core::nn::{Parameters, segment_mean};
 use smvae_core::objective::{Noise, Objective, Scored, entity_mask};
 use smvae_core::optim::Adam;
-use smvae_core::step::{LabelledBatch, Networks, StepLoss, step_loss};
+use smvae_core::step::{LabelledBatch, Networks, StepLoss, UnlabelledBatch, step_loss};
 use smvae_core::{Mode, PackedPieces, Span};
 use smvae_encoders::text::Transformer;
 use std::collections::{BTreeMap, HashMap};
@@ -186,7 +186,7 @@ pub(crate) struct Case {
     pub(crate) bert: Transformer,
     pub(crate) model: SpanModel,
     labelled: LabelledBatch,
-    unlabelled: Option<SpanBatch>,
+    unlabelled: Option<UnlabelledBatch>,
 }
 
 impl Case {
@@ -213,7 +213,7 @@ impl Case {
         let targets = manifest.reorder(&arrays["labelled/label"], 1)?.argmax(D::Minus1)?.to_vec1()?;
         let labelled = LabelledBatch { batch: batch(&arrays, "labelled")?, targets };
         let has_unlabelled = arrays.contains_key("unlabelled/indices");
-        let unlabelled = if has_unlabelled { Some(batch(&arrays, "unlabelled")?) } else { None };
+        let unlabelled = if has_unlabelled { Some(batch(&arrays, "unlabelled")?.into()) } else { None };
         Ok(Self { name, manifest, arrays, parameters, bert, model, labelled, unlabelled })
     }
 
@@ -222,7 +222,7 @@ impl Case {
     }
 
     pub(crate) fn batches(&self) -> impl Iterator<Item = (&'static str, &SpanBatch)> {
-        let unlabelled = self.unlabelled.as_ref().map(|batch| ("unlabelled", batch));
+        let unlabelled = self.unlabelled.as_ref().map(|unlabelled| ("unlabelled", &unlabelled.batch));
         std::iter::once(("labelled", &self.labelled.batch)).chain(unlabelled)
     }
 

@@ -5,10 +5,13 @@
 //! supervised       L = mean(CE + unsup)
 //! semi-supervised  L = exp(1 - gamma) mean(CE) + mean(unsup labelled) + lambda mean(1[argmax p != O] unsup unlabelled)
 //! ```
+//! That is the paper's. The options beside it: weights and a floor on the divergences, a schedule of their weight, the
+//! class-marginalised form of the unlabelled term, and cross entropy against a teacher's probabilities
+//! ([`soft_cross_entropy`]).
 
 use crate::model::{Features, SpanBatch, SpanModel, SpanScores};
 use crate::nn::softmax_cross_entropy;
-use crate::vae::{ElboTerms, expect_dims, kl_standard_normal, mean_squared_error};
+use crate::vae::{ElboTerms, LossWeights, expect_dims, kl_standard_normal, mean_squared_error};
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 use serde::{Deserialize, Serialize};
@@ -25,12 +28,44 @@ pub struct Objective {
     pub vae: bool,
     /// Weight of the three divergences beside the reconstructions; 1 is the evidence lower bound, and the paper.
     pub kl_weight: f64,
+    /// Share of the steps over which `kl_weight` rises from 0: annealing (Bowman et al. 2016).
+    pub kl_warmup: f64,
+    /// Nats below which a divergence of a row is not pressed: free bits (Kingma et al. 2016).
+    pub free_bits: f64,
+    /// Weight of the two reconstructions.
+    pub reconstruction_weight: f64,
+    /// What stands for the class of an unlabelled row.
+    pub unlabelled: UnlabelledClass,
+    /// Weight of the cross entropy of unlabelled rows against a teacher's probabilities, where there is a teacher.
+    pub distillation: f64,
+}
+
+/// What stands for the class of an unlabelled row in its negative ELBO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnlabelledClass {
+    /// The model's probabilities, plugged in, on the rows alone whose most probable class is not `O`: the paper.
+    #[default]
+    Mask,
+    /// Every class in turn, weighed by its probability, on all rows, less the entropy of the probabilities (Kingma et al.
+    /// 2014, equation 7, with a uniform prior over classes).
+    Marginal,
 }
 
 impl Default for Objective {
     /// The authors' setting for Twitter2017.
     fn default() -> Self {
-        Self { gamma: 0.03, lambda: 1.0, vae: true, kl_weight: 1.0 }
+        Self {
+            gamma: 0.03,
+            lambda: 1.0,
+            vae: true,
+            kl_weight: 1.0,
+            kl_warmup: 0.0,
+            free_bits: 0.0,
+            reconstruction_weight: 1.0,
+            unlabelled: UnlabelledClass::Mask,
+            distillation: 1.0,
+        }
     }
 }
 
@@ -68,6 +103,8 @@ pub struct Scored {
     pub elbo: Option<ElboTerms>,
     /// The rows these terms are of, `[counted]`, u32; none for all rows.
     pub counted: Option<Tensor>,
+    /// Entropy of each row's class probabilities, `[rows]`, where the class is marginalised.
+    pub entropy: Option<Tensor>,
 }
 
 impl Objective {
@@ -80,11 +117,31 @@ impl Objective {
         if !self.gamma.is_finite() {
             return fail("gamma", "a finite number", self.gamma);
         }
-        let weights = [("lambda", self.lambda), ("kl_weight", self.kl_weight)];
+        if !(0.0..=1.0).contains(&self.kl_warmup) {
+            return fail("kl_warmup", "a share, 0 to 1", self.kl_warmup);
+        }
+        let weights = [
+            ("lambda", self.lambda),
+            ("kl_weight", self.kl_weight),
+            ("free_bits", self.free_bits),
+            ("reconstruction_weight", self.reconstruction_weight),
+            ("distillation", self.distillation),
+        ];
         match weights.into_iter().find(|(_, weight)| !(weight.is_finite() && *weight >= 0.0)) {
             Some((name, weight)) => fail(name, "a finite number, at least 0", weight),
             None => Ok(()),
         }
+    }
+
+    /// The objective when this share of the steps is done: the weight of the divergences is what changes.
+    #[must_use]
+    pub fn at(&self, done: f64) -> Self {
+        let rise = if self.kl_warmup > 0.0 { (done / self.kl_warmup).min(1.0) } else { 1.0 };
+        Self { kl_weight: self.kl_weight * rise, ..self.clone() }
+    }
+
+    fn weights(&self) -> LossWeights {
+        LossWeights { reconstruction: self.reconstruction_weight, kl: self.kl_weight, free_bits: self.free_bits }
     }
 
     /// Runs the model on encoder vectors `h: [pieces, d]` of a batch.
@@ -95,48 +152,70 @@ impl Objective {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
         let elbo = if self.vae { Some(elbo_terms(model, &features, &scores, batch, noise)?) } else { None };
-        Ok(Scored { scores, elbo, counted: None })
+        Ok(Scored { scores, elbo, counted: None, entropy: None })
     }
 
-    /// The same for unlabelled texts, with the terms of the rows alone that [`entity_mask`] lets through: the others count
-    /// as 0 and have no gradient, so that nothing is decoded for them.
+    /// The same for unlabelled texts. With [`UnlabelledClass::Mask`], terms are of the rows alone that [`entity_mask`] lets
+    /// through: the others count as 0 and have no gradient, so that nothing is decoded for them. Nothing at all is where
+    /// `lambda` is 0.
     ///
     /// # Errors
     /// If batch, vectors and noise do not fit.
     pub fn score_unlabelled(&self, model: &SpanModel, h: &Tensor, batch: &SpanBatch, noise: &Noise) -> Result<Scored> {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
+        if !self.vae || self.lambda == 0.0 {
+            return Ok(Scored { scores, elbo: None, counted: None, entropy: None });
+        }
+        if self.unlabelled == UnlabelledClass::Marginal {
+            let (elbo, entropy) = marginal_terms(model, &features, &scores, batch, noise)?;
+            return Ok(Scored { scores, elbo: Some(elbo), counted: None, entropy: Some(entropy) });
+        }
         let mask = entity_mask(&scores.logits)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
         let counted: Vec<u32> = (0..).zip(mask).filter(|(_, mask)| *mask > 0.0).map(|(row, _)| row).collect();
         let n = counted.len();
         let counted = Tensor::from_vec(counted, n, h.device())?;
-        let elbo = if self.vae && n > 0 {
+        let elbo = if n > 0 {
             let noise = Noise { text: noise.text.index_select(&counted, 0)?, ..noise.clone() };
             Some(elbo_terms(model, &features, &scores.select(&counted)?, batch, &noise)?)
         } else {
             None
         };
-        Ok(Scored { scores, elbo, counted: Some(counted) })
+        Ok(Scored { scores, elbo, counted: Some(counted), entropy: None })
     }
 
     /// The loss of a labelled batch (cross entropy `ce: [rows]`) and, in semi-supervised training, an unlabelled one
-    /// ([`Objective::score_unlabelled`]). Returns a scalar.
+    /// ([`Objective::score_unlabelled`]) with, where there is a teacher, its cross entropy `soft_ce: [rows]`. Returns a
+    /// scalar.
     ///
     /// # Errors
     /// Those of the tensor operations.
     ///
     /// # Source
     /// Zhou et al. (2022), section 3.4; weights as in the authors' program.
-    pub fn loss(&self, ce: &Tensor, labelled: &Scored, unlabelled: Option<&Scored>) -> Result<Tensor> {
+    pub fn loss(
+        &self,
+        ce: &Tensor,
+        labelled: &Scored,
+        unlabelled: Option<&Scored>,
+        soft_ce: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let weight = if unlabelled.is_some() { (1.0 - self.gamma).exp() } else { 1.0 };
         let mut loss = (ce.mean_all()? * weight)?;
         if let Some(elbo) = &labelled.elbo {
-            loss = (loss + elbo.weighted_sum(self.kl_weight)?.mean_all()?)?;
+            loss = (loss + elbo.weighted_sum(self.weights())?.mean_all()?)?;
         }
         if let Some((scored, elbo)) = unlabelled.and_then(|scored| Some((scored, scored.elbo.as_ref()?))) {
             // The mean over all rows, of which those that do not count are 0.
             let rows = scored.scores.logits.dim(0)? as f64;
-            loss = (loss + (elbo.weighted_sum(self.kl_weight)?.sum_all()? * (self.lambda / rows))?)?;
+            let mut sum = elbo.weighted_sum(self.weights())?.sum_all()?;
+            if let Some(entropy) = &scored.entropy {
+                sum = (sum - entropy.sum_all()?)?;
+            }
+            loss = (loss + (sum * (self.lambda / rows))?)?;
+        }
+        if let Some(soft_ce) = soft_ce {
+            loss = (loss + (soft_ce.mean_all()? * self.distillation)?)?;
         }
         Ok(loss)
     }
@@ -154,6 +233,44 @@ fn elbo_terms(
     let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
     let decoded = decoders.text(&probabilities, &scores.text.sample(&noise.text)?)?;
     let mse_text = mean_squared_error(&decoded, &scores.target)?;
+    terms_beside(mse_text, model, features, scores, batch, noise)
+}
+
+/// The five terms of each row with the text's reconstruction expected under the class probabilities, and the entropy of
+/// these.
+fn marginal_terms(
+    model: &SpanModel,
+    features: &Features,
+    scores: &SpanScores,
+    batch: &SpanBatch,
+    noise: &Noise,
+) -> Result<(ElboTerms, Tensor)> {
+    let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
+    let log_q = log_softmax(&scores.logits)?;
+    let q = log_q.exp()?;
+    let (rows, classes) = q.dims2()?;
+    let z = scores.text.sample(&noise.text)?;
+    let mut expected = q.narrow(1, 0, 1)?.squeeze(1)?.zeros_like()?;
+    for class in 0..classes {
+        let one_hot: Vec<f32> = (0..rows * classes).map(|i| f32::from(i % classes == class)).collect();
+        let one_hot = Tensor::from_vec(one_hot, (rows, classes), q.device())?.to_dtype(q.dtype())?;
+        let mse = mean_squared_error(&decoders.text(&one_hot, &z)?, &scores.target)?;
+        expected = (expected + (q.narrow(1, class, 1)?.squeeze(1)? * mse)?)?;
+    }
+    let entropy = (&q * &log_q)?.sum(D::Minus1)?.neg()?;
+    Ok((terms_beside(expected, model, features, scores, batch, noise)?, entropy))
+}
+
+/// The reconstruction of the text with the four other terms, which do not depend on the class.
+fn terms_beside(
+    mse_text: Tensor,
+    model: &SpanModel,
+    features: &Features,
+    scores: &SpanScores,
+    batch: &SpanBatch,
+    noise: &Noise,
+) -> Result<ElboTerms> {
+    let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
     let kl_text = kl_standard_normal(&scores.text)?;
     let (mse_image, kl_image, kl_fused) = match (&features.image, &batch.images) {
         (Some(image), Some(target)) => {
@@ -177,6 +294,20 @@ fn elbo_terms(
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     expect_dims("cross_entropy", "targets", targets, &logits.dims()[..1])?;
     Ok(softmax_cross_entropy(logits, &targets.to_vec1()?, None)?)
+}
+
+/// Cross entropy of `logits: [rows, classes]` against class probabilities `targets`, of the same shape; returns `[rows]`.
+/// A row of zeros counts as 0.
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes differ.
+pub fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    expect_dims("soft_cross_entropy", "targets", targets, logits.dims())?;
+    Ok((log_softmax(logits)? * targets)?.sum(D::Minus1)?.neg()?)
+}
+
+fn log_softmax(logits: &Tensor) -> Result<Tensor> {
+    Ok(logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?)?)
 }
 
 /// Cross entropy as Keras computes it from probabilities, `-log clip(p, 1e-7, 1 - 1e-7)`; returns `[rows]`.

@@ -1,7 +1,8 @@
 //! One training step: encode, score, lose, go back, update.
 
 use crate::model::{SpanBatch, SpanModel};
-use crate::objective::{Noise, Objective, Scored, clipped_cross_entropy, cross_entropy, entity_mask};
+use crate::objective::{Noise, Objective, Scored};
+use crate::objective::{clipped_cross_entropy, cross_entropy, entity_mask, soft_cross_entropy};
 use crate::optim::Adam;
 use crate::{Error, Mode, Result, TextEncoder};
 use candle_core::{DType, Tensor};
@@ -14,6 +15,22 @@ pub struct LabelledBatch {
     pub batch: SpanBatch,
     /// Class index of each span, 0 for `O`.
     pub targets: Vec<u32>,
+}
+
+/// A batch whose classes are not known, and what a teacher makes of them.
+#[derive(Clone, Debug)]
+pub struct UnlabelledBatch {
+    /// Texts and spans.
+    pub batch: SpanBatch,
+    /// A teacher's class probabilities of each span, `spans x classes` row by row; a row of zeros is passed over. None
+    /// without a teacher.
+    pub targets: Option<Vec<f32>>,
+}
+
+impl From<SpanBatch> for UnlabelledBatch {
+    fn from(batch: SpanBatch) -> Self {
+        Self { batch, targets: None }
+    }
 }
 
 /// The networks that are trained together.
@@ -36,8 +53,11 @@ pub struct StepReport {
     pub labelled: TermMeans,
     /// Terms of the unlabelled rows that the mask let through; 0 without any, and in supervised training.
     pub unlabelled: TermMeans,
-    /// Share of unlabelled rows the mask let through.
+    /// Share of unlabelled rows whose most probable class is not `O`: those the paper's mask lets through.
     pub mask: f64,
+    /// Cross entropy of the unlabelled rows against a teacher's probabilities; 0 without a teacher.
+    #[serde(default)]
+    pub soft_ce: f64,
     /// Global norm of the gradients before clipping.
     pub grad_norm: f64,
 }
@@ -64,6 +84,8 @@ pub struct StepLoss {
     pub labelled: Scored,
     /// Unlabelled rows, in semi-supervised training.
     pub unlabelled: Option<Scored>,
+    /// Cross entropy of each of them against a teacher's probabilities.
+    pub soft_ce: Option<Tensor>,
 }
 
 /// Computes the loss of a labelled batch and, in semi-supervised training, an unlabelled one, each with its noise.
@@ -74,7 +96,7 @@ pub fn step_loss(
     networks: Networks<'_>,
     objective: &Objective,
     (labelled, noise): (&LabelledBatch, &Noise),
-    unlabelled: Option<(&SpanBatch, &Noise)>,
+    unlabelled: Option<(&UnlabelledBatch, &Noise)>,
     mut mode: Mode<'_>,
 ) -> Result<StepLoss> {
     let LabelledBatch { batch, targets } = labelled;
@@ -87,14 +109,24 @@ pub fn step_loss(
     let targets = Tensor::from_slice(targets, targets.len(), h.device())?;
     let ce = if model.config().quirks.clipped_cross_entropy { clipped_cross_entropy } else { cross_entropy };
     let ce = ce(&scored.scores.logits, &targets)?;
-    let unlabelled = unlabelled
-        .map(|(batch, noise)| {
-            let h = encoder.forward(&batch.pieces, mode.reborrow())?;
-            objective.score_unlabelled(model, &h, batch, noise)
-        })
-        .transpose()?;
-    let loss = objective.loss(&ce, &scored, unlabelled.as_ref())?;
-    Ok(StepLoss { loss, ce, labelled: scored, unlabelled })
+    let (mut unlabelled_scored, mut soft_ce) = (None, None);
+    if let Some((UnlabelledBatch { batch, targets }, noise)) = unlabelled {
+        let h = encoder.forward(&batch.pieces, mode.reborrow())?;
+        let scored = objective.score_unlabelled(model, &h, batch, noise)?;
+        soft_ce = targets.as_deref().map(|targets| against_teacher(&scored.scores.logits, targets)).transpose()?;
+        unlabelled_scored = Some(scored);
+    }
+    let loss = objective.loss(&ce, &scored, unlabelled_scored.as_ref(), soft_ce.as_ref())?;
+    Ok(StepLoss { loss, ce, labelled: scored, unlabelled: unlabelled_scored, soft_ce })
+}
+
+fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
+    let (rows, classes) = logits.dims2()?;
+    if targets.len() != rows * classes {
+        return Err(Error::Length { op: "step", what: "a teacher's probabilities", got: targets.len(), want: rows * classes });
+    }
+    let targets = Tensor::from_slice(targets, (rows, classes), logits.device())?.to_dtype(logits.dtype())?;
+    soft_cross_entropy(logits, &targets)
 }
 
 /// One step: draws noise and dropout from `rng`, goes forward and back, and updates; `rates` are the learning rates of
@@ -108,13 +140,13 @@ pub fn step(
     optimizer: &mut Adam,
     rates: &[f64],
     labelled: &LabelledBatch,
-    unlabelled: Option<&SpanBatch>,
+    unlabelled: Option<&UnlabelledBatch>,
     rng: &mut crate::Rng,
 ) -> Result<StepReport> {
     let latent = networks.model.config().latent_dim;
     let like = networks.model.parameter();
     let noise = Noise::draw(&labelled.batch, latent, like, rng)?;
-    let unlabelled_noise = unlabelled.map(|batch| Noise::draw(batch, latent, like, rng)).transpose()?;
+    let unlabelled_noise = unlabelled.map(|u| Noise::draw(&u.batch, latent, like, rng)).transpose()?;
     let loss = step_loss(
         networks,
         objective,
@@ -139,6 +171,7 @@ impl StepLoss {
             labelled: term_means(Some(&self.labelled))?,
             unlabelled: term_means(self.unlabelled.as_ref())?,
             mask: mask.unwrap_or(0.0),
+            soft_ce: self.soft_ce.as_ref().map_or(Ok(0.0), mean)?,
             grad_norm: 0.0,
         })
     }

@@ -114,6 +114,12 @@ impl Watcher {
             Event::Epoch(record) if record.dev.is_some() => {
                 self.progress.line(format!("{}{}", self.prefix, epoch_line(record)))
             }
+            Event::Teacher { number, teachers, event } => {
+                let prefix = format!("teacher {number} of {teachers}: ");
+                let outer = std::mem::replace(&mut self.prefix, prefix);
+                self.watch(event);
+                self.prefix = outer;
+            }
             // The bar stays where it is: dev is quick beside an epoch.
             _ => {}
         }

@@ -16,6 +16,10 @@ pub struct ModelConfig {
     pub latent_dim: usize,
     /// Width of an image vector; none for a model of text alone.
     pub image_dim: Option<usize>,
+    /// How the two experts become one Gaussian.
+    pub fusion: Fusion,
+    /// Whether the classifier sees z; without, the VAEs have no part in the decision.
+    pub latent_in_classifier: bool,
     /// What the authors' program does differently from the paper.
     pub quirks: Quirks,
 }
@@ -23,7 +27,14 @@ pub struct ModelConfig {
 impl Default for ModelConfig {
     /// The sizes that suit a text encoder of width 384; no images.
     fn default() -> Self {
-        Self { hidden_dim: 384, latent_dim: 100, image_dim: None, quirks: Quirks::default() }
+        Self {
+            hidden_dim: 384,
+            latent_dim: 100,
+            image_dim: None,
+            fusion: Fusion::Product,
+            latent_in_classifier: true,
+            quirks: Quirks::default(),
+        }
     }
 }
 
@@ -44,6 +55,20 @@ impl ModelConfig {
             None => Ok(()),
         }
     }
+}
+
+/// How the text expert and the image expert become one Gaussian. Where there is no image, the text expert stands alone
+/// (and with it the prior, if that is an expert).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fusion {
+    /// Their product: the paper.
+    #[default]
+    Product,
+    /// Their product with a third expert, the prior N(0, I) (Wu & Goodman 2018).
+    ProductWithPrior,
+    /// The mean of their means, and of their log-variances.
+    Mean,
 }
 
 /// What the authors' program does differently from the paper, so that their weights and numbers can be checked. All

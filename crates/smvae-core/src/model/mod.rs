@@ -8,6 +8,6 @@ mod decoders;
 mod span_model;
 
 pub use batch::{BatchSpan, SpanBatch};
-pub use config::{ModelConfig, Quirks};
+pub use config::{Fusion, ModelConfig, Quirks};
 pub use decoders::Decoders;
 pub use span_model::{Features, SpanModel, SpanScores};

@@ -10,11 +10,11 @@
 //! terms of `z` and of `s*e` need a product a span. The checkpoint has `W_f` flat.
 
 use super::config::LEAKY_SLOPE;
-use super::{BatchSpan, Decoders, ModelConfig, SpanBatch};
+use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::{Minus, Plus};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
 use crate::nn::{BiLstm, Linear, leaky_relu, linear_columns, segment_mean};
-use crate::vae::{Expert, Gaussian, expect_dims, product_of_experts};
+use crate::vae::{Expert, Gaussian, expect_dims, mean_of_experts, product_of_experts};
 use crate::{PackedLayout, Result};
 use candle_core::Tensor;
 use candle_nn::VarBuilder;
@@ -220,14 +220,8 @@ impl SpanModel {
         let has_image = features.has_image.index_select(&text_index, 0)?;
 
         let text = self.text.gaussian(&segment_mean(&features.text_hidden, &ranges)?)?;
-        let fused = match &features.image {
-            None => text.clone(),
-            Some(image) => {
-                let image = image.select(&text_index)?;
-                let image = Expert { gaussian: &image, present: Some(&has_image) };
-                product_of_experts(&[(&text).into(), image])?
-            }
-        };
+        let image = features.image.as_ref().map(|image| image.select(&text_index)).transpose()?;
+        let fused = fuse(self.config.fusion, &text, image.as_ref(), &has_image)?;
         let z = match noise {
             Some(noise) => fused.sample(noise)?,
             None => fused.mu.clone(),
@@ -236,7 +230,10 @@ impl SpanModel {
         let pairs = Pairs::new(spans.iter().map(|s| (s.words.start as u32, s.words.end as u32 - 1)));
         let ends = pair_sum(&features.first, &features.last, &pairs)?;
         let hidden = linear_columns(&pair_product(&features.words, &pairs)?, weight, &[Plus(of_product)], &ends)?;
-        let hidden = linear_columns(&z, weight, &[Plus(of_z)], &hidden)?;
+        let hidden = match self.config.latent_in_classifier {
+            true => linear_columns(&z, weight, &[Plus(of_z)], &hidden)?,
+            false => hidden,
+        };
         let logits = self.classifier.forward(&leaky_relu(&hidden, LEAKY_SLOPE)?)?;
         let target = segment_mean(&features.pieces, &ranges)?;
         Ok(SpanScores { text, fused, z, logits, target, text_index, has_image })
@@ -246,5 +243,20 @@ impl SpanModel {
     fn span_columns(&self) -> [usize; 5] {
         let (latent, width) = (self.config.latent_dim, 2 * self.config.hidden_dim);
         [0, latent, latent + width, latent + 2 * width, latent + 3 * width]
+    }
+}
+
+/// One Gaussian a row of the text expert's and, where there is an image, the image expert's.
+fn fuse(fusion: Fusion, text: &Gaussian, image: Option<&Gaussian>, has_image: &Tensor) -> Result<Gaussian> {
+    let image = image.map(|gaussian| Expert { gaussian, present: Some(has_image) });
+    match (fusion, image) {
+        (Fusion::Product | Fusion::Mean, None) => Ok(text.clone()),
+        (Fusion::Product, Some(image)) => product_of_experts(&[text.into(), image]),
+        (Fusion::Mean, Some(image)) => mean_of_experts(text, &image),
+        (Fusion::ProductWithPrior, image) => {
+            let prior = Gaussian { mu: text.mu.zeros_like()?, log_var: text.log_var.zeros_like()? };
+            let experts: Vec<Expert<'_>> = [text.into(), (&prior).into()].into_iter().chain(image).collect();
+            product_of_experts(&experts)
+        }
     }
 }

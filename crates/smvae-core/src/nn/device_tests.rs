@@ -259,7 +259,7 @@ fn train(device: &Device, config: AdamConfig) -> crate::Result<(Vec<StepReport>,
     let model = SpanModel::load(&sizes, WIDTH, 3, &vb.pp("model"))?;
     let mut adam = Adam::new(parameters.all(), |_| 0, config)?;
     let labelled = LabelledBatch { batch: batch(device)?, targets: vec![1, 0, 2, 0, 1] };
-    let unlabelled = batch(device)?;
+    let unlabelled = batch(device)?.into();
     let mut rng = rng::named(3, "step");
     let networks = Networks { encoder: &encoder, model: &model };
     let mut reports = Vec::new();

@@ -30,15 +30,35 @@ impl ElboTerms {
         ]
     }
 
-    /// Sum of the reconstructions and, weighted, the divergences, `[rows]`; a weight of 1 makes it the negative ELBO.
+    /// Weighted sum of the reconstructions and the divergences, `[rows]`; by default the negative ELBO.
     ///
     /// # Errors
     /// If the terms differ in length.
     ///
     /// # Source
-    /// Zhou et al. (2022), section 3.4: the unsupervised loss; the weight: Higgins et al. (2017), beta-VAE.
-    pub fn weighted_sum(&self, kl_weight: f64) -> Result<Tensor> {
-        let divergences = ((&self.kl_text + &self.kl_image)? + &self.kl_fused)?;
-        Ok(((&self.mse_text + &self.mse_image)? + (divergences * kl_weight)?)?)
+    /// Zhou et al. (2022), section 3.4: the unsupervised loss; weights: Higgins et al. (2017), beta-VAE; free bits: Kingma et al. (2016).
+    pub fn weighted_sum(&self, weights: LossWeights) -> Result<Tensor> {
+        let floor = |kl: &Tensor| if weights.free_bits > 0.0 { kl.maximum(weights.free_bits) } else { Ok(kl.clone()) };
+        let divergences = ((floor(&self.kl_text)? + floor(&self.kl_image)?)? + floor(&self.kl_fused)?)?;
+        let reconstructions = ((&self.mse_text + &self.mse_image)? * weights.reconstruction)?;
+        Ok((reconstructions + (divergences * weights.kl)?)?)
+    }
+}
+
+/// Weights of the terms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossWeights {
+    /// Of the two reconstructions.
+    pub reconstruction: f64,
+    /// Of the three divergences.
+    pub kl: f64,
+    /// Nats below which a divergence of a row counts as so many and has no gradient: free bits.
+    pub free_bits: f64,
+}
+
+impl Default for LossWeights {
+    /// The negative ELBO.
+    fn default() -> Self {
+        Self { reconstruction: 1.0, kl: 1.0, free_bits: 0.0 }
     }
 }

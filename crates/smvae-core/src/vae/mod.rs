@@ -10,10 +10,10 @@ mod product;
 mod reconstruction;
 mod two_experts;
 
-pub use elbo::ElboTerms;
+pub use elbo::{ElboTerms, LossWeights};
 pub use gaussian::{Gaussian, LOG_VAR_RANGE};
 pub use kl::{kl_divergence, kl_standard_normal};
-pub use product::{Expert, product_of_experts};
+pub use product::{Expert, mean_of_experts, product_of_experts};
 pub use reconstruction::mean_squared_error;
 
 use crate::{Error, Result};

@@ -25,6 +25,23 @@ impl<'a> From<&'a Gaussian> for Expert<'a> {
     }
 }
 
+/// What stands in place of a product to see what the product is worth: the mean of the means and of the log-variances of
+/// `a` and, where it is present, `b`.
+///
+/// # Errors
+/// [`Error::Shape`] if the shapes differ.
+pub fn mean_of_experts(a: &Gaussian, b: &Expert<'_>) -> Result<Gaussian> {
+    expect_dims("mean_of_experts", "an expert", &b.gaussian.mu, a.mu.dims())?;
+    let (rows, _) = a.mu.dims2()?;
+    let weight = match b.present {
+        Some(present) => (present * 0.5)?,
+        None => Tensor::full(0.5f32, rows, a.mu.device())?.to_dtype(a.mu.dtype())?,
+    };
+    let weight = weight.unsqueeze(1)?;
+    let mix = |a: &Tensor, b: &Tensor| -> Result<Tensor> { Ok((a + (b - a)?.broadcast_mul(&weight)?)?) };
+    Ok(Gaussian { mu: mix(&a.mu, &b.gaussian.mu)?, log_var: mix(&a.log_var, &b.gaussian.log_var)? })
+}
+
 /// Fuses any number of experts; a row must have at least one of them.
 ///
 /// ```

@@ -1,0 +1,172 @@
+//! Learning from unlabelled tweets through teachers: models trained on the labelled tweets put a probability on every
+//! class of every candidate span of the unlabelled ones, and the student learns these beside the labels.
+//!
+//! ```text
+//! target(span) = mean over teachers of p(class | span)        each with its own decision bias, if that is tuned
+//! loss         = ... + distillation mean_rows( - sum_c target_c log p_c )
+//! ```
+//! Several teachers that differ by their seed alone are better than one and know where they disagree; the student gets
+//! most of it in one model (Hinton et al. 2015; for entities from few labels, Liang et al. 2020). The tags of unlabelled
+//! tweets are never read. A teacher's folder goes once its labels are saved.
+
+use crate::config::{Config, TrainingConfig, setting};
+use crate::files::{read_tensors, write_tensors};
+use crate::progress::{Event, Flow};
+use crate::run_folder::{RunFolder, remove_run};
+use crate::sampler::UnlabelledItem;
+use crate::scorer::ScoredSpans;
+use crate::trainer::{TrainInput, train};
+use crate::{Error, Predictor, Result};
+use serde::{Deserialize, Serialize};
+use smvae_core::candle_core::{Device, Tensor};
+use smvae_data::Selection;
+use std::collections::BTreeMap;
+
+/// How soft labels are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Distillation {
+    /// Number of teachers.
+    pub teachers: usize,
+    /// How each is trained, on the labelled tweets alone.
+    pub training: TrainingConfig,
+    /// Spans whose most probable class is less probable than this have no target.
+    pub confidence: f32,
+    /// The target is the most probable class alone: a pseudo-label.
+    pub hard: bool,
+}
+
+impl Default for Distillation {
+    fn default() -> Self {
+        Self { teachers: 3, training: TrainingConfig::default(), confidence: 0.0, hard: false }
+    }
+}
+
+impl Distillation {
+    pub(crate) fn validate(&self) -> Result<()> {
+        if self.teachers == 0 {
+            return Err(setting("distillation.teachers", "at least 1", 0));
+        }
+        if self.training.semi {
+            return Err(setting("distillation.training.semi", "false: teachers have the labelled tweets alone", true));
+        }
+        if !(0.0..=1.0).contains(&self.confidence) {
+            return Err(setting("distillation.confidence", "a probability", self.confidence));
+        }
+        Ok(())
+    }
+
+    /// What the student learns where the teachers say `row`; all 0 to pass it over.
+    pub(crate) fn target(&self, row: &[f32]) -> Vec<f32> {
+        let (class, p) =
+            row.iter().enumerate().fold((0, f32::MIN), |best, (k, p)| if *p > best.1 { (k, *p) } else { best });
+        match (p >= self.confidence, self.hard) {
+            (false, _) => vec![0.0; row.len()],
+            (true, true) => (0..row.len()).map(|k| f32::from(k == class)).collect(),
+            (true, false) => row.to_vec(),
+        }
+    }
+}
+
+/// The mean of the teachers' probabilities for each unlabelled item, trained here or read where they were saved before;
+/// none if the callback ended the training of a teacher.
+pub(crate) fn soft_labels(
+    input: &TrainInput<'_>,
+    config: &Config,
+    selection: &Selection,
+    items: &[UnlabelledItem],
+    folder: &RunFolder,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<Option<Vec<ScoredSpans>>> {
+    let distillation = config.distillation.as_ref().expect("called where there is one");
+    if let Some(saved) = read(items, folder)? {
+        return Ok(Some(saved));
+    }
+    let mut labels = vec![ScoredSpans::default(); items.len()];
+    let texts: Vec<_> = items.iter().map(|u| u.item.clone()).collect();
+    let teachers = distillation.teachers;
+    for number in 1..=teachers {
+        let out = folder.teacher(number);
+        let input = TrainInput { selection: Some(selection), replace_run: true, ..input.clone() };
+        let mut tell = |event: &Event| {
+            let event = Box::new(event.clone());
+            on_event(&Event::Teacher { number, teachers, event })
+        };
+        if train(&input, &teacher(config, distillation, number), &out, &mut tell)?.stopped {
+            return Ok(None);
+        }
+        let mut predictor = Predictor::load_on(&out, &input.device)?;
+        if let Some(images) = input.images {
+            predictor = predictor.with_images(images.clone(), true)?;
+        }
+        let scored = predictor.scorer().score(&texts, &mut |done, total| {
+            tell(&Event::Evaluating { done, total });
+        })?;
+        for (sum, scored) in labels.iter_mut().zip(&scored) {
+            sum.add(&predictor.decision().shift(scored), 1.0 / teachers as f32);
+        }
+    }
+    write(&labels, folder)?;
+    (1..=teachers).try_for_each(|number| remove_run(&folder.teacher(number)))?;
+    Ok(Some(labels))
+}
+
+/// A teacher's configuration: the student's but for what is about unlabelled tweets, with a seed of its own.
+fn teacher(config: &Config, distillation: &Distillation, number: usize) -> Config {
+    Config {
+        // Far from the seeds that people choose.
+        seed: config.seed.wrapping_add(number as u64 * 1_000_003),
+        selection_seed: Some(config.selection_seed()),
+        training: distillation.training.clone(),
+        distillation: None,
+        ..config.clone()
+    }
+}
+
+/// Name of the one tensor in the file, `[spans of all items, classes]`.
+const TENSOR: &str = "probabilities";
+
+fn write(labels: &[ScoredSpans], folder: &RunFolder) -> Result<()> {
+    let rows: Vec<f32> = labels.iter().flat_map(|l| l.rows().flat_map(|(_, row)| row.iter().copied())).collect();
+    let n: usize = labels.iter().map(|l| l.spans.len()).sum();
+    let tensor = Tensor::from_vec(rows.clone(), (n, rows.len() / n.max(1)), &Device::Cpu)?;
+    write_tensors(&folder.soft_labels(), &BTreeMap::from([(TENSOR.to_owned(), tensor)]))
+}
+
+fn read(items: &[UnlabelledItem], folder: &RunFolder) -> Result<Option<Vec<ScoredSpans>>> {
+    let path = folder.soft_labels();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let n: usize = items.iter().map(|u| u.candidates.len()).sum();
+    let fault = |why: &str| Error::Inconsistent { path: path.clone(), why: why.to_owned() };
+    let tensors = read_tensors(&path)?;
+    let rows = tensors.get(TENSOR).ok_or_else(|| fault("it has no tensor `probabilities`"))?.to_vec2::<f32>()?;
+    if rows.len() != n {
+        return Err(fault("it has another number of spans than the unlabelled tweets"));
+    }
+    let mut rows = rows.into_iter();
+    let of_item = |u: &UnlabelledItem| {
+        let its = rows.by_ref().take(u.candidates.len()).flatten().collect();
+        ScoredSpans::new(u.candidates.clone(), its)
+    };
+    Ok(Some(items.iter().map(of_item).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_soft_hard_or_passed_over() {
+        let row = [0.6, 0.3, 0.1];
+        let check = |confidence, hard, want: [f32; 3]| {
+            let distillation = Distillation { confidence, hard, ..Distillation::default() };
+            assert_eq!(distillation.target(&row), want, "{confidence} {hard}");
+        };
+        check(0.0, false, row);
+        check(0.6, true, [1.0, 0.0, 0.0]);
+        check(0.7, true, [0.0; 3]);
+        check(0.7, false, [0.0; 3]);
+    }
+}

@@ -1,0 +1,149 @@
+//! Networks at work: items in, the probabilities of every candidate span out, in the order of the items.
+//!
+//! Items are encoded in batches of similar length, one a thread (on a GPU, one after another), and their spans are scored
+//! in chunks of bounded memory. No gradient is tracked. What is made of the probabilities is decided elsewhere
+//! (`decision.rs`).
+
+use crate::Result;
+use crate::collate::{Collator, Item};
+use crate::networks::Networks;
+use rayon::prelude::*;
+use smvae_core::candle_core::{D, DType, Device, Tensor};
+use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
+
+/// Pieces of a batch, about; more would not make products faster.
+const BATCH_PIECES: usize = 512;
+/// Pieces of a batch on a GPU, which has the batch to itself.
+const GPU_BATCH_PIECES: usize = 4096;
+/// Spans scored at once: what bounds the memory of a long text.
+const CHUNK_SPANS: usize = 4096;
+
+/// Scores items with networks that may still be in training.
+#[derive(Clone, Copy)]
+pub(crate) struct Scorer<'a> {
+    pub networks: &'a Networks,
+    pub collator: Collator<'a>,
+    /// Seed of the noise, for the authors' sampled evaluation alone.
+    pub seed: u64,
+    pub device: &'a Device,
+}
+
+/// The candidate spans of an item with the probability of each class, a row a span.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ScoredSpans {
+    /// In the item's words.
+    pub spans: Vec<Span>,
+    /// Row by row, `spans x classes`.
+    probabilities: Vec<f32>,
+}
+
+impl ScoredSpans {
+    /// Spans with their probabilities, row by row.
+    pub(crate) fn new(spans: Vec<Span>, probabilities: Vec<f32>) -> Self {
+        Self { spans, probabilities }
+    }
+
+    /// Number of classes; 0 without a span.
+    fn n_classes(&self) -> usize {
+        self.probabilities.len() / self.spans.len().max(1)
+    }
+
+    /// Each span with its probabilities.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (Span, &[f32])> {
+        self.spans.iter().copied().zip(self.probabilities.chunks(self.n_classes().max(1)))
+    }
+
+    /// Adds the probabilities another model gave the same spans, `weight` times; a first model may be added to nothing.
+    pub(crate) fn add(&mut self, other: &Self, weight: f32) {
+        if self.spans.is_empty() {
+            self.spans.clone_from(&other.spans);
+            self.probabilities = vec![0.0; other.probabilities.len()];
+        }
+        self.probabilities.iter_mut().zip(&other.probabilities).for_each(|(sum, p)| *sum += weight * p);
+    }
+}
+
+impl Scorer<'_> {
+    /// The scored spans of each item, in the order of the items.
+    pub(crate) fn score(&self, items: &[Item], on_progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<ScoredSpans>> {
+        let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].words.is_empty()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
+        let on_cpu = self.device.is_cpu();
+        let limit = if on_cpu { BATCH_PIECES } else { GPU_BATCH_PIECES };
+        let batches = batches(&order, |i| items[i].ids.len(), limit);
+        let mut scored = vec![ScoredSpans::default(); items.len()];
+        let mut done = items.len() - order.len();
+        let score = |batch: &&[usize]| {
+            let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
+            // By the batch, not by the order in which threads come to them.
+            let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
+            self.score_batch(&texts, &mut rng)
+        };
+        // A batch a thread: what one batch cannot share out among threads, another one's work fills. A GPU does this by
+        // itself, and each thread would have a stream of its own.
+        for wave in batches.chunks(2 * rayon::current_num_threads()) {
+            let results: Vec<_> = if on_cpu {
+                wave.par_iter().map(score).collect::<Result<_>>()?
+            } else {
+                wave.iter().map(score).collect::<Result<_>>()?
+            };
+            for (batch, results) in wave.iter().zip(results) {
+                for (i, result) in batch.iter().zip(results) {
+                    scored[*i] = result;
+                }
+                done += batch.len();
+            }
+            on_progress(done, items.len());
+        }
+        Ok(scored)
+    }
+
+    fn score_batch(&self, items: &[&Item], rng: &mut Rng) -> Result<Vec<ScoredSpans>> {
+        let Networks { encoder, model } = self.networks;
+        let spans: Vec<(&Item, Vec<Span>)> =
+            items.iter().map(|item| (*item, self.collator.candidates(item).collect())).collect();
+        let batch = self.collator.batch(&spans, self.device)?;
+        let h = encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32).map_err(smvae_core::Error::from)?;
+        let features = model.features(&h, &batch)?;
+        let mut probabilities = Vec::new();
+        for chunk in batch.spans.chunks(CHUNK_SPANS) {
+            let noise = model
+                .config()
+                .quirks
+                .sampled_evaluation
+                .then(|| rng::standard_normal((chunk.len(), model.config().latent_dim), rng, self.device));
+            let scores = model.score(&features, &batch, chunk, noise.transpose()?.as_ref())?;
+            probabilities.extend(softmax_rows(&scores.logits)?);
+        }
+        let n_classes = probabilities.len() / batch.spans.len().max(1);
+        let mut rest = probabilities.as_slice();
+        let of_item = |(_, spans): (&Item, Vec<Span>)| {
+            let (its, later) = rest.split_at(spans.len() * n_classes);
+            rest = later;
+            ScoredSpans::new(spans, its.to_vec())
+        };
+        Ok(spans.into_iter().map(of_item).collect())
+    }
+}
+
+/// Cuts items, in this order, into batches of at most `limit` pieces, or of one item.
+fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Vec<&[usize]> {
+    let mut batches = Vec::new();
+    let mut rest = order;
+    while !rest.is_empty() {
+        let mut total = 0;
+        let fitting = rest.iter().take_while(|i| {
+            total += pieces(**i);
+            total <= limit
+        });
+        let (batch, later) = rest.split_at(fitting.count().max(1));
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
+fn softmax_rows(logits: &Tensor) -> Result<Vec<f32>> {
+    let log_sum = logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?;
+    Ok(logits.broadcast_sub(&log_sum)?.exp()?.flatten_all()?.to_vec1()?)
+}
