@@ -138,6 +138,7 @@ fn tweets(vocab_size: usize, seed: usize) -> Result<SpanBatch> {
     }
     let mut rng = named(seed as u64, "images");
     Ok(SpanBatch {
+        shapes: vec![],
         pieces: PackedPieces::new(texts.iter().map(Vec::as_slice)),
         words,
         spans,

@@ -128,6 +128,7 @@ fn lengths(criterion: &mut Criterion) -> smvae::core::Result<()> {
     for words in [20, 200, 2000] {
         let mut rng = rng();
         let batch = SpanBatch {
+            shapes: vec![],
             pieces: PackedPieces::new([&vec![1; words][..]]),
             words: (0..words).map(|i| i..i + 1).collect(),
             spans: candidate_spans(words, 8).map(|words| BatchSpan { text: 0, words }).collect(),

@@ -1,10 +1,11 @@
 //! Tweets to batches: words to pieces, entities to candidate spans and classes, image ids to rows.
 
 use crate::Result;
-use crate::config::InputConfig;
+use crate::config::{ImageUse, InputConfig};
 use crate::images::ImageIdentity;
 use smvae_core::candle_core::{Device, Tensor};
 use smvae_core::model::{BatchSpan, Quirks, SpanBatch};
+use smvae_core::shapes::word_shape;
 use smvae_core::spans::candidate_spans;
 use smvae_core::{Entity, LabelSet, PackedPieces, Span};
 use smvae_data::{ImageVectors, is_url};
@@ -20,6 +21,8 @@ pub(crate) struct Item {
     pub words: Vec<Range<usize>>,
     /// Index of each word in the original tweet.
     pub positions: Vec<usize>,
+    /// The shape of each word.
+    pub shapes: Vec<u32>,
     /// Words that the piece limit cut.
     pub n_cut: usize,
     /// The image vector, prepared; none is a missing modality.
@@ -50,12 +53,17 @@ impl Collator<'_> {
         let encoded = self.tokenizer.encode(&texts, limit)?;
         positions.truncate(encoded.words.len());
         let image = match (self.images, image_id) {
-            (Some((identity, vectors)), Some(id)) => vectors.get(id).map(|raw| identity.prepare(raw)),
+            (Some((identity, vectors)), Some(id)) => match self.input.image {
+                ImageUse::Own => vectors.get(id).map(|raw| identity.prepare(raw)),
+                ImageUse::Shuffled => vectors.get_other(id).map(|raw| identity.prepare(raw)),
+                ImageUse::Zero => vectors.get(id).map(|raw| vec![0.0; raw.len()]),
+            },
             _ => None,
         };
         Ok(Item {
             ids: encoded.ids,
             words: encoded.words.iter().map(|r| r.start as usize..r.end as usize).collect(),
+            shapes: positions.iter().map(|i| word_shape(&words[*i])).collect(),
             positions,
             n_cut: encoded.n_cut,
             image,
@@ -100,6 +108,7 @@ impl Collator<'_> {
         });
         Ok(SpanBatch {
             has_image: items.iter().map(|(item, _)| item.image.is_some()).collect(),
+            shapes: items.iter().flat_map(|(item, _)| item.shapes.iter().copied()).collect(),
             images: images.transpose()?,
             pieces,
             words,

@@ -47,6 +47,8 @@ pub struct Config {
     pub objective: Objective,
     /// Soft labels for the unlabelled tweets, by teachers that are trained on the labelled ones first; none without.
     pub distillation: Option<Distillation>,
+    /// An average of the weights over the steps, which is what is evaluated and saved; none for the weights themselves.
+    pub average: Option<AverageConfig>,
     /// The optimizer.
     pub optimizer: AdamConfig,
 }
@@ -65,6 +67,38 @@ pub struct InputConfig {
     pub max_width: usize,
     /// Image vectors are standardised per dimension on the training split.
     pub standardise_images: bool,
+    /// Which image vector a tweet is given.
+    pub image: ImageUse,
+}
+
+/// Which image vector a tweet is given, in training and after: its own, but where the worth of images is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageUse {
+    /// Its own.
+    #[default]
+    Own,
+    /// That of another tweet ([`smvae_data::ImageVectors::get_other`]).
+    Shuffled,
+    /// Zeros, as an image that is there.
+    Zero,
+}
+
+/// An exponential moving average of the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AverageConfig {
+    /// How much of the average a step keeps; less in the first steps.
+    pub decay: f64,
+    /// The average is also a teacher (Tarvainen & Valpola 2017): what it makes of unlabelled spans, without dropout, is
+    /// learned from this share of the steps on, with the objective's weight `distillation`. None for no teacher.
+    pub teach_from: Option<f64>,
+}
+
+impl Default for AverageConfig {
+    fn default() -> Self {
+        Self { decay: 0.99, teach_from: None }
+    }
 }
 
 /// What a batch counts.
@@ -194,6 +228,7 @@ impl Default for Config {
             training: TrainingConfig::default(),
             objective: Objective::default(),
             distillation: None,
+            average: None,
             optimizer: AdamConfig::default(),
         }
     }
@@ -207,6 +242,7 @@ impl Default for InputConfig {
             max_pieces: 256,
             max_width: 8,
             standardise_images: true,
+            image: ImageUse::Own,
         }
     }
 }
@@ -329,6 +365,14 @@ impl Config {
         ];
         if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
             return Err(setting(name, "at least 1", 0));
+        }
+        if let Some(average) = &self.average {
+            if !(0.0..1.0).contains(&average.decay) {
+                return Err(setting("average.decay", "in [0, 1)", average.decay));
+            }
+            if average.teach_from.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+                return Err(setting("average.teach_from", "a share, 0 to 1", average.teach_from.unwrap_or_default()));
+            }
         }
         if self.input.max_pieces < 3 {
             return Err(setting("max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));

@@ -19,6 +19,7 @@ pub use smvae_core as core;
 pub use smvae_data as data;
 pub use smvae_encoders as encoders;
 
+mod averaging;
 mod collate;
 pub mod config;
 pub mod demo;

@@ -9,6 +9,7 @@ use crate::collate::{Collator, Item};
 use crate::networks::Networks;
 use rayon::prelude::*;
 use smvae_core::candle_core::{D, DType, Device, Tensor};
+use smvae_core::model::SpanBatch;
 use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
 
 /// Pieces of a batch, about; more would not make products faster.
@@ -141,6 +142,15 @@ fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Ve
         rest = later;
     }
     batches
+}
+
+impl Networks {
+    /// Class probabilities of every span of a batch, row by row, without dropout and with z its mean.
+    pub(crate) fn probabilities(&self, batch: &SpanBatch) -> Result<Vec<f32>> {
+        let h = self.encoder.forward(&batch.pieces, Mode::Eval)?;
+        let features = self.model.features(&h, batch)?;
+        softmax_rows(&self.model.score(&features, batch, &batch.spans, None)?.logits)
+    }
 }
 
 fn softmax_rows(logits: &Tensor) -> Result<Vec<f32>> {

@@ -4,6 +4,7 @@
 //! which can end the run after any step.
 
 use crate::collate::Collator;
+use crate::averaging::Averaging;
 use crate::config::Config;
 use crate::decision::{self, Decision};
 use crate::distillation::soft_labels;
@@ -115,7 +116,13 @@ pub fn train(
             None => return Ok(RunSummary::stopped_early(out)),
         }
     }
+    let averaging = config.average.as_ref();
+    let averaging = averaging.map(|average| {
+        Averaging::new(&parameters, groups, &encoder.config, average, &config.model, input.labels)
+    });
+    let averaging = averaging.transpose()?;
     let frozen = build(Use::Evaluation)?;
+    let evaluated = averaging.as_ref().map_or(&frozen, |averaging| &averaging.networks);
     let epochs = config.training.epochs.expect("resolved above");
     let steps = (epochs * steps_per_epoch).min(config.training.max_steps.unwrap_or(usize::MAX));
     let started = Event::Started {
@@ -132,10 +139,11 @@ pub fn train(
         config: &config,
         groups,
         collator,
-        scorer: Scorer { networks: &frozen, collator, seed: config.seed, device: &input.device },
+        scorer: Scorer { networks: evaluated, collator, seed: config.seed, device: &input.device },
         labels: input.labels,
         networks: &networks,
-        parameters: &parameters,
+        parameters: averaging.as_ref().map_or(&parameters, Averaging::parameters),
+        averaging: averaging.as_ref(),
         optimizer,
         folder,
         stream: UnlabelledStream::new(data.unlabelled.len()),
@@ -184,7 +192,9 @@ struct Run<'a> {
     scorer: Scorer<'a>,
     labels: &'a LabelSet,
     networks: &'a Networks,
+    /// Those that are evaluated and saved.
     parameters: &'a Parameters,
+    averaging: Option<&'a Averaging>,
     optimizer: Adam,
     folder: RunFolder,
     stream: UnlabelledStream,
@@ -264,6 +274,11 @@ impl Run<'_> {
         training.schedule.factor(step, self.steps, warmup)
     }
 
+    /// Share of the steps that are done.
+    fn done(&self) -> f64 {
+        self.optimizer.steps() as f64 / self.steps as f64
+    }
+
     /// One step; returns also the number of tweets and of spans it used.
     fn step(&mut self, chosen: &Chosen, rates: &[f64]) -> Result<(StepReport, usize, usize)> {
         let spans_of = |spans: &[(Span, u32)]| spans.iter().map(|(span, _)| *span).collect::<Vec<_>>();
@@ -279,23 +294,27 @@ impl Run<'_> {
             let chosen: Vec<_> = drawn.iter().map(|(i, spans)| self.data.unlabelled[*i].choose(spans)).collect();
             let items: Vec<_> = chosen.iter().map(|(item, spans, _)| (*item, spans.clone())).collect();
             let with_teacher = chosen.iter().all(|(.., targets)| targets.is_some());
+            let batch = self.collator.batch(&items, self.device)?;
             let targets = || chosen.iter().flat_map(|(.., targets)| targets.iter().flatten().copied()).collect();
-            Some(UnlabelledBatch {
-                batch: self.collator.batch(&items, self.device)?,
-                targets: with_teacher.then(targets),
-            })
+            let teacher = self.averaging.filter(|averaging| !with_teacher && averaging.teaches(self.done()));
+            let targets = match teacher {
+                Some(averaging) => Some(averaging.networks.probabilities(&batch)?),
+                None => with_teacher.then(targets),
+            };
+            Some(UnlabelledBatch { batch, targets })
         };
         let batches = || std::iter::once(&labelled.batch).chain(unlabelled.as_ref().map(|u| &u.batch));
         let (tweets, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
         let report = step(
             self.networks.borrow(),
-            &self.config.objective.at(self.optimizer.steps() as f64 / self.steps as f64),
+            &self.config.objective.at(self.done()),
             &mut self.optimizer,
             rates,
             &labelled,
             unlabelled.as_ref(),
             &mut self.rng,
         )?;
+        self.averaging.map_or(Ok(()), |averaging| averaging.follow(self.optimizer.steps()))?;
         Ok((report, tweets, spans))
     }
 

@@ -132,6 +132,7 @@ fn batch(tweets: &[&Tweet], width: usize, device: &Device) -> Result<SpanBatch> 
     let missing = vec![0f32; width];
     let images = tweets.iter().flat_map(|tweet| tweet.image.as_ref().unwrap_or(&missing)).copied().collect();
     Ok(SpanBatch {
+        shapes: vec![],
         images: Some(Tensor::from_vec(images, (tweets.len(), width), device)?),
         has_image: tweets.iter().map(|tweet| tweet.image.is_some()).collect(),
         pieces,

@@ -251,6 +251,7 @@ fn batch(texts: &[&Text]) -> SpanBatch {
     let has_image: Vec<bool> = texts.iter().map(|text| text.has_image).collect();
     let images = Tensor::from_vec(images, (texts.len(), IMAGE_DIM), &device()).expect("as many numbers");
     SpanBatch {
+        shapes: vec![],
         pieces: PackedPieces::new(ids.iter().map(Vec::as_slice)),
         words,
         spans,

@@ -48,7 +48,7 @@ pub(crate) fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Resul
     let h = case.bert.encode(&batch.pieces, Mode::Eval).expect("pieces of its vocabulary");
     let layout = batch.pieces.layout();
     check("inter/bert_output", &h, INTERMEDIATE);
-    let [h1, h2] = case.model.recurrent(&h, layout).expect("vectors of the pieces");
+    let [h1, h2] = case.model.recurrent(&h, &h, layout).expect("vectors of the pieces");
     check("inter/bilstm2_output", &h2, INTERMEDIATE);
     // Over a long padding the first LSTM amplifies the rounding of its input tenfold (theirs, too, is 2e-5 from f64
     // there); so the chain is compared as a whole, and every number from their own BERT output.
@@ -56,7 +56,7 @@ pub(crate) fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Resul
     let relative = norm(&(&h1 - &theirs)?) / norm(&theirs);
     assert!(relative <= INTERMEDIATE, "{context}: the first LSTM's outputs differ by {relative:e} of their norm");
     let their_h = case.array(part, "inter/bert_output").reshape(h.dims())?;
-    let [from_theirs, _] = case.model.recurrent(&their_h, layout).expect("vectors of the pieces");
+    let [from_theirs, _] = case.model.recurrent(&their_h, &their_h, layout).expect("vectors of the pieces");
     check("inter/bilstm1_output", &from_theirs, INTERMEDIATE);
     let ranges = spans_to_the_left(batch);
     check("inter/span_global_feature_bilstm1", &segment_mean(&h1, &ranges)?, INTERMEDIATE);
@@ -267,7 +267,7 @@ fn batch(arrays: &HashMap<String, Tensor>, part: &str) -> Result<SpanBatch> {
         spans.push(BatchSpan { text, words: Span::new(start, words.len()) });
     }
     let images = Some(arrays[&format!("{part}/img")].clone());
-    let batch = SpanBatch { has_image: vec![true; pieces.layout().n_texts()], pieces, words, spans, images };
+    let batch = SpanBatch { has_image: vec![true; pieces.layout().n_texts()], pieces, words, shapes: vec![], spans, images };
     for ((text, row), range) in rows("full_mask")?.iter().enumerate().zip(spans_to_the_left(&batch)) {
         assert_eq!(range, shift(&ones(row), (text * pad_to) as isize), "{part}: the mask of span {text}");
     }

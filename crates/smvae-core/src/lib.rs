@@ -92,6 +92,7 @@
 //!     batch: SpanBatch {
 //!         pieces: PackedPieces::new([&[7, 8, 9][..]]),
 //!         words: vec![0..1, 1..2, 2..3],
+//!         shapes: vec![],
 //!         spans: [(0, 1), (1, 3)].map(|(a, b)| BatchSpan { text: 0, words: Span::new(a, b) }).to_vec(),
 //!         images: None,
 //!         has_image: vec![false],
@@ -114,6 +115,7 @@ pub mod decode;
 mod error;
 pub mod labels;
 pub mod metrics;
+pub mod shapes;
 pub mod spans;
 
 #[cfg(feature = "tensor")]

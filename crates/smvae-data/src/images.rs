@@ -97,6 +97,14 @@ impl ImageVectors {
         self.rows.get(id).map(|row| &self.values[row * self.width..(row + 1) * self.width])
     }
 
+    /// The vector of another image in place of this one's, `[width]`: the one half of all ids further on in their order,
+    /// from the first after the last. Of one image alone it is its own. For the question what the right image is worth.
+    pub fn get_other(&self, id: &str) -> Option<&[f32]> {
+        // Rows are in the order of the ids, since both ways of making vectors push them sorted.
+        let row = (self.rows.get(id)? + self.len().div_ceil(2)) % self.len();
+        Some(&self.values[row * self.width..(row + 1) * self.width])
+    }
+
     /// Values a vector has; at least 1.
     pub fn width(&self) -> usize {
         self.width

@@ -20,6 +20,8 @@ pub struct SpanBatch {
     pub pieces: PackedPieces,
     /// For every word of every text in order, the rows of `pieces` it consists of; never empty.
     pub words: Vec<Range<usize>>,
+    /// The shape of each word ([`crate::shapes`]); empty for a model that does not look at them.
+    pub shapes: Vec<u32>,
     /// Candidate spans, the rows of everything a model puts out.
     pub spans: Vec<BatchSpan>,
     /// Image vectors `[texts, image_dim]`, zeros where a text has none; none for text alone.
@@ -51,6 +53,9 @@ impl SpanBatch {
                 return fail("image rows", got, n_texts);
             }
         }
+        if !self.shapes.is_empty() && self.shapes.len() != self.words.len() {
+            return fail("word shapes", self.shapes.len(), self.words.len());
+        }
         for word in &self.words {
             if word.is_empty() || word.end > n_rows {
                 return fail("piece rows of a word", word.end, n_rows);
@@ -62,6 +67,15 @@ impl SpanBatch {
             }
         }
         Ok(())
+    }
+
+    /// The shape of the word each piece belongs to, `none` for pieces of no word.
+    pub(crate) fn piece_shapes(&self, none: u32) -> Vec<u32> {
+        let mut shapes = vec![none; self.pieces.layout().n_rows()];
+        for (word, shape) in self.words.iter().zip(&self.shapes) {
+            shapes[word.clone()].fill(*shape);
+        }
+        shapes
     }
 
     /// Rows of `pieces` a span consists of, one piece further left if `shifted`.

@@ -16,6 +16,8 @@ pub struct ModelConfig {
     pub latent_dim: usize,
     /// Width of an image vector; none for a model of text alone.
     pub image_dim: Option<usize>,
+    /// Whether the classifier's LSTM sees the shapes of words ([`crate::shapes`]) beside the encoder's vectors.
+    pub word_shapes: bool,
     /// How the two experts become one Gaussian.
     pub fusion: Fusion,
     /// Whether the classifier sees z; without, the VAEs have no part in the decision.
@@ -31,6 +33,7 @@ impl Default for ModelConfig {
             hidden_dim: 384,
             latent_dim: 100,
             image_dim: None,
+            word_shapes: false,
             fusion: Fusion::Product,
             latent_in_classifier: true,
             quirks: Quirks::default(),

@@ -13,11 +13,12 @@ use super::config::LEAKY_SLOPE;
 use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::{Minus, Plus};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
-use crate::nn::{BiLstm, Linear, leaky_relu, linear_columns, segment_mean};
+use crate::nn::{BiLstm, Linear, embedding, leaky_relu, linear_columns, segment_mean};
 use crate::vae::{Expert, Gaussian, expect_dims, mean_of_experts, product_of_experts};
-use crate::{PackedLayout, Result};
+use crate::shapes::N_SHAPES;
+use crate::{Error, PackedLayout, Result};
 use candle_core::Tensor;
-use candle_nn::VarBuilder;
+use candle_nn::{Init, VarBuilder};
 use std::ops::Range;
 
 /// The span classifier and its two encoders of the latent variable.
@@ -25,6 +26,8 @@ use std::ops::Range;
 pub struct SpanModel {
     lstm_vae: BiLstm,
     lstm_ner: BiLstm,
+    /// A vector a shape and one for pieces of no word, `[shapes + 1, d]`.
+    shapes: Option<Tensor>,
     text: ExpertNet,
     image: Option<ExpertNet>,
     span_hidden: Linear,
@@ -140,6 +143,7 @@ impl SpanModel {
         Ok(Self {
             lstm_vae: BiLstm::load(text_dim, k, vb.pp("lstm_vae"))?,
             lstm_ner: BiLstm::load(text_dim, k, vb.pp("lstm_ner"))?,
+            shapes: config.word_shapes.then(|| shape_table(text_dim, vb)).transpose()?,
             text: ExpertNet::load(2 * k, config, &vb.pp("text_expert"))?,
             image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
@@ -169,7 +173,7 @@ impl SpanModel {
         let (_, d) = h.dims2()?;
         expect_dims("SpanModel::features", "h", h, &[layout.n_rows(), d])?;
         let pieces = h.detach();
-        let [h1, h2] = self.recurrent(h, layout)?;
+        let [h1, h2] = self.recurrent(h, &self.with_shapes(h, batch)?, layout)?;
         let words = segment_mean(&h2, &batch.words)?;
         let [_, s, e, difference, _] = self.span_columns();
         let (weight, bias) = (self.span_hidden.weight(), self.span_hidden.bias());
@@ -189,17 +193,27 @@ impl SpanModel {
         })
     }
 
-    /// What the two LSTMs make of `h: [pieces, d]`, `[pieces, 2 hidden_dim]` each: first that of the VAE path, through
-    /// which no gradient reaches `h`, then that of the classifier. Rows of padding are 0 in the second.
+    /// The encoder's vectors plus that of the shape of each piece's word.
+    fn with_shapes(&self, h: &Tensor, batch: &SpanBatch) -> Result<Tensor> {
+        let Some(table) = &self.shapes else { return Ok(h.clone()) };
+        if batch.shapes.is_empty() {
+            return Err(Error::Length { op: "SpanModel", what: "word shapes", got: 0, want: batch.words.len() });
+        }
+        Ok((h + embedding(table, &batch.piece_shapes(N_SHAPES as u32))?)?)
+    }
+
+    /// What the two LSTMs make of vectors `[pieces, d]`, `[pieces, 2 hidden_dim]` each: first that of the VAE path, of
+    /// `h`, which no gradient reaches, then that of the classifier, of `shaped`, which is `h` where words have no shapes.
+    /// Rows of padding are 0 in the second.
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn recurrent(&self, h: &Tensor, layout: &PackedLayout) -> Result<[Tensor; 2]> {
+    pub fn recurrent(&self, h: &Tensor, shaped: &Tensor, layout: &PackedLayout) -> Result<[Tensor; 2]> {
         let texts = 0..layout.n_texts();
         let real: Vec<Range<usize>> = texts.clone().map(|t| layout.real_rows(t)).collect();
         // Without padding, both are the same; over padding only the authors' program runs.
         let all: Vec<Range<usize>> = texts.map(|t| layout.rows(t)).collect();
-        Ok([self.lstm_vae.forward(&h.detach(), &all)?, self.lstm_ner.forward(h, &real)?])
+        Ok([self.lstm_vae.forward(&h.detach(), &all)?, self.lstm_ner.forward(shaped, &real)?])
     }
 
     /// Scores spans of `batch`; `noise [rows, latent]` samples z, without it z is the mean.
@@ -244,6 +258,12 @@ impl SpanModel {
         let (latent, width) = (self.config.latent_dim, 2 * self.config.hidden_dim);
         [0, latent, latent + width, latent + 2 * width, latent + 3 * width]
     }
+}
+
+fn shape_table(text_dim: usize, vb: &VarBuilder<'_>) -> Result<Tensor> {
+    // As large as what a layer norm puts out is different from text to text.
+    let init = Init::Randn { mean: 0.0, stdev: 0.1 };
+    Ok(vb.get_with_hints((N_SHAPES + 1, text_dim), "word_shapes", init)?)
 }
 
 /// One Gaussian a row of the text expert's and, where there is an image, the image expert's.

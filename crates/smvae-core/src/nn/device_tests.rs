@@ -242,6 +242,7 @@ fn half_precision_infers_the_same_but_for_rounding() {
 fn batch(device: &Device) -> Result<SpanBatch> {
     let spans = [(0, 0, 1), (0, 0, 2), (0, 2, 4), (1, 4, 5), (1, 4, 6)];
     Ok(SpanBatch {
+        shapes: vec![],
         pieces: PackedPieces::new([&[1, 5, 6, 7, 8, 2][..], &[1, 9, 5, 2]]),
         words: vec![1..2, 2..3, 3..4, 4..5, 7..8, 8..9],
         spans: spans.map(|(text, start, end)| BatchSpan { text, words: Span::new(start, end) }).to_vec(),

@@ -6,6 +6,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod average;
 pub mod columns;
 pub mod cross_entropy;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests;
 
 pub use activation::{Activation, gelu_erf, gelu_tanh, leaky_relu};
 pub use attention::attention;
+pub use average::Average;
 pub use columns::{Columns, linear_columns};
 pub use cross_entropy::softmax_cross_entropy;
 pub use dropout::{dropout, dropout_add};

@@ -100,6 +100,16 @@ impl Parameters {
         self.lock().iter().map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?.detach()))).collect()
     }
 
+    /// Parameters of the same names and values in memory of their own.
+    ///
+    /// # Errors
+    /// Those of the copies.
+    pub fn detached_copy(&self) -> Result<Self> {
+        let copy = Self::new(self.seed, &self.device);
+        self.snapshot()?.iter().try_for_each(|(name, value)| copy.insert(name, value))?;
+        Ok(copy)
+    }
+
     /// Number of trainable numbers.
     pub fn count(&self) -> usize {
         self.lock().values().map(|var| var.elem_count()).sum()
