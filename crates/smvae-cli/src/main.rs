@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod failure;
 mod interrupt;
+mod objective_args;
 mod output;
 mod progress;
 mod train_args;

@@ -3,11 +3,13 @@
 
 use crate::args::{DataArgs, DeviceArgs, VisionArgs};
 use crate::failure::Usage;
+use crate::objective_args::ObjectiveArgs;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
-use smvae::config::{Config, Freeze, PRESETS};
+use smvae::config::{AverageConfig, Config, Freeze, ImageUse, PRESETS};
 use smvae::core::Convention;
+use smvae::core::model::Fusion;
 use smvae::core::schedule::Schedule;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -80,6 +82,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     training: TrainingArgs,
     #[command(flatten)]
+    objective: ObjectiveArgs,
+    #[command(flatten)]
     model: ModelArgs,
 }
 
@@ -108,6 +112,9 @@ struct TrainingArgs {
     /// Spans drawn from each unlabelled tweet.
     #[arg(long, value_name = "N")]
     unlabelled_spans: Option<usize>,
+    /// Draw up to half of these among the spans that a teacher thinks may be entities.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    balance_unlabelled: Option<bool>,
     /// O-spans drawn for each gold span, or `all`.
     #[arg(long, value_name = "X|all")]
     negatives: Option<OrAll>,
@@ -132,21 +139,15 @@ struct TrainingArgs {
     /// Decoupled weight decay.
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
+    /// Choose the bias between O and the rest on dev at every evaluation.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    tune_decision: Option<bool>,
+    /// Evaluate and save an average of the weights, of which a step keeps this much.
+    #[arg(long, value_name = "X")]
+    average: Option<f64>,
     /// Scale gradients down to this global norm.
     #[arg(long, value_name = "X")]
     clip_norm: Option<f64>,
-    /// Weight of the cross entropy in semi-supervised training is exp(1 - gamma).
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    gamma: Option<f64>,
-    /// Weight of the unlabelled term.
-    #[arg(long, value_name = "X")]
-    lambda: Option<f64>,
-    /// Weight of the divergences beside the reconstructions.
-    #[arg(long, value_name = "X")]
-    kl_weight: Option<f64>,
-    /// Whether the VAE terms are part of the loss.
-    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
-    vae: Option<bool>,
 }
 
 /// Networks and what they are given.
@@ -159,6 +160,18 @@ struct ModelArgs {
     /// Width of the latent variable.
     #[arg(long, visible_alias = "latent_dim", value_name = "N")]
     latent_dim: Option<usize>,
+    /// Let the classifier see the shapes of words: their capitals, digits and signs.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    word_shapes: Option<bool>,
+    /// How the text expert and the image expert become one.
+    #[arg(long, value_enum, value_name = "NAME")]
+    fusion: Option<FusionName>,
+    /// Let the classifier see z.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    latent_in_classifier: Option<bool>,
+    /// Which image a tweet is given: its own, that of another tweet, or zeros.
+    #[arg(long, value_enum, value_name = "NAME")]
+    image: Option<ImageName>,
     /// Dropout of the text encoder.
     #[arg(long, value_name = "X")]
     dropout: Option<f64>,
@@ -199,6 +212,7 @@ impl TrainArgs {
         config.allow_missing_weights |= self.allow_missing_weights;
         set(&mut config.training.semi, self.semi);
         self.training.apply(&mut config);
+        self.objective.apply(&mut config);
         self.model.apply(&mut config);
         config.validate()?;
         Ok(config)
@@ -222,6 +236,7 @@ impl TrainingArgs {
         set(&mut training.batch_size, self.batch);
         set(&mut training.unlabelled_batch_size, self.unlabelled_batch);
         set(&mut training.unlabelled_spans, self.unlabelled_spans);
+        set(&mut training.balance_unlabelled, self.balance_unlabelled);
         set(&mut training.negatives, self.negatives.map(|OrAll(number)| number));
         set(&mut training.encoder_lr, self.lr);
         set(&mut training.head_lr, self.head_lr);
@@ -229,12 +244,12 @@ impl TrainingArgs {
         set(&mut training.layer_decay, self.layer_decay);
         set(&mut training.warmup, self.warmup);
         set(&mut training.schedule, self.schedule.map(ScheduleName::schedule));
+        set(&mut training.tune_decision, self.tune_decision);
+        if let Some(decay) = self.average {
+            config.average.get_or_insert_with(AverageConfig::default).decay = decay;
+        }
         set(&mut config.optimizer.weight_decay, self.weight_decay);
         set_some(&mut config.optimizer.clip_norm, self.clip_norm);
-        set(&mut config.objective.gamma, self.gamma);
-        set(&mut config.objective.lambda, self.lambda);
-        set(&mut config.objective.kl_weight, self.kl_weight);
-        set(&mut config.objective.vae, self.vae);
     }
 }
 
@@ -242,6 +257,10 @@ impl ModelArgs {
     fn apply(&self, config: &mut Config) {
         set(&mut config.model.hidden_dim, self.hidden_dim);
         set(&mut config.model.latent_dim, self.latent_dim);
+        set(&mut config.model.word_shapes, self.word_shapes);
+        set(&mut config.model.fusion, self.fusion.map(FusionName::fusion));
+        set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
+        set(&mut config.input.image, self.image.map(ImageName::image));
         set_some(&mut config.training.dropout, self.dropout);
         set(&mut config.input.max_width, self.max_width);
         set(&mut config.input.max_pieces, self.max_pieces);
@@ -306,7 +325,41 @@ impl ScheduleName {
     }
 }
 
-fn set<T>(to: &mut T, value: Option<T>) {
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FusionName {
+    Product,
+    ProductWithPrior,
+    Mean,
+}
+
+impl FusionName {
+    fn fusion(self) -> Fusion {
+        match self {
+            Self::Product => Fusion::Product,
+            Self::ProductWithPrior => Fusion::ProductWithPrior,
+            Self::Mean => Fusion::Mean,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ImageName {
+    Own,
+    Shuffled,
+    Zero,
+}
+
+impl ImageName {
+    fn image(self) -> ImageUse {
+        match self {
+            Self::Own => ImageUse::Own,
+            Self::Shuffled => ImageUse::Shuffled,
+            Self::Zero => ImageUse::Zero,
+        }
+    }
+}
+
+pub(crate) fn set<T>(to: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *to = value;
     }
@@ -323,6 +376,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command, with_implied_command};
     use clap::Parser as _;
+    use smvae::core::objective::UnlabelledClass;
 
     fn resolve(line: &str) -> anyhow::Result<Config> {
         let cli = Cli::try_parse_from(with_implied_command(line.split_whitespace().map(Into::into)))?;
@@ -351,6 +405,18 @@ mod tests {
         check("--schedule constant", |c| c.training.schedule = Schedule::Constant);
         check("--freeze 2 --layer-decay 0.9", |c| {
             (c.training.freeze, c.training.layer_decay) = (Freeze::Lowest(2), 0.9);
+        });
+        check("--tune-decision 1 --average 0.9", |c| {
+            c.training.tune_decision = true;
+            c.average = Some(AverageConfig { decay: 0.9, ..AverageConfig::default() });
+        });
+        check("--word-shapes 1 --fusion product-with-prior --image shuffled", |c| {
+            (c.model.word_shapes, c.model.fusion) = (true, Fusion::ProductWithPrior);
+            c.input.image = ImageUse::Shuffled;
+        });
+        check("--free-bits 0.5 --unlabelled-class marginal", |c| {
+            c.objective.free_bits = 0.5;
+            c.objective.unlabelled = UnlabelledClass::Marginal;
         });
         check("--freeze all --allow-missing-weights", |c| {
             (c.training.freeze, c.allow_missing_weights) = (Freeze::All, true);

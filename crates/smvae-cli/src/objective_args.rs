@@ -1,0 +1,89 @@
+//! Options of `train` about what is minimised: the terms of the loss, and what is learned from unlabelled tweets.
+
+use crate::train_args::set;
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use smvae::Distillation;
+use smvae::config::{AverageConfig, Config};
+use smvae::core::objective::UnlabelledClass;
+
+/// The terms of the loss.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Objective")]
+pub(crate) struct ObjectiveArgs {
+    /// Weight of the cross entropy in semi-supervised training is exp(1 - gamma).
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    gamma: Option<f64>,
+    /// Weight of the VAE terms of unlabelled tweets.
+    #[arg(long, value_name = "X")]
+    lambda: Option<f64>,
+    /// Whether the VAE terms are part of the loss.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    vae: Option<bool>,
+    /// Weight of the divergences beside the reconstructions.
+    #[arg(long, value_name = "X")]
+    kl_weight: Option<f64>,
+    /// Share of the steps over which the weight of the divergences rises from 0.
+    #[arg(long, value_name = "X")]
+    kl_warmup: Option<f64>,
+    /// Nats below which a divergence is not pressed.
+    #[arg(long, value_name = "X")]
+    free_bits: Option<f64>,
+    /// Weight of the reconstructions.
+    #[arg(long, value_name = "X")]
+    reconstruction_weight: Option<f64>,
+    /// What stands for the class of an unlabelled span in the VAE terms.
+    #[arg(long, value_enum, value_name = "NAME")]
+    unlabelled_class: Option<ClassName>,
+    /// Train this many teachers on the labelled tweets first, and learn what they make of the unlabelled ones (with
+    /// --semi). A teacher is trained as this run would be without.
+    #[arg(long, value_name = "N")]
+    teachers: Option<usize>,
+    /// Let the average of the weights teach unlabelled tweets from this share of the steps on (with --semi).
+    #[arg(long, value_name = "X")]
+    mean_teacher: Option<f64>,
+    /// Weight of what a teacher says.
+    #[arg(long, value_name = "X")]
+    distillation: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClassName {
+    /// The model's probabilities, where they are not for O: the paper.
+    Mask,
+    /// Every class, weighed by its probability, on all spans.
+    Marginal,
+}
+
+impl ObjectiveArgs {
+    /// Sets what was asked for; the loop's own options come first, since teachers are trained by them.
+    pub(crate) fn apply(&self, config: &mut Config) {
+        let objective = &mut config.objective;
+        set(&mut objective.gamma, self.gamma);
+        set(&mut objective.lambda, self.lambda);
+        set(&mut objective.vae, self.vae);
+        set(&mut objective.kl_weight, self.kl_weight);
+        set(&mut objective.kl_warmup, self.kl_warmup);
+        set(&mut objective.free_bits, self.free_bits);
+        set(&mut objective.reconstruction_weight, self.reconstruction_weight);
+        let class = self.unlabelled_class.map(|name| match name {
+            ClassName::Mask => UnlabelledClass::Mask,
+            ClassName::Marginal => UnlabelledClass::Marginal,
+        });
+        set(&mut objective.unlabelled, class);
+        set(&mut objective.distillation, self.distillation);
+        if let Some(share) = self.mean_teacher {
+            config.average.get_or_insert_with(AverageConfig::default).teach_from = Some(share);
+        }
+        match (self.teachers, &mut config.distillation) {
+            (Some(0), distillation) => *distillation = None,
+            (Some(n), Some(distillation)) => distillation.teachers = n,
+            (Some(n), distillation) => {
+                let mut training = config.training.clone();
+                training.semi = false;
+                *distillation = Some(Distillation { teachers: n, training, ..Distillation::default() });
+            }
+            (None, _) => {}
+        }
+    }
+}
