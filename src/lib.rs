@@ -3,7 +3,7 @@
 //!
 //! This crate is the assembly, the only code that sees [`core`] (spans, networks, one training step), [`data`] (corpora,
 //! image vectors) and [`encoders`] (BERT, tokenisation) together. Train with [`train()`], which leaves a run folder;
-//! [`Predictor::load`] needs nothing else.
+//! [`resume()`] goes on with if it was interrupted; [`Predictor::load`] needs nothing else.
 //!
 //! ```no_run
 //! use smvae::{Post, Predictor};
@@ -19,9 +19,11 @@ pub use smvae_core as core;
 pub use smvae_data as data;
 pub use smvae_encoders as encoders;
 
+mod checkpoint;
 mod collate;
 pub mod config;
 pub mod demo;
+mod epoch;
 mod error;
 mod evaluate;
 pub mod features;
@@ -32,6 +34,7 @@ mod memory;
 mod networks;
 mod predictor;
 mod progress;
+mod resume;
 mod run_folder;
 mod sampler;
 pub mod threads;
@@ -44,5 +47,6 @@ pub use images::ImageIdentity;
 pub use networks::EncoderSource;
 pub use predictor::{Post, Predictor, ScoredEntity};
 pub use progress::{EpochRecord, Event, Flow, RunSummary, Timing};
-pub use run_folder::{Origin, RunInfo, remove_run};
+pub use resume::resume;
+pub use run_folder::{Origin, RunInfo, RunState, remove_run};
 pub use trainer::{TrainInput, train};

@@ -5,6 +5,7 @@
 use crate::collate::{Item, LabelledSpan};
 use crate::config::{BatchUnit, TrainingConfig};
 use rand::seq::{IndexedRandom, SliceRandom, index};
+use serde::{Deserialize, Serialize};
 use smvae_core::{Rng, Span};
 use std::collections::BTreeMap;
 
@@ -85,6 +86,7 @@ fn group(rows: impl Iterator<Item = (usize, LabelledSpan)>) -> Chosen {
 }
 
 /// An endless stream of unlabelled steps: every tweet once, shuffled, then again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UnlabelledStream {
     order: Vec<usize>,
     at: usize,
