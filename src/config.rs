@@ -8,7 +8,7 @@ use smvae_core::model::{ModelConfig, Quirks};
 use smvae_core::objective::Objective;
 use smvae_core::optim::AdamConfig;
 use smvae_core::schedule::Schedule;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Version of the run folder's format; a newer one is refused.
@@ -29,6 +29,9 @@ pub struct Config {
     pub seed: u64,
     /// Where the text encoder came from: a folder, `tiny`, or `owner/name@commit` of the hub. Set by training.
     pub text_encoder: Option<String>,
+    /// Folder of the corpus, for a run that is to go on later; none for tweets that were never in a folder. Set by the
+    /// program; training itself does not read it.
+    pub data: Option<PathBuf>,
     /// Tensors that the text encoder's files lack are drawn afresh; else each is an error.
     pub allow_missing_weights: bool,
     /// Number of labelled tweets, drawn from the training split by `selection_seed`; none for all of them.
@@ -210,6 +213,9 @@ pub struct TrainingConfig {
     pub dropout: Option<f64>,
     /// The bias between `O` and the rest is chosen on dev at every evaluation ([`crate::Decision`]).
     pub tune_decision: bool,
+    /// A checkpoint every this many steps; none for at least a minute apart and at most 2 % of the time. It changes no
+    /// result.
+    pub checkpoint_every: Option<usize>,
 }
 
 impl Default for Config {
@@ -222,6 +228,7 @@ impl Default for Config {
             selection_seed: None,
             device: "cpu".to_owned(),
             text_encoder: None,
+            data: None,
             allow_missing_weights: false,
             input: InputConfig::default(),
             model: ModelConfig::default(),
@@ -269,6 +276,7 @@ impl Default for TrainingConfig {
             schedule: Schedule::Linear,
             dropout: None,
             tune_decision: false,
+            checkpoint_every: None,
         }
     }
 }
@@ -359,6 +367,7 @@ impl Config {
             ("epochs", epochs.unwrap_or(1)),
             ("patience", self.training.patience),
             ("eval_every", self.training.eval_every),
+            ("checkpoint_every", self.training.checkpoint_every.unwrap_or(1)),
             ("batch_size", self.training.batch_size),
             ("unlabelled_batch_size", self.training.unlabelled_batch_size),
             ("unlabelled_spans", self.training.unlabelled_spans),

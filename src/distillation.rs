@@ -12,7 +12,8 @@
 use crate::config::{Config, TrainingConfig, setting};
 use crate::files::{read_tensors, write_tensors};
 use crate::progress::{Event, Flow};
-use crate::run_folder::{RunFolder, remove_run};
+use crate::resume::resume;
+use crate::run_folder::{RunFolder, RunInfo, remove_run};
 use crate::sampler::UnlabelledItem;
 use crate::scorer::ScoredSpans;
 use crate::trainer::{TrainInput, train};
@@ -87,12 +88,16 @@ pub(crate) fn soft_labels(
     let teachers = distillation.teachers;
     for number in 1..=teachers {
         let out = folder.teacher(number);
-        let input = TrainInput { selection: Some(selection), replace_run: true, ..input.clone() };
+        let input = TrainInput { selection: Some(selection), ..input.clone() };
         let mut tell = |event: &Event| {
             let event = Box::new(event.clone());
             on_event(&Event::Teacher { number, teachers, event })
         };
-        if train(&input, &teacher(config, distillation, number), &out, &mut tell)?.stopped {
+        let summary = match RunInfo::exists(&out) {
+            true => resume(&input, &out, &mut tell)?,
+            false => train(&input, &teacher(config, distillation, number), &out, &mut tell)?,
+        };
+        if summary.stopped {
             return Ok(None);
         }
         let mut predictor = Predictor::load_on(&out, &input.device)?;

@@ -59,6 +59,26 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A checkpoint that a run cannot go on from.
+    #[error(
+        "{} is no checkpoint to go on from: {why}; remove the folder it lies in, and the run begins anew", path.display()
+    )]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A run that would go on with other data or settings than it was begun with.
+    #[error("the run was begun with another {what}: {want}, not {got}; restore it, or begin a new run")]
+    OtherRun {
+        /// What differs.
+        what: &'static str,
+        /// What there is now.
+        got: String,
+        /// What the run was begun with.
+        want: String,
+    },
     /// A text encoder that is nowhere.
     #[error(
         "{} is no folder{}", path.display(),

@@ -4,6 +4,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smvae_core::candle_core::{Device, Tensor, safetensors};
+use smvae_data::files::sync_folder;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -41,5 +42,6 @@ pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> 
     let synced = std::fs::File::open(&temporary).and_then(|file| file.sync_all());
     synced
         .and_then(|()| std::fs::rename(&temporary, path))
+        .and_then(|()| sync_folder(path.parent().unwrap_or(Path::new("."))))
         .map_err(|source| Error::Write { path: path.to_owned(), source })
 }

@@ -3,7 +3,7 @@
 //!
 //! This crate is the assembly, the only code that sees [`core`] (spans, networks, one training step), [`data`] (corpora,
 //! image vectors) and [`encoders`] (BERT, tokenisation) together. Train with [`train()`], which leaves a run folder;
-//! [`Predictor::load`] needs nothing else.
+//! [`resume()`] goes on with if it was interrupted; [`Predictor::load`] needs nothing else.
 //!
 //! ```no_run
 //! use smvae::{Post, Predictor};
@@ -20,12 +20,14 @@ pub use smvae_data as data;
 pub use smvae_encoders as encoders;
 
 mod averaging;
+mod checkpoint;
 mod collate;
 pub mod config;
-pub mod demo;
-mod error;
 mod decision;
+pub mod demo;
 mod distillation;
+mod epoch;
+mod error;
 mod evaluate;
 pub mod features;
 mod files;
@@ -35,6 +37,7 @@ mod memory;
 mod networks;
 mod predictor;
 mod progress;
+mod resume;
 mod run_folder;
 mod sampler;
 mod scorer;
@@ -51,5 +54,6 @@ pub use images::ImageIdentity;
 pub use networks::EncoderSource;
 pub use predictor::{Post, Predictor, ScoredEntity};
 pub use progress::{EpochRecord, Event, Flow, RunSummary, Timing};
-pub use run_folder::{Origin, RunInfo, remove_run};
+pub use resume::resume;
+pub use run_folder::{Origin, RunInfo, RunState, remove_run};
 pub use trainer::{TrainInput, train};

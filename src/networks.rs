@@ -2,6 +2,7 @@
 
 use crate::groups::Groups;
 use crate::progress::Event;
+use crate::run_folder::RunFolder;
 use crate::{Config, Error, Result};
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
@@ -84,7 +85,10 @@ impl Encoder {
     #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "only transfers have something to tell"))]
     pub(crate) fn open(source: &EncoderSource, train: &[Sample], on_event: &mut dyn FnMut(&Event)) -> Result<Self> {
         match source {
-            EncoderSource::Folder(folder) => Self::from_folder(folder, folder.display().to_string()),
+            EncoderSource::Folder(folder) => {
+                let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                Self::from_folder(folder, absolute.display().to_string())
+            }
             #[cfg(feature = "hub")]
             EncoderSource::Hub(hub, model) => {
                 let fetched = hub.fetch(model, wanted_files, &mut |progress| on_event(&Event::from(progress)));
@@ -99,6 +103,12 @@ impl Encoder {
                 Ok(Self { config, tokenizer, name: "tiny".to_owned(), folder: None })
             }
         }
+    }
+
+    /// That of a run, whose weights come from a checkpoint.
+    pub(crate) fn of_run(run: &RunFolder) -> Result<Self> {
+        let name = run.config()?.text_encoder.unwrap_or_default();
+        Ok(Self { config: run.encoder_config()?, tokenizer: run.tokenizer()?, name, folder: None })
     }
 
     fn from_folder(folder: &Path, name: String) -> Result<Self> {

@@ -171,12 +171,7 @@ impl Predictor {
     }
 
     pub(crate) fn scorer(&self) -> Scorer<'_> {
-        Scorer {
-            networks: &self.networks,
-            collator: self.collator(),
-            seed: self.config.seed,
-            device: &self.device,
-        }
+        Scorer { networks: &self.networks, collator: self.collator(), seed: self.config.seed, device: &self.device }
     }
 }
 

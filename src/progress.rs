@@ -5,7 +5,7 @@ use smvae_core::metrics::Scores;
 use smvae_core::step::{StepReport, TermMeans};
 use smvae_data::images::Coverage;
 use smvae_encoders::weights::LoadReport;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What happens in a run.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub enum Event {
         epochs: usize,
         /// Steps, at most.
         steps: usize,
+        /// Steps that were taken before, by a run that goes on; 0 for one that begins.
+        taken: usize,
         /// Training tweets with and without an image vector; none for text alone.
         images: Option<Coverage>,
         /// Words of training tweets that the piece limit cut.
@@ -149,10 +151,32 @@ impl RunSummary {
     pub(crate) fn stopped_early(folder: &std::path::Path) -> Self {
         Self { folder: folder.to_owned(), best_epoch: None, best: None, epochs: 0, stopped: true }
     }
+
+    /// Of a run with these records.
+    pub(crate) fn new(folder: &Path, records: &[EpochRecord], stopped: bool) -> Self {
+        let best = best_of(records);
+        Self {
+            folder: folder.to_owned(),
+            best_epoch: best.map(|(epoch, _)| epoch),
+            best: best.map(|(_, scores)| scores.clone()),
+            epochs: records.len(),
+            stopped,
+        }
+    }
+}
+
+/// The best epoch on dev so far.
+pub(crate) fn best_of(records: &[EpochRecord]) -> Option<(usize, &Scores)> {
+    records.iter().rfind(|record| record.best).and_then(|record| Some((record.epoch, record.dev.as_ref()?)))
+}
+
+/// Evaluations on dev since the best.
+pub(crate) fn without_gain(records: &[EpochRecord]) -> usize {
+    records.iter().rev().take_while(|record| !record.best).filter(|record| record.dev.is_some()).count()
 }
 
 /// Means of step reports.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Means {
     sum: StepReport,
     n: usize,
@@ -168,10 +192,10 @@ impl Means {
         self.n += 1;
     }
 
-    pub(crate) fn means(mut self) -> StepReport {
-        let n = self.n.max(1) as f64;
-        fields(&mut self.sum).into_iter().for_each(|value| *value /= n);
-        self.sum
+    pub(crate) fn means(&self) -> StepReport {
+        let (n, mut means) = (self.n.max(1) as f64, self.sum);
+        fields(&mut means).into_iter().for_each(|value| *value /= n);
+        means
     }
 }
 

@@ -11,6 +11,8 @@
 //! metrics.jsonl        a line an epoch
 //! decision.json        the bias between O and the rest, where it is not 0
 //! soft-labels.safetensors   what teachers make of the unlabelled tweets' spans, where there are teachers
+//! run.json             what else the run depends on, and whether it is finished; absent for converted weights
+//! checkpoint/          where to go on from, of a run that is not finished
 //! ```
 //! Every file is written to a temporary name and renamed.
 
@@ -40,11 +42,11 @@ const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const DECISION: &str = "decision.json";
 const SOFT_LABELS: &str = "soft-labels.safetensors";
+const STATE: &str = "run.json";
 
 /// Every file of a run.
-const FILES: [&str; 11] = [
-    CONFIG, LABELS, SELECTION, ORIGIN, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS, DECISION, SOFT_LABELS,
-];
+const FILES: [&str; 12] =
+    [CONFIG, LABELS, SELECTION, ORIGIN, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS, DECISION, SOFT_LABELS, STATE];
 
 /// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
 ///
@@ -56,6 +58,7 @@ pub fn remove_run(folder: &Path) -> Result<()> {
     for path in FILES.map(|file| folder.join(file)).into_iter().filter(|path| path.exists()) {
         std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
     }
+    crate::checkpoint::remove(folder)?;
     // Fails if something else lies there, which is then kept.
     let _ = std::fs::remove_dir(folder);
     Ok(())
@@ -113,7 +116,7 @@ impl RunInfo {
             folder: folder.to_owned(),
             config: run.config()?,
             labels: run.labels()?,
-            selection: if origin.is_some() { None } else { Some(Selection::load(run.path(SELECTION))?) },
+            selection: if origin.is_some() { None } else { Some(run.selection()?) },
             origin,
             images: run.image_identity()?,
             encoder: run.encoder_config()?,
@@ -133,6 +136,32 @@ impl RunInfo {
     }
 }
 
+/// What a run depends on beside its configuration, and whether it is finished: `run.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunState {
+    /// Whether it came to its end; if not, [`resume`](crate::resume()) goes on with it.
+    pub finished: bool,
+    /// Threads it was begun with. With as many, the same weights.
+    pub threads: usize,
+    /// sha256 of the training file.
+    pub train_sha256: String,
+    /// sha256 of dev's tweets, as JSON.
+    pub valid_sha256: String,
+    /// sha256 of the image vectors; none for text alone.
+    pub images_sha256: Option<String>,
+}
+
+impl RunState {
+    /// That of the run in a folder.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] for a folder without one, converted weights and runs of earlier versions included; [`Error::Json`].
+    pub fn read(folder: &Path) -> Result<Self> {
+        RunFolder::open_any(folder)?.state()
+    }
+}
+
 /// The files of a run, by what they hold.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFolder {
@@ -145,6 +174,7 @@ pub(crate) struct Start<'a> {
     pub labels: &'a LabelSet,
     pub selection: &'a Selection,
     pub images: Option<&'a ImageIdentity>,
+    pub state: &'a RunState,
     pub encoder: &'a TransformerConfig,
     pub tokenizer: &'a WordTokenizer,
 }
@@ -163,6 +193,7 @@ impl RunFolder {
         if let Some(images) = start.images {
             write_json(&run.path(IMAGES), images)?;
         }
+        run.save_state(start.state)?;
         // Last, since it is what makes the folder a run.
         write_json(&run.path(CONFIG), start.config)?;
         Ok(run)
@@ -191,6 +222,31 @@ impl RunFolder {
 
     pub(crate) fn labels(&self) -> Result<LabelSet> {
         read_json(&self.path(LABELS), "label set")
+    }
+
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        Ok(Selection::load(self.path(SELECTION))?)
+    }
+
+    pub(crate) fn state(&self) -> Result<RunState> {
+        let path = self.path(STATE);
+        if !path.is_file() {
+            return Err(Error::NoRun { path: self.folder.clone(), missing: STATE });
+        }
+        read_json(&path, "state of a run")
+    }
+
+    pub(crate) fn save_state(&self, state: &RunState) -> Result<()> {
+        write_json(&self.path(STATE), state)
+    }
+
+    /// Removes what training made, so that it can begin anew.
+    pub(crate) fn remove_results(&self) -> Result<()> {
+        crate::checkpoint::remove(&self.folder)?;
+        for path in [WEIGHTS, METRICS].map(|file| self.path(file)).into_iter().filter(|path| path.exists()) {
+            std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+        }
+        Ok(())
     }
 
     fn origin(&self) -> Result<Option<Origin>> {
@@ -248,10 +304,6 @@ impl RunFolder {
         self.path(SOFT_LABELS)
     }
 
-    pub(crate) fn has_weights(&self) -> bool {
-        self.path(WEIGHTS).exists()
-    }
-
     /// All parameters, those of the text encoder in this number type.
     pub(crate) fn parameters(&self, device: &Device, encoder: DType) -> Result<Parameters> {
         let path = self.path(WEIGHTS);
@@ -280,7 +332,7 @@ impl RunFolder {
         Ok(smvae_data::files::write_atomically(&self.path(METRICS), text.as_bytes())?)
     }
 
-    fn metrics(&self) -> Result<Vec<EpochRecord>> {
+    pub(crate) fn metrics(&self) -> Result<Vec<EpochRecord>> {
         let path = self.path(METRICS);
         if !path.exists() {
             return Ok(Vec::new());

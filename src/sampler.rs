@@ -6,6 +6,7 @@ use crate::collate::{Item, LabelledSpan};
 use crate::config::{BatchUnit, TrainingConfig};
 use rand::Rng as _;
 use rand::seq::{SliceRandom, index};
+use serde::{Deserialize, Serialize};
 use smvae_core::{Rng, Span};
 use std::collections::BTreeMap;
 
@@ -113,6 +114,7 @@ fn group(rows: impl Iterator<Item = (usize, LabelledSpan)>) -> Chosen {
 }
 
 /// An endless stream of unlabelled steps: every tweet once, shuffled, then again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UnlabelledStream {
     order: Vec<usize>,
     at: usize,
@@ -210,7 +212,8 @@ mod tests {
     fn the_unlabelled_stream_visits_every_tweet_before_any_again() {
         let items: Vec<UnlabelledItem> = (0..5)
             .map(|_| {
-                let item = Item { ids: vec![], words: vec![], positions: vec![], shapes: vec![], n_cut: 0, image: None };
+                let item =
+                    Item { ids: vec![], words: vec![], positions: vec![], shapes: vec![], n_cut: 0, image: None };
                 UnlabelledItem { item, candidates: vec![Span::new(0, 1), Span::new(0, 2)], targets: None }
             })
             .collect();

@@ -3,26 +3,30 @@
 //! The labels of unlabelled tweets are never read, nor is the test split. What happens is told through a callback,
 //! which can end the run after any step.
 
-use crate::collate::Collator;
 use crate::averaging::Averaging;
+use crate::checkpoint::{self, Checkpoints, Position, TensorGroups};
+use crate::collate::Collator;
 use crate::config::Config;
 use crate::decision::{self, Decision};
 use crate::distillation::soft_labels;
+use crate::epoch::{Epoch, Taken};
 use crate::groups::Groups;
 use crate::images::ImageIdentity;
 use crate::networks::{Encoder, EncoderSource, Networks, Use};
-use crate::progress::{EpochRecord, Event, Flow, Means, RunSummary, Timing};
-use crate::run_folder::{RunFolder, RunInfo, Start, remove_run};
-use crate::sampler::{Chosen, UnlabelledStream, labelled_epoch, steps_per_epoch};
+use crate::progress::{EpochRecord, Event, Flow, RunSummary, best_of, without_gain};
+use crate::resume::Resumed;
+use crate::run_folder::{RunFolder, RunInfo, RunState, Start, remove_run};
+use crate::sampler::{Chosen, UnlabelledStream, steps_per_epoch};
 use crate::scorer::Scorer;
 use crate::training_data::TrainingData;
-use crate::{Error, Result, memory};
+use crate::{Error, Result};
 use smvae_core::candle_core::Device;
-use smvae_core::metrics::Scores;
 use smvae_core::nn::Parameters;
 use smvae_core::optim::Adam;
+use smvae_core::rng::RngState;
 use smvae_core::step::{LabelledBatch, StepReport, UnlabelledBatch, step};
 use smvae_core::{LabelSet, Rng, Span, rng};
+use smvae_data::files::sha256_hex;
 use smvae_data::{ImageVectors, Sample, Selection, selection};
 use smvae_encoders::device;
 use std::path::Path;
@@ -63,6 +67,17 @@ pub fn train(
     out: &Path,
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<RunSummary> {
+    train_from(input, config, out, None, on_event)
+}
+
+/// The same, from the beginning or going on with a run.
+pub(crate) fn train_from(
+    input: &TrainInput<'_>,
+    config: &Config,
+    out: &Path,
+    resumed: Option<Resumed>,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<RunSummary> {
     config.validate()?;
     if input.train.is_empty() || input.valid.is_empty() {
         return Err(Error::NothingToTrain { why: "the training split or dev has no tweets" });
@@ -71,7 +86,10 @@ pub fn train(
     let mut tell = |event: &Event| {
         on_event(event);
     };
-    let mut encoder = Encoder::open(&input.encoder, input.train, &mut tell)?;
+    let mut encoder = match &resumed {
+        Some(Resumed { folder, checkpoint: Some(_), .. }) => Encoder::of_run(folder)?,
+        _ => Encoder::open(&input.encoder, input.train, &mut tell)?,
+    };
     let config = resolve(config, input, &mut encoder);
     let groups = Groups::new(encoder.config.num_hidden_layers, &config.training)?;
     let coverage = input.images.map(|images| images.coverage(input.train)).transpose()?;
@@ -90,25 +108,37 @@ pub fn train(
         return Err(Error::NothingToTrain { why: "the labelled tweets have no candidate spans" });
     }
     let config = with_epochs(config.clone(), steps_per_epoch);
+    let state = run_state(input);
+    let folder = resumed.as_ref().map(|resumed| resumed.folder(&config, &state)).transpose()?;
+    let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (parameters, report) = encoder.parameters(&config, &input.device)?;
     tell(&Event::Loaded(report));
+    for (name, tensor) in checkpoint.iter_mut().flat_map(|checkpoint| checkpoint.take(checkpoint::WEIGHTS)) {
+        parameters.insert(name, &tensor)?;
+    }
     let build = |purpose| Networks::build(&parameters, &encoder.config, &config.model, input.labels, purpose);
     let networks = build(Use::Training(groups))?;
     let trained: Vec<_> = parameters.all().into_iter().filter(|(name, _)| !groups.is_frozen(name)).collect();
     let n_trained = trained.iter().map(|(_, var)| var.elem_count()).sum();
-    let optimizer = Adam::new(trained, |name| groups.of(name), config.optimizer.clone())?;
+    let mut optimizer = Adam::new(trained, |name| groups.of(name), config.optimizer.clone())?;
     let start = Start {
         config: &config,
         labels: input.labels,
         selection: &selection,
         images: identity.as_ref(),
+        state: &state,
         encoder: &encoder.config,
         tokenizer: &encoder.tokenizer,
     };
-    if input.replace_run && RunInfo::exists(out) {
-        remove_run(out)?;
-    }
-    let folder = RunFolder::create(out, &start)?;
+    let folder = match folder {
+        Some(folder) => folder,
+        None => {
+            if input.replace_run && RunInfo::exists(out) {
+                remove_run(out)?;
+            }
+            RunFolder::create(out, &start)?
+        }
+    };
     if let Some(distillation) = config.distillation.as_ref().filter(|_| !data.unlabelled.is_empty()) {
         let labels = soft_labels(input, &config, &selection, &data.unlabelled, &folder, on_event)?;
         match labels {
@@ -117,21 +147,33 @@ pub fn train(
         }
     }
     let averaging = config.average.as_ref();
-    let averaging = averaging.map(|average| {
-        Averaging::new(&parameters, groups, &encoder.config, average, &config.model, input.labels)
-    });
+    let averaging = averaging
+        .map(|average| Averaging::new(&parameters, groups, &encoder.config, average, &config.model, input.labels));
     let averaging = averaging.transpose()?;
+    let (n_unlabelled, rng) = (data.unlabelled.len(), rng::named(config.seed, "training"));
+    let position = match checkpoint {
+        None => Position::beginning(UnlabelledStream::new(n_unlabelled), &rng),
+        Some(mut checkpoint) => {
+            if let Some(averaging) = &averaging {
+                averaging.parameters().assign(&checkpoint.take(checkpoint::AVERAGE))?;
+            }
+            optimizer.load_state(checkpoint.position.steps, &checkpoint.take(checkpoint::ADAM))?;
+            checkpoint.position
+        }
+    };
+    let identity_of_run = checkpoint::identity(&config, &state);
     let frozen = build(Use::Evaluation)?;
     let evaluated = averaging.as_ref().map_or(&frozen, |averaging| &averaging.networks);
     let epochs = config.training.epochs.expect("resolved above");
     let steps = (epochs * steps_per_epoch).min(config.training.max_steps.unwrap_or(usize::MAX));
     let started = Event::Started {
         labelled: data.labelled.len(),
-        unlabelled: data.unlabelled.len(),
+        unlabelled: n_unlabelled,
         parameters: parameters.count(),
         trained: n_trained,
         epochs,
         steps,
+        taken: position.steps as usize,
         images: coverage,
         words_cut: data.words_cut,
     };
@@ -142,20 +184,36 @@ pub fn train(
         scorer: Scorer { networks: evaluated, collator, seed: config.seed, device: &input.device },
         labels: input.labels,
         networks: &networks,
+        weights: &parameters,
         parameters: averaging.as_ref().map_or(&parameters, Averaging::parameters),
         averaging: averaging.as_ref(),
         optimizer,
         folder,
-        stream: UnlabelledStream::new(data.unlabelled.len()),
+        checkpoints: Checkpoints::new(out, identity_of_run, config.training.checkpoint_every, position.steps),
+        state: &state,
+        stream: position.stream,
         data,
-        rng: rng::named(config.seed, "training"),
+        rng: position.rng.rng(),
+        epoch: position.epoch,
         steps,
-        records: Vec::new(),
+        records: position.records,
         stopped: on_event(&started) == Flow::Stop,
         device: &input.device,
     };
-    run.epochs(epochs, on_event)?;
-    run.finish(out)
+    let finished = run.epochs(epochs, on_event)?;
+    run.finish(out, finished)
+}
+
+/// What tells this run from others, beside its configuration.
+fn run_state(input: &TrainInput<'_>) -> RunState {
+    let valid = serde_json::to_vec(input.valid).expect("words and tags have a JSON form");
+    RunState {
+        finished: false,
+        threads: rayon::current_num_threads(),
+        train_sha256: input.train_sha256.to_owned(),
+        valid_sha256: sha256_hex(&valid),
+        images_sha256: input.images.map(|images| images.sha256().to_owned()),
+    }
 }
 
 /// Settings that follow from the input.
@@ -192,14 +250,19 @@ struct Run<'a> {
     scorer: Scorer<'a>,
     labels: &'a LabelSet,
     networks: &'a Networks,
-    /// Those that are evaluated and saved.
+    /// Those that are trained.
+    weights: &'a Parameters,
+    /// Those that are evaluated and saved: the same, or their average.
     parameters: &'a Parameters,
     averaging: Option<&'a Averaging>,
     optimizer: Adam,
     folder: RunFolder,
+    checkpoints: Checkpoints,
+    state: &'a RunState,
     stream: UnlabelledStream,
     data: TrainingData,
     rng: Rng,
+    epoch: Epoch,
     steps: usize,
     records: Vec<EpochRecord>,
     stopped: bool,
@@ -207,64 +270,79 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn epochs(&mut self, epochs: usize, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
-        let mut without_gain = 0;
-        for epoch in 1..=epochs {
+    /// Trains to the end, unless the callback ends it before: then the answer is no, and there is something to go on with.
+    fn epochs(&mut self, epochs: usize, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<bool> {
+        let mut over = self.over(epochs);
+        while !over {
+            self.train_epoch(on_event)?;
             if self.stopped {
-                return Ok(());
+                return Ok(false);
             }
-            let mut record = self.train_epoch(epoch, on_event)?;
-            let last = epoch == epochs || self.optimizer.steps() as usize >= self.steps;
-            let due = last || epoch % self.config.training.eval_every == 0;
-            if due && !self.stopped {
+            let mut record = self.record();
+            let last = record.epoch == epochs || record.step >= self.steps;
+            if last || record.epoch % self.config.training.eval_every == 0 {
                 self.evaluate(&mut record, on_event)?;
-                without_gain = if record.best { 0 } else { without_gain + 1 };
             }
             self.records.push(record.clone());
             self.folder.save_metrics(&self.records)?;
+            self.epoch = Epoch::new(record.epoch + 1, &self.rng);
             self.stopped |= on_event(&Event::Epoch(Box::new(record))) == Flow::Stop;
-            if last || without_gain >= self.config.training.patience {
-                return Ok(());
+            over = self.over(epochs);
+            if !over && self.checkpoints.due(self.optimizer.steps()) {
+                self.save_checkpoint()?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether there is nothing left to train.
+    fn over(&self, epochs: usize) -> bool {
+        let done = self.records.last().is_some_and(|last| last.epoch == epochs || last.step >= self.steps);
+        done || without_gain(&self.records) >= self.config.training.patience
+    }
+
+    fn record(&self) -> EpochRecord {
+        self.epoch.record(self.optimizer.steps() as usize, &self.config.training)
+    }
+
+    fn train_epoch(&mut self, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
+        for chosen in self.epoch.steps_left(&self.data.labelled, &self.config.training, &mut self.rng) {
+            let taken = self.optimizer.steps() as usize;
+            if self.stopped || taken >= self.steps {
+                break;
+            }
+            let (start, factor) = (Instant::now(), self.factor(taken));
+            let (report, tweets, spans) = self.step(&chosen, &self.groups.rates(factor))?;
+            self.epoch.add(&Taken { report, tweets, spans, factor, seconds: start.elapsed().as_secs_f64() });
+            let event = Event::Step { epoch: self.epoch.number, step: taken + 1, steps: self.steps, report };
+            self.stopped |= on_event(&event) == Flow::Stop;
+            if self.checkpoints.due(self.optimizer.steps()) {
+                self.save_checkpoint()?;
             }
         }
         Ok(())
     }
 
-    fn train_epoch(&mut self, epoch: usize, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<EpochRecord> {
-        let start = Instant::now();
-        let (mut sums, mut tweets, mut spans) = (Means::default(), 0, 0);
-        let mut factor = 0.0;
-        for chosen in labelled_epoch(&self.data.labelled, &self.config.training, &mut self.rng) {
-            let taken = self.optimizer.steps() as usize;
-            if self.stopped || taken >= self.steps {
-                break;
-            }
-            factor = self.factor(taken);
-            let (report, n_tweets, n_spans) = self.step(&chosen, &self.groups.rates(factor))?;
-            sums.add(&report);
-            tweets += n_tweets;
-            spans += n_spans;
-            let event = Event::Step { epoch, step: taken + 1, steps: self.steps, report };
-            self.stopped |= on_event(&event) == Flow::Stop;
+    /// Saves all that the steps to come depend on.
+    fn save_checkpoint(&mut self) -> Result<()> {
+        let position = Position {
+            steps: self.optimizer.steps(),
+            epoch: self.epoch.clone(),
+            rng: RngState::of(&self.rng),
+            stream: self.stream.clone(),
+            records: self.records.clone(),
+        };
+        let tensors = |parameters: &Parameters| {
+            parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
+        };
+        let mut groups = TensorGroups::from([
+            (checkpoint::WEIGHTS.to_owned(), tensors(self.weights)),
+            (checkpoint::ADAM.to_owned(), self.optimizer.state()?),
+        ]);
+        if self.averaging.is_some() {
+            groups.insert(checkpoint::AVERAGE.to_owned(), tensors(self.parameters));
         }
-        let seconds = start.elapsed().as_secs_f64();
-        Ok(EpochRecord {
-            epoch,
-            step: self.optimizer.steps() as usize,
-            train: sums.means(),
-            encoder_lr: self.config.training.encoder_lr * factor,
-            head_lr: self.config.training.head_lr * factor,
-            dev: None,
-            best: false,
-            outside_bias: 0.0,
-            timing: Timing {
-                train_seconds: seconds,
-                tweets_per_second: tweets as f64 / seconds,
-                spans_per_second: spans as f64 / seconds,
-                peak_memory_mib: memory::peak_mib(),
-                ..Timing::default()
-            },
-        })
+        self.checkpoints.save(position, groups)
     }
 
     /// The schedule's factor on every learning rate at a step, from 0.
@@ -343,24 +421,22 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn finish(self, out: &Path) -> Result<RunSummary> {
-        // A run that was stopped early is still one that loads.
-        if !self.folder.has_weights() {
+    fn finish(mut self, out: &Path, finished: bool) -> Result<RunSummary> {
+        let summary = RunSummary::new(out, &self.records, self.stopped);
+        if summary.best.is_none() {
+            // A run that was stopped early is still one that loads.
             self.folder.save_weights(self.parameters)?;
-            self.folder.save_metrics(&self.records)?;
         }
-        let best = best_of(&self.records);
-        Ok(RunSummary {
-            folder: out.to_owned(),
-            best_epoch: best.map(|(epoch, _)| epoch),
-            best: best.map(|(_, scores)| scores.clone()),
-            epochs: self.records.len(),
-            stopped: self.stopped,
-        })
+        if finished {
+            self.folder.save_state(&RunState { finished, ..self.state.clone() })?;
+            checkpoint::remove(out)?;
+            return Ok(summary);
+        }
+        self.save_checkpoint()?;
+        if self.epoch.done > 0 {
+            self.records.push(self.record());
+        }
+        self.folder.save_metrics(&self.records)?;
+        Ok(summary)
     }
-}
-
-/// The best epoch on dev so far.
-fn best_of(records: &[EpochRecord]) -> Option<(usize, &Scores)> {
-    records.iter().rfind(|record| record.best).and_then(|record| Some((record.epoch, record.dev.as_ref()?)))
 }

@@ -97,7 +97,10 @@ pub(crate) fn steps(tweets: &[Tweet], width: usize, options: &Options<'_>) -> Re
         let targets = tweets.iter().flat_map(|tweet| tweet.spans.iter().map(|(_, class)| *class)).collect();
         Ok(Step {
             labelled: LabelledBatch { batch: batch(tweets, width, device)?, targets },
-            unlabelled: unlabelled.next().map(|tweets| batch(tweets, width, device).map(UnlabelledBatch::from)).transpose()?,
+            unlabelled: unlabelled
+                .next()
+                .map(|tweets| batch(tweets, width, device).map(UnlabelledBatch::from))
+                .transpose()?,
         })
     };
     labelled.chunks(BATCH).map(step).collect()

@@ -267,7 +267,8 @@ fn batch(arrays: &HashMap<String, Tensor>, part: &str) -> Result<SpanBatch> {
         spans.push(BatchSpan { text, words: Span::new(start, words.len()) });
     }
     let images = Some(arrays[&format!("{part}/img")].clone());
-    let batch = SpanBatch { has_image: vec![true; pieces.layout().n_texts()], pieces, words, shapes: vec![], spans, images };
+    let batch =
+        SpanBatch { has_image: vec![true; pieces.layout().n_texts()], pieces, words, shapes: vec![], spans, images };
     for ((text, row), range) in rows("full_mask")?.iter().enumerate().zip(spans_to_the_left(&batch)) {
         assert_eq!(range, shift(&ones(row), (text * pad_to) as isize), "{part}: the mask of span {text}");
     }

@@ -1,6 +1,7 @@
 //! Runs from end to end on the synthetic corpus with the tiny encoder: what a run folder promises.
 
 use crate::device::device;
+use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{Freeze, TrainingConfig};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
@@ -13,74 +14,6 @@ use smvae::encoders::weights::{Missing, Weights};
 use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Predictor, RunInfo, TrainInput, evaluate, train};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// A corpus in a temporary folder, which goes with it.
-struct Fixture {
-    folder: tempfile::TempDir,
-    corpus: Corpus,
-    images: ImageVectors,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = folder.path().join("data");
-        let config = SyntheticConfig { n_train: 60, n_valid: 20, n_test: 20, ..SyntheticConfig::default() };
-        generate(&config).and_then(|corpus| corpus.write_to(&data)).expect("a writable folder");
-        let corpus = Corpus::load(&data).expect("our own files");
-        let images = ImageVectors::load(data.join(FEATURES_FILE)).expect("our own file");
-        Self { folder, corpus, images }
-    }
-
-    fn out(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn input<'a>(&'a self, images: Option<&'a ImageVectors>) -> TrainInput<'a> {
-        TrainInput {
-            train: &self.corpus.train,
-            valid: &self.corpus.valid,
-            labels: &self.corpus.labels,
-            selection: None,
-            train_sha256: &self.corpus.files.train.sha256,
-            images,
-            encoder: EncoderSource::Tiny,
-            device: device(),
-            replace_run: false,
-        }
-    }
-
-    fn train(&self, name: &str, config: &Config, images: Option<&ImageVectors>) -> smvae::Result<smvae::RunSummary> {
-        train(&self.input(images), config, &self.out(name), &mut |_| Flow::Continue)
-    }
-}
-
-/// A semi-supervised run of four steps.
-fn small() -> Config {
-    let mut config = Config::default();
-    config.labelled = Some(8);
-    config.model = ModelConfig { hidden_dim: 8, latent_dim: 4, ..config.model };
-    config.training.semi = true;
-    config.training.epochs = Some(2);
-    config.training.batch_size = 4;
-    config.training.unlabelled_batch_size = 3;
-    config
-}
-
-fn bytes(folder: &Path, file: &str) -> Vec<u8> {
-    std::fs::read(folder.join(file)).expect("a file of the run")
-}
-
-/// The lines of metrics.jsonl without their timings.
-fn metrics(folder: &Path) -> Vec<serde_json::Value> {
-    let text = String::from_utf8(bytes(folder, "metrics.jsonl")).expect("UTF-8");
-    let parse = |line: &str| {
-        let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        line.as_object_mut().expect("an object").remove("timing").expect("timings");
-        line
-    };
-    text.lines().map(parse).collect()
-}
 
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_does_not() {

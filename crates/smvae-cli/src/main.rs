@@ -20,7 +20,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse_from(args::with_implied_command(std::env::args_os()));
     // SAFETY: no other thread exists yet.
-    unsafe { smvae::threads::configure(cli.threads.map(usize::from)) };
+    unsafe { smvae::threads::configure(threads(&cli)) };
     let result = match &cli.command {
         Command::Demo(args) => commands::demo::run(args),
         Command::Stats(args) => commands::stats::run(args),
@@ -35,4 +35,13 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }
+}
+
+/// The threads that are asked for, or those of the run that is gone on with.
+fn threads(cli: &Cli) -> Option<usize> {
+    let of_run = || match &cli.command {
+        Command::Train(args) => args.resume.as_deref().and_then(commands::resume::threads),
+        _ => None,
+    };
+    cli.threads.map(usize::from).or_else(of_run)
 }

@@ -12,13 +12,19 @@ use smvae::core::Convention;
 use smvae::core::model::Fusion;
 use smvae::core::schedule::Schedule;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+// A corpus has to be named, unless a run knows which one it is on.
 #[derive(Debug, Args)]
+#[command(mut_group("DataArgs", |group| group.arg("resume")))]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
+    /// Go on with a run that was stopped or killed, from its last checkpoint: with the same threads on the same machine to
+    /// the same weights, bit by bit. All settings are those of the run; nothing is done if it is finished.
+    #[arg(long, value_name = "RUN", conflicts_with_all = NOT_WITH_RESUME)]
+    pub(crate) resume: Option<PathBuf>,
     /// Text encoder of the BERT, RoBERTa or XLM-R family: a model folder (config.json, weights, tokenizer), a model of the
     /// Hugging Face hub such as google-bert/bert-base-uncased (fetched once; HF_HOME, HF_TOKEN, HF_ENDPOINT and
     /// HF_HUB_OFFLINE are heeded), or `tiny` for a small untrained one with the corpus's words.
@@ -36,8 +42,8 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) vision: VisionArgs,
     /// The run folder to make.
-    #[arg(long, visible_alias = "weights", value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    #[arg(long, visible_alias = "weights", value_name = "DIR", required_unless_present = "resume")]
+    out: Option<PathBuf>,
     /// Replace the run that --out holds already.
     #[arg(long)]
     pub(crate) overwrite: bool,
@@ -87,6 +93,28 @@ pub(crate) struct TrainArgs {
     model: ModelArgs,
 }
 
+/// What a run that goes on has settled already: options and groups of options.
+const NOT_WITH_RESUME: [&str; 18] = [
+    "text_encoder",
+    "allow_missing_weights",
+    "image_features",
+    "images",
+    "VisionArgs",
+    "out",
+    "overwrite",
+    "preset",
+    "config",
+    "labelled",
+    "selection_seed",
+    "semi",
+    "seed",
+    "device",
+    "mode",
+    "_save_model",
+    "TrainingArgs",
+    "ModelArgs",
+];
+
 /// The loop, its batches and rates.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
@@ -103,6 +131,9 @@ struct TrainingArgs {
     /// End after this many steps.
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
+    /// A checkpoint every this many steps; a minute or more apart if not given, for at most 2 % of the time.
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<usize>,
     /// Labelled tweets a step (spans, under the authors' presets).
     #[arg(long, visible_aliases = ["batch-size", "batch_size"], value_name = "N")]
     batch: Option<usize>,
@@ -193,6 +224,11 @@ struct ModelArgs {
 }
 
 impl TrainArgs {
+    /// The run folder to make, or to score.
+    pub(crate) fn out(&self) -> &Path {
+        self.out.as_deref().expect("clap asks for it where nothing is resumed")
+    }
+
     /// The configuration these options ask for, checked.
     ///
     /// # Errors
@@ -233,6 +269,7 @@ impl TrainingArgs {
         set(&mut training.patience, self.patience);
         set(&mut training.eval_every, self.eval_every);
         set_some(&mut training.max_steps, self.max_steps);
+        set_some(&mut training.checkpoint_every, self.checkpoint_every);
         set(&mut training.batch_size, self.batch);
         set(&mut training.unlabelled_batch_size, self.unlabelled_batch);
         set(&mut training.unlabelled_spans, self.unlabelled_spans);
@@ -418,6 +455,7 @@ mod tests {
             c.objective.free_bits = 0.5;
             c.objective.unlabelled = UnlabelledClass::Marginal;
         });
+        check("--checkpoint-every 5", |c| c.training.checkpoint_every = Some(5));
         check("--freeze all --allow-missing-weights", |c| {
             (c.training.freeze, c.allow_missing_weights) = (Freeze::All, true);
         });
@@ -447,5 +485,11 @@ mod tests {
         check("--semi maybe");
         check("--freeze most");
         check("--layer-decay 2");
+        check("--resume run");
+        check("--checkpoint-every 0");
+        for alone in ["--resume run --seed 1", "--resume run --lr 1", "--resume run --mode test", "--epochs 3"] {
+            assert!(resolve(&format!("smvae train {alone}")).is_err(), "{alone}");
+        }
+        assert!(resolve("smvae train --resume run").is_ok());
     }
 }

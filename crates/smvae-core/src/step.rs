@@ -123,7 +123,12 @@ pub fn step_loss(
 fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
     if targets.len() != rows * classes {
-        return Err(Error::Length { op: "step", what: "a teacher's probabilities", got: targets.len(), want: rows * classes });
+        return Err(Error::Length {
+            op: "step",
+            what: "a teacher's probabilities",
+            got: targets.len(),
+            want: rows * classes,
+        });
     }
     let targets = Tensor::from_slice(targets, (rows, classes), logits.device())?.to_dtype(logits.dtype())?;
     soft_cross_entropy(logits, &targets)

@@ -8,8 +8,7 @@ use smvae_core::candle_core::{DType, Device, Result, Tensor, Var};
 use smvae_core::objective::{clipped_cross_entropy, cross_entropy, entity_mask};
 use smvae_core::rng;
 use smvae_core::vae::{
-    LossWeights,
-    ElboTerms, Expert, Gaussian, LOG_VAR_RANGE, kl_divergence, kl_standard_normal, mean_squared_error,
+    ElboTerms, Expert, Gaussian, LOG_VAR_RANGE, LossWeights, kl_divergence, kl_standard_normal, mean_squared_error,
     product_of_experts,
 };
 
@@ -71,7 +70,10 @@ fn samples_errors_and_sums_are_as_defined() -> Result<()> {
         kl_fused: term(16.0),
     };
     assert_eq!(elbo.weighted_sum(LossWeights::default()).expect("a row").to_vec1::<f32>()?, [31.0]);
-    assert_eq!(elbo.weighted_sum(LossWeights { kl: 0.5, ..LossWeights::default() }).expect("a row").to_vec1::<f32>()?, [17.0]);
+    assert_eq!(
+        elbo.weighted_sum(LossWeights { kl: 0.5, ..LossWeights::default() }).expect("a row").to_vec1::<f32>()?,
+        [17.0]
+    );
     let shapes = (matrix(&[[0.0, 0.0]]), matrix(&[[0.0]]));
     assert!(Gaussian::new(shapes.0.clone(), &shapes.1).is_err() && q.sample(&shapes.1).is_err());
     assert!(mean_squared_error(&shapes.0, &shapes.1).is_err() && product_of_experts(&[]).is_err());

@@ -12,6 +12,29 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
+/// SHA-256 of a file, as [`sha256_hex`] writes it.
+///
+/// # Errors
+/// [`Error::Read`].
+pub fn sha256_file(path: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    let read = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hasher));
+    read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    Ok(format!("{:x}", hasher.finalize()))
+}
+
+/// Makes sure that what was renamed into a folder outlasts a loss of power, where the system knows how.
+///
+/// # Errors
+/// Those of the system.
+pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
 /// Writes a file under a temporary name in its own folder and renames it: a reader sees the old file or the new one.
 ///
 /// # Errors
@@ -42,7 +65,8 @@ fn write_then_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Re
     let mut file = File::create(temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    std::fs::rename(temporary, path)
+    std::fs::rename(temporary, path)?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]
@@ -52,6 +76,10 @@ mod tests {
     #[test]
     fn the_digest_is_sha256() {
         assert_eq!(sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("a");
+        std::fs::write(&path, [7; 100_000]).expect("writes");
+        assert_eq!(sha256_file(&path).expect("reads"), sha256_hex(&[7; 100_000]));
     }
 
     #[test]

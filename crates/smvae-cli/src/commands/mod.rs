@@ -5,6 +5,7 @@ pub(crate) mod eval;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod predict;
+pub(crate) mod resume;
 pub(crate) mod score;
 pub(crate) mod stats;
 pub(crate) mod train;

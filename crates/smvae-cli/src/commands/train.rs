@@ -2,8 +2,8 @@
 //! does.
 
 use crate::args::{ImageArgs, NumberType};
-use crate::commands::eval;
 use crate::commands::features::vectors_of;
+use crate::commands::{eval, resume};
 use crate::interrupt;
 use crate::progress::{Progress, say};
 use crate::train_args::{Labelled, Mode, TrainArgs};
@@ -12,15 +12,20 @@ use smvae::data::corpus::{label_set, load_split, unknown_types};
 use smvae::data::{ImageVectors, Selection, Split};
 use smvae::encoders::weights::LoadReport;
 use smvae::{EpochRecord, Event, Flow, RunSummary, TrainInput};
+use std::path::Path;
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.mode == Mode::Test {
         return test(args);
     }
-    let config = args.resolve()?;
+    if let Some(run) = &args.resume {
+        return resume::run(run);
+    }
+    let mut config = args.resolve()?;
     let encoder = args.text_encoder(&config)?;
     // The test split is not opened.
     let folder = args.data.folder();
+    config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
     let (train, valid) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Valid)?);
     let labels = label_set(&train.samples)?;
     let unknown = unknown_types(&labels, &valid.samples)?;
@@ -48,12 +53,20 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         replace_run: args.overwrite,
     };
     let mut watcher = Watcher::new(String::new());
-    let summary = smvae::train(&input, &config, &args.out, &mut |event| watcher.watch(event))?;
+    let summary = smvae::train(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);
-    say(ending(&summary));
-    let out = summary.folder.display();
-    say(format!("next: smvae eval --model {out} --data {}", folder.display()));
+    tell_end(&summary, &folder);
     Ok(())
+}
+
+/// How a run ended, and what to do next.
+pub(super) fn tell_end(summary: &RunSummary, corpus: &Path) {
+    say(ending(summary));
+    let out = summary.folder.display();
+    if summary.stopped {
+        say(format!("to go on: smvae train --resume {out}"));
+    }
+    say(format!("next: smvae eval --model {out} --data {}", corpus.display()));
 }
 
 /// Dev and test of a run folder, with the images it was trained with.
@@ -66,7 +79,7 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         // Vectors that have since gone are an error, not a lower score.
         no_images: false,
     };
-    let model = eval::load(&args.out, &images, args.device, NumberType::F32)?;
+    let model = eval::load(args.out(), &images, args.device, NumberType::F32)?;
     for split in [Split::Valid, Split::Test] {
         let samples = load_split(args.data.folder(), split)?.samples;
         let evaluation = eval::score(&model, &samples, model.config().input.convention)?;
@@ -147,7 +160,8 @@ fn loaded(report: &LoadReport) -> Vec<String> {
 }
 
 fn started(event: &Event) -> String {
-    let Event::Started { labelled, unlabelled, parameters, trained, epochs, steps, images, words_cut, .. } = event
+    let Event::Started { labelled, unlabelled, parameters, trained, epochs, steps, taken, images, words_cut, .. } =
+        event
     else {
         return String::new();
     };
@@ -161,9 +175,10 @@ fn started(event: &Event) -> String {
     };
     let trained = if trained < parameters { format!(" ({trained} trained)") } else { String::new() };
     let cut = if *words_cut > 0 { format!("; {words_cut} words cut by the piece limit") } else { String::new() };
+    let taken = if *taken > 0 { format!(", {taken} of them taken") } else { String::new() };
     format!(
         "{labelled} labelled and {unlabelled} unlabelled tweets ({images}{cut}); {parameters} parameters{trained}; \
-         at most {epochs} epochs, {steps} steps"
+         at most {epochs} epochs, {steps} steps{taken}"
     )
 }
 

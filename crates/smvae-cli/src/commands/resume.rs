@@ -1,0 +1,48 @@
+//! `smvae train --resume RUN`: all that is needed to go on is in the run folder.
+
+use super::train::{Watcher, tell_end};
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::progress::say;
+use smvae::data::corpus::{label_set, load_split};
+use smvae::data::{ImageVectors, Split};
+use smvae::encoders::device;
+use smvae::{EncoderSource, RunInfo, RunState, TrainInput};
+use std::path::Path;
+
+pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
+    let state = RunState::read(folder)?;
+    if state.finished {
+        say(format!("{} is finished: there is nothing to do", folder.display()));
+    }
+    let run = RunInfo::read(folder)?;
+    let missing = |what: &str| Usage(format!("{} does not say where its {what} is: begin a new run", folder.display()));
+    let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
+    let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
+    let (train, valid) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
+    let source =
+        run.images.as_ref().map(|images| images.source.as_ref().ok_or_else(|| missing("file of image vectors")));
+    let images = source.transpose()?.map(ImageVectors::load).transpose()?;
+    interrupt::catch()?;
+    let input = TrainInput {
+        train: &train.samples,
+        valid: &valid.samples,
+        labels: &label_set(&train.samples)?,
+        selection: run.selection.as_ref(),
+        train_sha256: &train.file.sha256,
+        images: images.as_ref(),
+        encoder: EncoderSource::named(encoder)?,
+        device: device::open(run.config.device.parse()?)?,
+        replace_run: false,
+    };
+    let mut watcher = Watcher::new(String::new());
+    let summary = smvae::resume(&input, folder, &mut |event| watcher.watch(event))?;
+    drop(watcher);
+    tell_end(&summary, data);
+    Ok(())
+}
+
+/// The threads a run was begun with; none for a folder that does not say, which is an error soon.
+pub(crate) fn threads(folder: &Path) -> Option<usize> {
+    Some(RunState::read(folder).ok()?.threads)
+}

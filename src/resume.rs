@@ -1,0 +1,68 @@
+//! Going on with a run that was stopped or killed: to the weights it would have come to, bit by bit.
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::progress::{Event, Flow, RunSummary};
+use crate::run_folder::{RunFolder, RunState};
+use crate::trainer::{TrainInput, train_from};
+use crate::{Config, Error, Result};
+use std::path::Path;
+
+/// A run that is gone on with.
+pub(crate) struct Resumed {
+    pub folder: RunFolder,
+    pub state: RunState,
+    /// None if it was killed before the first one.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// Goes on with the run at `out` from its last checkpoint, or from the beginning if it has none yet. Its configuration and
+/// its labelled tweets are those it was begun with; of `input`, `selection` and `replace_run` are not used. With as many
+/// threads as the run was begun with ([`RunState`]) the weights are those of a run that was never interrupted. Of a run that
+/// is finished, its summary is returned and nothing is done.
+///
+/// # Errors
+/// [`Error::OtherRun`] for input other than the run's; [`Error::Checkpoint`] for a checkpoint that is damaged; those of
+/// [`train`](crate::train).
+pub fn resume(input: &TrainInput<'_>, out: &Path, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<RunSummary> {
+    let folder = RunFolder::open(out)?;
+    let (config, state) = (folder.config()?, folder.state()?);
+    if state.finished {
+        // It may have been killed just before they were removed.
+        checkpoint::remove(out)?;
+        return Ok(RunSummary::new(out, &folder.metrics()?, false));
+    }
+    let selection = folder.selection()?;
+    let checkpoint = Checkpoint::load(out, &checkpoint::identity(&config, &state))?;
+    let input = TrainInput { selection: Some(&selection), ..input.clone() };
+    train_from(&input, &config, out, Some(Resumed { folder, state, checkpoint }), on_event)
+}
+
+impl Resumed {
+    /// The folder of the run, once configuration and data are known to be those it was begun with.
+    pub(crate) fn folder(&self, config: &Config, state: &RunState) -> Result<RunFolder> {
+        self.check(config, state)?;
+        if self.checkpoint.is_none() {
+            self.folder.remove_results()?;
+        }
+        Ok(self.folder.clone())
+    }
+
+    fn check(&self, config: &Config, state: &RunState) -> Result<()> {
+        let begun = self.folder.config()?;
+        let images = |state: &RunState| state.images_sha256.clone().unwrap_or_else(|| "none".to_owned());
+        let checks = [
+            ("device", config.device.clone(), begun.device.clone()),
+            ("training file's sha256", state.train_sha256.clone(), self.state.train_sha256.clone()),
+            ("sha256 of dev's tweets", state.valid_sha256.clone(), self.state.valid_sha256.clone()),
+            ("image vectors' sha256", images(state), images(&self.state)),
+        ];
+        if let Some((what, got, want)) = checks.into_iter().find(|(_, got, want)| got != want) {
+            return Err(Error::OtherRun { what, got, want });
+        }
+        if *config != begun {
+            let json = |config| serde_json::to_string(config).expect("our own types have no failing parts");
+            return Err(Error::OtherRun { what: "configuration", got: json(config), want: json(&begun) });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! A small synthetic corpus, runs on it, and what is compared of them.
+
+use crate::device::device;
+use smvae::core::model::ModelConfig;
+use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
+use smvae::data::{Corpus, ImageVectors};
+use smvae::{Config, EncoderSource, Flow, TrainInput, train};
+use std::path::{Path, PathBuf};
+
+/// A corpus in a temporary folder, which goes with it.
+pub(crate) struct Fixture {
+    folder: tempfile::TempDir,
+    pub(crate) corpus: Corpus,
+    pub(crate) images: ImageVectors,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let config = SyntheticConfig { n_train: 60, n_valid: 20, n_test: 20, ..SyntheticConfig::default() };
+        generate(&config).and_then(|corpus| corpus.write_to(&data)).expect("a writable folder");
+        let corpus = Corpus::load(&data).expect("our own files");
+        let images = ImageVectors::load(data.join(FEATURES_FILE)).expect("our own file");
+        Self { folder, corpus, images }
+    }
+
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn input<'a>(&'a self, images: Option<&'a ImageVectors>) -> TrainInput<'a> {
+        TrainInput {
+            train: &self.corpus.train,
+            valid: &self.corpus.valid,
+            labels: &self.corpus.labels,
+            selection: None,
+            train_sha256: &self.corpus.files.train.sha256,
+            images,
+            encoder: EncoderSource::Tiny,
+            device: device(),
+            replace_run: false,
+        }
+    }
+
+    pub(crate) fn train(
+        &self,
+        name: &str,
+        config: &Config,
+        images: Option<&ImageVectors>,
+    ) -> smvae::Result<smvae::RunSummary> {
+        train(&self.input(images), config, &self.out(name), &mut |_| Flow::Continue)
+    }
+}
+
+/// A semi-supervised run of four steps.
+pub(crate) fn small() -> Config {
+    let mut config = Config::default();
+    config.labelled = Some(8);
+    config.model = ModelConfig { hidden_dim: 8, latent_dim: 4, ..config.model };
+    config.training.semi = true;
+    config.training.epochs = Some(2);
+    config.training.batch_size = 4;
+    config.training.unlabelled_batch_size = 3;
+    config
+}
+
+pub(crate) fn bytes(folder: &Path, file: &str) -> Vec<u8> {
+    std::fs::read(folder.join(file)).expect("a file of the run")
+}
+
+/// The lines of metrics.jsonl without their timings.
+pub(crate) fn metrics(folder: &Path) -> Vec<serde_json::Value> {
+    let text = String::from_utf8(bytes(folder, "metrics.jsonl")).expect("UTF-8");
+    let parse = |line: &str| {
+        let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line.as_object_mut().expect("an object").remove("timing").expect("timings");
+        line
+    };
+    text.lines().map(parse).collect()
+}

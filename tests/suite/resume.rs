@@ -1,0 +1,147 @@
+//! A run that was killed at any moment and gone on with comes to what it would have come to, bit by bit.
+//!
+//! A kill leaves the run folder as it is at that moment, so that a copy of it taken there is a killed run.
+
+use crate::fixture::{Fixture, bytes, metrics, small};
+use smvae::{Config, Error, Event, Flow, RunInfo, RunState, RunSummary, resume, train};
+use std::path::{Path, PathBuf};
+
+/// Semi-supervised, six steps, an evaluation on dev after the first epoch without one.
+fn config(checkpoint_every: usize) -> Config {
+    let mut config = small();
+    config.training.epochs = Some(3);
+    config.training.eval_every = 2;
+    config.training.checkpoint_every = Some(checkpoint_every);
+    config
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a writable folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("a readable folder").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, target).expect("a copy");
+        }
+    }
+}
+
+fn go_on(fixture: &Fixture, run: &Path) -> smvae::Result<RunSummary> {
+    resume(&fixture.input(Some(&fixture.images)), run, &mut |_| Flow::Continue)
+}
+
+#[track_caller]
+fn check_same(got: &Path, want: &Path, when: &str) {
+    assert_eq!(metrics(got), metrics(want), "{when}");
+    assert!(bytes(got, "weights.safetensors") == bytes(want, "weights.safetensors"), "other weights, {when}");
+    assert!(RunState::read(got).expect("a run").finished, "{when}");
+    assert!(!got.join("checkpoint").exists(), "{when}");
+}
+
+/// Copies the run at every event, and goes on with every copy.
+#[track_caller]
+fn check_killed_anywhere(checkpoint_every: usize) {
+    let fixture = Fixture::new();
+    let whole = fixture.out("whole");
+    let mut killed: Vec<(String, PathBuf)> = Vec::new();
+    train(&fixture.input(Some(&fixture.images)), &config(checkpoint_every), &whole, &mut |event| {
+        let when = match event {
+            Event::Step { step, .. } => format!("step {step}"),
+            Event::Evaluating { done, .. } => format!("evaluation of {done}"),
+            Event::Epoch(record) => format!("epoch {}", record.epoch),
+            Event::Started { .. } => "start".to_owned(),
+            _ => return Flow::Continue,
+        };
+        let to = fixture.out(&format!("killed-{}", killed.len()));
+        copy(&whole, &to);
+        killed.push((when, to));
+        Flow::Continue
+    })
+    .expect("a run");
+    assert!(killed.iter().filter(|(when, _)| when.starts_with("step")).count() == 6, "{killed:?}");
+    for (when, run) in killed {
+        let summary = go_on(&fixture, &run).unwrap_or_else(|e| panic!("{when}: {e}"));
+        check_same(&run, &whole, &format!("killed at {when}, a checkpoint every {checkpoint_every}"));
+        assert_eq!(summary.best_epoch, RunInfo::read(&whole).expect("a run").best().map(|record| record.epoch));
+    }
+}
+
+#[test]
+fn a_run_killed_at_any_moment_goes_on() {
+    check_killed_anywhere(1);
+    check_killed_anywhere(2);
+    check_killed_anywhere(5);
+}
+
+#[test]
+fn a_run_stopped_after_every_step_goes_on() {
+    let fixture = Fixture::new();
+    let images = Some(&fixture.images);
+    let config = config(1000);
+    fixture.train("whole", &config, images).expect("a run");
+    let run = fixture.out("stopped");
+    let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    let mut summary = train(&fixture.input(images), &config, &run, &mut stop).expect("stopping is no error");
+    let mut stops = 0;
+    while !RunState::read(&run).expect("a run").finished {
+        stops += 1;
+        assert!(summary.stopped && RunInfo::read(&run).is_ok());
+        summary = resume(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
+    }
+    assert_eq!(stops, 6);
+    check_same(&run, &fixture.out("whole"), "stopped after every step");
+    assert!(!go_on(&fixture, &run).expect("nothing to do").stopped);
+}
+
+#[test]
+fn what_is_not_the_runs_own_is_refused() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    train(&fixture.input(Some(&fixture.images)), &config(1), &run, &mut stop).expect("stopping is no error");
+    let other = fixture.out("other");
+    train(&fixture.input(None), &config(1), &other, &mut stop).expect("stopping is no error");
+
+    let error = resume(&fixture.input(None), &run, &mut stop).expect_err("no images");
+    assert!(matches!(&error, Error::OtherRun { what: "image vectors' sha256", .. }), "{error}");
+    let mut input = fixture.input(Some(&fixture.images));
+    input.valid = &fixture.corpus.test;
+    let error = resume(&input, &run, &mut stop).expect_err("another dev");
+    assert!(matches!(&error, Error::OtherRun { what: "sha256 of dev's tweets", .. }), "{error}");
+    assert!(run.join("weights.safetensors").exists(), "what is refused changes nothing");
+
+    let check = |break_it: &dyn Fn(&Path), file: &str, why: &str| {
+        let broken = fixture.out("broken");
+        let _ = std::fs::remove_dir_all(&broken);
+        copy(&run, &broken);
+        break_it(&broken.join("checkpoint"));
+        let error = go_on(&fixture, &broken).expect_err(why);
+        let message = error.to_string();
+        assert!(matches!(error, Error::Checkpoint { .. }), "{message}");
+        assert!(message.contains(file) && message.contains(why), "{message:?} does not say {file} and {why}");
+        std::fs::remove_dir_all(broken.join("checkpoint")).expect("the remedy");
+        go_on(&fixture, &broken).expect("the remedy helps");
+    };
+    let tensors = |folder: &Path| {
+        let names = ["tensors-0.safetensors", "tensors-1.safetensors"].map(|name| folder.join(name));
+        names.into_iter().find(|path| path.exists()).expect("a checkpoint")
+    };
+    let flip = |folder: &Path| {
+        let mut content = std::fs::read(tensors(folder)).expect("readable");
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+        std::fs::write(tensors(folder), content).expect("writable");
+    };
+    check(&flip, "safetensors", "it is damaged");
+    check(&|folder| std::fs::remove_file(tensors(folder)).expect("there"), "safetensors", "cannot read");
+    check(&|folder| std::fs::write(folder.join("state.json"), "{").expect("writable"), "state.json", "EOF");
+    check(&|folder| copy(&other.join("checkpoint"), folder), "state.json", "another run");
+    let newer = |folder: &Path| {
+        let text = String::from_utf8(bytes(folder, "state.json")).expect("UTF-8");
+        std::fs::write(folder.join("state.json"), text.replace("\"format_version\": 1", "\"format_version\": 2"))
+            .expect("writable");
+    };
+    check(&newer, "state.json", "format version is 2");
+}
