@@ -89,6 +89,11 @@ pub enum Error {
         /// What was given.
         path: PathBuf,
     },
+    /// The authors' protocol on a model that it does not fit.
+    #[error(
+        "the authors' protocol leaves URLs out, and this model was trained with them: it fits models with drop_urls"
+    )]
+    Protocol,
     /// The parts of a run folder contradict each other.
     #[error("{} does not fit the rest of its run folder: {why}", path.display())]
     Inconsistent {

@@ -19,6 +19,7 @@ pub use smvae_core as core;
 pub use smvae_data as data;
 pub use smvae_encoders as encoders;
 
+mod authors_protocol;
 mod averaging;
 mod checkpoint;
 mod collate;
@@ -45,6 +46,7 @@ pub mod threads;
 mod trainer;
 mod training_data;
 
+pub use authors_protocol::evaluate_as_authors;
 pub use config::Config;
 pub use decision::Decision;
 pub use distillation::Distillation;

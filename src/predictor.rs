@@ -171,7 +171,13 @@ impl Predictor {
     }
 
     pub(crate) fn scorer(&self) -> Scorer<'_> {
-        Scorer { networks: &self.networks, collator: self.collator(), seed: self.config.seed, device: &self.device }
+        Scorer {
+            networks: &self.networks,
+            collator: self.collator(),
+            sampled: self.config.model.quirks.sampled_evaluation,
+            seed: self.config.seed,
+            device: &self.device,
+        }
     }
 }
 

@@ -24,7 +24,9 @@ const CHUNK_SPANS: usize = 4096;
 pub(crate) struct Scorer<'a> {
     pub networks: &'a Networks,
     pub collator: Collator<'a>,
-    /// Seed of the noise, for the authors' sampled evaluation alone.
+    /// Whether z is sampled, as in the authors' evaluation, instead of being its mean.
+    pub sampled: bool,
+    /// Seed of the samples.
     pub seed: u64,
     pub device: &'a Device,
 }
@@ -42,6 +44,12 @@ impl ScoredSpans {
     /// Spans with their probabilities, row by row.
     pub(crate) fn new(spans: Vec<Span>, probabilities: Vec<f32>) -> Self {
         Self { spans, probabilities }
+    }
+
+    /// Adds spans of another item of the same text.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        self.spans.extend(&other.spans);
+        self.probabilities.extend(&other.probabilities);
     }
 
     /// Number of classes; 0 without a span.
@@ -65,8 +73,19 @@ impl ScoredSpans {
 }
 
 impl Scorer<'_> {
-    /// The scored spans of each item, in the order of the items.
+    /// The scored candidate spans of each item, in the order of the items.
     pub(crate) fn score(&self, items: &[Item], on_progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<ScoredSpans>> {
+        let spans: Vec<Vec<Span>> = items.iter().map(|item| self.collator.candidates(item).collect()).collect();
+        self.score_spans(items, &spans, on_progress)
+    }
+
+    /// These spans of each item, in the order of the items.
+    pub(crate) fn score_spans(
+        &self,
+        items: &[Item],
+        spans: &[Vec<Span>],
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<ScoredSpans>> {
         let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].words.is_empty()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
         let on_cpu = self.device.is_cpu();
@@ -75,10 +94,10 @@ impl Scorer<'_> {
         let mut scored = vec![ScoredSpans::default(); items.len()];
         let mut done = items.len() - order.len();
         let score = |batch: &&[usize]| {
-            let texts: Vec<&Item> = batch.iter().map(|i| &items[*i]).collect();
+            let texts: Vec<_> = batch.iter().map(|i| (&items[*i], spans[*i].clone())).collect();
             // By the batch, not by the order in which threads come to them.
             let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
-            self.score_batch(&texts, &mut rng)
+            self.score_batch(texts, &mut rng)
         };
         // A batch a thread: what one batch cannot share out among threads, another one's work fills. A GPU does this by
         // itself, and each thread would have a stream of its own.
@@ -99,20 +118,15 @@ impl Scorer<'_> {
         Ok(scored)
     }
 
-    fn score_batch(&self, items: &[&Item], rng: &mut Rng) -> Result<Vec<ScoredSpans>> {
+    fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>, rng: &mut Rng) -> Result<Vec<ScoredSpans>> {
         let Networks { encoder, model } = self.networks;
-        let spans: Vec<(&Item, Vec<Span>)> =
-            items.iter().map(|item| (*item, self.collator.candidates(item).collect())).collect();
         let batch = self.collator.batch(&spans, self.device)?;
         let h = encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32).map_err(smvae_core::Error::from)?;
         let features = model.features(&h, &batch)?;
         let mut probabilities = Vec::new();
         for chunk in batch.spans.chunks(CHUNK_SPANS) {
-            let noise = model
-                .config()
-                .quirks
-                .sampled_evaluation
-                .then(|| rng::standard_normal((chunk.len(), model.config().latent_dim), rng, self.device));
+            let noise =
+                self.sampled.then(|| rng::standard_normal((chunk.len(), model.config().latent_dim), rng, self.device));
             let scores = model.score(&features, &batch, chunk, noise.transpose()?.as_ref())?;
             probabilities.extend(softmax_rows(&scores.logits)?);
         }

@@ -5,6 +5,7 @@ mod device;
 mod eval_golden;
 mod families_golden;
 mod features;
+mod few_labels;
 mod fixture;
 mod golden;
 mod gradients;

@@ -279,6 +279,10 @@ pub(crate) struct EvalArgs {
     pub(crate) convention: Option<Convention>,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
+    /// Score as the authors' program does: spans filtered by gold labels, tweets of equal text merged, z sampled from this
+    /// seed.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["convention", "predictions"])]
+    pub(crate) authors_protocol: Option<u64>,
     /// Print the scores as JSON; `score --json` has the same schema.
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,11 +5,11 @@
 #![cfg(feature = "tensor")]
 
 use smvae_core::candle_core::{DType, Device, Result, Tensor, Var};
-use smvae_core::objective::{clipped_cross_entropy, cross_entropy, entity_mask};
+use smvae_core::objective::{clipped_cross_entropy, cross_entropy, entity_mask, soft_cross_entropy};
 use smvae_core::rng;
 use smvae_core::vae::{
-    ElboTerms, Expert, Gaussian, LOG_VAR_RANGE, LossWeights, kl_divergence, kl_standard_normal, mean_squared_error,
-    product_of_experts,
+    ElboTerms, Expert, Gaussian, LOG_VAR_RANGE, LossWeights, kl_divergence, kl_standard_normal, mean_of_experts,
+    mean_squared_error, product_of_experts,
 };
 
 #[track_caller]
@@ -74,9 +74,59 @@ fn samples_errors_and_sums_are_as_defined() -> Result<()> {
         elbo.weighted_sum(LossWeights { kl: 0.5, ..LossWeights::default() }).expect("a row").to_vec1::<f32>()?,
         [17.0]
     );
+    // 4 counts as 6: 1 + 2 and 0.5 (6 + 8 + 16).
+    let weights = LossWeights { reconstruction: 1.0, kl: 0.5, free_bits: 6.0 };
+    assert_eq!(elbo.weighted_sum(weights).expect("a row").to_vec1::<f32>()?, [18.0]);
     let shapes = (matrix(&[[0.0, 0.0]]), matrix(&[[0.0]]));
     assert!(Gaussian::new(shapes.0.clone(), &shapes.1).is_err() && q.sample(&shapes.1).is_err());
     assert!(mean_squared_error(&shapes.0, &shapes.1).is_err() && product_of_experts(&[]).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_mean_of_experts_is_the_first_where_the_second_is_missing() -> Result<()> {
+    let (a, b) = (gaussian(&[[1.0], [1.0]], &[[0.0], [0.0]]), gaussian(&[[3.0], [3.0]], &[[2.0], [2.0]]));
+    let present = Tensor::new(&[1f32, 0.0], &Device::Cpu)?;
+    let mean = mean_of_experts(&a, &Expert { gaussian: &b, present: Some(&present) }).expect("equal shapes");
+    assert_eq!((rows(&mean.mu), rows(&mean.log_var)), (vec![vec![2.0], vec![1.0]], vec![vec![1.0], vec![0.0]]));
+    assert_eq!(rows(&mean_of_experts(&a, &(&b).into()).expect("equal shapes").mu), [[2.0], [2.0]]);
+    Ok(())
+}
+
+#[test]
+fn free_bits_give_no_gradient_below_their_floor() -> Result<()> {
+    let kl = Var::new(&[0.5f32, 3.0], &Device::Cpu)?;
+    let zero = kl.zeros_like()?;
+    let elbo = ElboTerms {
+        mse_text: zero.clone(),
+        mse_image: zero.clone(),
+        kl_text: kl.as_tensor().clone(),
+        kl_image: zero.clone(),
+        kl_fused: zero,
+    };
+    let sum = elbo.weighted_sum(LossWeights { free_bits: 1.0, ..LossWeights::default() }).expect("rows");
+    assert_eq!(sum.to_vec1::<f32>()?, [3.0, 5.0]);
+    let grads = sum.sum_all()?.backward()?;
+    assert_eq!(grads.get(&kl).expect("a gradient").to_vec1::<f32>()?, [0.0, 1.0]);
+    Ok(())
+}
+
+#[test]
+fn cross_entropy_against_a_teacher_is_that_against_a_class_if_the_teacher_is_sure() -> Result<()> {
+    let logits = matrix(&[[2.0, -1.0, 0.5], [0.0, 90.0, -90.0], [1.0, 1.0, 1.0]]);
+    let hard = cross_entropy(&logits, &Tensor::new(&[2u32, 1, 0], &Device::Cpu)?).expect("rows").to_vec1::<f32>()?;
+    let sure = matrix(&[[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]);
+    let soft = soft_cross_entropy(&logits, &sure).expect("rows").to_vec1::<f32>()?;
+    for (soft, hard) in soft.iter().zip(&hard) {
+        close(*soft, f64::from(*hard), "a sure teacher");
+    }
+    let rows = matrix(&[[0.5, 0.25, 0.25], [0.0, 0.0, 0.0], [0.5, 0.5, 0.0]]);
+    let soft = soft_cross_entropy(&logits, &rows).expect("rows").to_vec1::<f32>()?;
+    let log_sum = (2f64.exp() + (-1f64).exp() + 0.5f64.exp()).ln();
+    close(soft[0], log_sum - 0.5 * 2.0 + 0.25 - 0.25 * 0.5, "an unsure one");
+    assert_eq!(soft[1], 0.0);
+    close(soft[2], 3f64.ln(), "an even student");
+    assert!(soft_cross_entropy(&logits, &matrix(&[[1.0]])).is_err());
     Ok(())
 }
 

@@ -15,6 +15,13 @@ use std::path::Path;
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let model = load(&args.model, &args.images, args.device, args.dtype)?;
     let samples = load_split(args.data.folder(), args.split)?.samples;
+    if let Some(seed) = args.authors_protocol {
+        let mut progress = Progress::new("tweets");
+        let mut on_progress = |done, total| progress.update(done, total, String::new);
+        let scores = smvae::evaluate_as_authors(&model, &samples, seed, &mut on_progress)?;
+        drop(progress);
+        return if args.json { output::print_json(&scores) } else { output::print(&scores.to_string()) };
+    }
     let convention = args.convention.unwrap_or(model.config().input.convention);
     let evaluation = score(&model, &samples, convention)?;
     if let Some(path) = &args.predictions {

@@ -1,0 +1,136 @@
+//! What helps where labels are few: teachers and their soft labels, averages of weights, the decision between O and the
+//! rest, and the options that ablations turn. That a run with them goes on after a kill is here too.
+
+use crate::fixture::{Fixture, bytes, metrics, small};
+use smvae::config::{AverageConfig, ImageUse};
+use smvae::core::model::Fusion;
+use smvae::core::objective::UnlabelledClass;
+use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunState, evaluate, resume, train};
+use std::collections::BTreeSet;
+
+fn with_teachers() -> Config {
+    let mut teacher = small().training;
+    (teacher.semi, teacher.tune_decision) = (false, true);
+    let mut config = small();
+    config.distillation = Some(Distillation { teachers: 2, training: teacher, ..Distillation::default() });
+    config.objective.lambda = 0.0;
+    config.training.balance_unlabelled = true;
+    config
+}
+
+fn averaged() -> Config {
+    let mut config = small();
+    config.average = Some(AverageConfig { decay: 0.5, teach_from: Some(0.25) });
+    config.training.tune_decision = true;
+    config
+}
+
+#[test]
+fn a_student_learns_from_its_teachers() {
+    let fixture = Fixture::new();
+    let images = Some(&fixture.images);
+    let mut teachers = BTreeSet::new();
+    let out = fixture.out("student");
+    train(&fixture.input(images), &with_teachers(), &out, &mut |event| {
+        if let Event::Teacher { number, teachers: n, event } = event {
+            assert_eq!(*n, 2);
+            if let Event::Epoch(record) = event.as_ref() {
+                assert!(record.train.soft_ce == 0.0, "a teacher has none");
+                teachers.insert((*number, record.epoch));
+            }
+        }
+        Flow::Continue
+    })
+    .expect("a run");
+    assert_eq!(teachers, BTreeSet::from([(1, 1), (1, 2), (2, 1), (2, 2)]));
+    assert!(out.join("soft-labels.safetensors").is_file());
+    assert!(!out.join("teacher-1").exists() && !out.join("teacher-2").exists(), "they are not needed any more");
+    assert!(metrics(&out)[0]["train"]["soft_ce"].as_f64().expect("a number") > 0.0);
+
+    // Labels that are all passed over teach nothing: another run.
+    let mut sceptic = with_teachers();
+    sceptic.distillation.as_mut().expect("just made").confidence = 1.0;
+    fixture.train("sceptic", &sceptic, images).expect("a run");
+    assert_eq!(metrics(&fixture.out("sceptic"))[0]["train"]["soft_ce"], 0.0);
+    assert_ne!(bytes(&fixture.out("sceptic"), "weights.safetensors"), bytes(&out, "weights.safetensors"));
+}
+
+#[track_caller]
+fn check_stops(config: &Config) {
+    let fixture = Fixture::new();
+    let images = Some(&fixture.images);
+    let whole = fixture.out("whole");
+    fixture.train("whole", config, images).expect("a run");
+    let run = fixture.out("stopped");
+    let mut stop = |event: &Event| match event {
+        Event::Step { .. } => Flow::Stop,
+        Event::Teacher { event, .. } if matches!(event.as_ref(), Event::Step { .. }) => Flow::Stop,
+        _ => Flow::Continue,
+    };
+    let mut stops = 0;
+    train(&fixture.input(images), config, &run, &mut stop).expect("stopping is no error");
+    while !RunState::read(&run).expect("a run").finished {
+        stops += 1;
+        resume(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
+    }
+    assert!(stops >= 4, "{stops}");
+    assert_eq!(metrics(&run), metrics(&whole));
+    assert!(bytes(&run, "weights.safetensors") == bytes(&whole, "weights.safetensors"), "other weights");
+}
+
+#[test]
+fn runs_with_teachers_or_averages_go_on_after_every_step() {
+    check_stops(&averaged());
+    check_stops(&with_teachers());
+}
+
+#[test]
+fn the_decision_that_was_tuned_on_dev_is_the_models() {
+    let fixture = Fixture::new();
+    let mut config = small();
+    (config.training.tune_decision, config.training.epochs) = (true, Some(12));
+    config.training.semi = false;
+    fixture.train("tuned", &config, None).expect("a run");
+    let out = fixture.out("tuned");
+    let best = metrics(&out).into_iter().rfind(|record| record["best"] == true).expect("dev was evaluated");
+    let predictor = Predictor::load(&out).expect("a run folder");
+    assert_eq!(f64::from(predictor.decision().outside_bias), best["outside_bias"].as_f64().expect("a number"));
+    assert_ne!(predictor.decision(), Decision::default(), "an untrained model calls all O, unless it is biased");
+    let again = evaluate(&predictor, &fixture.corpus.valid, config.input.convention, &mut |_, _| {}).expect("scores");
+    assert_eq!(serde_json::to_value(&again.scores).expect("JSON"), best["dev"]);
+}
+
+#[test]
+fn every_option_changes_the_run() {
+    let fixture = Fixture::new();
+    let images = Some(&fixture.images);
+    let mut seen = BTreeSet::new();
+    let mut check = |name: &str, change: fn(&mut Config)| {
+        let mut config = small();
+        // Some unlabelled spans must pass the paper's mask for the options of the unlabelled term to matter.
+        (config.training.head_lr, config.training.epochs) = (0.02, Some(6));
+        change(&mut config);
+        fixture.train(name, &config, images).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let records = metrics(&fixture.out(name));
+        assert!(records.iter().all(|record| record["train"]["loss"].is_f64()), "{name}: a loss that is no number");
+        assert!(
+            seen.insert(records.iter().map(|r| r["train"].to_string()).collect::<String>()),
+            "{name} changed nothing"
+        );
+    };
+    check("default", |_| {});
+    check("prior", |c| c.model.fusion = Fusion::ProductWithPrior);
+    check("mean", |c| c.model.fusion = Fusion::Mean);
+    check("no-z", |c| c.model.latent_in_classifier = false);
+    check("shapes", |c| c.model.word_shapes = true);
+    check("shuffled", |c| c.input.image = ImageUse::Shuffled);
+    check("zero", |c| c.input.image = ImageUse::Zero);
+    check("no-vae", |c| c.objective.vae = false);
+    check("kl-weight", |c| c.objective.kl_weight = 0.01);
+    check("annealing", |c| c.objective.kl_warmup = 1.0);
+    check("free-bits", |c| c.objective.free_bits = 2.0);
+    check("reconstruction", |c| c.objective.reconstruction_weight = 2.0);
+    check("marginal", |c| c.objective.unlabelled = UnlabelledClass::Marginal);
+    check("mean-teacher", |c| c.average = Some(AverageConfig { decay: 0.9, teach_from: Some(0.0) }));
+    check("negatives", |c| c.training.negatives = Some(2.0));
+}
