@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use smvae_core::candle_core::{D, DType, Device};
 use smvae_core::decode::{Candidate, decode};
 use smvae_core::model::BatchSpan;
-use smvae_core::{LabelSet, Mode, Rng, TextEncoder, rng};
+use smvae_core::{LabelSet, Mode, Rng, Span, TextEncoder, rng};
 use smvae_data::{ImageVectors, Sample};
 use smvae_encoders::text::WordTokenizer;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// A post to find entities in.
@@ -52,6 +53,8 @@ pub struct ScoredEntity {
     pub label: String,
     /// Probability of the type, 0 to 1.
     pub score: f32,
+    /// Probability of every class of the model's label set, `O` first.
+    pub probabilities: Vec<f32>,
 }
 
 /// A trained model, loaded from a run folder. Share it between threads as it is.
@@ -237,6 +240,8 @@ impl Scorer<'_> {
         let h = encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32).map_err(smvae_core::Error::from)?;
         let features = model.features(&h, &batch)?;
         let mut candidates: Vec<Vec<Candidate>> = vec![Vec::new(); items.len()];
+        // Of the spans that may become entities; all of them would be too much for a long text.
+        let mut rows: Vec<HashMap<Span, Vec<f32>>> = vec![HashMap::new(); items.len()];
         let mut spans_left = spans.iter().flat_map(|(_, spans)| spans);
         for chunk in batch.spans.chunks(CHUNK_SPANS) {
             let noise = model
@@ -249,17 +254,22 @@ impl Scorer<'_> {
             for ((BatchSpan { text, .. }, span), row) in chunk.iter().zip(&mut spans_left).zip(probabilities) {
                 let (class, score) = best(&row);
                 candidates[*text].push(Candidate { span: *span, class, score });
+                if class != 0 {
+                    rows[*text].insert(*span, row);
+                }
             }
         }
-        let entity = |item: &Item, c: Candidate| {
+        let entity = |item: &Item, rows: &mut HashMap<Span, Vec<f32>>, c: Candidate| {
             let span = item.original_span(c.span);
             let label = self.labels.name(c.class).expect("a class of the model is one of its labels").to_owned();
-            ScoredEntity { start: span.start, end: span.end, label, score: c.score }
+            let probabilities = rows.remove(&c.span).expect("kept above for every class but O");
+            ScoredEntity { start: span.start, end: span.end, label, score: c.score, probabilities }
         };
         Ok(items
             .iter()
             .zip(candidates)
-            .map(|(item, candidates)| decode(&candidates).into_iter().map(|c| entity(item, c)).collect())
+            .zip(&mut rows)
+            .map(|((item, found), rows)| decode(&found).into_iter().map(|c| entity(item, rows, c)).collect())
             .collect())
     }
 }

@@ -9,20 +9,24 @@
 //! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
 //! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
 //! metrics.jsonl        a line an epoch
+//! predictions-valid.jsonl   what the best epoch finds in dev, a line a tweet; -test by `smvae eval`, if asked for
 //! ```
 //! Every file is written to a temporary name and renamed.
 
 use crate::config::Config;
-use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
+use crate::files::{
+    create_folder, read_json, read_json_lines, read_tensors, write_json, write_json_lines, write_tensors,
+};
 use crate::images::ImageIdentity;
 use crate::networks::is_encoders;
+use crate::predictions::{self, TweetPrediction};
 use crate::progress::EpochRecord;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
-use smvae_data::Selection;
+use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::path::{Path, PathBuf};
 
@@ -37,7 +41,20 @@ const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
 
 /// Every file of a run.
-const FILES: [&str; 9] = [CONFIG, LABELS, SELECTION, ORIGIN, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS];
+const FILES: [&str; 12] = [
+    CONFIG,
+    LABELS,
+    SELECTION,
+    ORIGIN,
+    IMAGES,
+    ENCODER,
+    TOKENIZER,
+    WEIGHTS,
+    METRICS,
+    predictions::file_name(Split::Train),
+    predictions::file_name(Split::Valid),
+    predictions::file_name(Split::Test),
+];
 
 /// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
 ///
@@ -106,7 +123,7 @@ impl RunInfo {
             folder: folder.to_owned(),
             config: run.config()?,
             labels: run.labels()?,
-            selection: if origin.is_some() { None } else { Some(Selection::load(run.path(SELECTION))?) },
+            selection: if origin.is_some() { None } else { Some(run.selection()?) },
             origin,
             images: run.image_identity()?,
             encoder: run.encoder_config()?,
@@ -186,7 +203,11 @@ impl RunFolder {
         read_json(&self.path(LABELS), "label set")
     }
 
-    fn origin(&self) -> Result<Option<Origin>> {
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        Ok(Selection::load(self.path(SELECTION))?)
+    }
+
+    pub(crate) fn origin(&self) -> Result<Option<Origin>> {
         let path = self.path(ORIGIN);
         if path.exists() { read_json(&path, "origin").map(Some) } else { Ok(None) }
     }
@@ -239,28 +260,19 @@ impl RunFolder {
     }
 
     pub(crate) fn save_metrics(&self, records: &[EpochRecord]) -> Result<()> {
-        let mut text = String::new();
-        for record in records {
-            text.push_str(&serde_json::to_string(record).expect("a record has string keys and finite numbers"));
-            text.push('\n');
-        }
-        Ok(smvae_data::files::write_atomically(&self.path(METRICS), text.as_bytes())?)
+        write_json_lines(&self.path(METRICS), records)
     }
 
-    fn metrics(&self) -> Result<Vec<EpochRecord>> {
+    pub(crate) fn metrics(&self) -> Result<Vec<EpochRecord>> {
         let path = self.path(METRICS);
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        text.lines()
-            .map(|line| {
-                serde_json::from_str(line).map_err(|source| Error::Json { path: path.clone(), what: "metrics", source })
-            })
-            .collect()
+        if path.exists() { read_json_lines(&path, "line of metrics") } else { Ok(Vec::new()) }
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn save_predictions(&self, split: Split, predictions: &[TweetPrediction]) -> Result<()> {
+        predictions::write(&self.path(predictions::file_name(split)), predictions)
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
 }

@@ -9,6 +9,7 @@ use crate::evaluate::{evaluate_items, gold};
 use crate::groups::Groups;
 use crate::images::ImageIdentity;
 use crate::networks::{Encoder, EncoderSource, Networks, Use};
+use crate::predictions::TweetPrediction;
 use crate::predictor::Scorer;
 use crate::progress::{EpochRecord, Event, Flow, Means, RunSummary, Timing};
 use crate::run_folder::{RunFolder, RunInfo, Start, remove_run};
@@ -21,7 +22,7 @@ use smvae_core::nn::Parameters;
 use smvae_core::optim::Adam;
 use smvae_core::step::{LabelledBatch, StepReport, step};
 use smvae_core::{Entity, LabelSet, Rng, Span, rng};
-use smvae_data::{ImageVectors, Sample, Selection, selection};
+use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
 use smvae_encoders::device;
 use std::path::Path;
 use std::time::Instant;
@@ -131,6 +132,7 @@ pub fn train(
         folder,
         stream: UnlabelledStream::new(data.unlabelled.len()),
         data,
+        valid: input.valid,
         rng: rng::named(config.seed, "training"),
         steps,
         records: Vec::new(),
@@ -228,6 +230,8 @@ struct Run<'a> {
     folder: RunFolder,
     stream: UnlabelledStream,
     data: Data,
+    /// Dev as it was read, for the file of predictions.
+    valid: &'a [Sample],
     rng: Rng,
     steps: usize,
     records: Vec<EpochRecord>,
@@ -341,10 +345,12 @@ impl Run<'_> {
         record.timing.dev_tweets_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
         let f1 = evaluation.scores.overall.f1();
         record.best = best_of(&self.records).is_none_or(|(_, best)| f1 > best.overall.f1());
-        record.dev = Some(evaluation.scores);
         if record.best {
             self.folder.save_weights(self.parameters)?;
+            let predictions = TweetPrediction::join(self.valid, &self.data.dev_gold, &evaluation.predictions);
+            self.folder.save_predictions(Split::Valid, &predictions)?;
         }
+        record.dev = Some(evaluation.scores);
         Ok(())
     }
 

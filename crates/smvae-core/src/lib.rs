@@ -109,7 +109,9 @@
 #![doc = "```"]
 
 pub mod bio;
+pub mod calibration;
 pub mod columns;
+pub mod confusion;
 pub mod decode;
 mod error;
 pub mod labels;
