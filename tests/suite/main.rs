@@ -10,6 +10,8 @@ mod gradients;
 mod keras;
 mod minilm_golden;
 mod parity_golden;
+#[cfg(feature = "report")]
+mod report;
 mod runs;
 mod tidy;
 mod tokenizer_golden;
