@@ -6,7 +6,9 @@ use super::RunReport;
 use crate::Result;
 use crate::files::read_json_lines;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde_json::Value;
+use smvae_core::metrics::Scores;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A method at a number of labels.
@@ -24,17 +26,37 @@ pub struct LabelsPoint {
     pub n: usize,
 }
 
-/// What is read of a line of `results.jsonl`.
+/// What is read of a line of an experiment's `results.jsonl`.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct ResultLine {
     /// Name of the run's folder.
-    pub run: String,
-    /// The method.
-    pub method: String,
-    /// Labelled tweets.
-    pub labelled: usize,
-    /// F1 on test, in percent; none if the experiment leaves test closed.
-    pub test_f1: Option<f64>,
+    pub id: String,
+    corpus: String,
+    method: String,
+    /// Labelled tweets, or `"all"`.
+    labels: Value,
+    /// Tweets that dev was cut to.
+    dev_labels: Option<usize>,
+    dev: Scores,
+    /// Scores on test; none if it was left closed.
+    pub test: Option<Scores>,
+}
+
+impl ResultLine {
+    /// The method, with the corpus if there are several, and with dev's size if it was cut: runs that may be averaged have
+    /// the same.
+    pub(super) fn method(&self, all: &[Self]) -> String {
+        let corpora: BTreeSet<&str> = all.iter().map(|result| result.corpus.as_str()).collect();
+        let corpus = if corpora.len() > 1 { format!("{}: ", self.corpus) } else { String::new() };
+        let cut = self.dev_labels.map_or(String::new(), |n| format!(", dev of {n}"));
+        format!("{corpus}{}{cut}", self.method)
+    }
+
+    /// Labelled tweets: of `"all"`, as many as the run's selection has.
+    fn labelled(&self, runs: &[RunReport]) -> Option<usize> {
+        let stated = self.labels.as_u64().and_then(|n| usize::try_from(n).ok());
+        stated.or_else(|| runs.iter().find(|run| run.name == self.id)?.labelled)
+    }
 }
 
 /// The results of an experiment; nothing for a folder that is none.
@@ -43,14 +65,23 @@ pub(super) fn read_results(folder: &Path) -> Result<Vec<ResultLine>> {
     if path.is_file() { read_json_lines(&path, "result of an experiment") } else { Ok(Vec::new()) }
 }
 
-/// The points, and the split they are of.
+/// The points, and the split they are of: test if every result has it.
 pub(super) fn points(results: &[ResultLine], runs: &[RunReport]) -> (Vec<LabelsPoint>, &'static str) {
-    let test = average(results.iter().filter_map(|r| Some((r.method.clone(), r.labelled, r.test_f1?))));
-    if !test.is_empty() {
-        return (test, "test");
+    if results.is_empty() {
+        let dev = |run: &RunReport| Some((run.method.clone(), run.labelled?, run.dev.as_ref()?.overall.f1()));
+        return (average(runs.iter().filter_map(dev)), "dev");
     }
-    let dev = |run: &RunReport| Some((run.method.clone(), run.labelled?, run.dev.as_ref()?.overall.f1()));
-    (average(runs.iter().filter_map(dev)), "dev")
+    let on_test = results.iter().all(|result| result.test.is_some());
+    let score = |result: &ResultLine| {
+        let scores = if on_test { result.test.as_ref()? } else { &result.dev };
+        Some((result.method(results), result.labelled(runs)?, scores.overall.f1()))
+    };
+    (average(results.iter().filter_map(score)), if on_test { "test" } else { "dev" })
+}
+
+/// Whether the points say more than the table of runs.
+pub(super) fn worth_showing(points: &[LabelsPoint]) -> bool {
+    points.iter().any(|point| point.n > 1 || point.labelled != points[0].labelled)
 }
 
 /// Groups scores by method and number of labels.
@@ -81,5 +112,6 @@ mod tests {
         assert_eq!(got, [("a", 50, 63.0, 2), ("a", 100, 70.0, 1), ("b", 50, 60.0, 1)]);
         assert_eq!(points[0].deviation, Some(8f64.sqrt()));
         assert_eq!(points[1].deviation, None);
+        assert!(worth_showing(&points) && !worth_showing(&points[1..2]) && !worth_showing(&[]));
     }
 }

@@ -32,7 +32,7 @@ pub struct Report {
     pub title: String,
     /// The runs, by name.
     pub runs: Vec<RunReport>,
-    /// F1 against the number of labelled tweets, by method, then by labels.
+    /// F1 against the number of labelled tweets, by method, then by labels; empty if that is no more than the runs say.
     pub points: Vec<LabelsPoint>,
     /// The split that the points are of: `test` for an experiment's results, else `dev`.
     pub points_split: &'static str,
@@ -48,11 +48,15 @@ pub fn gather(folder: &Path) -> Result<Report> {
     let results = labels::read_results(folder)?;
     let mut runs = folders.iter().map(|(name, path)| RunReport::read(name, path)).collect::<Result<Vec<_>>>()?;
     for run in &mut runs {
-        if let Some(result) = results.iter().find(|result| result.run == run.name) {
-            run.method.clone_from(&result.method);
+        if let Some(result) = results.iter().find(|result| result.id == run.name) {
+            run.method = result.method(&results);
+            run.test_f1 = result.test.as_ref().map(|test| test.overall.f1()).or(run.test_f1);
         }
     }
-    let (points, points_split) = labels::points(&results, &runs);
+    let (mut points, points_split) = labels::points(&results, &runs);
+    if !labels::worth_showing(&points) {
+        points.clear();
+    }
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
     Ok(Report { title, runs, points, points_split })

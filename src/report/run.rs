@@ -30,6 +30,8 @@ pub struct RunReport {
     pub best_epoch: Option<usize>,
     /// Scores on dev of that epoch.
     pub dev: Option<Scores>,
+    /// F1 on test, in percent, where it was evaluated.
+    pub test_f1: Option<f64>,
     /// Every setting, those that differ from the defaults first.
     pub settings: Vec<Setting>,
     /// Epochs, the x of all curves.
@@ -86,6 +88,7 @@ impl RunReport {
             epochs: epochs.len(),
             best_epoch: best.map(|record| record.epoch),
             dev: best.and_then(|record| record.dev.clone()),
+            test_f1: splits.iter().find(|split| split.split == Split::Test).map(|test| test.overall().f1),
             settings: settings(&config),
             x: epochs.iter().map(|record| record.epoch).collect(),
             curves: curves(&epochs),

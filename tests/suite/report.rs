@@ -55,7 +55,11 @@ fn nothing_a_tweet_or_a_folder_says_becomes_markup() {
     assert_eq!(page.matches("</script").count(), 3, "the data, the charts, our own");
     for markup in ["<script>alert", "<img src=x", "<b>", "\"><"] {
         // The page's own attributes end in `">` before a tag, so that the last is looked for in the data alone.
-        let place = if markup == "\"><" { page.split_once("id=\"data\">").expect("data").1.split_once("</script>").expect("its end").0 } else { &page };
+        let place = if markup == "\"><" {
+            page.split_once("id=\"data\">").expect("data").1.split_once("</script>").expect("its end").0
+        } else {
+            &page
+        };
         assert!(!place.contains(markup), "{markup} is in the page");
     }
     assert!(page.contains("&lt;img src=x onerror=alert(2)&gt;"), "the name is shown");
@@ -110,12 +114,38 @@ fn runs_are_found_in_a_folder_and_in_an_experiment() {
         run(&folder.path().join("runs").join(name));
     }
     std::fs::create_dir(folder.path().join("runs/notes")).expect("writable");
-    let names = |path: &Path| -> Vec<String> {
-        gather(path).expect("runs").runs.into_iter().map(|run| run.name).collect()
-    };
+    let names =
+        |path: &Path| -> Vec<String> { gather(path).expect("runs").runs.into_iter().map(|run| run.name).collect() };
     assert_eq!(names(folder.path()), ["a", "b"]);
     assert_eq!(names(&folder.path().join("runs")), ["a", "b"]);
     assert_eq!(names(&folder.path().join("runs/a")), ["a"]);
+}
+
+#[test]
+fn an_experiment_is_averaged_over_its_draws() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let counts = |correct: usize| json!({"gold": 100, "predicted": 100, "correct": correct, "types": {}});
+    let line = |id: &str, labels: Value, correct: usize| {
+        json!({"id": id, "corpus": "2017", "method": "paper", "labels": labels, "draw": 0, "seed": 0, "dev_labels": null,
+               "dev_only": false, "best_epoch": 1, "epochs": 1, "steps": 1, "seconds": 1, "threads": 1,
+               "dev": counts(correct), "test": counts(correct + 10)})
+    };
+    run(&folder.path().join("runs/a"));
+    let lines =
+        [line("a", json!(50), 60), line("b", json!(50), 64), line("c", json!(100), 70), line("d", json!("all"), 80)];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(folder.path().join("results.jsonl"), text).expect("writable");
+    let report = gather(folder.path()).expect("an experiment");
+    assert_eq!(
+        (report.runs[0].method.as_str(), report.runs[0].test_f1, report.points_split),
+        ("paper", Some(70.0), "test")
+    );
+    // How many "all" are is not known without the run's folder.
+    let points: Vec<_> = report.points.iter().map(|p| (p.labelled, p.mean, p.n)).collect();
+    assert_eq!(points, [(50, 72.0, 2), (100, 80.0, 1)]);
+    std::fs::write(folder.path().join("results.jsonl"), "{}\n").expect("writable");
+    let message = gather(folder.path()).expect_err("no result").to_string();
+    assert!(message.contains("results.jsonl, line 1"), "{message}");
 }
 
 #[test]

@@ -4,7 +4,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
   const PAGE = 20;
-  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
+  // The same four in the plot and in the legend.
+  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]], BORDERS = ["solid", "dashed", "dotted", "double"];
 
   /** An element with attributes and children, which are nodes or texts. */
   function el(name, attributes, ...children) {
@@ -22,7 +23,7 @@
   /** A series in the i-th colour and dash, so that colour is not its only sign. */
   function series(label, i, more) {
     return {
-      label, stroke: style(`--c${i % 8}`), width: 2, dash: DASHES[Math.floor(i / 2) % 4], spanGaps: true,
+      label, stroke: style(`--c${i % 8}`), width: 2, dash: DASHES[i % 4], mark: BORDERS[i % 4], spanGaps: true,
       points: { show: true, size: 6 }, value: (_, v) => (v == null ? "-" : String(+v.toPrecision(4))), ...more,
     };
   }
@@ -38,7 +39,9 @@
     charts.set(element, { make, plot: null });
     const width = element.clientWidth;
     const made = width > 0 && make(width);
-    if (made) charts.get(element).plot = new uPlot(made.options, made.data, element);
+    if (!made) return;
+    const legend = { markers: { width: 3, dash: (u, i) => u.series[i].mark } };
+    charts.get(element).plot = new uPlot({ ...made.options, legend }, made.data, element);
   }
 
   const redraw = () => charts.forEach(({ make }, element) => draw(element, make));
@@ -115,7 +118,7 @@
         scales: { x: { time: false, range: [0, 1] }, y: { range: [0, 1.02] } },
         axes: [axis("score"), axis("precision")],
         series: [{ label: "score", value: (_, v) => (v == null ? "-" : v.toFixed(3)) },
-          series("ideal", 7, { points: { show: false }, width: 1, dash: [] }), series("scores", 0), series("scaled", 3)],
+          series("ideal", 7, { points: { show: false }, width: 1, dash: [], mark: "solid" }), series("scores", 0), series("scaled", 1)],
       },
       data: uPlot.join([[[0, 1], [0, 1]], points(before), points(after)]),
     }));
@@ -235,6 +238,6 @@
   for (const [id, step] of [["previous", -1], ["next", 1]]) {
     at(id).addEventListener("click", () => { showPage(page + step); at("tweets-title").scrollIntoView(); });
   }
-  if (data.points.length > 1) labelsChart();
+  if (data.points.length > 0) labelsChart();
   if (data.runs.length > 0) showRun(Number(at("run").value));
 })();

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
 /// Every table of a report.
 fn text(report: &Report) -> String {
     let mut parts = vec![runs(&report.runs)];
-    if report.points.len() > 1 {
+    if !report.points.is_empty() {
         parts.push(format!("F1 on {}, by number of labels\n\n{}", report.points_split, points(&report.points)));
     }
     for run in &report.runs {
@@ -59,7 +59,7 @@ fn runs(runs: &[RunReport]) -> String {
             dev(|c| c.precision()),
             dev(|c| c.recall()),
             dev(|c| c.f1()),
-            or_dash(run.split(Split::Test).map(|test| two(test.overall().f1))),
+            or_dash(run.test_f1.map(two)),
         ]
     };
     let header = ["run", "method", "labelled", "seed", "best epoch", "dev P", "dev R", "dev F1", "test F1"];
