@@ -156,7 +156,7 @@ fn reports_of_a_run(dir: &Path) {
     let scores = json_of(&check(dir, eval, "", 0).0);
     let (out, log) = check(dir, "report run", "", 0);
     assert_eq!(out, "run/report.html\n");
-    assert!(log.contains("1 runs, 0 images"), "{log}");
+    assert!(log.contains("runs: 1, images: 0"), "{log}");
     let page = std::fs::read_to_string(dir.join("run/report.html")).expect("written");
     assert!(page.starts_with("<!doctype html>") && page.contains("run: test"));
     let (tables, _) = check(dir, "report run --text", "", 0);

@@ -102,16 +102,8 @@ impl Confusion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::tests::entities;
     use Outcome::*;
-
-    fn entities(text: &str) -> Vec<Entity> {
-        let entity = |e: &str| {
-            let (label, span) = e.split_once(':').expect("label:start-end");
-            let (start, end) = span.split_once('-').expect("start-end");
-            Entity::new(start.parse().expect("a number"), end.parse().expect("a number"), label)
-        };
-        text.split_whitespace().map(entity).collect()
-    }
 
     #[track_caller]
     fn check(gold: &str, predicted: &str, want_gold: &[Outcome], want_predicted: &[Outcome]) {

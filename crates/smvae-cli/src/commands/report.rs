@@ -20,7 +20,8 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let page = html(&report, &images);
     write_atomically(&out, page.as_bytes())?;
     let mib = page.len() as f64 / f64::from(1 << 20);
-    say(format!("{} runs, {} images, {mib:.1} MiB; it holds the text of tweets", report.runs.len(), images.urls.len()));
+    let (runs, shown) = (report.runs.len(), images.urls.len());
+    say(format!("runs: {runs}, images: {shown}, {mib:.1} MiB; the page holds the text of tweets"));
     output::print(&format!("{}\n", out.display()))
 }
 
