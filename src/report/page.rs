@@ -32,7 +32,6 @@ pub fn html(report: &Report, images: &Thumbnails) -> String {
         report,
         images => context! { n => images.urls.len(), unreadable => images.unreadable, left_out => images.left_out },
         with_tweets,
-        without_tweets => report.runs.iter().filter(|run| run.split(Split::Valid).is_some()).count() - with_tweets,
         data,
         version => env!("CARGO_PKG_VERSION"),
         css => include_str!("assets/page.css"),
