@@ -37,28 +37,35 @@ impl Decision {
         let entity = |c: Candidate| {
             let span = item.original_span(c.span);
             let label = labels.name(c.class).expect("a class of the model is one of its labels").to_owned();
-            ScoredEntity { start: span.start, end: span.end, label, score: c.score }
+            let row = scored.rows().find(|(span, _)| *span == c.span).expect("a candidate is one of the rows").1;
+            let probabilities = self.shifted(row).collect();
+            ScoredEntity { start: span.start, end: span.end, label, score: c.score, probabilities }
         };
         decode(&candidates).into_iter().map(entity).collect()
     }
 
     /// The same spans with the probabilities that this decision compares.
     pub(crate) fn shift(self, scored: &ScoredSpans) -> ScoredSpans {
-        let outside = (-self.outside_bias).exp();
-        let shifted = scored.rows().flat_map(|(_, row)| {
-            let total = 1.0 + row[0] * (outside - 1.0);
-            row.iter().enumerate().map(move |(class, p)| if class == 0 { p * outside / total } else { p / total })
-        });
+        let shifted = scored.rows().flat_map(|(_, row)| self.shifted(row));
         ScoredSpans::new(scored.spans.clone(), shifted.collect())
+    }
+
+    fn shifted(self, row: &[f32]) -> impl Iterator<Item = f32> {
+        let outside = (-self.outside_bias).exp();
+        let total = self.total(row, outside);
+        row.iter().enumerate().map(move |(class, p)| if class == 0 { p * outside / total } else { p / total })
+    }
+
+    /// What the weighted probabilities sum up to. The sum of a softmax is 1 but for rounding: without a bias nothing changes.
+    fn total(self, row: &[f32], outside: f32) -> f32 {
+        if self.outside_bias == 0.0 { 1.0 } else { 1.0 + row[0] * (outside - 1.0) }
     }
 
     /// The most probable class, the first on ties, and its probability; `outside` is `exp(-b)`.
     fn best(self, row: &[f32], outside: f32) -> (usize, f32) {
         let weighted = row.iter().enumerate().map(|(class, p)| (class, if class == 0 { p * outside } else { *p }));
         let (class, p) = weighted.fold((0, f32::MIN), |best, (class, p)| if p > best.1 { (class, p) } else { best });
-        // The sum of a softmax is 1 but for rounding: without a bias, nothing is divided.
-        let total = if self.outside_bias == 0.0 { 1.0 } else { 1.0 + row[0] * (outside - 1.0) };
-        (class, p / total)
+        (class, p / self.total(row, outside))
     }
 
     /// Scores of what is found in a split against its gold entities.

@@ -35,6 +35,18 @@ pub enum Error {
         /// Why it is not, with line and column.
         source: serde_json::Error,
     },
+    /// A line of a file of JSON lines is not what it should be.
+    #[error("{}, line {line}, is not a valid {what}: {why}", path.display())]
+    JsonLine {
+        /// The file.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        why: String,
+    },
     /// A run folder of a later version of this program.
     #[error("{} has format version {found}, this program knows versions up to {known}: use a newer one", path.display())]
     Version {
@@ -52,6 +64,12 @@ pub enum Error {
         path: PathBuf,
         /// The file that should be there.
         missing: &'static str,
+    },
+    /// A folder that is no run and holds none.
+    #[error("{} is no run folder and holds none: a run has a config.json, an experiment has its runs in runs/", path.display())]
+    NoRuns {
+        /// The folder.
+        path: PathBuf,
     },
     /// Training would write over an earlier run.
     #[error("{} holds a run already: choose another folder, or remove it first", path.display())]

@@ -19,6 +19,32 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     Ok(smvae_data::files::write_atomically(path, text.as_bytes())?)
 }
 
+/// A file of JSON lines, one value a line.
+pub(crate) fn read_json_lines<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<Vec<T>> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let parse = |(i, line)| {
+        serde_json::from_str(line).map_err(|error: serde_json::Error| Error::JsonLine {
+            path: path.to_owned(),
+            line: i + 1,
+            what,
+            why: error.to_string(),
+        })
+    };
+    text.lines().enumerate().map(parse).collect()
+}
+
+pub(crate) fn write_json_lines<'a, T: Serialize + 'a>(
+    path: &Path,
+    values: impl IntoIterator<Item = &'a T>,
+) -> Result<()> {
+    let mut text = String::new();
+    for value in values {
+        text += &serde_json::to_string(value).expect("our own types have string keys and no failing parts");
+        text.push('\n');
+    }
+    Ok(smvae_data::files::write_atomically(path, text.as_bytes())?)
+}
+
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|source| Error::Write { path: path.to_owned(), source })
 }

@@ -36,8 +36,11 @@ mod groups;
 mod images;
 mod memory;
 mod networks;
+pub mod predictions;
 mod predictor;
 mod progress;
+#[cfg(feature = "report")]
+pub mod report;
 mod resume;
 mod run_folder;
 mod sampler;

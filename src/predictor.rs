@@ -52,6 +52,8 @@ pub struct ScoredEntity {
     pub label: String,
     /// Probability of the type, 0 to 1.
     pub score: f32,
+    /// Probability of every class of the model's label set, `O` first.
+    pub probabilities: Vec<f32>,
 }
 
 /// A trained model, loaded from a run folder. Share it between threads as it is.

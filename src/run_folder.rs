@@ -13,21 +13,25 @@
 //! soft-labels.safetensors   what teachers make of the unlabelled tweets' spans, where there are teachers
 //! run.json             what else the run depends on, and whether it is finished; absent for converted weights
 //! checkpoint/          where to go on from, of a run that is not finished
+//! predictions-valid.jsonl   what the best epoch finds in dev, a line a tweet; -test by `smvae eval`, if asked for
 //! ```
 //! Every file is written to a temporary name and renamed.
 
 use crate::config::Config;
 use crate::decision::Decision;
-use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
+use crate::files::{
+    create_folder, read_json, read_json_lines, read_tensors, write_json, write_json_lines, write_tensors,
+};
 use crate::images::ImageIdentity;
 use crate::networks::is_encoders;
+use crate::predictions::{self, TweetPrediction};
 use crate::progress::EpochRecord;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
-use smvae_data::Selection;
+use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::path::{Path, PathBuf};
 
@@ -45,8 +49,23 @@ const SOFT_LABELS: &str = "soft-labels.safetensors";
 const STATE: &str = "run.json";
 
 /// Every file of a run.
-const FILES: [&str; 12] =
-    [CONFIG, LABELS, SELECTION, ORIGIN, IMAGES, ENCODER, TOKENIZER, WEIGHTS, METRICS, DECISION, SOFT_LABELS, STATE];
+const FILES: [&str; 15] = [
+    CONFIG,
+    LABELS,
+    SELECTION,
+    ORIGIN,
+    IMAGES,
+    ENCODER,
+    TOKENIZER,
+    WEIGHTS,
+    METRICS,
+    DECISION,
+    SOFT_LABELS,
+    STATE,
+    predictions::file_name(Split::Train),
+    predictions::file_name(Split::Valid),
+    predictions::file_name(Split::Test),
+];
 
 /// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
 ///
@@ -249,7 +268,7 @@ impl RunFolder {
         Ok(())
     }
 
-    fn origin(&self) -> Result<Option<Origin>> {
+    pub(crate) fn origin(&self) -> Result<Option<Origin>> {
         let path = self.path(ORIGIN);
         if path.exists() { read_json(&path, "origin").map(Some) } else { Ok(None) }
     }
@@ -324,28 +343,19 @@ impl RunFolder {
     }
 
     pub(crate) fn save_metrics(&self, records: &[EpochRecord]) -> Result<()> {
-        let mut text = String::new();
-        for record in records {
-            text.push_str(&serde_json::to_string(record).expect("a record has string keys and finite numbers"));
-            text.push('\n');
-        }
-        Ok(smvae_data::files::write_atomically(&self.path(METRICS), text.as_bytes())?)
+        write_json_lines(&self.path(METRICS), records)
     }
 
     pub(crate) fn metrics(&self) -> Result<Vec<EpochRecord>> {
         let path = self.path(METRICS);
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        text.lines()
-            .map(|line| {
-                serde_json::from_str(line).map_err(|source| Error::Json { path: path.clone(), what: "metrics", source })
-            })
-            .collect()
+        if path.exists() { read_json_lines(&path, "line of metrics") } else { Ok(Vec::new()) }
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn save_predictions(&self, split: Split, predictions: &[TweetPrediction]) -> Result<()> {
+        predictions::write(&self.path(predictions::file_name(split)), predictions)
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
 }

@@ -13,6 +13,7 @@ use crate::epoch::{Epoch, Taken};
 use crate::groups::Groups;
 use crate::images::ImageIdentity;
 use crate::networks::{Encoder, EncoderSource, Networks, Use};
+use crate::predictions::TweetPrediction;
 use crate::progress::{EpochRecord, Event, Flow, RunSummary, best_of, without_gain};
 use crate::resume::Resumed;
 use crate::run_folder::{RunFolder, RunInfo, RunState, Start, remove_run};
@@ -27,7 +28,7 @@ use smvae_core::rng::RngState;
 use smvae_core::step::{LabelledBatch, StepReport, UnlabelledBatch, step};
 use smvae_core::{LabelSet, Rng, Span, rng};
 use smvae_data::files::sha256_hex;
-use smvae_data::{ImageVectors, Sample, Selection, selection};
+use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
 use smvae_encoders::device;
 use std::path::Path;
 use std::time::Instant;
@@ -199,6 +200,7 @@ pub(crate) fn train_from(
         state: &state,
         stream: position.stream,
         data,
+        valid: input.valid,
         rng: position.rng.rng(),
         epoch: position.epoch,
         steps,
@@ -267,6 +269,8 @@ struct Run<'a> {
     state: &'a RunState,
     stream: UnlabelledStream,
     data: TrainingData,
+    /// Dev as it was read, for the file of predictions.
+    valid: &'a [Sample],
     rng: Rng,
     epoch: Epoch,
     steps: usize,
@@ -423,6 +427,10 @@ impl Run<'_> {
         if record.best {
             self.folder.save_decision(decision)?;
             self.folder.save_weights(self.parameters)?;
+            let entities = |(item, scored)| decision.entities(item, scored, self.labels);
+            let found: Vec<_> = dev.iter().zip(&scored).map(entities).collect();
+            let predictions = TweetPrediction::join(self.valid, gold, &found);
+            self.folder.save_predictions(Split::Valid, &predictions)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// A file that may be an image.
 #[derive(Clone, Debug)]
-pub(super) struct ImageFile {
+pub(crate) struct ImageFile {
     /// Its name without the extension.
     pub id: String,
     /// Its name.
@@ -20,13 +20,13 @@ pub(super) struct ImageFile {
 
 /// The files of a folder, by name.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     pub files: Vec<ImageFile>,
     pub bad: Vec<BadImage>,
 }
 
 /// Lists a folder.
-pub(super) fn list(folder: &Path) -> Result<Listing> {
+pub(crate) fn list(folder: &Path) -> Result<Listing> {
     let read = |source| Error::Read { path: folder.to_owned(), source };
     let root = folder.canonicalize().map_err(read)?;
     let mut names = BTreeMap::new();

@@ -9,7 +9,7 @@
 
 mod cache;
 mod journal;
-mod listing;
+pub(crate) mod listing;
 mod source;
 
 pub use cache::cached_features;

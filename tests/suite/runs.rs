@@ -6,9 +6,10 @@ use smvae::config::{Freeze, TrainingConfig};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
 use smvae::core::nn::Parameters;
-use smvae::data::ImageVectors;
+use smvae::data::{ImageVectors, Split};
 use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
+use smvae::predictions;
 use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Predictor, RunInfo, evaluate, train};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,7 +39,21 @@ fn a_run_folder_is_all_a_predictor_needs() {
     let predictor = Predictor::load_on(&moved, &device()).and_then(|p| p.with_images(fixture.images.clone(), false));
     let predictor = predictor.expect("a complete folder");
     let evaluation = evaluate(&predictor, &fixture.corpus.valid, Convention::Conlleval, &mut |_, _| {});
-    assert_eq!(Some(evaluation.expect("valid tweets").scores), summary.best, "dev scores are those of training");
+    let evaluation = evaluation.expect("valid tweets");
+    assert_eq!(Some(evaluation.scores), summary.best, "dev scores are those of training");
+    let saved = predictions::read(&moved.join(predictions::file_name(Split::Valid)), predictor.labels().n_classes());
+    for (i, tweet) in saved.expect("training leaves them").iter().enumerate() {
+        assert_eq!(tweet.words, fixture.corpus.valid[i].words);
+        let spans = |entities: &[smvae::ScoredEntity]| -> Vec<_> {
+            entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
+        };
+        assert_eq!(spans(&tweet.predicted), spans(&evaluation.predictions[i]), "those of the best epoch");
+        for entity in &tweet.predicted {
+            let class = predictor.labels().index(&entity.label).expect("a class of the run");
+            assert_eq!(entity.probabilities[class], entity.score);
+            assert!((entity.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+    }
 
     let info = RunInfo::read(&moved).expect("a complete folder");
     assert_eq!(info.config.model.image_dim, Some(fixture.images.width()));

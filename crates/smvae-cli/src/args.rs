@@ -72,6 +72,12 @@ pub(crate) enum Command {
     /// {"start", "end", "type", "score"}, words start up to but without end. Other fields are passed on, blank lines
     /// are not.
     Predict(PredictArgs),
+    /// Show runs: an HTML page of settings, curves, scores, calibration and tweets.
+    ///
+    /// The page is one file, loads nothing, and holds the text of tweets. What was found in dev is taken from the run folder,
+    /// where training and `eval --save-predictions` leave it.
+    #[cfg(feature = "report")]
+    Report(ReportArgs),
     /// Show what a run folder holds.
     Inspect(InspectArgs),
     /// Score tagged text as conlleval does: the last two columns are gold and predicted tag.
@@ -289,6 +295,9 @@ pub(crate) struct EvalArgs {
     /// Write words, gold and found entities of every tweet here, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub(crate) predictions: Option<PathBuf>,
+    /// Write what was found into the run folder as well, with all probabilities, for `report`.
+    #[arg(long)]
+    pub(crate) save_predictions: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
@@ -320,6 +329,23 @@ pub(crate) struct PredictArgs {
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     pub(crate) dtype: NumberType,
+}
+
+#[cfg(feature = "report")]
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A run folder, a folder of run folders, or the folder of an experiment.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The page to write; report.html in the folder if not given.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) out: Option<PathBuf>,
+    /// A folder of images, which the page shows beside their tweets; their ids are the names of the files.
+    #[arg(long, value_name = "DIR", conflicts_with = "text")]
+    pub(crate) images: Option<PathBuf>,
+    /// Print the tables instead.
+    #[arg(long)]
+    pub(crate) text: bool,
 }
 
 #[derive(Debug, Args)]

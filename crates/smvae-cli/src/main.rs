@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
+        #[cfg(feature = "report")]
+        Command::Report(args) => commands::report::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Score(args) => commands::score::run(args),
     };

@@ -142,11 +142,35 @@ fn a_model_is_trained_scored_used_and_inspected() {
     let (run, _) = check(dir, "inspect run --json", "", 0);
     assert_eq!(json_of(&run)["epochs"].as_array().map(Vec::len), Some(2));
 
+    reports_of_a_run(dir);
     predictions_keep_order_and_fields(dir);
     check(dir, &format!("{TINY} --labelled run/selection.json --epochs 1 --out text"), "", 0);
     check(dir, &format!("{TINY} --labelled 5 --epochs 1 --out text --overwrite"), "", 0);
     check_error(dir, "eval --model text --data dataset/mine --image-features vectors", "", 1, "trained without images");
 }
+
+#[cfg(feature = "report")]
+#[track_caller]
+fn reports_of_a_run(dir: &Path) {
+    let eval = "eval --model run --data dataset/mine --image-features vectors --split test --save-predictions --json";
+    let scores = json_of(&check(dir, eval, "", 0).0);
+    let (out, log) = check(dir, "report run", "", 0);
+    assert_eq!(out, "run/report.html\n");
+    assert!(log.contains("runs: 1, images: 0"), "{log}");
+    let page = std::fs::read_to_string(dir.join("run/report.html")).expect("written");
+    assert!(page.starts_with("<!doctype html>") && page.contains("run: test"));
+    let (tables, _) = check(dir, "report run --text", "", 0);
+    let f1 = format!("{:.2}", scores["f1"].as_f64().expect("a number"));
+    assert!(tables.starts_with("run") && tables.contains(&f1) && tables.contains("gold \\ predicted"), "{tables}");
+    check_error(dir, "report dataset", "", 1, "dataset is no run folder and holds none");
+    check_error(dir, "report absent", "", 1, "cannot read absent");
+    check_error(dir, "report run --images absent", "", 1, "cannot read absent");
+    check_error(dir, "report run --out absent/page.html", "", 1, "cannot write absent/page.html");
+    check_error(dir, "report run --text --out page.html", "", 2, "cannot be used with");
+}
+
+#[cfg(not(feature = "report"))]
+fn reports_of_a_run(_: &Path) {}
 
 #[track_caller]
 fn predictions_keep_order_and_fields(dir: &Path) {

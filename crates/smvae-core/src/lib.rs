@@ -110,7 +110,9 @@
 #![doc = "```"]
 
 pub mod bio;
+pub mod calibration;
 pub mod columns;
+pub mod confusion;
 pub mod decode;
 mod error;
 pub mod labels;

@@ -207,10 +207,11 @@ fn report_ratios(c: Counts) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn entities(text: &str) -> Vec<Entity> {
+    /// Entities written as `label:start-end`, with blanks between them.
+    pub(crate) fn entities(text: &str) -> Vec<Entity> {
         let entity = |e: &str| {
             let (label, span) = e.split_once(':').expect("label:start-end");
             let (start, end) = span.split_once('-').expect("start-end");

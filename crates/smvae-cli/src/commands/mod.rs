@@ -5,6 +5,8 @@ pub(crate) mod eval;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod predict;
+#[cfg(feature = "report")]
+pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod score;
 pub(crate) mod stats;

@@ -1,0 +1,125 @@
+//! `smvae report`: runs as an HTML page, or as tables in the terminal.
+
+use crate::args::ReportArgs;
+use crate::output;
+use crate::progress::say;
+use smvae::data::Split;
+use smvae::data::files::write_atomically;
+use smvae::report::{ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids};
+
+pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
+    let report = gather(&args.folder)?;
+    if args.text {
+        return output::print(&text(&report));
+    }
+    let images = match &args.images {
+        Some(folder) => Thumbnails::make(folder, image_ids(&report), ImageBudget::default())?,
+        None => Thumbnails::default(),
+    };
+    let out = args.out.clone().unwrap_or_else(|| args.folder.join("report.html"));
+    let page = html(&report, &images);
+    write_atomically(&out, page.as_bytes())?;
+    let mib = page.len() as f64 / f64::from(1 << 20);
+    let (runs, shown) = (report.runs.len(), images.urls.len());
+    say(format!("runs: {runs}, images: {shown}, {mib:.1} MiB; the page holds the text of tweets"));
+    output::print(&format!("{}\n", out.display()))
+}
+
+/// Every table of a report.
+fn text(report: &Report) -> String {
+    let mut parts = vec![runs(&report.runs)];
+    if !report.points.is_empty() {
+        parts.push(format!("F1 on {}, by number of labels\n\n{}", report.points_split, points(&report.points)));
+    }
+    for run in &report.runs {
+        for split in &run.splits {
+            let name = if split.split == Split::Valid { "dev" } else { split.split.name() };
+            let title = format!("{}, {name}", run.name);
+            parts.push(format!(
+                "{title}\n\n{}\n{}\n{}{}",
+                types(split),
+                outcomes(split),
+                confusion(split),
+                calibration(split)
+            ));
+        }
+    }
+    parts.join("\n")
+}
+
+fn runs(runs: &[RunReport]) -> String {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let row = |run: &RunReport| {
+        let dev = |of: fn(smvae::core::metrics::Counts) -> f64| or_dash(run.dev.as_ref().map(|s| two(of(s.overall))));
+        [
+            run.name.clone(),
+            run.method.clone(),
+            or_dash(run.labelled.map(|n| n.to_string())),
+            run.seed.to_string(),
+            format!("{} of {}", or_dash(run.best_epoch.map(|n| n.to_string())), run.epochs),
+            dev(|c| c.precision()),
+            dev(|c| c.recall()),
+            dev(|c| c.f1()),
+            or_dash(run.test_f1.map(two)),
+        ]
+    };
+    let header = ["run", "method", "labelled", "seed", "best epoch", "dev P", "dev R", "dev F1", "test F1"];
+    output::table(&header, runs.iter().map(row))
+}
+
+fn points(points: &[LabelsPoint]) -> String {
+    let row = |p: &LabelsPoint| {
+        let deviation = p.deviation.map_or("-".to_owned(), two);
+        [p.method.clone(), p.labelled.to_string(), two(p.mean), deviation, p.n.to_string()]
+    };
+    output::table(&["method", "labelled", "F1", "deviation", "runs"], points.iter().map(row))
+}
+
+fn types(split: &SplitReport) -> String {
+    let rows = split.types.iter().map(|row| {
+        let counts = [row.gold, row.predicted, row.correct].map(|n| n.to_string());
+        [row.name.clone(), two(row.precision), two(row.recall), two(row.f1)].into_iter().chain(counts)
+    });
+    output::table(&["type", "P", "R", "F1", "gold", "predicted", "correct"], rows)
+}
+
+fn outcomes(split: &SplitReport) -> String {
+    use smvae::core::confusion::Outcome;
+    let name = |outcome| match outcome {
+        Outcome::Correct => "found",
+        Outcome::Missed => "missed",
+        Outcome::Spurious => "spurious",
+        Outcome::WrongType => "wrong type",
+        Outcome::WrongBoundary => "wrong boundary",
+    };
+    let rows = split
+        .outcomes
+        .iter()
+        .map(|row| [name(row.outcome).to_owned(), row.gold.to_string(), row.predicted.to_string()]);
+    output::table(&["entities", "gold", "predicted"], rows)
+}
+
+fn confusion(split: &SplitReport) -> String {
+    let header: Vec<&str> =
+        std::iter::once("gold \\ predicted").chain(split.labels.iter().map(String::as_str)).collect();
+    let rows = split.labels.iter().zip(&split.confusion);
+    let row = |(label, row): (&String, &Vec<usize>)| {
+        std::iter::once(label.clone()).chain(row.iter().map(ToString::to_string)).collect::<Vec<_>>()
+    };
+    output::table(&header, rows.map(row))
+}
+
+fn calibration(split: &SplitReport) -> String {
+    let Some(c) = &split.calibration else { return String::new() };
+    let on = if c.fitted_on == Split::Valid { "dev" } else { c.fitted_on.name() };
+    let (before, after) = (100.0 * c.error_before, 100.0 * c.error_after);
+    format!(
+        "\nexpected calibration error {before:.1} %, {after:.1} % at temperature {:.2} fitted on {on}\n",
+        c.temperature
+    )
+}
+
+/// With two digits.
+fn two(x: f64) -> String {
+    format!("{x:.2}")
+}

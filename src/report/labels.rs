@@ -1,0 +1,117 @@
+//! F1 against the number of labelled tweets: the mean of each method, over draws and seeds, with its deviation.
+//!
+//! The points are of an experiment's `results.jsonl` where there is one, on test; else of the runs themselves, on dev.
+
+use super::RunReport;
+use crate::Result;
+use crate::files::read_json_lines;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use smvae_core::metrics::Scores;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A method at a number of labels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LabelsPoint {
+    /// The method.
+    pub method: String,
+    /// Labelled tweets.
+    pub labelled: usize,
+    /// Mean F1, in percent.
+    pub mean: f64,
+    /// Standard deviation (of a sample); none of a single run.
+    pub deviation: Option<f64>,
+    /// Number of runs.
+    pub n: usize,
+}
+
+/// What is read of a line of an experiment's `results.jsonl`.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ResultLine {
+    /// Name of the run's folder.
+    pub id: String,
+    corpus: String,
+    method: String,
+    /// Labelled tweets, or `"all"`.
+    labels: Value,
+    /// Tweets that dev was cut to.
+    dev_labels: Option<usize>,
+    dev: Scores,
+    /// Scores on test; none if it was left closed.
+    pub test: Option<Scores>,
+}
+
+impl ResultLine {
+    /// The method, with the corpus if there are several, and with dev's size if it was cut: runs that may be averaged have
+    /// the same.
+    pub(super) fn method(&self, all: &[Self]) -> String {
+        let corpora: BTreeSet<&str> = all.iter().map(|result| result.corpus.as_str()).collect();
+        let corpus = if corpora.len() > 1 { format!("{}: ", self.corpus) } else { String::new() };
+        let cut = self.dev_labels.map_or(String::new(), |n| format!(", dev of {n}"));
+        format!("{corpus}{}{cut}", self.method)
+    }
+
+    /// Labelled tweets: of `"all"`, as many as the run's selection has.
+    fn labelled(&self, runs: &[RunReport]) -> Option<usize> {
+        let stated = self.labels.as_u64().and_then(|n| usize::try_from(n).ok());
+        stated.or_else(|| runs.iter().find(|run| run.name == self.id)?.labelled)
+    }
+}
+
+/// The results of an experiment; nothing for a folder that is none.
+pub(super) fn read_results(folder: &Path) -> Result<Vec<ResultLine>> {
+    let path = folder.join("results.jsonl");
+    if path.is_file() { read_json_lines(&path, "result of an experiment") } else { Ok(Vec::new()) }
+}
+
+/// The points, and the split they are of: test if every result has it.
+pub(super) fn points(results: &[ResultLine], runs: &[RunReport]) -> (Vec<LabelsPoint>, &'static str) {
+    if results.is_empty() {
+        let dev = |run: &RunReport| Some((run.method.clone(), run.labelled?, run.dev.as_ref()?.overall.f1()));
+        return (average(runs.iter().filter_map(dev)), "dev");
+    }
+    let on_test = results.iter().all(|result| result.test.is_some());
+    let score = |result: &ResultLine| {
+        let scores = if on_test { result.test.as_ref()? } else { &result.dev };
+        Some((result.method(results), result.labelled(runs)?, scores.overall.f1()))
+    };
+    (average(results.iter().filter_map(score)), if on_test { "test" } else { "dev" })
+}
+
+/// Whether the points say more than the table of runs.
+pub(super) fn worth_showing(points: &[LabelsPoint]) -> bool {
+    points.iter().any(|point| point.n > 1 || point.labelled != points[0].labelled)
+}
+
+/// Groups scores by method and number of labels.
+fn average(scores: impl Iterator<Item = (String, usize, f64)>) -> Vec<LabelsPoint> {
+    let mut groups: BTreeMap<(String, usize), Vec<f64>> = BTreeMap::new();
+    for (method, labelled, f1) in scores {
+        groups.entry((method, labelled)).or_default().push(f1);
+    }
+    let point = |((method, labelled), f1): ((String, usize), Vec<f64>)| {
+        let n = f1.len();
+        let mean = f1.iter().sum::<f64>() / n as f64;
+        let squares: f64 = f1.iter().map(|x| (x - mean).powi(2)).sum();
+        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        LabelsPoint { method, labelled, mean, deviation, n }
+    };
+    groups.into_iter().map(point).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_and_deviations_are_over_the_runs_of_a_method() {
+        let scores = [("b", 50, 60.0), ("a", 100, 70.0), ("a", 50, 61.0), ("a", 50, 65.0)];
+        let points = average(scores.into_iter().map(|(method, n, f1)| (method.to_owned(), n, f1)));
+        let got: Vec<_> = points.iter().map(|p| (p.method.as_str(), p.labelled, p.mean, p.n)).collect();
+        assert_eq!(got, [("a", 50, 63.0, 2), ("a", 100, 70.0, 1), ("b", 50, 60.0, 1)]);
+        assert_eq!(points[0].deviation, Some(8f64.sqrt()));
+        assert_eq!(points[1].deviation, None);
+        assert!(worth_showing(&points) && !worth_showing(&points[1..2]) && !worth_showing(&[]));
+    }
+}

@@ -1,0 +1,153 @@
+//! A report as one HTML file that opens from disk: no network, styles, charts, data and images are inside.
+//!
+//! Tables are in the page itself, escaped by the template engine. Charts and tweets are drawn by `assets/page.js` from
+//! JSON, which `tojson` writes without `<`, `>`, `&` and `'`, so that no tweet can end its `<script>`. A policy in the
+//! page (`Content-Security-Policy`) forbids every connection.
+
+use super::{LabelsPoint, Report, RunReport, SplitReport, Thumbnails};
+use minijinja::{AutoEscape, Environment, context};
+use serde::Serialize;
+use smvae_core::calibration::Bin;
+use smvae_core::confusion::Outcome;
+use smvae_data::Split;
+use std::collections::{BTreeMap, HashMap};
+
+/// Runs whose tweets a page holds at most: a thousand tweets of a run take about 200 kB.
+const RUNS_WITH_TWEETS: usize = 12;
+
+/// Writes a report as HTML, with these images beside its tweets.
+pub fn html(report: &Report, images: &Thumbnails) -> String {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("fixed", |x: f64, digits: usize| format!("{x:.digits$}"));
+    for (name, source) in
+        [("page.html", include_str!("assets/page.html")), ("run.html", include_str!("assets/run.html"))]
+    {
+        environment.add_template(name, source).expect("our own template, which the tests render");
+    }
+    let template = environment.get_template("page.html").expect("added above");
+    let data = Data::new(report, images);
+    let with_tweets = data.runs.iter().filter(|run| !run.tweets.is_empty()).count();
+    let context = context! {
+        report,
+        images => context! { n => images.urls.len(), unreadable => images.unreadable, left_out => images.left_out },
+        with_tweets,
+        data,
+        version => env!("CARGO_PKG_VERSION"),
+        css => include_str!("assets/page.css"),
+        js => include_str!("assets/page.js"),
+        chart_css => include_str!("vendor/uPlot.min.css"),
+        chart_js => include_str!("vendor/uPlot.iife.min.js"),
+    };
+    template.render(context).expect("the template asks for what is given")
+}
+
+/// Ids of the images that a page could show, those of the first tweets first.
+pub fn image_ids(report: &Report) -> impl Iterator<Item = &str> {
+    let splits = report.runs.iter().filter_map(|run| run.split(Split::Valid));
+    splits.flat_map(|split| split.tweets.iter().map(|tweet| tweet.image_id.as_str()))
+}
+
+/// What `page.js` reads.
+#[derive(Serialize)]
+struct Data<'a> {
+    runs: Vec<RunData<'a>>,
+    texts: Vec<Text<'a>>,
+    images: &'a BTreeMap<String, String>,
+    points: &'a [LabelsPoint],
+}
+
+#[derive(Serialize)]
+struct RunData<'a> {
+    x: &'a [usize],
+    curves: &'a [super::Curve],
+    reliability: Vec<Reliability<'a>>,
+    tweets: Vec<Tweet<'a>>,
+}
+
+#[derive(Serialize)]
+struct Reliability<'a> {
+    split: Split,
+    before: &'a [Bin],
+    after: &'a [Bin],
+}
+
+/// A tweet's words, once for all runs.
+#[derive(Serialize)]
+struct Text<'a> {
+    id: &'a str,
+    words: &'a [String],
+}
+
+/// What a run makes of a text: entities by first word, word after the last, type, outcome, and score if found.
+#[derive(Serialize)]
+struct Tweet<'a> {
+    text: usize,
+    gold: Vec<(usize, usize, &'a str, Outcome)>,
+    found: Vec<(usize, usize, &'a str, Outcome, f32)>,
+}
+
+impl<'a> Data<'a> {
+    fn new(report: &'a Report, images: &'a Thumbnails) -> Self {
+        let shown = runs_with_tweets(report);
+        let mut texts = Texts::default();
+        let run = |(i, run): (usize, &'a RunReport)| RunData {
+            x: &run.x,
+            curves: &run.curves,
+            reliability: run.splits.iter().filter_map(reliability).collect(),
+            tweets: match run.split(Split::Valid) {
+                Some(dev) if shown.contains(&i) => texts.tweets(dev),
+                _ => Vec::new(),
+            },
+        };
+        let runs = report.runs.iter().enumerate().map(run).collect();
+        Self { runs, texts: texts.all, images: &images.urls, points: &report.points }
+    }
+}
+
+fn reliability(split: &SplitReport) -> Option<Reliability<'_>> {
+    let calibration = split.calibration.as_ref()?;
+    Some(Reliability { split: split.split, before: &calibration.before, after: &calibration.after })
+}
+
+/// The runs whose tweets are shown: the best on dev of each method, then the second best, and so on.
+fn runs_with_tweets(report: &Report) -> Vec<usize> {
+    let f1 = |i: &usize| report.runs[*i].split(Split::Valid).map_or(0.0, |dev| dev.overall().f1);
+    let mut order: Vec<usize> =
+        (0..report.runs.len()).filter(|i| report.runs[*i].split(Split::Valid).is_some()).collect();
+    order.sort_by(|a, b| f1(b).total_cmp(&f1(a)));
+    let mut rank: HashMap<&str, usize> = HashMap::new();
+    let mut ranked: Vec<(usize, usize)> = Vec::new();
+    for i in order {
+        let rank = rank.entry(&report.runs[i].method).or_default();
+        ranked.push((*rank, i));
+        *rank += 1;
+    }
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().take(RUNS_WITH_TWEETS).map(|(_, i)| i).collect()
+}
+
+/// Texts by their content.
+#[derive(Default)]
+struct Texts<'a> {
+    all: Vec<Text<'a>>,
+    index: HashMap<(&'a str, &'a [String]), usize>,
+}
+
+impl<'a> Texts<'a> {
+    fn tweets(&mut self, split: &'a SplitReport) -> Vec<Tweet<'a>> {
+        let mut tweets = Vec::with_capacity(split.tweets.len());
+        for (tweet, judged) in split.tweets.iter().zip(&split.judged) {
+            let (id, words) = (tweet.image_id.as_str(), tweet.words.as_slice());
+            let text = *self.index.entry((id, words)).or_insert_with(|| {
+                self.all.push(Text { id, words });
+                self.all.len() - 1
+            });
+            let gold = tweet.gold.iter().zip(&judged.gold).map(|(e, o)| (e.start, e.end, e.label.as_str(), *o));
+            let found = tweet.predicted.iter().zip(&judged.predicted);
+            let found = found.map(|(e, o)| (e.start, e.end, e.label.as_str(), *o, e.score));
+            tweets.push(Tweet { text, gold: gold.collect(), found: found.collect() });
+        }
+        tweets
+    }
+}

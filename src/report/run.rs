@@ -1,0 +1,199 @@
+//! One run of a report: its settings, its learning curves, and what it finds in the splits that it was evaluated on.
+
+use super::split::SplitReport;
+use crate::Result;
+use crate::config::Config;
+use crate::predictions;
+use crate::progress::EpochRecord;
+use crate::run_folder::RunFolder;
+use serde::Serialize;
+use serde_json::Value;
+use smvae_core::metrics::Scores;
+use smvae_data::Split;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A run.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// Name of its folder.
+    pub name: String,
+    /// The method's name in the experiment, or what the settings say about images and unlabelled tweets.
+    pub method: String,
+    /// Labelled tweets; none for converted weights, of which it is not known.
+    pub labelled: Option<usize>,
+    /// Its seed.
+    pub seed: u64,
+    /// Epochs that were completed.
+    pub epochs: usize,
+    /// The epoch whose weights are saved; none if dev was never evaluated.
+    pub best_epoch: Option<usize>,
+    /// Scores on dev of that epoch.
+    pub dev: Option<Scores>,
+    /// F1 on test, in percent, where it was evaluated.
+    pub test_f1: Option<f64>,
+    /// Every setting, those that differ from the defaults first.
+    pub settings: Vec<Setting>,
+    /// Epochs, the x of all curves.
+    pub x: Vec<usize>,
+    /// Loss, its terms, and what else an epoch records.
+    pub curves: Vec<Curve>,
+    /// Dev, and test if it was evaluated with `--save-predictions`.
+    pub splits: Vec<SplitReport>,
+}
+
+/// A setting of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its path in `config.json`, such as `training.batch_size`.
+    pub name: String,
+    /// Its value, as JSON.
+    pub value: String,
+    /// The default, as JSON; empty where there is none.
+    pub default: String,
+    /// Whether the two differ.
+    pub differs: bool,
+}
+
+/// A number of every epoch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Curve {
+    /// Its path in `metrics.jsonl`, such as `train.labelled.kl_text`.
+    pub name: String,
+    /// A value an epoch; none where dev was not evaluated.
+    pub values: Vec<Option<f64>>,
+}
+
+impl RunReport {
+    /// Reads a run folder, its weights excepted.
+    pub(super) fn read(name: &str, folder: &Path) -> Result<Self> {
+        let run = RunFolder::open(folder)?;
+        let (config, labels, epochs) = (run.config()?, run.labels()?, run.metrics()?);
+        let best = epochs.iter().rfind(|record| record.best);
+        let mut splits: Vec<SplitReport> = Vec::new();
+        for split in [Split::Valid, Split::Test] {
+            let path = folder.join(predictions::file_name(split));
+            if path.exists() {
+                let tweets = predictions::read(&path, labels.n_classes())?;
+                // Dev comes first: its temperature is the one that test is judged by.
+                let temperature = splits.first().and_then(|dev| dev.calibration.as_ref()).map(|c| c.temperature);
+                splits.push(SplitReport::new(split, &labels, tweets, temperature));
+            }
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            method: method(&config),
+            labelled: if run.origin()?.is_some() { None } else { Some(run.selection()?.labelled.len()) },
+            seed: config.seed,
+            epochs: epochs.len(),
+            best_epoch: best.map(|record| record.epoch),
+            dev: best.and_then(|record| record.dev.clone()),
+            test_f1: splits.iter().find(|split| split.split == Split::Test).map(|test| test.overall().f1),
+            settings: settings(&config),
+            x: epochs.iter().map(|record| record.epoch).collect(),
+            curves: curves(&epochs),
+            splits,
+        })
+    }
+
+    /// A split that was evaluated.
+    pub fn split(&self, split: Split) -> Option<&SplitReport> {
+        self.splits.iter().find(|report| report.split == split)
+    }
+}
+
+/// What the settings say about images and unlabelled tweets.
+fn method(config: &Config) -> String {
+    let images = if config.model.image_dim.is_some() { "text + image" } else { "text only" };
+    let semi = if config.training.semi { ", semi-supervised" } else { "" };
+    format!("{images}{semi}")
+}
+
+fn settings(config: &Config) -> Vec<Setting> {
+    let leaves = |config: &Config| {
+        let mut found = BTreeMap::new();
+        let value = serde_json::to_value(config).expect("a configuration has string keys and no failing parts");
+        flatten("", &value, &mut |name, value| drop(found.insert(name.to_owned(), value.to_string())));
+        found
+    };
+    let defaults = leaves(&Config::default());
+    let setting = |(name, value): (String, String)| {
+        let default = defaults.get(&name).cloned().unwrap_or_default();
+        Setting { differs: value != default, name, value, default }
+    };
+    let mut settings: Vec<Setting> = leaves(config).into_iter().map(setting).collect();
+    settings.sort_by_key(|setting| !setting.differs);
+    settings
+}
+
+/// Every number of the records but timings and counts, whatever fields later versions add.
+fn curves(epochs: &[EpochRecord]) -> Vec<Curve> {
+    let mut found: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+    for (i, record) in epochs.iter().enumerate() {
+        let mut put = |name: &str, value: &Value| {
+            if let Some(x) = value.as_f64().filter(|x| x.is_finite()) {
+                found.entry(name.to_owned()).or_insert_with(|| vec![None; epochs.len()])[i] = Some(x);
+            }
+        };
+        let train = serde_json::to_value(record.train).expect("numbers under string keys");
+        flatten("train", &train, &mut put);
+        if let Some(Scores { overall, .. }) = &record.dev {
+            let ratios =
+                [("dev.precision", overall.precision()), ("dev.recall", overall.recall()), ("dev.f1", overall.f1())];
+            for (name, x) in ratios {
+                put(name, &x.into());
+            }
+        }
+    }
+    found.into_iter().map(|(name, values)| Curve { name, values }).collect()
+}
+
+/// Calls `put` with every leaf of an object and its path.
+fn flatten(path: &str, value: &Value, put: &mut dyn FnMut(&str, &Value)) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                flatten(&path, value, put);
+            }
+        }
+        _ => put(path, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_from_the_defaults_comes_first() {
+        let mut config = Config::default();
+        config.training.batch_size = 3;
+        config.text_encoder = Some("tiny".to_owned());
+        let all = settings(&config);
+        let first: Vec<_> = all.iter().map(|s| (s.name.as_str(), s.value.as_str(), s.differs)).take(3).collect();
+        assert_eq!(first[..2], [("text_encoder", "\"tiny\"", true), ("training.batch_size", "3", true)]);
+        assert!(!first[2].2 && all.len() > 40);
+        assert_eq!(all[1].default, "16");
+    }
+
+    #[test]
+    fn every_loss_term_is_a_curve() {
+        let json = r#"{"epoch": 1, "step": 4, "train": {"loss": 2.5, "ce": 1.0,
+            "labelled": {"mse_text": 0.1, "mse_image": 0, "kl_text": 0, "kl_image": 0, "kl_fused": 0},
+            "unlabelled": {"mse_text": 0, "mse_image": 0, "kl_text": 0, "kl_image": 0, "kl_fused": 0},
+            "mask": 0.5, "grad_norm": 1}, "encoder_lr": 0, "head_lr": 0, "dev": null, "best": false,
+            "timing": {"train_seconds": 1, "dev_seconds": 1, "tweets_per_second": 1, "spans_per_second": 1,
+            "dev_tweets_per_second": 1, "peak_memory_mib": null}}"#;
+        let first: EpochRecord = serde_json::from_str(json).expect("a record");
+        let mut second = first.clone();
+        second.dev = Some(Scores::default());
+        let curves = curves(&[first, second]);
+        let of =
+            |name: &str| curves.iter().find(|c| c.name == name).unwrap_or_else(|| panic!("no {name}")).values.clone();
+        assert_eq!(of("train.labelled.mse_text"), [Some(0.1), Some(0.1)]);
+        assert_eq!(of("train.loss"), [Some(2.5), Some(2.5)]);
+        assert_eq!(of("dev.f1"), [None, Some(0.0)]);
+        assert!(curves.iter().all(|c| !c.name.contains("timing")));
+    }
+}

@@ -1,0 +1,223 @@
+//! What a run finds in one split: scores by type, confusion, kinds of mistakes, calibration, and the tweets themselves.
+
+use crate::predictions::TweetPrediction;
+use serde::Serialize;
+use smvae_core::LabelSet;
+use smvae_core::calibration::{Bin, expected_calibration_error, fit_temperature, reliability, tempered};
+use smvae_core::confusion::{Confusion, Judged, Outcome, judge};
+use smvae_core::metrics::{Counts, Scores};
+use smvae_data::Split;
+
+/// Bins of the reliability plot.
+const BINS: usize = 10;
+
+/// A split that was evaluated.
+#[derive(Clone, Debug, Serialize)]
+pub struct SplitReport {
+    /// Which.
+    pub split: Split,
+    /// Scores by type, `overall` last.
+    pub types: Vec<TypeRow>,
+    /// Labels of the confusion table, `O` first.
+    pub labels: Vec<String>,
+    /// Rows of the confusion table: gold label by predicted label.
+    pub confusion: Vec<Vec<usize>>,
+    /// How many entities came to what.
+    pub outcomes: Vec<OutcomeRow>,
+    /// Scores against precision; none if nothing was found.
+    pub calibration: Option<Calibration>,
+    /// The tweets.
+    #[serde(skip)]
+    pub tweets: Vec<TweetPrediction>,
+    /// What became of the entities of each tweet.
+    #[serde(skip)]
+    pub judged: Vec<Judged>,
+}
+
+/// Scores of a type, in percent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the names are those of `Counts`")]
+pub struct TypeRow {
+    pub name: String,
+    pub precision: f64,
+    pub recall: f64,
+    pub f1: f64,
+    pub gold: usize,
+    pub predicted: usize,
+    pub correct: usize,
+}
+
+/// How many gold and how many predicted entities came to something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OutcomeRow {
+    /// To what.
+    pub outcome: Outcome,
+    /// Gold entities.
+    pub gold: usize,
+    /// Predicted entities.
+    pub predicted: usize,
+}
+
+/// The scores of found entities against their precision, before and after temperature scaling.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Calibration {
+    /// The temperature: fitted on dev, for test as well where dev is known.
+    pub temperature: f64,
+    /// The split it was fitted on.
+    pub fitted_on: Split,
+    /// Expected calibration error of the scores as they are, 0 to 1.
+    pub error_before: f64,
+    /// The same of the scores at that temperature.
+    pub error_after: f64,
+    /// Bins of the scores as they are.
+    pub before: Vec<Bin>,
+    /// Bins of the scores at that temperature.
+    pub after: Vec<Bin>,
+}
+
+impl SplitReport {
+    /// Evaluates what was found; `temperature` is that of dev, and none for dev itself.
+    pub(super) fn new(split: Split, labels: &LabelSet, tweets: Vec<TweetPrediction>, temperature: Option<f64>) -> Self {
+        let (mut scores, mut confusion, mut judged) = (Scores::default(), Confusion::default(), Vec::new());
+        for tweet in &tweets {
+            let (gold, predicted) = (tweet.gold_entities(), tweet.predicted_entities());
+            scores.add(&gold, &predicted);
+            confusion.add(&gold, &predicted);
+            judged.push(judge(&gold, &predicted));
+        }
+        let names = confusion.labels();
+        let row = |gold: &String| names.iter().map(|predicted| confusion.count(gold, predicted)).collect();
+        Self {
+            split,
+            types: scores
+                .types
+                .iter()
+                .map(|(name, c)| TypeRow::new(name, *c))
+                .chain([TypeRow::new("overall", scores.overall)])
+                .collect(),
+            confusion: names.iter().map(row).collect(),
+            labels: names,
+            outcomes: outcomes(&judged),
+            calibration: Calibration::new(split, labels, &tweets, &judged, temperature),
+            tweets,
+            judged,
+        }
+    }
+
+    /// All types together.
+    pub fn overall(&self) -> &TypeRow {
+        self.types.last().expect("made with a row `overall`")
+    }
+}
+
+impl TypeRow {
+    fn new(name: &str, c: Counts) -> Self {
+        let (precision, recall, f1) = (c.precision(), c.recall(), c.f1());
+        Self { name: name.to_owned(), precision, recall, f1, gold: c.gold, predicted: c.predicted, correct: c.correct }
+    }
+}
+
+impl Calibration {
+    fn new(
+        split: Split,
+        labels: &LabelSet,
+        tweets: &[TweetPrediction],
+        judged: &[Judged],
+        temperature: Option<f64>,
+    ) -> Option<Self> {
+        // Of each found entity: its probabilities, its class, the gold class of its words, and whether it is right.
+        let mut found = Vec::new();
+        for (tweet, judged) in tweets.iter().zip(judged) {
+            for (entity, outcome) in tweet.predicted.iter().zip(&judged.predicted) {
+                let gold = tweet.gold.iter().find(|g| (g.start, g.end) == (entity.start, entity.end));
+                // A gold type that the run does not know is no class, and the row takes no part in the fit.
+                let gold = gold.map_or(Some(0), |gold| labels.index(&gold.label)).unwrap_or(usize::MAX);
+                let class = labels.index(&entity.label)?;
+                found.push((entity.probabilities.as_slice(), class, gold, *outcome == Outcome::Correct));
+            }
+        }
+        let fitted = || fit_temperature(&found.iter().map(|(p, _, gold, _)| (*p, *gold)).collect::<Vec<_>>());
+        let fitted_on = if temperature.is_some() { Split::Valid } else { split };
+        let temperature = temperature.or_else(fitted)?;
+        let bins =
+            |t: f64| reliability(found.iter().map(|(p, class, _, right)| (tempered(p, t)[*class], *right)), BINS);
+        let (before, after) = (bins(1.0), bins(temperature));
+        Some(Self {
+            temperature,
+            fitted_on,
+            error_before: expected_calibration_error(&before),
+            error_after: expected_calibration_error(&after),
+            before,
+            after,
+        })
+    }
+}
+
+fn outcomes(judged: &[Judged]) -> Vec<OutcomeRow> {
+    let count =
+        |of: fn(&Judged) -> &Vec<Outcome>, outcome| judged.iter().flat_map(of).filter(|o| **o == outcome).count();
+    [Outcome::Correct, Outcome::Missed, Outcome::Spurious, Outcome::WrongType, Outcome::WrongBoundary]
+        .into_iter()
+        .map(|outcome| OutcomeRow {
+            outcome,
+            gold: count(|j| &j.gold, outcome),
+            predicted: count(|j| &j.predicted, outcome),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tweet of four words, its entities as (start, end, label) and as (start, end, label, probabilities).
+    fn tweet(gold: &[(usize, usize, &str)], predicted: &[(usize, usize, &str, [f32; 3])]) -> TweetPrediction {
+        let gold: Vec<_> = gold.iter().map(|(a, b, l)| serde_json::json!({"start": a, "end": b, "label": l})).collect();
+        let predicted: Vec<_> = predicted
+            .iter()
+            .map(|(a, b, l, p)| {
+                let score = p.iter().copied().fold(0.0, f32::max);
+                serde_json::json!({"start": a, "end": b, "label": l, "score": score, "probabilities": p})
+            })
+            .collect();
+        let json =
+            serde_json::json!({"image_id": "1", "words": ["a", "b", "c", "d"], "gold": gold, "predicted": predicted});
+        serde_json::from_value(json).expect("a tweet")
+    }
+
+    fn labels() -> LabelSet {
+        LabelSet::new(["LOC", "PER"]).expect("two types")
+    }
+
+    #[test]
+    fn a_split_is_counted_in_every_way() {
+        let tweets = vec![
+            tweet(&[(0, 1, "PER"), (2, 3, "LOC")], &[(0, 1, "PER", [0.1, 0.1, 0.8]), (2, 4, "LOC", [0.2, 0.7, 0.1])]),
+            tweet(&[(0, 2, "LOC")], &[(0, 2, "PER", [0.1, 0.4, 0.5])]),
+            tweet(&[], &[(3, 4, "PER", [0.3, 0.1, 0.6])]),
+        ];
+        let report = SplitReport::new(Split::Valid, &labels(), tweets, None);
+        assert_eq!((report.overall().gold, report.overall().predicted, report.overall().correct), (3, 4, 1));
+        assert_eq!(report.labels, ["O", "LOC", "PER"]);
+        assert_eq!(report.confusion, [[0, 1, 1], [1, 0, 1], [0, 0, 1]]);
+        let counts: Vec<_> = report.outcomes.iter().map(|row| (row.gold, row.predicted)).collect();
+        assert_eq!(counts, [(1, 1), (0, 0), (0, 1), (1, 1), (1, 1)]);
+        let calibration = report.calibration.expect("something was found");
+        assert_eq!(calibration.fitted_on, Split::Valid);
+        assert!(calibration.temperature > 1.0, "three of four are wrong: {}", calibration.temperature);
+        assert!(calibration.error_after < calibration.error_before);
+    }
+
+    #[test]
+    fn test_is_judged_at_the_temperature_of_dev() {
+        let tweets = || vec![tweet(&[(0, 1, "PER")], &[(0, 1, "PER", [0.1, 0.1, 0.8])])];
+        let report = SplitReport::new(Split::Test, &labels(), tweets(), Some(2.0));
+        let calibration = report.calibration.expect("something was found");
+        assert_eq!((calibration.temperature, calibration.fitted_on), (2.0, Split::Valid));
+        let report = SplitReport::new(Split::Test, &labels(), tweets(), None);
+        assert_eq!(report.calibration.expect("something was found").fitted_on, Split::Test);
+        assert!(
+            SplitReport::new(Split::Valid, &labels(), vec![tweet(&[(0, 1, "X")], &[])], None).calibration.is_none()
+        );
+    }
+}

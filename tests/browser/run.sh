@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Checks `smvae report` in a real Chromium: tests/browser/run.sh [options of report.py]. Takes the program that `cargo test`
+# built, or SMVAE_BIN. Chromium comes from the system (SMVAE_CHROMIUM, or chromium on the PATH; as root it is installed with
+# apt-get), playwright from PyPI, into target/. Where they cannot be had it says that it was skipped; where CI is set, that is
+# a failure.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+missing() {
+    echo "browser test: skipped, $1" >&2
+    [ -z "${CI:-}" ] && exit 0
+    exit 1
+}
+
+target=${CARGO_TARGET_DIR:-target}
+smvae=${SMVAE_BIN:-$target/debug/smvae}
+[ -x "$smvae" ] || missing "there is no $smvae (cargo test builds it)"
+
+find_browser() { command -v "${SMVAE_CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome; }
+if ! find_browser >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    (apt-get update && apt-get install -y --no-install-recommends chromium) >"$target/chromium.log" 2>&1 || true
+fi
+browser=$(find_browser) || missing "there is no Chromium (apt-get install chromium)"
+
+venv=$target/browser-venv
+if ! "$venv/bin/python" -c "import playwright" 2>/dev/null; then
+    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet -r tests/browser/requirements.txt ||
+        missing "playwright cannot be installed"
+fi
+"$venv/bin/python" tests/browser/report.py --smvae "$smvae" --chromium "$browser" "$@"

@@ -1,0 +1,171 @@
+//! Reports of run folders: what a page holds, that nothing a tweet says becomes markup, and wrong inputs. What a browser
+//! makes of the page is tested in `tests/browser`.
+
+use serde_json::{Value, json};
+use smvae::Error;
+use smvae::report::{ImageBudget, Thumbnails, gather, html, image_ids};
+use std::path::Path;
+
+/// Words that must stay words.
+const HOSTILE: [&str; 5] = ["<script>alert(1)</script>", "</script>", "&amp;'\"", "\u{2028}", "Oslo"];
+
+/// Makes a run folder without weights and metrics, as converted ones may be.
+fn run(folder: &Path) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/authors_run");
+    std::fs::create_dir_all(folder).expect("writable");
+    for entry in std::fs::read_dir(golden).expect("the golden run") {
+        let path = entry.expect("a readable folder").path();
+        std::fs::copy(&path, folder.join(path.file_name().expect("a file"))).expect("a copy");
+    }
+}
+
+fn predictions(folder: &Path, file: &str) {
+    let found = |start: usize, end: usize, label: &str| {
+        let mut probabilities = [0.1; 5];
+        probabilities[["O", "PER", "LOC", "ORG", "MISC"].iter().position(|l| *l == label).expect("a type")] = 0.6;
+        json!({"start": start, "end": end, "label": label, "score": 0.6, "probabilities": probabilities})
+    };
+    let gold = |start: usize, end: usize, label: &str| json!({"start": start, "end": end, "label": label});
+    let tweets = [
+        json!({"image_id": "1\"><b>", "words": HOSTILE, "gold": [gold(0, 2, "PER"), gold(4, 5, "LOC")],
+               "predicted": [found(1, 3, "PER"), found(4, 5, "LOC")]}),
+        json!({"image_id": "2", "words": ["a", "b"], "gold": [], "predicted": [found(0, 1, "MISC")]}),
+    ];
+    let text: String = tweets.iter().map(|tweet| format!("{tweet}\n")).collect();
+    std::fs::write(folder.join(file), text).expect("writable");
+}
+
+/// The JSON inside a page.
+fn data(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"data\">").expect("a page has data");
+    let (json, _) = rest.split_once("</script>").expect("which ends");
+    serde_json::from_str(json).expect("JSON")
+}
+
+#[test]
+fn nothing_a_tweet_or_a_folder_says_becomes_markup() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("<img src=x onerror=alert(2)>");
+    run(&path);
+    predictions(&path, "predictions-valid.jsonl");
+    let report = gather(&path).expect("a run");
+    assert_eq!(image_ids(&report).collect::<Vec<_>>(), ["1\"><b>", "2"]);
+    let images = Thumbnails::make(folder.path(), image_ids(&report), ImageBudget::default()).expect("a folder");
+    let page = html(&report, &images);
+    assert_eq!(page.matches("</script").count(), 3, "the data, the charts, our own");
+    for markup in ["<script>alert", "<img src=x", "<b>", "\"><"] {
+        // The page's own attributes end in `">` before a tag, so that the last is looked for in the data alone.
+        let place = if markup == "\"><" {
+            page.split_once("id=\"data\">").expect("data").1.split_once("</script>").expect("its end").0
+        } else {
+            &page
+        };
+        assert!(!place.contains(markup), "{markup} is in the page");
+    }
+    assert!(page.contains("&lt;img src=x onerror=alert(2)&gt;"), "the name is shown");
+    let data = data(&page);
+    assert_eq!(data["texts"][0]["words"], json!(HOSTILE));
+    assert_eq!(data["texts"][0]["id"], "1\"><b>");
+    let tweet = &data["runs"][0]["tweets"][0];
+    assert_eq!(tweet["gold"], json!([[0, 2, "PER", "wrong-boundary"], [4, 5, "LOC", "correct"]]));
+    assert_eq!(tweet["found"][0][3], "wrong-boundary");
+}
+
+#[test]
+fn a_page_reaches_nothing_outside_itself() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(folder.path());
+    let page = html(&gather(folder.path()).expect("a run"), &Thumbnails::default());
+    assert!(page.contains("default-src 'none'"));
+    for reference in ["src=\"", "href=\"http", "@import", "url(", "<link"] {
+        assert!(!page.contains(reference), "the page has {reference}");
+    }
+}
+
+#[test]
+fn a_run_without_metrics_or_predictions_says_what_is_missing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(folder.path());
+    let report = gather(folder.path()).expect("a run");
+    let [run] = report.runs.as_slice() else { panic!("one run") };
+    assert!(run.dev.is_none() && run.x.is_empty() && run.splits.is_empty() && run.labelled.is_none());
+    let page = html(&report, &Thumbnails::default());
+    assert!(page.contains("--save-predictions"), "the remedy is in the page");
+    assert_eq!(data(&page)["runs"][0]["curves"], json!([]));
+}
+
+#[test]
+fn dev_and_test_are_shown_at_the_temperature_of_dev() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(folder.path());
+    predictions(folder.path(), "predictions-valid.jsonl");
+    predictions(folder.path(), "predictions-test.jsonl");
+    let report = gather(folder.path()).expect("a run");
+    let calibration: Vec<_> = report.runs[0].splits.iter().filter_map(|split| split.calibration.as_ref()).collect();
+    assert_eq!(calibration.len(), 2);
+    assert_eq!(calibration[0].temperature, calibration[1].temperature);
+    assert_eq!(calibration[1].fitted_on, smvae::data::Split::Valid);
+}
+
+#[test]
+fn runs_are_found_in_a_folder_and_in_an_experiment() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ["b", "a"] {
+        run(&folder.path().join("runs").join(name));
+    }
+    std::fs::create_dir(folder.path().join("runs/notes")).expect("writable");
+    let names =
+        |path: &Path| -> Vec<String> { gather(path).expect("runs").runs.into_iter().map(|run| run.name).collect() };
+    assert_eq!(names(folder.path()), ["a", "b"]);
+    assert_eq!(names(&folder.path().join("runs")), ["a", "b"]);
+    assert_eq!(names(&folder.path().join("runs/a")), ["a"]);
+}
+
+#[test]
+fn an_experiment_is_averaged_over_its_draws() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let counts = |correct: usize| json!({"gold": 100, "predicted": 100, "correct": correct, "types": {}});
+    let line = |id: &str, labels: Value, correct: usize| {
+        json!({"id": id, "corpus": "2017", "method": "paper", "labels": labels, "draw": 0, "seed": 0, "dev_labels": null,
+               "dev_only": false, "best_epoch": 1, "epochs": 1, "steps": 1, "seconds": 1, "threads": 1,
+               "dev": counts(correct), "test": counts(correct + 10)})
+    };
+    run(&folder.path().join("runs/a"));
+    let lines =
+        [line("a", json!(50), 60), line("b", json!(50), 64), line("c", json!(100), 70), line("d", json!("all"), 80)];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(folder.path().join("results.jsonl"), text).expect("writable");
+    let report = gather(folder.path()).expect("an experiment");
+    assert_eq!(
+        (report.runs[0].method.as_str(), report.runs[0].test_f1, report.points_split),
+        ("paper", Some(70.0), "test")
+    );
+    // How many "all" are is not known without the run's folder.
+    let points: Vec<_> = report.points.iter().map(|p| (p.labelled, p.mean, p.n)).collect();
+    assert_eq!(points, [(50, 72.0, 2), (100, 80.0, 1)]);
+    std::fs::write(folder.path().join("results.jsonl"), "{}\n").expect("writable");
+    let message = gather(folder.path()).expect_err("no result").to_string();
+    assert!(message.contains("results.jsonl, line 1"), "{message}");
+}
+
+#[test]
+fn what_cannot_be_reported_is_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path();
+    assert!(matches!(gather(path), Err(Error::NoRuns { .. })));
+    assert!(matches!(gather(&path.join("none")), Err(Error::Read { .. })));
+    let run_folder = path.join("run");
+    run(&run_folder);
+    predictions(&run_folder, "predictions-valid.jsonl");
+    let check = |file: &str, line: &str, want: &str| {
+        let path = run_folder.join(file);
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, format!("{before}{line}\n")).expect("writable");
+        let message = gather(&run_folder).expect_err(want).to_string();
+        assert!(message.contains(file) && message.contains(want), "{message:?} does not say {file} and {want:?}");
+        std::fs::write(&path, before).expect("writable");
+    };
+    check("predictions-valid.jsonl", "{\"image_id\": 3}", "line 3");
+    check("metrics.jsonl", "half a li", "line 1");
+    check("labels.json", "x", "label set");
+}
