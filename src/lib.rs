@@ -26,6 +26,7 @@ pub mod demo;
 mod epoch;
 mod error;
 mod evaluate;
+pub mod experiment;
 pub mod features;
 mod files;
 mod groups;

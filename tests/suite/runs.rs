@@ -5,15 +5,13 @@ use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{Freeze, TrainingConfig};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
-use smvae::core::model::ModelConfig;
 use smvae::core::nn::Parameters;
-use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
-use smvae::data::{Corpus, ImageVectors};
+use smvae::data::ImageVectors;
 use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
-use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Predictor, RunInfo, TrainInput, evaluate, train};
+use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Predictor, RunInfo, evaluate, train};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_does_not() {
