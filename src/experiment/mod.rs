@@ -6,8 +6,11 @@
 //! ```
 //! What this module does not do: start processes, or draw a table; that is the program's (`smvae experiment`).
 
+pub mod plan;
 pub mod results;
+pub mod run;
 pub mod statistics;
 
+pub use plan::{Plan, RunSpec};
 pub use results::{Failure, Labels, RunResult};
 pub use statistics::{Difference, Statistic, Summary, SummaryRow};
