@@ -1,5 +1,6 @@
 //! The experiments of the repository: their files are sound, and their draws are what their script makes.
 
+use crate::golden::shared;
 use smvae::data::corpus::load_split;
 use smvae::data::{Selection, Split, selection};
 use smvae::experiment::Plan;
@@ -40,13 +41,8 @@ fn draws_are_nested() {
 
 #[test]
 fn draws_are_those_of_their_seeds() {
-    let shared = std::env::var_os("SMVAE_SHARED").map_or_else(|| PathBuf::from("../shared"), PathBuf::from);
     for corpus in CORPORA {
-        let folder = shared.join("data").join(corpus);
-        if !folder.is_dir() {
-            eprintln!("skipped: no {}", folder.display());
-            continue;
-        }
+        let Some(folder) = shared("draws_are_those_of_their_seeds", &format!("data/{corpus}")) else { return };
         let train = load_split(&folder, Split::Train).expect("a corpus");
         for labels in [50, 100, 200] {
             for n in 0..5 {

@@ -80,13 +80,13 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     let dir = folder();
     let dir = dir.path();
     let train = "train --data corpus --image-features corpus/features.safetensors --text-encoder tiny --hidden-dim 8 \
-                 --latent-dim 4 --max-width 3 --labelled 12 --semi --batch 3 --unlabelled-batch 3 --epochs 14 \
+                 --latent-dim 4 --max-width 3 --labelled 12 --semi --batch 3 --unlabelled-batch 3 --epochs 10 \
                  --eval-every 2 --checkpoint-every 1 --threads 2 --out";
     let start = Instant::now();
     check(dir, &format!("{train} whole"), 0);
     let within = start.elapsed();
     let (mut moments, mut kills) = (Moments(7), 0);
-    while kills < 10 {
+    while kills < 6 {
         let begun = dir.join("killed/config.json").exists();
         let line = if begun { "train --resume killed".to_owned() } else { format!("{train} killed") };
         if !kill(spawn(dir, &line), moments.next(within.div_f64(4.0))) {
@@ -96,7 +96,7 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     }
     assert!(kills >= 2, "it was too quick to be killed");
     let (_, log) = check(dir, "train --resume killed", 0);
-    assert!(log.contains("done after 14 epochs") || log.contains("nothing to do"), "{log}");
+    assert!(log.contains("done after 10 epochs") || log.contains("nothing to do"), "{log}");
     let [whole, killed] = ["whole", "killed"].map(|name| dir.join(name));
     assert_eq!(lines(&killed.join("metrics.jsonl"), "timing"), lines(&whole.join("metrics.jsonl"), "timing"));
     assert!(weights(&killed) == weights(&whole), "other weights");
@@ -114,7 +114,7 @@ image_features = "corpus/features.safetensors"
 [settings]
 input = { max_width = 3 }
 model = { hidden_dim = 8, latent_dim = 4 }
-training = { epochs = 6, batch_size = 3, unlabelled_batch_size = 3, checkpoint_every = 1 }
+training = { epochs = 4, batch_size = 3, unlabelled_batch_size = 3, checkpoint_every = 1 }
 [methods.supervised]
 [methods.semi]
 training = { semi = true }
@@ -163,7 +163,7 @@ fn a_killed_experiment_goes_on_to_the_same_results() {
     assert!(table.contains("6 of 6 runs are finished") && table.contains("minus supervised"), "{table}\n{log}");
 
     let (mut moments, mut kills) = (Moments(3), 0);
-    while kills < 5 && kill(spawn(dir, &format!("{line} killed")), moments.next(within.div_f64(1.5))) {
+    while kills < 3 && kill(spawn(dir, &format!("{line} killed")), moments.next(within.div_f64(1.5))) {
         kills += 1;
     }
     assert!(kills >= 1, "it was too quick to be killed");
@@ -187,7 +187,7 @@ fn a_killed_experiment_goes_on_to_the_same_results() {
 fn an_experiment_says_what_is_wrong() {
     let dir = folder();
     let dir = dir.path();
-    let small = EXPERIMENT.replace("epochs = 6", "epochs = 1").replace("draws = [0, 1]", "draws = [0]");
+    let small = EXPERIMENT.replace("epochs = 4", "epochs = 1").replace("draws = [0, 1]", "draws = [0]");
     write(dir, &small);
     let line = "experiment experiment.toml --threads 1 --out out";
     check(dir, line, 0);
@@ -211,7 +211,7 @@ fn an_experiment_says_what_is_wrong() {
     assert!(check(dir, &format!("{line} --dry-run"), 0).0.contains("6 runs, 4 done"));
 
     write(dir, &small.replace("[methods.text]", "[methods.txet]"));
-    assert!(check(dir, line, 1).1.contains("experiment.toml:22: there is no method \"text\""));
+    assert!(check(dir, line, 1).1.contains("experiment.toml:23: there is no method \"text\""));
     assert!(check(dir, "experiment absent.toml --out out", 1).1.contains("cannot read absent.toml"));
     assert!(check(dir, "experiment --summary corpus", 1).1.contains("cannot read corpus/summary.json"));
     check(dir, "experiment experiment.toml", 2);
@@ -223,7 +223,7 @@ fn labelled_tweets_are_drawn_and_used() {
     let dir = dir.path();
     check(dir, "draw --data corpus --labels 5 --seed 1 --out draw-5-1.json", 0);
     check(dir, "draw --data corpus --labels 41 --seed 1 --out draw-41-1.json", 2);
-    let text = EXPERIMENT.split("[[grids]]").next().expect("before the grids").replace("epochs = 6", "epochs = 1");
+    let text = EXPERIMENT.split("[[grids]]").next().expect("before the grids").replace("epochs = 4", "epochs = 1");
     let grid =
         "[[grids]]\ncorpora = [\"synthetic\"]\nmethods = [\"text\"]\nlabels = [5]\ndraws = [1]\ndev_only = true\n";
     let draws = "data = \"corpus\"\ndraws = \"draw-{labels}-{draw}.json\"";
