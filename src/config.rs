@@ -345,10 +345,17 @@ impl Config {
         let config: Self = crate::files::read_json(path, "configuration")?;
         // A run's own configuration may name no preset (`demo`); it is complete, so it does not matter.
         let preset = Self::preset(&config.preset).unwrap_or_default();
-        let mut merged = serde_json::to_value(preset).expect("our own types have string keys and no failing parts");
+        preset.with(given).map_err(|source| Error::Json { path: path.to_owned(), what: "configuration", source })
+    }
+
+    /// This configuration with the fields that are given over its own.
+    ///
+    /// # Errors
+    /// An unknown field or a wrong type.
+    pub fn with(&self, given: serde_json::Value) -> Result<Self, serde_json::Error> {
+        let mut merged = serde_json::to_value(self)?;
         merge(&mut merged, given);
-        let json_error = |source| Error::Json { path: path.to_owned(), what: "configuration", source };
-        serde_json::from_value(merged).map_err(json_error)
+        serde_json::from_value(merged)
     }
 
     /// Checks every setting.
@@ -410,7 +417,7 @@ impl Config {
 }
 
 /// Writes the fields that are given over those of `base`, object by object.
-fn merge(base: &mut serde_json::Value, given: serde_json::Value) {
+pub(crate) fn merge(base: &mut serde_json::Value, given: serde_json::Value) {
     match (base, given) {
         (serde_json::Value::Object(base), serde_json::Value::Object(given)) => {
             for (key, value) in given {

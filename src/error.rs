@@ -97,6 +97,29 @@ pub enum Error {
         /// What the run was begun with.
         want: String,
     },
+    /// A file that describes an experiment and makes no sense.
+    #[error("{}:{line}: {why}", path.display())]
+    Experiment {
+        /// The file.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// What is wrong.
+        why: String,
+    },
+    /// A finished run of an experiment whose settings are others now.
+    #[error(
+        "the run {id} is finished, with other settings than the experiment now has: {difference}; restore them, name the \
+         method differently, or remove {}", folder.display()
+    )]
+    OtherSettings {
+        /// Name of the run.
+        id: String,
+        /// The settings that differ, then and now.
+        difference: String,
+        /// The run's folder.
+        folder: PathBuf,
+    },
     /// A text encoder that is nowhere.
     #[error(
         "{} is no folder{}", path.display(),

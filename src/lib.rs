@@ -30,6 +30,7 @@ mod distillation;
 mod epoch;
 mod error;
 mod evaluate;
+pub mod experiment;
 pub mod features;
 mod files;
 mod groups;

@@ -290,7 +290,7 @@ impl Run<'_> {
             }
             let mut record = self.record();
             let last = record.epoch == epochs || record.step >= self.steps;
-            if last || record.epoch % self.config.training.eval_every == 0 {
+            if last || record.epoch.is_multiple_of(self.config.training.eval_every) {
                 self.evaluate(&mut record, on_event)?;
             }
             self.records.push(record.clone());

@@ -3,6 +3,7 @@
 mod converted;
 mod device;
 mod eval_golden;
+mod experiments;
 mod families_golden;
 mod features;
 mod few_labels;

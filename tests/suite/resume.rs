@@ -137,7 +137,7 @@ fn what_is_not_the_runs_own_is_refused() {
     check(&flip, "safetensors", "it is damaged");
     check(&|folder| std::fs::remove_file(tensors(folder)).expect("there"), "safetensors", "cannot read");
     check(&|folder| std::fs::write(folder.join("state.json"), "{").expect("writable"), "state.json", "EOF");
-    check(&|folder| copy(&other.join("checkpoint"), folder), "state.json", "another run");
+    check(&|folder| copy(&other.join("checkpoint"), folder), "state.json", "other settings or data");
     let newer = |folder: &Path| {
         let text = String::from_utf8(bytes(folder, "state.json")).expect("UTF-8");
         std::fs::write(folder.join("state.json"), text.replace("\"format_version\": 1", "\"format_version\": 2"))

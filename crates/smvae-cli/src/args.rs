@@ -63,6 +63,18 @@ pub(crate) enum Command {
     Features(FeaturesArgs),
     /// Train a model and leave a run folder.
     Train(Box<TrainArgs>),
+    /// Train and compare many runs: a grid of corpora, methods, numbers of labels, draws and seeds.
+    ///
+    /// FILE is TOML; the documentation of smvae::experiment::plan says what is in it, experiments/few-labels.toml is one.
+    /// Ended or killed at any moment, the same command goes on: what is finished stays, what was begun goes on from its
+    /// checkpoint. Results are in DIR/results.csv, results.jsonl, summary.csv and summary.json, a run folder each in
+    /// DIR/runs.
+    Experiment(ExperimentArgs),
+    /// What `experiment` starts.
+    #[command(hide = true)]
+    ExperimentRun(ExperimentRunArgs),
+    /// Draw labelled tweets of a corpus by a seed, and write them as `train --labelled FILE` reads them.
+    Draw(DrawArgs),
     /// Score a trained model on a split with gold labels.
     Eval(EvalArgs),
     /// Find entities: JSON lines in, JSON lines out.
@@ -215,6 +227,11 @@ pub(crate) struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// These options, for another process of this program.
+    pub(crate) fn to_args(self) -> [String; 4] {
+        ["--device".to_owned(), self.device.to_string(), "--tf32".to_owned(), u8::from(self.tf32).to_string()]
+    }
+
     /// Opens the device; says which one `auto` is, and why no GPU.
     pub(crate) fn open(self) -> anyhow::Result<candle_core::Device> {
         device::allow_tf32(self.tf32);
@@ -259,6 +276,50 @@ pub(crate) struct DemoArgs {
     /// Print the table as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArgs {
+    /// The file that describes the experiment.
+    #[arg(value_name = "FILE", required_unless_present = "summary")]
+    pub(crate) file: Option<PathBuf>,
+    /// Where runs and results go.
+    #[arg(long, value_name = "DIR", required_unless_present = "summary")]
+    pub(crate) out: Option<PathBuf>,
+    /// Runs at a time, each with --threads threads; the cores are shared evenly if that is not given.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// Only list the runs, and which of them are finished.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Only print the tables of an experiment's results so far.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "dry_run", "device"])]
+    pub(crate) summary: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentRunArgs {
+    /// The folder of the run.
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DrawArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// How many. With one seed, fewer are part of more.
+    #[arg(long, value_name = "N")]
+    pub(crate) labels: usize,
+    /// Seed of the draw.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: u64,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,15 @@ pub(crate) fn catch() -> anyhow::Result<()> {
     ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
 }
 
+/// Asks for an orderly end when the process that started this one is gone, or closes the pipe that is our stdin.
+pub(crate) fn end_with_parent() {
+    std::thread::spawn(|| {
+        // Nothing is ever written there: it ends with whoever holds the other end.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        REQUESTED.store(true, Ordering::Relaxed);
+    });
+}
+
 /// Whether an orderly end has been asked for.
 pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)

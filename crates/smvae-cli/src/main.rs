@@ -26,6 +26,9 @@ fn main() -> ExitCode {
         Command::Stats(args) => commands::stats::run(args),
         Command::Features(args) => commands::features::run(args),
         Command::Train(args) => commands::train::run(args),
+        Command::Experiment(args) => commands::experiment::run(args, cli.threads),
+        Command::ExperimentRun(args) => commands::experiment::child::run(args),
+        Command::Draw(args) => commands::draw::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         #[cfg(feature = "report")]

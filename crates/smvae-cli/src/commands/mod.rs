@@ -1,7 +1,9 @@
 //! One file a command, each with a `run` that is given the parsed options.
 
 pub(crate) mod demo;
+pub(crate) mod draw;
 pub(crate) mod eval;
+pub(crate) mod experiment;
 pub(crate) mod features;
 pub(crate) mod inspect;
 pub(crate) mod predict;

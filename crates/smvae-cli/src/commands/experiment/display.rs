@@ -1,0 +1,146 @@
+//! What is seen of an experiment while it runs: on a terminal a line for all of it and one for each run in progress, in a
+//! pipe a line when a run begins and ends.
+
+use super::child::Told;
+use crate::progress::say;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use smvae::experiment::{Failure, RunResult, RunSpec};
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+pub(super) struct Display {
+    /// None where stderr is no terminal.
+    terminal: Option<Terminal>,
+    jobs: usize,
+    results: Vec<RunResult>,
+    failed: usize,
+    running: BTreeMap<String, (Instant, Told)>,
+}
+
+struct Terminal {
+    lines: MultiProgress,
+    all: ProgressBar,
+    bars: BTreeMap<String, ProgressBar>,
+}
+
+impl Display {
+    pub(super) fn new(jobs: usize, results: Vec<RunResult>) -> Self {
+        let terminal = std::io::stderr().is_terminal().then(|| {
+            let lines = MultiProgress::new();
+            let all = lines.add(ProgressBar::new_spinner().with_style(plain("{msg}")));
+            Terminal { lines, all, bars: BTreeMap::new() }
+        });
+        Self { terminal, jobs, results, failed: 0, running: BTreeMap::new() }
+    }
+
+    /// A run has begun.
+    pub(super) fn begin(&mut self, spec: &RunSpec) {
+        self.running.insert(spec.id.clone(), (Instant::now(), Told::default()));
+        match &mut self.terminal {
+            None => say(format!("{} begins", spec.id)),
+            Some(terminal) => {
+                let bar = ProgressBar::new(0).with_style(plain("  {bar:20} {pos}/{len} {prefix} {msg}"));
+                let bar = terminal.lines.add(bar.with_prefix(spec.id.clone()));
+                terminal.bars.insert(spec.id.clone(), bar);
+            }
+        }
+    }
+
+    /// A run has come further.
+    pub(super) fn tell(&mut self, id: &str, told: Told) {
+        if let Some((_, last)) = self.running.get_mut(id) {
+            *last = told;
+        }
+        if let Some(bar) = self.terminal.as_ref().and_then(|terminal| terminal.bars.get(id)) {
+            let dev = told.dev.map_or_else(String::new, |f1| format!(", dev F1 {f1:.2}"));
+            bar.set_length(told.steps as u64);
+            bar.set_position(told.step as u64);
+            bar.set_message(format!("epoch {}{dev}", told.epoch));
+        }
+    }
+
+    /// What is finished now.
+    pub(super) fn results(&mut self, results: Vec<RunResult>) {
+        self.results = results;
+    }
+
+    /// A run has ended; `failure` is the last one there was.
+    pub(super) fn end(&mut self, spec: &RunSpec, failure: Option<&Failure>) {
+        self.running.remove(&spec.id);
+        let failure = failure.filter(|failure| failure.id == spec.id);
+        self.failed += usize::from(failure.is_some());
+        let result = self.results.iter().find(|result| result.id == spec.id);
+        let how = match (failure, result) {
+            (Some(failure), _) => format!("failed: {}", failure.error),
+            (None, Some(result)) => {
+                let f1 = |scores: &smvae::core::metrics::Scores| format!("{:.2}", scores.overall.f1());
+                let test = result.test.as_ref().map_or_else(String::new, |test| format!(", test {}", f1(test)));
+                format!("done in {}: F1 on dev {}{test}", seconds(result.seconds), f1(&result.dev))
+            }
+            (None, None) => "stopped".to_owned(),
+        };
+        let line = format!("{} {how}", spec.id);
+        match &mut self.terminal {
+            None => say(line),
+            Some(terminal) => {
+                if let Some(bar) = terminal.bars.remove(&spec.id) {
+                    bar.finish_and_clear();
+                    terminal.lines.remove(&bar);
+                }
+                terminal.lines.suspend(|| say(line));
+            }
+        }
+    }
+
+    /// How far all of it is.
+    pub(super) fn show<'s>(&self, running: impl Iterator<Item = &'s RunSpec>, waiting: &[&RunSpec]) {
+        let Some(terminal) = &self.terminal else { return };
+        let left =
+            self.left(running, waiting).map_or_else(String::new, |left| format!(", about {} left", seconds(left)));
+        let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
+        let (done, running, waiting) = (self.results.len(), self.running.len(), waiting.len());
+        terminal.all.set_message(format!("{done} done{failed}, {running} running, {waiting} waiting{left}"));
+    }
+
+    /// Seconds until all is finished, by what finished runs took; none before the first.
+    fn left<'s>(&self, running: impl Iterator<Item = &'s RunSpec>, waiting: &[&RunSpec]) -> Option<f64> {
+        let mut left = 0.0;
+        for spec in waiting {
+            left += self.expected(spec)?;
+        }
+        for spec in running {
+            let (begun, told) = self.running.get(&spec.id)?;
+            let by_steps = (told.steps - told.step) as f64 / told.steps.max(1) as f64;
+            left += (self.expected(spec)? * by_steps).max(self.expected(spec)? - begun.elapsed().as_secs_f64());
+        }
+        Some(left / self.jobs as f64)
+    }
+
+    /// Mean of the finished runs that are most like it.
+    fn expected(&self, spec: &RunSpec) -> Option<f64> {
+        let like: [&dyn Fn(&RunResult) -> bool; 3] = [
+            &|r| (&r.corpus, &r.method, r.labels) == (&spec.corpus, &spec.method, spec.labels),
+            &|r| r.method == spec.method,
+            &|_| true,
+        ];
+        like.into_iter().find_map(|like| {
+            let seconds: Vec<f64> = self.results.iter().filter(|r| like(r)).map(|r| r.seconds).collect();
+            (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
+        })
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.all.finish_and_clear();
+    }
+}
+
+fn plain(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a valid template")
+}
+
+fn seconds(seconds: f64) -> String {
+    indicatif::HumanDuration(Duration::from_secs_f64(seconds.max(0.0))).to_string()
+}

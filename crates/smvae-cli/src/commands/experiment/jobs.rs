@@ -1,0 +1,143 @@
+//! The processes of an experiment: so many at a time, listened to, and ended in good order by closing their stdin.
+
+use super::child::Told;
+use super::display::Display;
+use super::save;
+use crate::args::DeviceArgs;
+use crate::interrupt;
+use anyhow::Context as _;
+use smvae::experiment::results::{FAILED, run_folder};
+use smvae::experiment::{Failure, Plan, RunResult, RunSpec};
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+pub(super) struct Settings {
+    /// Runs at a time.
+    pub jobs: usize,
+    /// Threads of each.
+    pub threads: usize,
+    pub device: DeviceArgs,
+}
+
+/// From a thread that listens to a process.
+enum Message {
+    Told(Told),
+    /// Its stdout is closed: it has ended, or is about to.
+    Closed,
+}
+
+struct Job<'p> {
+    spec: &'p RunSpec,
+    child: Child,
+}
+
+/// What the file of a run's messages is called in its folder.
+const LOG: &str = "log.txt";
+
+/// Runs what is waiting, in its order; returns what failed.
+pub(super) fn run(
+    plan: &Plan,
+    dir: &Path,
+    waiting: Vec<&RunSpec>,
+    settings: &Settings,
+) -> anyhow::Result<Vec<Failure>> {
+    let (sender, receiver) = channel();
+    let mut display = Display::new(settings.jobs, save(plan, dir)?);
+    let (mut waiting, mut running, mut failed) = (waiting.into_iter(), Vec::<Job<'_>>::new(), Vec::new());
+    loop {
+        while running.len() < settings.jobs && !interrupt::requested() {
+            let Some(spec) = waiting.next() else { break };
+            running.push(Job { spec, child: start(dir, spec, settings, sender.clone())? });
+            display.begin(spec);
+        }
+        if running.is_empty() {
+            return Ok(failed);
+        }
+        if interrupt::requested() {
+            // Each sees the end of its stdin, saves a checkpoint and ends.
+            running.iter_mut().for_each(|job| drop(job.child.stdin.take()));
+        }
+        display.show(running.iter().map(|job| job.spec), waiting.as_slice());
+        let Some((id, message)) = next(&receiver) else { continue };
+        match message {
+            Message::Told(told) => display.tell(&id, told),
+            Message::Closed => {
+                let at = running.iter().position(|job| job.spec.id == id).expect("every process is one of ours");
+                let mut job = running.swap_remove(at);
+                let status = job.child.wait().with_context(|| format!("cannot wait for {id}"))?;
+                match ended(dir, job.spec, status)? {
+                    Ended::Done => display.results(save(plan, dir)?),
+                    Ended::Stopped => {}
+                    Ended::Failed(failure) => failed.push(failure),
+                }
+                display.end(job.spec, failed.last());
+            }
+        }
+    }
+}
+
+enum Ended {
+    Done,
+    Stopped,
+    Failed(Failure),
+}
+
+/// How a run ended; a failure is recorded in its folder.
+fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended> {
+    let folder = run_folder(dir, &spec.id);
+    if RunResult::read(&folder)?.is_some_and(|result| spec.is_done(&result)) {
+        return Ok(Ended::Done);
+    }
+    if status.success() && interrupt::requested() {
+        return Ok(Ended::Stopped);
+    }
+    let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
+    let said = log.rfind("error: ").map(|at| log[at..].trim().trim_start_matches("error: ").to_owned());
+    let error = said.filter(|_| status.code() == Some(1) || status.code() == Some(2));
+    let failure = Failure { id: spec.id.clone(), error: error.unwrap_or_else(|| format!("it ended with {status}")) };
+    let path = folder.join(FAILED);
+    let json = serde_json::to_string_pretty(&failure)? + "\n";
+    std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Ended::Failed(failure))
+}
+
+fn start(dir: &Path, spec: &RunSpec, settings: &Settings, sender: Sender<(String, Message)>) -> anyhow::Result<Child> {
+    let folder = run_folder(dir, &spec.id);
+    let log = OpenOptions::new().create(true).append(true).open(folder.join(LOG));
+    let log = log.with_context(|| format!("cannot write {}", folder.join(LOG).display()))?;
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let mut child = Command::new(program)
+        .args(["--threads", &settings.threads.to_string(), "experiment-run"])
+        .arg(&folder)
+        .args(settings.device.to_args())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("cannot start {}", spec.id))?;
+    let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let id = spec.id.clone();
+    std::thread::spawn(move || {
+        // Our own process ends with the receiver; there is nobody to tell then.
+        for line in stdout.lines().map_while(Result::ok) {
+            if let Ok(told) = serde_json::from_str(&line) {
+                let _ = sender.send((id.clone(), Message::Told(told)));
+            }
+        }
+        let _ = sender.send((id, Message::Closed));
+    });
+    Ok(child)
+}
+
+/// The next message; none after a while, to look at the clock and at Ctrl-C.
+fn next(receiver: &Receiver<(String, Message)>) -> Option<(String, Message)> {
+    match receiver.recv_timeout(Duration::from_millis(200)) {
+        Ok(message) => Some(message),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => unreachable!("we hold a sender"),
+    }
+}

@@ -1,0 +1,90 @@
+//! `smvae experiment`: what is to be run, what is finished, and what it came to.
+
+pub(crate) mod child;
+mod display;
+mod jobs;
+mod tables;
+
+use crate::args::ExperimentArgs;
+use crate::failure::Usage;
+use crate::{interrupt, output, progress::say};
+use anyhow::{Context as _, bail};
+use smvae::experiment::results::{read_results, run_folder, write_results};
+use smvae::experiment::run::prepare;
+use smvae::experiment::{Plan, RunResult, RunSpec, Summary};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result<()> {
+    if let Some(dir) = &args.summary {
+        let (summary, results) = (Summary::read(dir)?, read_results(dir)?);
+        return output::print(&tables::summary(&summary, &results));
+    }
+    let (Some(file), Some(dir)) = (&args.file, &args.out) else {
+        return Err(Usage("FILE and --out are missing".to_owned()).into());
+    };
+    let plan = Plan::read(file)?;
+    if args.dry_run {
+        return output::print(&tables::plan(&plan, dir)?);
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot write {}", dir.display()))?;
+    let _lock = lock(dir)?;
+    let waiting = waiting(&plan, dir)?;
+    save(&plan, dir)?;
+    interrupt::catch()?;
+    let jobs = usize::from(args.jobs);
+    let threads = threads.map_or_else(|| share_of_cores(jobs), usize::from);
+    say(format!("{} runs, {} finished before; {jobs} at a time", plan.runs.len(), plan.runs.len() - waiting.len()));
+    let failed = jobs::run(&plan, dir, waiting, &jobs::Settings { jobs, threads, device: args.device })?;
+    output::print(&tables::summary(&Summary::read(dir)?, &read_results(dir)?))?;
+    if interrupt::requested() {
+        say("stopped; the same command goes on");
+        return Ok(());
+    }
+    if let Some(first) = failed.first() {
+        let ids: Vec<&str> = failed.iter().map(|failure| failure.id.as_str()).collect();
+        bail!("{} runs failed: {}. {}: {}", failed.len(), ids.join(", "), first.id, first.error);
+    }
+    Ok(())
+}
+
+/// Runs that are not done, their folders prepared. Every run is looked at before any is changed.
+fn waiting<'p>(plan: &'p Plan, dir: &Path) -> anyhow::Result<Vec<&'p RunSpec>> {
+    for spec in &plan.runs {
+        smvae::experiment::run::check(&run_folder(dir, &spec.id), spec)?;
+    }
+    let mut waiting = Vec::new();
+    for spec in &plan.runs {
+        if prepare(&run_folder(dir, &spec.id), spec)? {
+            waiting.push(spec);
+        }
+    }
+    Ok(waiting)
+}
+
+/// Writes what the finished runs came to.
+fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
+    let mut results = Vec::new();
+    for spec in &plan.runs {
+        results.extend(RunResult::read(&run_folder(dir, &spec.id))?);
+    }
+    write_results(dir, &results)?;
+    Summary::of(&results, plan.baseline.as_deref(), plan.runs.len()).write(dir)?;
+    Ok(results)
+}
+
+/// Held as long as this process works on the experiment.
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another process works on {}: wait for it, or end it", dir.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+fn share_of_cores(jobs: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / jobs).max(1)
+}

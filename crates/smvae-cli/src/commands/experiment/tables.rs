@@ -1,0 +1,68 @@
+//! Tables of an experiment: its runs, and what they came to.
+
+use crate::output;
+use smvae::experiment::results::{FAILED, run_folder};
+use smvae::experiment::{Plan, RunResult, RunSpec, Statistic, Summary, SummaryRow};
+use std::path::Path;
+
+/// Every run and whether it is finished.
+pub(super) fn plan(plan: &Plan, dir: &Path) -> anyhow::Result<String> {
+    let mut rows = Vec::new();
+    for spec in &plan.runs {
+        let result = RunResult::read(&run_folder(dir, &spec.id))?;
+        let state = state(spec, result.as_ref(), dir);
+        let splits = if spec.dev_only { "dev" } else { "dev, test" };
+        rows.push([spec.id.clone(), splits.to_owned(), state.to_owned()]);
+    }
+    let done = rows.iter().filter(|row| row[2] == "done").count();
+    let n = rows.len();
+    Ok(format!("{}\n{n} runs, {done} done\n", output::table(&["run", "scored on", "state"], rows)))
+}
+
+fn state(spec: &RunSpec, result: Option<&RunResult>, dir: &Path) -> &'static str {
+    let folder = run_folder(dir, &spec.id);
+    match result {
+        Some(result) if spec.is_done(result) => "done",
+        _ if folder.join(FAILED).exists() => "failed",
+        _ if smvae::RunInfo::exists(&folder) => "begun",
+        _ => "waiting",
+    }
+}
+
+/// Means and differences, a table a split.
+pub(super) fn summary(summary: &Summary, results: &[RunResult]) -> String {
+    let Summary { runs, finished, baseline, .. } = summary;
+    let against = baseline.as_ref().map_or_else(|| "difference".to_owned(), |name| format!("minus {name}"));
+    let header = ["F1", "labels", "n", "mean", "sd", against.as_str(), "95 % interval", "pairs"];
+    let table = |of: fn(&SummaryRow) -> Option<&Statistic>| {
+        let rows = summary.rows.iter().filter_map(|row| Some(cells(row, of(row)?)));
+        output::table(&header, rows)
+    };
+    let mut text = format!("{finished} of {runs} runs are finished\n");
+    if results.is_empty() {
+        return text;
+    }
+    text += &format!("\ndev\n{}", table(|row| Some(&row.dev)));
+    if results.iter().any(|result| result.test.is_some()) {
+        text += &format!("\ntest\n{}", table(|row| row.test.as_ref()));
+    }
+    text
+}
+
+fn cells(row: &SummaryRow, statistic: &Statistic) -> [String; 8] {
+    let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:.2}"));
+    let signed = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:+.2}"));
+    let difference = statistic.difference.as_ref();
+    let interval = difference.and_then(|d| Some(format!("{:+.2} to {:+.2}", d.low?, d.high?)));
+    let dev = row.dev_labels.map_or_else(String::new, |n| format!(" (dev {n})"));
+    [
+        format!("{} {}", row.corpus, row.method),
+        format!("{}{dev}", row.labels),
+        statistic.n.to_string(),
+        number(Some(statistic.mean)),
+        number(statistic.sd),
+        signed(difference.map(|d| d.mean)),
+        interval.unwrap_or_default(),
+        difference.map_or_else(String::new, |d| d.n.to_string()),
+    ]
+}

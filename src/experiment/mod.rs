@@ -1,0 +1,16 @@
+//! Experiments: a grid of training runs described by one TOML file, its results, and what they say.
+//!
+//! ```text
+//! FILE.toml --plan--> runs with stable names --run (one process each)--> DIR/runs/<id>/result.json
+//!                                            --results, statistics-----> DIR/results.csv, results.jsonl, summary.*
+//! ```
+//! What this module does not do: start processes, or draw a table; that is the program's (`smvae experiment`).
+
+pub mod plan;
+pub mod results;
+pub mod run;
+pub mod statistics;
+
+pub use plan::{Plan, RunSpec};
+pub use results::{Failure, Labels, RunResult};
+pub use statistics::{Difference, Statistic, Summary, SummaryRow};

@@ -1,0 +1,443 @@
+//! From the file that describes an experiment to the list of its runs, each with everything it depends on.
+//!
+//! ```toml
+//! text_encoder = "models/all-MiniLM-L6-v2"   # paths are relative to this file
+//! baseline = "supervised"                    # every method is compared with this one, on the same draws
+//! [corpora.mine]
+//! data = "data/mine"
+//! image_features = "features/mine.safetensors"   # optional
+//! draws = "draws/mine-{labels}-{draw}.json"      # optional selection manifests; else draw N is drawn by seed N
+//! [settings]                                 # of every method, as in config.json; fields not given are the defaults
+//! [methods.supervised]                       # over these
+//! [methods.text]
+//! images = false                             # without image vectors
+//! [[grids]]                                  # any number; a run that two of them ask for is run once
+//! corpora = ["mine"]
+//! methods = ["supervised", "text"]
+//! labels = [50, "all"]                       # of all labels there is draw 0 alone
+//! draws = [0, 1, 2]
+//! seeds = [0]
+//! dev_only = false                           # true: the test split is not opened
+//! dev_labels = 100                           # optional: dev is cut to so many tweets, drawn by the draw's number
+//! ```
+
+use super::results::{Labels, RunResult};
+use crate::config::merge;
+use crate::{Config, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// The runs of an experiment, in the order of its grids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The method that the others are compared with.
+    pub baseline: Option<String>,
+    /// Every run once.
+    pub runs: Vec<RunSpec>,
+}
+
+/// One run, with everything it depends on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// `corpus-method-labels-d<draw>-s<seed>`, and `-dev<n>` where dev is cut.
+    pub id: String,
+    /// Name of the corpus.
+    pub corpus: String,
+    /// Name of the method.
+    pub method: String,
+    /// Labelled tweets.
+    pub labels: Labels,
+    /// Which draw of the labelled tweets.
+    pub draw: u64,
+    /// Seed of everything else.
+    pub seed: u64,
+    /// Whether the test split stays closed.
+    pub dev_only: bool,
+    /// Tweets that dev is cut to.
+    pub dev_labels: Option<usize>,
+    /// All settings. Where files lie is in `sources`.
+    pub config: Config,
+    /// Where files lie.
+    pub sources: Sources,
+}
+
+/// Files of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sources {
+    /// Folder of the corpus.
+    pub data: PathBuf,
+    /// What [`EncoderSource::named`](crate::EncoderSource::named) takes.
+    pub text_encoder: String,
+    /// Image vectors; none for text alone.
+    pub images: Option<PathBuf>,
+    /// Manifest of the labelled tweets; none to draw them.
+    pub selection: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    text_encoder: String,
+    baseline: Option<Spanned<String>>,
+    corpora: BTreeMap<Spanned<String>, Corpus>,
+    #[serde(default)]
+    settings: Option<Spanned<toml::Table>>,
+    methods: BTreeMap<Spanned<String>, toml::Table>,
+    grids: Vec<Grid>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Corpus {
+    data: PathBuf,
+    image_features: Option<PathBuf>,
+    draws: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grid {
+    corpora: Vec<Spanned<String>>,
+    methods: Vec<Spanned<String>>,
+    labels: Vec<Labels>,
+    draws: Vec<u64>,
+    #[serde(default = "first_seed")]
+    seeds: Vec<u64>,
+    #[serde(default)]
+    dev_only: bool,
+    dev_labels: Option<usize>,
+}
+
+fn first_seed() -> Vec<u64> {
+    vec![0]
+}
+
+/// A method's settings, resolved.
+struct Method {
+    config: Config,
+    images: bool,
+}
+
+/// What the grid sets, and no method may.
+const OF_THE_GRID: [&str; 6] = ["seed", "labelled", "selection_seed", "text_encoder", "data", "device"];
+
+impl Plan {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Experiment`] with the line for whatever makes no sense: unknown fields, names and
+    /// settings, and settings out of their range.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Reader { path, text: &text }.plan()
+    }
+}
+
+/// The file and its text, for the lines of errors.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn plan(&self) -> Result<Plan> {
+        let file: File = toml::from_str(self.text)
+            .map_err(|error| self.error(error.span().map_or(0, |span| span.start), error.message()))?;
+        for name in file.corpora.keys().chain(file.methods.keys()) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
+            if name.as_ref().is_empty() || !name.as_ref().chars().all(plain) || name.as_ref().starts_with('.') {
+                let why =
+                    format!("{:?} is part of folder names: letters, digits, `_`, `.`, `+` and `-` only", name.as_ref());
+                return Err(self.error(name.span().start, why));
+            }
+        }
+        let methods = self.methods(&file)?;
+        if let Some(name) = file.baseline.as_ref().filter(|name| !methods.contains_key(name.as_ref().as_str())) {
+            return Err(self.unknown(name, "method", methods.keys().copied()));
+        }
+        let mut runs: Vec<RunSpec> = Vec::new();
+        for grid in &file.grids {
+            for spec in self.runs(&file, &methods, grid)? {
+                match runs.iter_mut().find(|run| run.id == spec.id) {
+                    // Two grids may ask for it, and one of them for the test split.
+                    Some(run) => run.dev_only &= spec.dev_only,
+                    None => runs.push(spec),
+                }
+            }
+        }
+        if runs.is_empty() {
+            return Err(self.error(0, "no grid asks for a run"));
+        }
+        Ok(Plan { baseline: file.baseline.map(Spanned::into_inner), runs })
+    }
+
+    fn methods<'f>(&self, file: &'f File) -> Result<BTreeMap<&'f str, Method>> {
+        let common = file.settings.as_ref().map(|table| table.as_ref().clone()).unwrap_or_default();
+        if let Some(settings) = &file.settings {
+            // For its own line: else the first method would be blamed.
+            self.method(settings.span().start, "settings", &common, &toml::Table::new())?;
+        }
+        let resolve = |(name, own): (&'f Spanned<String>, &toml::Table)| {
+            let what = format!("method {}", name.as_ref());
+            Ok((name.as_ref().as_str(), self.method(name.span().start, &what, &common, own)?))
+        };
+        file.methods.iter().map(resolve).collect()
+    }
+
+    fn method(&self, at: usize, what: &str, common: &toml::Table, own: &toml::Table) -> Result<Method> {
+        let error = |why: String| self.error(at, format!("{what}: {why}"));
+        let mut own = own.clone();
+        let images = match own.remove("images") {
+            None => true,
+            Some(toml::Value::Boolean(images)) => images,
+            Some(other) => return Err(error(format!("images must be true or false, not {}", other.type_str()))),
+        };
+        if let Some(key) = OF_THE_GRID.iter().find(|key| common.contains_key(**key) || own.contains_key(**key)) {
+            return Err(error(format!("{key} is no setting of a method: grids and corpora say it")));
+        }
+        let json = |table| serde_json::to_value(table).map_err(|e| error(e.to_string()));
+        let mut given = json(common.clone())?;
+        merge(&mut given, json(own)?);
+        let preset = given.get("preset").and_then(|preset| preset.as_str()).unwrap_or("default").to_owned();
+        let config = Config::preset(&preset).map_err(|e| error(e.to_string()))?;
+        let config = config.with(given).map_err(|e| error(e.to_string()))?;
+        config.validate().map_err(|e| error(e.to_string()))?;
+        Ok(Method { config, images })
+    }
+
+    fn runs(&self, file: &File, methods: &BTreeMap<&str, Method>, grid: &Grid) -> Result<Vec<RunSpec>> {
+        let mut runs = Vec::new();
+        for corpus in &grid.corpora {
+            let names = || file.corpora.keys().map(|name| name.as_ref().as_str());
+            let found = file.corpora.get(corpus).ok_or_else(|| self.unknown(corpus, "corpus", names()))?;
+            for method in &grid.methods {
+                let settings = methods.get(method.as_ref().as_str());
+                let settings = settings.ok_or_else(|| self.unknown(method, "method", methods.keys().copied()))?;
+                for &labels in &grid.labels {
+                    // Nothing is drawn of all labels.
+                    let one = [0];
+                    let drawn = labels != Labels::All || grid.dev_labels.is_some();
+                    for &draw in if drawn { &grid.draws[..] } else { &one } {
+                        for &seed in &grid.seeds {
+                            let id = id(corpus.as_ref(), method.as_ref(), labels, draw, seed, grid.dev_labels);
+                            let (corpus, method) = (corpus.as_ref().clone(), method.as_ref().clone());
+                            let config = config(&settings.config, labels, draw, seed);
+                            let sources = self.sources(file, found, settings.images, labels, draw);
+                            let (dev_only, dev_labels) = (grid.dev_only, grid.dev_labels);
+                            runs.push(RunSpec {
+                                id,
+                                corpus,
+                                method,
+                                labels,
+                                draw,
+                                seed,
+                                dev_only,
+                                dev_labels,
+                                config,
+                                sources,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    fn sources(&self, file: &File, corpus: &Corpus, images: bool, labels: Labels, draw: u64) -> Sources {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let place = |path: &Path| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
+        let encoder = place(Path::new(&file.text_encoder));
+        let manifest = |name: &String| {
+            place(Path::new(&name.replace("{labels}", &labels.to_string()).replace("{draw}", &draw.to_string())))
+        };
+        Sources {
+            data: place(&corpus.data),
+            // A name that is no folder is `tiny`, or a model of the hub.
+            text_encoder: if encoder.is_dir() { encoder.display().to_string() } else { file.text_encoder.clone() },
+            images: corpus.image_features.as_deref().filter(|_| images).map(place),
+            selection: corpus.draws.as_ref().filter(|_| labels != Labels::All).map(manifest),
+        }
+    }
+
+    fn unknown<'n>(&self, name: &Spanned<String>, what: &str, known: impl Iterator<Item = &'n str>) -> Error {
+        let known = known.collect::<Vec<_>>().join(", ");
+        self.error(name.span().start, format!("there is no {what} {:?}; there are {known}", name.as_ref()))
+    }
+
+    fn error(&self, at: usize, why: impl Into<String>) -> Error {
+        let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
+        Error::Experiment { path: self.path.to_owned(), line, why: why.into() }
+    }
+}
+
+fn id(corpus: &str, method: &str, labels: Labels, draw: u64, seed: u64, dev_labels: Option<usize>) -> String {
+    let dev = dev_labels.map_or_else(String::new, |n| format!("-dev{n}"));
+    format!("{corpus}-{method}-{labels}-d{draw}-s{seed}{dev}")
+}
+
+fn config(method: &Config, labels: Labels, draw: u64, seed: u64) -> Config {
+    let labelled = match labels {
+        Labels::All => None,
+        Labels::Count(n) => Some(n),
+    };
+    Config { seed, labelled, selection_seed: Some(draw), ..method.clone() }
+}
+
+impl RunSpec {
+    /// The settings in which another specification of the same run differs, each as `name then -> now`; none if it would
+    /// come to the same. Where files lie makes no difference, nor does what changes no result.
+    pub fn difference(&self, now: &Self) -> Option<String> {
+        let flat = |spec: &Self| {
+            let mut config = spec.config.clone();
+            config.training.checkpoint_every = None;
+            let mut flat = BTreeMap::from([
+                ("images".to_owned(), spec.sources.images.is_some().to_string()),
+                ("manifest of the draw".to_owned(), spec.sources.selection.is_some().to_string()),
+            ]);
+            flatten("", &serde_json::to_value(config).expect("our own types have string keys"), &mut flat);
+            flat
+        };
+        let (then, now) = (flat(self), flat(now));
+        let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+        let shown = |value: Option<&String>| value.map_or_else(|| "absent".to_owned(), Clone::clone);
+        let differs = names.into_iter().filter(|name| then.get(*name) != now.get(*name));
+        let lines: Vec<String> =
+            differs.map(|name| format!("{name} {} -> {}", shown(then.get(name)), shown(now.get(name)))).collect();
+        (!lines.is_empty()).then(|| lines.join(", "))
+    }
+
+    /// Whether this result is all that is asked for.
+    pub fn is_done(&self, result: &RunResult) -> bool {
+        self.dev_only || result.test.is_some()
+    }
+}
+
+/// Leaves of a JSON value by their path.
+fn flatten(path: &str, value: &serde_json::Value, into: &mut BTreeMap<String, String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                flatten(&name, value, into);
+            }
+        }
+        leaf => drop(into.insert(path.to_owned(), leaf.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+text_encoder = "tiny"
+baseline = "base"
+[corpora.c]
+data = "data"
+image_features = "images"
+draws = "draws/c-{labels}-{draw}.json"
+[settings]
+training = { eval_every = 2, patience = 3 }
+[methods.base]
+[methods.semi]
+training = { semi = true, patience = 4 }
+[methods.text]
+images = false
+[[grids]]
+corpora = ["c"]
+methods = ["base", "semi", "text"]
+labels = [5, "all"]
+draws = [0, 1]
+dev_only = true
+[[grids]]
+corpora = ["c"]
+methods = ["base"]
+labels = [5]
+draws = [1, 2]
+seeds = [0, 7]
+"#;
+
+    fn plan(text: &str) -> Result<Plan> {
+        Reader { path: Path::new("/x/experiment.toml"), text }.plan()
+    }
+
+    #[test]
+    fn a_file_is_every_run_once() {
+        let plan = plan(FILE).expect("valid");
+        let ids: Vec<(&str, bool)> = plan.runs.iter().map(|run| (run.id.as_str(), run.dev_only)).collect();
+        let want = [
+            ("c-base-5-d0-s0", true),
+            ("c-base-5-d1-s0", false),
+            ("c-base-all-d0-s0", true),
+            ("c-semi-5-d0-s0", true),
+            ("c-semi-5-d1-s0", true),
+            ("c-semi-all-d0-s0", true),
+            ("c-text-5-d0-s0", true),
+            ("c-text-5-d1-s0", true),
+            ("c-text-all-d0-s0", true),
+            ("c-base-5-d1-s7", false),
+            ("c-base-5-d2-s0", false),
+            ("c-base-5-d2-s7", false),
+        ];
+        assert_eq!(ids, want);
+        let semi = &plan.runs[4];
+        let TrainingSeen { semi: is_semi, patience, eval_every } = seen(semi);
+        assert_eq!((is_semi, patience, eval_every), (true, 4, 2));
+        assert_eq!((semi.config.labelled, semi.config.selection_seed), (Some(5), Some(1)));
+        assert_eq!(semi.sources.selection.as_deref(), Some(Path::new("/x/draws/c-5-1.json")));
+        assert_eq!(semi.sources.images.as_deref(), Some(Path::new("/x/images")));
+        assert_eq!((&plan.runs[6].sources.images, &plan.runs[8].sources.selection), (&None, &None));
+    }
+
+    struct TrainingSeen {
+        semi: bool,
+        patience: usize,
+        eval_every: usize,
+    }
+
+    fn seen(run: &RunSpec) -> TrainingSeen {
+        let training = &run.config.training;
+        TrainingSeen { semi: training.semi, patience: training.patience, eval_every: training.eval_every }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_with_its_line() {
+        let check = |from: &str, to: &str, line: usize, want: &str| {
+            assert!(FILE.contains(from));
+            let error = plan(&FILE.replacen(from, to, 1)).expect_err(want).to_string();
+            assert!(error.starts_with(&format!("/x/experiment.toml:{line}: ")) && error.contains(want), "{error}");
+        };
+        check("baseline =", "basline =", 3, "unknown field `basline`");
+        check("\"base\"\n", "\"best\"\n", 3, "there is no method \"best\"; there are base, semi, text");
+        check("patience = 3", "patience = 0", 8, "settings: the setting `patience` must be at least 1");
+        check("semi = true", "semi = 1", 11, "method semi: invalid type");
+        check("semi = true", "smi = true", 11, "method semi: unknown field `smi`");
+        check("images = false", "images = 0", 13, "images must be true or false");
+        check("images = false", "seed = 1", 13, "seed is no setting of a method");
+        check("images = false", "preset = \"x\"", 13, "preset");
+        check("[\"c\"]", "[\"d\"]", 16, "there is no corpus \"d\"; there are c");
+        check("labels = [5, \"all\"]", "labels = [5, \"most\"]", 18, "labels must be a number or \"all\"");
+        check("labels = [5, \"all\"]", "labels = [0]", 18, "at least 1");
+        check("[methods.text]", "[methods.\"a/b\"]", 13, "part of folder names");
+        check("draws = [0, 1]", "draws = [0, 1", 19, "");
+    }
+
+    #[test]
+    fn only_what_changes_a_result_differs() {
+        let runs = |from: &str, to: &str| plan(&FILE.replacen(from, to, 1)).expect("valid").runs[3].clone();
+        let then = runs("", "");
+        let check = |from: &str, to: &str, want: Option<&str>| {
+            assert_eq!(then.difference(&runs(from, to)).as_deref(), want, "{to}");
+        };
+        check("", "", None);
+        check("\"data\"", "\"elsewhere\"", None);
+        check("patience = 4", "patience = 5", Some("training.patience 4 -> 5"));
+        check("semi = true,", "semi = true, checkpoint_every = 3,", None);
+        check("image_features = \"images\"", "", Some("images true -> false"));
+    }
+}

@@ -1,0 +1,200 @@
+//! What the runs of an experiment came to, and the files that hold it.
+//!
+//! ```text
+//! DIR/runs/<id>/result.json   a RunResult, written last; the rest of the folder is an ordinary run folder
+//! DIR/runs/<id>/failed.json   a Failure in its place
+//! DIR/results.jsonl           a RunResult a line, in the order of the experiment
+//! DIR/results.csv             a row a run x split x type, the type `all` first:
+//!     id, corpus, method, labels, draw, seed, dev_labels, split (dev or test), type, precision, recall, f1 (percent),
+//!     gold, predicted, correct (numbers of entities), best_epoch, epochs, steps, seconds, threads
+//! DIR/summary.json, summary.csv   see [`statistics`](super::statistics)
+//! ```
+//! The names of the fields are those of the structures here. All files are replaced as a whole.
+
+use crate::files::{read_json, write_json};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use smvae_core::metrics::{Counts, Scores};
+use smvae_data::files::write_atomically;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// One finished run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunResult {
+    /// Name of the run, and of its folder in `DIR/runs`.
+    pub id: String,
+    /// Name of the corpus.
+    pub corpus: String,
+    /// Name of the method.
+    pub method: String,
+    /// Labelled tweets.
+    pub labels: Labels,
+    /// Which draw of the labelled tweets; runs of one draw have the same.
+    pub draw: u64,
+    /// Seed of initialisation, order, noise and dropout.
+    pub seed: u64,
+    /// Tweets that dev was cut to; none for all of it.
+    pub dev_labels: Option<usize>,
+    /// Whether the test split was left closed.
+    pub dev_only: bool,
+    /// The epoch whose weights were kept: the best on dev.
+    pub best_epoch: Option<usize>,
+    /// Epochs of training.
+    pub epochs: usize,
+    /// Steps of training.
+    pub steps: usize,
+    /// Seconds of training and of its evaluations, without pauses.
+    pub seconds: f64,
+    /// Threads it was trained with.
+    pub threads: usize,
+    /// Scores on dev, of the best epoch.
+    pub dev: Scores,
+    /// Scores on test; none if it was left closed.
+    pub test: Option<Scores>,
+}
+
+/// One run that ended with an error. The next start of the experiment tries it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// Name of the run.
+    pub id: String,
+    /// What went wrong.
+    pub error: String,
+}
+
+/// Number of labelled tweets: in JSON and TOML a number, or `"all"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "LabelsField", into = "LabelsField")]
+pub enum Labels {
+    /// So many of the training split.
+    Count(usize),
+    /// The whole training split.
+    All,
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+/// [`Labels`] in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum LabelsField {
+    Count(usize),
+    Word(String),
+}
+
+impl TryFrom<LabelsField> for Labels {
+    type Error = String;
+
+    fn try_from(field: LabelsField) -> Result<Self, String> {
+        match field {
+            LabelsField::Count(0) => Err("labels must be at least 1, or \"all\"".to_owned()),
+            LabelsField::Count(n) => Ok(Self::Count(n)),
+            LabelsField::Word(word) if word == "all" => Ok(Self::All),
+            LabelsField::Word(word) => Err(format!("labels must be a number or \"all\", not {word:?}")),
+        }
+    }
+}
+
+impl From<Labels> for LabelsField {
+    fn from(labels: Labels) -> Self {
+        match labels {
+            Labels::Count(n) => Self::Count(n),
+            Labels::All => Self::Word("all".to_owned()),
+        }
+    }
+}
+
+/// The file of a run's result in its folder.
+pub const RESULT: &str = "result.json";
+/// The file of a run's failure in its folder.
+pub const FAILED: &str = "failed.json";
+/// The folder of the runs' folders.
+pub const RUNS: &str = "runs";
+
+impl RunResult {
+    /// The result in a run's folder; none if there is none yet.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is none of ours.
+    pub fn read(run: &Path) -> Result<Option<Self>> {
+        let path = run.join(RESULT);
+        if path.exists() { read_json(&path, "result of a run").map(Some) } else { Ok(None) }
+    }
+
+    /// Writes it into the run's folder.
+    ///
+    /// # Errors
+    /// [`smvae_data::Error::Write`].
+    pub fn write(&self, run: &Path) -> Result<()> {
+        write_json(&run.join(RESULT), self)
+    }
+}
+
+/// All results of an experiment, as its `results.jsonl` has them.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Json`] for a line that is no result.
+pub fn read_results(dir: &Path) -> Result<Vec<RunResult>> {
+    let path = dir.join("results.jsonl");
+    let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    let read =
+        |line| serde_json::from_str(line).map_err(|source| Error::Json { path: path.clone(), what: "result", source });
+    text.lines().map(read).collect()
+}
+
+/// Writes `results.jsonl` and `results.csv`.
+///
+/// # Errors
+/// [`smvae_data::Error::Write`].
+pub fn write_results(dir: &Path, results: &[RunResult]) -> Result<()> {
+    let json = |result| serde_json::to_string(result).expect("our own types have string keys") + "\n";
+    let lines: String = results.iter().map(json).collect();
+    write_atomically(&dir.join("results.jsonl"), lines.as_bytes())?;
+    let header = "id,corpus,method,labels,draw,seed,dev_labels,split,type,precision,recall,f1,gold,predicted,correct,\
+                  best_epoch,epochs,steps,seconds,threads\n";
+    let rows: String = results.iter().flat_map(csv_rows).collect();
+    Ok(write_atomically(&dir.join("results.csv"), (header.to_owned() + &rows).as_bytes())?)
+}
+
+/// The folder of a run.
+pub fn run_folder(dir: &Path, id: &str) -> PathBuf {
+    dir.join(RUNS).join(id)
+}
+
+fn csv_rows(run: &RunResult) -> Vec<String> {
+    let splits = [("dev", Some(&run.dev)), ("test", run.test.as_ref())];
+    let splits = splits.into_iter().filter_map(|(split, scores)| Some((split, scores?)));
+    let row = |split: &str, of_type: &str, counts: Counts| {
+        let RunResult { id, corpus, method, labels, draw, seed, epochs, steps, seconds, threads, .. } = run;
+        let (dev_labels, best) = (optional(run.dev_labels), optional(run.best_epoch));
+        let (precision, recall, f1) = (counts.precision(), counts.recall(), counts.f1());
+        let Counts { gold, predicted, correct } = counts;
+        // Names of corpora, methods and types have no comma or quote.
+        format!(
+            "{id},{corpus},{method},{labels},{draw},{seed},{dev_labels},{split},{of_type},{precision},{recall},{f1},\
+             {gold},{predicted},{correct},{best},{epochs},{steps},{seconds},{threads}\n"
+        )
+    };
+    splits
+        .flat_map(|(split, scores)| {
+            let types = scores.types.iter().map(|(name, counts)| (name.as_str(), *counts));
+            std::iter::once(("all", scores.overall)).chain(types).map(move |(name, counts)| (split, name, counts))
+        })
+        .map(|(split, name, counts)| row(split, name, counts))
+        .collect()
+}
+
+/// A cell that may be empty.
+pub(super) fn optional(value: Option<impl fmt::Display>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}

@@ -1,0 +1,169 @@
+//! One run of an experiment: trained or gone on with, then scored, in the folder it has in the experiment's.
+//!
+//! A run can be killed at any moment and begun again: training goes on from its checkpoint, and `result.json` is written
+//! last. Two processes never work on one run: the second waits for the first.
+
+use super::plan::RunSpec;
+use super::results::{FAILED, RunResult};
+use crate::checkpoint::remove as remove_checkpoint;
+use crate::files::{create_folder, read_json, write_json};
+use crate::run_folder::RunState;
+use crate::{
+    Config, EncoderSource, Error, Event, Flow, Predictor, Result, RunInfo, RunSummary, TrainInput, evaluate,
+    remove_run, resume, train,
+};
+use smvae_core::candle_core::Device;
+use smvae_core::metrics::Scores;
+use smvae_data::corpus::{label_set, load_split};
+use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// The specification in a run's folder.
+const SPEC: &str = "spec.json";
+const LOCK: &str = "lock";
+
+/// Checks that a run, if it is finished, has the settings it is to have. A run that is not begins anew.
+///
+/// # Errors
+/// [`Error::OtherSettings`]; files that cannot be read.
+pub fn check(folder: &Path, spec: &RunSpec) -> Result<()> {
+    let finished = RunResult::read(folder)?.is_some();
+    match begun(folder)?.and_then(|then| then.difference(spec)) {
+        Some(difference) if finished => {
+            Err(Error::OtherSettings { id: spec.id.clone(), difference, folder: folder.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prepares the folder of a run that is not done; the answer is no if it is done. What was begun with other settings is
+/// removed.
+///
+/// # Errors
+/// As [`check`]; files that cannot be written.
+pub fn prepare(folder: &Path, spec: &RunSpec) -> Result<bool> {
+    check(folder, spec)?;
+    if RunResult::read(folder)?.is_some_and(|result| spec.is_done(&result)) {
+        return Ok(false);
+    }
+    if begun(folder)?.is_some_and(|then| then.difference(spec).is_some()) {
+        remove_begun(folder)?;
+    }
+    create_folder(folder)?;
+    remove_file(folder.join(FAILED))?;
+    write_json(&folder.join(SPEC), spec)?;
+    Ok(true)
+}
+
+/// The specification that a folder's run was begun with.
+fn begun(folder: &Path) -> Result<Option<RunSpec>> {
+    let path = folder.join(SPEC);
+    if path.exists() { read_json(&path, "specification of a run").map(Some) } else { Ok(None) }
+}
+
+/// Does what is left of the run in this folder, as its specification says. None if the callback ended it.
+///
+/// # Errors
+/// Those of training, of evaluation and of the files.
+pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<Option<RunResult>> {
+    let spec: RunSpec = read_json(&folder.join(SPEC), "specification of a run")?;
+    let _lock = lock(folder)?;
+    if let Some(result) = RunResult::read(folder)?.filter(|result| spec.is_done(result)) {
+        return Ok(Some(result));
+    }
+    let images = spec.sources.images.as_ref().map(ImageVectors::load).transpose()?;
+    let summary = trained(folder, &spec, images.as_ref(), device, on_event)?;
+    // A run that was stopped has no weights worth scoring.
+    let state = RunState::read(folder)?;
+    let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
+    let test = if spec.dev_only { None } else { Some(score_test(folder, &spec, images, device)?) };
+    let records = RunInfo::read(folder)?.epochs;
+    let result = RunResult {
+        best_epoch: summary.best_epoch,
+        epochs: records.len(),
+        steps: records.last().map_or(0, |record| record.step),
+        seconds: records.iter().map(|record| record.timing.train_seconds + record.timing.dev_seconds).sum(),
+        threads: state.threads,
+        dev,
+        test,
+        id: spec.id,
+        corpus: spec.corpus,
+        method: spec.method,
+        labels: spec.labels,
+        draw: spec.draw,
+        seed: spec.seed,
+        dev_labels: spec.dev_labels,
+        dev_only: spec.dev_only,
+    };
+    result.write(folder)?;
+    Ok(Some(result))
+}
+
+fn trained(
+    folder: &Path,
+    spec: &RunSpec,
+    images: Option<&ImageVectors>,
+    device: &Device,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<RunSummary> {
+    let data = &spec.sources.data;
+    let (train_split, valid) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
+    let valid_samples = cut(valid.samples, spec.dev_labels, spec.draw, &valid.file.sha256)?;
+    let manifest = spec.sources.selection.as_ref().map(Selection::load).transpose()?;
+    let input = TrainInput {
+        train: &train_split.samples,
+        valid: &valid_samples,
+        labels: &label_set(&train_split.samples)?,
+        selection: manifest.as_ref(),
+        train_sha256: &train_split.file.sha256,
+        images,
+        encoder: EncoderSource::named(&spec.sources.text_encoder)?,
+        device: device.clone(),
+        replace_run: false,
+    };
+    if RunInfo::exists(folder) {
+        return resume(&input, folder, on_event);
+    }
+    let config = Config { data: Some(data.clone()), ..spec.config.clone() };
+    train(&input, &config, folder, on_event)
+}
+
+/// Some of dev's tweets, in the order of the file.
+fn cut(valid: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Vec<Sample>> {
+    let Some(n) = n else { return Ok(valid) };
+    let (kept, _) = selection::select(n, draw, &valid, sha256)?.split(&valid, sha256)?;
+    Ok(kept.into_iter().map(|i| valid[i].clone()).collect())
+}
+
+fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, device: &Device) -> Result<Scores> {
+    let mut predictor = Predictor::load_on(folder, device)?;
+    if let Some(images) = images {
+        predictor = predictor.with_images(images, false)?;
+    }
+    let test = load_split(&spec.sources.data, Split::Test)?.samples;
+    Ok(evaluate(&predictor, &test, spec.config.input.convention, &mut |_, _| {})?.scores)
+}
+
+/// Held until it is dropped, or the process ends in whatever way.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let locked = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|source| Error::Write { path, source })
+}
+
+/// Removes what a run has made, once no process works on it.
+fn remove_begun(folder: &Path) -> Result<()> {
+    let _lock = lock(folder)?;
+    if RunInfo::exists(folder) {
+        remove_run(folder)?;
+    }
+    remove_checkpoint(folder)
+}
+
+fn remove_file(path: PathBuf) -> Result<()> {
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+        _ => Ok(()),
+    }
+}

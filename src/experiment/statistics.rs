@@ -1,0 +1,290 @@
+//! What the results of an experiment say: means, deviations, and differences from a baseline on the same draws.
+//!
+//! ```text
+//! mean = sum x / n,   sd = sqrt(sum (x - mean)^2 / (n - 1))            over the runs of a corpus, labels and method
+//! d_i  = x_i - baseline_i                                              paired: same draw, same seed
+//! interval = mean d +- t(0.975, n - 1) sd d / sqrt(n)                  Student's t, 95 %
+//! ```
+//! F1 is in percent, micro over all types. `DIR/summary.json` is a [`Summary`]; `DIR/summary.csv` has a row a corpus x
+//! labels x dev_labels x method x split, with the fields of [`Statistic`] and, named `difference...`, of [`Difference`].
+
+use super::results::{Labels, RunResult, optional};
+use crate::Result;
+use crate::files::{read_json, write_json};
+use serde::{Deserialize, Serialize};
+use smvae_data::files::write_atomically;
+use statrs::distribution::{ContinuousCDF as _, StudentsT};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What an experiment came to so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    /// The method that the others are compared with; none if the experiment names none.
+    pub baseline: Option<String>,
+    /// Runs of the experiment.
+    pub runs: usize,
+    /// Those of them that are finished.
+    pub finished: usize,
+    /// A row a corpus x labels x dev_labels x method, in the order of the experiment.
+    pub rows: Vec<SummaryRow>,
+}
+
+/// All runs of one corpus, number of labels and method.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SummaryRow {
+    /// Name of the corpus.
+    pub corpus: String,
+    /// Labelled tweets.
+    pub labels: Labels,
+    /// Tweets that dev was cut to; none for all of it.
+    pub dev_labels: Option<usize>,
+    /// Name of the method.
+    pub method: String,
+    /// F1 on dev.
+    pub dev: Statistic,
+    /// F1 on test; none if no run opened it.
+    pub test: Option<Statistic>,
+}
+
+/// F1 of several runs, in percent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Statistic {
+    /// Number of runs.
+    pub n: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation; none for one run.
+    pub sd: Option<f64>,
+    /// Against the baseline; none for the baseline itself, and where no draw has both.
+    pub difference: Option<Difference>,
+}
+
+/// Differences from the baseline on the same draws and seeds, in points of F1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// Number of pairs.
+    pub n: usize,
+    /// Mean difference.
+    pub mean: f64,
+    /// Standard deviation of the differences; none for one pair.
+    pub sd: Option<f64>,
+    /// Lower end of the 95 % confidence interval of the mean; none for one pair.
+    pub low: Option<f64>,
+    /// Its upper end.
+    pub high: Option<f64>,
+}
+
+/// A split's F1 of a run, if it was opened.
+type F1 = fn(&RunResult) -> Option<f64>;
+
+impl Summary {
+    /// Summarises results, in their order; `runs` is how many the experiment has in all.
+    pub fn of(results: &[RunResult], baseline: Option<&str>, runs: usize) -> Self {
+        let mut groups: Vec<Vec<&RunResult>> = Vec::new();
+        for result in results {
+            match groups.iter_mut().find(|group| key(group[0]) == key(result)) {
+                Some(group) => group.push(result),
+                None => groups.push(vec![result]),
+            }
+        }
+        let row = |group: &Vec<&RunResult>| {
+            let RunResult { corpus, labels, dev_labels, method, .. } = group[0];
+            let of_baseline = |other: &&Vec<&RunResult>| {
+                let other = other[0];
+                let same = (&other.corpus, other.labels, other.dev_labels) == (corpus, *labels, *dev_labels);
+                same && Some(other.method.as_str()) == baseline && other.method != *method
+            };
+            let base = groups.iter().find(of_baseline).map_or(&[][..], Vec::as_slice);
+            let statistic = |f1: F1| Statistic::of(group, base, f1);
+            SummaryRow {
+                corpus: corpus.clone(),
+                labels: *labels,
+                dev_labels: *dev_labels,
+                method: method.clone(),
+                dev: statistic(|run| Some(run.dev.overall.f1())).expect("a group has a run, and a run has dev"),
+                test: statistic(|run| run.test.as_ref().map(|test| test.overall.f1())),
+            }
+        };
+        Self {
+            baseline: baseline.map(str::to_owned),
+            runs,
+            finished: results.len(),
+            rows: groups.iter().map(row).collect(),
+        }
+    }
+
+    /// That of an experiment's folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is none of ours.
+    pub fn read(dir: &Path) -> Result<Self> {
+        read_json(&dir.join("summary.json"), "summary of an experiment")
+    }
+
+    /// Writes `summary.json` and `summary.csv`.
+    ///
+    /// # Errors
+    /// [`smvae_data::Error::Write`].
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        write_json(&dir.join("summary.json"), self)?;
+        let header = "corpus,labels,dev_labels,method,split,n,mean,sd,\
+                      difference_n,difference,difference_sd,difference_low,difference_high\n";
+        let rows: String = self.rows.iter().flat_map(csv_rows).collect();
+        Ok(write_atomically(&dir.join("summary.csv"), (header.to_owned() + &rows).as_bytes())?)
+    }
+}
+
+fn csv_rows(row: &SummaryRow) -> Vec<String> {
+    let SummaryRow { corpus, labels, method, .. } = row;
+    let splits = [("dev", Some(&row.dev)), ("test", row.test.as_ref())];
+    let splits = splits.into_iter().filter_map(|(split, statistic)| Some((split, statistic?)));
+    let cells = splits.map(|(split, Statistic { n, mean, sd, difference })| {
+        let of = |field: fn(&Difference) -> Option<f64>| optional(difference.as_ref().and_then(field));
+        let (pairs, sd, dev_labels) =
+            (optional(difference.as_ref().map(|d| d.n)), optional(*sd), optional(row.dev_labels));
+        let (difference, difference_sd) = (of(|d| Some(d.mean)), of(|d| d.sd));
+        let (low, high) = (of(|d| d.low), of(|d| d.high));
+        format!(
+            "{corpus},{labels},{dev_labels},{method},{split},{n},{mean},{sd},\
+             {pairs},{difference},{difference_sd},{low},{high}\n"
+        )
+    });
+    cells.collect()
+}
+
+/// What the runs of a group have in common.
+fn key(run: &RunResult) -> (&str, Labels, Option<usize>, &str) {
+    (&run.corpus, run.labels, run.dev_labels, &run.method)
+}
+
+impl Statistic {
+    fn of(runs: &[&RunResult], baseline: &[&RunResult], f1: F1) -> Option<Self> {
+        let values: Vec<f64> = runs.iter().filter_map(|run| f1(run)).collect();
+        let of_baseline: BTreeMap<(u64, u64), f64> =
+            baseline.iter().filter_map(|run| Some(((run.draw, run.seed), f1(run)?))).collect();
+        let paired = runs.iter().filter_map(|run| Some(f1(run)? - of_baseline.get(&(run.draw, run.seed))?));
+        let (mean, sd) = mean_and_sd(&values)?;
+        Some(Self { n: values.len(), mean, sd, difference: Difference::of(&paired.collect::<Vec<_>>()) })
+    }
+}
+
+impl Difference {
+    /// Of paired differences; none without a pair.
+    pub fn of(differences: &[f64]) -> Option<Self> {
+        let (n, (mean, sd)) = (differences.len(), mean_and_sd(differences)?);
+        let half = sd.map(|sd| {
+            let t = StudentsT::new(0.0, 1.0, (n - 1) as f64).expect("two pairs or more have a degree of freedom");
+            t.inverse_cdf(0.975) * sd / (n as f64).sqrt()
+        });
+        Some(Self { n, mean, sd, low: half.map(|half| mean - half), high: half.map(|half| mean + half) })
+    }
+}
+
+/// Mean and sample standard deviation; none of nothing, and no deviation of one.
+fn mean_and_sd(values: &[f64]) -> Option<(f64, Option<f64>)> {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    Some((mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smvae_core::metrics::{Counts, Scores};
+
+    #[track_caller]
+    fn check(differences: &[f64], want: (f64, f64, f64, f64)) {
+        let got = Difference::of(differences).expect("pairs");
+        let got = [got.mean, got.sd.expect("pairs"), got.low.expect("pairs"), got.high.expect("pairs")];
+        for (got, want) in got.into_iter().zip([want.0, want.1, want.2, want.3]) {
+            assert!((got - want).abs() < 5e-4, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn intervals_are_those_of_the_tables() {
+        // t(0.975) is 12.706 with one degree of freedom, 4.303 with two, 2.776 with four.
+        check(&[1.0, 3.0], (2.0, 2f64.sqrt(), 2.0 - 12.7062, 2.0 + 12.7062));
+        check(&[1.0, 2.0, 3.0], (2.0, 1.0, 2.0 - 4.30265 / 3f64.sqrt(), 2.0 + 4.30265 / 3f64.sqrt()));
+        check(&[2.0, 4.0, 4.0, 5.0, 5.0], (4.0, 1.224_745, 4.0 - 1.52072, 4.0 + 1.52072));
+        check(&[1.5, 1.5], (1.5, 0.0, 1.5, 1.5));
+        assert_eq!(Difference::of(&[]), None);
+        let one = Difference { n: 1, mean: 7.0, sd: None, low: None, high: None };
+        assert_eq!(Difference::of(&[7.0]), Some(one));
+    }
+
+    /// A run whose F1 is `correct` percent on dev, and on test if that is opened.
+    fn run(method: &str, draw: u64, correct: usize, dev_only: bool) -> RunResult {
+        let scores = Scores { overall: Counts { gold: 100, predicted: 100, correct }, ..Scores::default() };
+        RunResult {
+            id: format!("c-{method}-{draw}"),
+            corpus: "c".to_owned(),
+            method: method.to_owned(),
+            labels: Labels::Count(5),
+            draw,
+            seed: 0,
+            dev_labels: None,
+            dev_only,
+            best_epoch: Some(1),
+            epochs: 1,
+            steps: 1,
+            seconds: 1.5,
+            threads: 1,
+            test: (!dev_only).then(|| scores.clone()),
+            dev: scores,
+        }
+    }
+
+    #[test]
+    fn methods_are_compared_on_the_draws_that_both_have() {
+        let results = [
+            run("base", 0, 50, false),
+            run("base", 1, 60, false),
+            run("new", 1, 63, true),
+            run("new", 0, 55, false),
+            run("new", 2, 99, false),
+        ];
+        let summary = Summary::of(&results, Some("base"), 9);
+        assert_eq!((summary.runs, summary.finished, summary.rows.len()), (9, 5, 2));
+        let [base, new] = &summary.rows[..] else { panic!("two rows") };
+        assert_eq!((base.dev.n, base.dev.mean, base.dev.difference.is_none()), (2, 55.0, true));
+        let difference = new.dev.difference.as_ref().expect("two pairs");
+        assert_eq!((difference.n, difference.mean), (2, 4.0));
+        let test = new.test.as_ref().expect("it was opened");
+        assert_eq!((test.n, test.mean), (2, 77.0));
+        assert_eq!(test.difference.as_ref().map(|d| (d.n, d.mean, d.low)), Some((1, 5.0, None)));
+        assert!(Summary::of(&results, None, 9).rows.iter().all(|row| row.dev.difference.is_none()));
+
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        summary.write(dir.path()).expect("writes");
+        assert_eq!(Summary::read(dir.path()).expect("its own file"), summary);
+        let csv = std::fs::read_to_string(dir.path().join("summary.csv")).expect("there");
+        let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
+        assert_eq!(widths, [13; 5]);
+    }
+
+    #[test]
+    fn results_are_read_back_and_tidy() {
+        use crate::experiment::results::{read_results, write_results};
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut results = vec![run("a", 0, 50, false), run("b", 0, 60, true)];
+        results[1].labels = Labels::All;
+        results[0].dev.types.insert("PER".to_owned(), Counts { gold: 2, predicted: 2, correct: 1 });
+        write_results(dir.path(), &results).expect("writes");
+        assert_eq!(read_results(dir.path()).expect("its own file"), results);
+        let csv = std::fs::read_to_string(dir.path().join("results.csv")).expect("there");
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 1 + 3 + 1);
+        assert_eq!(lines[2], "c-a-0,c,a,5,0,0,,dev,PER,50,50,50,2,2,1,1,1,1,1.5,1");
+        assert!(lines[4].starts_with("c-b-0,c,b,all,0,0,,dev,all,60,60,60,"));
+    }
+}

@@ -1,0 +1,54 @@
+//! The experiments of the repository: their files are sound, and their draws are what their script makes.
+
+use crate::golden::shared;
+use smvae::data::corpus::load_split;
+use smvae::data::{Selection, Split, selection};
+use smvae::experiment::Plan;
+use std::path::{Path, PathBuf};
+
+const CORPORA: [&str; 2] = ["twitter2015", "twitter2017"];
+
+fn experiments() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")
+}
+
+fn draw(corpus: &str, labels: usize, draw: u64) -> Selection {
+    let path = experiments().join(format!("draws/{corpus}-{labels}-{draw}.json"));
+    Selection::load(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn every_run_of_an_experiment_has_its_draw() {
+    let plan = Plan::read(&experiments().join("few-labels.toml")).expect("a sound file");
+    assert!(plan.runs.len() > 40, "{}", plan.runs.len());
+    for run in &plan.runs {
+        let path = run.sources.selection.as_ref().expect("every corpus has draws");
+        let selection = Selection::load(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert_eq!((Some(selection.n), Some(selection.seed)), (run.config.labelled, run.config.selection_seed));
+    }
+}
+
+#[test]
+fn draws_are_nested() {
+    for corpus in CORPORA {
+        for n in 0..5 {
+            let [fewest, fewer, more] = [50, 100, 200].map(|labels| draw(corpus, labels, n).labelled);
+            assert!(fewest.iter().all(|tweet| fewer.contains(tweet)), "{corpus} {n}");
+            assert!(fewer.iter().all(|tweet| more.contains(tweet)), "{corpus} {n}");
+        }
+    }
+}
+
+#[test]
+fn draws_are_those_of_their_seeds() {
+    for corpus in CORPORA {
+        let Some(folder) = shared("draws_are_those_of_their_seeds", &format!("data/{corpus}")) else { return };
+        let train = load_split(&folder, Split::Train).expect("a corpus");
+        for labels in [50, 100, 200] {
+            for n in 0..5 {
+                let want = selection::select(labels, n, &train.samples, &train.file.sha256).expect("enough tweets");
+                assert_eq!(draw(corpus, labels, n), want, "{corpus} {labels} {n}");
+            }
+        }
+    }
+}
