@@ -6,7 +6,9 @@
 use super::plan::RunSpec;
 use super::results::{FAILED, RunResult};
 use crate::checkpoint::remove as remove_checkpoint;
+use crate::evaluate::gold;
 use crate::files::{create_folder, read_json, write_json};
+use crate::predictions::{self, TweetPrediction};
 use crate::run_folder::RunState;
 use crate::{
     Config, EncoderSource, Error, Event, Flow, Predictor, Result, RunInfo, RunSummary, TrainInput, evaluate,
@@ -141,8 +143,12 @@ fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, devic
     if let Some(images) = images {
         predictor = predictor.with_images(images, false)?;
     }
-    let test = load_split(&spec.sources.data, Split::Test)?.samples;
-    Ok(evaluate(&predictor, &test, spec.config.input.convention, &mut |_, _| {})?.scores)
+    let (test, convention) = (load_split(&spec.sources.data, Split::Test)?.samples, spec.config.input.convention);
+    let evaluation = evaluate(&predictor, &test, convention, &mut |_, _| {})?;
+    // For the reliability of scores: the temperature is dev's.
+    let found = TweetPrediction::join(&test, &gold(&test, convention)?, &evaluation.predictions);
+    predictions::write(&folder.join(predictions::file_name(Split::Test)), &found)?;
+    Ok(evaluation.scores)
 }
 
 /// Held until it is dropped, or the process ends in whatever way.
