@@ -4,7 +4,7 @@ use crate::train_args::set;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::Distillation;
-use smvae::config::{AverageConfig, Config};
+use smvae::config::{AverageConfig, Config, TrainingConfig};
 use smvae::core::objective::UnlabelledClass;
 
 /// The terms of the loss.
@@ -36,7 +36,7 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long, value_enum, value_name = "NAME")]
     unlabelled_class: Option<ClassName>,
     /// Train this many teachers on the labelled tweets first, and learn what they make of the unlabelled ones (with
-    /// --semi). A teacher is trained as this run would be without.
+    /// --semi). A teacher has this run's rates, and the batches, epochs and evaluations of --config or of the preset.
     #[arg(long, value_name = "N")]
     teachers: Option<usize>,
     /// Let the average of the weights teach unlabelled tweets from this share of the steps on (with --semi).
@@ -56,8 +56,8 @@ enum ClassName {
 }
 
 impl ObjectiveArgs {
-    /// Sets what was asked for; the loop's own options come first, since teachers are trained by them.
-    pub(crate) fn apply(&self, config: &mut Config) {
+    /// Sets what was asked for; `base` is the loop before it was set by options, which teachers are trained by.
+    pub(crate) fn apply(&self, config: &mut Config, base: &TrainingConfig) {
         let objective = &mut config.objective;
         set(&mut objective.gamma, self.gamma);
         set(&mut objective.lambda, self.lambda);
@@ -79,8 +79,14 @@ impl ObjectiveArgs {
             (Some(0), distillation) => *distillation = None,
             (Some(n), Some(distillation)) => distillation.teachers = n,
             (Some(n), distillation) => {
-                let mut training = config.training.clone();
-                training.semi = false;
+                let training = TrainingConfig {
+                    semi: false,
+                    batch_size: base.batch_size,
+                    epochs: base.epochs,
+                    max_steps: base.max_steps,
+                    eval_every: base.eval_every,
+                    ..config.training.clone()
+                };
                 *distillation = Some(Distillation { teachers: n, training, ..Distillation::default() });
             }
             (None, _) => {}

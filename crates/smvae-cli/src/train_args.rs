@@ -247,8 +247,9 @@ impl TrainArgs {
         }
         config.allow_missing_weights |= self.allow_missing_weights;
         set(&mut config.training.semi, self.semi);
+        let base = config.training.clone();
         self.training.apply(&mut config);
-        self.objective.apply(&mut config);
+        self.objective.apply(&mut config, &base);
         self.model.apply(&mut config);
         config.validate()?;
         Ok(config)
@@ -413,6 +414,8 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command, with_implied_command};
     use clap::Parser as _;
+    use smvae::Distillation;
+    use smvae::config::TrainingConfig;
     use smvae::core::objective::UnlabelledClass;
 
     fn resolve(line: &str) -> anyhow::Result<Config> {
@@ -450,6 +453,11 @@ mod tests {
         check("--word-shapes 1 --fusion product-with-prior --image shuffled", |c| {
             (c.model.word_shapes, c.model.fusion) = (true, Fusion::ProductWithPrior);
             c.input.image = ImageUse::Shuffled;
+        });
+        check("--semi --teachers 2 --lr 1e-4 --batch 4 --epochs 3", |c| {
+            let teacher = TrainingConfig { encoder_lr: 1e-4, ..c.training.clone() };
+            c.distillation = Some(Distillation { teachers: 2, training: teacher.clone(), ..Distillation::default() });
+            c.training = TrainingConfig { semi: true, batch_size: 4, epochs: Some(3), ..teacher };
         });
         check("--free-bits 0.5 --unlabelled-class marginal", |c| {
             c.objective.free_bits = 0.5;
