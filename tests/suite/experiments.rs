@@ -19,9 +19,10 @@ fn draw(corpus: &str, labels: usize, draw: u64) -> Selection {
 
 #[test]
 fn every_run_of_an_experiment_has_its_draw() {
-    let plan = Plan::read(&experiments().join("few-labels.toml")).expect("a sound file");
-    assert!(plan.runs.len() > 40, "{}", plan.runs.len());
-    for run in &plan.runs {
+    let read = |file| Plan::read(&experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
+    let runs = [read("few-labels.toml"), read("options.toml")].concat();
+    assert!(runs.len() > 60, "{}", runs.len());
+    for run in runs.iter().filter(|run| run.config.labelled.is_some()) {
         let path = run.sources.selection.as_ref().expect("every corpus has draws");
         let selection = Selection::load(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         assert_eq!((Some(selection.n), Some(selection.seed)), (run.config.labelled, run.config.selection_seed));
