@@ -436,7 +436,7 @@ impl Run<'_> {
     }
 
     fn finish(mut self, out: &Path, finished: bool) -> Result<RunSummary> {
-        let summary = RunSummary::new(out, &self.records, self.stopped);
+        let summary = RunSummary::new(out, &self.records, !finished);
         if summary.best.is_none() {
             // A run that was stopped early is still one that loads.
             self.folder.save_weights(self.parameters)?;

@@ -424,7 +424,7 @@ seeds = [0, 7]
         check("labels = [5, \"all\"]", "labels = [5, \"most\"]", 18, "labels must be a number or \"all\"");
         check("labels = [5, \"all\"]", "labels = [0]", 18, "at least 1");
         check("[methods.text]", "[methods.\"a/b\"]", 13, "part of folder names");
-        check("draws = [0, 1]", "draws = [0, 1", 19, "");
+        check("draws = [0, 1]", "draws = [0, 1", 20, "missing comma");
     }
 
     #[test]
