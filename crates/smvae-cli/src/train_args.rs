@@ -94,7 +94,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// What a run that goes on has settled already: options and groups of options.
-const NOT_WITH_RESUME: [&str; 18] = [
+const NOT_WITH_RESUME: [&str; 19] = [
     "text_encoder",
     "allow_missing_weights",
     "image_features",
@@ -112,6 +112,7 @@ const NOT_WITH_RESUME: [&str; 18] = [
     "mode",
     "_save_model",
     "TrainingArgs",
+    "ObjectiveArgs",
     "ModelArgs",
 ];
 
