@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod failure;
 mod interrupt;
+mod model_args;
 mod objective_args;
 mod output;
 mod progress;

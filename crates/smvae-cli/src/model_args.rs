@@ -1,0 +1,101 @@
+//! Options of `train` about the networks and what they are given.
+
+use crate::train_args::{set, set_some};
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use smvae::config::{Config, ImageUse};
+use smvae::core::Convention;
+use smvae::core::model::Fusion;
+
+/// Networks and what they are given.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model and input")]
+pub(crate) struct ModelArgs {
+    /// Width of each LSTM direction and of the hidden layers.
+    #[arg(long, visible_alias = "hidden_dim", value_name = "N")]
+    hidden_dim: Option<usize>,
+    /// Width of the latent variable.
+    #[arg(long, visible_alias = "latent_dim", value_name = "N")]
+    latent_dim: Option<usize>,
+    /// Let the classifier see the shapes of words: their capitals, digits and signs.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    word_shapes: Option<bool>,
+    /// How the text expert and the image expert become one.
+    #[arg(long, value_enum, value_name = "NAME")]
+    fusion: Option<FusionName>,
+    /// Let the classifier see z.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    latent_in_classifier: Option<bool>,
+    /// Which image a tweet is given: its own, that of another tweet, or zeros.
+    #[arg(long, value_enum, value_name = "NAME")]
+    image: Option<ImageName>,
+    /// Dropout of the text encoder.
+    #[arg(long, value_name = "X")]
+    dropout: Option<f64>,
+    /// The widest candidate span, in words.
+    #[arg(long, value_name = "N")]
+    max_width: Option<usize>,
+    /// The most word pieces of a tweet; later words are cut.
+    #[arg(long, value_name = "N")]
+    max_pieces: Option<usize>,
+    /// How ill-formed tags are read: conlleval, strict or authors.
+    #[arg(long, value_name = "NAME")]
+    convention: Option<Convention>,
+    /// Leave words that are URLs out of the encoder's input.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    drop_urls: Option<bool>,
+    /// Standardise image vectors on the training split.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    standardise_images: Option<bool>,
+}
+
+impl ModelArgs {
+    pub(crate) fn apply(&self, config: &mut Config) {
+        set(&mut config.model.hidden_dim, self.hidden_dim);
+        set(&mut config.model.latent_dim, self.latent_dim);
+        set(&mut config.model.word_shapes, self.word_shapes);
+        set(&mut config.model.fusion, self.fusion.map(FusionName::fusion));
+        set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
+        set(&mut config.input.image, self.image.map(ImageName::image));
+        set_some(&mut config.training.dropout, self.dropout);
+        set(&mut config.input.max_width, self.max_width);
+        set(&mut config.input.max_pieces, self.max_pieces);
+        set(&mut config.input.convention, self.convention);
+        set(&mut config.input.drop_urls, self.drop_urls);
+        set(&mut config.input.standardise_images, self.standardise_images);
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FusionName {
+    Product,
+    ProductWithPrior,
+    Mean,
+}
+
+impl FusionName {
+    fn fusion(self) -> Fusion {
+        match self {
+            Self::Product => Fusion::Product,
+            Self::ProductWithPrior => Fusion::ProductWithPrior,
+            Self::Mean => Fusion::Mean,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ImageName {
+    Own,
+    Shuffled,
+    Zero,
+}
+
+impl ImageName {
+    fn image(self) -> ImageUse {
+        match self {
+            Self::Own => ImageUse::Own,
+            Self::Shuffled => ImageUse::Shuffled,
+            Self::Zero => ImageUse::Zero,
+        }
+    }
+}
