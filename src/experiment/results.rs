@@ -45,7 +45,7 @@ pub struct RunResult {
     pub epochs: usize,
     /// Steps of training.
     pub steps: usize,
-    /// Seconds of training and of its evaluations, without pauses.
+    /// Seconds of training and of its evaluations, without pauses, and without those of its teachers.
     pub seconds: f64,
     /// Threads it was trained with.
     pub threads: usize,

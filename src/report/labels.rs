@@ -4,10 +4,9 @@
 
 use super::RunReport;
 use crate::Result;
+use crate::experiment::{Labels, RunResult};
 use crate::files::read_json_lines;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use smvae_core::metrics::Scores;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -26,55 +25,39 @@ pub struct LabelsPoint {
     pub n: usize,
 }
 
-/// What is read of a line of an experiment's `results.jsonl`.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct ResultLine {
-    /// Name of the run's folder.
-    pub id: String,
-    corpus: String,
-    method: String,
-    /// Labelled tweets, or `"all"`.
-    labels: Value,
-    /// Tweets that dev was cut to.
-    dev_labels: Option<usize>,
-    dev: Scores,
-    /// Scores on test; none if it was left closed.
-    pub test: Option<Scores>,
+/// The method of a result, with the corpus if there are several, and with dev's size if it was cut: runs that may be averaged
+/// have the same.
+pub(super) fn method(result: &RunResult, all: &[RunResult]) -> String {
+    let corpora: BTreeSet<&str> = all.iter().map(|result| result.corpus.as_str()).collect();
+    let corpus = if corpora.len() > 1 { format!("{}: ", result.corpus) } else { String::new() };
+    let cut = result.dev_labels.map_or(String::new(), |n| format!(", dev of {n}"));
+    format!("{corpus}{}{cut}", result.method)
 }
 
-impl ResultLine {
-    /// The method, with the corpus if there are several, and with dev's size if it was cut: runs that may be averaged have
-    /// the same.
-    pub(super) fn method(&self, all: &[Self]) -> String {
-        let corpora: BTreeSet<&str> = all.iter().map(|result| result.corpus.as_str()).collect();
-        let corpus = if corpora.len() > 1 { format!("{}: ", self.corpus) } else { String::new() };
-        let cut = self.dev_labels.map_or(String::new(), |n| format!(", dev of {n}"));
-        format!("{corpus}{}{cut}", self.method)
-    }
-
-    /// Labelled tweets: of `"all"`, as many as the run's selection has.
-    fn labelled(&self, runs: &[RunReport]) -> Option<usize> {
-        let stated = self.labels.as_u64().and_then(|n| usize::try_from(n).ok());
-        stated.or_else(|| runs.iter().find(|run| run.name == self.id)?.labelled)
+/// Labelled tweets: of all, as many as the run's selection has.
+fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
+    match result.labels {
+        Labels::Count(n) => Some(n),
+        Labels::All => runs.iter().find(|run| run.name == result.id)?.labelled,
     }
 }
 
 /// The results of an experiment; nothing for a folder that is none.
-pub(super) fn read_results(folder: &Path) -> Result<Vec<ResultLine>> {
+pub(super) fn read_results(folder: &Path) -> Result<Vec<RunResult>> {
     let path = folder.join("results.jsonl");
     if path.is_file() { read_json_lines(&path, "result of an experiment") } else { Ok(Vec::new()) }
 }
 
 /// The points, and the split they are of: test if every result has it.
-pub(super) fn points(results: &[ResultLine], runs: &[RunReport]) -> (Vec<LabelsPoint>, &'static str) {
+pub(super) fn points(results: &[RunResult], runs: &[RunReport]) -> (Vec<LabelsPoint>, &'static str) {
     if results.is_empty() {
         let dev = |run: &RunReport| Some((run.method.clone(), run.labelled?, run.dev.as_ref()?.overall.f1()));
         return (average(runs.iter().filter_map(dev)), "dev");
     }
     let on_test = results.iter().all(|result| result.test.is_some());
-    let score = |result: &ResultLine| {
+    let score = |result: &RunResult| {
         let scores = if on_test { result.test.as_ref()? } else { &result.dev };
-        Some((result.method(results), result.labelled(runs)?, scores.overall.f1()))
+        Some((method(result, results), labelled(result, runs)?, scores.overall.f1()))
     };
     (average(results.iter().filter_map(score)), if on_test { "test" } else { "dev" })
 }

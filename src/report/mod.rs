@@ -49,7 +49,7 @@ pub fn gather(folder: &Path) -> Result<Report> {
     let mut runs = folders.iter().map(|(name, path)| RunReport::read(name, path)).collect::<Result<Vec<_>>>()?;
     for run in &mut runs {
         if let Some(result) = results.iter().find(|result| result.id == run.name) {
-            run.method = result.method(&results);
+            run.method = labels::method(result, &results);
             run.test_f1 = result.test.as_ref().map(|test| test.overall.f1()).or(run.test_f1);
         }
     }

@@ -5,7 +5,8 @@ use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{AverageConfig, ImageUse};
 use smvae::core::model::Fusion;
 use smvae::core::objective::UnlabelledClass;
-use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunState, evaluate, resume, train};
+use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunState};
+use smvae::{evaluate, evaluate_as_authors, resume, train};
 use std::collections::BTreeSet;
 
 fn with_teachers() -> Config {
@@ -133,4 +134,30 @@ fn every_option_changes_the_run() {
     check("marginal", |c| c.objective.unlabelled = UnlabelledClass::Marginal);
     check("mean-teacher", |c| c.average = Some(AverageConfig { decay: 0.9, teach_from: Some(0.0) }));
     check("negatives", |c| c.training.negatives = Some(2.0));
+}
+
+#[test]
+fn the_authors_protocol_has_the_same_entities_and_its_samples_are_the_seeds() {
+    let fixture = Fixture::new();
+    let mut config = small();
+    (config.training.epochs, config.training.semi, config.training.head_lr) = (Some(20), false, 0.01);
+    fixture.train("run", &config, None).expect("a run");
+    let predictor = Predictor::load(&fixture.out("run")).expect("a run folder");
+    let test = &fixture.corpus.test;
+    let theirs = |seed| evaluate_as_authors(&predictor, test, seed, &mut |_, _| {}).expect("scores");
+    let ours = evaluate(&predictor, test, config.input.convention, &mut |_, _| {}).expect("scores").scores;
+    // No two synthetic tweets of this split have one text, and their tags are well-formed.
+    assert_eq!(theirs(0).overall.gold, ours.overall.gold);
+    assert_eq!(theirs(0), theirs(0));
+    let twice: Vec<_> = test.iter().chain(test).cloned().collect();
+    let merged = evaluate_as_authors(&predictor, &twice, 0, &mut |_, _| {}).expect("scores");
+    assert_eq!(merged.overall.gold, ours.overall.gold, "tweets of equal text count once");
+
+    let mut with_urls = config.clone();
+    with_urls.input.drop_urls = false;
+    with_urls.training.epochs = Some(1);
+    fixture.train("urls", &with_urls, None).expect("a run");
+    let predictor = Predictor::load(&fixture.out("urls")).expect("a run folder");
+    let error = evaluate_as_authors(&predictor, test, 0, &mut |_, _| {}).expect_err("URLs").to_string();
+    assert!(error.contains("drop_urls"), "{error}");
 }
