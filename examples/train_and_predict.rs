@@ -12,7 +12,7 @@ use smvae::core::candle_core::Device;
 use smvae::core::model::ModelConfig;
 use smvae::data::corpus::label_set;
 use smvae::data::synthetic::{SyntheticConfig, generate};
-use smvae::{Config, EncoderSource, Event, Flow, Post, Predictor, TrainInput, evaluate, train};
+use smvae::{Config, EncoderSource, Event, Flow, Post, Predictor, ScoredEntity, TrainInput, evaluate, train};
 
 fn main() -> smvae::Result<()> {
     let corpus = generate(&SyntheticConfig { n_train: 300, n_valid: 40, n_test: 100, ..SyntheticConfig::default() })?;
@@ -62,7 +62,9 @@ fn main() -> smvae::Result<()> {
         println!("  {} {words} ({:.2})", entity.label, entity.score);
     }
 
-    assert_eq!(*found, evaluation.predictions[i], "a post is what its tweet is");
+    // Probabilities differ in their last digits, since another batch is added up in another order.
+    let what = |found: &[ScoredEntity]| found.iter().map(|e| (e.start, e.end, e.label.clone())).collect::<Vec<_>>();
+    assert_eq!(what(found), what(&evaluation.predictions[i]), "a post is what its tweet is");
     assert_eq!(summary.epochs, 30);
     // The folder was only made for this example.
     let _ = std::fs::remove_dir_all(&out);

@@ -78,9 +78,17 @@ pub fn remove_run(folder: &Path) -> Result<()> {
         std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
     }
     crate::checkpoint::remove(folder)?;
+    // Teachers of a run that was ended before their labels were saved.
+    let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
+    teachers.filter(|teacher| RunInfo::exists(teacher)).try_for_each(|teacher| remove_run(&teacher))?;
     // Fails if something else lies there, which is then kept.
     let _ = std::fs::remove_dir(folder);
     Ok(())
+}
+
+/// Name of the folder of a teacher, from 1.
+fn teacher(number: usize) -> String {
+    format!("teacher-{number}")
 }
 
 /// What a run folder holds, for a person to look at.
@@ -316,7 +324,7 @@ impl RunFolder {
 
     /// The folder of a teacher, while it is needed.
     pub(crate) fn teacher(&self, number: usize) -> PathBuf {
-        self.path(&format!("teacher-{number}"))
+        self.path(&teacher(number))
     }
 
     pub(crate) fn soft_labels(&self) -> PathBuf {

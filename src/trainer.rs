@@ -4,7 +4,7 @@
 //! which can end the run after any step.
 
 use crate::averaging::Averaging;
-use crate::checkpoint::{self, Checkpoints, Position, TensorGroups};
+use crate::checkpoint::{self, Checkpoint, Checkpoints, Position, TensorGroups};
 use crate::collate::Collator;
 use crate::config::Config;
 use crate::decision::{self, Decision};
@@ -131,15 +131,7 @@ pub(crate) fn train_from(
         encoder: &encoder.config,
         tokenizer: &encoder.tokenizer,
     };
-    let folder = match folder {
-        Some(folder) => folder,
-        None => {
-            if input.replace_run && RunInfo::exists(out) {
-                remove_run(out)?;
-            }
-            RunFolder::create(out, &start)?
-        }
-    };
+    let folder = folder.map_or_else(|| new_folder(out, &start, input.replace_run), Ok)?;
     if let Some(distillation) = config.distillation.as_ref().filter(|_| !data.unlabelled.is_empty()) {
         let labels = soft_labels(input, &config, &selection, &data.unlabelled, &folder, on_event)?;
         match labels {
@@ -147,21 +139,14 @@ pub(crate) fn train_from(
             None => return Ok(RunSummary::stopped_early(out)),
         }
     }
-    let averaging = config.average.as_ref();
-    let averaging = averaging
-        .map(|average| Averaging::new(&parameters, groups, &encoder.config, average, &config.model, input.labels));
-    let averaging = averaging.transpose()?;
-    let (n_unlabelled, rng) = (data.unlabelled.len(), rng::named(config.seed, "training"));
-    let position = match checkpoint {
-        None => Position::beginning(UnlabelledStream::new(n_unlabelled), &rng),
-        Some(mut checkpoint) => {
-            if let Some(averaging) = &averaging {
-                averaging.parameters().assign(&checkpoint.take(checkpoint::AVERAGE))?;
-            }
-            optimizer.load_state(checkpoint.position.steps, &checkpoint.take(checkpoint::ADAM))?;
-            checkpoint.position
-        }
-    };
+    let averaging = config
+        .average
+        .as_ref()
+        .map(|average| Averaging::new(&parameters, groups, &encoder.config, average, &config.model, input.labels))
+        .transpose()?;
+    let n_unlabelled = data.unlabelled.len();
+    let beginning = Position::beginning(UnlabelledStream::new(n_unlabelled), &rng::named(config.seed, "training"));
+    let position = checkpoint.map_or(Ok(beginning), |saved| go_on(saved, &mut optimizer, averaging.as_ref()))?;
     let identity_of_run = checkpoint::identity(&config, &state);
     let frozen = build(Use::Evaluation)?;
     let evaluated = averaging.as_ref().map_or(&frozen, |averaging| &averaging.networks);
@@ -210,6 +195,23 @@ pub(crate) fn train_from(
     };
     let finished = run.epochs(epochs, on_event)?;
     run.finish(out, finished)
+}
+
+/// A new folder at `out`, in the place of an earlier run if that is asked for.
+fn new_folder(out: &Path, start: &Start<'_>, replace_run: bool) -> Result<RunFolder> {
+    if replace_run && RunInfo::exists(out) {
+        remove_run(out)?;
+    }
+    RunFolder::create(out, start)
+}
+
+/// Gives optimizer and average what a checkpoint has of them; the weights were taken before. Returns the place in the run.
+fn go_on(mut saved: Checkpoint, optimizer: &mut Adam, averaging: Option<&Averaging>) -> Result<Position> {
+    if let Some(averaging) = averaging {
+        averaging.parameters().assign(&saved.take(checkpoint::AVERAGE))?;
+    }
+    optimizer.load_state(saved.position.steps, &saved.take(checkpoint::ADAM))?;
+    Ok(saved.position)
 }
 
 /// What tells this run from others, beside its configuration.

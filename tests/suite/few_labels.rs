@@ -5,7 +5,7 @@ use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{AverageConfig, ImageUse};
 use smvae::core::model::Fusion;
 use smvae::core::objective::UnlabelledClass;
-use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunState};
+use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunState, TrainInput};
 use smvae::{evaluate, evaluate_as_authors, resume, train};
 use std::collections::BTreeSet;
 
@@ -54,6 +54,25 @@ fn a_student_learns_from_its_teachers() {
     fixture.train("sceptic", &sceptic, images).expect("a run");
     assert_eq!(metrics(&fixture.out("sceptic"))[0]["train"]["soft_ce"], 0.0);
     assert_ne!(bytes(&fixture.out("sceptic"), "weights.safetensors"), bytes(&out, "weights.safetensors"));
+}
+
+#[test]
+fn a_run_that_is_replaced_leaves_no_teacher_behind() {
+    let fixture = Fixture::new();
+    let images = Some(&fixture.images);
+    let out = fixture.out("replaced");
+    let mut stop_in_second_teacher = |event: &Event| match event {
+        Event::Teacher { number: 2, event, .. } if matches!(event.as_ref(), Event::Step { .. }) => Flow::Stop,
+        _ => Flow::Continue,
+    };
+    train(&fixture.input(images), &with_teachers(), &out, &mut stop_in_second_teacher).expect("stopping is no error");
+    assert!(out.join("teacher-1").exists() && out.join("teacher-2").exists());
+    let other = Config { seed: 5, ..with_teachers() };
+    let input = TrainInput { replace_run: true, ..fixture.input(images) };
+    train(&input, &other, &out, &mut |_| Flow::Continue).expect("another run in its place");
+    fixture.train("other", &other, images).expect("a run");
+    assert_eq!(metrics(&out), metrics(&fixture.out("other")));
+    assert!(!out.join("teacher-1").exists() && !out.join("teacher-2").exists());
 }
 
 #[track_caller]
