@@ -16,6 +16,10 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         say(format!("{} is finished: there is nothing to do", folder.display()));
     }
     let run = RunInfo::read(folder)?;
+    if state.finished && run.config.data.is_none() {
+        // A run of the demo or of a library: how it ended is all there is to tell.
+        return Ok(());
+    }
     let missing = |what: &str| Usage(format!("{} does not say where its {what} is: begin a new run", folder.display()));
     let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
