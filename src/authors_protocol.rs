@@ -54,7 +54,7 @@ pub fn evaluate_as_authors(
             group.iter().flat_map(|i| tweets[*i].gold.iter().map(|e| (e.span, e.label.as_str()))).collect();
         let gold: Vec<Entity> = gold.into_iter().map(|(span, label)| in_file_words(item, span, label)).collect();
         let found = predictor.decision().entities(item, &pooled, predictor.labels());
-        let found: Vec<Entity> = found.iter().map(|e| Entity::new(e.start, e.end, e.label.as_str())).collect();
+        let found: Vec<Entity> = found.iter().map(Entity::from).collect();
         scores.add(&gold, &found);
     }
     Ok(scores)

@@ -24,8 +24,8 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The entities of a tweet, by their first word, in words of the original tweet.
-    pub(crate) fn entities(self, item: &Item, scored: &ScoredSpans, labels: &LabelSet) -> Vec<ScoredEntity> {
+    /// The spans of a tweet that are entities, by their first word, in the item's words.
+    fn decoded(self, scored: &ScoredSpans) -> Vec<Candidate> {
         let outside = (-self.outside_bias).exp();
         let candidates: Vec<Candidate> = scored
             .rows()
@@ -34,6 +34,11 @@ impl Decision {
                 Candidate { span, class, score }
             })
             .collect();
+        decode(&candidates)
+    }
+
+    /// The entities of a tweet, by their first word, in words of the original tweet.
+    pub(crate) fn entities(self, item: &Item, scored: &ScoredSpans, labels: &LabelSet) -> Vec<ScoredEntity> {
         let entity = |c: Candidate| {
             let span = item.original_span(c.span);
             let label = labels.name(c.class).expect("a class of the model is one of its labels").to_owned();
@@ -41,7 +46,7 @@ impl Decision {
             let probabilities = self.shifted(row).collect();
             ScoredEntity { start: span.start, end: span.end, label, score: c.score, probabilities }
         };
-        decode(&candidates).into_iter().map(entity).collect()
+        self.decoded(scored).into_iter().map(entity).collect()
     }
 
     /// The same spans with the probabilities that this decision compares.
@@ -78,8 +83,9 @@ impl Decision {
     ) -> Scores {
         let mut scores = Scores::default();
         for ((item, scored), gold) in items.iter().zip(scored).zip(gold) {
-            let found = self.entities(item, scored, labels);
-            let found: Vec<Entity> = found.iter().map(|e| Entity::new(e.start, e.end, e.label.as_str())).collect();
+            let label = |class| labels.name(class).expect("a class of the model is one of its labels").to_owned();
+            let entity = |c: Candidate| Entity { span: item.original_span(c.span), label: label(c.class) };
+            let found: Vec<Entity> = self.decoded(scored).into_iter().map(entity).collect();
             scores.add(gold, &found);
         }
         scores

@@ -65,13 +65,14 @@ pub(crate) fn judge(
 ) -> Evaluation {
     let entities = |(item, scored)| decision.entities(item, scored, labels);
     let predictions: Vec<Vec<ScoredEntity>> = items.iter().zip(scored).map(entities).collect();
-    let mut out_of_reach = 0;
-    for (item, gold) in items.iter().zip(gold) {
+    let (mut scores, mut out_of_reach) = (Scores::default(), 0);
+    for ((item, gold), found) in items.iter().zip(gold).zip(&predictions) {
+        scores.add(gold, &found.iter().map(Entity::from).collect::<Vec<_>>());
         let reachable = collator.labelled_candidates(item, gold, labels);
         out_of_reach += gold.len() - reachable.iter().filter(|(_, class)| *class != 0).count();
     }
     Evaluation {
-        scores: decision.scores(items, scored, gold, labels),
+        scores,
         predictions,
         out_of_reach,
         words_cut: items.iter().map(|item| item.n_cut).sum(),

@@ -7,11 +7,12 @@
 //! Spans are half-open and count all words of the tweet. `probabilities` has a number a class of the run's `labels.json`,
 //! `O` first. The file holds the text of tweets, as the corpus does.
 
+use crate::evaluate::gold;
 use crate::files::{read_json_lines, write_json_lines};
 use crate::predictor::ScoredEntity;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use smvae_core::Entity;
+use smvae_core::{Convention, Entity};
 use smvae_data::{Sample, Split};
 use std::path::Path;
 
@@ -59,7 +60,7 @@ impl TweetPrediction {
 
     /// The entities that were found, without scores.
     pub fn predicted_entities(&self) -> Vec<Entity> {
-        self.predicted.iter().map(|e| Entity::new(e.start, e.end, e.label.as_str())).collect()
+        self.predicted.iter().map(Entity::from).collect()
     }
 
     /// What is wrong with it.
@@ -81,6 +82,20 @@ pub const fn file_name(split: Split) -> &'static str {
         Split::Valid => "predictions-valid.jsonl",
         Split::Test => "predictions-test.jsonl",
     }
+}
+
+/// Writes what was found in a split into a run folder, whole or not at all; gold entities are read by `convention`.
+///
+/// # Errors
+/// [`Error::Data`] for tags that are none, or if the file cannot be written.
+pub fn save(
+    run: &Path,
+    split: Split,
+    samples: &[Sample],
+    convention: Convention,
+    found: &[Vec<ScoredEntity>],
+) -> Result<()> {
+    write(&run.join(file_name(split)), &TweetPrediction::join(samples, &gold(samples, convention)?, found))
 }
 
 /// Writes a file, whole or not at all.

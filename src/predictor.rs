@@ -13,8 +13,8 @@ use crate::scorer::Scorer;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
+use smvae_core::{Entity, LabelSet};
 use smvae_data::{ImageVectors, Sample};
 use smvae_encoders::text::WordTokenizer;
 use std::path::Path;
@@ -54,6 +54,12 @@ pub struct ScoredEntity {
     pub score: f32,
     /// Probability of every class of the model's label set, `O` first.
     pub probabilities: Vec<f32>,
+}
+
+impl From<&ScoredEntity> for Entity {
+    fn from(found: &ScoredEntity) -> Self {
+        Self::new(found.start, found.end, found.label.as_str())
+    }
 }
 
 /// A trained model, loaded from a run folder. Share it between threads as it is.

@@ -6,9 +6,8 @@
 use super::plan::RunSpec;
 use super::results::{FAILED, RunResult};
 use crate::checkpoint::remove as remove_checkpoint;
-use crate::evaluate::gold;
 use crate::files::{create_folder, read_json, write_json};
-use crate::predictions::{self, TweetPrediction};
+use crate::predictions;
 use crate::run_folder::RunState;
 use crate::{
     Config, EncoderSource, Error, Event, Flow, Predictor, Result, RunInfo, RunSummary, TrainInput, evaluate,
@@ -146,8 +145,7 @@ fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, devic
     let (test, convention) = (load_split(&spec.sources.data, Split::Test)?.samples, spec.config.input.convention);
     let evaluation = evaluate(&predictor, &test, convention, &mut |_, _| {})?;
     // For the reliability of scores: the temperature is dev's.
-    let found = TweetPrediction::join(&test, &gold(&test, convention)?, &evaluation.predictions);
-    predictions::write(&folder.join(predictions::file_name(Split::Test)), &found)?;
+    predictions::save(folder, Split::Test, &test, convention, &evaluation.predictions)?;
     Ok(evaluation.scores)
 }
 

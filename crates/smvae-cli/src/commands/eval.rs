@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use smvae::data::corpus::load_split;
 use smvae::data::{Convention, Entity, ImageVectors, Sample};
-use smvae::predictions::{self, TweetPrediction};
+use smvae::predictions;
 use smvae::{Evaluation, Predictor, ScoredEntity};
 use std::io::Write as _;
 use std::path::Path;
@@ -29,9 +29,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
         write_predictions(path, &samples, convention, &evaluation)?;
     }
     if args.save_predictions {
-        let gold = samples.iter().map(|sample| sample.entities(convention)).collect::<Result<Vec<_>, _>>()?;
-        let lines = TweetPrediction::join(&samples, &gold, &evaluation.predictions);
-        predictions::write(&args.model.join(predictions::file_name(args.split)), &lines)?;
+        predictions::save(&args.model, args.split, &samples, convention, &evaluation.predictions)?;
     }
     if args.json { output::print_json(&evaluation.scores) } else { output::print(&evaluation.scores.to_string()) }
 }
