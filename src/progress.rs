@@ -147,11 +147,6 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
-    /// A run that was ended before its first step.
-    pub(crate) fn stopped_early(folder: &std::path::Path) -> Self {
-        Self { folder: folder.to_owned(), best_epoch: None, best: None, epochs: 0, stopped: true }
-    }
-
     /// Of a run with these records.
     pub(crate) fn new(folder: &Path, records: &[EpochRecord], stopped: bool) -> Self {
         let best = best_of(records);

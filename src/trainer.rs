@@ -136,7 +136,7 @@ pub(crate) fn train_from(
         let labels = soft_labels(input, &config, &selection, &data.unlabelled, &folder, on_event)?;
         match labels {
             Some(labels) => data.give_targets(&labels, distillation),
-            None => return Ok(RunSummary::stopped_early(out)),
+            None => return Ok(RunSummary::new(out, &[], true)),
         }
     }
     let averaging = config
