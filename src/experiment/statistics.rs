@@ -186,7 +186,7 @@ impl Difference {
 }
 
 /// Mean and sample standard deviation; none of nothing, and no deviation of one.
-fn mean_and_sd(values: &[f64]) -> Option<(f64, Option<f64>)> {
+pub(crate) fn mean_and_sd(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let n = values.len() as f64;
     if values.is_empty() {
         return None;

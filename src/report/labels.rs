@@ -4,6 +4,7 @@
 
 use super::RunReport;
 use crate::Result;
+use crate::experiment::statistics::mean_and_sd;
 use crate::experiment::{Labels, RunResult};
 use crate::files::read_json_lines;
 use serde::Serialize;
@@ -74,13 +75,10 @@ fn average(scores: impl Iterator<Item = (String, usize, f64)>) -> Vec<LabelsPoin
         groups.entry((method, labelled)).or_default().push(f1);
     }
     let point = |((method, labelled), f1): ((String, usize), Vec<f64>)| {
-        let n = f1.len();
-        let mean = f1.iter().sum::<f64>() / n as f64;
-        let squares: f64 = f1.iter().map(|x| (x - mean).powi(2)).sum();
-        let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
-        LabelsPoint { method, labelled, mean, deviation, n }
+        let (mean, deviation) = mean_and_sd(&f1)?;
+        Some(LabelsPoint { method, labelled, mean, deviation, n: f1.len() })
     };
-    groups.into_iter().map(point).collect()
+    groups.into_iter().filter_map(point).collect()
 }
 
 #[cfg(test)]
