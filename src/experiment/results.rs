@@ -11,8 +11,8 @@
 //! ```
 //! The names of the fields are those of the structures here. All files are replaced as a whole.
 
-use crate::files::{read_json, write_json};
-use crate::{Error, Result};
+use crate::Result;
+use crate::files::{read_json, read_json_lines, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::{Counts, Scores};
 use smvae_data::files::write_atomically;
@@ -143,13 +143,14 @@ impl RunResult {
 /// All results of an experiment, as its `results.jsonl` has them.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Json`] for a line that is no result.
+/// [`Error::Read`](crate::Error::Read); [`Error::JsonLine`](crate::Error::JsonLine) for a line that is no result.
 pub fn read_results(dir: &Path) -> Result<Vec<RunResult>> {
-    let path = dir.join("results.jsonl");
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let read =
-        |line| serde_json::from_str(line).map_err(|source| Error::Json { path: path.clone(), what: "result", source });
-    text.lines().map(read).collect()
+    read_json_lines(&results_file(dir), "result of an experiment")
+}
+
+/// Where an experiment's results are.
+pub(crate) fn results_file(dir: &Path) -> PathBuf {
+    dir.join("results.jsonl")
 }
 
 /// Writes `results.jsonl` and `results.csv`.
@@ -159,7 +160,7 @@ pub fn read_results(dir: &Path) -> Result<Vec<RunResult>> {
 pub fn write_results(dir: &Path, results: &[RunResult]) -> Result<()> {
     let json = |result| serde_json::to_string(result).expect("our own types have string keys") + "\n";
     let lines: String = results.iter().map(json).collect();
-    write_atomically(&dir.join("results.jsonl"), lines.as_bytes())?;
+    write_atomically(&results_file(dir), lines.as_bytes())?;
     let header = "id,corpus,method,labels,draw,seed,dev_labels,split,type,precision,recall,f1,gold,predicted,correct,\
                   best_epoch,epochs,steps,seconds,threads\n";
     let rows: String = results.iter().flat_map(csv_rows).collect();

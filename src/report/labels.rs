@@ -4,9 +4,9 @@
 
 use super::RunReport;
 use crate::Result;
+use crate::experiment::results::{self, results_file};
 use crate::experiment::statistics::mean_and_sd;
 use crate::experiment::{Labels, RunResult};
-use crate::files::read_json_lines;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -45,8 +45,7 @@ fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
 
 /// The results of an experiment; nothing for a folder that is none.
 pub(super) fn read_results(folder: &Path) -> Result<Vec<RunResult>> {
-    let path = folder.join("results.jsonl");
-    if path.is_file() { read_json_lines(&path, "result of an experiment") } else { Ok(Vec::new()) }
+    if results_file(folder).is_file() { results::read_results(folder) } else { Ok(Vec::new()) }
 }
 
 /// The points, and the split they are of: test if every result has it.

@@ -20,6 +20,7 @@ pub use page::{html, image_ids};
 pub use run::{Curve, RunReport, Setting};
 pub use split::{Calibration, OutcomeRow, SplitReport, TypeRow};
 
+use crate::experiment::Summary;
 use crate::run_folder::RunInfo;
 use crate::{Error, Result};
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct Report {
     pub points: Vec<LabelsPoint>,
     /// The split that the points are of: `test` for an experiment's results, else `dev`.
     pub points_split: &'static str,
+    /// An experiment's means and differences from its baseline.
+    pub summary: Option<Summary>,
 }
 
 /// Gathers a report of a run folder, of a folder of runs, or of an experiment, whose runs are in its folder `runs`.
@@ -59,7 +62,7 @@ pub fn gather(folder: &Path) -> Result<Report> {
     }
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
-    Ok(Report { title, runs, points, points_split })
+    Ok(Report { title, runs, points, points_split, summary: Summary::find(folder)? })
 }
 
 /// Names and paths of the runs of a folder.

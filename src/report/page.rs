@@ -20,6 +20,7 @@ pub fn html(report: &Report, images: &Thumbnails) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("fixed", |x: f64, digits: usize| format!("{x:.digits$}"));
+    environment.add_filter("signed", |x: f64, digits: usize| format!("{x:+.digits$}"));
     for (name, source) in
         [("page.html", include_str!("assets/page.html")), ("run.html", include_str!("assets/run.html"))]
     {

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use smvae::Error;
+use smvae::experiment::Summary;
 use smvae::report::{ImageBudget, Thumbnails, gather, html, image_ids};
 use std::path::Path;
 
@@ -143,6 +144,20 @@ fn an_experiment_is_averaged_over_its_draws() {
     // How many "all" are is not known without the run's folder.
     let points: Vec<_> = report.points.iter().map(|p| (p.labelled, p.mean, p.n)).collect();
     assert_eq!(points, [(50, 72.0, 2), (100, 80.0, 1)]);
+    assert!(!html(&report, &Thumbnails::default()).contains("Means and differences"), "there is no summary");
+    let mut other = line("e", json!(50), 57);
+    other["method"] = json!("supervised");
+    let lines = lines.into_iter().chain([other]).map(|line| serde_json::from_value(line).expect("a result"));
+    let summary = Summary::of(&lines.collect::<Vec<_>>(), Some("supervised"), 9);
+    summary.write(folder.path()).expect("writable");
+    let report = gather(folder.path()).expect("an experiment");
+    assert_eq!(report.summary.as_ref(), Some(&summary));
+    let page = html(&report, &Thumbnails::default());
+    for part in
+        ["Means and differences", "5 of 9 runs", "minus that of <em>supervised</em>", "<td>+5.00</td>", "72.00 ± 2.83"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
     std::fs::write(folder.path().join("results.jsonl"), "{}\n").expect("writable");
     let message = gather(folder.path()).expect_err("no result").to_string();
     assert!(message.contains("results.jsonl, line 1"), "{message}");

@@ -1,6 +1,7 @@
 //! `smvae report`: runs as an HTML page, or as tables in the terminal.
 
 use crate::args::ReportArgs;
+use crate::commands::experiment::tables;
 use crate::output;
 use crate::progress::say;
 use smvae::data::Split;
@@ -28,7 +29,9 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
 /// Every table of a report.
 fn text(report: &Report) -> String {
     let mut parts = vec![runs(&report.runs)];
-    if !report.points.is_empty() {
+    if let Some(summary) = &report.summary {
+        parts.push(tables::summary(summary));
+    } else if !report.points.is_empty() {
         parts.push(format!("F1 on {}, by number of labels\n\n{}", report.points_split, points(&report.points)));
     }
     for run in &report.runs {

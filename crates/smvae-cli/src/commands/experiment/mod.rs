@@ -3,13 +3,13 @@
 pub(crate) mod child;
 mod display;
 mod jobs;
-mod tables;
+pub(crate) mod tables;
 
 use crate::args::ExperimentArgs;
 use crate::failure::Usage;
 use crate::{interrupt, output, progress::say};
 use anyhow::{Context as _, bail};
-use smvae::experiment::results::{read_results, run_folder, write_results};
+use smvae::experiment::results::{run_folder, write_results};
 use smvae::experiment::run::prepare;
 use smvae::experiment::{Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
@@ -17,8 +17,7 @@ use std::path::Path;
 
 pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result<()> {
     if let Some(dir) = &args.summary {
-        let (summary, results) = (Summary::read(dir)?, read_results(dir)?);
-        return output::print(&tables::summary(&summary, &results));
+        return output::print(&tables::summary(&Summary::read(dir)?));
     }
     let (Some(file), Some(dir)) = (&args.file, &args.out) else {
         return Err(Usage("FILE and --out are missing".to_owned()).into());
@@ -36,7 +35,7 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     let threads = threads.map_or_else(|| share_of_cores(jobs), usize::from);
     say(format!("{} runs, {} finished before; {jobs} at a time", plan.runs.len(), plan.runs.len() - waiting.len()));
     let failed = jobs::run(&plan, dir, waiting, &jobs::Settings { jobs, threads, device: args.device })?;
-    output::print(&tables::summary(&Summary::read(dir)?, &read_results(dir)?))?;
+    output::print(&tables::summary(&Summary::read(dir)?))?;
     if interrupt::requested() {
         say("stopped; the same command goes on");
         return Ok(());

@@ -30,7 +30,7 @@ fn state(spec: &RunSpec, result: Option<&RunResult>, dir: &Path) -> &'static str
 }
 
 /// Means and differences, a table a split.
-pub(super) fn summary(summary: &Summary, results: &[RunResult]) -> String {
+pub(crate) fn summary(summary: &Summary) -> String {
     let Summary { runs, finished, baseline, .. } = summary;
     let against = baseline.as_ref().map_or_else(|| "difference".to_owned(), |name| format!("minus {name}"));
     let header = ["F1", "labels", "n", "mean", "sd", against.as_str(), "95 % interval", "pairs"];
@@ -39,11 +39,11 @@ pub(super) fn summary(summary: &Summary, results: &[RunResult]) -> String {
         output::table(&header, rows)
     };
     let mut text = format!("{finished} of {runs} runs are finished\n");
-    if results.is_empty() {
+    if summary.rows.is_empty() {
         return text;
     }
     text += &format!("\ndev\n{}", table(|row| Some(&row.dev)));
-    if results.iter().any(|result| result.test.is_some()) {
+    if summary.rows.iter().any(|row| row.test.is_some()) {
         text += &format!("\ntest\n{}", table(|row| row.test.as_ref()));
     }
     text
