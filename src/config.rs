@@ -1,14 +1,16 @@
 //! Everything a run depends on: one value, saved resolved in the run folder, from presets, files and options.
 
 mod freeze;
+mod presets;
 
 pub use freeze::Freeze;
+pub use presets::PRESETS;
 
 use crate::distillation::Distillation;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::Convention;
-use smvae_core::model::{ModelConfig, Quirks};
+use smvae_core::model::ModelConfig;
 use smvae_core::objective::Objective;
 use smvae_core::optim::AdamConfig;
 use smvae_core::schedule::Schedule;
@@ -16,9 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// Version of the run folder's format; a newer one is refused.
 pub const FORMAT_VERSION: u32 = 1;
-
-/// Names [`Config::preset`] knows.
-pub const PRESETS: [&str; 3] = ["default", "twitter2015", "twitter2017"];
 
 /// Everything a run depends on, data and weights aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -229,54 +228,6 @@ impl Default for TrainingConfig {
 }
 
 impl Config {
-    /// A preset by name: `default` (ours) or the authors' two scripts, `twitter2015` and `twitter2017`.
-    ///
-    /// # Errors
-    /// [`smvae_core::Error::Setting`] for a name that is none of [`PRESETS`].
-    pub fn preset(name: &str) -> Result<Self> {
-        match name {
-            "default" => Ok(Self::default()),
-            "twitter2015" => Ok(Self::authors(name, 0.025, 10, 0)),
-            "twitter2017" => Ok(Self::authors(name, 0.03, 20, 6)),
-            _ => Err(setting("preset", "one of default, twitter2015, twitter2017", name)),
-        }
-    }
-
-    /// The authors' scripts: 100 labelled tweets, 8 labelled and 8 unlabelled spans a step, Keras' Adam.
-    fn authors(name: &str, gamma: f64, patience: usize, seed: u64) -> Self {
-        Self {
-            preset: name.to_owned(),
-            seed,
-            labelled: Some(100),
-            input: InputConfig {
-                convention: Convention::Authors,
-                max_pieces: 100,
-                max_width: 5,
-                standardise_images: false,
-                ..InputConfig::default()
-            },
-            model: ModelConfig { hidden_dim: 768, quirks: Quirks::authors(), ..ModelConfig::default() },
-            training: TrainingConfig {
-                epochs: Some(100),
-                patience,
-                batch_unit: BatchUnit::Spans,
-                batch_size: 8,
-                semi: true,
-                unlabelled_batch_size: 8,
-                negatives: Some(1.0),
-                encoder_lr: 1e-5,
-                head_lr: 1e-5,
-                warmup: 0.0,
-                schedule: Schedule::Constant,
-                dropout: Some(0.1),
-                ..TrainingConfig::default()
-            },
-            objective: Objective { gamma, ..Objective::default() },
-            optimizer: AdamConfig::keras(),
-            ..Self::default()
-        }
-    }
-
     /// Reads a configuration; fields it does not have are those of the preset it names, or the defaults.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use smvae_core::candle_core::{Device, Tensor, safetensors};
 use smvae_data::files::sync_folder;
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::path::Path;
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T> {
@@ -51,7 +52,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
 
 /// Tensors by name, in f32 files.
 pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    if let Err(source) = std::fs::File::open(path) {
+    if let Err(source) = File::open(path) {
         return Err(Error::Read { path: path.to_owned(), source });
     }
     let tensors = safetensors::load(path, &Device::Cpu).map_err(|e| Error::Inconsistent {
@@ -64,10 +65,16 @@ pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
 pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
     let tensors: HashMap<String, Tensor> = tensors.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let temporary = path.with_extension("safetensors.tmp");
+    let fault = |source| Error::Write { path: path.to_owned(), source };
+    // safetensors lets its owner alone read what it writes; a file of ours is for whom new files are for.
+    let permissions = File::create(&temporary).and_then(|file| file.metadata()).map_err(fault)?.permissions();
     safetensors::save(&tensors, &temporary)?;
-    let synced = std::fs::File::open(&temporary).and_then(|file| file.sync_all());
+    let synced = File::open(&temporary).and_then(|file| {
+        file.set_permissions(permissions)?;
+        file.sync_all()
+    });
     synced
         .and_then(|()| std::fs::rename(&temporary, path))
         .and_then(|()| sync_folder(path.parent().unwrap_or(Path::new("."))))
-        .map_err(|source| Error::Write { path: path.to_owned(), source })
+        .map_err(fault)
 }

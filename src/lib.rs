@@ -49,6 +49,7 @@ mod scorer;
 pub mod threads;
 mod trainer;
 mod training_data;
+mod training_loop;
 
 pub use authors_protocol::evaluate_as_authors;
 pub use config::Config;

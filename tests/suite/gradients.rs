@@ -5,9 +5,9 @@ use crate::device::device;
 use smvae_core::candle_core::{DType, Result, Tensor};
 use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel, SpanScores};
 use smvae_core::nn::Parameters;
-use smvae_core::objective::{Noise, Objective};
+use smvae_core::objective::{Noise, Objective, UnlabelledClass};
 use smvae_core::optim::{Adam, AdamConfig};
-use smvae_core::step::{LabelledBatch, Networks, StepReport, step, step_loss};
+use smvae_core::step::{LabelledBatch, Networks, StepReport, UnlabelledBatch, step, step_loss};
 use smvae_core::{Mode, PackedPieces, Span, rng};
 use smvae_encoders::text::{Transformer, tiny};
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ const IMAGE_DIM: usize = 6;
 const LATENT_DIM: usize = 4;
 const MAX_WIDTH: usize = 3;
 const RATE: f64 = 1e-3;
+/// Length of the step in [`every_form_of_the_objective_has_the_gradient_of_its_loss`].
+const STEP: f64 = 1e-2;
 
 type Values = BTreeMap<String, Tensor>;
 
@@ -144,6 +146,56 @@ fn a_text_without_image_has_no_image_terms() -> Result<()> {
     let of_row = |x: &Tensor| x.get(row)?.to_vec1::<f32>();
     assert_eq!(of_row(&scores.fused.mu)?, of_row(&scores.text.mu)?);
     assert_eq!(of_row(&scores.fused.log_var)?, of_row(&scores.text.log_var)?);
+    Ok(())
+}
+
+/// The slope of the loss along its gradient is the gradient's length, for every option of the objective. What a decoder is
+/// to reconstruct comes from the encoder and the text's BiLSTM and is a constant of the loss, so that these stay as they are.
+#[test]
+fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
+    let paper = Objective::default();
+    let forms = [
+        ("the paper's", paper.clone()),
+        ("marginal", Objective { unlabelled: UnlabelledClass::Marginal, ..paper.clone() }),
+        ("free bits", Objective { free_bits: 0.05, kl_weight: 0.5, reconstruction_weight: 2.0, ..paper.clone() }),
+        ("a teacher alone", Objective { vae: false, distillation: 3.0, ..paper }),
+    ];
+    for (name, objective) in forms {
+        let setup = Setup::new();
+        let (labelled, unlabelled) = (setup.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
+        let mut rng = rng::named(1, "noise");
+        let like = labelled.batch.images.clone().expect("images");
+        let mut noise = |batch: &SpanBatch| Noise::draw(batch, LATENT_DIM, &like, &mut rng).expect("noise on the CPU");
+        let noises = (noise(&labelled.batch), noise(&unlabelled));
+        let targets =
+            (0..unlabelled.spans.len()).flat_map(|row| [0.5, 0.3, 0.2].map(|p| if row % 4 == 0 { 0.0 } else { p }));
+        let unlabelled = UnlabelledBatch { targets: Some(targets.collect()), batch: unlabelled };
+        let loss = || {
+            let halves = ((&labelled, &noises.0), Some((&unlabelled, &noises.1)));
+            step_loss(setup.networks(), &objective, halves.0, halves.1, Mode::Eval).expect("batches that fit").loss
+        };
+        let moves = |name: &str| name.starts_with("model.") && !name.contains("lstm");
+        let vars: Vec<_> = setup.parameters.all().into_iter().filter(|(name, _)| moves(name)).collect();
+        let grads = loss().backward()?;
+        let grads: Vec<Option<Tensor>> = vars.iter().map(|(_, var)| grads.get(var).cloned()).collect();
+        let squares: Vec<f64> = grads
+            .iter()
+            .flatten()
+            .map(|grad| grad.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar())
+            .collect::<Result<_>>()?;
+        let length = squares.iter().sum::<f64>().sqrt();
+        let before = setup.parameters.snapshot()?;
+        let at = |step: f64| -> Result<f64> {
+            for ((name, var), grad) in vars.iter().zip(&grads) {
+                if let Some(grad) = grad {
+                    var.set(&(&before[name] + (grad * (step / length))?)?)?;
+                }
+            }
+            loss().to_dtype(DType::F64)?.to_scalar()
+        };
+        let slope = (at(STEP)? - at(-STEP)?) / (2.0 * STEP);
+        assert!((slope / length - 1.0).abs() < 5e-3, "{name}: the loss rises by {slope}, its gradient says {length}");
+    }
     Ok(())
 }
 
