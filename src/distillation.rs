@@ -11,7 +11,7 @@
 
 use crate::config::{Config, TrainingConfig, setting};
 use crate::files::{read_tensors, write_tensors};
-use crate::progress::{Event, Flow};
+use crate::progress::{Event, Flow, seconds};
 use crate::resume::resume;
 use crate::run_folder::{RunFolder, RunInfo, remove_run};
 use crate::sampler::UnlabelledItem;
@@ -41,6 +41,20 @@ impl Default for Distillation {
     fn default() -> Self {
         Self { teachers: 3, training: TrainingConfig::default(), confidence: 0.0, hard: false }
     }
+}
+
+/// How a teacher came out, which is known when it is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Teacher {
+    /// Its seed.
+    pub seed: u64,
+    /// The epoch it taught with: the best on dev.
+    pub best_epoch: Option<usize>,
+    /// F1 on dev of that epoch, in percent.
+    pub dev_f1: Option<f64>,
+    /// Seconds of its training and evaluations.
+    pub seconds: f64,
 }
 
 impl Distillation {
@@ -86,6 +100,7 @@ pub(crate) fn soft_labels(
     let mut labels = vec![ScoredSpans::default(); items.len()];
     let texts: Vec<_> = items.iter().map(|u| u.item.clone()).collect();
     let teachers = distillation.teachers;
+    let mut known = Vec::with_capacity(teachers);
     for number in 1..=teachers {
         let out = folder.teacher(number);
         let input = TrainInput { selection: Some(selection), ..input.clone() };
@@ -93,13 +108,20 @@ pub(crate) fn soft_labels(
             let event = Box::new(event.clone());
             on_event(&Event::Teacher { number, teachers, event })
         };
+        let config = teacher(config, distillation, number);
         let summary = match RunInfo::exists(&out) {
             true => resume(&input, &out, &mut tell)?,
-            false => train(&input, &teacher(config, distillation, number), &out, &mut tell)?,
+            false => train(&input, &config, &out, &mut tell)?,
         };
         if summary.stopped {
             return Ok(None);
         }
+        known.push(Teacher {
+            seed: config.seed,
+            best_epoch: summary.best_epoch,
+            dev_f1: summary.best.map(|scores| scores.overall.f1()),
+            seconds: seconds(&RunFolder::open(&out)?.metrics()?),
+        });
         let mut predictor = Predictor::load_on(&out, &input.device)?;
         if let Some(images) = input.images {
             predictor = predictor.with_images(images.clone(), true)?;
@@ -111,6 +133,7 @@ pub(crate) fn soft_labels(
             sum.add(&predictor.decision().shift(scored), 1.0 / teachers as f32);
         }
     }
+    folder.save_teachers(&known)?;
     write(&labels, folder)?;
     (1..=teachers).try_for_each(|number| remove_run(&folder.teacher(number)))?;
     Ok(Some(labels))

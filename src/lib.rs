@@ -54,7 +54,7 @@ mod training_loop;
 pub use authors_protocol::evaluate_as_authors;
 pub use config::Config;
 pub use decision::Decision;
-pub use distillation::Distillation;
+pub use distillation::{Distillation, Teacher};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate};
 pub use images::ImageIdentity;

@@ -165,6 +165,11 @@ pub(crate) fn best_of(records: &[EpochRecord]) -> Option<(usize, &Scores)> {
     records.iter().rfind(|record| record.best).and_then(|record| Some((record.epoch, record.dev.as_ref()?)))
 }
 
+/// Seconds of training and of evaluations, without pauses.
+pub(crate) fn seconds(records: &[EpochRecord]) -> f64 {
+    records.iter().map(|record| record.timing.train_seconds + record.timing.dev_seconds).sum()
+}
+
 /// Evaluations on dev since the best.
 pub(crate) fn without_gain(records: &[EpochRecord]) -> usize {
     records.iter().rev().take_while(|record| !record.best).filter(|record| record.dev.is_some()).count()

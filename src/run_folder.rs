@@ -11,6 +11,7 @@
 //! metrics.jsonl        a line an epoch
 //! decision.json        the bias between O and the rest, where it is not 0
 //! soft-labels.safetensors   what teachers make of the unlabelled tweets' spans, where there are teachers
+//! teachers.json        how these teachers came out, a value each
 //! run.json             what else the run depends on, and whether it is finished; absent for converted weights
 //! checkpoint/          where to go on from, of a run that is not finished
 //! predictions-valid.jsonl   what the best epoch finds in dev, a line a tweet; -test by `smvae eval`, if asked for
@@ -19,6 +20,7 @@
 
 use crate::config::Config;
 use crate::decision::Decision;
+use crate::distillation::Teacher;
 use crate::files::{
     create_folder, read_json, read_json_lines, read_tensors, write_json, write_json_lines, write_tensors,
 };
@@ -46,10 +48,11 @@ const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const DECISION: &str = "decision.json";
 const SOFT_LABELS: &str = "soft-labels.safetensors";
+const TEACHERS: &str = "teachers.json";
 const STATE: &str = "run.json";
 
 /// Every file of a run.
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     CONFIG,
     LABELS,
     SELECTION,
@@ -61,6 +64,7 @@ const FILES: [&str; 15] = [
     METRICS,
     DECISION,
     SOFT_LABELS,
+    TEACHERS,
     STATE,
     predictions::file_name(Split::Train),
     predictions::file_name(Split::Valid),
@@ -112,6 +116,8 @@ pub struct RunInfo {
     pub parameters: Option<usize>,
     /// A record an epoch.
     pub epochs: Vec<EpochRecord>,
+    /// Its teachers, once they have taught.
+    pub teachers: Vec<Teacher>,
 }
 
 /// Where converted weights come from, as `scripts/convert_authors_weights.py` writes it.
@@ -149,6 +155,7 @@ impl RunInfo {
             encoder: run.encoder_config()?,
             parameters,
             epochs: run.metrics()?,
+            teachers: run.teachers()?,
         })
     }
 
@@ -329,6 +336,15 @@ impl RunFolder {
 
     pub(crate) fn soft_labels(&self) -> PathBuf {
         self.path(SOFT_LABELS)
+    }
+
+    pub(crate) fn save_teachers(&self, teachers: &[Teacher]) -> Result<()> {
+        write_json(&self.path(TEACHERS), &teachers)
+    }
+
+    fn teachers(&self) -> Result<Vec<Teacher>> {
+        let path = self.path(TEACHERS);
+        if path.exists() { read_json(&path, "teachers of a run") } else { Ok(Vec::new()) }
     }
 
     /// All parameters, those of the text encoder in this number type.

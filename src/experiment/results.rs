@@ -6,7 +6,8 @@
 //! DIR/results.jsonl           a RunResult a line, in the order of the experiment
 //! DIR/results.csv             a row a run x split x type, the type `all` first:
 //!     id, corpus, method, labels, draw, seed, dev_labels, split (dev or test), type, precision, recall, f1 (percent),
-//!     gold, predicted, correct (numbers of entities), best_epoch, epochs, steps, seconds, threads
+//!     gold, predicted, correct (numbers of entities), best_epoch, epochs, steps, seconds, teacher_seconds,
+//!     threads
 //! DIR/summary.json, summary.csv   see [`statistics`](super::statistics)
 //! ```
 //! The names of the fields are those of the structures here. All files are replaced as a whole.
@@ -47,6 +48,9 @@ pub struct RunResult {
     pub steps: usize,
     /// Seconds of training and of its evaluations, without pauses, and without those of its teachers.
     pub seconds: f64,
+    /// Those of its teachers; none for a run without, or of a program that did not count them.
+    #[serde(default)]
+    pub teacher_seconds: Option<f64>,
     /// Threads it was trained with.
     pub threads: usize,
     /// Scores on dev, of the best epoch.
@@ -162,7 +166,7 @@ pub fn write_results(dir: &Path, results: &[RunResult]) -> Result<()> {
     let lines: String = results.iter().map(json).collect();
     write_atomically(&results_file(dir), lines.as_bytes())?;
     let header = "id,corpus,method,labels,draw,seed,dev_labels,split,type,precision,recall,f1,gold,predicted,correct,\
-                  best_epoch,epochs,steps,seconds,threads\n";
+                  best_epoch,epochs,steps,seconds,teacher_seconds,threads\n";
     let rows: String = results.iter().flat_map(csv_rows).collect();
     Ok(write_atomically(&dir.join("results.csv"), (header.to_owned() + &rows).as_bytes())?)
 }
@@ -178,12 +182,13 @@ fn csv_rows(run: &RunResult) -> Vec<String> {
     let row = |split: &str, of_type: &str, counts: Counts| {
         let RunResult { id, corpus, method, labels, draw, seed, epochs, steps, seconds, threads, .. } = run;
         let (dev_labels, best) = (optional(run.dev_labels), optional(run.best_epoch));
+        let teacher_seconds = optional(run.teacher_seconds);
         let (precision, recall, f1) = (counts.precision(), counts.recall(), counts.f1());
         let Counts { gold, predicted, correct } = counts;
         // Names of corpora, methods and types have no comma or quote.
         format!(
             "{id},{corpus},{method},{labels},{draw},{seed},{dev_labels},{split},{of_type},{precision},{recall},{f1},\
-             {gold},{predicted},{correct},{best},{epochs},{steps},{seconds},{threads}\n"
+             {gold},{predicted},{correct},{best},{epochs},{steps},{seconds},{teacher_seconds},{threads}\n"
         )
     };
     splits

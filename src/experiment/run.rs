@@ -8,6 +8,7 @@ use super::results::{FAILED, RunResult};
 use crate::checkpoint::remove as remove_checkpoint;
 use crate::files::{create_folder, read_json, write_json};
 use crate::predictions;
+use crate::progress::seconds;
 use crate::run_folder::RunState;
 use crate::{
     Config, EncoderSource, Error, Event, Flow, Predictor, Result, RunInfo, RunSummary, TrainInput, evaluate,
@@ -79,12 +80,13 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
     let state = RunState::read(folder)?;
     let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
     let test = if spec.dev_only { None } else { Some(score_test(folder, &spec, images, device)?) };
-    let records = RunInfo::read(folder)?.epochs;
+    let RunInfo { epochs: records, teachers, .. } = RunInfo::read(folder)?;
     let result = RunResult {
         best_epoch: summary.best_epoch,
         epochs: records.len(),
         steps: records.last().map_or(0, |record| record.step),
-        seconds: records.iter().map(|record| record.timing.train_seconds + record.timing.dev_seconds).sum(),
+        seconds: seconds(&records),
+        teacher_seconds: (!teachers.is_empty()).then(|| teachers.iter().map(|teacher| teacher.seconds).sum()),
         threads: state.threads,
         dev,
         test,

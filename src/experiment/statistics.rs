@@ -246,6 +246,7 @@ mod tests {
             epochs: 1,
             steps: 1,
             seconds: 1.5,
+            teacher_seconds: None,
             threads: 1,
             test: (!dev_only).then(|| scores.clone()),
             dev: scores,
@@ -292,7 +293,7 @@ mod tests {
         let csv = std::fs::read_to_string(dir.path().join("results.csv")).expect("there");
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 3 + 1);
-        assert_eq!(lines[2], "c-a-0,c,a,5,0,0,,dev,PER,50,50,50,2,2,1,1,1,1,1.5,1");
+        assert_eq!(lines[2], "c-a-0,c,a,5,0,0,,dev,PER,50,50,50,2,2,1,1,1,1,1.5,,1");
         assert!(lines[4].starts_with("c-b-0,c,b,all,0,0,,dev,all,60,60,60,"));
     }
 }

@@ -5,7 +5,7 @@ use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{AverageConfig, ImageUse};
 use smvae::core::model::Fusion;
 use smvae::core::objective::UnlabelledClass;
-use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunState, TrainInput};
+use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunInfo, RunState, TrainInput};
 use smvae::{evaluate, evaluate_as_authors, resume, train};
 use std::collections::BTreeSet;
 
@@ -45,6 +45,9 @@ fn a_student_learns_from_its_teachers() {
     .expect("a run");
     assert_eq!(teachers, BTreeSet::from([(1, 1), (1, 2), (2, 1), (2, 2)]));
     assert!(out.join("soft-labels.safetensors").is_file());
+    let known = RunInfo::read(&out).expect("a run").teachers;
+    assert!(known.len() == 2 && known[0].seed != known[1].seed, "{known:?}");
+    assert!(known.iter().all(|teacher| teacher.dev_f1.is_some() && teacher.seconds > 0.0), "{known:?}");
     assert!(!out.join("teacher-1").exists() && !out.join("teacher-2").exists(), "they are not needed any more");
     assert!(metrics(&out)[0]["train"]["soft_ce"].as_f64().expect("a number") > 0.0);
 

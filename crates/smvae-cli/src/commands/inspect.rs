@@ -3,7 +3,7 @@
 use crate::args::InspectArgs;
 use crate::output;
 use serde_json::json;
-use smvae::{EpochRecord, RunInfo};
+use smvae::{EpochRecord, RunInfo, Teacher};
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let run = RunInfo::read(&args.run)?;
@@ -17,6 +17,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "encoder": run.encoder,
             "parameters": run.parameters,
             "epochs": run.epochs,
+            "teachers": run.teachers,
         }));
     }
     output::print(&report(&run))
@@ -55,6 +56,11 @@ fn report(run: &RunInfo) -> String {
     );
     let best = run.best().map_or("none was evaluated".to_owned(), |record| format!("epoch {}", record.epoch));
     line("best on dev", best);
+    if !run.teachers.is_empty() {
+        let f1 = |teacher: &Teacher| teacher.dev_f1.map_or("none".to_owned(), |f1| format!("{f1:.2}"));
+        let all: Vec<String> = run.teachers.iter().map(f1).collect();
+        line("teachers", format!("{}, dev F1 {}", all.len(), all.join(", ")));
+    }
     text += "\n";
     text += &output::table(&["epoch", "step", "loss", "ce", "dev P", "dev R", "dev F1"], run.epochs.iter().map(row));
     text

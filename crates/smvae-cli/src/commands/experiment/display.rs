@@ -76,7 +76,7 @@ impl Display {
             (None, Some(result)) => {
                 let f1 = |scores: &smvae::core::metrics::Scores| format!("{:.2}", scores.overall.f1());
                 let test = result.test.as_ref().map_or_else(String::new, |test| format!(", test {}", f1(test)));
-                format!("done in {}: F1 on dev {}{test}", seconds(result.seconds), f1(&result.dev))
+                format!("done in {}: F1 on dev {}{test}", seconds(total(result)), f1(&result.dev))
             }
             (None, None) => "stopped".to_owned(),
         };
@@ -125,7 +125,7 @@ impl Display {
             &|_| true,
         ];
         like.into_iter().find_map(|like| {
-            let seconds: Vec<f64> = self.results.iter().filter(|r| like(r)).map(|r| r.seconds).collect();
+            let seconds: Vec<f64> = self.results.iter().filter(|r| like(r)).map(total).collect();
             (!seconds.is_empty()).then(|| seconds.iter().sum::<f64>() / seconds.len() as f64)
         })
     }
@@ -139,6 +139,11 @@ impl Drop for Terminal {
 
 fn plain(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("a valid template")
+}
+
+/// Seconds of a run and its teachers.
+fn total(result: &RunResult) -> f64 {
+    result.seconds + result.teacher_seconds.unwrap_or_default()
 }
 
 fn seconds(seconds: f64) -> String {
