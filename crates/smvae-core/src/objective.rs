@@ -9,7 +9,7 @@
 //! class-marginalised form of the unlabelled term, and cross entropy against a teacher's probabilities
 //! ([`soft_cross_entropy`]).
 
-use crate::model::{Features, SpanBatch, SpanModel, SpanScores};
+use crate::model::{Decoders, Features, SpanBatch, SpanModel, SpanScores};
 use crate::nn::softmax_cross_entropy;
 use crate::vae::{ElboTerms, LossWeights, expect_dims, kl_standard_normal, mean_squared_error};
 use crate::{Error, Result};
@@ -151,7 +151,7 @@ impl Objective {
     pub fn score(&self, model: &SpanModel, h: &Tensor, batch: &SpanBatch, noise: &Noise) -> Result<Scored> {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
-        let elbo = if self.vae { Some(elbo_terms(model, &features, &scores, batch, noise)?) } else { None };
+        let elbo = if self.vae { Some(Rows::new(model, &features, &scores, batch, noise)?.terms()?) } else { None };
         Ok(Scored { scores, elbo, counted: None, entropy: None })
     }
 
@@ -168,7 +168,7 @@ impl Objective {
             return Ok(Scored { scores, elbo: None, counted: None, entropy: None });
         }
         if self.unlabelled == UnlabelledClass::Marginal {
-            let (elbo, entropy) = marginal_terms(model, &features, &scores, batch, noise)?;
+            let (elbo, entropy) = Rows::new(model, &features, &scores, batch, noise)?.marginal_terms()?;
             return Ok(Scored { scores, elbo: Some(elbo), counted: None, entropy: Some(entropy) });
         }
         let mask = entity_mask(&scores.logits)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
@@ -177,7 +177,7 @@ impl Objective {
         let counted = Tensor::from_vec(counted, n, h.device())?;
         let elbo = if n > 0 {
             let noise = Noise { text: noise.text.index_select(&counted, 0)?, ..noise.clone() };
-            Some(elbo_terms(model, &features, &scores.select(&counted)?, batch, &noise)?)
+            Some(Rows::new(model, &features, &scores.select(&counted)?, batch, &noise)?.terms()?)
         } else {
             None
         };
@@ -221,70 +221,71 @@ impl Objective {
     }
 }
 
-/// The five terms of each row.
-fn elbo_terms(
-    model: &SpanModel,
-    features: &Features,
-    scores: &SpanScores,
-    batch: &SpanBatch,
-    noise: &Noise,
-) -> Result<ElboTerms> {
-    let probabilities = candle_nn::ops::softmax(&scores.logits, D::Minus1)?;
-    let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
-    let decoded = decoders.text(&probabilities, &scores.text.sample(&noise.text)?)?;
-    let mse_text = mean_squared_error(&decoded, &scores.target)?;
-    terms_beside(mse_text, model, features, scores, batch, noise)
+/// Scored rows on the way to their negative ELBO.
+struct Rows<'a> {
+    decoders: &'a Decoders,
+    features: &'a Features,
+    scores: &'a SpanScores,
+    batch: &'a SpanBatch,
+    noise: &'a Noise,
 }
 
-/// The five terms of each row with the text's reconstruction expected under the class probabilities, and the entropy of
-/// these.
-fn marginal_terms(
-    model: &SpanModel,
-    features: &Features,
-    scores: &SpanScores,
-    batch: &SpanBatch,
-    noise: &Noise,
-) -> Result<(ElboTerms, Tensor)> {
-    let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
-    let log_q = log_softmax(&scores.logits)?;
-    let q = log_q.exp()?;
-    let (rows, classes) = q.dims2()?;
-    let z = scores.text.sample(&noise.text)?;
-    let mut expected = q.narrow(1, 0, 1)?.squeeze(1)?.zeros_like()?;
-    for class in 0..classes {
-        let one_hot: Vec<f32> = (0..rows * classes).map(|i| f32::from(i % classes == class)).collect();
-        let one_hot = Tensor::from_vec(one_hot, (rows, classes), q.device())?.to_dtype(q.dtype())?;
-        let mse = mean_squared_error(&decoders.text(&one_hot, &z)?, &scores.target)?;
-        expected = (expected + (q.narrow(1, class, 1)?.squeeze(1)? * mse)?)?;
+impl<'a> Rows<'a> {
+    fn new(
+        model: &'a SpanModel,
+        features: &'a Features,
+        scores: &'a SpanScores,
+        batch: &'a SpanBatch,
+        noise: &'a Noise,
+    ) -> Result<Self> {
+        let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
+        Ok(Self { decoders, features, scores, batch, noise })
     }
-    let entropy = (&q * &log_q)?.sum(D::Minus1)?.neg()?;
-    Ok((terms_beside(expected, model, features, scores, batch, noise)?, entropy))
-}
 
-/// The reconstruction of the text with the four other terms, which do not depend on the class.
-fn terms_beside(
-    mse_text: Tensor,
-    model: &SpanModel,
-    features: &Features,
-    scores: &SpanScores,
-    batch: &SpanBatch,
-    noise: &Noise,
-) -> Result<ElboTerms> {
-    let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
-    let kl_text = kl_standard_normal(&scores.text)?;
-    let (mse_image, kl_image, kl_fused) = match (&features.image, &batch.images) {
-        (Some(image), Some(target)) => {
-            // Once a text, then to the rows of its spans.
-            let rows = |of_text: &Tensor| of_text.index_select(&scores.text_index, 0)? * &scores.has_image;
-            let decoded = decoders.image(&image.sample(&noise.image)?)?;
-            let mse = decoded.map(|d| mean_squared_error(&d, target)).transpose()?;
-            let kl_fused = (kl_standard_normal(&scores.fused)? * &scores.has_image)?;
-            let kl_image = rows(&kl_standard_normal(image)?)?;
-            (mse.map_or_else(|| kl_image.zeros_like(), |mse| rows(&mse))?, kl_image, kl_fused)
+    /// The five terms of each row.
+    fn terms(&self) -> Result<ElboTerms> {
+        let probabilities = candle_nn::ops::softmax(&self.scores.logits, D::Minus1)?;
+        let z = self.scores.text.sample(&self.noise.text)?;
+        let decoded = self.decoders.text(&probabilities, &z)?;
+        self.terms_with(mean_squared_error(&decoded, &self.scores.target)?)
+    }
+
+    /// The five terms of each row with the text's reconstruction expected under the class probabilities, and the entropy of
+    /// these.
+    fn marginal_terms(&self) -> Result<(ElboTerms, Tensor)> {
+        let log_q = log_softmax(&self.scores.logits)?;
+        let q = log_q.exp()?;
+        let (rows, classes) = q.dims2()?;
+        let z = self.scores.text.sample(&self.noise.text)?;
+        let mut expected = q.narrow(1, 0, 1)?.squeeze(1)?.zeros_like()?;
+        for class in 0..classes {
+            let one_hot: Vec<f32> = (0..rows * classes).map(|i| f32::from(i % classes == class)).collect();
+            let one_hot = Tensor::from_vec(one_hot, (rows, classes), q.device())?.to_dtype(q.dtype())?;
+            let mse = mean_squared_error(&self.decoders.text(&one_hot, &z)?, &self.scores.target)?;
+            expected = (expected + (q.narrow(1, class, 1)?.squeeze(1)? * mse)?)?;
         }
-        _ => (kl_text.zeros_like()?, kl_text.zeros_like()?, kl_text.zeros_like()?),
-    };
-    Ok(ElboTerms { mse_text, mse_image, kl_text, kl_image, kl_fused })
+        let entropy = (&q * &log_q)?.sum(D::Minus1)?.neg()?;
+        Ok((self.terms_with(expected)?, entropy))
+    }
+
+    /// This reconstruction of the text with the four other terms, which do not depend on the class.
+    fn terms_with(&self, mse_text: Tensor) -> Result<ElboTerms> {
+        let Self { decoders, scores, .. } = self;
+        let kl_text = kl_standard_normal(&scores.text)?;
+        let (mse_image, kl_image, kl_fused) = match (&self.features.image, &self.batch.images) {
+            (Some(image), Some(target)) => {
+                // Once a text, then to the rows of its spans.
+                let rows = |of_text: &Tensor| of_text.index_select(&scores.text_index, 0)? * &scores.has_image;
+                let decoded = decoders.image(&image.sample(&self.noise.image)?)?;
+                let mse = decoded.map(|d| mean_squared_error(&d, target)).transpose()?;
+                let kl_fused = (kl_standard_normal(&scores.fused)? * &scores.has_image)?;
+                let kl_image = rows(&kl_standard_normal(image)?)?;
+                (mse.map_or_else(|| kl_image.zeros_like(), |mse| rows(&mse))?, kl_image, kl_fused)
+            }
+            _ => (kl_text.zeros_like()?, kl_text.zeros_like()?, kl_text.zeros_like()?),
+        };
+        Ok(ElboTerms { mse_text, mse_image, kl_text, kl_image, kl_fused })
+    }
 }
 
 /// Cross entropy of `logits: [rows, classes]` against class indices `targets: [rows]` (u32); returns `[rows]`.
