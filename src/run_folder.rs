@@ -344,7 +344,7 @@ impl RunFolder {
 
     fn teachers(&self) -> Result<Vec<Teacher>> {
         let path = self.path(TEACHERS);
-        if path.exists() { read_json(&path, "teachers of a run") } else { Ok(Vec::new()) }
+        if path.exists() { read_json(&path, "list of teachers") } else { Ok(Vec::new()) }
     }
 
     /// All parameters, those of the text encoder in this number type.
