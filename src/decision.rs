@@ -41,7 +41,7 @@ impl Decision {
     pub(crate) fn entities(self, item: &Item, scored: &ScoredSpans, labels: &LabelSet) -> Vec<ScoredEntity> {
         let entity = |c: Candidate| {
             let span = item.original_span(c.span);
-            let label = labels.name(c.class).expect("a class of the model is one of its labels").to_owned();
+            let label = name(labels, c.class);
             let row = scored.rows().find(|(span, _)| *span == c.span).expect("a candidate is one of the rows").1;
             let probabilities = self.shifted(row).collect();
             ScoredEntity { start: span.start, end: span.end, label, score: c.score, probabilities }
@@ -83,13 +83,16 @@ impl Decision {
     ) -> Scores {
         let mut scores = Scores::default();
         for ((item, scored), gold) in items.iter().zip(scored).zip(gold) {
-            let label = |class| labels.name(class).expect("a class of the model is one of its labels").to_owned();
-            let entity = |c: Candidate| Entity { span: item.original_span(c.span), label: label(c.class) };
+            let entity = |c: Candidate| Entity { span: item.original_span(c.span), label: name(labels, c.class) };
             let found: Vec<Entity> = self.decoded(scored).into_iter().map(entity).collect();
             scores.add(gold, &found);
         }
         scores
     }
+}
+
+fn name(labels: &LabelSet, class: usize) -> String {
+    labels.name(class).expect("a class of the model is one of its labels").to_owned()
 }
 
 /// The decision with the best F1 on a split: biases from -2 to 4 in steps of a quarter, the one nearest 0 on ties.
