@@ -342,7 +342,7 @@ impl RunFolder {
         write_json(&self.path(TEACHERS), &teachers)
     }
 
-    fn teachers(&self) -> Result<Vec<Teacher>> {
+    pub(crate) fn teachers(&self) -> Result<Vec<Teacher>> {
         let path = self.path(TEACHERS);
         if path.exists() { read_json(&path, "list of teachers") } else { Ok(Vec::new()) }
     }

@@ -9,7 +9,7 @@ use crate::checkpoint::remove as remove_checkpoint;
 use crate::files::{create_folder, read_json, write_json};
 use crate::predictions;
 use crate::progress::seconds;
-use crate::run_folder::RunState;
+use crate::run_folder::{RunFolder, RunState};
 use crate::{
     Config, EncoderSource, Error, Event, Flow, Predictor, Result, RunInfo, RunSummary, TrainInput, evaluate,
     remove_run, resume, train,
@@ -80,7 +80,8 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
     let state = RunState::read(folder)?;
     let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
     let test = if spec.dev_only { None } else { Some(score_test(folder, &spec, images, device)?) };
-    let RunInfo { epochs: records, teachers, .. } = RunInfo::read(folder)?;
+    let trained = RunFolder::open(folder)?;
+    let (records, teachers) = (trained.metrics()?, trained.teachers()?);
     let result = RunResult {
         best_epoch: summary.best_epoch,
         epochs: records.len(),
