@@ -9,8 +9,10 @@
 pub mod plan;
 pub mod results;
 pub mod run;
+pub mod spec;
 pub mod statistics;
 
-pub use plan::{Plan, RunSpec};
+pub use plan::Plan;
 pub use results::{Failure, Labels, RunResult};
+pub use spec::{RunSpec, Sources};
 pub use statistics::{Difference, Statistic, Summary, SummaryRow};

@@ -3,8 +3,8 @@
 //! A run can be killed at any moment and begun again: training goes on from its checkpoint, and `result.json` is written
 //! last. Two processes never work on one run: the second waits for the first.
 
-use super::plan::RunSpec;
 use super::results::{FAILED, RunResult};
+use super::spec::RunSpec;
 use crate::checkpoint::remove as remove_checkpoint;
 use crate::files::{create_folder, read_json, write_json};
 use crate::predictions;
