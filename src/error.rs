@@ -110,15 +110,15 @@ pub enum Error {
     /// A finished run of an experiment whose settings are others now.
     #[error(
         "the run {id} is finished, with other settings than the experiment now has: {difference}; restore them, name the \
-         method differently, or remove {}", folder.display()
+         method differently, or do without {}", place.display()
     )]
     OtherSettings {
         /// Name of the run.
         id: String,
         /// The settings that differ, then and now.
         difference: String,
-        /// The run's folder.
-        folder: PathBuf,
+        /// The run's folder, or the file that its result is taken from.
+        place: PathBuf,
     },
     /// A text encoder that is nowhere.
     #[error(

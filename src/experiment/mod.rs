@@ -14,5 +14,5 @@ pub mod statistics;
 
 pub use plan::Plan;
 pub use results::{Failure, Labels, RunResult};
-pub use spec::{RunSpec, Sources};
+pub use spec::{Run, RunSpec, Sources};
 pub use statistics::{Difference, Statistic, Summary, SummaryRow};

@@ -22,7 +22,7 @@
 //! ```
 
 use super::results::Labels;
-use super::spec::{RunSpec, Sources};
+use super::spec::{Run, RunSpec, Sources};
 use crate::config::merge;
 use crate::{Config, Error, Result};
 use serde::Deserialize;
@@ -77,6 +77,49 @@ fn first_seed() -> Vec<u64> {
     vec![0]
 }
 
+/// What a corpus and a method are run with.
+#[derive(Clone, Copy)]
+struct Cell {
+    labels: Labels,
+    draw: u64,
+    seed: u64,
+}
+
+impl Grid {
+    fn cells(&self) -> Vec<Cell> {
+        // Nothing is drawn of all labels.
+        let draws = |labels| {
+            let drawn = labels != Labels::All || self.dev_labels.is_some();
+            if drawn { &self.draws[..] } else { &[0] }
+        };
+        let of_draw = |labels, draw| self.seeds.iter().map(move |&seed| Cell { labels, draw, seed });
+        let of_labels = |labels| draws(labels).iter().flat_map(move |&draw| of_draw(labels, draw));
+        self.labels.iter().flat_map(|&labels| of_labels(labels)).collect()
+    }
+
+    fn run(&self, corpus: &str, name: &str, method: &Method, cell: Cell, sources: &Sources) -> Run {
+        let Cell { labels, draw, seed } = cell;
+        let labelled = match labels {
+            Labels::All => None,
+            Labels::Count(n) => Some(n),
+        };
+        let dev = self.dev_labels.map_or_else(String::new, |n| format!("-dev{n}"));
+        Run {
+            id: format!("{corpus}-{name}-{labels}-d{draw}-s{seed}{dev}"),
+            corpus: corpus.to_owned(),
+            method: name.to_owned(),
+            labels,
+            draw,
+            seed,
+            dev_labels: self.dev_labels,
+            dev_only: self.dev_only,
+            images: sources.images.is_some(),
+            manifest: sources.selection.is_some(),
+            config: Config { seed, labelled, selection_seed: Some(draw), ..method.config.clone() },
+        }
+    }
+}
+
 /// A method's settings, resolved.
 struct Method {
     config: Config,
@@ -123,9 +166,9 @@ impl Reader<'_> {
         let mut runs: Vec<RunSpec> = Vec::new();
         for grid in &file.grids {
             for spec in self.runs(&file, &methods, grid)? {
-                match runs.iter_mut().find(|run| run.id == spec.id) {
+                match runs.iter_mut().find(|run| run.run.id == spec.run.id) {
                     // Two grids may ask for it, and one of them for the test split.
-                    Some(run) => run.dev_only &= spec.dev_only,
+                    Some(run) => run.run.dev_only &= spec.run.dev_only,
                     None => runs.push(spec),
                 }
             }
@@ -170,58 +213,38 @@ impl Reader<'_> {
         Ok(Method { config, images })
     }
 
+    /// The runs of a grid: every corpus with every method, number of labels, draw and seed.
     fn runs(&self, file: &File, methods: &BTreeMap<&str, Method>, grid: &Grid) -> Result<Vec<RunSpec>> {
         let mut runs = Vec::new();
         for corpus in &grid.corpora {
             let names = || file.corpora.keys().map(|name| name.as_ref().as_str());
-            let found = file.corpora.get(corpus).ok_or_else(|| self.unknown(corpus, "corpus", names()))?;
-            for method in &grid.methods {
-                let settings = methods.get(method.as_ref().as_str());
-                let settings = settings.ok_or_else(|| self.unknown(method, "method", methods.keys().copied()))?;
-                for &labels in &grid.labels {
-                    // Nothing is drawn of all labels.
-                    let one = [0];
-                    let drawn = labels != Labels::All || grid.dev_labels.is_some();
-                    for &draw in if drawn { &grid.draws[..] } else { &one } {
-                        for &seed in &grid.seeds {
-                            let id = id(corpus.as_ref(), method.as_ref(), labels, draw, seed, grid.dev_labels);
-                            let (corpus, method) = (corpus.as_ref().clone(), method.as_ref().clone());
-                            let config = config(&settings.config, labels, draw, seed);
-                            let sources = self.sources(file, found, settings.images, labels, draw);
-                            let (dev_only, dev_labels) = (grid.dev_only, grid.dev_labels);
-                            runs.push(RunSpec {
-                                id,
-                                corpus,
-                                method,
-                                labels,
-                                draw,
-                                seed,
-                                dev_only,
-                                dev_labels,
-                                config,
-                                sources,
-                            });
-                        }
-                    }
-                }
+            let files = file.corpora.get(corpus).ok_or_else(|| self.unknown(corpus, "corpus", names()))?;
+            for name in &grid.methods {
+                let method = methods.get(name.as_ref().as_str());
+                let method = method.ok_or_else(|| self.unknown(name, "method", methods.keys().copied()))?;
+                runs.extend(grid.cells().into_iter().map(|cell| {
+                    let sources = self.sources(file, files, method.images, cell);
+                    RunSpec { run: grid.run(corpus.as_ref(), name.as_ref(), method, cell, &sources), sources }
+                }));
             }
         }
         Ok(runs)
     }
 
-    fn sources(&self, file: &File, corpus: &Corpus, images: bool, labels: Labels, draw: u64) -> Sources {
+    fn sources(&self, file: &File, corpus: &Corpus, images: bool, cell: Cell) -> Sources {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let place = |path: &Path| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
         let encoder = place(Path::new(&file.text_encoder));
         let manifest = |name: &String| {
-            place(Path::new(&name.replace("{labels}", &labels.to_string()).replace("{draw}", &draw.to_string())))
+            let name = name.replace("{labels}", &cell.labels.to_string()).replace("{draw}", &cell.draw.to_string());
+            place(Path::new(&name))
         };
         Sources {
             data: place(&corpus.data),
             // A name that is no folder is `tiny`, or a model of the hub.
             text_encoder: if encoder.is_dir() { encoder.display().to_string() } else { file.text_encoder.clone() },
             images: corpus.image_features.as_deref().filter(|_| images).map(place),
-            selection: corpus.draws.as_ref().filter(|_| labels != Labels::All).map(manifest),
+            selection: corpus.draws.as_ref().filter(|_| cell.labels != Labels::All).map(manifest),
         }
     }
 
@@ -234,19 +257,6 @@ impl Reader<'_> {
         let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
         Error::Experiment { path: self.path.to_owned(), line, why: why.into() }
     }
-}
-
-fn id(corpus: &str, method: &str, labels: Labels, draw: u64, seed: u64, dev_labels: Option<usize>) -> String {
-    let dev = dev_labels.map_or_else(String::new, |n| format!("-dev{n}"));
-    format!("{corpus}-{method}-{labels}-d{draw}-s{seed}{dev}")
-}
-
-fn config(method: &Config, labels: Labels, draw: u64, seed: u64) -> Config {
-    let labelled = match labels {
-        Labels::All => None,
-        Labels::Count(n) => Some(n),
-    };
-    Config { seed, labelled, selection_seed: Some(draw), ..method.clone() }
 }
 
 #[cfg(test)]
@@ -288,7 +298,7 @@ seeds = [0, 7]
     #[test]
     fn a_file_is_every_run_once() {
         let plan = plan(FILE).expect("valid");
-        let ids: Vec<(&str, bool)> = plan.runs.iter().map(|run| (run.id.as_str(), run.dev_only)).collect();
+        let ids: Vec<(&str, bool)> = plan.runs.iter().map(|run| (run.run.id.as_str(), run.run.dev_only)).collect();
         let want = [
             ("c-base-5-d0-s0", true),
             ("c-base-5-d1-s0", false),
@@ -307,7 +317,7 @@ seeds = [0, 7]
         let semi = &plan.runs[4];
         let TrainingSeen { semi: is_semi, patience, eval_every } = seen(semi);
         assert_eq!((is_semi, patience, eval_every), (true, 4, 2));
-        assert_eq!((semi.config.labelled, semi.config.selection_seed), (Some(5), Some(1)));
+        assert_eq!((semi.run.config.labelled, semi.run.config.selection_seed), (Some(5), Some(1)));
         assert_eq!(semi.sources.selection.as_deref(), Some(Path::new("/x/draws/c-5-1.json")));
         assert_eq!(semi.sources.images.as_deref(), Some(Path::new("/x/images")));
         assert_eq!((&plan.runs[6].sources.images, &plan.runs[8].sources.selection), (&None, &None));
@@ -320,7 +330,7 @@ seeds = [0, 7]
     }
 
     fn seen(run: &RunSpec) -> TrainingSeen {
-        let training = &run.config.training;
+        let training = &run.run.config.training;
         TrainingSeen { semi: training.semi, patience: training.patience, eval_every: training.eval_every }
     }
 
@@ -351,7 +361,7 @@ seeds = [0, 7]
         let runs = |from: &str, to: &str| plan(&FILE.replacen(from, to, 1)).expect("valid").runs[3].clone();
         let then = runs("", "");
         let check = |from: &str, to: &str, want: Option<&str>| {
-            assert_eq!(then.difference(&runs(from, to)).as_deref(), want, "{to}");
+            assert_eq!(then.run.difference(&runs(from, to).run).as_deref(), want, "{to}");
         };
         check("", "", None);
         check("\"data\"", "\"elsewhere\"", None);

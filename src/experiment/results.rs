@@ -12,6 +12,7 @@
 //! ```
 //! The names of the fields are those of the structures here. All files are replaced as a whole.
 
+use super::spec::Run;
 use crate::Result;
 use crate::files::{read_json, read_json_lines, write_json};
 use serde::{Deserialize, Serialize};
@@ -24,22 +25,8 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunResult {
-    /// Name of the run, and of its folder in `DIR/runs`.
-    pub id: String,
-    /// Name of the corpus.
-    pub corpus: String,
-    /// Name of the method.
-    pub method: String,
-    /// Labelled tweets.
-    pub labels: Labels,
-    /// Which draw of the labelled tweets; runs of one draw have the same.
-    pub draw: u64,
-    /// Seed of initialisation, order, noise and dropout.
-    pub seed: u64,
-    /// Tweets that dev was cut to; none for all of it.
-    pub dev_labels: Option<usize>,
-    /// Whether the test split was left closed.
-    pub dev_only: bool,
+    /// What it was.
+    pub run: Run,
     /// The epoch whose weights were kept: the best on dev.
     pub best_epoch: Option<usize>,
     /// Epochs of training.
@@ -148,12 +135,12 @@ impl RunResult {
 ///
 /// # Errors
 /// [`Error::Read`](crate::Error::Read); [`Error::JsonLine`](crate::Error::JsonLine) for a line that is no result.
-pub fn read_results(dir: &Path) -> Result<Vec<RunResult>> {
-    read_json_lines(&results_file(dir), "result of an experiment")
+pub fn read_results(file: &Path) -> Result<Vec<RunResult>> {
+    read_json_lines(file, "result of an experiment")
 }
 
 /// Where an experiment's results are.
-pub(crate) fn results_file(dir: &Path) -> PathBuf {
+pub fn results_file(dir: &Path) -> PathBuf {
     dir.join("results.jsonl")
 }
 
@@ -176,13 +163,14 @@ pub fn run_folder(dir: &Path, id: &str) -> PathBuf {
     dir.join(RUNS).join(id)
 }
 
-fn csv_rows(run: &RunResult) -> Vec<String> {
-    let splits = [("dev", Some(&run.dev)), ("test", run.test.as_ref())];
+fn csv_rows(result: &RunResult) -> Vec<String> {
+    let splits = [("dev", Some(&result.dev)), ("test", result.test.as_ref())];
     let splits = splits.into_iter().filter_map(|(split, scores)| Some((split, scores?)));
     let row = |split: &str, of_type: &str, counts: Counts| {
-        let RunResult { id, corpus, method, labels, draw, seed, epochs, steps, seconds, threads, .. } = run;
-        let (dev_labels, best) = (optional(run.dev_labels), optional(run.best_epoch));
-        let teacher_seconds = optional(run.teacher_seconds);
+        let Run { id, corpus, method, labels, draw, seed, .. } = &result.run;
+        let RunResult { epochs, steps, seconds, threads, .. } = result;
+        let (dev_labels, best) = (optional(result.run.dev_labels), optional(result.best_epoch));
+        let teacher_seconds = optional(result.teacher_seconds);
         let (precision, recall, f1) = (counts.precision(), counts.recall(), counts.f1());
         let Counts { gold, predicted, correct } = counts;
         // Names of corpora, methods and types have no comma or quote.

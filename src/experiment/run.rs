@@ -3,7 +3,7 @@
 //! A run can be killed at any moment and begun again: training goes on from its checkpoint, and `result.json` is written
 //! last. Two processes never work on one run: the second waits for the first.
 
-use super::results::{FAILED, RunResult};
+use super::results::{FAILED, RunResult, read_results};
 use super::spec::RunSpec;
 use crate::checkpoint::remove as remove_checkpoint;
 use crate::files::{create_folder, read_json, write_json};
@@ -30,13 +30,12 @@ const LOCK: &str = "lock";
 /// # Errors
 /// [`Error::OtherSettings`]; files that cannot be read.
 pub fn check(folder: &Path, spec: &RunSpec) -> Result<()> {
-    let finished = RunResult::read(folder)?.is_some();
-    match begun(folder)?.and_then(|then| then.difference(spec)) {
-        Some(difference) if finished => {
-            Err(Error::OtherSettings { id: spec.id.clone(), difference, folder: folder.to_owned() })
-        }
-        _ => Ok(()),
-    }
+    RunResult::read(folder)?.map_or(Ok(()), |result| same_settings(&result, spec, folder))
+}
+
+fn same_settings(result: &RunResult, spec: &RunSpec, place: &Path) -> Result<()> {
+    let Some(difference) = result.run.difference(&spec.run) else { return Ok(()) };
+    Err(Error::OtherSettings { id: spec.run.id.clone(), difference, place: place.to_owned() })
 }
 
 /// Prepares the folder of a run that is not done; the answer is no if it is done. What was begun with other settings is
@@ -46,15 +45,47 @@ pub fn check(folder: &Path, spec: &RunSpec) -> Result<()> {
 /// As [`check`]; files that cannot be written.
 pub fn prepare(folder: &Path, spec: &RunSpec) -> Result<bool> {
     check(folder, spec)?;
-    if RunResult::read(folder)?.is_some_and(|result| spec.is_done(&result)) {
+    if is_done(folder, spec)? {
         return Ok(false);
     }
-    if begun(folder)?.is_some_and(|then| then.difference(spec).is_some()) {
+    if begun(folder)?.is_some_and(|then| then.run.difference(&spec.run).is_some()) {
         remove_begun(folder)?;
     }
     create_folder(folder)?;
     remove_file(folder.join(FAILED))?;
     write_json(&folder.join(SPEC), spec)?;
+    Ok(true)
+}
+
+fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
+    Ok(RunResult::read(folder)?.is_some_and(|result| spec.is_done(&result)))
+}
+
+/// What an earlier sitting or another machine finished of these runs: `file` is its `results.jsonl`.
+///
+/// # Errors
+/// [`Error::OtherSettings`] if one of them had other settings; a file that cannot be read.
+pub fn finished_elsewhere(specs: &[RunSpec], file: &Path) -> Result<Vec<RunResult>> {
+    let mut finished = read_results(file)?;
+    let of = |result: &RunResult| specs.iter().find(|spec| spec.run.id == result.run.id && spec.is_done(result));
+    finished.retain(|result| of(result).is_some());
+    finished.iter().try_for_each(|result| of(result).map_or(Ok(()), |spec| same_settings(result, spec, file)))?;
+    Ok(finished)
+}
+
+/// Takes a result from elsewhere into the folder of its run, which then has nothing else. One that is finished stays as it is,
+/// and the answer is no.
+///
+/// # Errors
+/// Files that cannot be read or written.
+pub fn take_in(folder: &Path, spec: &RunSpec, result: &RunResult) -> Result<bool> {
+    if is_done(folder, spec)? {
+        return Ok(false);
+    }
+    create_folder(folder)?;
+    remove_begun(folder)?;
+    remove_file(folder.join(FAILED))?;
+    result.write(folder)?;
     Ok(true)
 }
 
@@ -79,7 +110,7 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
     // A run that was stopped has no weights worth scoring.
     let state = RunState::read(folder)?;
     let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
-    let test = if spec.dev_only { None } else { Some(score_test(folder, &spec, images, device)?) };
+    let test = if spec.run.dev_only { None } else { Some(score_test(folder, &spec, images, device)?) };
     let trained = RunFolder::open(folder)?;
     let (records, teachers) = (trained.metrics()?, trained.teachers()?);
     let result = RunResult {
@@ -91,14 +122,7 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
         threads: state.threads,
         dev,
         test,
-        id: spec.id,
-        corpus: spec.corpus,
-        method: spec.method,
-        labels: spec.labels,
-        draw: spec.draw,
-        seed: spec.seed,
-        dev_labels: spec.dev_labels,
-        dev_only: spec.dev_only,
+        run: spec.run,
     };
     result.write(folder)?;
     Ok(Some(result))
@@ -113,7 +137,7 @@ fn trained(
 ) -> Result<RunSummary> {
     let data = &spec.sources.data;
     let (train_split, valid) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
-    let valid_samples = cut(valid.samples, spec.dev_labels, spec.draw, &valid.file.sha256)?;
+    let valid_samples = cut(valid.samples, spec.run.dev_labels, spec.run.draw, &valid.file.sha256)?;
     let manifest = spec.sources.selection.as_ref().map(Selection::load).transpose()?;
     let input = TrainInput {
         train: &train_split.samples,
@@ -129,7 +153,7 @@ fn trained(
     if RunInfo::exists(folder) {
         return resume(&input, folder, on_event);
     }
-    let config = Config { data: Some(data.clone()), ..spec.config.clone() };
+    let config = Config { data: Some(data.clone()), ..spec.run.config.clone() };
     train(&input, &config, folder, on_event)
 }
 
@@ -145,7 +169,7 @@ fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, devic
     if let Some(images) = images {
         predictor = predictor.with_images(images, false)?;
     }
-    let (test, convention) = (load_split(&spec.sources.data, Split::Test)?.samples, spec.config.input.convention);
+    let (test, convention) = (load_split(&spec.sources.data, Split::Test)?.samples, spec.run.config.input.convention);
     let evaluation = evaluate(&predictor, &test, convention, &mut |_, _| {})?;
     // For the reliability of scores: the temperature is dev's.
     predictions::save(folder, Split::Test, &test, convention, &evaluation.predictions)?;

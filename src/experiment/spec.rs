@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// One run, with everything it depends on.
+/// What a run is: its place in the grid, and everything that its result depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RunSpec {
+pub struct Run {
     /// `corpus-method-labels-d<draw>-s<seed>`, and `-dev<n>` where dev is cut.
     pub id: String,
     /// Name of the corpus.
@@ -18,17 +18,29 @@ pub struct RunSpec {
     pub method: String,
     /// Labelled tweets.
     pub labels: Labels,
-    /// Which draw of the labelled tweets.
+    /// Which draw of the labelled tweets; runs of one draw have the same.
     pub draw: u64,
-    /// Seed of everything else.
+    /// Seed of initialisation, order, noise and dropout.
     pub seed: u64,
+    /// Tweets that dev is cut to; none for all of it.
+    pub dev_labels: Option<usize>,
     /// Whether the test split stays closed.
     pub dev_only: bool,
-    /// Tweets that dev is cut to.
-    pub dev_labels: Option<usize>,
-    /// All settings. Where files lie is in `sources`.
+    /// Whether it has image vectors.
+    pub images: bool,
+    /// Whether the labelled tweets are those of a manifest, and not drawn by the number of the draw.
+    pub manifest: bool,
+    /// All settings.
     pub config: Config,
-    /// Where files lie.
+}
+
+/// A run and where its files lie.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// What its result depends on.
+    pub run: Run,
+    /// Where files lie, on this machine.
     pub sources: Sources,
 }
 
@@ -46,16 +58,16 @@ pub struct Sources {
     pub selection: Option<PathBuf>,
 }
 
-impl RunSpec {
-    /// The settings in which another specification of the same run differs, each as `name then -> now`; none if it would
-    /// come to the same. Where files lie makes no difference, nor does what changes no result.
+impl Run {
+    /// The settings in which another description of the same run differs, each as `name then -> now`; none if it would come to
+    /// the same. What changes no result makes no difference.
     pub fn difference(&self, now: &Self) -> Option<String> {
-        let flat = |spec: &Self| {
-            let mut config = spec.config.clone();
+        let flat = |run: &Self| {
+            let mut config = run.config.clone();
             config.training.checkpoint_every = None;
             let mut flat = BTreeMap::from([
-                ("images".to_owned(), spec.sources.images.is_some().to_string()),
-                ("manifest of the draw".to_owned(), spec.sources.selection.is_some().to_string()),
+                ("images".to_owned(), run.images.to_string()),
+                ("manifest of the draw".to_owned(), run.manifest.to_string()),
             ]);
             flatten("", &serde_json::to_value(config).expect("our own types have string keys"), &mut flat);
             flat
@@ -68,10 +80,12 @@ impl RunSpec {
             differs.map(|name| format!("{name} {} -> {}", shown(then.get(name)), shown(now.get(name)))).collect();
         (!lines.is_empty()).then(|| lines.join(", "))
     }
+}
 
+impl RunSpec {
     /// Whether this result is all that is asked for.
     pub fn is_done(&self, result: &RunResult) -> bool {
-        self.dev_only || result.test.is_some()
+        self.run.dev_only || result.test.is_some()
     }
 }
 

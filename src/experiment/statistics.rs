@@ -9,6 +9,7 @@
 //! labels x dev_labels x method x split, with the fields of [`Statistic`] and, named `difference...`, of [`Difference`].
 
 use super::results::{Labels, RunResult, optional};
+use super::spec::Run;
 use crate::Result;
 use crate::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
@@ -93,9 +94,9 @@ impl Summary {
             }
         }
         let row = |group: &Vec<&RunResult>| {
-            let RunResult { corpus, labels, dev_labels, method, .. } = group[0];
+            let Run { corpus, labels, dev_labels, method, .. } = &group[0].run;
             let of_baseline = |other: &&Vec<&RunResult>| {
-                let other = other[0];
+                let other = &other[0].run;
                 let same = (&other.corpus, other.labels, other.dev_labels) == (corpus, *labels, *dev_labels);
                 same && Some(other.method.as_str()) == baseline && other.method != *method
             };
@@ -166,16 +167,18 @@ fn csv_rows(row: &SummaryRow) -> Vec<String> {
 }
 
 /// What the runs of a group have in common.
-fn key(run: &RunResult) -> (&str, Labels, Option<usize>, &str) {
-    (&run.corpus, run.labels, run.dev_labels, &run.method)
+fn key(result: &RunResult) -> (&str, Labels, Option<usize>, &str) {
+    let Run { corpus, labels, dev_labels, method, .. } = &result.run;
+    (corpus, *labels, *dev_labels, method)
 }
 
 impl Statistic {
     fn of(runs: &[&RunResult], baseline: &[&RunResult], f1: F1) -> Option<Self> {
         let values: Vec<f64> = runs.iter().filter_map(|run| f1(run)).collect();
+        let pair = |result: &RunResult| (result.run.draw, result.run.seed);
         let of_baseline: BTreeMap<(u64, u64), f64> =
-            baseline.iter().filter_map(|run| Some(((run.draw, run.seed), f1(run)?))).collect();
-        let paired = runs.iter().filter_map(|run| Some(f1(run)? - of_baseline.get(&(run.draw, run.seed))?));
+            baseline.iter().filter_map(|run| Some((pair(run), f1(run)?))).collect();
+        let paired = runs.iter().filter_map(|run| Some(f1(run)? - of_baseline.get(&pair(run))?));
         let (mean, sd) = mean_and_sd(&values)?;
         Some(Self { n: values.len(), mean, sd, difference: Difference::of(&paired.collect::<Vec<_>>()) })
     }
@@ -234,14 +237,19 @@ mod tests {
     fn run(method: &str, draw: u64, correct: usize, dev_only: bool) -> RunResult {
         let scores = Scores { overall: Counts { gold: 100, predicted: 100, correct }, ..Scores::default() };
         RunResult {
-            id: format!("c-{method}-{draw}"),
-            corpus: "c".to_owned(),
-            method: method.to_owned(),
-            labels: Labels::Count(5),
-            draw,
-            seed: 0,
-            dev_labels: None,
-            dev_only,
+            run: Run {
+                id: format!("c-{method}-{draw}"),
+                corpus: "c".to_owned(),
+                method: method.to_owned(),
+                labels: Labels::Count(5),
+                draw,
+                seed: 0,
+                dev_labels: None,
+                dev_only,
+                images: true,
+                manifest: false,
+                config: crate::Config::default(),
+            },
             best_epoch: Some(1),
             epochs: 1,
             steps: 1,
@@ -283,13 +291,13 @@ mod tests {
 
     #[test]
     fn results_are_read_back_and_tidy() {
-        use crate::experiment::results::{read_results, write_results};
+        use crate::experiment::results::{read_results, results_file, write_results};
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut results = vec![run("a", 0, 50, false), run("b", 0, 60, true)];
-        results[1].labels = Labels::All;
+        results[1].run.labels = Labels::All;
         results[0].dev.types.insert("PER".to_owned(), Counts { gold: 2, predicted: 2, correct: 1 });
         write_results(dir.path(), &results).expect("writes");
-        assert_eq!(read_results(dir.path()).expect("its own file"), results);
+        assert_eq!(read_results(&results_file(dir.path())).expect("its own file"), results);
         let csv = std::fs::read_to_string(dir.path().join("results.csv")).expect("there");
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 3 + 1);

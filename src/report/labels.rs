@@ -29,23 +29,24 @@ pub struct LabelsPoint {
 /// The method of a result, with the corpus if there are several, and with dev's size if it was cut: runs that may be averaged
 /// have the same.
 pub(super) fn method(result: &RunResult, all: &[RunResult]) -> String {
-    let corpora: BTreeSet<&str> = all.iter().map(|result| result.corpus.as_str()).collect();
-    let corpus = if corpora.len() > 1 { format!("{}: ", result.corpus) } else { String::new() };
-    let cut = result.dev_labels.map_or(String::new(), |n| format!(", dev of {n}"));
-    format!("{corpus}{}{cut}", result.method)
+    let corpora: BTreeSet<&str> = all.iter().map(|result| result.run.corpus.as_str()).collect();
+    let corpus = if corpora.len() > 1 { format!("{}: ", result.run.corpus) } else { String::new() };
+    let cut = result.run.dev_labels.map_or(String::new(), |n| format!(", dev of {n}"));
+    format!("{corpus}{}{cut}", result.run.method)
 }
 
 /// Labelled tweets: of all, as many as the run's selection has.
 fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
-    match result.labels {
+    match result.run.labels {
         Labels::Count(n) => Some(n),
-        Labels::All => runs.iter().find(|run| run.name == result.id)?.labelled,
+        Labels::All => runs.iter().find(|run| run.name == result.run.id)?.labelled,
     }
 }
 
 /// The results of an experiment; nothing for a folder that is none.
 pub(super) fn read_results(folder: &Path) -> Result<Vec<RunResult>> {
-    if results_file(folder).is_file() { results::read_results(folder) } else { Ok(Vec::new()) }
+    let file = results_file(folder);
+    if file.is_file() { results::read_results(&file) } else { Ok(Vec::new()) }
 }
 
 /// The points, and the split they are of: test if every result has it.

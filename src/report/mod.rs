@@ -49,9 +49,13 @@ pub struct Report {
 pub fn gather(folder: &Path) -> Result<Report> {
     let folders = run_folders(folder)?;
     let results = labels::read_results(folder)?;
+    // The results of an experiment may all come from elsewhere.
+    if folders.is_empty() && results.is_empty() {
+        return Err(Error::NoRuns { path: folder.to_owned() });
+    }
     let mut runs = folders.iter().map(|(name, path)| RunReport::read(name, path)).collect::<Result<Vec<_>>>()?;
     for run in &mut runs {
-        if let Some(result) = results.iter().find(|result| result.id == run.name) {
+        if let Some(result) = results.iter().find(|result| result.run.id == run.name) {
             run.method = labels::method(result, &results);
             run.test_f1 = result.test.as_ref().map(|test| test.overall.f1()).or(run.test_f1);
         }
@@ -65,7 +69,7 @@ pub fn gather(folder: &Path) -> Result<Report> {
     Ok(Report { title, runs, points, points_split, summary: Summary::find(folder)? })
 }
 
-/// Names and paths of the runs of a folder.
+/// Names and paths of the runs of a folder; none if it has none.
 fn run_folders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     if RunInfo::exists(folder) {
         let path = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;
@@ -80,9 +84,6 @@ fn run_folders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
         if RunInfo::exists(&path) {
             found.push((name_of(&path), path));
         }
-    }
-    if found.is_empty() {
-        return Err(Error::NoRuns { path: folder.to_owned() });
     }
     found.sort();
     Ok(found)

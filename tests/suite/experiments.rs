@@ -4,6 +4,8 @@ use crate::golden::shared;
 use smvae::data::corpus::load_split;
 use smvae::data::{Selection, Split, selection};
 use smvae::experiment::Plan;
+use smvae::experiment::results::{results_file, write_results};
+use smvae::experiment::run::finished_elsewhere;
 use std::path::{Path, PathBuf};
 
 const CORPORA: [&str; 2] = ["twitter2015", "twitter2017"];
@@ -22,10 +24,10 @@ fn every_run_of_an_experiment_has_its_draw() {
     let read = |file| Plan::read(&experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
     let runs = [read("few-labels.toml"), read("options.toml")].concat();
     assert!(runs.len() > 60, "{}", runs.len());
-    for run in runs.iter().filter(|run| run.config.labelled.is_some()) {
+    for run in runs.iter().filter(|run| run.run.config.labelled.is_some()) {
         let path = run.sources.selection.as_ref().expect("every corpus has draws");
         let selection = Selection::load(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert_eq!((Some(selection.n), Some(selection.seed)), (run.config.labelled, run.config.selection_seed));
+        assert_eq!((Some(selection.n), Some(selection.seed)), (run.run.config.labelled, run.run.config.selection_seed));
     }
 }
 
@@ -52,4 +54,18 @@ fn draws_are_those_of_their_seeds() {
             }
         }
     }
+}
+
+#[test]
+fn kept_results_are_of_the_experiments_as_they_are() {
+    let plan = Plan::read(&experiments().join("few-labels.toml")).unwrap_or_else(|e| panic!("{e}"));
+    let kept = experiments().join("results/few-labels");
+    // Reading says which settings differ.
+    let results = finished_elsewhere(&plan.runs, &kept.with_extension("jsonl")).unwrap_or_else(|e| panic!("{e}"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_results(folder.path(), &results).expect("writes");
+    let read = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert!(results.len() > 40, "{}", results.len());
+    assert!(read(folder.path().join("results.csv")) == read(kept.with_extension("csv")), "the table is another's");
+    assert!(read(results_file(folder.path())) == read(kept.with_extension("jsonl")), "runs that no grid asks for");
 }

@@ -2,6 +2,7 @@
 //! makes of the page is tested in `tests/browser`.
 
 use serde_json::{Value, json};
+use smvae::Config;
 use smvae::Error;
 use smvae::experiment::Summary;
 use smvae::report::{ImageBudget, Thumbnails, gather, html, image_ids};
@@ -127,8 +128,10 @@ fn an_experiment_is_averaged_over_its_draws() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let counts = |correct: usize| json!({"gold": 100, "predicted": 100, "correct": correct, "types": {}});
     let line = |id: &str, labels: Value, correct: usize| {
-        json!({"id": id, "corpus": "2017", "method": "paper", "labels": labels, "draw": 0, "seed": 0, "dev_labels": null,
-               "dev_only": false, "best_epoch": 1, "epochs": 1, "steps": 1, "seconds": 1, "threads": 1,
+        let run = json!({"id": id, "corpus": "2017", "method": "paper", "labels": labels, "draw": 0, "seed": 0,
+                         "dev_labels": null, "dev_only": false, "images": true, "manifest": false,
+                         "config": Config::default()});
+        json!({"run": run, "best_epoch": 1, "epochs": 1, "steps": 1, "seconds": 1, "threads": 1,
                "dev": counts(correct), "test": counts(correct + 10)})
     };
     run(&folder.path().join("runs/a"));
@@ -146,7 +149,7 @@ fn an_experiment_is_averaged_over_its_draws() {
     assert_eq!(points, [(50, 72.0, 2), (100, 80.0, 1)]);
     assert!(!html(&report, &Thumbnails::default()).contains("Means and differences"), "there is no summary");
     let mut other = line("e", json!(50), 57);
-    other["method"] = json!("supervised");
+    other["run"]["method"] = json!("supervised");
     let lines = lines.into_iter().chain([other]).map(|line| serde_json::from_value(line).expect("a result"));
     let summary = Summary::of(&lines.collect::<Vec<_>>(), Some("supervised"), 9);
     summary.write(folder.path()).expect("writable");
@@ -158,6 +161,9 @@ fn an_experiment_is_averaged_over_its_draws() {
     {
         assert!(page.contains(part), "{part}");
     }
+    std::fs::remove_dir_all(folder.path().join("runs")).expect("it is ours");
+    let report = gather(folder.path()).expect("results alone, from another machine");
+    assert_eq!((report.runs.len(), report.points.len(), report.summary), (0, 2, Some(summary)));
     std::fs::write(folder.path().join("results.jsonl"), "{}\n").expect("writable");
     let message = gather(folder.path()).expect_err("no result").to_string();
     assert!(message.contains("results.jsonl, line 1"), "{message}");

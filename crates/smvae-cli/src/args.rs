@@ -289,11 +289,14 @@ pub(crate) struct ExperimentArgs {
     /// Runs at a time, each with --threads threads; the cores are shared evenly if that is not given.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
+    /// The results.jsonl of an earlier sitting or another machine: a run that is finished there is not run again.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) finished: Option<PathBuf>,
     /// Only list the runs, and which of them are finished.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Only print the tables of an experiment's results so far.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "dry_run", "device"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "finished", "dry_run", "device"])]
     pub(crate) summary: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -172,7 +172,7 @@ fn a_killed_experiment_goes_on_to_the_same_results() {
     let [whole, killed] = ["whole", "killed"].map(|name| dir.join(name));
     let results = lines(&killed.join("results.jsonl"), "seconds");
     assert_eq!(results, lines(&whole.join("results.jsonl"), "seconds"));
-    assert_eq!(results.iter().map(|result| result["id"].as_str().expect("a name")).collect::<Vec<_>>(), RUNS);
+    assert_eq!(results.iter().map(|result| result["run"]["id"].as_str().expect("a name")).collect::<Vec<_>>(), RUNS);
     for id in RUNS {
         assert!(weights(&killed.join("runs").join(id)) == weights(&whole.join("runs").join(id)), "other weights: {id}");
     }
@@ -193,14 +193,36 @@ fn an_experiment_says_what_is_wrong() {
     check(dir, line, 0);
     let (table, _) = check(dir, "experiment --summary out", 0);
     assert!(table.contains("4 of 4 runs are finished") && table.contains("synthetic semi"), "{table}");
-    let before = lines(&dir.join("out/results.jsonl"), "dev_only");
+    let before = lines(&dir.join("out/results.jsonl"), "threads");
     assert!(check(dir, line, 0).1.contains("4 runs, 4 finished before"));
-    assert_eq!(lines(&dir.join("out/results.jsonl"), "dev_only"), before, "finished runs are not run again");
+    assert_eq!(lines(&dir.join("out/results.jsonl"), "threads"), before, "finished runs are not run again");
+
+    // What is finished elsewhere is not run again either; what is not, is.
+    let results = std::fs::read_to_string(dir.join("out/results.jsonl")).expect("it was written");
+    let three: String = results.split_inclusive('\n').take(3).collect();
+    std::fs::write(dir.join("three.jsonl"), three).expect("writes");
+    let taken = "experiment experiment.toml --threads 1 --finished three.jsonl --out taken";
+    assert!(check(dir, &format!("{taken} --dry-run"), 0).0.contains("4 runs, 3 done"));
+    let (_, log) = check(dir, taken, 0);
+    assert!(log.contains("3 runs are taken from three.jsonl") && log.contains("4 runs, 3 finished before"), "{log}");
+    let here = |id: &str| dir.join("taken/runs").join(id).join("run.json").exists();
+    assert_eq!(
+        ["text-8-d1-s0-dev4", "supervised-8-d1-s0-dev4"].map(|id| here(&format!("synthetic-{id}"))),
+        [false, true]
+    );
+    let taken_results = lines(&dir.join("taken/results.jsonl"), "seconds");
+    assert_eq!(taken_results, lines(&dir.join("out/results.jsonl"), "seconds"));
+    assert!(check(dir, taken, 0).1.contains("0 runs are taken"), "they are here by now");
+    check(dir, "report --text taken", 0);
+    assert!(check(dir, &taken.replace("three", "four"), 1).1.contains("cannot read four.jsonl"));
 
     write(dir, &small.replace("semi = true", "semi = true, head_lr = 0.5"));
     let (_, log) = check(dir, line, 1);
     assert!(log.contains("the run synthetic-semi-8-d0-s0 is finished"), "{log}");
     assert!(log.contains("training.head_lr 0.001 -> 0.5"), "{log}");
+    let (_, log) = check(dir, &taken.replace("--out taken", "--out other"), 1);
+    assert!(log.contains("training.head_lr 0.001 -> 0.5") && log.contains("three.jsonl"), "{log}");
+    assert!(!dir.join("other").exists());
 
     write(dir, &small.replace("labels = [8]\ndraws = [0]", "labels = [8, 999]\ndraws = [0]"));
     let (_, log) = check(dir, line, 1);

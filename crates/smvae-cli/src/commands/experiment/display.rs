@@ -36,13 +36,13 @@ impl Display {
 
     /// A run has begun.
     pub(super) fn begin(&mut self, spec: &RunSpec) {
-        self.running.insert(spec.id.clone(), (Instant::now(), Told::default()));
+        self.running.insert(spec.run.id.clone(), (Instant::now(), Told::default()));
         match &mut self.terminal {
-            None => say(format!("{} begins", spec.id)),
+            None => say(format!("{} begins", spec.run.id)),
             Some(terminal) => {
                 let bar = ProgressBar::new(0).with_style(plain("  {bar:20} {pos}/{len} {prefix} {msg}"));
-                let bar = terminal.lines.add(bar.with_prefix(spec.id.clone()));
-                terminal.bars.insert(spec.id.clone(), bar);
+                let bar = terminal.lines.add(bar.with_prefix(spec.run.id.clone()));
+                terminal.bars.insert(spec.run.id.clone(), bar);
             }
         }
     }
@@ -67,10 +67,10 @@ impl Display {
 
     /// A run has ended; `failure` is the last one there was.
     pub(super) fn end(&mut self, spec: &RunSpec, failure: Option<&Failure>) {
-        self.running.remove(&spec.id);
-        let failure = failure.filter(|failure| failure.id == spec.id);
+        self.running.remove(&spec.run.id);
+        let failure = failure.filter(|failure| failure.id == spec.run.id);
         self.failed += usize::from(failure.is_some());
-        let result = self.results.iter().find(|result| result.id == spec.id);
+        let result = self.results.iter().find(|result| result.run.id == spec.run.id);
         let how = match (failure, result) {
             (Some(failure), _) => format!("failed: {}", failure.error),
             (None, Some(result)) => {
@@ -80,11 +80,11 @@ impl Display {
             }
             (None, None) => "stopped".to_owned(),
         };
-        let line = format!("{} {how}", spec.id);
+        let line = format!("{} {how}", spec.run.id);
         match &mut self.terminal {
             None => say(line),
             Some(terminal) => {
-                if let Some(bar) = terminal.bars.remove(&spec.id) {
+                if let Some(bar) = terminal.bars.remove(&spec.run.id) {
                     bar.finish_and_clear();
                     terminal.lines.remove(&bar);
                 }
@@ -110,7 +110,7 @@ impl Display {
             left += self.expected(spec)?;
         }
         for spec in running {
-            let (begun, told) = self.running.get(&spec.id)?;
+            let (begun, told) = self.running.get(&spec.run.id)?;
             let by_steps = (told.steps - told.step) as f64 / told.steps.max(1) as f64;
             left += (self.expected(spec)? * by_steps).max(self.expected(spec)? - begun.elapsed().as_secs_f64());
         }
@@ -120,8 +120,8 @@ impl Display {
     /// Mean of the finished runs that are most like it.
     fn expected(&self, spec: &RunSpec) -> Option<f64> {
         let like: [&dyn Fn(&RunResult) -> bool; 3] = [
-            &|r| (&r.corpus, &r.method, r.labels) == (&spec.corpus, &spec.method, spec.labels),
-            &|r| r.method == spec.method,
+            &|r| (&r.run.corpus, &r.run.method, r.run.labels) == (&spec.run.corpus, &spec.run.method, spec.run.labels),
+            &|r| r.run.method == spec.run.method,
             &|_| true,
         ];
         like.into_iter().find_map(|like| {

@@ -66,7 +66,7 @@ pub(super) fn run(
         match message {
             Message::Told(told) => display.tell(&id, told),
             Message::Closed => {
-                let at = running.iter().position(|job| job.spec.id == id).expect("every process is one of ours");
+                let at = running.iter().position(|job| job.spec.run.id == id).expect("every process is one of ours");
                 let mut job = running.swap_remove(at);
                 let status = job.child.wait().with_context(|| format!("cannot wait for {id}"))?;
                 match ended(dir, job.spec, status)? {
@@ -88,7 +88,7 @@ enum Ended {
 
 /// How a run ended; a failure is recorded in its folder.
 fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended> {
-    let folder = run_folder(dir, &spec.id);
+    let folder = run_folder(dir, &spec.run.id);
     if RunResult::read(&folder)?.is_some_and(|result| spec.is_done(&result)) {
         return Ok(Ended::Done);
     }
@@ -98,7 +98,8 @@ fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended
     let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
     let said = log.rfind("error: ").map(|at| log[at..].trim().trim_start_matches("error: ").to_owned());
     let error = said.filter(|_| status.code() == Some(1) || status.code() == Some(2));
-    let failure = Failure { id: spec.id.clone(), error: error.unwrap_or_else(|| format!("it ended with {status}")) };
+    let failure =
+        Failure { id: spec.run.id.clone(), error: error.unwrap_or_else(|| format!("it ended with {status}")) };
     let path = folder.join(FAILED);
     let json = serde_json::to_string_pretty(&failure)? + "\n";
     std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
@@ -106,7 +107,7 @@ fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended
 }
 
 fn start(dir: &Path, spec: &RunSpec, settings: &Settings, sender: Sender<(String, Message)>) -> anyhow::Result<Child> {
-    let folder = run_folder(dir, &spec.id);
+    let folder = run_folder(dir, &spec.run.id);
     let log = OpenOptions::new().create(true).append(true).open(folder.join(LOG));
     let log = log.with_context(|| format!("cannot write {}", folder.join(LOG).display()))?;
     let program = std::env::current_exe().context("cannot find this program")?;
@@ -118,9 +119,9 @@ fn start(dir: &Path, spec: &RunSpec, settings: &Settings, sender: Sender<(String
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
-        .with_context(|| format!("cannot start {}", spec.id))?;
+        .with_context(|| format!("cannot start {}", spec.run.id))?;
     let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-    let id = spec.id.clone();
+    let id = spec.run.id.clone();
     std::thread::spawn(move || {
         // Our own process ends with the receiver; there is nobody to tell then.
         for line in stdout.lines().map_while(Result::ok) {

@@ -10,7 +10,7 @@ use crate::failure::Usage;
 use crate::{interrupt, output, progress::say};
 use anyhow::{Context as _, bail};
 use smvae::experiment::results::{run_folder, write_results};
-use smvae::experiment::run::prepare;
+use smvae::experiment::run::{check, finished_elsewhere, prepare, take_in};
 use smvae::experiment::{Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -23,11 +23,16 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
         return Err(Usage("FILE and --out are missing".to_owned()).into());
     };
     let plan = Plan::read(file)?;
+    let elsewhere =
+        args.finished.as_ref().map(|file| finished_elsewhere(&plan.runs, file)).transpose()?.unwrap_or_default();
     if args.dry_run {
-        return output::print(&tables::plan(&plan, dir)?);
+        return output::print(&tables::plan(&plan, dir, &elsewhere)?);
     }
     std::fs::create_dir_all(dir).with_context(|| format!("cannot write {}", dir.display()))?;
     let _lock = lock(dir)?;
+    if let Some(file) = &args.finished {
+        say(format!("{} runs are taken from {}", take(&plan, dir, &elsewhere)?, file.display()));
+    }
     let waiting = waiting(&plan, dir)?;
     save(&plan, dir)?;
     interrupt::catch()?;
@@ -47,14 +52,25 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     Ok(())
 }
 
+/// Takes in what is finished elsewhere; returns how many runs that were.
+fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usize> {
+    let mut taken = 0;
+    for spec in &plan.runs {
+        if let Some(result) = elsewhere.iter().find(|result| result.run.id == spec.run.id) {
+            taken += usize::from(take_in(&run_folder(dir, &spec.run.id), spec, result)?);
+        }
+    }
+    Ok(taken)
+}
+
 /// Runs that are not done, their folders prepared. Every run is looked at before any is changed.
 fn waiting<'p>(plan: &'p Plan, dir: &Path) -> anyhow::Result<Vec<&'p RunSpec>> {
     for spec in &plan.runs {
-        smvae::experiment::run::check(&run_folder(dir, &spec.id), spec)?;
+        check(&run_folder(dir, &spec.run.id), spec)?;
     }
     let mut waiting = Vec::new();
     for spec in &plan.runs {
-        if prepare(&run_folder(dir, &spec.id), spec)? {
+        if prepare(&run_folder(dir, &spec.run.id), spec)? {
             waiting.push(spec);
         }
     }
@@ -65,7 +81,7 @@ fn waiting<'p>(plan: &'p Plan, dir: &Path) -> anyhow::Result<Vec<&'p RunSpec>> {
 fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
     let mut results = Vec::new();
     for spec in &plan.runs {
-        results.extend(RunResult::read(&run_folder(dir, &spec.id))?);
+        results.extend(RunResult::read(&run_folder(dir, &spec.run.id))?);
     }
     write_results(dir, &results)?;
     Summary::of(&results, plan.baseline.as_deref(), plan.runs.len()).write(dir)?;

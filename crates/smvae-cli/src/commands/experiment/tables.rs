@@ -2,30 +2,32 @@
 
 use crate::output;
 use smvae::experiment::results::{FAILED, run_folder};
-use smvae::experiment::{Plan, RunResult, RunSpec, Statistic, Summary, SummaryRow};
+use smvae::experiment::{Plan, RunResult, Statistic, Summary, SummaryRow};
 use std::path::Path;
 
-/// Every run and whether it is finished.
-pub(super) fn plan(plan: &Plan, dir: &Path) -> anyhow::Result<String> {
+/// Every run and whether it is finished, here or elsewhere.
+pub(super) fn plan(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for spec in &plan.runs {
-        let result = RunResult::read(&run_folder(dir, &spec.id))?;
-        let state = state(spec, result.as_ref(), dir);
-        let splits = if spec.dev_only { "dev" } else { "dev, test" };
-        rows.push([spec.id.clone(), splits.to_owned(), state.to_owned()]);
+        let here = RunResult::read(&run_folder(dir, &spec.run.id))?.filter(|result| spec.is_done(result));
+        let there = || elsewhere.iter().any(|result| result.run.id == spec.run.id);
+        let state = if here.is_some() || there() { "done" } else { unfinished(&run_folder(dir, &spec.run.id)) };
+        let splits = if spec.run.dev_only { "dev" } else { "dev, test" };
+        rows.push([spec.run.id.clone(), splits.to_owned(), state.to_owned()]);
     }
     let done = rows.iter().filter(|row| row[2] == "done").count();
     let n = rows.len();
     Ok(format!("{}\n{n} runs, {done} done\n", output::table(&["run", "scored on", "state"], rows)))
 }
 
-fn state(spec: &RunSpec, result: Option<&RunResult>, dir: &Path) -> &'static str {
-    let folder = run_folder(dir, &spec.id);
-    match result {
-        Some(result) if spec.is_done(result) => "done",
-        _ if folder.join(FAILED).exists() => "failed",
-        _ if smvae::RunInfo::exists(&folder) => "begun",
-        _ => "waiting",
+/// How far a run is that is not done.
+fn unfinished(folder: &Path) -> &'static str {
+    if folder.join(FAILED).exists() {
+        "failed"
+    } else if smvae::RunInfo::exists(folder) {
+        "begun"
+    } else {
+        "waiting"
     }
 }
 
