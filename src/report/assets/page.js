@@ -20,10 +20,11 @@
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const charts = new Map();
 
-  /** A series in the i-th colour and dash, so that colour is not its only sign. */
+  /** A series in the i-th colour and dash, so that colour is not its only sign; each of 32 has a pair of its own. */
   function series(label, i, more) {
+    const dash = (i + Math.floor(i / 8)) % 4;
     return {
-      label, stroke: style(`--c${i % 8}`), width: 2, dash: DASHES[i % 4], mark: BORDERS[i % 4], spanGaps: true,
+      label, stroke: style(`--c${i % 8}`), width: 2, dash: DASHES[dash], mark: BORDERS[dash], spanGaps: true,
       points: { show: true, size: 6 }, value: (_, v) => (v == null ? "-" : String(+v.toPrecision(4))), ...more,
     };
   }
@@ -73,6 +74,17 @@
     };
   }
 
+  /** Ticks at the numbers that were run, without the names of those that the one before leaves no room for. */
+  function apart(plot, ticks) {
+    let last = -Infinity;
+    return ticks.map((tick) => {
+      const x = plot.valToPos(tick, "x");
+      if (x - last < 36) return null;
+      last = x;
+      return tick;
+    });
+  }
+
   function labelsChart() {
     const x = [...new Set(data.points.map((p) => p.labelled))].sort((a, b) => a - b);
     const methods = [...new Set(data.points.map((p) => p.method))];
@@ -86,7 +98,7 @@
       options: {
         width, height: 300,
         scales: { x: { time: false, distr: 3, range: [x[0] / 1.3, x[x.length - 1] * 1.3] }, y: { range: [low - room, high + room] } },
-        axes: [axis("labelled tweets", { splits: () => x, filter: (_, splits) => splits }), axis("F1")],
+        axes: [axis("labelled tweets", { splits: () => x, filter: apart }), axis("F1")],
         series: [{ label: "labelled" }, ...methods.map((m, i) => series(m, i))],
         hooks: { draw: [errorBars(deviations)] },
       },

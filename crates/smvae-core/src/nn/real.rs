@@ -112,8 +112,8 @@ impl Real for f64 {
     }
 }
 
-/// Runs a loop compiled for the widest vectors this CPU has, so that a plain build gets AVX2. The same operations in the
-/// same order: the same bits on every CPU. `f` should be `#[inline(always)]`.
+/// Runs a loop compiled for the widest vectors this CPU has, so that a plain build gets AVX2 or AVX-512. The same operations in
+/// the same order: the same bits on every CPU. `f` should be `#[inline(always)]`.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)

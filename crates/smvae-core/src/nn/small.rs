@@ -64,11 +64,10 @@ fn pack<T: Real, const WIDTH: usize>(x: Mat<'_, T>, panels: &mut Vec<T>) {
 #[inline(always)]
 fn multiply<T: Real>(left: &[T], right: &[T]) -> [[T; COLS]; ROWS] {
     let mut sums = [[T::ZERO; COLS]; ROWS];
-    for (a, b) in left.chunks_exact(ROWS).zip(right.chunks_exact(COLS)) {
+    // Arrays, since slices made LLVM gather columns where a CPU can (AVX-512), three times as slow.
+    for (a, b) in left.as_chunks::<ROWS>().0.iter().zip(right.as_chunks::<COLS>().0) {
         for (sums, a) in sums.iter_mut().zip(a) {
-            for (s, b) in sums.iter_mut().zip(b) {
-                *s += *a * *b;
-            }
+            *sums = std::array::from_fn(|j| sums[j] + *a * b[j]);
         }
     }
     sums
