@@ -244,12 +244,19 @@
   }
 
   const chosenRun = () => data.runs[Number(at("run").value)];
-  at("run").addEventListener("change", () => showRun(Number(at("run").value)));
-  at("filters").addEventListener("submit", (event) => event.preventDefault());
-  for (const id of ["kind", "type", "search"]) at(id).addEventListener("input", () => showTweets(chosenRun(), 0));
-  for (const [id, step] of [["previous", -1], ["next", 1]]) {
-    at(id).addEventListener("click", () => { showPage(page + step); at("tweets-title").scrollIntoView(); });
+  /** Filters and pages; an experiment whose runs are elsewhere has none. */
+  function listen() {
+    at("run").addEventListener("change", () => showRun(Number(at("run").value)));
+    at("filters").addEventListener("submit", (event) => event.preventDefault());
+    for (const id of ["kind", "type", "search"]) at(id).addEventListener("input", () => showTweets(chosenRun(), 0));
+    for (const [id, step] of [["previous", -1], ["next", 1]]) {
+      at(id).addEventListener("click", () => { showPage(page + step); at("tweets-title").scrollIntoView(); });
+    }
   }
+
   if (data.points.length > 0) labelsChart();
-  if (data.runs.length > 0) showRun(Number(at("run").value));
+  if (data.runs.length > 0) {
+    listen();
+    showRun(Number(at("run").value));
+  }
 })();

@@ -22,13 +22,17 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     write_atomically(&out, page.as_bytes())?;
     let mib = page.len() as f64 / f64::from(1 << 20);
     let (runs, shown) = (report.runs.len(), images.urls.len());
-    say(format!("runs: {runs}, images: {shown}, {mib:.1} MiB; the page holds the text of tweets"));
+    let texts = if runs > 0 { "; the page holds the text of tweets" } else { "" };
+    say(format!("runs: {runs}, images: {shown}, {mib:.1} MiB{texts}"));
     output::print(&format!("{}\n", out.display()))
 }
 
 /// Every table of a report.
 fn text(report: &Report) -> String {
-    let mut parts = vec![runs(&report.runs)];
+    let mut parts = Vec::new();
+    if !report.runs.is_empty() {
+        parts.push(runs(&report.runs));
+    }
     if let Some(summary) = &report.summary {
         parts.push(tables::summary(summary));
     } else if !report.points.is_empty() {
