@@ -6,14 +6,15 @@
 //! loss         = ... + distillation mean_rows( - sum_c target_c log p_c )
 //! ```
 //! Several teachers that differ by their seed alone are better than one and know where they disagree; the student gets
-//! most of it in one model (Hinton et al. 2015; for entities from few labels, Liang et al. 2020). The tags of unlabelled
-//! tweets are never read. A teacher's folder goes once its labels are saved.
+//! most of it in one model (Hinton et al. 2015; for entities from few labels, Liang et al. 2020). With more generations, a
+//! student of all teachers so far teaches beside them (Furlanello et al. 2018). The tags of unlabelled tweets are never read.
+//! A teacher's folder goes once its labels are saved.
 
 use crate::config::{Config, TrainingConfig, setting};
-use crate::files::{read_tensors, write_tensors};
+use crate::files::{create_folder, read_tensors, write_tensors};
 use crate::progress::{Event, Flow, seconds};
 use crate::resume::resume;
-use crate::run_folder::{RunFolder, RunInfo, remove_run};
+use crate::run_folder::{RunFolder, RunInfo, SOFT_LABELS, remove_run};
 use crate::sampler::UnlabelledItem;
 use crate::scorer::ScoredSpans;
 use crate::trainer::{TrainInput, train};
@@ -22,14 +23,18 @@ use serde::{Deserialize, Serialize};
 use smvae_core::candle_core::{Device, Tensor};
 use smvae_data::Selection;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// How soft labels are made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Distillation {
-    /// Number of teachers.
+    /// Number of teachers that learn from the labelled tweets alone.
     pub teachers: usize,
-    /// How each is trained, on the labelled tweets alone.
+    /// Generations of students, the last of which is the run itself. Each of the others learns from all teachers so far, as
+    /// the run does, and is then one more teacher.
+    pub generations: usize,
+    /// How each of those is trained.
     pub training: TrainingConfig,
     /// Spans whose most probable class is less probable than this have no target.
     pub confidence: f32,
@@ -39,7 +44,7 @@ pub struct Distillation {
 
 impl Default for Distillation {
     fn default() -> Self {
-        Self { teachers: 3, training: TrainingConfig::default(), confidence: 0.0, hard: false }
+        Self { teachers: 3, generations: 1, training: TrainingConfig::default(), confidence: 0.0, hard: false }
     }
 }
 
@@ -62,6 +67,9 @@ impl Distillation {
         if self.teachers == 0 {
             return Err(setting("distillation.teachers", "at least 1", 0));
         }
+        if self.generations == 0 {
+            return Err(setting("distillation.generations", "at least 1", 0));
+        }
         if self.training.semi {
             return Err(setting("distillation.training.semi", "false: teachers have the labelled tweets alone", true));
         }
@@ -69,6 +77,11 @@ impl Distillation {
             return Err(setting("distillation.confidence", "a probability", self.confidence));
         }
         Ok(())
+    }
+
+    /// How many models teach the run itself.
+    pub(crate) fn all_teachers(&self) -> usize {
+        self.teachers + self.generations - 1
     }
 
     /// What the student learns where the teachers say `row`; all 0 to pass it over.
@@ -97,18 +110,23 @@ pub(crate) fn soft_labels(
     if let Some(saved) = read(items, folder)? {
         return Ok(Some(saved));
     }
-    let mut labels = vec![ScoredSpans::default(); items.len()];
+    let mut sums = vec![ScoredSpans::default(); items.len()];
     let texts: Vec<_> = items.iter().map(|u| u.item.clone()).collect();
-    let teachers = distillation.teachers;
+    let teachers = distillation.all_teachers();
     let mut known = Vec::with_capacity(teachers);
     for number in 1..=teachers {
         let out = folder.teacher(number);
+        let config = teacher(config, distillation, number);
+        if config.distillation.is_some() && !RunInfo::exists(&out) {
+            // Its training finds them, and has no teachers of its own to train.
+            create_folder(&out)?;
+            write(&mean(&sums, number - 1), &out.join(SOFT_LABELS))?;
+        }
         let input = TrainInput { selection: Some(selection), ..input.clone() };
         let mut tell = |event: &Event| {
             let event = Box::new(event.clone());
             on_event(&Event::Teacher { number, teachers, event })
         };
-        let config = teacher(config, distillation, number);
         let summary = match RunInfo::exists(&out) {
             true => resume(&input, &out, &mut tell)?,
             false => train(&input, &config, &out, &mut tell)?,
@@ -129,40 +147,53 @@ pub(crate) fn soft_labels(
         let scored = predictor.scorer().score(&texts, &mut |done, total| {
             tell(&Event::Evaluating { done, total });
         })?;
-        for (sum, scored) in labels.iter_mut().zip(&scored) {
-            sum.add(&predictor.decision().shift(scored), 1.0 / teachers as f32);
+        for (sum, scored) in sums.iter_mut().zip(&scored) {
+            sum.add(&predictor.decision().shift(scored), 1.0);
         }
     }
     folder.save_teachers(&known)?;
-    write(&labels, folder)?;
+    let labels = mean(&sums, teachers);
+    write(&labels, &folder.path(SOFT_LABELS))?;
     (1..=teachers).try_for_each(|number| remove_run(&folder.teacher(number)))?;
     Ok(Some(labels))
 }
 
-/// A teacher's configuration: the student's but for what is about unlabelled tweets, with a seed of its own.
+/// A teacher's configuration: the run's with a seed of its own, but for what is about unlabelled tweets, unless it is the
+/// student of an earlier generation.
 fn teacher(config: &Config, distillation: &Distillation, number: usize) -> Config {
+    let student = number > distillation.teachers;
     Config {
         // Far from the seeds that people choose.
         seed: config.seed.wrapping_add(number as u64 * 1_000_003),
         selection_seed: Some(config.selection_seed()),
-        training: distillation.training.clone(),
-        distillation: None,
+        training: if student { config.training.clone() } else { distillation.training.clone() },
+        distillation: student.then(|| Distillation { generations: 1, ..distillation.clone() }),
         ..config.clone()
     }
+}
+
+/// The mean of what so many teachers said.
+fn mean(sums: &[ScoredSpans], teachers: usize) -> Vec<ScoredSpans> {
+    let mean = |sum| {
+        let mut mean = ScoredSpans::default();
+        mean.add(sum, 1.0 / teachers as f32);
+        mean
+    };
+    sums.iter().map(mean).collect()
 }
 
 /// Name of the one tensor in the file, `[spans of all items, classes]`.
 const TENSOR: &str = "probabilities";
 
-fn write(labels: &[ScoredSpans], folder: &RunFolder) -> Result<()> {
+fn write(labels: &[ScoredSpans], path: &Path) -> Result<()> {
     let rows: Vec<f32> = labels.iter().flat_map(|l| l.rows().flat_map(|(_, row)| row.iter().copied())).collect();
     let n: usize = labels.iter().map(|l| l.spans.len()).sum();
     let tensor = Tensor::from_vec(rows.clone(), (n, rows.len() / n.max(1)), &Device::Cpu)?;
-    write_tensors(&folder.soft_labels(), &BTreeMap::from([(TENSOR.to_owned(), tensor)]))
+    write_tensors(path, &BTreeMap::from([(TENSOR.to_owned(), tensor)]))
 }
 
 fn read(items: &[UnlabelledItem], folder: &RunFolder) -> Result<Option<Vec<ScoredSpans>>> {
-    let path = folder.soft_labels();
+    let path = folder.path(SOFT_LABELS);
     if !path.exists() {
         return Ok(None);
     }

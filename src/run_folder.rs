@@ -47,7 +47,7 @@ const TOKENIZER: &str = "tokenizer.json";
 const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const DECISION: &str = "decision.json";
-const SOFT_LABELS: &str = "soft-labels.safetensors";
+pub(crate) const SOFT_LABELS: &str = "soft-labels.safetensors";
 const TEACHERS: &str = "teachers.json";
 const STATE: &str = "run.json";
 
@@ -84,7 +84,15 @@ pub fn remove_run(folder: &Path) -> Result<()> {
     crate::checkpoint::remove(folder)?;
     // Teachers of a run that was ended before their labels were saved.
     let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
-    teachers.filter(|teacher| RunInfo::exists(teacher)).try_for_each(|teacher| remove_run(&teacher))?;
+    for teacher in teachers {
+        if RunInfo::exists(&teacher) {
+            remove_run(&teacher)?;
+        } else {
+            // A student that had not begun: its labels are there before it is a run.
+            let _ = std::fs::remove_file(teacher.join(SOFT_LABELS));
+            let _ = std::fs::remove_dir(&teacher);
+        }
+    }
     // Fails if something else lies there, which is then kept.
     let _ = std::fs::remove_dir(folder);
     Ok(())
@@ -332,10 +340,6 @@ impl RunFolder {
     /// The folder of a teacher, while it is needed.
     pub(crate) fn teacher(&self, number: usize) -> PathBuf {
         self.path(&teacher(number))
-    }
-
-    pub(crate) fn soft_labels(&self) -> PathBuf {
-        self.path(SOFT_LABELS)
     }
 
     pub(crate) fn save_teachers(&self, teachers: &[Teacher]) -> Result<()> {

@@ -60,6 +60,34 @@ fn a_student_learns_from_its_teachers() {
 }
 
 #[test]
+fn a_student_of_an_earlier_generation_teaches_the_next() {
+    let fixture = Fixture::new();
+    let images = Some(&fixture.images);
+    let mut config = with_teachers();
+    config.distillation.as_mut().expect("just made").generations = 2;
+    let mut learned = Vec::new();
+    let out = fixture.out("second");
+    train(&fixture.input(images), &config, &out, &mut |event| {
+        if let Event::Teacher { number, teachers: 3, event } = event
+            && let Event::Epoch(record) = event.as_ref()
+            && record.epoch == 1
+        {
+            learned.push((*number, record.train.soft_ce > 0.0));
+        }
+        Flow::Continue
+    })
+    .expect("a run");
+    assert_eq!(learned, [(1, false), (2, false), (3, true)], "the third is a student");
+    assert_eq!(RunInfo::read(&out).expect("a run").teachers.len(), 3);
+    assert!(!out.join("teacher-3").exists());
+    // What it says counts: the run learns other labels than one of the first generation.
+    fixture.train("first", &with_teachers(), images).expect("a run");
+    let labels = |name: &str| bytes(&fixture.out(name), "soft-labels.safetensors");
+    assert_eq!(labels("first").len(), labels("second").len());
+    assert_ne!(labels("first"), labels("second"));
+}
+
+#[test]
 fn a_run_that_is_replaced_leaves_no_teacher_behind() {
     let fixture = Fixture::new();
     let images = Some(&fixture.images);
@@ -104,7 +132,11 @@ fn check_stops(config: &Config) {
 #[test]
 fn runs_with_teachers_or_averages_go_on_after_every_step() {
     check_stops(&averaged());
-    check_stops(&with_teachers());
+    let mut config = with_teachers();
+    check_stops(&config);
+    let distillation = config.distillation.as_mut().expect("just made");
+    (distillation.teachers, distillation.generations) = (1, 2);
+    check_stops(&config);
 }
 
 #[test]

@@ -39,6 +39,9 @@ pub(crate) struct ObjectiveArgs {
     /// --semi). A teacher has this run's rates, and the batches, epochs and evaluations of --config or of the preset.
     #[arg(long, value_name = "N")]
     teachers: Option<usize>,
+    /// Generations of students, with --teachers: a student of all teachers so far is one more teacher of the next generation.
+    #[arg(long, value_name = "N")]
+    generations: Option<usize>,
     /// Let the average of the weights teach unlabelled tweets from this share of the steps on (with --semi).
     #[arg(long, value_name = "X")]
     mean_teacher: Option<f64>,
@@ -90,6 +93,9 @@ impl ObjectiveArgs {
                 *distillation = Some(Distillation { teachers: n, training, ..Distillation::default() });
             }
             (None, _) => {}
+        }
+        if let Some(distillation) = &mut config.distillation {
+            set(&mut distillation.generations, self.generations);
         }
     }
 }

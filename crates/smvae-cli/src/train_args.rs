@@ -367,6 +367,12 @@ mod tests {
             c.distillation = Some(Distillation { teachers: 2, training: teacher.clone(), ..Distillation::default() });
             c.training = TrainingConfig { semi: true, batch_size: 4, epochs: Some(3), ..teacher };
         });
+        check("--semi --teachers 2 --generations 3", |c| {
+            let teacher = c.training.clone();
+            c.distillation =
+                Some(Distillation { teachers: 2, generations: 3, training: teacher, ..Distillation::default() });
+            c.training.semi = true;
+        });
         check("--free-bits 0.5 --unlabelled-class marginal", |c| {
             c.objective.free_bits = 0.5;
             c.objective.unlabelled = UnlabelledClass::Marginal;
