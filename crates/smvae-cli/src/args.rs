@@ -289,14 +289,18 @@ pub(crate) struct ExperimentArgs {
     /// Runs at a time, each with --threads threads; the cores are shared evenly if that is not given.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: u16,
-    /// The results.jsonl of an earlier sitting or another machine: a run that is finished there is not run again.
+    /// The results.jsonl of an earlier sitting or another machine: a run that is finished there is not run again. May be
+    /// given several times.
     #[arg(long, value_name = "FILE")]
-    pub(crate) finished: Option<PathBuf>,
+    pub(crate) finished: Vec<PathBuf>,
+    /// Do so many of the runs and stop; 0 takes in what is finished and prints the tables.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
     /// Only list the runs, and which of them are finished.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Only print the tables of an experiment's results so far.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "finished", "dry_run", "device"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "finished", "limit", "dry_run", "device"])]
     pub(crate) summary: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,

@@ -203,8 +203,10 @@ fn an_experiment_says_what_is_wrong() {
     std::fs::write(dir.join("three.jsonl"), three).expect("writes");
     let taken = "experiment experiment.toml --threads 1 --finished three.jsonl --out taken";
     assert!(check(dir, &format!("{taken} --dry-run"), 0).0.contains("4 runs, 3 done"));
+    assert!(check(dir, &format!("{taken} --limit 0"), 0).0.contains("3 of 4 runs are finished"));
+    std::fs::remove_dir_all(dir.join("taken")).expect("it is ours");
     let (_, log) = check(dir, taken, 0);
-    assert!(log.contains("3 runs are taken from three.jsonl") && log.contains("4 runs, 3 finished before"), "{log}");
+    assert!(log.contains("3 runs are taken from elsewhere") && log.contains("4 runs, 3 finished before"), "{log}");
     let here = |id: &str| dir.join("taken/runs").join(id).join("run.json").exists();
     assert_eq!(
         ["text-8-d1-s0-dev4", "supervised-8-d1-s0-dev4"].map(|id| here(&format!("synthetic-{id}"))),

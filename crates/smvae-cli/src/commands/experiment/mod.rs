@@ -23,22 +23,26 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
         return Err(Usage("FILE and --out are missing".to_owned()).into());
     };
     let plan = Plan::read(file)?;
-    let elsewhere =
-        args.finished.as_ref().map(|file| finished_elsewhere(&plan.runs, file)).transpose()?.unwrap_or_default();
+    let mut elsewhere = Vec::new();
+    for file in &args.finished {
+        elsewhere.extend(finished_elsewhere(&plan.runs, file)?);
+    }
     if args.dry_run {
         return output::print(&tables::plan(&plan, dir, &elsewhere)?);
     }
     std::fs::create_dir_all(dir).with_context(|| format!("cannot write {}", dir.display()))?;
     let _lock = lock(dir)?;
-    if let Some(file) = &args.finished {
-        say(format!("{} runs are taken from {}", take(&plan, dir, &elsewhere)?, file.display()));
+    let taken = take(&plan, dir, &elsewhere)?;
+    if !args.finished.is_empty() {
+        say(format!("{taken} runs are taken from elsewhere"));
     }
-    let waiting = waiting(&plan, dir)?;
+    let mut waiting = waiting(&plan, dir)?;
     save(&plan, dir)?;
     interrupt::catch()?;
     let jobs = usize::from(args.jobs);
     let threads = threads.map_or_else(|| share_of_cores(jobs), usize::from);
     say(format!("{} runs, {} finished before; {jobs} at a time", plan.runs.len(), plan.runs.len() - waiting.len()));
+    waiting.truncate(args.limit.unwrap_or(usize::MAX));
     let failed = jobs::run(&plan, dir, waiting, &jobs::Settings { jobs, threads, device: args.device })?;
     output::print(&tables::summary(&Summary::read(dir)?))?;
     if interrupt::requested() {
