@@ -8,7 +8,7 @@ use crate::Result;
 use crate::collate::{Collator, Item};
 use crate::networks::Networks;
 use rayon::prelude::*;
-use smvae_core::candle_core::{D, DType, Device, Tensor};
+use smvae_core::candle_core::{self, D, DType, Device, Tensor};
 use smvae_core::model::SpanBatch;
 use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
 
@@ -119,17 +119,11 @@ impl Scorer<'_> {
     }
 
     fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>, rng: &mut Rng) -> Result<Vec<ScoredSpans>> {
-        let Networks { encoder, model } = self.networks;
         let batch = self.collator.batch(&spans, self.device)?;
-        let h = encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32).map_err(smvae_core::Error::from)?;
-        let features = model.features(&h, &batch)?;
-        let mut probabilities = Vec::new();
-        for chunk in batch.spans.chunks(CHUNK_SPANS) {
-            let noise =
-                self.sampled.then(|| rng::standard_normal((chunk.len(), model.config().latent_dim), rng, self.device));
-            let scores = model.score(&features, &batch, chunk, noise.transpose()?.as_ref())?;
-            probabilities.extend(softmax_rows(&scores.logits)?);
-        }
+        let latent_dim = self.networks.model.config().latent_dim;
+        let mut noise =
+            |n_spans| self.sampled.then(|| rng::standard_normal((n_spans, latent_dim), rng, self.device)).transpose();
+        let probabilities = self.networks.probabilities(&batch, &mut noise)?;
         let n_classes = probabilities.len() / batch.spans.len().max(1);
         let mut rest = probabilities.as_slice();
         let of_item = |(_, spans): (&Item, Vec<Span>)| {
@@ -159,11 +153,21 @@ fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Ve
 }
 
 impl Networks {
-    /// Class probabilities of every span of a batch, row by row, without dropout and with z its mean.
-    pub(crate) fn probabilities(&self, batch: &SpanBatch) -> Result<Vec<f32>> {
-        let h = self.encoder.forward(&batch.pieces, Mode::Eval)?;
+    /// Class probabilities of every span of a batch, row by row, without dropout; z is its mean where there is no `noise` for so
+    /// many spans.
+    pub(crate) fn probabilities(
+        &self,
+        batch: &SpanBatch,
+        noise: &mut dyn FnMut(usize) -> candle_core::Result<Option<Tensor>>,
+    ) -> Result<Vec<f32>> {
+        let h = self.encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32)?;
         let features = self.model.features(&h, batch)?;
-        softmax_rows(&self.model.score(&features, batch, &batch.spans, None)?.logits)
+        let mut probabilities = Vec::new();
+        for chunk in batch.spans.chunks(CHUNK_SPANS) {
+            let scores = self.model.score(&features, batch, chunk, noise(chunk.len())?.as_ref())?;
+            probabilities.extend(softmax_rows(&scores.logits)?);
+        }
+        Ok(probabilities)
     }
 }
 

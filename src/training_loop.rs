@@ -163,7 +163,7 @@ impl TrainingLoop<'_> {
             let targets = || chosen.iter().flat_map(|(.., targets)| targets.iter().flatten().copied()).collect();
             let teacher = self.averaging.filter(|averaging| !with_teacher && averaging.teaches(self.done()));
             let targets = match teacher {
-                Some(averaging) => Some(averaging.networks.probabilities(&batch)?),
+                Some(averaging) => Some(averaging.networks.probabilities(&batch, &mut |_| Ok(None))?),
                 None => with_teacher.then(targets),
             };
             Some(UnlabelledBatch { batch, targets })
