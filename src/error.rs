@@ -107,15 +107,15 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
-    /// A finished run of an experiment whose settings are others now.
+    /// A finished run of an experiment whose settings, or files, are others now.
     #[error(
-        "the run {id} is finished, with other settings than the experiment now has: {difference}; restore them, name the \
-         method differently, or do without {}", place.display()
+        "the run {id} is finished, with others than the experiment now has: {difference}; restore them, name the method \
+         differently, or do without {}", place.display()
     )]
     OtherSettings {
         /// Name of the run.
         id: String,
-        /// The settings that differ, then and now.
+        /// What differs, then and now.
         difference: String,
         /// The run's folder, or the file that its result is taken from.
         place: PathBuf,

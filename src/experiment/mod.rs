@@ -6,12 +6,14 @@
 //! ```
 //! What this module does not do: start processes, or draw a table; that is the program's (`smvae experiment`).
 
+pub mod digests;
 pub mod plan;
 pub mod results;
 pub mod run;
 pub mod spec;
 pub mod statistics;
 
+pub use digests::Digests;
 pub use plan::Plan;
 pub use results::{Failure, Labels, RunResult};
 pub use spec::{Run, RunSpec, Sources};

@@ -12,6 +12,7 @@
 //! ```
 //! The names of the fields are those of the structures here. All files are replaced as a whole.
 
+use super::digests::Digests;
 use super::spec::Run;
 use crate::Result;
 use crate::files::{read_json, read_json_lines, write_json};
@@ -27,6 +28,8 @@ use std::path::{Path, PathBuf};
 pub struct RunResult {
     /// What it was.
     pub run: Run,
+    /// Which files it read.
+    pub files: Digests,
     /// The epoch whose weights were kept: the best on dev.
     pub best_epoch: Option<usize>,
     /// Epochs of training.

@@ -3,8 +3,9 @@
 //! A run can be killed at any moment and begun again: training goes on from its checkpoint, and `result.json` is written
 //! last. Two processes never work on one run: the second waits for the first.
 
+use super::digests::Digests;
 use super::results::{FAILED, RunResult, read_results};
-use super::spec::RunSpec;
+use super::spec::{RunSpec, Sources};
 use crate::checkpoint::remove as remove_checkpoint;
 use crate::files::{create_folder, read_json, write_json};
 use crate::predictions;
@@ -18,6 +19,8 @@ use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
 use smvae_data::corpus::{label_set, load_split};
 use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -64,12 +67,27 @@ fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
 /// What an earlier sitting or another machine finished of these runs: `file` is its `results.jsonl`.
 ///
 /// # Errors
-/// [`Error::OtherSettings`] if one of them had other settings; a file that cannot be read.
+/// [`Error::OtherSettings`] if one of them had other settings or read other files; files that cannot be read.
 pub fn finished_elsewhere(specs: &[RunSpec], file: &Path) -> Result<Vec<RunResult>> {
-    let mut finished = read_results(file)?;
-    let of = |result: &RunResult| specs.iter().find(|spec| spec.run.id == result.run.id && spec.is_done(result));
-    finished.retain(|result| of(result).is_some());
-    finished.iter().try_for_each(|result| of(result).map_or(Ok(()), |spec| same_settings(result, spec, file)))?;
+    let mut finished = Vec::new();
+    // A corpus has many runs, and digests take a while.
+    let mut known: HashMap<(Sources, bool), Digests> = HashMap::new();
+    for result in read_results(file)? {
+        let asked = |spec: &&RunSpec| spec.run.id == result.run.id && spec.is_done(&result);
+        let Some(spec) = specs.iter().find(asked) else { continue };
+        same_settings(&result, spec, file)?;
+        let now = match known.entry((Sources { selection: None, ..spec.sources.clone() }, spec.run.dev_only)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let digests = Digests::of(&new.key().0, new.key().1)?;
+                new.insert(digests)
+            }
+        };
+        if let Some(difference) = result.files.difference(now) {
+            return Err(Error::OtherSettings { id: spec.run.id.clone(), difference, place: file.to_owned() });
+        }
+        finished.push(result);
+    }
     Ok(finished)
 }
 
@@ -114,6 +132,7 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
     let trained = RunFolder::open(folder)?;
     let (records, teachers) = (trained.metrics()?, trained.teachers()?);
     let result = RunResult {
+        files: Digests::of(&spec.sources, spec.run.dev_only)?,
         best_epoch: summary.best_epoch,
         epochs: records.len(),
         steps: records.last().map_or(0, |record| record.step),

@@ -210,6 +210,7 @@ pub(crate) fn mean_and_sd(values: &[f64]) -> Option<(f64, Option<f64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Digests;
     use smvae_core::metrics::{Counts, Scores};
 
     #[track_caller]
@@ -249,6 +250,13 @@ mod tests {
                 images: true,
                 manifest: false,
                 config: crate::Config::default(),
+            },
+            files: Digests {
+                train: "1".to_owned(),
+                valid: "2".to_owned(),
+                test: None,
+                images: None,
+                text_encoder: "tiny".to_owned(),
             },
             best_epoch: Some(1),
             epochs: 1,

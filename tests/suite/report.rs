@@ -131,7 +131,8 @@ fn an_experiment_is_averaged_over_its_draws() {
         let run = json!({"id": id, "corpus": "2017", "method": "paper", "labels": labels, "draw": 0, "seed": 0,
                          "dev_labels": null, "dev_only": false, "images": true, "manifest": false,
                          "config": Config::default()});
-        json!({"run": run, "best_epoch": 1, "epochs": 1, "steps": 1, "seconds": 1, "threads": 1,
+        let files = json!({"train": "1", "valid": "2", "test": null, "images": null, "text_encoder": "tiny"});
+        json!({"run": run, "files": files, "best_epoch": 1, "epochs": 1, "steps": 1, "seconds": 1, "threads": 1,
                "dev": counts(correct), "test": counts(correct + 10)})
     };
     run(&folder.path().join("runs/a"));

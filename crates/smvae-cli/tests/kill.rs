@@ -215,6 +215,11 @@ fn an_experiment_says_what_is_wrong() {
     let taken_results = lines(&dir.join("taken/results.jsonl"), "seconds");
     assert_eq!(taken_results, lines(&dir.join("out/results.jsonl"), "seconds"));
     assert!(check(dir, taken, 0).1.contains("0 runs are taken"), "they are here by now");
+    let valid = std::fs::read_to_string(dir.join("corpus/valid.txt")).expect("it is there");
+    std::fs::write(dir.join("corpus/valid.txt"), valid.clone() + "\nIMGID:0\nOslo\tB-LOC\n").expect("writes");
+    let (_, log) = check(dir, &taken.replace("--out taken", "--out other"), 1);
+    assert!(log.contains("with others than the experiment now has: file of valid, sha256 "), "{log}");
+    std::fs::write(dir.join("corpus/valid.txt"), valid).expect("writes");
     check(dir, "report --text taken", 0);
     assert!(check(dir, &taken.replace("three", "four"), 1).1.contains("cannot read four.jsonl"));
 
