@@ -59,15 +59,18 @@ fn draws_are_those_of_their_seeds() {
 #[test]
 fn kept_results_are_of_the_experiments_as_they_are() {
     let Some(_) = shared("kept_results_are_of_the_experiments_as_they_are", "models") else { return };
-    let plan = Plan::read(&experiments().join("few-labels.toml")).unwrap_or_else(|e| panic!("{e}"));
-    let kept = experiments().join("results/few-labels");
-    // Reading says which settings or files differ.
-    let results = finished_elsewhere(&plan.runs, &kept.with_extension("jsonl")).unwrap_or_else(|e| panic!("{e}"));
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    write_results(folder.path(), &results).expect("writes");
     let read = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    assert!(results.len() > 40, "{}", results.len());
-    assert!(read(folder.path().join("results.csv")) == read(kept.with_extension("csv")), "the table is another's");
-    let all = read_results(&kept.with_extension("jsonl")).unwrap_or_else(|e| panic!("{e}"));
-    assert!(all == results, "runs that no grid asks for");
+    for (name, at_least) in [("few-labels", 60), ("options", 23)] {
+        let plan = Plan::read(&experiments().join(format!("{name}.toml"))).unwrap_or_else(|e| panic!("{e}"));
+        let kept = experiments().join("results").join(name);
+        let file = kept.with_extension("jsonl");
+        // Reading says which settings or files differ.
+        let results = finished_elsewhere(&plan.runs, &file).unwrap_or_else(|e| panic!("{e}"));
+        assert!(results.len() >= at_least, "{name}: {}", results.len());
+        assert!(read_results(&file).expect("just read") == results, "{name}: runs that no grid asks for");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        write_results(folder.path(), &results).expect("writes");
+        let table = read(folder.path().join("results.csv"));
+        assert!(table == read(kept.with_extension("csv")), "{name}: the table is another's");
+    }
 }
