@@ -22,7 +22,7 @@ fn draw(corpus: &str, labels: usize, draw: u64) -> Selection {
 #[test]
 fn every_run_of_an_experiment_has_its_draw() {
     let read = |file| Plan::read(&experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
-    let runs = [read("few-labels.toml"), read("options.toml")].concat();
+    let runs = [read("few-labels.toml"), read("options.toml"), read("authors.toml")].concat();
     assert!(runs.len() > 60, "{}", runs.len());
     for run in runs.iter().filter(|run| run.run.config.labelled.is_some()) {
         let path = run.sources.selection.as_ref().expect("every corpus has draws");
