@@ -124,6 +124,8 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
         return Ok(Some(result));
     }
     let images = spec.sources.images.as_ref().map(ImageVectors::load).transpose()?;
+    // Of what is about to be read: the files may be others by the end.
+    let files = Digests::of(&spec.sources, spec.run.dev_only)?;
     let summary = trained(folder, &spec, images.as_ref(), device, on_event)?;
     // A run that was stopped has no weights worth scoring.
     let state = RunState::read(folder)?;
@@ -132,7 +134,7 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
     let trained = RunFolder::open(folder)?;
     let (records, teachers) = (trained.metrics()?, trained.teachers()?);
     let result = RunResult {
-        files: Digests::of(&spec.sources, spec.run.dev_only)?,
+        files,
         best_epoch: summary.best_epoch,
         epochs: records.len(),
         steps: records.last().map_or(0, |record| record.step),
