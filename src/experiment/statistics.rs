@@ -131,6 +131,7 @@ impl Summary {
     ///
     /// # Errors
     /// As [`Summary::read`].
+    #[cfg(feature = "report")]
     pub(crate) fn find(dir: &Path) -> Result<Option<Self>> {
         if dir.join("summary.json").is_file() { Self::read(dir).map(Some) } else { Ok(None) }
     }
