@@ -186,6 +186,7 @@ fn every_option_changes_the_run() {
     check("free-bits", |c| c.objective.free_bits = 2.0);
     check("reconstruction", |c| c.objective.reconstruction_weight = 2.0);
     check("marginal", |c| c.objective.unlabelled = UnlabelledClass::Marginal);
+    check("marginal-frequencies", |c| c.objective.unlabelled = UnlabelledClass::MarginalFrequencies);
     check("mean-teacher", |c| c.average = Some(AverageConfig { decay: 0.9, teach_from: Some(0.0) }));
     check("negatives", |c| c.training.negatives = Some(2.0));
 }

@@ -157,6 +157,7 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
     let forms = [
         ("the paper's", paper.clone()),
         ("marginal", Objective { unlabelled: UnlabelledClass::Marginal, ..paper.clone() }),
+        ("frequencies", Objective { unlabelled: UnlabelledClass::MarginalFrequencies, ..paper.clone() }),
         ("free bits", Objective { free_bits: 0.05, kl_weight: 0.5, reconstruction_weight: 2.0, ..paper.clone() }),
         ("a teacher alone", Objective { vae: false, distillation: 3.0, ..paper }),
     ];

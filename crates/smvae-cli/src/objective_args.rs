@@ -56,6 +56,8 @@ enum ClassName {
     Mask,
     /// Every class, weighed by its probability, on all spans.
     Marginal,
+    /// The same, with the classes' frequencies among labelled spans as the prior instead of a uniform one.
+    MarginalFrequencies,
 }
 
 impl ObjectiveArgs {
@@ -72,6 +74,7 @@ impl ObjectiveArgs {
         let class = self.unlabelled_class.map(|name| match name {
             ClassName::Mask => UnlabelledClass::Mask,
             ClassName::Marginal => UnlabelledClass::Marginal,
+            ClassName::MarginalFrequencies => UnlabelledClass::MarginalFrequencies,
         });
         set(&mut objective.unlabelled, class);
         set(&mut objective.distillation, self.distillation);

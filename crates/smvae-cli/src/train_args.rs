@@ -377,6 +377,9 @@ mod tests {
             c.objective.free_bits = 0.5;
             c.objective.unlabelled = UnlabelledClass::Marginal;
         });
+        check("--unlabelled-class marginal-frequencies", |c| {
+            c.objective.unlabelled = UnlabelledClass::MarginalFrequencies;
+        });
         check("--checkpoint-every 5", |c| c.training.checkpoint_every = Some(5));
         check("--freeze all --allow-missing-weights", |c| {
             (c.training.freeze, c.allow_missing_weights) = (Freeze::All, true);

@@ -47,9 +47,12 @@ pub enum UnlabelledClass {
     /// The model's probabilities, plugged in, on the rows alone whose most probable class is not `O`: the paper.
     #[default]
     Mask,
-    /// Every class in turn, weighed by its probability, on all rows, less the entropy of the probabilities (Kingma et al.
-    /// 2014, equation 7, with a uniform prior over classes).
+    /// Every class in turn, weighed by its probability, on all rows, and the divergence of the probabilities from a prior
+    /// over classes, a uniform one (Kingma et al. 2014, equation 7).
     Marginal,
+    /// The same with the classes' frequencies among the labelled rows of the step as the prior.
+    #[serde(rename = "marginal-frequencies")]
+    MarginalFrequencies,
 }
 
 impl Default for Objective {
@@ -103,8 +106,8 @@ pub struct Scored {
     pub elbo: Option<ElboTerms>,
     /// The rows these terms are of, `[counted]`, u32; none for all rows.
     pub counted: Option<Tensor>,
-    /// Entropy of each row's class probabilities, `[rows]`, where the class is marginalised.
-    pub entropy: Option<Tensor>,
+    /// Divergence of each row's class probabilities from the prior over classes, `[rows]`, where the class is marginalised.
+    pub kl_class: Option<Tensor>,
 }
 
 impl Objective {
@@ -152,24 +155,48 @@ impl Objective {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
         let elbo = if self.vae { Some(Rows::new(model, &features, &scores, batch, noise)?.terms()?) } else { None };
-        Ok(Scored { scores, elbo, counted: None, entropy: None })
+        Ok(Scored { scores, elbo, counted: None, kl_class: None })
+    }
+
+    /// The prior over classes of a step whose labelled rows have these classes, `[classes]`, none of it 0.
+    #[must_use]
+    pub fn class_prior(&self, targets: &[u32], classes: usize) -> Vec<f32> {
+        // One row of each class is added to those there are.
+        let mut counts = vec![1.0f32; classes];
+        if self.unlabelled == UnlabelledClass::MarginalFrequencies {
+            for &class in targets {
+                // A class out of range is the cross entropy's error.
+                if let Some(count) = counts.get_mut(class as usize) {
+                    *count += 1.0;
+                }
+            }
+        }
+        let total: f32 = counts.iter().sum();
+        counts.iter().map(|count| count / total).collect()
     }
 
     /// The same for unlabelled texts. With [`UnlabelledClass::Mask`], terms are of the rows alone that [`entity_mask`] lets
     /// through: the others count as 0 and have no gradient, so that nothing is decoded for them. Nothing at all is where
-    /// `lambda` is 0.
+    /// `lambda` is 0. `prior` is that of [`Objective::class_prior`].
     ///
     /// # Errors
-    /// If batch, vectors and noise do not fit.
-    pub fn score_unlabelled(&self, model: &SpanModel, h: &Tensor, batch: &SpanBatch, noise: &Noise) -> Result<Scored> {
+    /// If batch, vectors, noise and prior do not fit.
+    pub fn score_unlabelled(
+        &self,
+        model: &SpanModel,
+        h: &Tensor,
+        batch: &SpanBatch,
+        noise: &Noise,
+        prior: &[f32],
+    ) -> Result<Scored> {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
         if !self.vae || self.lambda == 0.0 {
-            return Ok(Scored { scores, elbo: None, counted: None, entropy: None });
+            return Ok(Scored { scores, elbo: None, counted: None, kl_class: None });
         }
-        if self.unlabelled == UnlabelledClass::Marginal {
-            let (elbo, entropy) = Rows::new(model, &features, &scores, batch, noise)?.marginal_terms()?;
-            return Ok(Scored { scores, elbo: Some(elbo), counted: None, entropy: Some(entropy) });
+        if self.unlabelled != UnlabelledClass::Mask {
+            let (elbo, kl_class) = Rows::new(model, &features, &scores, batch, noise)?.marginal_terms(prior)?;
+            return Ok(Scored { scores, elbo: Some(elbo), counted: None, kl_class: Some(kl_class) });
         }
         let mask = entity_mask(&scores.logits)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
         let counted: Vec<u32> = (0..).zip(mask).filter(|(_, mask)| *mask > 0.0).map(|(row, _)| row).collect();
@@ -181,7 +208,7 @@ impl Objective {
         } else {
             None
         };
-        Ok(Scored { scores, elbo, counted: Some(counted), entropy: None })
+        Ok(Scored { scores, elbo, counted: Some(counted), kl_class: None })
     }
 
     /// The loss of a labelled batch (cross entropy `ce: [rows]`) and, in semi-supervised training, an unlabelled one
@@ -209,8 +236,8 @@ impl Objective {
             // The mean over all rows, of which those that do not count are 0.
             let rows = scored.scores.logits.dim(0)? as f64;
             let mut sum = elbo.weighted_sum(self.weights())?.sum_all()?;
-            if let Some(entropy) = &scored.entropy {
-                sum = (sum - entropy.sum_all()?)?;
+            if let Some(kl_class) = &scored.kl_class {
+                sum = (sum + kl_class.sum_all()?)?;
             }
             loss = (loss + (sum * (self.lambda / rows))?)?;
         }
@@ -250,9 +277,9 @@ impl<'a> Rows<'a> {
         self.terms_with(mean_squared_error(&decoded, &self.scores.target)?)
     }
 
-    /// The five terms of each row with the text's reconstruction expected under the class probabilities, and the entropy of
-    /// these.
-    fn marginal_terms(&self) -> Result<(ElboTerms, Tensor)> {
+    /// The five terms of each row with the text's reconstruction expected under the class probabilities, and the divergence
+    /// of these from the prior, `[classes]`.
+    fn marginal_terms(&self, prior: &[f32]) -> Result<(ElboTerms, Tensor)> {
         let log_q = log_softmax(&self.scores.logits)?;
         let q = log_q.exp()?;
         let (rows, classes) = q.dims2()?;
@@ -264,8 +291,9 @@ impl<'a> Rows<'a> {
             let mse = mean_squared_error(&self.decoders.text(&one_hot, &z)?, &self.scores.target)?;
             expected = (expected + (q.narrow(1, class, 1)?.squeeze(1)? * mse)?)?;
         }
-        let entropy = (&q * &log_q)?.sum(D::Minus1)?.neg()?;
-        Ok((self.terms_with(expected)?, entropy))
+        let log_prior = Tensor::from_slice(prior, classes, q.device())?.to_dtype(q.dtype())?.log()?;
+        let kl_class = (&q * log_q.broadcast_sub(&log_prior)?)?.sum(D::Minus1)?;
+        Ok((self.terms_with(expected)?, kl_class))
     }
 
     /// This reconstruction of the text with the four other terms, which do not depend on the class.
@@ -334,4 +362,19 @@ pub fn clipped_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor
 pub fn entity_mask(logits: &Tensor) -> Result<Tensor> {
     let classes = logits.detach().argmax(D::Minus1)?;
     Ok(classes.ne(0u32)?.to_dtype(DType::F32)?.to_dtype(logits.dtype())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Objective, UnlabelledClass};
+
+    #[test]
+    fn the_prior_counts_each_class_once_more_than_it_is_there() {
+        let prior =
+            |unlabelled, targets: &[u32]| Objective { unlabelled, ..Objective::default() }.class_prior(targets, 4);
+        let targets = [0, 0, 0, 2, 0, 2];
+        assert_eq!(prior(UnlabelledClass::MarginalFrequencies, &targets), [0.5, 0.1, 0.3, 0.1]);
+        assert_eq!(prior(UnlabelledClass::MarginalFrequencies, &[]), [0.25; 4]);
+        assert_eq!(prior(UnlabelledClass::Marginal, &targets), [0.25; 4]);
+    }
 }

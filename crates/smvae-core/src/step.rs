@@ -106,13 +106,14 @@ pub fn step_loss(
     let Networks { encoder, model } = networks;
     let h = encoder.forward(&batch.pieces, mode.reborrow())?;
     let scored = objective.score(model, &h, batch, noise)?;
+    let prior = objective.class_prior(targets, scored.scores.logits.dim(1)?);
     let targets = Tensor::from_slice(targets, targets.len(), h.device())?;
     let ce = if model.config().quirks.clipped_cross_entropy { clipped_cross_entropy } else { cross_entropy };
     let ce = ce(&scored.scores.logits, &targets)?;
     let (mut unlabelled_scored, mut soft_ce) = (None, None);
     if let Some((UnlabelledBatch { batch, targets }, noise)) = unlabelled {
         let h = encoder.forward(&batch.pieces, mode.reborrow())?;
-        let scored = objective.score_unlabelled(model, &h, batch, noise)?;
+        let scored = objective.score_unlabelled(model, &h, batch, noise, &prior)?;
         soft_ce = targets.as_deref().map(|targets| against_teacher(&scored.scores.logits, targets)).transpose()?;
         unlabelled_scored = Some(scored);
     }
