@@ -4,22 +4,20 @@
 //! run that Ctrl-C ended early has succeeded: its folder is complete), 1 for a failure, 2 for a command line or a
 //! setting that makes no sense. What the program does not do: mathematics. Everything it can do, the library can.
 
-mod args;
+mod cli;
 mod commands;
 mod failure;
 mod interrupt;
-mod model_args;
-mod objective_args;
+mod options;
 mod output;
 mod progress;
-mod train_args;
 
-use args::{Cli, Command};
 use clap::Parser as _;
+use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(args::with_implied_command(std::env::args_os()));
+    let cli = Cli::parse_from(cli::with_implied_command(std::env::args_os()));
     // SAFETY: no other thread exists yet.
     unsafe { smvae::threads::configure(threads(&cli)) };
     let result = match &cli.command {
@@ -46,7 +44,7 @@ fn main() -> ExitCode {
 /// The threads that are asked for, or those of the run that is gone on with.
 fn threads(cli: &Cli) -> Option<usize> {
     let of_run = || match &cli.command {
-        Command::Train(args) => args.resume.as_deref().and_then(commands::resume::threads),
+        Command::Train(args) => args.resume.as_deref().and_then(commands::train::resume::threads),
         _ => None,
     };
     cli.threads.map(usize::from).or_else(of_run)

@@ -1,12 +1,25 @@
 //! `smvae demo`: three ways of training on a synthetic corpus, one table.
 
 use super::train::Watcher;
-use crate::args::DemoArgs;
 use crate::interrupt;
 use crate::output;
 use crate::progress::say;
+use clap::Args;
 use smvae::demo::{DemoConfig, DemoReport, DemoRow, Method, run as run_demo};
 use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Seed of the corpus, of the choice of labels and of training.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Where the corpus and the run folders go; must not exist yet. A new folder runs/demo... if not given.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the table as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let out = args.out.clone().unwrap_or_else(|| free_folder(Path::new("runs"), args.seed));

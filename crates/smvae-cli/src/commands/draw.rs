@@ -1,8 +1,25 @@
 //! `smvae draw`: which tweets are labelled, as a file that others can use.
 
-use crate::args::DrawArgs;
+use crate::options::DataArgs;
+use clap::Args;
 use smvae::data::corpus::load_split;
 use smvae::data::{Split, selection};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct DrawArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// How many. With one seed, fewer are part of more.
+    #[arg(long, value_name = "N")]
+    labels: usize,
+    /// Seed of the draw.
+    #[arg(long, value_name = "N")]
+    seed: u64,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
 
 pub(crate) fn run(args: &DrawArgs) -> anyhow::Result<()> {
     let train = load_split(args.data.folder(), Split::Train)?;

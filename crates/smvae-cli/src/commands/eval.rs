@@ -1,17 +1,53 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
-use crate::args::{DeviceArgs, EvalArgs, ImageArgs, NumberType};
 use crate::commands::features::vectors_of;
+use crate::options::{DataArgs, DeviceArgs, ImageArgs, NumberType};
 use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
+use clap::Args;
 use serde::Serialize;
 use smvae::data::corpus::load_split;
-use smvae::data::{Convention, Entity, ImageVectors, Sample};
+use smvae::data::{Convention, Entity, ImageVectors, Sample, Split};
 use smvae::predictions;
 use smvae::{Evaluation, Predictor, ScoredEntity};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// A run folder.
+    #[arg(long, visible_alias = "weights", value_name = "DIR")]
+    model: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+    /// train, valid (or dev) or test.
+    #[arg(long, default_value = "test", value_name = "SPLIT")]
+    split: Split,
+    /// How ill-formed tags are read: conlleval, strict or authors; that of the run if not given.
+    #[arg(long, value_name = "NAME")]
+    convention: Option<Convention>,
+    #[command(flatten)]
+    images: ImageArgs,
+    /// Score as the authors' program does: spans filtered by gold labels, tweets of equal text merged, z sampled from this
+    /// seed.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["convention", "predictions"])]
+    authors_protocol: Option<u64>,
+    /// Print the scores as JSON; `score --json` has the same schema.
+    #[arg(long)]
+    json: bool,
+    /// Write words, gold and found entities of every tweet here, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
+    /// Write what was found into the run folder as well, with all probabilities, for `report`.
+    #[arg(long)]
+    save_predictions: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    dtype: NumberType,
+}
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let model = load(&args.model, &args.images, args.device, args.dtype)?;

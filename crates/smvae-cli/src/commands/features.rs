@@ -1,18 +1,78 @@
 //! `smvae features`: vectors of a folder of images, and the same for commands that are given a folder.
 
-use crate::args::{DeviceArgs, FeaturesArgs, NumberType, VisionArgs};
 use crate::failure::Usage;
 use crate::interrupt;
+use crate::options::{DeviceArgs, NumberType, VisionArgs};
 use crate::output::print_json;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
+use clap::{Args, ValueEnum};
 use smvae::Flow;
-use smvae::data::ImageVectors;
-use smvae::encoders::vision::{Compute, DecodeLimits, Preprocessing, VisionIdentity, VisionModel};
+use smvae::data::{ImageVectors, Precision};
+use smvae::encoders::vision::{self, Compute, DecodeLimits, Preprocessing, VisionIdentity, VisionModel};
 use smvae::features::{
     FeatureProgress, FeatureSettings, FeatureSummary, VisionSource, cached_features, features, open_vision,
 };
 use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct FeaturesArgs {
+    /// The folder of images; folders in it are passed over.
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, one of the Hugging Face hub such
+    /// as microsoft/resnet-50, or a weights file of torchvision's.
+    #[arg(long, value_name = "MODEL")]
+    vision: String,
+    /// The file to write: safetensors, a tensor an image id.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Replace the file if it is there already.
+    #[arg(long)]
+    overwrite: bool,
+    /// Prepare images as this says, instead of as the model's files do.
+    #[arg(long, value_name = "NAME", value_parser = vision::PRESETS)]
+    preprocessing: Option<String>,
+    /// The numbers of the file.
+    #[arg(long, value_name = "f32|f16", default_value = "f32")]
+    precision: PrecisionArg,
+    /// Images that go through the network at once.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    batch: u32,
+    /// The most pixels of an image; larger ones are left out before they are decoded.
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().pixels)]
+    max_pixels: u64,
+    /// The most bytes of a file.
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().bytes)]
+    max_bytes: u64,
+    /// Read files whose extension says something else than their content.
+    #[arg(long)]
+    any_extension: bool,
+    /// Print the counts and the files that were left out as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// What the network computes in; f16 and bf16, on a GPU, are quicker.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    dtype: NumberType,
+}
+
+/// [`Precision`] as an option.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PrecisionArg {
+    F32,
+    F16,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::F16 => Self::F16,
+        }
+    }
+}
 
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     interrupt::catch()?;

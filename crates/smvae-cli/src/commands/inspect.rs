@@ -1,9 +1,20 @@
 //! `smvae inspect`: what a run folder holds.
 
-use crate::args::InspectArgs;
 use crate::output;
+use clap::Args;
 use serde_json::json;
 use smvae::{EpochRecord, RunInfo, Teacher};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A run folder.
+    #[arg(value_name = "RUN")]
+    run: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let run = RunInfo::read(&args.run)?;

@@ -1,4 +1,4 @@
-//! One file a command, each with a `run` that is given the parsed options.
+//! One file (or folder) a command: its options, and a `run` that is given them.
 
 pub(crate) mod demo;
 pub(crate) mod draw;
@@ -9,7 +9,6 @@ pub(crate) mod inspect;
 pub(crate) mod predict;
 #[cfg(feature = "report")]
 pub(crate) mod report;
-pub(crate) mod resume;
 pub(crate) mod score;
 pub(crate) mod stats;
 pub(crate) mod train;

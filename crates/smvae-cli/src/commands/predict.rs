@@ -3,11 +3,12 @@
 
 use super::eval::{self, EntityOutput};
 use super::name;
-use crate::args::PredictArgs;
 use crate::failure::Usage;
+use crate::options::{DeviceArgs, ImageArgs, NumberType};
 use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
+use clap::Args;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -15,7 +16,33 @@ use smvae::{Post, Predictor};
 use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// A run folder.
+    #[arg(long, visible_alias = "weights", value_name = "DIR")]
+    model: PathBuf,
+    /// JSON lines to read; - for stdin.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    input: PathBuf,
+    /// Where the JSON lines go; - for stdout.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    output: PathBuf,
+    #[command(flatten)]
+    images: ImageArgs,
+    /// For a line that is no post, write {"line", "error"} in its place and go on, instead of ending.
+    #[arg(long)]
+    skip_bad: bool,
+    /// Posts that are read, computed and written at once.
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    chunk: u32,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    dtype: NumberType,
+}
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let real = |path: &Path| path.canonicalize().ok();

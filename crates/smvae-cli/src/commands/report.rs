@@ -1,12 +1,29 @@
 //! `smvae report`: runs as an HTML page, or as tables in the terminal.
 
-use crate::args::ReportArgs;
 use crate::commands::experiment::tables;
 use crate::output;
 use crate::progress::say;
+use clap::Args;
 use smvae::data::Split;
 use smvae::data::files::write_atomically;
 use smvae::report::{ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A run folder, a folder of run folders, or the folder of an experiment.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// The page to write; report.html in the folder if not given.
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    out: Option<PathBuf>,
+    /// A folder of images, which the page shows beside their tweets; their ids are the names of the files.
+    #[arg(long, value_name = "DIR", conflicts_with = "text")]
+    images: Option<PathBuf>,
+    /// Print the tables instead.
+    #[arg(long)]
+    text: bool,
+}
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let report = gather(&args.folder)?;

@@ -1,11 +1,22 @@
 //! `smvae score`: what the script `conlleval` does, for any program's output.
 
 use super::{name, read_input};
-use crate::args::ScoreArgs;
 use crate::output;
 use anyhow::Context as _;
+use clap::Args;
 use smvae::core::columns::read_columns;
 use smvae::core::metrics::Conlleval;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArgs {
+    /// Tagged text, one word a line; - for stdin.
+    #[arg(default_value = "-", value_name = "FILE")]
+    file: PathBuf,
+    /// Print the scores as JSON; `eval --json` has the same schema.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     let bytes = read_input(&args.file)?;

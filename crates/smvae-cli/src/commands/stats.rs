@@ -1,10 +1,20 @@
 //! `smvae stats`: what a corpus holds, counted.
 
-use crate::args::StatsArgs;
+use crate::options::DataArgs;
 use crate::output::{print, print_json, table};
+use clap::Args;
 use smvae::data::stats::{CandidateCounts, CorpusStats, SplitStats};
 use smvae::data::{Convention, Corpus, Split};
 use std::collections::BTreeSet;
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Print the counts as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
     let stats = CorpusStats::of(&Corpus::load(args.data.folder())?)?;

@@ -1,11 +1,13 @@
 //! One run of an experiment, in a process of its own: told on stdout, a line of JSON at a time, to the process that
 //! started it, and ended in good order when that process is gone.
 
-use crate::args::ExperimentRunArgs;
 use crate::interrupt;
+use crate::options::DeviceArgs;
+use clap::Args;
 use serde::{Deserialize, Serialize};
 use smvae::{Event, Flow};
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How far a run is.
@@ -20,6 +22,14 @@ pub(super) struct Told {
 
 /// How often.
 const EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentRunArgs {
+    /// The folder of the run.
+    folder: PathBuf,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
 
 pub(crate) fn run(args: &ExperimentRunArgs) -> anyhow::Result<()> {
     interrupt::catch()?;

@@ -3,8 +3,8 @@
 use super::child::Told;
 use super::display::Display;
 use super::save;
-use crate::args::DeviceArgs;
 use crate::interrupt;
+use crate::options::DeviceArgs;
 use anyhow::Context as _;
 use smvae::experiment::results::{FAILED, run_folder};
 use smvae::experiment::{Failure, Plan, RunResult, RunSpec};

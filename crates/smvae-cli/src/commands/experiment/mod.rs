@@ -5,15 +5,44 @@ mod display;
 mod jobs;
 pub(crate) mod tables;
 
-use crate::args::ExperimentArgs;
 use crate::failure::Usage;
+use crate::options::DeviceArgs;
 use crate::{interrupt, output, progress::say};
 use anyhow::{Context as _, bail};
+use clap::Args;
 use smvae::experiment::results::{run_folder, write_results};
 use smvae::experiment::run::{check, finished_elsewhere, prepare, take_in};
 use smvae::experiment::{Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExperimentArgs {
+    /// The file that describes the experiment.
+    #[arg(value_name = "FILE", required_unless_present = "summary")]
+    file: Option<PathBuf>,
+    /// Where runs and results go.
+    #[arg(long, value_name = "DIR", required_unless_present = "summary")]
+    out: Option<PathBuf>,
+    /// Runs at a time, each with --threads threads; the cores are shared evenly if that is not given.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
+    /// The results.jsonl of an earlier sitting or another machine: a run that is finished there is not run again. May be
+    /// given several times.
+    #[arg(long, value_name = "FILE")]
+    finished: Vec<PathBuf>,
+    /// Do so many of the runs and stop; 0 takes in what is finished and prints the tables.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only list the runs, and which of them are finished.
+    #[arg(long)]
+    dry_run: bool,
+    /// Only print the tables of an experiment's results so far.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "finished", "limit", "dry_run", "device"])]
+    summary: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
 
 pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result<()> {
     if let Some(dir) = &args.summary {

@@ -1,6 +1,6 @@
 //! Options of `train` about what is minimised: the terms of the loss, and what is learned from unlabelled tweets.
 
-use crate::train_args::set;
+use super::args::set;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::Distillation;

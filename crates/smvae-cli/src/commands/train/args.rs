@@ -1,10 +1,10 @@
 //! Options of `train`, and how they become a configuration: an option wins over `--config` or `--preset`, which win over
 //! the defaults. The authors' names are aliases where they mean the same.
 
-use crate::args::{DataArgs, DeviceArgs, VisionArgs};
+use super::model_args::ModelArgs;
+use super::objective_args::ObjectiveArgs;
 use crate::failure::Usage;
-use crate::model_args::ModelArgs;
-use crate::objective_args::ObjectiveArgs;
+use crate::options::{DataArgs, DeviceArgs, VisionArgs};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
@@ -319,7 +319,7 @@ pub(crate) fn set_some<T>(to: &mut Option<T>, value: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Cli, Command, with_implied_command};
+    use crate::cli::{Cli, Command, with_implied_command};
     use clap::Parser as _;
     use smvae::Distillation;
     use smvae::config::{ImageUse, TrainingConfig};

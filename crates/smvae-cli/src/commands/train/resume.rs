@@ -1,6 +1,6 @@
 //! `smvae train --resume RUN`: all that is needed to go on is in the run folder.
 
-use super::train::{Watcher, tell_end};
+use super::{Watcher, tell_end};
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::say;

@@ -1,12 +1,19 @@
 //! `smvae train`: read the corpus, train, say how it goes. With `--mode test` it scores a run as the authors' program
 //! does.
 
-use crate::args::{ImageArgs, NumberType};
+mod args;
+mod model_args;
+mod objective_args;
+pub(crate) mod resume;
+
+pub(crate) use args::TrainArgs;
+
+use crate::commands::eval;
 use crate::commands::features::vectors_of;
-use crate::commands::{eval, resume};
 use crate::interrupt;
+use crate::options::{ImageArgs, NumberType};
 use crate::progress::{Progress, say};
-use crate::train_args::{Labelled, Mode, TrainArgs};
+use args::{Labelled, Mode};
 use smvae::core::metrics::Scores;
 use smvae::data::corpus::{label_set, load_split, unknown_types};
 use smvae::data::{ImageVectors, Selection, Split};

@@ -1,0 +1,114 @@
+//! The command line: the commands, and what the authors' command lines mean. Options of a command are in its own file.
+
+use crate::commands;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+/// Span-based multimodal named entity recognition that learns from few labels.
+#[derive(Debug, Parser)]
+#[command(name = "smvae", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Threads to compute with; the number of cores if not given.
+    #[arg(long, global = true, display_order = 900, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Every flag of the authors' program.
+const AUTHORS_FLAGS: [&str; 14] = [
+    "--batch_size",
+    "--dataset",
+    "--epoch",
+    "--gamma",
+    "--hidden_dim",
+    "--latent_dim",
+    "--lr",
+    "--mode",
+    "--n_selected_samples",
+    "--patience",
+    "--save_model",
+    "--seed",
+    "--semi_supervised",
+    "--weights",
+];
+
+/// `--dataset twitter2017 ...` means `train --dataset twitter2017 ...`, as in the authors' commands.
+pub(crate) fn with_implied_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let first = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
+    if AUTHORS_FLAGS.iter().any(|flag| first.split('=').next() == Some(flag)) {
+        args.insert(1, "train".into());
+    }
+    args
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a synthetic corpus, train three models on it, compare them; takes about a minute.
+    Demo(commands::demo::DemoArgs),
+    /// Count what a corpus holds.
+    Stats(commands::stats::StatsArgs),
+    /// Make vectors of a folder of images with a frozen vision model.
+    ///
+    /// The id of an image is the name of its file without the extension. Files that cannot be used are left out and listed
+    /// with the reason. Ended before the end, the same command goes on where it stopped.
+    Features(commands::features::FeaturesArgs),
+    /// Train a model and leave a run folder.
+    Train(Box<commands::train::TrainArgs>),
+    /// Train and compare many runs: a grid of corpora, methods, numbers of labels, draws and seeds.
+    ///
+    /// FILE is TOML; the documentation of smvae::experiment::plan says what is in it, experiments/few-labels.toml is one.
+    /// Ended or killed at any moment, the same command goes on: what is finished stays, what was begun goes on from its
+    /// checkpoint. Results are in DIR/results.csv, results.jsonl, summary.csv and summary.json, a run folder each in
+    /// DIR/runs.
+    Experiment(commands::experiment::ExperimentArgs),
+    /// What `experiment` starts.
+    #[command(hide = true)]
+    ExperimentRun(commands::experiment::child::ExperimentRunArgs),
+    /// Draw labelled tweets of a corpus by a seed, and write them as `train --labelled FILE` reads them.
+    Draw(commands::draw::DrawArgs),
+    /// Score a trained model on a split with gold labels.
+    Eval(commands::eval::EvalArgs),
+    /// Find entities: JSON lines in, JSON lines out.
+    ///
+    /// A line of input is {"words": [...]} or {"text": "..."}, with "image_id" where there is an image; text is split
+    /// into words at white space. A line of output is the same object, with "words" and "entities": a list of
+    /// {"start", "end", "type", "score"}, words start up to but without end. Other fields are passed on, blank lines
+    /// are not.
+    Predict(commands::predict::PredictArgs),
+    /// Show runs: an HTML page of settings, curves, scores, calibration and tweets.
+    ///
+    /// The page is one file, loads nothing, and holds the text of tweets. What was found in dev is taken from the run folder,
+    /// where training and `eval --save-predictions` leave it.
+    #[cfg(feature = "report")]
+    Report(commands::report::ReportArgs),
+    /// Show what a run folder holds.
+    Inspect(commands::inspect::InspectArgs),
+    /// Score tagged text as conlleval does: the last two columns are gold and predicted tag.
+    Score(commands::score::ScoreArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_authors_flag_in_first_place_means_train() {
+        let check = |line: &str, want: &str| {
+            let got = with_implied_command(line.split(' ').map(OsString::from));
+            assert_eq!(got.join(std::ffi::OsStr::new(" ")), want);
+        };
+        check("smvae --dataset a --mode test", "smvae train --dataset a --mode test");
+        check("smvae --lr=1e-5", "smvae train --lr=1e-5");
+        check("smvae --threads 2 demo", "smvae --threads 2 demo");
+        check("smvae --help", "smvae --help");
+        check("smvae eval --dataset a", "smvae eval --dataset a");
+    }
+}

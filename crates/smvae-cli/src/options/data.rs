@@ -1,0 +1,24 @@
+//! Where a corpus lies.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Where a corpus lies.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct DataArgs {
+    /// Folder with train.txt, valid.txt (or dev.txt) and test.txt.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The same as --data dataset/NAME.
+    #[arg(long, value_name = "NAME")]
+    dataset: Option<String>,
+}
+
+impl DataArgs {
+    /// The folder.
+    pub(crate) fn folder(&self) -> PathBuf {
+        let named = || PathBuf::from("dataset").join(self.dataset.as_deref().unwrap_or_default());
+        self.data.clone().unwrap_or_else(named)
+    }
+}

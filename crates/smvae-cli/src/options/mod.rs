@@ -1,0 +1,9 @@
+//! Options that several commands have.
+
+mod data;
+mod device;
+mod images;
+
+pub(crate) use data::DataArgs;
+pub(crate) use device::{DeviceArgs, NumberType};
+pub(crate) use images::{ImageArgs, VisionArgs};
