@@ -201,8 +201,8 @@ impl Means {
 
 /// Every number of a report.
 fn fields(report: &mut StepReport) -> Vec<&mut f64> {
-    let StepReport { loss, ce, labelled, unlabelled, mask, soft_ce, grad_norm } = report;
-    let mut fields = vec![loss, ce, mask, soft_ce, grad_norm];
+    let StepReport { loss, ce, labelled, unlabelled, mask, soft_ce, disagreement, grad_norm } = report;
+    let mut fields = vec![loss, ce, mask, soft_ce, disagreement, grad_norm];
     for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
         fields.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
     }

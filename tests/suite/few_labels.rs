@@ -178,6 +178,8 @@ fn every_option_changes_the_run() {
     check("mean", |c| c.model.fusion = Fusion::Mean);
     check("no-z", |c| c.model.latent_in_classifier = false);
     check("shapes", |c| c.model.word_shapes = true);
+    check("widths", |c| c.model.span_widths = true);
+    check("r-drop", |c| c.objective.r_drop = 1.0);
     check("shuffled", |c| c.input.image = ImageUse::Shuffled);
     check("zero", |c| c.input.image = ImageUse::Zero);
     check("no-vae", |c| c.objective.vae = false);

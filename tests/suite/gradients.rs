@@ -159,6 +159,7 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
         ("marginal", Objective { unlabelled: UnlabelledClass::Marginal, ..paper.clone() }),
         ("frequencies", Objective { unlabelled: UnlabelledClass::MarginalFrequencies, ..paper.clone() }),
         ("free bits", Objective { free_bits: 0.05, kl_weight: 0.5, reconstruction_weight: 2.0, ..paper.clone() }),
+        ("two passes", Objective { vae: false, r_drop: 2.0, ..paper.clone() }),
         ("a teacher alone", Objective { vae: false, distillation: 3.0, ..paper }),
     ];
     for (name, objective) in forms {
@@ -173,7 +174,14 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
         let unlabelled = UnlabelledBatch { targets: Some(targets.collect()), batch: unlabelled };
         let loss = || {
             let halves = ((&labelled, &noises.0), Some((&unlabelled, &noises.1)));
-            step_loss(setup.networks(), &objective, halves.0, halves.1, Mode::Eval).expect("batches that fit").loss
+            // Two passes differ by their dropout, the same one each time.
+            let mut dropout = rng::named(2, "dropout");
+            let mode = if objective.r_drop > 0.0 { Mode::Train(&mut dropout) } else { Mode::Eval };
+            let loss = step_loss(setup.networks(), &objective, halves.0, halves.1, mode).expect("batches that fit");
+            if let Some(disagreement) = loss.disagreement {
+                assert!(largest(&disagreement).expect("numbers") > 1e-6, "two passes of one dropout");
+            }
+            loss.loss
         };
         let moves = |name: &str| name.starts_with("model.") && !name.contains("lstm");
         let vars: Vec<_> = setup.parameters.all().into_iter().filter(|(name, _)| moves(name)).collect();
@@ -228,6 +236,7 @@ impl Setup {
             hidden_dim: 12,
             latent_dim: LATENT_DIM,
             image_dim: Some(IMAGE_DIM),
+            span_widths: true,
             ..ModelConfig::default()
         };
         let width = bert.config().hidden_size;

@@ -38,6 +38,9 @@ pub struct Objective {
     pub unlabelled: UnlabelledClass,
     /// Weight of the cross entropy of unlabelled rows against a teacher's probabilities, where there is a teacher.
     pub distillation: f64,
+    /// Weight of the divergence between two passes over the labelled texts under different dropout, whose cross entropies are
+    /// averaged; 0 for one pass (R-Drop, Liang et al. 2021, where it is `alpha`).
+    pub r_drop: f64,
 }
 
 /// What stands for the class of an unlabelled row in its negative ELBO.
@@ -68,6 +71,7 @@ impl Default for Objective {
             reconstruction_weight: 1.0,
             unlabelled: UnlabelledClass::Mask,
             distillation: 1.0,
+            r_drop: 0.0,
         }
     }
 }
@@ -129,6 +133,7 @@ impl Objective {
             ("free_bits", self.free_bits),
             ("reconstruction_weight", self.reconstruction_weight),
             ("distillation", self.distillation),
+            ("r_drop", self.r_drop),
         ];
         match weights.into_iter().find(|(_, weight)| !(weight.is_finite() && *weight >= 0.0)) {
             Some((name, weight)) => fail(name, "a finite number, at least 0", weight),
@@ -211,7 +216,8 @@ impl Objective {
         Ok(Scored { scores, elbo, counted: Some(counted), kl_class: None })
     }
 
-    /// The loss of a labelled batch (cross entropy `ce: [rows]`) and, in semi-supervised training, an unlabelled one
+    /// The loss of a labelled batch (cross entropy `ce: [rows]` and, with R-Drop, the divergence between its two passes,
+    /// `disagreement: [rows]`) and, in semi-supervised training, an unlabelled one
     /// ([`Objective::score_unlabelled`]) with, where there is a teacher, its cross entropy `soft_ce: [rows]`. Returns a
     /// scalar.
     ///
@@ -223,12 +229,16 @@ impl Objective {
     pub fn loss(
         &self,
         ce: &Tensor,
+        disagreement: Option<&Tensor>,
         labelled: &Scored,
         unlabelled: Option<&Scored>,
         soft_ce: Option<&Tensor>,
     ) -> Result<Tensor> {
         let weight = if unlabelled.is_some() { (1.0 - self.gamma).exp() } else { 1.0 };
         let mut loss = (ce.mean_all()? * weight)?;
+        if let Some(disagreement) = disagreement {
+            loss = (loss + (disagreement.mean_all()? * (weight * self.r_drop))?)?;
+        }
         if let Some(elbo) = &labelled.elbo {
             loss = (loss + elbo.weighted_sum(self.weights())?.mean_all()?)?;
         }
@@ -335,6 +345,22 @@ pub fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok((log_softmax(logits)? * targets)?.sum(D::Minus1)?.neg()?)
 }
 
+/// Half the divergence of each of two passes' class probabilities from the other's, added up; logits `[rows, classes]`,
+/// returns `[rows]`.
+///
+/// # Errors
+/// If the shapes differ.
+///
+/// # Source
+/// Liang et al. (2021), R-Drop, equation 2.
+pub fn disagreement(first: &Tensor, second: &Tensor) -> Result<Tensor> {
+    expect_dims("disagreement", "second", second, first.dims())?;
+    let (log_p, log_q) = (log_softmax(first)?, log_softmax(second)?);
+    // KL(p || q) + KL(q || p) = sum (p - q) (log p - log q)
+    let both = ((log_p.exp()? - log_q.exp()?)? * (&log_p - &log_q)?)?.sum(D::Minus1)?;
+    Ok((both * 0.5)?)
+}
+
 fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     Ok(logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?)?)
 }
@@ -366,7 +392,22 @@ pub fn entity_mask(logits: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Objective, UnlabelledClass};
+    use super::{Objective, UnlabelledClass, disagreement};
+    use candle_core::{Device, Tensor};
+
+    #[test]
+    fn two_passes_disagree_by_the_mean_of_both_divergences() -> candle_core::Result<()> {
+        let logits = |rows: [[f32; 2]; 2]| Tensor::new(&rows.map(|row| row.map(f32::ln)), &Device::Cpu);
+        let (p, q) = (logits([[0.5, 0.5], [0.2, 0.8]])?, logits([[0.9, 0.1], [0.2, 0.8]])?);
+        // 0.5 (0.5 ln(0.5 / 0.9) + 0.5 ln(0.5 / 0.1) + 0.9 ln(0.9 / 0.5) + 0.1 ln(0.1 / 0.5))
+        let want = 0.439_445f32;
+        for (first, second) in [(&p, &q), (&q, &p)] {
+            let got = disagreement(first, second).expect("equal shapes").to_vec1::<f32>()?;
+            assert!((got[0] - want).abs() < 1e-5 && got[1].abs() < 1e-6, "{got:?}");
+        }
+        assert!(disagreement(&p, &p.narrow(0, 0, 1)?).is_err());
+        Ok(())
+    }
 
     #[test]
     fn the_prior_counts_each_class_once_more_than_it_is_there() {

@@ -2,7 +2,7 @@
 
 use crate::model::{SpanBatch, SpanModel};
 use crate::objective::{Noise, Objective, Scored};
-use crate::objective::{clipped_cross_entropy, cross_entropy, entity_mask, soft_cross_entropy};
+use crate::objective::{clipped_cross_entropy, cross_entropy, disagreement, entity_mask, soft_cross_entropy};
 use crate::optim::Adam;
 use crate::{Error, Mode, Result, TextEncoder};
 use candle_core::{DType, Tensor};
@@ -58,6 +58,9 @@ pub struct StepReport {
     /// Cross entropy of the unlabelled rows against a teacher's probabilities; 0 without a teacher.
     #[serde(default)]
     pub soft_ce: f64,
+    /// Divergence between two passes over the labelled rows; 0 without R-Drop.
+    #[serde(default)]
+    pub disagreement: f64,
     /// Global norm of the gradients before clipping.
     pub grad_norm: f64,
 }
@@ -80,6 +83,8 @@ pub struct StepLoss {
     pub loss: Tensor,
     /// Cross entropy of each labelled row.
     pub ce: Tensor,
+    /// Divergence between two passes over each labelled row, with R-Drop.
+    pub disagreement: Option<Tensor>,
     /// Labelled rows.
     pub labelled: Scored,
     /// Unlabelled rows, in semi-supervised training.
@@ -109,7 +114,15 @@ pub fn step_loss(
     let prior = objective.class_prior(targets, scored.scores.logits.dim(1)?);
     let targets = Tensor::from_slice(targets, targets.len(), h.device())?;
     let ce = if model.config().quirks.clipped_cross_entropy { clipped_cross_entropy } else { cross_entropy };
-    let ce = ce(&scored.scores.logits, &targets)?;
+    let cross_entropy = |logits: &Tensor| ce(logits, &targets);
+    let mut ce = cross_entropy(&scored.scores.logits)?;
+    let mut disagree = None;
+    if objective.r_drop > 0.0 {
+        let h = encoder.forward(&batch.pieces, mode.reborrow())?;
+        let second = model.score(&model.features(&h, batch)?, batch, &batch.spans, Some(&noise.z))?.logits;
+        ce = ((ce + cross_entropy(&second)?)? * 0.5)?;
+        disagree = Some(disagreement(&scored.scores.logits, &second)?);
+    }
     let (mut unlabelled_scored, mut soft_ce) = (None, None);
     if let Some((UnlabelledBatch { batch, targets }, noise)) = unlabelled {
         let h = encoder.forward(&batch.pieces, mode.reborrow())?;
@@ -117,8 +130,8 @@ pub fn step_loss(
         soft_ce = targets.as_deref().map(|targets| against_teacher(&scored.scores.logits, targets)).transpose()?;
         unlabelled_scored = Some(scored);
     }
-    let loss = objective.loss(&ce, &scored, unlabelled_scored.as_ref(), soft_ce.as_ref())?;
-    Ok(StepLoss { loss, ce, labelled: scored, unlabelled: unlabelled_scored, soft_ce })
+    let loss = objective.loss(&ce, disagree.as_ref(), &scored, unlabelled_scored.as_ref(), soft_ce.as_ref())?;
+    Ok(StepLoss { loss, ce, disagreement: disagree, labelled: scored, unlabelled: unlabelled_scored, soft_ce })
 }
 
 fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
@@ -178,6 +191,7 @@ impl StepLoss {
             unlabelled: term_means(self.unlabelled.as_ref())?,
             mask: mask.unwrap_or(0.0),
             soft_ce: self.soft_ce.as_ref().map_or(Ok(0.0), mean)?,
+            disagreement: self.disagreement.as_ref().map_or(Ok(0.0), mean)?,
             grad_norm: 0.0,
         })
     }

@@ -18,6 +18,8 @@ pub struct ModelConfig {
     pub image_dim: Option<usize>,
     /// Whether the classifier's LSTM sees the shapes of words ([`crate::shapes`]) beside the encoder's vectors.
     pub word_shapes: bool,
+    /// Whether the classifier is told how many words a span has.
+    pub span_widths: bool,
     /// How the two experts become one Gaussian.
     pub fusion: Fusion,
     /// Whether the classifier sees z; without, the VAEs have no part in the decision.
@@ -34,6 +36,7 @@ impl Default for ModelConfig {
             latent_dim: 100,
             image_dim: None,
             word_shapes: false,
+            span_widths: false,
             fusion: Fusion::Product,
             latent_in_classifier: true,
             quirks: Quirks::default(),

@@ -18,8 +18,12 @@ use crate::shapes::N_SHAPES;
 use crate::vae::{Expert, Gaussian, expect_dims, mean_of_experts, product_of_experts};
 use crate::{Error, PackedLayout, Result};
 use candle_core::Tensor;
+use candle_nn::init::ZERO;
 use candle_nn::{Init, VarBuilder};
 use std::ops::Range;
+
+/// Number of widths of a span, in words, that have a vector of their own; wider spans share the last.
+const N_WIDTHS: usize = 16;
 
 /// The span classifier and its two encoders of the latent variable.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub struct SpanModel {
     lstm_ner: BiLstm,
     /// A vector a shape and one for pieces of no word, `[shapes + 1, d]`.
     shapes: Option<Tensor>,
+    /// A vector a width, which the span layer adds before its activation, `[widths, k]`.
+    widths: Option<Tensor>,
     text: ExpertNet,
     image: Option<ExpertNet>,
     span_hidden: Linear,
@@ -144,6 +150,7 @@ impl SpanModel {
             lstm_vae: BiLstm::load(text_dim, k, vb.pp("lstm_vae"))?,
             lstm_ner: BiLstm::load(text_dim, k, vb.pp("lstm_ner"))?,
             shapes: config.word_shapes.then(|| shape_table(text_dim, vb)).transpose()?,
+            widths: config.span_widths.then(|| vb.get_with_hints((N_WIDTHS, k), "span_widths", ZERO)).transpose()?,
             text: ExpertNet::load(2 * k, config, &vb.pp("text_expert"))?,
             image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
@@ -248,6 +255,10 @@ impl SpanModel {
             true => linear_columns(&z, weight, &[Plus(of_z)], &hidden)?,
             false => hidden,
         };
+        let hidden = match &self.widths {
+            Some(table) => (hidden + embedding(table, &spans.iter().map(width_index).collect::<Vec<_>>())?)?,
+            None => hidden,
+        };
         let logits = self.classifier.forward(&leaky_relu(&hidden, LEAKY_SLOPE)?)?;
         let target = segment_mean(&features.pieces, &ranges)?;
         Ok(SpanScores { text, fused, z, logits, target, text_index, has_image })
@@ -258,6 +269,10 @@ impl SpanModel {
         let (latent, width) = (self.config.latent_dim, 2 * self.config.hidden_dim);
         [0, latent, latent + width, latent + 2 * width, latent + 3 * width]
     }
+}
+
+fn width_index(span: &BatchSpan) -> u32 {
+    span.words.width().clamp(1, N_WIDTHS) as u32 - 1
 }
 
 fn shape_table(text_dim: usize, vb: &VarBuilder<'_>) -> Result<Tensor> {

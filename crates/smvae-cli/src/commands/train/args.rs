@@ -358,6 +358,7 @@ mod tests {
             c.training.tune_decision = true;
             c.average = Some(AverageConfig { decay: 0.9, ..AverageConfig::default() });
         });
+        check("--span-widths 1 --r-drop 2", |c| (c.model.span_widths, c.objective.r_drop) = (true, 2.0));
         check("--word-shapes 1 --fusion product-with-prior --image shuffled", |c| {
             (c.model.word_shapes, c.model.fusion) = (true, Fusion::ProductWithPrior);
             c.input.image = ImageUse::Shuffled;

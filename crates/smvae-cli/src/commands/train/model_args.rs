@@ -20,6 +20,9 @@ pub(crate) struct ModelArgs {
     /// Let the classifier see the shapes of words: their capitals, digits and signs.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     word_shapes: Option<bool>,
+    /// Tell the classifier how many words a span has.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    span_widths: Option<bool>,
     /// How the text expert and the image expert become one.
     #[arg(long, value_enum, value_name = "NAME")]
     fusion: Option<FusionName>,
@@ -54,6 +57,7 @@ impl ModelArgs {
         set(&mut config.model.hidden_dim, self.hidden_dim);
         set(&mut config.model.latent_dim, self.latent_dim);
         set(&mut config.model.word_shapes, self.word_shapes);
+        set(&mut config.model.span_widths, self.span_widths);
         set(&mut config.model.fusion, self.fusion.map(FusionName::fusion));
         set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
         set(&mut config.input.image, self.image.map(ImageName::image));

@@ -48,6 +48,9 @@ pub(crate) struct ObjectiveArgs {
     /// Weight of what a teacher says.
     #[arg(long, value_name = "X")]
     distillation: Option<f64>,
+    /// Weight of the divergence between two passes over the labelled tweets under different dropout (R-Drop).
+    #[arg(long, value_name = "X")]
+    r_drop: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -78,6 +81,7 @@ impl ObjectiveArgs {
         });
         set(&mut objective.unlabelled, class);
         set(&mut objective.distillation, self.distillation);
+        set(&mut objective.r_drop, self.r_drop);
         if let Some(share) = self.mean_teacher {
             config.average.get_or_insert_with(AverageConfig::default).teach_from = Some(share);
         }
