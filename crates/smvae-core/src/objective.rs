@@ -6,8 +6,8 @@
 //! semi-supervised  L = exp(1 - gamma) mean(CE) + mean(unsup labelled) + lambda mean(1[argmax p != O] unsup unlabelled)
 //! ```
 //! That is the paper's. The options beside it: weights and a floor on the divergences, a schedule of their weight, the
-//! class-marginalised form of the unlabelled term, and cross entropy against a teacher's probabilities
-//! ([`soft_cross_entropy`]).
+//! class-marginalised form of the unlabelled term, cross entropy against a teacher's probabilities ([`soft_cross_entropy`]),
+//! and two passes under different dropout that are to agree ([`disagreement`]).
 
 use crate::model::{Decoders, Features, SpanBatch, SpanModel, SpanScores};
 use crate::nn::softmax_cross_entropy;

@@ -6,6 +6,7 @@
 //! z  = mu + sigma * noise, or mu, of the product of experts                       [rows, latent]
 //! logits = W_o lrelu(W_f [z; s; e; s-e; s*e])      s, e: means of h2 over the first and the last word
 //! ```
+//! Inside the last lrelu a vector of the span's width is added, if `span_widths` asks for it.
 //! What can be done once a piece or once a word is ([`Features`]): `W_t` commutes with the mean, and of `W_f` only the
 //! terms of `z` and of `s*e` need a product a span. The checkpoint has `W_f` flat.
 
