@@ -127,15 +127,6 @@ impl Summary {
         read_json(&dir.join("summary.json"), "summary of an experiment")
     }
 
-    /// That of a folder which may be an experiment's.
-    ///
-    /// # Errors
-    /// As [`Summary::read`].
-    #[cfg(feature = "report")]
-    pub(crate) fn find(dir: &Path) -> Result<Option<Self>> {
-        if dir.join("summary.json").is_file() { Self::read(dir).map(Some) } else { Ok(None) }
-    }
-
     /// Writes `summary.json` and `summary.csv`.
     ///
     /// # Errors

@@ -66,7 +66,9 @@ pub fn gather(folder: &Path) -> Result<Report> {
     }
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
-    Ok(Report { title, runs, points, points_split, summary: Summary::find(folder)? })
+    // Of an experiment alone.
+    let summary = folder.join("summary.json").is_file().then(|| Summary::read(folder)).transpose()?;
+    Ok(Report { title, runs, points, points_split, summary })
 }
 
 /// Names and paths of the runs of a folder; none if it has none.
