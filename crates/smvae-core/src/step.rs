@@ -113,15 +113,15 @@ pub fn step_loss(
     let scored = objective.score(model, &h, batch, noise)?;
     let prior = objective.class_prior(targets, scored.scores.logits.dim(1)?);
     let targets = Tensor::from_slice(targets, targets.len(), h.device())?;
-    let ce = if model.config().quirks.clipped_cross_entropy { clipped_cross_entropy } else { cross_entropy };
-    let cross_entropy = |logits: &Tensor| ce(logits, &targets);
-    let mut ce = cross_entropy(&scored.scores.logits)?;
-    let mut disagree = None;
+    let clipped = model.config().quirks.clipped_cross_entropy;
+    let cross_entropy = if clipped { clipped_cross_entropy } else { cross_entropy };
+    let mut ce = cross_entropy(&scored.scores.logits, &targets)?;
+    let mut between_passes = None;
     if objective.r_drop > 0.0 {
         let h = encoder.forward(&batch.pieces, mode.reborrow())?;
         let second = model.score(&model.features(&h, batch)?, batch, &batch.spans, Some(&noise.z))?.logits;
-        ce = ((ce + cross_entropy(&second)?)? * 0.5)?;
-        disagree = Some(disagreement(&scored.scores.logits, &second)?);
+        ce = ((ce + cross_entropy(&second, &targets)?)? * 0.5)?;
+        between_passes = Some(disagreement(&scored.scores.logits, &second)?);
     }
     let (mut unlabelled_scored, mut soft_ce) = (None, None);
     if let Some((UnlabelledBatch { batch, targets }, noise)) = unlabelled {
@@ -130,8 +130,8 @@ pub fn step_loss(
         soft_ce = targets.as_deref().map(|targets| against_teacher(&scored.scores.logits, targets)).transpose()?;
         unlabelled_scored = Some(scored);
     }
-    let loss = objective.loss(&ce, disagree.as_ref(), &scored, unlabelled_scored.as_ref(), soft_ce.as_ref())?;
-    Ok(StepLoss { loss, ce, disagreement: disagree, labelled: scored, unlabelled: unlabelled_scored, soft_ce })
+    let loss = objective.loss(&ce, between_passes.as_ref(), &scored, unlabelled_scored.as_ref(), soft_ce.as_ref())?;
+    Ok(StepLoss { loss, ce, disagreement: between_passes, labelled: scored, unlabelled: unlabelled_scored, soft_ce })
 }
 
 fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
