@@ -9,7 +9,7 @@ use candle_core::{D, DType, Tensor};
 /// Cross entropy of `logits: [rows, classes]` against class indices `targets: [rows]` (u32); returns `[rows]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if the lengths differ; a target out of range.
+/// [`crate::Error::Shape`] if the lengths differ; a target out of range.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     expect_dims("cross_entropy", "targets", targets, &logits.dims()[..1])?;
     Ok(softmax_cross_entropy(logits, &targets.to_vec1()?, None)?)
@@ -19,7 +19,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
 /// A row of zeros counts as 0.
 ///
 /// # Errors
-/// [`Error::Shape`] if the shapes differ.
+/// [`crate::Error::Shape`] if the shapes differ.
 pub fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     expect_dims("soft_cross_entropy", "targets", targets, logits.dims())?;
     Ok((log_softmax(logits)? * targets)?.sum(D::Minus1)?.neg()?)
@@ -48,7 +48,7 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 /// Cross entropy as Keras computes it from probabilities, `-log clip(p, 1e-7, 1 - 1e-7)`; returns `[rows]`.
 ///
 /// # Errors
-/// [`Error::Shape`] if the lengths differ; a target out of range.
+/// [`crate::Error::Shape`] if the lengths differ; a target out of range.
 ///
 /// # Source
 /// The authors' program through `tf.keras.losses.categorical_crossentropy`.
