@@ -109,7 +109,8 @@ impl Checkpoint {
             return Err(refuse(&path, format!("its format version is {found}, this program knows {VERSION}")));
         }
         if state.run != identity {
-            return Err(refuse(&path, "it belongs to a run with other settings or data".to_owned()));
+            let why = "it belongs to a run with other settings or data, or of another version of this program";
+            return Err(refuse(&path, why.to_owned()));
         }
         let file = path.with_file_name(&state.tensors);
         let found = sha256_file(&file).map_err(|error| refuse(&file, error.to_string()))?;

@@ -11,6 +11,9 @@
 //! [methods.supervised]                       # over these
 //! [methods.text]
 //! images = false                             # without image vectors
+//! [methods.long-text]
+//! like = "text"                              # over the settings of that method
+//! training = { epochs = 60 }
 //! [[grids]]                                  # any number; a run that two of them ask for is run once
 //! corpora = ["mine"]
 //! methods = ["supervised", "text"]
@@ -26,6 +29,7 @@ use super::spec::{Run, RunSpec, Sources};
 use crate::config::merge;
 use crate::{Config, Error, Result};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -46,8 +50,8 @@ struct File {
     baseline: Option<Spanned<String>>,
     corpora: BTreeMap<Spanned<String>, Corpus>,
     #[serde(default)]
-    settings: Option<Spanned<toml::Table>>,
-    methods: BTreeMap<Spanned<String>, toml::Table>,
+    settings: Option<Spanned<Value>>,
+    methods: BTreeMap<Spanned<String>, Value>,
     grids: Vec<Grid>,
 }
 
@@ -180,35 +184,59 @@ impl Reader<'_> {
     }
 
     fn methods<'f>(&self, file: &'f File) -> Result<BTreeMap<&'f str, Method>> {
-        let common = file.settings.as_ref().map(|table| table.as_ref().clone()).unwrap_or_default();
+        let mut common = Value::Object(Map::new());
         if let Some(settings) = &file.settings {
+            common = settings.as_ref().clone();
             // For its own line: else the first method would be blamed.
-            self.method(settings.span().start, "settings", &common, &toml::Table::new())?;
+            self.method(settings.span().start, "settings", common.clone())?;
         }
-        let resolve = |(name, own): (&'f Spanned<String>, &toml::Table)| {
-            let what = format!("method {}", name.as_ref());
-            Ok((name.as_ref().as_str(), self.method(name.span().start, &what, &common, own)?))
-        };
-        file.methods.iter().map(resolve).collect()
+        let mut methods = BTreeMap::new();
+        for name in file.methods.keys() {
+            let mut given = common.clone();
+            // From the most general on, so that each one's mistakes are found in its own line.
+            for name in self.lineage(file, name)?.into_iter().rev() {
+                merge(&mut given, file.methods[name].clone());
+                let method = self.method(name.span().start, &format!("method {}", name.as_ref()), given.clone())?;
+                methods.insert(name.as_ref().as_str(), method);
+            }
+        }
+        Ok(methods)
     }
 
-    fn method(&self, at: usize, what: &str, common: &toml::Table, own: &toml::Table) -> Result<Method> {
+    /// A method, the one that it is like, the one that this is like, and so on.
+    fn lineage<'f>(&self, file: &'f File, name: &'f Spanned<String>) -> Result<Vec<&'f Spanned<String>>> {
+        let mut lineage = vec![name];
+        let mut last = name;
+        while let Some(like) = file.methods[last].get("like") {
+            let like = Spanned::new(last.span(), like.as_str().map_or_else(|| like.to_string(), str::to_owned));
+            let (next, _) = file
+                .methods
+                .get_key_value(&like)
+                .ok_or_else(|| self.unknown(&like, "method", file.methods.keys().map(|name| name.as_ref().as_str())))?;
+            if lineage.contains(&next) {
+                return Err(self.error(last.span().start, format!("method {} is like itself", next.as_ref())));
+            }
+            lineage.push(next);
+            last = next;
+        }
+        Ok(lineage)
+    }
+
+    fn method(&self, at: usize, what: &str, given: Value) -> Result<Method> {
         let error = |why: String| self.error(at, format!("{what}: {why}"));
-        let mut own = own.clone();
-        let images = match own.remove("images") {
+        let Value::Object(mut given) = given else { return Err(error(format!("must be a table, not {given}"))) };
+        given.remove("like");
+        let images = match given.remove("images") {
             None => true,
-            Some(toml::Value::Boolean(images)) => images,
-            Some(other) => return Err(error(format!("images must be true or false, not {}", other.type_str()))),
+            Some(Value::Bool(images)) => images,
+            Some(other) => return Err(error(format!("images must be true or false, not {other}"))),
         };
-        if let Some(key) = OF_THE_GRID.iter().find(|key| common.contains_key(**key) || own.contains_key(**key)) {
+        if let Some(key) = OF_THE_GRID.iter().find(|key| given.contains_key(**key)) {
             return Err(error(format!("{key} is no setting of a method: grids and corpora say it")));
         }
-        let json = |table| serde_json::to_value(table).map_err(|e| error(e.to_string()));
-        let mut given = json(common.clone())?;
-        merge(&mut given, json(own)?);
         let preset = given.get("preset").and_then(|preset| preset.as_str()).unwrap_or("default").to_owned();
         let config = Config::preset(&preset).map_err(|e| error(e.to_string()))?;
-        let config = config.with(given).map_err(|e| error(e.to_string()))?;
+        let config = config.with(given.into()).map_err(|e| error(e.to_string()))?;
         config.validate().map_err(|e| error(e.to_string()))?;
         Ok(Method { config, images })
     }
@@ -291,6 +319,26 @@ draws = [1, 2]
 seeds = [0, 7]
 "#;
 
+    const HEIRS: &str = r#"
+text_encoder = "tiny"
+corpora.c = { data = "data", image_features = "images" }
+settings = { training = { patience = 3 } }
+[methods.base]
+training = { semi = true, eval_every = 2 }
+[methods.heir]
+like = "base"
+images = false
+training = { eval_every = 4 }
+[methods.an-heir-of-the-heir]
+like = "heir"
+training = { patience = 5 }
+[[grids]]
+corpora = ["c"]
+methods = ["base", "heir", "an-heir-of-the-heir"]
+labels = ["all"]
+draws = [0]
+"#;
+
     fn plan(text: &str) -> Result<Plan> {
         Reader { path: Path::new("/x/experiment.toml"), text }.plan()
     }
@@ -354,6 +402,30 @@ seeds = [0, 7]
         check("labels = [5, \"all\"]", "labels = [0]", 18, "at least 1");
         check("[methods.text]", "[methods.\"a/b\"]", 13, "part of folder names");
         check("draws = [0, 1]", "draws = [0, 1", 20, "missing comma");
+    }
+
+    #[test]
+    fn a_method_builds_on_another() {
+        let settings: Vec<_> = plan(HEIRS)
+            .expect("valid")
+            .runs
+            .iter()
+            .map(|run| {
+                let TrainingSeen { semi, patience, eval_every } = seen(run);
+                (semi, patience, eval_every, run.run.images)
+            })
+            .collect();
+        assert_eq!(settings, [(true, 3, 2, true), (true, 3, 4, false), (true, 5, 4, false)]);
+
+        let check = |from: &str, to: &str, line: usize, want: &str| {
+            let error = plan(&HEIRS.replacen(from, to, 1)).expect_err(want).to_string();
+            assert!(error.starts_with(&format!("/x/experiment.toml:{line}: ")) && error.contains(want), "{error}");
+        };
+        check("\"base\"", "\"bass\"", 7, "there is no method \"bass\"; there are an-heir-of-the-heir, base, heir");
+        check("\"base\"", "1", 7, "there is no method \"1\"");
+        check("\"base\"", "\"an-heir-of-the-heir\"", 7, "method an-heir-of-the-heir is like itself");
+        // Where it is, not where it is inherited.
+        check("eval_every = 2", "eval_every = 0", 5, "method base: the setting `eval_every`");
     }
 
     #[test]
