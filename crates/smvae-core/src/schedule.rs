@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
-    /// Linear warm-up from 0, then linear decay to 0 at the last step.
+    /// Linear warm-up, then linear decay that would reach 0 one step after the last.
     #[default]
     Linear,
-    /// The same at every step.
+    /// Linear warm-up, then the same at every step.
     Constant,
 }
 
@@ -17,8 +17,8 @@ impl Schedule {
     /// The factor of step `step` (from 0) of `total`, after `warmup` steps of warm-up; 0 past the end of a linear one.
     pub fn factor(self, step: usize, total: usize, warmup: usize) -> f64 {
         match self {
+            _ if step < warmup => (step + 1) as f64 / warmup as f64,
             Self::Constant => 1.0,
-            Self::Linear if step < warmup => (step + 1) as f64 / warmup as f64,
             Self::Linear => total.saturating_sub(step) as f64 / total.saturating_sub(warmup).max(1) as f64,
         }
     }
@@ -33,6 +33,11 @@ mod tests {
         let factors: Vec<f64> = (0..7).map(|step| Schedule::Linear.factor(step, 6, 2)).collect();
         assert_eq!(factors, [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]);
         assert_eq!(Schedule::Linear.factor(0, 0, 0), 0.0);
-        assert_eq!(Schedule::Constant.factor(9, 3, 1), 1.0);
+    }
+
+    #[test]
+    fn constant_rises_to_one_and_stays() {
+        let factors: Vec<f64> = (0..4).map(|step| Schedule::Constant.factor(step, 3, 2)).collect();
+        assert_eq!(factors, [0.5, 1.0, 1.0, 1.0]);
     }
 }
