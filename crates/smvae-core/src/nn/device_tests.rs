@@ -162,6 +162,9 @@ fn lstms() {
 #[test]
 fn segments_and_pairs() {
     check(&[&[5, 4]], |t| segment_mean(&t[0], &[0..1, 0..3, 2..5, 2..5, 1..2]));
+    // Several windows of ranges, of unequal height, the last not full.
+    let many: Vec<_> = (0..150).map(|i| i / 2..i / 2 + 1 + (7 * i) % 11).collect();
+    check(&[&[90, 3]], |t| segment_mean(&t[0], &many));
     let pairs = Pairs::new([(0, 1), (2, 2), (0, 1), (3, 0)]);
     check(&[&[5, 3], &[5, 3]], |t| pair_sum(&t[0], &t[1], &pairs));
     check(&[&[5, 3]], |t| pair_product(&t[0], &pairs));

@@ -26,14 +26,35 @@ pub fn segment_mean(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     composed(x, ranges)
 }
 
-/// A product with a matrix of the averaging weights.
+/// Ranges that share a product.
+const WINDOW: usize = 64;
+
+/// Products of matrices of averaging weights, `[windows, WINDOW, height]`, with the rows they need, `[windows, height, d]`.
+/// Ranges near each other in the list are near each other in `x`, so that a window of them is low. A matrix of all ranges by
+/// all rows would be zeros but for a hundredth.
 pub(super) fn composed(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
-    let (rows, _) = x.dims2()?;
-    let mut weights = vec![0f32; ranges.len() * rows];
-    for (r, range) in ranges.iter().enumerate() {
-        weights[r * rows..][range.clone()].fill(1.0 / range.len() as f32);
+    let (rows, d) = x.dims2()?;
+    if ranges.is_empty() {
+        return Tensor::zeros((0, d), x.dtype(), x.device());
     }
-    Tensor::from_vec(weights, (ranges.len(), rows), x.device())?.to_dtype(x.dtype())?.matmul(&x.contiguous()?)
+    let windows: Vec<&[Range<usize>]> = ranges.chunks(WINDOW).collect();
+    let first = |window: &[Range<usize>]| window.iter().map(|r| r.start).min().unwrap_or(0);
+    let height = |window: &&[Range<usize>]| window.iter().map(|r| r.end).max().unwrap_or(0) - first(window);
+    let height = windows.iter().map(height).max().unwrap_or(0);
+    let mut index = Vec::with_capacity(windows.len() * height);
+    let mut weights = vec![0f32; windows.len() * WINDOW * height];
+    for (window, weights) in windows.iter().zip(weights.chunks_mut(WINDOW * height)) {
+        let first = first(window);
+        // A lower window is filled up with rows that no range of it has.
+        index.extend((first..first + height).map(|row| row.min(rows - 1) as u32));
+        for (range, weights) in window.iter().zip(weights.chunks_mut(height)) {
+            weights[range.start - first..range.end - first].fill(1.0 / range.len() as f32);
+        }
+    }
+    let index = Tensor::from_vec(index, windows.len() * height, x.device())?;
+    let of_windows = x.contiguous()?.index_select(&index, 0)?.reshape((windows.len(), height, d))?;
+    let weights = Tensor::from_vec(weights, (windows.len(), WINDOW, height), x.device())?.to_dtype(x.dtype())?;
+    weights.matmul(&of_windows)?.reshape((windows.len() * WINDOW, d))?.narrow(0, 0, ranges.len())
 }
 
 struct SegmentMean {
