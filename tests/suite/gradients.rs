@@ -106,11 +106,11 @@ fn the_same_seed_gives_the_same_bits() -> Result<()> {
 #[test]
 fn packed_texts_have_the_numbers_of_single_ones() -> Result<()> {
     let setup = Setup::new();
-    let (h, packed) = setup.score(&batch(&TEXTS.each_ref()));
+    let (h, packed, packed_targets) = setup.score(&batch(&TEXTS.each_ref()));
     let (mut row, mut piece) = (0, 0);
     for (i, text) in TEXTS.iter().enumerate() {
         // The text without image is a batch without images, when alone.
-        let (single_h, single) = setup.score(&batch(&[text]));
+        let (single_h, single, single_targets) = setup.score(&batch(&[text]));
         let close = |what: &str, packed: &Tensor, single: &Tensor, from: usize| -> Result<()> {
             let difference = largest(&(packed.narrow(0, from, single.dim(0)?)? - single)?)?;
             assert!(difference <= 1e-5, "{what} of text {i} differ by {difference:e}");
@@ -120,6 +120,7 @@ fn packed_texts_have_the_numbers_of_single_ones() -> Result<()> {
         for (what, of) in OUTPUTS {
             close(what, of(&packed), of(&single), row)?;
         }
+        close("targets", &packed_targets, &single_targets, row)?;
         row += single.logits.dim(0)?;
         piece += single_h.dim(0)?;
     }
@@ -128,10 +129,30 @@ fn packed_texts_have_the_numbers_of_single_ones() -> Result<()> {
 }
 
 #[test]
+fn spans_of_another_batch_are_an_error() {
+    let setup = Setup::new();
+    let batch = batch(&TEXTS.each_ref());
+    let h = setup.bert.encode(&batch.pieces, Mode::Eval).expect("pieces of its vocabulary");
+    let features = setup.model.features(&h, &batch).expect("vectors of the pieces");
+    let check = |text: usize, words: Span, want: &str| {
+        let span = BatchSpan { text, words };
+        let error = setup.model.score(&features, &batch, &[span], None).expect_err(want).to_string();
+        assert!(error.contains(want), "{span:?}: {error}");
+    };
+    let all = batch.words.len();
+    check(0, Span::new(0, all + 1), "words of a span");
+    check(0, Span { start: 0, end: 0 }, "words of a span");
+    check(TEXTS.len(), Span::new(0, 1), "texts of a span");
+    // The words of the first text, with the image of the second.
+    check(1, Span::new(0, 1), "pieces of the text of a span");
+    check(0, Span::new(0, all), "pieces of the text of a span");
+}
+
+#[test]
 fn a_text_without_image_has_no_image_terms() -> Result<()> {
     let setup = Setup::new();
     let batch = batch(&TEXTS.each_ref());
-    let (h, scores) = setup.score(&batch);
+    let (h, scores, _) = setup.score(&batch);
     let noise = Noise::draw(&batch, LATENT_DIM, &h, &mut rng::named(1, "noise")).expect("noise on the CPU");
     let scored = Objective::default().score(&setup.model, &h, &batch, &noise).expect("a batch that fits");
     let elbo = scored.elbo.expect("the objective has the terms");
@@ -210,14 +231,13 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
 
 /// What a row of the model has, by name.
 type Output = (&'static str, fn(&SpanScores) -> &Tensor);
-const OUTPUTS: [Output; 7] = [
+const OUTPUTS: [Output; 6] = [
     ("means of the text expert", |s| &s.text.mu),
     ("variances of the text expert", |s| &s.text.log_var),
     ("means of the product", |s| &s.fused.mu),
     ("variances of the product", |s| &s.fused.log_var),
     ("latent variables", |s| &s.z),
     ("logits", |s| &s.logits),
-    ("targets", |s| &s.target),
 ];
 
 /// Networks from a seed.
@@ -266,13 +286,14 @@ impl Setup {
         (0..n_steps).map(|_| one().expect("batches that fit")).collect()
     }
 
-    /// Vectors and scores of a batch, in evaluation.
+    /// Vectors, scores and targets of a batch, in evaluation.
     #[track_caller]
-    fn score(&self, batch: &SpanBatch) -> (Tensor, SpanScores) {
+    fn score(&self, batch: &SpanBatch) -> (Tensor, SpanScores, Tensor) {
         let h = self.bert.encode(&batch.pieces, Mode::Eval).expect("pieces of its vocabulary");
         let features = self.model.features(&h, batch).expect("vectors of the pieces");
         let scores = self.model.score(&features, batch, &batch.spans, None).expect("spans of the batch");
-        (h, scores)
+        let targets = self.model.targets(&features, batch, &batch.spans).expect("spans of the batch");
+        (h, scores, targets)
     }
 }
 

@@ -66,7 +66,8 @@ pub(crate) fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Resul
     let scores = case.model.score(&features, batch, &batch.spans, Some(&noise.z)).expect("spans of the batch");
     let image = features.image.as_ref().expect("every text has an image");
     let p = softmax(&scores.logits)?;
-    check("out/original_span_feature", &scores.target, OUTPUT);
+    let targets = case.model.targets(&features, batch, &batch.spans).expect("spans of the batch");
+    check("out/original_span_feature", &targets, OUTPUT);
     check("out/txt_mu", &scores.text.mu, OUTPUT);
     check("out/txt_logvar", &scores.text.log_var, OUTPUT);
     check("out/original_img_feature", batch.images.as_ref().expect("every text has an image"), OUTPUT);

@@ -13,7 +13,7 @@ mod losses;
 
 pub use losses::{clipped_cross_entropy, cross_entropy, disagreement, entity_mask, soft_cross_entropy};
 
-use crate::model::{Decoders, Features, SpanBatch, SpanModel, SpanScores};
+use crate::model::{BatchSpan, Decoders, Features, SpanBatch, SpanModel, SpanScores};
 use crate::vae::{ElboTerms, LossWeights, kl_standard_normal, mean_squared_error};
 use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
@@ -163,7 +163,8 @@ impl Objective {
     pub fn score(&self, model: &SpanModel, h: &Tensor, batch: &SpanBatch, noise: &Noise) -> Result<Scored> {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
-        let elbo = if self.vae { Some(Rows::new(model, &features, &scores, batch, noise)?.terms()?) } else { None };
+        let rows = || Rows::new(model, &features, &scores, batch, &batch.spans, noise);
+        let elbo = if self.vae { Some(rows()?.terms()?) } else { None };
         Ok(Scored { scores, elbo, counted: None, kl_class: None })
     }
 
@@ -204,16 +205,17 @@ impl Objective {
             return Ok(Scored { scores, elbo: None, counted: None, kl_class: None });
         }
         if self.unlabelled != UnlabelledClass::Mask {
-            let (elbo, kl_class) = Rows::new(model, &features, &scores, batch, noise)?.marginal_terms(prior)?;
+            let rows = Rows::new(model, &features, &scores, batch, &batch.spans, noise)?;
+            let (elbo, kl_class) = rows.marginal_terms(prior)?;
             return Ok(Scored { scores, elbo: Some(elbo), counted: None, kl_class: Some(kl_class) });
         }
         let mask = entity_mask(&scores.logits)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
         let counted: Vec<u32> = (0..).zip(mask).filter(|(_, mask)| *mask > 0.0).map(|(row, _)| row).collect();
-        let n = counted.len();
-        let counted = Tensor::from_vec(counted, n, h.device())?;
-        let elbo = if n > 0 {
+        let spans: Vec<BatchSpan> = counted.iter().map(|row| batch.spans[*row as usize]).collect();
+        let counted = Tensor::from_vec(counted, spans.len(), h.device())?;
+        let elbo = if !spans.is_empty() {
             let noise = Noise { text: noise.text.index_select(&counted, 0)?, ..noise.clone() };
-            Some(Rows::new(model, &features, &scores.select(&counted)?, batch, &noise)?.terms()?)
+            Some(Rows::new(model, &features, &scores.select(&counted)?, batch, &spans, &noise)?.terms()?)
         } else {
             None
         };
@@ -269,6 +271,8 @@ struct Rows<'a> {
     scores: &'a SpanScores,
     batch: &'a SpanBatch,
     noise: &'a Noise,
+    /// [`SpanModel::targets`] of the rows.
+    targets: Tensor,
 }
 
 impl<'a> Rows<'a> {
@@ -277,10 +281,12 @@ impl<'a> Rows<'a> {
         features: &'a Features,
         scores: &'a SpanScores,
         batch: &'a SpanBatch,
+        spans: &[BatchSpan],
         noise: &'a Noise,
     ) -> Result<Self> {
         let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
-        Ok(Self { decoders, features, scores, batch, noise })
+        let targets = model.targets(features, batch, spans)?;
+        Ok(Self { decoders, features, scores, batch, noise, targets })
     }
 
     /// The five terms of each row.
@@ -288,7 +294,7 @@ impl<'a> Rows<'a> {
         let probabilities = candle_nn::ops::softmax(&self.scores.logits, D::Minus1)?;
         let z = self.scores.text.sample(&self.noise.text)?;
         let decoded = self.decoders.text(&probabilities, &z)?;
-        self.terms_with(mean_squared_error(&decoded, &self.scores.target)?)
+        self.terms_with(mean_squared_error(&decoded, &self.targets)?)
     }
 
     /// The five terms of each row with the text's reconstruction expected under the class probabilities, and the divergence
@@ -302,7 +308,7 @@ impl<'a> Rows<'a> {
         for class in 0..classes {
             let one_hot: Vec<f32> = (0..rows * classes).map(|i| f32::from(i % classes == class)).collect();
             let one_hot = Tensor::from_vec(one_hot, (rows, classes), q.device())?.to_dtype(q.dtype())?;
-            let mse = mean_squared_error(&self.decoders.text(&one_hot, &z)?, &self.scores.target)?;
+            let mse = mean_squared_error(&self.decoders.text(&one_hot, &z)?, &self.targets)?;
             expected = (expected + (q.narrow(1, class, 1)?.squeeze(1)? * mse)?)?;
         }
         let log_prior = Tensor::from_slice(prior, classes, q.device())?.to_dtype(q.dtype())?.log()?;

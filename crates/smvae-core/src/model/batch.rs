@@ -61,9 +61,23 @@ impl SpanBatch {
                 return fail("piece rows of a word", word.end, n_rows);
             }
         }
-        for span in &self.spans {
-            if span.words.width() == 0 || span.words.end > self.words.len() || span.text >= n_texts {
-                return fail("words of a span", span.words.end, self.words.len());
+        self.check_spans(&self.spans)
+    }
+
+    /// Checks that spans are of words of this batch, and of the text they name.
+    pub(crate) fn check_spans(&self, spans: &[BatchSpan]) -> Result<()> {
+        let fail = |what, got, want| Err(Error::Length { op: "SpanBatch", what, got, want });
+        for BatchSpan { text, words } in spans {
+            if words.start >= words.end || words.end > self.words.len() {
+                return fail("words of a span", words.end, self.words.len());
+            }
+            if *text >= self.n_texts() {
+                return fail("texts of a span", *text, self.n_texts());
+            }
+            let (its, first, last) =
+                (self.pieces.layout().rows(*text), &self.words[words.start], &self.words[words.end - 1]);
+            if first.start < its.start || last.end > its.end {
+                return fail("pieces of the text of a span", last.end, its.end);
             }
         }
         Ok(())

@@ -98,8 +98,6 @@ pub struct SpanScores {
     pub z: Tensor,
     /// Unnormalised log-probabilities, `[rows, classes]`.
     pub logits: Tensor,
-    /// Mean of the encoder's vectors over the span, without gradient, `[rows, d]`.
-    pub target: Tensor,
     /// Index of each row's text, `[rows]`, u32.
     pub text_index: Tensor,
     /// 1 where the row's text has an image, else 0, `[rows]`.
@@ -118,7 +116,6 @@ impl SpanScores {
             fused: self.fused.select(index)?,
             z: rows(&self.z)?,
             logits: rows(&self.logits)?,
-            target: rows(&self.target)?,
             text_index: rows(&self.text_index)?,
             has_image: rows(&self.has_image)?,
         })
@@ -235,8 +232,7 @@ impl SpanModel {
         spans: &[BatchSpan],
         noise: Option<&Tensor>,
     ) -> Result<SpanScores> {
-        let shifted = self.config.quirks.shifted_spans;
-        let ranges: Vec<Range<usize>> = spans.iter().map(|span| batch.piece_rows(span, shifted)).collect();
+        let ranges = self.piece_ranges(batch, spans)?;
         let text_index: Vec<u32> = spans.iter().map(|span| span.text as u32).collect();
         let text_index = Tensor::from_vec(text_index, spans.len(), features.pieces.device())?;
         let has_image = features.has_image.index_select(&text_index, 0)?;
@@ -261,8 +257,23 @@ impl SpanModel {
             None => hidden,
         };
         let logits = self.classifier.forward(&leaky_relu(&hidden, LEAKY_SLOPE)?)?;
-        let target = segment_mean(&features.pieces, &ranges)?;
-        Ok(SpanScores { text, fused, z, logits, target, text_index, has_image })
+        Ok(SpanScores { text, fused, z, logits, text_index, has_image })
+    }
+
+    /// What the text decoder reconstructs of spans of `batch`: the mean of the encoder's vectors over each, without
+    /// gradient, `[spans, d]`.
+    ///
+    /// # Errors
+    /// If a span does not belong to the batch.
+    pub fn targets(&self, features: &Features, batch: &SpanBatch, spans: &[BatchSpan]) -> Result<Tensor> {
+        Ok(segment_mean(&features.pieces, &self.piece_ranges(batch, spans)?)?)
+    }
+
+    /// The rows of pieces that each span is averaged over.
+    fn piece_ranges(&self, batch: &SpanBatch, spans: &[BatchSpan]) -> Result<Vec<Range<usize>>> {
+        batch.check_spans(spans)?;
+        let shifted = self.config.quirks.shifted_spans;
+        Ok(spans.iter().map(|span| batch.piece_rows(span, shifted)).collect())
     }
 
     /// The first of the columns of `W_f` that multiply z, s, e, s-e and s*e.
