@@ -55,7 +55,7 @@ fn main() -> smvae::Result<()> {
     let i = evaluation.predictions.iter().position(|found| found.len() > 1).unwrap_or(0);
     let sample = &corpus.test[i];
     let post = Post { words: sample.words.clone(), image_id: Some(sample.image_id.clone()) };
-    let found = &predictor.predict(std::slice::from_ref(&post), &mut |_, _| {})?[0];
+    let found = &predictor.predict(std::slice::from_ref(&post), &mut |_, _| {})?[0].entities;
     println!("{}", post.words.join(" "));
     for entity in found {
         let words = post.words[entity.start..entity.end].join(" ");

@@ -40,7 +40,7 @@ pub struct Config {
     pub labelled: Option<usize>,
     /// Seed of the draw of labelled tweets; none for `seed`.
     pub selection_seed: Option<u64>,
-    /// Where it was trained, `cpu` or `cuda:N`. Set from the device that is used.
+    /// Where it was trained, `cpu` or `cuda:N`, with `, tf32` where products were rounded so. Set from the device that is used.
     pub device: String,
     /// How texts and images become input.
     pub input: InputConfig,
@@ -138,7 +138,7 @@ pub struct TrainingConfig {
     pub unlabelled_batch_size: usize,
     /// Spans drawn from each unlabelled tweet.
     pub unlabelled_spans: usize,
-    /// Up to half of these are drawn among the spans that a teacher thinks may be entities.
+    /// Up to half of these are drawn among the spans that the teachers of `distillation` think may be entities.
     pub balance_unlabelled: bool,
     /// O-spans drawn for each gold span of a batch; none for all of them.
     pub negatives: Option<f64>,
@@ -272,6 +272,7 @@ impl Config {
             ("epochs", epochs.unwrap_or(1)),
             ("patience", self.training.patience),
             ("eval_every", self.training.eval_every),
+            ("max_steps", self.training.max_steps.unwrap_or(1)),
             ("checkpoint_every", self.training.checkpoint_every.unwrap_or(1)),
             ("batch_size", self.training.batch_size),
             ("unlabelled_batch_size", self.training.unlabelled_batch_size),
@@ -287,6 +288,10 @@ impl Config {
             if average.teach_from.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
                 return Err(setting("average.teach_from", "a share, 0 to 1", average.teach_from.unwrap_or_default()));
             }
+        }
+        let teaches = self.average.as_ref().is_some_and(|average| average.teach_from.is_some());
+        if (teaches || self.distillation.is_some()) && !self.training.semi {
+            return Err(setting("training.semi", "true where a teacher labels the unlabelled tweets", false));
         }
         if self.input.max_pieces < 3 {
             return Err(setting("max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
@@ -372,6 +377,12 @@ mod tests {
             assert!(message.contains(name), "{message}");
         };
         check(|c| c.training.batch_size = 0, "batch_size");
+        check(|c| c.training.max_steps = Some(0), "max_steps");
+        check(|c| c.distillation = Some(Distillation::default()), "training.semi");
+        check(
+            |c| c.average = Some(AverageConfig { teach_from: Some(0.5), ..AverageConfig::default() }),
+            "training.semi",
+        );
         check(|c| c.training.head_lr = -1.0, "head_lr");
         check(|c| c.training.dropout = Some(1.0), "dropout");
         check(|c| c.training.warmup = f64::NAN, "warmup");

@@ -100,10 +100,10 @@ pub struct DemoReport {
 /// in its run, and can end the demo.
 ///
 /// # Errors
-/// [`Error::RunExists`] if the folder holds a demo already; those of training.
+/// [`Error::Exists`] if there is such a folder already; those of training.
 pub fn run(config: &DemoConfig, on_event: &mut dyn FnMut(Method, &Event) -> Flow) -> Result<DemoReport> {
     if config.out.exists() {
-        return Err(Error::RunExists { path: config.out.clone() });
+        return Err(Error::Exists { path: config.out.clone() });
     }
     let corpus_folder = config.out.join("corpus");
     generate(&corpus_settings(config.seed))?.write_to(&corpus_folder)?;

@@ -10,7 +10,7 @@
 //! student of all teachers so far teaches beside them (Furlanello et al. 2018). The tags of unlabelled tweets are never read.
 //! A teacher's folder goes once its labels are saved.
 
-use crate::config::{Config, TrainingConfig, setting};
+use crate::config::{AverageConfig, Config, TrainingConfig, setting};
 use crate::files::{create_folder, read_tensors, write_tensors};
 use crate::progress::{Event, Flow, seconds};
 use crate::resume::resume;
@@ -111,7 +111,7 @@ pub(crate) fn soft_labels(
         return Ok(Some(saved));
     }
     let mut sums = vec![ScoredSpans::default(); items.len()];
-    let texts: Vec<_> = items.iter().map(|u| u.item.clone()).collect();
+    let texts: Vec<_> = items.iter().map(|u| &u.item).collect();
     let teachers = distillation.all_teachers();
     let mut known = Vec::with_capacity(teachers);
     for number in 1..=teachers {
@@ -144,9 +144,14 @@ pub(crate) fn soft_labels(
         if let Some(images) = input.images {
             predictor = predictor.with_images(images.clone(), true)?;
         }
+        let mut stopped = false;
         let scored = predictor.scorer().score(&texts, &mut |done, total| {
-            tell(&Event::Evaluating { done, total });
+            stopped |= tell(&Event::Evaluating { done, total }) == Flow::Stop;
         })?;
+        if stopped {
+            // The teacher is finished; it is only asked once more.
+            return Ok(None);
+        }
         for (sum, scored) in sums.iter_mut().zip(&scored) {
             sum.add(&predictor.decision().shift(scored), 1.0);
         }
@@ -168,6 +173,11 @@ fn teacher(config: &Config, distillation: &Distillation, number: usize) -> Confi
         selection_seed: Some(config.selection_seed()),
         training: if student { config.training.clone() } else { distillation.training.clone() },
         distillation: student.then(|| Distillation { generations: 1, ..distillation.clone() }),
+        // Nor does its own average teach a teacher that has no unlabelled tweets.
+        average: config
+            .average
+            .clone()
+            .map(|average| AverageConfig { teach_from: average.teach_from.filter(|_| student), ..average }),
         ..config.clone()
     }
 }
@@ -188,7 +198,8 @@ const TENSOR: &str = "probabilities";
 fn write(labels: &[ScoredSpans], path: &Path) -> Result<()> {
     let rows: Vec<f32> = labels.iter().flat_map(|l| l.rows().flat_map(|(_, row)| row.iter().copied())).collect();
     let n: usize = labels.iter().map(|l| l.spans.len()).sum();
-    let tensor = Tensor::from_vec(rows.clone(), (n, rows.len() / n.max(1)), &Device::Cpu)?;
+    let classes = rows.len() / n.max(1);
+    let tensor = Tensor::from_vec(rows, (n, classes), &Device::Cpu)?;
     write_tensors(path, &BTreeMap::from([(TENSOR.to_owned(), tensor)]))
 }
 

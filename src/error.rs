@@ -72,9 +72,15 @@ pub enum Error {
         path: PathBuf,
     },
     /// Training would write over an earlier run.
-    #[error("{} holds a run already: choose another folder, or remove it first", path.display())]
+    #[error("{} holds a run already: choose another folder, or have it replaced (--overwrite)", path.display())]
     RunExists {
         /// The folder.
+        path: PathBuf,
+    },
+    /// Something lies where a folder is to be made.
+    #[error("{} exists already: name a folder that does not, or remove it first", path.display())]
+    Exists {
+        /// Where it was to be.
         path: PathBuf,
     },
     /// A checkpoint that a run cannot go on from.

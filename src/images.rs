@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub struct ImageIdentity {
     /// Width of a vector.
     pub width: usize,
-    /// The file, as it was named at training; none for vectors that were never in a file.
+    /// Absolute path of the file at training; none for vectors that were never in a file.
     pub source: Option<PathBuf>,
     /// sha256 of the file, in hexadecimal digits.
     pub sha256: String,

@@ -9,7 +9,7 @@
 //! use smvae::{Post, Predictor};
 //! let predictor = Predictor::load("runs/mine".as_ref())?;
 //! let posts = [Post::from_text("Lady Gaga lands in Oslo")];
-//! for entity in &predictor.predict(&posts, &mut |_, _| {})?[0] {
+//! for entity in &predictor.predict(&posts, &mut |_, _| {})?[0].entities {
 //!     println!("{}..{} {} {:.2}", entity.start, entity.end, entity.label, entity.score);
 //! }
 //! # Ok::<(), smvae::Error>(())
@@ -59,8 +59,8 @@ pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate};
 pub use images::ImageIdentity;
 pub use networks::EncoderSource;
-pub use predictor::{Post, Predictor, ScoredEntity};
+pub use predictor::{Post, Prediction, Predictor, ScoredEntity};
 pub use progress::{EpochRecord, Event, Flow, RunSummary, Timing};
-pub use resume::resume;
+pub use resume::{finished_run, resume};
 pub use run_folder::{Origin, RunInfo, RunState, remove_run};
 pub use trainer::{TrainInput, train};

@@ -9,7 +9,7 @@ use crate::decision::Decision;
 use crate::images::ImageIdentity;
 use crate::networks::{Networks, Use};
 use crate::run_folder::RunFolder;
-use crate::scorer::Scorer;
+use crate::scorer::{ScoredSpans, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,17 @@ impl From<&ScoredEntity> for Entity {
     fn from(found: &ScoredEntity) -> Self {
         Self::new(found.start, found.end, found.label.as_str())
     }
+}
+
+/// What was made of a post.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prediction {
+    /// The entities that were found, by their first word.
+    pub entities: Vec<ScoredEntity>,
+    /// Words at the end of the post that the piece limit cut: no entity is found in them.
+    pub words_cut: usize,
+    /// Whether the post names an image that the image vectors lack, so that it was read without one.
+    pub image_missing: bool,
 }
 
 /// A trained model, loaded from a run folder. Share it between threads as it is.
@@ -149,18 +160,22 @@ impl Predictor {
         &self.config
     }
 
-    /// Finds the entities of each post, by their first word, in the order of the posts. `on_progress` is told how many
-    /// posts are done, and of how many.
+    /// Finds the entities of each post, in the order of the posts. `on_progress` is told how many posts are done, and of how
+    /// many. The probabilities of all spans of all posts are in memory at once: give a million posts in parts.
     ///
     /// # Errors
     /// Those of tokenisation and the networks.
-    pub fn predict(&self, posts: &[Post], on_progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<Vec<ScoredEntity>>> {
+    pub fn predict(&self, posts: &[Post], on_progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<Prediction>> {
         let collator = self.collator();
         let items: Vec<Item> =
             posts.par_iter().map(|post| collator.item(&post.words, post.image_id.as_deref())).collect::<Result<_>>()?;
         let scored = self.scorer().score(&items, on_progress)?;
-        let entities = |(item, scored)| self.decision.entities(item, scored, &self.labels);
-        Ok(items.iter().zip(&scored).map(entities).collect())
+        let prediction = |((post, item), scored): ((&Post, &Item), &ScoredSpans)| Prediction {
+            entities: self.decision.entities(item, scored, &self.labels),
+            words_cut: item.n_cut,
+            image_missing: self.images.is_some() && post.image_id.is_some() && item.image.is_none(),
+        };
+        Ok(posts.iter().zip(&items).zip(&scored).map(prediction).collect())
     }
 
     /// How probabilities become entities.

@@ -1,5 +1,6 @@
 //! What a run tells: events for whoever watches it, a record an epoch, a summary at the end.
 
+use crate::run_folder::WEIGHTS;
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::Scores;
 use smvae_core::step::{StepReport, TermMeans};
@@ -147,6 +148,11 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
+    /// Whether there are weights: not in a run that was stopped while its teachers were trained.
+    pub fn has_weights(&self) -> bool {
+        self.folder.join(WEIGHTS).is_file()
+    }
+
     /// Of a run with these records.
     pub(crate) fn new(folder: &Path, records: &[EpochRecord], stopped: bool) -> Self {
         let best = best_of(records);

@@ -24,17 +24,29 @@ pub(crate) struct Resumed {
 /// [`Error::OtherRun`] for input other than the run's; [`Error::Checkpoint`] for a checkpoint that is damaged; those of
 /// [`train`](crate::train).
 pub fn resume(input: &TrainInput<'_>, out: &Path, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<RunSummary> {
+    if let Some(summary) = finished_run(out)? {
+        return Ok(summary);
+    }
     let folder = RunFolder::open(out)?;
     let (config, state) = (folder.config()?, folder.state()?);
-    if state.finished {
-        // It may have been killed just before they were removed.
-        checkpoint::remove(out)?;
-        return Ok(RunSummary::new(out, &folder.metrics()?, false));
-    }
     let selection = folder.selection()?;
     let checkpoint = Checkpoint::load(out, &checkpoint::identity(&config, &state))?;
     let input = TrainInput { selection: Some(&selection), ..input.clone() };
     train_from(&input, &config, out, Some(Resumed { folder, state, checkpoint }), on_event)
+}
+
+/// The summary of a run that is finished; none for one that can be gone on with.
+///
+/// # Errors
+/// [`Error::NoRun`] for a folder without a run; [`Error::Json`] for a damaged file.
+pub fn finished_run(out: &Path) -> Result<Option<RunSummary>> {
+    let folder = RunFolder::open(out)?;
+    if !folder.state()?.finished {
+        return Ok(None);
+    }
+    // It may have been killed just before they were removed.
+    checkpoint::remove(out)?;
+    Ok(Some(RunSummary::new(out, &folder.metrics()?, false)))
 }
 
 impl Resumed {

@@ -44,7 +44,7 @@ const ORIGIN: &str = "origin.json";
 const IMAGES: &str = "images.json";
 const ENCODER: &str = "encoder.json";
 const TOKENIZER: &str = "tokenizer.json";
-const WEIGHTS: &str = "weights.safetensors";
+pub(crate) const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const DECISION: &str = "decision.json";
 pub(crate) const SOFT_LABELS: &str = "soft-labels.safetensors";
@@ -285,10 +285,22 @@ impl RunFolder {
     /// Removes what training made, so that it can begin anew.
     pub(crate) fn remove_results(&self) -> Result<()> {
         crate::checkpoint::remove(&self.folder)?;
-        for path in [WEIGHTS, METRICS].map(|file| self.path(file)).into_iter().filter(|path| path.exists()) {
-            std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+        [WEIGHTS, METRICS].into_iter().try_for_each(|file| self.remove(file))?;
+        self.remove_judgement()
+    }
+
+    /// Removes what is said of the saved weights, for weights of which nothing is known.
+    pub(crate) fn remove_judgement(&self) -> Result<()> {
+        [DECISION, predictions::file_name(Split::Valid)].into_iter().try_for_each(|file| self.remove(file))
+    }
+
+    /// Removes a file, if it is there.
+    fn remove(&self, file: &str) -> Result<()> {
+        let path = self.path(file);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) fn origin(&self) -> Result<Option<Origin>> {
@@ -322,13 +334,9 @@ impl RunFolder {
 
     /// Saves the decision of the saved weights; the default is no file.
     pub(crate) fn save_decision(&self, decision: Decision) -> Result<()> {
-        let path = self.path(DECISION);
-        if decision != Decision::default() {
-            return write_json(&path, &decision);
-        }
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
-            _ => Ok(()),
+        match decision == Decision::default() {
+            true => self.remove(DECISION),
+            false => write_json(&self.path(DECISION), &decision),
         }
     }
 

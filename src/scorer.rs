@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use smvae_core::candle_core::{self, D, DType, Device, Tensor};
 use smvae_core::model::SpanBatch;
 use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
+use std::borrow::Borrow;
 
 /// Pieces of a batch, about; more would not make products faster.
 const BATCH_PIECES: usize = 512;
@@ -74,27 +75,33 @@ impl ScoredSpans {
 
 impl Scorer<'_> {
     /// The scored candidate spans of each item, in the order of the items.
-    pub(crate) fn score(&self, items: &[Item], on_progress: &mut dyn FnMut(usize, usize)) -> Result<Vec<ScoredSpans>> {
-        let spans: Vec<Vec<Span>> = items.iter().map(|item| self.collator.candidates(item).collect()).collect();
+    pub(crate) fn score<I: Borrow<Item> + Sync>(
+        &self,
+        items: &[I],
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<ScoredSpans>> {
+        let spans: Vec<Vec<Span>> =
+            items.iter().map(|item| self.collator.candidates(item.borrow()).collect()).collect();
         self.score_spans(items, &spans, on_progress)
     }
 
     /// These spans of each item, in the order of the items.
-    pub(crate) fn score_spans(
+    pub(crate) fn score_spans<I: Borrow<Item> + Sync>(
         &self,
-        items: &[Item],
+        items: &[I],
         spans: &[Vec<Span>],
         on_progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Vec<ScoredSpans>> {
-        let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].words.is_empty()).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
+        let item = |i: usize| -> &Item { items[i].borrow() };
+        let mut order: Vec<usize> = (0..items.len()).filter(|i| !item(*i).words.is_empty()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(item(*i).ids.len()));
         let on_cpu = self.device.is_cpu();
         let limit = if on_cpu { BATCH_PIECES } else { GPU_BATCH_PIECES };
-        let batches = batches(&order, |i| items[i].ids.len(), limit);
+        let batches = batches(&order, |i| item(i).ids.len(), limit);
         let mut scored = vec![ScoredSpans::default(); items.len()];
         let mut done = items.len() - order.len();
         let score = |batch: &&[usize]| {
-            let texts: Vec<_> = batch.iter().map(|i| (&items[*i], spans[*i].clone())).collect();
+            let texts: Vec<_> = batch.iter().map(|i| (item(*i), spans[*i].clone())).collect();
             // By the batch, not by the order in which threads come to them.
             let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
             self.score_batch(texts, &mut rng)

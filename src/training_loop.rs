@@ -215,7 +215,8 @@ impl TrainingLoop<'_> {
     pub(crate) fn finish(mut self, out: &Path, finished: bool) -> Result<RunSummary> {
         let summary = RunSummary::new(out, &self.records, !finished);
         if summary.best.is_none() {
-            // A run that was stopped early is still one that loads.
+            // A run that was stopped early is still one that loads. Before it was killed it may have been further.
+            self.folder.remove_judgement()?;
             self.folder.save_weights(self.parameters)?;
         }
         if finished {

@@ -74,7 +74,7 @@ struct Grid {
     seeds: Vec<u64>,
     #[serde(default)]
     dev_only: bool,
-    dev_labels: Option<usize>,
+    dev_labels: Option<Spanned<usize>>,
 }
 
 fn first_seed() -> Vec<u64> {
@@ -107,7 +107,8 @@ impl Grid {
             Labels::All => None,
             Labels::Count(n) => Some(n),
         };
-        let dev = self.dev_labels.map_or_else(String::new, |n| format!("-dev{n}"));
+        let dev_labels = self.dev_labels.as_ref().map(|n| *n.as_ref());
+        let dev = dev_labels.map_or_else(String::new, |n| format!("-dev{n}"));
         Run {
             id: format!("{corpus}-{name}-{labels}-d{draw}-s{seed}{dev}"),
             corpus: corpus.to_owned(),
@@ -115,7 +116,7 @@ impl Grid {
             labels,
             draw,
             seed,
-            dev_labels: self.dev_labels,
+            dev_labels,
             dev_only: self.dev_only,
             images: sources.images.is_some(),
             manifest: sources.selection.is_some(),
@@ -171,6 +172,10 @@ impl Reader<'_> {
         for grid in &file.grids {
             for spec in self.runs(&file, &methods, grid)? {
                 match runs.iter_mut().find(|run| run.run.id == spec.run.id) {
+                    Some(run) if run.run.corpus != spec.run.corpus || run.run.method != spec.run.method => {
+                        let why = format!("{} would be the name of two runs: rename a corpus or a method", spec.run.id);
+                        return Err(self.error(grid.methods[0].span().start, why));
+                    }
                     // Two grids may ask for it, and one of them for the test split.
                     Some(run) => run.run.dev_only &= spec.run.dev_only,
                     None => runs.push(spec),
@@ -187,6 +192,9 @@ impl Reader<'_> {
         let mut common = Value::Object(Map::new());
         if let Some(settings) = &file.settings {
             common = settings.as_ref().clone();
+            if common.get("like").is_some() {
+                return Err(self.error(settings.span().start, "settings are like no method: a method is (`like`)"));
+            }
             // For its own line: else the first method would be blamed.
             self.method(settings.span().start, "settings", common.clone())?;
         }
@@ -243,6 +251,9 @@ impl Reader<'_> {
 
     /// The runs of a grid: every corpus with every method, number of labels, draw and seed.
     fn runs(&self, file: &File, methods: &BTreeMap<&str, Method>, grid: &Grid) -> Result<Vec<RunSpec>> {
+        if let Some(none) = grid.dev_labels.as_ref().filter(|n| *n.as_ref() == 0) {
+            return Err(self.error(none.span().start, "dev_labels must be at least 1"));
+        }
         let mut runs = Vec::new();
         for corpus in &grid.corpora {
             let names = || file.corpora.keys().map(|name| name.as_ref().as_str());
@@ -371,6 +382,23 @@ draws = [0]
         assert_eq!((&plan.runs[6].sources.images, &plan.runs[8].sources.selection), (&None, &None));
     }
 
+    #[test]
+    fn two_runs_have_two_names() {
+        let text = r#"
+text_encoder = "tiny"
+corpora = { a = { data = "a" }, a-b = { data = "b" } }
+methods = { c = {}, b-c = {} }
+grids = [
+    { corpora = ["a"], methods = ["b-c"], labels = [5], draws = [0] },
+    { corpora = ["a-b"], methods = ["c"], labels = [5], draws = [0] },
+]"#;
+        let error = plan(text).expect_err("one name").to_string();
+        assert_eq!(
+            error,
+            "/x/experiment.toml:7: a-b-c-5-d0-s0 would be the name of two runs: rename a corpus or a method"
+        );
+    }
+
     struct TrainingSeen {
         semi: bool,
         patience: usize,
@@ -401,6 +429,8 @@ draws = [0]
         check("labels = [5, \"all\"]", "labels = [5, \"most\"]", 18, "labels must be a number or \"all\"");
         check("labels = [5, \"all\"]", "labels = [0]", 18, "at least 1");
         check("[methods.text]", "[methods.\"a/b\"]", 13, "part of folder names");
+        check("dev_only = true", "dev_labels = 0", 20, "dev_labels must be at least 1");
+        check("[settings]", "[settings]\nlike = \"base\"", 8, "settings are like no method");
         check("draws = [0, 1]", "draws = [0, 1", 20, "missing comma");
     }
 

@@ -176,7 +176,8 @@ fn csv_rows(result: &RunResult) -> Vec<String> {
         let teacher_seconds = optional(result.teacher_seconds);
         let (precision, recall, f1) = (counts.precision(), counts.recall(), counts.f1());
         let Counts { gold, predicted, correct } = counts;
-        // Names of corpora, methods and types have no comma or quote.
+        let of_type = cell(of_type);
+        // Names of corpora and methods have no comma or quote.
         format!(
             "{id},{corpus},{method},{labels},{draw},{seed},{dev_labels},{split},{of_type},{precision},{recall},{f1},\
              {gold},{predicted},{correct},{best},{epochs},{steps},{seconds},{teacher_seconds},{threads}\n"
@@ -191,7 +192,26 @@ fn csv_rows(result: &RunResult) -> Vec<String> {
         .collect()
 }
 
+/// A cell of whatever text: a type may have any sign in its name.
+fn cell(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
 /// A cell that may be empty.
 pub(super) fn optional(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn a_cell_is_quoted_where_it_must_be() {
+        let cells = ["PER", "PER,SON", "a \"b\"", "c\nd"].map(cell);
+        assert_eq!(cells, ["PER", "\"PER,SON\"", "\"a \"\"b\"\"\"", "\"c\nd\""]);
+    }
 }

@@ -7,6 +7,7 @@ use super::digests::Digests;
 use super::results::{FAILED, RunResult, read_results};
 use super::spec::{RunSpec, Sources};
 use crate::checkpoint::remove as remove_checkpoint;
+use crate::config::setting;
 use crate::files::{create_folder, read_json, write_json};
 use crate::predictions;
 use crate::progress::seconds;
@@ -181,6 +182,9 @@ fn trained(
 /// Some of dev's tweets, in the order of the file.
 fn cut(valid: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Vec<Sample>> {
     let Some(n) = n else { return Ok(valid) };
+    if n > valid.len() {
+        return Err(setting("dev_labels", "at most the number of dev's tweets", n));
+    }
     let (kept, _) = selection::select(n, draw, &valid, sha256)?.split(&valid, sha256)?;
     Ok(kept.into_iter().map(|i| valid[i].clone()).collect())
 }

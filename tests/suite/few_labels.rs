@@ -119,7 +119,12 @@ fn check_stops(config: &Config) {
         _ => Flow::Continue,
     };
     let mut stops = 0;
-    train(&fixture.input(images), config, &run, &mut stop).expect("stopping is no error");
+    let summary = train(&fixture.input(images), config, &run, &mut stop).expect("stopping is no error");
+    assert_eq!(
+        summary.has_weights(),
+        config.distillation.is_none(),
+        "those of a run whose teachers are trained come later"
+    );
     while !RunState::read(&run).expect("a run").finished {
         stops += 1;
         resume(&fixture.input(images), &run, &mut stop).expect("stopping is no error");

@@ -96,6 +96,28 @@ fn a_run_stopped_after_every_step_goes_on() {
 }
 
 #[test]
+fn what_was_said_of_lost_weights_goes_with_them() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    train(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
+    let judgement = ["decision.json", "predictions-valid.jsonl"].map(|file| run.join(file));
+    let check = |begin_anew: bool| {
+        // As a run leaves them that was killed after its first evaluation and before the next checkpoint.
+        std::fs::write(&judgement[0], "{\"outside_bias\": 3.0}").expect("writable");
+        std::fs::write(&judgement[1], "").expect("writable");
+        if begin_anew {
+            std::fs::remove_dir_all(run.join("checkpoint")).expect("there");
+        }
+        let mut stop = |event: &Event| if matches!(event, Event::Started { .. }) { Flow::Stop } else { Flow::Continue };
+        resume(&fixture.input(None), &run, &mut stop).expect("stopping is no error");
+        assert!(judgement.iter().all(|path| !path.exists()), "{begin_anew}");
+    };
+    check(false);
+    check(true);
+}
+
+#[test]
 fn what_is_not_the_runs_own_is_refused() {
     let fixture = Fixture::new();
     let run = fixture.out("run");

@@ -10,7 +10,7 @@ use smvae::data::{ImageVectors, Split};
 use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
 use smvae::predictions;
-use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Predictor, RunInfo, evaluate, train};
+use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Prediction, Predictor, RunInfo, evaluate, train};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -148,14 +148,34 @@ fn any_post_is_predicted_in_its_place() {
     assert_eq!(last, (posts.len(), posts.len()));
     assert_eq!(found.len(), posts.len());
     for (one, all) in alone.iter().zip(&found) {
-        let spans = |entities: &[smvae::ScoredEntity]| -> Vec<_> {
-            entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
+        let spans = |found: &Prediction| -> Vec<_> {
+            found.entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
         };
         assert_eq!(spans(&one[0]), spans(all), "a post's neighbours do not matter");
     }
-    for (post, entities) in posts.iter().zip(&found) {
-        assert!(entities.iter().all(|e| e.start < e.end && e.end <= post.words.len()), "{post:?}");
+    for (post, found) in posts.iter().zip(&found) {
+        assert!(found.entities.iter().all(|e| e.start < e.end && e.end <= post.words.len()), "{post:?}");
+        assert_eq!(found.words_cut > 0, post.words.len() == 2000, "{post:?}");
     }
+}
+
+#[test]
+fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
+    let fixture = Fixture::new();
+    let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
+    let predictor = Predictor::load_on(&summary.folder, &device()).expect("a complete folder");
+    let known = Post::from(&fixture.corpus.test[0]);
+    let none = Post { image_id: None, ..known.clone() };
+    let absent = Post { image_id: Some("absent".to_owned()), ..known.clone() };
+    let posts = [known, none, absent];
+    let missing = |predictor: &Predictor| -> Vec<bool> {
+        let found = predictor.predict(&posts, &mut |_, _| {}).expect("valid posts");
+        assert_eq!(found[1].entities, found[2].entities);
+        found.iter().map(|found| found.image_missing).collect()
+    };
+    assert_eq!(missing(&predictor), [false; 3], "nobody gave it vectors");
+    let predictor = predictor.with_images(fixture.images.clone(), false).expect("its own vectors");
+    assert_eq!(missing(&predictor), [false, false, true]);
 }
 
 /// Breaks a good run folder and returns the error of loading it.

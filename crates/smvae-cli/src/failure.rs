@@ -49,6 +49,7 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
     let of_root = |error: &Error| match error {
         Error::Core(error) => of_core(error),
         Error::Data(error) => of_data(error),
+        Error::Experiment { .. } => true,
         _ => false,
     };
     cause.is::<Usage>()

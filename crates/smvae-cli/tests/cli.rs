@@ -86,17 +86,23 @@ fn wrong_input_is_an_error_with_its_place() {
     let check = |line: &str, input: &str, code, message: &str| check_error(dir.path(), line, input, code, message);
     check("score", "a O O\nb X\n", 1, "line 2: expected a gold and a predicted tag");
     check("score absent.txt", "", 1, "cannot read absent.txt");
-    check("stats --data absent", "", 1, "absent has no train.txt");
+    check("stats --data absent", "", 1, "absent is no folder");
+    check("stats --data dataset", "", 1, "dataset has no train.txt");
     check("stats", "", 2, "--data <DIR>");
     check("frobnicate", "", 2, "frobnicate");
     check("train --data dataset/mine --out run", "", 2, "--text-encoder is missing");
     check(&format!("{TINY} --out run --epochs 0"), "", 2, "the setting `epochs` must be at least 1, got 0");
+    check(&format!("{TINY} --out run --max-steps 0"), "", 2, "the setting `max_steps` must be at least 1, got 0");
+    check(&format!("{TINY} --out run --teachers 2"), "", 2, "the setting `training.semi` must be true where a teacher");
+    check(&format!("{TINY} --out run --semi --generations 2"), "", 2, "--generations needs --teachers");
     check(&format!("{TINY} --out run --labelled 41"), "", 2, "must be 1 to 40, the number of training tweets, got 41");
     check(&format!("{TINY} --out run --config absent.json"), "", 1, "cannot read absent.json");
     check(&format!("{TINY} --out run --image-features dataset/mine/test.txt"), "", 1, "not a valid safetensors file");
     check("eval --model dataset --data dataset/mine", "", 1, "dataset is no run folder: config.json is missing");
     check("inspect dataset", "", 1, "dataset is no run folder");
     check("--threads 0 score", "", 2, "0 is not in 1..");
+    let (_, log) = self::check(dir.path(), "demo --out dataset", "", 1);
+    assert!(log.contains("error: dataset exists already"), "{log}");
     std::fs::write(corpus.join("valid.txt"), "IMGID:1\nword without tab\n").expect("writes");
     check(&format!("{TINY} --out run"), "", 1, "valid.txt:2: expected");
     assert!(!dir.path().join("run").exists(), "a run that never began leaves no folder");
@@ -124,6 +130,9 @@ fn a_model_is_trained_scored_used_and_inspected() {
     assert_eq!(stdout, "");
     assert!(log.contains("10 labelled and 30 unlabelled tweets (every tweet has an image)"), "{log}");
     check_error(dir, &train, "", 1, "run holds a run already");
+    check_error(dir, &train, "", 1, "--overwrite");
+    let (_, log) = check(dir, "train --resume run", "", 0);
+    assert!(log.contains("run is finished: there is nothing to do") && log.contains("next: smvae eval"), "{log}");
     check(dir, &format!("{train} --overwrite"), "", 0);
 
     let (scores, _) = check(dir, "eval --model run --data dataset/mine --json --predictions found.jsonl", "", 0);
@@ -133,7 +142,11 @@ fn a_model_is_trained_scored_used_and_inspected() {
     let (table, _) = check(dir, "--weights run --dataset mine --mode test", "", 0);
     assert!(table.starts_with("dev\n") && table.contains("\ntest\n"), "{table}");
     check(dir, "eval --model run --data dataset/mine --no-images", "", 0);
+    let eval = "eval --model run --data dataset/mine";
+    check_error(dir, &format!("{eval} --predictions absent/found.jsonl"), "", 1, "cannot write absent/found.jsonl");
+    check_error(dir, &format!("{eval} --authors-protocol 0 --save-predictions"), "", 2, "cannot be used with");
     std::fs::rename(dir.join("dataset/mine/features.safetensors"), dir.join("vectors")).expect("moves");
+    check(dir, "train --resume run", "", 0);
     check_error(dir, "eval --model run --data dataset/mine", "", 1, "--image-features names a copy");
     check(dir, "eval --model run --data dataset/mine --image-features vectors", "", 0);
 
@@ -177,7 +190,8 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     let posts = "{\"id\": 1, \"text\": \"met  Zarko in Oslo\"}\n\n\
                  {\"id\": 2, \"words\": [\"a\", \"b c\"], \"image_id\": \"absent\"}\n\
                  {\"id\": 3, \"words\": []}\n";
-    let (out, _) = check(dir, "predict --model run --image-features vectors --chunk 2", posts, 0);
+    let (out, log) = check(dir, "predict --model run --image-features vectors --chunk 2", posts, 0);
+    assert!(log.contains("1 posts name an image that has no vector"), "{log}");
     let lines: Vec<Value> = out.lines().map(json_of).collect();
     assert_eq!(lines.iter().map(|line| line["id"].clone()).collect::<Vec<_>>(), [json!(1), json!(2), json!(3)]);
     assert_eq!(lines[0]["words"], json!(["met", "Zarko", "in", "Oslo"]));
@@ -187,10 +201,15 @@ fn predictions_keep_order_and_fields(dir: &Path) {
         "fields keep their order: {out}"
     );
     let bad = format!("{posts}{{\"id\": 4}}\n");
-    check_error(dir, "predict --model run --no-images", &bad, 1, "stdin:5: expected a post");
+    let (out, log) = check(dir, "predict --model run --no-images", &bad, 1);
+    assert!(log.contains("stdin:5: expected a post") && !log.contains("vector"), "{log}");
+    assert_eq!(out.lines().count(), 3, "what came before it is answered");
+    let long = format!("{{\"text\": \"{}\"}}", "word ".repeat(2000));
+    let (_, log) = check(dir, "predict --model run --no-images", &long, 0);
+    assert!(log.contains("words were cut by the piece limit"), "{log}");
     let (out, log) = check(dir, "predict --model run --no-images --skip-bad", &bad, 0);
     assert_eq!(json_of(out.lines().last().expect("four lines"))["line"], 5);
-    assert!(log.contains("1 of 4 lines"), "{log}");
+    assert!(log.contains("1 lines are no posts") && log.contains("(4 lines in all)"), "{log}");
 }
 
 /// The folders `vision`, with a ResNet of one block, and `pictures`, with a BMP of one colour for every image of the corpus.

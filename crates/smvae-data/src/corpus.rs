@@ -172,8 +172,11 @@ pub fn load_file(path: impl Into<PathBuf>) -> Result<LoadedSplit> {
 /// The file of a split in a folder.
 ///
 /// # Errors
-/// [`Error::NoSplit`] if there is none, [`Error::TwoSplits`] if there is more than one.
+/// [`Error::NoFolder`], [`Error::NoSplit`] if there is none, [`Error::TwoSplits`] if there is more than one.
 pub fn split_path(dir: &Path, split: Split) -> Result<PathBuf> {
+    if !dir.is_dir() {
+        return Err(Error::NoFolder { dir: dir.to_owned() });
+    }
     let names = split.file_names();
     let mut present = names.iter().map(|name| dir.join(name)).filter(|path| path.exists());
     match (present.next(), present.next()) {

@@ -43,6 +43,12 @@ pub enum Error {
         /// The file, or the name given to the stream.
         path: PathBuf,
     },
+    /// A corpus that is no folder.
+    #[error("{} is no folder: a corpus is one with train.txt, valid.txt and test.txt", dir.display())]
+    NoFolder {
+        /// What was named.
+        dir: PathBuf,
+    },
     /// A corpus folder lacks the file of a split.
     #[error("{} has no {}", dir.display(), names.join(" or "))]
     NoSplit {

@@ -73,10 +73,21 @@ pub fn allow_tf32(allowed: bool) {
     candle_core::cuda::set_gemm_reduced_precision_f32(allowed);
 }
 
+/// What [`describe`] adds to the name of a device that computes in TF32.
+const TF32: &str = ", tf32";
+
 /// The name of a device, `cpu` or `cuda:N`, and whether it computes in TF32: what a run keeps.
 pub fn describe(device: &Device) -> String {
     let tf32 = device.is_cuda() && candle_core::cuda::gemm_reduced_precision_f32();
-    format!("{}{}", name(device), if tf32 { ", tf32" } else { "" })
+    format!("{}{}", name(device), if tf32 { TF32 } else { "" })
+}
+
+/// The name of a device and whether it computes in TF32, of what [`describe`] made of it.
+pub fn described(description: &str) -> (&str, bool) {
+    match description.strip_suffix(TF32) {
+        Some(name) => (name, true),
+        None => (description, false),
+    }
 }
 
 /// The name of a device, `cpu` or `cuda:N`.
@@ -136,6 +147,17 @@ impl FromStr for DeviceChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_run_keeps_is_read_again() {
+        let check = |kept: &str, want: DeviceChoice, tf32: bool| {
+            let (name, found) = described(kept);
+            assert_eq!((name.parse().expect("a name"), found), (want, tf32), "{kept}");
+        };
+        check(&describe(&Device::Cpu), DeviceChoice::Cpu, false);
+        check("cuda:1", DeviceChoice::Cuda(1), false);
+        check("cuda:1, tf32", DeviceChoice::Cuda(1), true);
+    }
 
     #[test]
     fn names_are_read_and_written() {

@@ -11,7 +11,7 @@ use smvae::data::corpus::load_split;
 use smvae::data::{Convention, Entity, ImageVectors, Sample, Split};
 use smvae::predictions;
 use smvae::{Evaluation, Predictor, ScoredEntity};
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) struct EvalArgs {
     images: ImageArgs,
     /// Score as the authors' program does: spans filtered by gold labels, tweets of equal text merged, z sampled from this
     /// seed.
-    #[arg(long, value_name = "SEED", conflicts_with_all = ["convention", "predictions"])]
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["convention", "predictions", "save_predictions"])]
     authors_protocol: Option<u64>,
     /// Print the scores as JSON; `score --json` has the same schema.
     #[arg(long)]
@@ -60,14 +60,21 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
         return if args.json { output::print_json(&scores) } else { output::print(&scores.to_string()) };
     }
     let convention = args.convention.unwrap_or(model.config().input.convention);
+    // A file that cannot be written is found before the work, and whatever happens to it later, the scores are out.
+    let predictions_file = args.predictions.as_deref().map(output::open).transpose()?;
     let evaluation = score(&model, &samples, convention)?;
-    if let Some(path) = &args.predictions {
-        write_predictions(path, &samples, convention, &evaluation)?;
+    if args.json {
+        output::print_json(&evaluation.scores)?;
+    } else {
+        output::print(&evaluation.scores.to_string())?;
+    }
+    if let Some(mut out) = predictions_file {
+        write_predictions(&mut *out, &samples, convention, &evaluation)?;
     }
     if args.save_predictions {
         predictions::save(&args.model, args.split, &samples, convention, &evaluation.predictions)?;
     }
-    if args.json { output::print_json(&evaluation.scores) } else { output::print(&evaluation.scores.to_string()) }
+    Ok(())
 }
 
 /// A model with its image vectors.
@@ -111,12 +118,11 @@ pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Conventio
 }
 
 fn write_predictions(
-    path: &Path,
+    out: &mut dyn Write,
     samples: &[Sample],
     convention: Convention,
     evaluation: &Evaluation,
 ) -> anyhow::Result<()> {
-    let mut out = output::open(path)?;
     for (sample, found) in samples.iter().zip(&evaluation.predictions) {
         let gold = sample.entities(convention)?;
         let line = PredictionLine {

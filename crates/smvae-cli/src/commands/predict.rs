@@ -53,31 +53,54 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let mut input = open(&args.input)?;
     let mut out = output::open(&args.output)?;
     let mut progress = Progress::new("posts");
-    let (mut number, mut bad, mut done) = (0, 0, 0);
+    let (mut number, mut done, mut losses) = (0, 0, Losses::default());
     loop {
-        let lines = read_chunk(&mut *input, args.chunk as usize, &mut number)
+        let mut lines = read_chunk(&mut *input, args.chunk as usize, &mut number)
             .with_context(|| format!("cannot read {}", name(&args.input)))?;
         if lines.is_empty() {
             break;
         }
+        let bad = lines.iter().position(|line| line.post.is_err()).filter(|_| !args.skip_bad);
+        // What came before a bad line is answered, whatever the chunks.
+        let rest = bad.map_or_else(Vec::new, |at| lines.split_off(at));
         done += lines.len();
-        if let Some((line, why)) = lines.iter().find_map(|l| Some((l.number, l.post.as_ref().err()?)))
-            && !args.skip_bad
-        {
-            let hint = "--skip-bad passes such lines over";
-            anyhow::bail!("{}:{line}: expected a post, {why} ({hint})", name(&args.input));
-        }
-        bad += lines.iter().filter(|line| line.post.is_err()).count();
-        answer(&model, lines, &mut *out)?;
+        answer(&model, lines, &mut *out, &mut losses)?;
         // A reader at the other end of a pipe gets every chunk at once.
         out.flush()?;
+        if let Some(Line { number, post: Err(why) }) = rest.first() {
+            let hint = "--skip-bad passes such lines over";
+            anyhow::bail!("{}:{number}: expected a post, {why} ({hint})", name(&args.input));
+        }
         progress.update(done, 0, String::new);
     }
     drop(progress);
-    if bad > 0 {
-        say(format!("{bad} of {done} lines are no posts and have an \"error\" in the output"));
-    }
+    losses.tell(done);
     Ok(())
+}
+
+/// What the entities do not tell: what was not read.
+#[derive(Debug, Default)]
+struct Losses {
+    /// Lines that are no posts.
+    bad: usize,
+    /// Words beyond the piece limit.
+    words_cut: usize,
+    /// Posts that name an image without a vector.
+    images_missing: usize,
+}
+
+impl Losses {
+    /// Says them, of so many lines.
+    fn tell(&self, lines: usize) {
+        let all = [
+            (self.bad, "lines are no posts and have an \"error\" in the output"),
+            (self.images_missing, "posts name an image that has no vector, and were read without it"),
+            (self.words_cut, "words were cut by the piece limit, and have no entities"),
+        ];
+        for (n, what) in all.into_iter().filter(|(n, _)| *n > 0) {
+            say(format!("{n} {what} ({lines} lines in all)"));
+        }
+    }
 }
 
 /// A line of output: the input's own fields in their order, then what was made of them.
@@ -123,7 +146,11 @@ fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io:
 
 /// The fields of a line that are passed on, and the post it means.
 fn parse(line: &[u8]) -> Result<(Fields, Post), String> {
-    let mut fields: Fields = serde_json::from_slice(line).map_err(|e| format!("got no JSON object: {e}"))?;
+    let mut fields: Fields = serde_json::from_slice(line).map_err(|error| {
+        // The line it says is of the line.
+        let why = error.to_string().replace(" at line 1 column", " at column");
+        format!("got no JSON object: {why}")
+    })?;
     let words = match (fields.get("words"), fields.get("text")) {
         (Some(words), _) => words_of(words).ok_or("\"words\" must be a list of strings")?,
         (None, Some(Value::String(text))) => text.split_whitespace().map(str::to_owned).collect(),
@@ -144,8 +171,8 @@ fn words_of(value: &Value) -> Option<Vec<String>> {
     value.as_array()?.iter().map(|word| Some(word.as_str()?.to_owned())).collect()
 }
 
-/// Writes a line for every line of a chunk.
-fn answer(model: &Predictor, lines: Vec<Line>, out: &mut dyn Write) -> anyhow::Result<()> {
+/// Writes a line for every line of a chunk, and counts what was not read.
+fn answer(model: &Predictor, lines: Vec<Line>, out: &mut dyn Write, losses: &mut Losses) -> anyhow::Result<()> {
     let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
     let found = model.predict(&posts, &mut |_, _| {})?;
     let mut answers = posts.iter().zip(&found);
@@ -153,10 +180,15 @@ fn answer(model: &Predictor, lines: Vec<Line>, out: &mut dyn Write) -> anyhow::R
         let text = match &line.post {
             Ok((fields, _)) => {
                 let (post, found) = answers.next().expect("an answer to every post");
-                let entities = found.iter().map(EntityOutput::from).collect();
+                losses.words_cut += found.words_cut;
+                losses.images_missing += usize::from(found.image_missing);
+                let entities = found.entities.iter().map(EntityOutput::from).collect();
                 serde_json::to_string(&Answer { fields, words: &post.words, entities })?
             }
-            Err(error) => serde_json::to_string(&Bad { line: line.number, error })?,
+            Err(error) => {
+                losses.bad += 1;
+                serde_json::to_string(&Bad { line: line.number, error })?
+            }
         };
         writeln!(out, "{text}")?;
     }

@@ -143,7 +143,7 @@ struct TrainingArgs {
     /// Spans drawn from each unlabelled tweet.
     #[arg(long, value_name = "N")]
     unlabelled_spans: Option<usize>,
-    /// Draw up to half of these among the spans that a teacher thinks may be entities.
+    /// Draw up to half of these among the spans that the teachers of --teachers think may be entities.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     balance_unlabelled: Option<bool>,
     /// O-spans drawn for each gold span, or `all`.
@@ -207,8 +207,9 @@ impl TrainArgs {
         set(&mut config.training.semi, self.semi);
         let base = config.training.clone();
         self.training.apply(&mut config);
-        self.objective.apply(&mut config, &base);
+        // Before the objective, whose teachers have the run's dropout.
         self.model.apply(&mut config);
+        self.objective.apply(&mut config, &base)?;
         config.validate()?;
         Ok(config)
     }
@@ -367,6 +368,12 @@ mod tests {
             let teacher = TrainingConfig { encoder_lr: 1e-4, ..c.training.clone() };
             c.distillation = Some(Distillation { teachers: 2, training: teacher.clone(), ..Distillation::default() });
             c.training = TrainingConfig { semi: true, batch_size: 4, epochs: Some(3), ..teacher };
+        });
+        check("--semi --teachers 2 --dropout 0.2", |c| {
+            c.training.dropout = Some(0.2);
+            let training = c.training.clone();
+            c.distillation = Some(Distillation { teachers: 2, training, ..Distillation::default() });
+            c.training.semi = true;
         });
         check("--semi --teachers 2 --generations 3", |c| {
             let teacher = c.training.clone();

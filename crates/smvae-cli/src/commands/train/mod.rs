@@ -62,18 +62,20 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::train(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);
-    tell_end(&summary, &folder);
+    tell_end(&summary, Some(&folder));
     Ok(())
 }
 
 /// How a run ended, and what to do next.
-pub(super) fn tell_end(summary: &RunSummary, corpus: &Path) {
+pub(super) fn tell_end(summary: &RunSummary, corpus: Option<&Path>) {
     say(ending(summary));
     let out = summary.folder.display();
     if summary.stopped {
         say(format!("to go on: smvae train --resume {out}"));
     }
-    say(format!("next: smvae eval --model {out} --data {}", corpus.display()));
+    if let Some(corpus) = corpus.filter(|_| summary.has_weights()) {
+        say(format!("next: smvae eval --model {out} --data {}", corpus.display()));
+    }
 }
 
 /// Dev and test of a run folder, with the images it was trained with.
@@ -200,6 +202,9 @@ fn epoch_line(record: &EpochRecord) -> String {
 }
 
 fn ending(summary: &RunSummary) -> String {
+    if !summary.has_weights() {
+        return "stopped while teachers were trained: there are no weights yet".to_owned();
+    }
     let how = if summary.stopped { "stopped" } else { "done" };
     let best = match (&summary.best, summary.best_epoch) {
         (Some(scores), Some(epoch)) => format!("epoch {epoch} is the best on dev, {}", ratios(scores)),

@@ -1,6 +1,7 @@
 //! Options of `train` about what is minimised: the terms of the loss, and what is learned from unlabelled tweets.
 
 use super::args::set;
+use crate::failure::Usage;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::Distillation;
@@ -36,7 +37,8 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long, value_enum, value_name = "NAME")]
     unlabelled_class: Option<ClassName>,
     /// Train this many teachers on the labelled tweets first, and learn what they make of the unlabelled ones (with
-    /// --semi). A teacher has this run's rates, and the batches, epochs and evaluations of --config or of the preset.
+    /// --semi). A teacher has this run's rates, and the batches, epochs and evaluations of --config or of the preset. Where
+    /// --config has teachers already, these keep their settings.
     #[arg(long, value_name = "N")]
     teachers: Option<usize>,
     /// Generations of students, with --teachers: a student of all teachers so far is one more teacher of the next generation.
@@ -65,7 +67,10 @@ enum ClassName {
 
 impl ObjectiveArgs {
     /// Sets what was asked for; `base` is the loop before it was set by options, which teachers are trained by.
-    pub(crate) fn apply(&self, config: &mut Config, base: &TrainingConfig) {
+    ///
+    /// # Errors
+    /// If there are generations, and no teachers.
+    pub(crate) fn apply(&self, config: &mut Config, base: &TrainingConfig) -> Result<(), Usage> {
         let objective = &mut config.objective;
         set(&mut objective.gamma, self.gamma);
         set(&mut objective.lambda, self.lambda);
@@ -101,8 +106,11 @@ impl ObjectiveArgs {
             }
             (None, _) => {}
         }
-        if let Some(distillation) = &mut config.distillation {
-            set(&mut distillation.generations, self.generations);
+        match (self.generations, &mut config.distillation) {
+            (Some(_), None) => return Err(Usage("--generations needs --teachers N".to_owned())),
+            (Some(n), Some(distillation)) => distillation.generations = n,
+            (None, _) => {}
         }
+        Ok(())
     }
 }

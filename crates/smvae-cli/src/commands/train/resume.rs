@@ -11,15 +11,12 @@ use smvae::{EncoderSource, RunInfo, RunState, TrainInput};
 use std::path::Path;
 
 pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
-    let state = RunState::read(folder)?;
-    if state.finished {
+    if let Some(summary) = smvae::finished_run(folder)? {
         say(format!("{} is finished: there is nothing to do", folder.display()));
-    }
-    let run = RunInfo::read(folder)?;
-    if state.finished && run.config.data.is_none() {
-        // A run of the demo or of a library: how it ended is all there is to tell.
+        tell_end(&summary, RunInfo::read(folder)?.config.data.as_deref());
         return Ok(());
     }
+    let run = RunInfo::read(folder)?;
     let missing = |what: &str| Usage(format!("{} does not say where its {what} is: begin a new run", folder.display()));
     let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
@@ -28,6 +25,8 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         run.images.as_ref().map(|images| images.source.as_ref().ok_or_else(|| missing("file of image vectors")));
     let images = source.transpose()?.map(ImageVectors::load).transpose()?;
     interrupt::catch()?;
+    let (device, tf32) = device::described(&run.config.device);
+    device::allow_tf32(tf32);
     let input = TrainInput {
         train: &train.samples,
         valid: &valid.samples,
@@ -36,13 +35,13 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         train_sha256: &train.file.sha256,
         images: images.as_ref(),
         encoder: EncoderSource::named(encoder)?,
-        device: device::open(run.config.device.parse()?)?,
+        device: device::open(device.parse()?)?,
         replace_run: false,
     };
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::resume(&input, folder, &mut |event| watcher.watch(event))?;
     drop(watcher);
-    tell_end(&summary, data);
+    tell_end(&summary, Some(data));
     Ok(())
 }
 
