@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::decision::Decision;
 use crate::distillation::Teacher;
 use crate::files::{
-    create_folder, read_json, read_json_lines, read_tensors, write_json, write_json_lines, write_tensors,
+    create_folder, read_json, read_json_lines, read_tensors, remove_file, write_json, write_json_lines, write_tensors,
 };
 use crate::images::ImageIdentity;
 use crate::networks::is_encoders;
@@ -78,9 +78,7 @@ const FILES: [&str; 16] = [
 pub fn remove_run(folder: &Path) -> Result<()> {
     RunFolder::open_any(folder)?;
     // The configuration comes first: without it the rest is no run any more.
-    for path in FILES.map(|file| folder.join(file)).into_iter().filter(|path| path.exists()) {
-        std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
-    }
+    FILES.into_iter().try_for_each(|file| remove_file(&folder.join(file)))?;
     crate::checkpoint::remove(folder)?;
     // Teachers of a run that was ended before their labels were saved.
     let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
@@ -285,22 +283,14 @@ impl RunFolder {
     /// Removes what training made, so that it can begin anew.
     pub(crate) fn remove_results(&self) -> Result<()> {
         crate::checkpoint::remove(&self.folder)?;
-        [WEIGHTS, METRICS].into_iter().try_for_each(|file| self.remove(file))?;
+        [WEIGHTS, METRICS].into_iter().try_for_each(|file| remove_file(&self.path(file)))?;
         self.remove_judgement()
     }
 
     /// Removes what is said of the saved weights, for weights of which nothing is known.
     pub(crate) fn remove_judgement(&self) -> Result<()> {
-        [DECISION, predictions::file_name(Split::Valid)].into_iter().try_for_each(|file| self.remove(file))
-    }
-
-    /// Removes a file, if it is there.
-    fn remove(&self, file: &str) -> Result<()> {
-        let path = self.path(file);
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
-            _ => Ok(()),
-        }
+        let files = [DECISION, predictions::file_name(Split::Valid)];
+        files.into_iter().try_for_each(|file| remove_file(&self.path(file)))
     }
 
     pub(crate) fn origin(&self) -> Result<Option<Origin>> {
@@ -335,7 +325,7 @@ impl RunFolder {
     /// Saves the decision of the saved weights; the default is no file.
     pub(crate) fn save_decision(&self, decision: Decision) -> Result<()> {
         match decision == Decision::default() {
-            true => self.remove(DECISION),
+            true => remove_file(&self.path(DECISION)),
             false => write_json(&self.path(DECISION), &decision),
         }
     }

@@ -8,7 +8,7 @@ use super::results::{FAILED, RunResult, read_results};
 use super::spec::{RunSpec, Sources};
 use crate::checkpoint::remove as remove_checkpoint;
 use crate::config::setting;
-use crate::files::{create_folder, read_json, write_json};
+use crate::files::{create_folder, read_json, remove_file, write_json};
 use crate::predictions;
 use crate::progress::seconds;
 use crate::run_folder::{RunFolder, RunState};
@@ -23,7 +23,7 @@ use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The specification in a run's folder.
 const SPEC: &str = "spec.json";
@@ -56,7 +56,7 @@ pub fn prepare(folder: &Path, spec: &RunSpec) -> Result<bool> {
         remove_begun(folder)?;
     }
     create_folder(folder)?;
-    remove_file(folder.join(FAILED))?;
+    remove_file(&folder.join(FAILED))?;
     write_json(&folder.join(SPEC), spec)?;
     Ok(true)
 }
@@ -103,7 +103,7 @@ pub fn take_in(folder: &Path, spec: &RunSpec, result: &RunResult) -> Result<bool
     }
     create_folder(folder)?;
     remove_begun(folder)?;
-    remove_file(folder.join(FAILED))?;
+    remove_file(&folder.join(FAILED))?;
     result.write(folder)?;
     Ok(true)
 }
@@ -215,11 +215,4 @@ fn remove_begun(folder: &Path) -> Result<()> {
         remove_run(folder)?;
     }
     remove_checkpoint(folder)
-}
-
-fn remove_file(path: PathBuf) -> Result<()> {
-    match std::fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
-        _ => Ok(()),
-    }
 }
