@@ -35,7 +35,11 @@ pub fn cached_features(
         return Ok((Some(ImageVectors::load(&path)?), None));
     }
     crate::files::create_folder(cache)?;
-    let summary = features(folder, model, &path, settings, on_progress)?;
+    let summary = match features(folder, model, &path, settings, on_progress) {
+        // Another process has made them meanwhile.
+        Err(Error::FeaturesExist { .. }) => return Ok((Some(ImageVectors::load(&path)?), None)),
+        made => made?,
+    };
     if summary.stopped {
         return Ok((None, Some(summary)));
     }

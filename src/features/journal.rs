@@ -3,16 +3,20 @@
 //! ```text
 //! {"version", "key", "width"}\n   then for each vector   {"id", "image", "vector"}\n and its numbers, f32
 //! ```
-//! `key` stands for the model and its preprocessing, `image` is the digest of the image and `vector` that of the numbers.
-//! A journal of another key is begun anew, a torn record at its end is dropped.
+//! `key` stands for the model, its preprocessing and what an image may be, `image` is the digest of the image and `vector` that of the numbers.
+//! A journal of another key is begun anew, a torn record at its end is dropped. It is locked as long as it is open: another
+//! process that makes the same vectors waits.
 
+use crate::files::remove_file;
+use crate::progress::Flow;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_data::files::sha256_hex;
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write as _};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A journal that is open.
 #[derive(Debug)]
@@ -37,29 +41,39 @@ struct Record {
     vector: String,
 }
 
+/// How often it is looked whether another process has let go of a journal.
+const WAIT: Duration = Duration::from_millis(200);
+
 impl Journal {
-    /// The journal of a file of vectors.
-    pub(super) fn open(out: &Path, key: &str, width: usize) -> Result<Self> {
+    /// The journal of a file of vectors. While another process has it, `on_wait` is asked whether to go on waiting; none if
+    /// not.
+    pub(super) fn open(out: &Path, key: &str, width: usize, on_wait: &mut dyn FnMut() -> Flow) -> Result<Option<Self>> {
         let mut name = out.file_name().unwrap_or_default().to_owned();
         name.push(".journal");
         let path = out.with_file_name(name);
         let header = Header { version: 1, key: key.to_owned(), width };
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(Error::Read { path, source }),
-        };
+        let fault = |source| Error::Write { path: path.clone(), source };
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(fault)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(source)) => return Err(fault(source)),
+                Err(TryLockError::WouldBlock) if on_wait() == Flow::Stop => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(WAIT),
+            }
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|source| Error::Read { path: path.clone(), source })?;
         let (vectors, valid) = parse(&bytes, &header);
-        let open = || {
-            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut begin = || {
             file.set_len(valid as u64)?;
             if valid == 0 {
                 writeln!(file, "{}", json(&header))?;
             }
-            Ok(file)
+            Ok(())
         };
-        let file = open().map_err(|source| Error::Write { path: path.clone(), source })?;
-        Ok(Self { path, file: BufWriter::new(file), vectors })
+        begin().map_err(fault)?;
+        Ok(Some(Self { path, file: BufWriter::new(file), vectors }))
     }
 
     /// Number of vectors.
@@ -97,7 +111,7 @@ impl Journal {
 
     /// Removes the file.
     pub(super) fn remove(self) -> Result<()> {
-        std::fs::remove_file(&self.path).map_err(|source| Error::Write { path: self.path, source })
+        remove_file(&self.path)
     }
 }
 
@@ -134,23 +148,45 @@ fn json(value: &impl Serialize) -> String {
 mod tests {
     use super::*;
 
+    fn open(out: &Path, key: &str) -> Journal {
+        Journal::open(out, key, 2, &mut || Flow::Continue).expect("opens").expect("nobody else has it")
+    }
+
+    #[test]
+    fn what_another_has_open_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = dir.path().join("v.safetensors");
+        let mut first = Some(open(&out, "k"));
+        first.as_mut().expect("open").add("a", "1", &[1.0, 2.0]).expect("writes");
+        assert!(Journal::open(&out, "k", 2, &mut || Flow::Stop).expect("no error").is_none());
+        let mut waited = 0;
+        let second = Journal::open(&out, "k", 2, &mut || {
+            waited += 1;
+            drop(first.take());
+            Flow::Continue
+        });
+        assert_eq!((second.expect("opens").expect("it is free by now").len(), waited), (1, 1));
+    }
+
     #[test]
     fn what_was_made_is_found_again_and_a_torn_end_is_dropped() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let out = dir.path().join("v.safetensors");
         let path = dir.path().join("v.safetensors.journal");
-        let mut journal = Journal::open(&out, "k", 2).expect("writable");
+        let mut journal = open(&out, "k");
         journal.add("a", "1", &[1.0, 2.0]).expect("writes");
         journal.add("b", "2", &[3.0, 4.0]).expect("writes");
         journal.flush().expect("writes");
+        drop(journal);
         let whole = std::fs::read(&path).expect("reads");
         let check = |bytes: &[u8], key: &str, want: &[&str]| {
             std::fs::write(&path, bytes).expect("writes");
-            let mut journal = Journal::open(&out, key, 2).expect("opens");
+            let mut journal = open(&out, key);
             let got: Vec<&str> = journal.vectors.keys().map(String::as_str).collect();
             assert_eq!(got, want);
             journal.add("c", "3", &[5.0, 6.0]).and_then(|()| journal.flush()).expect("writes");
-            let again = Journal::open(&out, key, 2).expect("opens");
+            drop(journal);
+            let again = open(&out, key);
             assert_eq!(again.len(), want.len() + 1, "what is added after a torn end is found");
         };
         check(&whole, "k", &["a", "b"]);
@@ -161,7 +197,7 @@ mod tests {
         let mut flipped = whole.clone();
         *flipped.last_mut().expect("not empty") ^= 1;
         check(&flipped, "k", &["a"]);
-        let journal = Journal::open(&out, "k", 2).expect("opens");
+        let journal = open(&out, "k");
         assert!(journal.has("a", "1") && !journal.has("a", "2") && !journal.has("z", "1"));
         journal.remove().expect("removes");
         assert!(!path.exists());

@@ -130,9 +130,20 @@ pub fn features(
         return Err(Error::FeaturesExist { path: out.to_owned() });
     }
     let Listing { files, mut bad } = listing::list(folder)?;
-    let mut journal = Journal::open(out, &model_key(model), model.encoder.width())?;
-    let resumed_before = journal.len();
     let total = files.len() + bad.len();
+    let key = sha256_hex(format!("{} {:?} {}", model_key(model), settings.limits, settings.any_extension).as_bytes());
+    let width = model.encoder.width();
+    let waiting = FeatureProgress { done: 0, total, images_per_second: 0.0 };
+    let Some(mut journal) = Journal::open(out, &key, width, &mut || on_progress(waiting))? else {
+        let seconds = start.elapsed().as_secs_f64();
+        return Ok(FeatureSummary { vectors: 0, width, resumed: 0, bad, stopped: true, seconds });
+    };
+    if out.exists() && !settings.overwrite {
+        // Another process has made them, while it was waited for.
+        journal.remove()?;
+        return Err(Error::FeaturesExist { path: out.to_owned() });
+    }
+    let resumed_before = journal.len();
     let mut run = Run { model, settings, journal: &mut journal, digests: BTreeMap::new(), done: BTreeMap::new() };
     let stopped = run.all(&files, &mut bad, &mut |computed, done| {
         let images_per_second = computed as f64 / start.elapsed().as_secs_f64().max(1e-9);
@@ -142,7 +153,7 @@ pub fn features(
     bad.sort_by(|a, b| a.file.cmp(&b.file));
     let mut summary = FeatureSummary {
         vectors: done.len(),
-        width: model.encoder.width(),
+        width,
         resumed: resumed_before.min(done.values().filter(|from_journal| **from_journal).count()),
         bad,
         stopped,

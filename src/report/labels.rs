@@ -35,6 +35,20 @@ pub(super) fn method(result: &RunResult, all: &[RunResult]) -> String {
     format!("{corpus}{}{cut}", result.run.method)
 }
 
+/// The method of a run that is of no experiment, with the name of the first run like it where others of the method have another
+/// corpus or other settings.
+fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
+    // Runs like it are those whose draw and seed alone are others.
+    let of_method = || all.iter().filter(|other| other.method == run.method);
+    match of_method().all(|other| other.repeats == run.repeats) {
+        true => run.method.clone(),
+        false => {
+            let first = of_method().find(|other| other.repeats == run.repeats).unwrap_or(run);
+            format!("{}, as {}", run.method, first.name)
+        }
+    }
+}
+
 /// Labelled tweets: of all, as many as the run's selection has.
 fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
     match result.run.labels {
@@ -52,7 +66,7 @@ pub(super) fn read_results(folder: &Path) -> Result<Vec<RunResult>> {
 /// The points, and the split they are of: test if every result has it.
 pub(super) fn points(results: &[RunResult], runs: &[RunReport]) -> (Vec<LabelsPoint>, &'static str) {
     if results.is_empty() {
-        let dev = |run: &RunReport| Some((run.method.clone(), run.labelled?, run.dev.as_ref()?.overall.f1()));
+        let dev = |run: &RunReport| Some((method_of_run(run, runs), run.labelled?, run.dev.as_ref()?.overall.f1()));
         return (average(runs.iter().filter_map(dev)), "dev");
     }
     let on_test = results.iter().all(|result| result.test.is_some());

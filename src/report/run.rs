@@ -2,7 +2,7 @@
 
 use super::split::SplitReport;
 use crate::Result;
-use crate::config::Config;
+use crate::config::{Config, TrainingConfig};
 use crate::predictions;
 use crate::progress::EpochRecord;
 use crate::run_folder::RunFolder;
@@ -20,6 +20,9 @@ pub struct RunReport {
     pub name: String,
     /// The method's name in the experiment, or what the settings say about images and unlabelled tweets.
     pub method: String,
+    /// What runs have in common that differ by their draw and seed alone: corpus and settings.
+    #[serde(skip)]
+    pub(super) repeats: String,
     /// Labelled tweets; none for converted weights, of which it is not known.
     pub labelled: Option<usize>,
     /// Its seed.
@@ -80,10 +83,12 @@ impl RunReport {
                 splits.push(SplitReport::new(split, &labels, tweets, temperature));
             }
         }
+        let selection = if run.origin()?.is_some() { None } else { Some(run.selection()?) };
         Ok(Self {
             name: name.to_owned(),
             method: method(&config),
-            labelled: if run.origin()?.is_some() { None } else { Some(run.selection()?.labelled.len()) },
+            repeats: repeats(&config, selection.as_ref().map(|selection| selection.train_sha256.as_str())),
+            labelled: selection.map(|selection| selection.labelled.len()),
             seed: config.seed,
             epochs: epochs.len(),
             best_epoch: best.map(|record| record.epoch),
@@ -107,6 +112,15 @@ fn method(config: &Config) -> String {
     let images = if config.model.image_dim.is_some() { "text + image" } else { "text only" };
     let semi = if config.training.semi { ", semi-supervised" } else { "" };
     format!("{images}{semi}")
+}
+
+/// The settings that are the same in every repetition, and the corpus.
+fn repeats(config: &Config, train_sha256: Option<&str>) -> String {
+    let config = Config { seed: 0, selection_seed: None, labelled: None, data: None, ..config.clone() };
+    // Chosen by the number of labels, where it is not set.
+    let training = TrainingConfig { epochs: None, ..config.training.clone() };
+    let parts = (Config { training, device: String::new(), ..config }, train_sha256);
+    serde_json::to_string(&parts).expect("a configuration has string keys and no failing parts")
 }
 
 fn settings(config: &Config) -> Vec<Setting> {

@@ -261,7 +261,7 @@ fn python(test: &str, module: &str) -> Option<Python> {
     if output.is_ok_and(|output| output.status.success()) {
         return Some(Python(program));
     }
-    eprintln!("{test}: skipped, {} (SMVAE_PYTHON) has not all of {imports:?}", program.display());
+    golden::skipped(test, &format!("{} (SMVAE_PYTHON) has not all of {imports:?}", program.display()));
     None
 }
 

@@ -1,9 +1,11 @@
 //! Reports of run folders: what a page holds, that nothing a tweet says becomes markup, and wrong inputs. What a browser
 //! makes of the page is tested in `tests/browser`.
 
+use crate::fixture::{Fixture, small};
 use serde_json::{Value, json};
 use smvae::Config;
 use smvae::Error;
+use smvae::core::objective::Objective;
 use smvae::experiment::Summary;
 use smvae::report::{ImageBudget, Thumbnails, gather, html, image_ids};
 use std::path::Path;
@@ -121,6 +123,29 @@ fn runs_are_found_in_a_folder_and_in_an_experiment() {
     assert_eq!(names(folder.path()), ["a", "b"]);
     assert_eq!(names(&folder.path().join("runs")), ["a", "b"]);
     assert_eq!(names(&folder.path().join("runs/a")), ["a"]);
+}
+
+#[test]
+fn runs_of_other_settings_are_no_repetitions() {
+    let fixture = Fixture::new();
+    let with = |seed: u64, labelled: usize, kl_weight: f64| Config {
+        seed,
+        labelled: Some(labelled),
+        objective: Objective { kl_weight, ..Objective::default() },
+        ..small()
+    };
+    for (name, config) in [("a", with(0, 8, 1.0)), ("b", with(1, 8, 1.0)), ("c", with(0, 12, 1.0))] {
+        fixture.train(&format!("runs/{name}"), &config, None).expect("a run");
+    }
+    let points = || -> Vec<(String, usize, usize)> {
+        let points = gather(&fixture.out("runs")).expect("runs").points;
+        points.into_iter().map(|point| (point.method, point.labelled, point.n)).collect()
+    };
+    let method = || "text only, semi-supervised".to_owned();
+    assert_eq!(points(), [(method(), 8, 2), (method(), 12, 1)]);
+    fixture.train("runs/d", &with(2, 8, 0.5), None).expect("a run");
+    let as_a = || format!("{}, as a", method());
+    assert_eq!(points(), [(as_a(), 8, 2), (as_a(), 12, 1), (format!("{}, as d", method()), 8, 1)]);
 }
 
 #[test]

@@ -259,7 +259,8 @@ fn agent() -> ureq::Agent {
         .http_status_as_error(false)
         .redirect_auth_headers(ureq::config::RedirectAuthHeaders::SameHost)
         .timeout_connect(Some(PATIENCE))
-        .timeout_recv_response(Some(PATIENCE));
+        .timeout_recv_response(Some(PATIENCE))
+        .timeout_per_read(Some(PATIENCE));
     config.build().into()
 }
 

@@ -75,9 +75,10 @@ impl From<PrecisionArg> for Precision {
 }
 
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
-    interrupt::catch()?;
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
     let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device, args.dtype)?;
+    // Not before: a model that is fetched goes on where it was, and there is nothing to end in good order.
+    interrupt::catch()?;
     let settings = FeatureSettings {
         batch: args.batch as usize,
         precision: args.precision.into(),

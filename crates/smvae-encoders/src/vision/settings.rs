@@ -90,7 +90,15 @@ impl ConfigJson {
         let family = if name.strip_prefix("resnet").is_some_and(plain) {
             Family::ResNet(ResNetVariant::default())
         } else if name.starts_with("vit_") && name.contains("_patch") {
-            Family::Vit(TIMM_VIT)
+            Family::Vit(VitConfig {
+                // CLIP's towers have torch's own norm, and those named so OpenAI's activation.
+                eps: if name.contains("_clip_") { 1e-5 } else { TIMM_VIT.eps },
+                activation: match name.contains("_quickgelu") {
+                    true => VitActivation::QuickGelu,
+                    false => TIMM_VIT.activation,
+                },
+                ..TIMM_VIT
+            })
         } else {
             let want = "resnet18, resnet34, resnet50, resnet101, resnet152, vit_*_patch* or keras-resnet152";
             return Err(wrong("architecture", want, Some(name.to_owned())));
@@ -158,8 +166,9 @@ impl TimmJson {
 /// transformers' `preprocessor_config.json`.
 #[derive(Debug, Deserialize)]
 struct ProcessorJson {
-    #[serde(alias = "feature_extractor_type")]
     image_processor_type: Option<String>,
+    /// Its older name; files with both are known.
+    feature_extractor_type: Option<String>,
     #[serde(default = "yes")]
     do_resize: bool,
     #[serde(default = "yes")]
@@ -194,7 +203,8 @@ impl ProcessorJson {
         if !self.do_resize {
             return Err(wrong("do_resize", "true", Some("false".to_owned())));
         }
-        let kind = self.image_processor_type.as_deref().unwrap_or_default();
+        let named = self.image_processor_type.as_ref().or(self.feature_extractor_type.as_ref());
+        let kind = named.map(String::as_str).unwrap_or_default();
         let kind =
             kind.trim_end_matches("Fast").trim_end_matches("ImageProcessor").trim_end_matches("FeatureExtractor");
         let (mut settings, default_filter) = match kind {
@@ -202,8 +212,7 @@ impl ProcessorJson {
             "CLIP" => (self.resized(false, true)?, Filter::Bicubic),
             "ViT" => (self.resized(true, false)?, Filter::Bilinear),
             _ => {
-                let got = self.image_processor_type.clone();
-                return Err(wrong("image_processor_type", "that of ConvNext, ViT or CLIP", got));
+                return Err(wrong("image_processor_type", "that of ConvNext, ViT or CLIP", named.cloned()));
             }
         };
         settings.filter = match self.resample {
@@ -238,7 +247,9 @@ impl ProcessorJson {
         } else {
             (Resize::Exact { height: edge, width: edge }, None)
         };
-        Ok(Preprocessing { resize, crop, ..Preprocessing::preset("torchvision")? })
+        // transformers' default; the files of ResNets have ImageNet's own.
+        let (mean, std) = ([0.5; 3], [0.5; 3]);
+        Ok(Preprocessing { resize, crop, mean, std, ..Preprocessing::preset("torchvision")? })
     }
 
     /// A resize and, where asked for, a crop. What a lone number means differs between families: `square` or not.
@@ -263,4 +274,42 @@ impl ProcessorJson {
 
 fn wrong(field: &'static str, want: &str, got: Option<String>) -> Error {
     Error::Config { field, want: want.to_owned(), got: got.unwrap_or_else(|| "nothing".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_timm_tell_norm_and_activation() {
+        let check = |name: &str, eps: f64, activation: VitActivation| {
+            let config: ConfigJson =
+                serde_json::from_value(serde_json::json!({ "architecture": name })).expect("a configuration");
+            let (family, _) = config.family().expect(name);
+            assert_eq!(family, Family::Vit(VitConfig { eps, activation, ..TIMM_VIT }), "{name}");
+        };
+        check("vit_base_patch16_224.augreg_in21k", 1e-6, VitActivation::Gelu);
+        check("vit_large_patch14_clip_224.laion2b", 1e-5, VitActivation::Gelu);
+        check("vit_base_patch32_clip_quickgelu_224.openai", 1e-5, VitActivation::QuickGelu);
+    }
+
+    #[test]
+    fn processors_have_transformers_defaults_and_either_name() {
+        let read = |json: serde_json::Value| {
+            let settings: ProcessorJson = serde_json::from_value(json).expect("a preprocessor configuration");
+            settings.preprocessing()
+        };
+        let both = serde_json::json!({
+            "image_processor_type": "CLIPImageProcessor", "feature_extractor_type": "CLIPFeatureExtractor"
+        });
+        assert_eq!(read(both).expect("CLIP's"), Preprocessing::preset("clip").expect("a preset"));
+        let old = serde_json::json!({ "feature_extractor_type": "ViTFeatureExtractor" });
+        assert_eq!(read(old).expect("ViT's"), Preprocessing::preset("vit").expect("a preset"));
+        // ConvNextImageProcessor of transformers: IMAGENET_STANDARD_MEAN and IMAGENET_STANDARD_STD.
+        let bare = read(serde_json::json!({ "image_processor_type": "ConvNextImageProcessor" })).expect("ConvNext's");
+        assert_eq!((bare.mean, bare.std), ([0.5; 3], [0.5; 3]));
+        let error =
+            read(serde_json::json!({ "feature_extractor_type": "DetrFeatureExtractor" })).expect_err("not known");
+        assert!(error.to_string().contains("DetrFeatureExtractor"), "{error}");
+    }
 }

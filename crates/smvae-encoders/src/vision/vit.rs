@@ -21,7 +21,7 @@ use smvae_core::nn::{Linear, attention, gelu_erf, layer_norm};
 /// What tensors do not tell of a vision transformer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VitConfig {
-    /// Heads of the attention; none for heads of width 64.
+    /// Heads of the attention; none for those of timm and torchvision, by the width.
     pub heads: Option<usize>,
     /// What is added to the variance in a norm.
     pub eps: f64,
@@ -60,6 +60,12 @@ pub struct Vit {
     compute: Compute,
 }
 
+/// Heads of a network of this width in timm and torchvision, whose files do not say. They are 64 wide, up to ViT-L; SO400M,
+/// ViT-H (torchvision's too), ViT-g and ViT-G have 16.
+fn timm_heads(width: usize) -> usize {
+    if [1152, 1280, 1408, 1664].contains(&width) { 16 } else { width / 64 }
+}
+
 impl Vit {
     /// A network from its tensors.
     ///
@@ -83,7 +89,7 @@ impl Vit {
                 tensors.error(format!("pos_embed has {n} positions, not those of a square grid and a class token"))
             );
         }
-        let heads = config.heads.unwrap_or(d / 64);
+        let heads = config.heads.unwrap_or_else(|| timm_heads(d));
         if heads == 0 || d % heads != 0 {
             return Err(tensors.error(format!("a width of {d} cannot be shared by {heads} heads")));
         }
@@ -255,5 +261,17 @@ impl Loader<'_> {
             Ok::<_, Error>(self.compute.input(&tensor)?)
         };
         Ok(Norm { weight: take("weight")?, bias: take("bias")?, eps: self.eps })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::timm_heads;
+
+    #[test]
+    fn heads_are_those_of_the_published_sizes() {
+        // Tiny, small, base, large; SO400M, huge (torchvision's vit_h_14 too), giant, gigantic.
+        let widths = [192, 384, 768, 1024, 1152, 1280, 1408, 1664];
+        assert_eq!(widths.map(timm_heads), [3, 6, 12, 16, 16, 16, 16, 16]);
     }
 }
