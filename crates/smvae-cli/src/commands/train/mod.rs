@@ -202,7 +202,7 @@ fn epoch_line(record: &EpochRecord) -> String {
 }
 
 fn ending(summary: &RunSummary) -> String {
-    if !summary.has_weights() {
+    if summary.stopped && !summary.has_weights() {
         return "stopped while teachers were trained: there are no weights yet".to_owned();
     }
     let how = if summary.stopped { "stopped" } else { "done" };
