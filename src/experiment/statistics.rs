@@ -18,6 +18,9 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Its file in the folder of an experiment.
+pub(crate) const SUMMARY: &str = "summary.json";
+
 /// What an experiment came to so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,7 +127,7 @@ impl Summary {
     /// # Errors
     /// A file that cannot be read or is none of ours.
     pub fn read(dir: &Path) -> Result<Self> {
-        read_json(&dir.join("summary.json"), "summary of an experiment")
+        read_json(&dir.join(SUMMARY), "summary of an experiment")
     }
 
     /// Writes `summary.json` and `summary.csv`.
@@ -132,7 +135,7 @@ impl Summary {
     /// # Errors
     /// [`smvae_data::Error::Write`].
     pub fn write(&self, dir: &Path) -> Result<()> {
-        write_json(&dir.join("summary.json"), self)?;
+        write_json(&dir.join(SUMMARY), self)?;
         let header = "corpus,labels,dev_labels,method,split,n,mean,sd,\
                       difference_n,difference,difference_sd,difference_low,difference_high\n";
         let rows: String = self.rows.iter().flat_map(csv_rows).collect();

@@ -21,6 +21,7 @@ pub use run::{Curve, RunReport, Setting};
 pub use split::{Calibration, OutcomeRow, SplitReport, TypeRow};
 
 use crate::experiment::Summary;
+use crate::experiment::statistics::SUMMARY;
 use crate::run_folder::RunInfo;
 use crate::{Error, Result};
 use serde::Serialize;
@@ -67,7 +68,7 @@ pub fn gather(folder: &Path) -> Result<Report> {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
     // Of an experiment alone.
-    let summary = folder.join("summary.json").is_file().then(|| Summary::read(folder)).transpose()?;
+    let summary = folder.join(SUMMARY).is_file().then(|| Summary::read(folder)).transpose()?;
     Ok(Report { title, runs, points, points_split, summary })
 }
 
