@@ -35,10 +35,9 @@ pub(super) fn method(result: &RunResult, all: &[RunResult]) -> String {
     format!("{corpus}{}{cut}", result.run.method)
 }
 
-/// The method of a run that is of no experiment, with the name of the first run like it where others of the method have another
-/// corpus or other settings.
+/// The method of a run that is of no experiment, with the name of the first run like it ([`RunReport::repeats`]) where others of
+/// the method have another corpus or other settings.
 fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
-    // Runs like it are those whose draw and seed alone are others.
     let of_method = || all.iter().filter(|other| other.method == run.method);
     match of_method().all(|other| other.repeats == run.repeats) {
         true => run.method.clone(),

@@ -117,8 +117,8 @@ fn method(config: &Config) -> String {
 /// The settings that are the same in every repetition, and the corpus.
 fn repeats(config: &Config, train_sha256: Option<&str>) -> String {
     let config = Config { seed: 0, selection_seed: None, labelled: None, data: None, ..config.clone() };
-    // Chosen by the number of labels, where it is not set.
-    let training = TrainingConfig { epochs: None, ..config.training.clone() };
+    // Epochs are chosen by the number of labels, where they are not set; checkpoints change no result.
+    let training = TrainingConfig { epochs: None, checkpoint_every: None, ..config.training.clone() };
     let parts = (Config { training, device: String::new(), ..config }, train_sha256);
     serde_json::to_string(&parts).expect("a configuration has string keys and no failing parts")
 }
