@@ -1,0 +1,170 @@
+//! Tests of the plan of an experiment: its runs, their names, and what is said of a file that is none.
+
+use super::*;
+
+const FILE: &str = r#"
+text_encoder = "tiny"
+baseline = "base"
+[corpora.c]
+data = "data"
+image_features = "images"
+draws = "draws/c-{labels}-{draw}.json"
+[settings]
+training = { eval_every = 2, patience = 3 }
+[methods.base]
+[methods.semi]
+training = { semi = true, patience = 4 }
+[methods.text]
+images = false
+[[grids]]
+corpora = ["c"]
+methods = ["base", "semi", "text"]
+labels = [5, "all"]
+draws = [0, 1]
+dev_only = true
+[[grids]]
+corpora = ["c"]
+methods = ["base"]
+labels = [5]
+draws = [1, 2]
+seeds = [0, 7]
+"#;
+
+const HEIRS: &str = r#"
+text_encoder = "tiny"
+corpora.c = { data = "data", image_features = "images" }
+settings = { training = { patience = 3 } }
+[methods.base]
+training = { semi = true, eval_every = 2 }
+[methods.heir]
+like = "base"
+images = false
+training = { eval_every = 4 }
+[methods.an-heir-of-the-heir]
+like = "heir"
+training = { patience = 5 }
+[[grids]]
+corpora = ["c"]
+methods = ["base", "heir", "an-heir-of-the-heir"]
+labels = ["all"]
+draws = [0]
+"#;
+
+fn plan(text: &str) -> Result<Plan> {
+    Reader { path: Path::new("/x/experiment.toml"), text }.plan()
+}
+
+#[test]
+fn a_file_is_every_run_once() {
+    let plan = plan(FILE).expect("valid");
+    let ids: Vec<(&str, bool)> = plan.runs.iter().map(|run| (run.run.id.as_str(), run.run.dev_only)).collect();
+    let want = [
+        ("c-base-5-d0-s0", true),
+        ("c-base-5-d1-s0", false),
+        ("c-base-all-d0-s0", true),
+        ("c-semi-5-d0-s0", true),
+        ("c-semi-5-d1-s0", true),
+        ("c-semi-all-d0-s0", true),
+        ("c-text-5-d0-s0", true),
+        ("c-text-5-d1-s0", true),
+        ("c-text-all-d0-s0", true),
+        ("c-base-5-d1-s7", false),
+        ("c-base-5-d2-s0", false),
+        ("c-base-5-d2-s7", false),
+    ];
+    assert_eq!(ids, want);
+    let semi = &plan.runs[4];
+    let TrainingSeen { semi: is_semi, patience, eval_every } = seen(semi);
+    assert_eq!((is_semi, patience, eval_every), (true, 4, 2));
+    assert_eq!((semi.run.config.labelled, semi.run.config.selection_seed), (Some(5), Some(1)));
+    assert_eq!(semi.sources.selection.as_deref(), Some(Path::new("/x/draws/c-5-1.json")));
+    assert_eq!(semi.sources.images.as_deref(), Some(Path::new("/x/images")));
+    assert_eq!((&plan.runs[6].sources.images, &plan.runs[8].sources.selection), (&None, &None));
+}
+
+#[test]
+fn two_runs_have_two_names() {
+    let text = r#"
+text_encoder = "tiny"
+corpora = { a = { data = "a" }, a-b = { data = "b" } }
+methods = { c = {}, b-c = {} }
+grids = [
+    { corpora = ["a"], methods = ["b-c"], labels = [5], draws = [0] },
+    { corpora = ["a-b"], methods = ["c"], labels = [5], draws = [0] },
+]"#;
+    let error = plan(text).expect_err("one name").to_string();
+    assert_eq!(error, "/x/experiment.toml:7: a-b-c-5-d0-s0 would be the name of two runs: rename a corpus or a method");
+}
+
+struct TrainingSeen {
+    semi: bool,
+    patience: usize,
+    eval_every: usize,
+}
+
+fn seen(run: &RunSpec) -> TrainingSeen {
+    let training = &run.run.config.training;
+    TrainingSeen { semi: training.semi, patience: training.patience, eval_every: training.eval_every }
+}
+
+#[test]
+fn what_makes_no_sense_is_named_with_its_line() {
+    let check = |from: &str, to: &str, line: usize, want: &str| {
+        assert!(FILE.contains(from));
+        let error = plan(&FILE.replacen(from, to, 1)).expect_err(want).to_string();
+        assert!(error.starts_with(&format!("/x/experiment.toml:{line}: ")) && error.contains(want), "{error}");
+    };
+    check("baseline =", "basline =", 3, "unknown field `basline`");
+    check("\"base\"\n", "\"best\"\n", 3, "there is no method \"best\"; there are base, semi, text");
+    check("patience = 3", "patience = 0", 8, "settings: the setting `patience` must be at least 1");
+    check("semi = true", "semi = 1", 11, "method semi: invalid type");
+    check("semi = true", "smi = true", 11, "method semi: unknown field `smi`");
+    check("images = false", "images = 0", 13, "images must be true or false");
+    check("images = false", "seed = 1", 13, "seed is no setting of a method");
+    check("images = false", "preset = \"x\"", 13, "preset");
+    check("[\"c\"]", "[\"d\"]", 16, "there is no corpus \"d\"; there are c");
+    check("labels = [5, \"all\"]", "labels = [5, \"most\"]", 18, "labels must be a number or \"all\"");
+    check("labels = [5, \"all\"]", "labels = [0]", 18, "at least 1");
+    check("[methods.text]", "[methods.\"a/b\"]", 13, "part of folder names");
+    check("dev_only = true", "dev_labels = 0", 20, "dev_labels must be at least 1");
+    check("[settings]", "[settings]\nlike = \"base\"", 8, "settings are like no method");
+    check("draws = [0, 1]", "draws = [0, 1", 20, "missing comma");
+}
+
+#[test]
+fn a_method_builds_on_another() {
+    let settings: Vec<_> = plan(HEIRS)
+        .expect("valid")
+        .runs
+        .iter()
+        .map(|run| {
+            let TrainingSeen { semi, patience, eval_every } = seen(run);
+            (semi, patience, eval_every, run.run.images)
+        })
+        .collect();
+    assert_eq!(settings, [(true, 3, 2, true), (true, 3, 4, false), (true, 5, 4, false)]);
+
+    let check = |from: &str, to: &str, line: usize, want: &str| {
+        let error = plan(&HEIRS.replacen(from, to, 1)).expect_err(want).to_string();
+        assert!(error.starts_with(&format!("/x/experiment.toml:{line}: ")) && error.contains(want), "{error}");
+    };
+    check("\"base\"", "\"bass\"", 7, "there is no method \"bass\"; there are an-heir-of-the-heir, base, heir");
+    check("\"base\"", "1", 7, "there is no method \"1\"");
+    check("\"base\"", "\"an-heir-of-the-heir\"", 7, "method an-heir-of-the-heir is like itself");
+    // Where it is, not where it is inherited.
+    check("eval_every = 2", "eval_every = 0", 5, "method base: the setting `eval_every`");
+}
+
+#[test]
+fn only_what_changes_a_result_differs() {
+    let runs = |from: &str, to: &str| plan(&FILE.replacen(from, to, 1)).expect("valid").runs[3].clone();
+    let then = runs("", "");
+    let check = |from: &str, to: &str, want: Option<&str>| {
+        assert_eq!(then.run.difference(&runs(from, to).run).as_deref(), want, "{to}");
+    };
+    check("", "", None);
+    check("\"data\"", "\"elsewhere\"", None);
+    check("patience = 4", "patience = 5", Some("training.patience 4 -> 5"));
+    check("semi = true,", "semi = true, checkpoint_every = 3,", None);
+    check("image_features = \"images\"", "", Some("images true -> false"));
+}
