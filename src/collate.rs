@@ -25,8 +25,8 @@ pub(crate) struct Item {
     pub shapes: Vec<u32>,
     /// Words that the piece limit cut.
     pub n_cut: usize,
-    /// The image vector, prepared; none is a missing modality.
-    pub image: Option<Vec<f32>>,
+    /// The row of its image among the image vectors, which are not copied here; none is a missing modality.
+    pub image: Option<usize>,
 }
 
 /// A candidate span of an item and its class.
@@ -53,10 +53,9 @@ impl Collator<'_> {
         let encoded = self.tokenizer.encode(&texts, limit)?;
         positions.truncate(encoded.words.len());
         let image = match (self.images, image_id) {
-            (Some((identity, vectors)), Some(id)) => match self.input.image {
-                ImageUse::Own => vectors.get(id).map(|raw| identity.prepare(raw)),
-                ImageUse::Shuffled => vectors.get_other(id).map(|raw| identity.prepare(raw)),
-                ImageUse::Zero => vectors.get(id).map(|raw| vec![0.0; raw.len()]),
+            (Some((_, vectors)), Some(id)) => match self.input.image {
+                ImageUse::Own | ImageUse::Zero => vectors.row_of(id),
+                ImageUse::Shuffled => vectors.row_of_other(id),
             },
             _ => None,
         };
@@ -101,10 +100,15 @@ impl Collator<'_> {
                     .map(|span| BatchSpan { text, words: Span::new(span.start + first_word, span.end + first_word) }),
             );
         }
-        let images = self.images.map(|(identity, _)| {
-            let missing = vec![0f32; identity.width];
-            let rows = items.iter().flat_map(|(item, _)| item.image.as_ref().unwrap_or(&missing));
-            Tensor::from_vec(rows.copied().collect(), (items.len(), identity.width), device)
+        let images = self.images.map(|(identity, vectors)| {
+            let zeros = self.input.image == ImageUse::Zero;
+            let mut rows = vec![0f32; items.len() * identity.width];
+            for (row, (item, _)) in rows.chunks_mut(identity.width).zip(items) {
+                if let Some(image) = item.image.filter(|_| !zeros) {
+                    identity.prepare(vectors.row(image), row);
+                }
+            }
+            Tensor::from_vec(rows, (items.len(), identity.width), device)
         });
         Ok(SpanBatch {
             has_image: items.iter().map(|(item, _)| item.image.is_some()).collect(),
@@ -168,6 +172,32 @@ mod tests {
             assert_eq!((item.ids.as_slice(), item.n_cut), (&[2, 4, 3][..], 2));
             assert_eq!(item.positions, [0]);
         });
+    }
+
+    #[test]
+    fn each_tweet_has_the_image_it_is_to_have() {
+        let vectors = [("a", 1.0), ("b", 2.0), ("c", 3.0)].map(|(id, x)| (id.to_owned(), vec![x, -x]));
+        let vectors = ImageVectors::from_map(vectors.into_iter().collect()).expect("vectors of one width");
+        let identity = ImageIdentity::new(&vectors, &[], false);
+        for (image, want) in [
+            (ImageUse::Own, [2.0, -2.0, 0.0, 0.0, 1.0, -1.0]),
+            (ImageUse::Shuffled, [1.0, -1.0, 0.0, 0.0, 3.0, -3.0]),
+            (ImageUse::Zero, [0.0; 6]),
+        ] {
+            collator_test(&["new"], 100, |collator, _| {
+                let input = InputConfig { image, ..InputConfig::default() };
+                let collator = Collator { input: &input, images: Some((&identity, &vectors)), ..*collator };
+                let items =
+                    ["b", "missing", "a"].map(|id| collator.item(&["new".to_owned()], Some(id)).expect("a valid word"));
+                let chosen = items.each_ref().map(|item| (item, vec![Span::new(0, 1)]));
+                let batch = collator.batch(&chosen, &Device::Cpu).expect("it fits");
+                let rows = batch.images.as_ref().expect("there are images").flatten_all().expect("rows");
+                assert_eq!(
+                    (rows.to_vec1::<f32>().expect("f32"), batch.has_image),
+                    (want.to_vec(), vec![true, false, true])
+                );
+            });
+        }
     }
 
     #[test]

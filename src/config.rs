@@ -83,7 +83,7 @@ pub enum ImageUse {
     /// Its own.
     #[default]
     Own,
-    /// That of another tweet ([`smvae_data::ImageVectors::get_other`]).
+    /// That of another tweet ([`smvae_data::ImageVectors::row_of_other`]).
     Shuffled,
     /// Zeros, as an image that is there.
     Zero,

@@ -66,11 +66,11 @@ impl ImageIdentity {
         self.vision.as_ref().zip(made_by).is_some_and(|(ours, theirs)| ours.same_vectors(&theirs))
     }
 
-    /// The vector of an image as the model is given it.
-    pub(crate) fn prepare(&self, raw: &[f32]) -> Vec<f32> {
-        match &self.standardisation {
-            None => raw.to_vec(),
-            Some(s) => raw.iter().zip(&s.mean).zip(&s.std).map(|((x, mean), std)| (x - mean) / std).collect(),
+    /// Writes the vector of an image as the model is given it.
+    pub(crate) fn prepare(&self, raw: &[f32], prepared: &mut [f32]) {
+        prepared.copy_from_slice(raw);
+        if let Some(s) = &self.standardisation {
+            prepared.iter_mut().zip(&s.mean).zip(&s.std).for_each(|((x, mean), std)| *x = (*x - mean) / std);
         }
     }
 }
@@ -103,10 +103,13 @@ mod tests {
             ImageVectors::from_map(vectors.map(|(id, v)| (id.to_owned(), v)).into_iter().collect::<BTreeMap<_, _>>())
                 .expect("equal widths");
         let train = ["a", "b", "missing"].map(|id| Sample { image_id: id.to_owned(), ..Sample::default() });
-        let identity = ImageIdentity::new(&images, &train, true);
-        assert_eq!(identity.prepare(images.get("a").expect("there")), [-1.0, 0.0]);
-        assert_eq!(identity.prepare(images.get("b").expect("there")), [1.0, 0.0]);
-        let raw = ImageIdentity::new(&images, &train, false);
-        assert_eq!(raw.prepare(&[7.0, 8.0]), [7.0, 8.0]);
+        let prepared = |standardise, id| {
+            let mut row = [0.0; 2];
+            ImageIdentity::new(&images, &train, standardise).prepare(images.get(id).expect("there"), &mut row);
+            row
+        };
+        assert_eq!(prepared(true, "a"), [-1.0, 0.0]);
+        assert_eq!(prepared(true, "b"), [1.0, 0.0]);
+        assert_eq!(prepared(false, "other"), [100.0, 0.0]);
     }
 }

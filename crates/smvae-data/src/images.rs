@@ -94,15 +94,27 @@ impl ImageVectors {
 
     /// The vector of an image, `[width]`.
     pub fn get(&self, id: &str) -> Option<&[f32]> {
-        self.rows.get(id).map(|row| &self.values[row * self.width..(row + 1) * self.width])
+        self.row_of(id).map(|row| self.row(row))
     }
 
-    /// The vector of another image in place of this one's, `[width]`: the one half of all ids further on in their order,
+    /// The number of an image's vector, counted in the order of the ids.
+    pub fn row_of(&self, id: &str) -> Option<usize> {
+        self.rows.get(id).copied()
+    }
+
+    /// The number of another image's vector in place of this one's: the one half of all ids further on in their order,
     /// from the first after the last. Of one image alone it is its own. For the question what the right image is worth.
-    pub fn get_other(&self, id: &str) -> Option<&[f32]> {
+    pub fn row_of_other(&self, id: &str) -> Option<usize> {
         // Rows are in the order of the ids, since both ways of making vectors push them sorted.
-        let row = (self.rows.get(id)? + self.len().div_ceil(2)) % self.len();
-        Some(&self.values[row * self.width..(row + 1) * self.width])
+        Some((self.row_of(id)? + self.len().div_ceil(2)) % self.len())
+    }
+
+    /// The vector of this number, `[width]`.
+    ///
+    /// # Panics
+    /// For a number that is not below [`ImageVectors::len`].
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.width..(row + 1) * self.width]
     }
 
     /// Values a vector has; at least 1.
@@ -302,6 +314,18 @@ mod tests {
         assert_eq!((read.width(), read.len(), read.get("b"), read.get("c")), (2, 2, Some(&[1.0, -2.5][..]), None));
         assert_eq!(read.ids().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((read.sha256(), read.path()), (made.sha256(), Some(path.as_path())));
+    }
+
+    #[test]
+    fn another_image_is_no_ones_own_and_every_ones_once() {
+        for n in 2..6 {
+            let rows = (0..n).map(|i| (i.to_string(), vec![0.0])).collect();
+            let made = ImageVectors::from_map(rows).expect("vectors of one width");
+            let others: BTreeSet<usize> = made.ids().filter_map(|id| made.row_of_other(id)).collect();
+            assert_eq!(others.len(), n);
+            assert!(made.ids().all(|id| made.row_of_other(id) != made.row_of(id)));
+            assert_eq!(made.row_of_other("none"), None);
+        }
     }
 
     #[test]
