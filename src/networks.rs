@@ -1,7 +1,7 @@
 //! A text encoder and a span model on one set of parameters, with the tokenizer and the labels they were made for.
 
 use crate::groups::Groups;
-use crate::progress::Event;
+use crate::progress::{Event, Flow};
 use crate::run_folder::RunFolder;
 use crate::{Config, Error, Result};
 use smvae_core::LabelSet;
@@ -83,7 +83,11 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "only transfers have something to tell"))]
-    pub(crate) fn open(source: &EncoderSource, train: &[Sample], on_event: &mut dyn FnMut(&Event)) -> Result<Self> {
+    pub(crate) fn open(
+        source: &EncoderSource,
+        train: &[Sample],
+        on_event: &mut dyn FnMut(&Event) -> Flow,
+    ) -> Result<Self> {
         match source {
             EncoderSource::Folder(folder) => {
                 let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
@@ -91,7 +95,7 @@ impl Encoder {
             }
             #[cfg(feature = "hub")]
             EncoderSource::Hub(hub, model) => {
-                let fetched = hub.fetch(model, wanted_files, &mut |progress| on_event(&Event::from(progress)));
+                let fetched = hub.fetch(model, wanted_files, &mut |progress| on_event(&Event::from(progress)).into());
                 let fetched = fetched.map_err(smvae_encoders::Error::from)?;
                 Self::from_folder(&fetched.folder, format!("{}@{}", model.name, fetched.revision))
             }

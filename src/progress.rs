@@ -91,6 +91,15 @@ pub enum Flow {
     Stop,
 }
 
+impl From<Flow> for std::ops::ControlFlow<()> {
+    fn from(flow: Flow) -> Self {
+        match flow {
+            Flow::Continue => Self::Continue(()),
+            Flow::Stop => Self::Break(()),
+        }
+    }
+}
+
 /// A line of `metrics.jsonl`: one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRecord {

@@ -77,13 +77,9 @@ pub(crate) fn train_from(
     if input.train.is_empty() || input.valid.is_empty() {
         return Err(Error::NothingToTrain { why: "the training split or dev has no tweets" });
     }
-    // Nothing has begun that could be ended in good order; what is fetched goes on where it was next time.
-    let mut tell = |event: &Event| {
-        on_event(event);
-    };
     let mut encoder = match &resumed {
         Some(Resumed { folder, checkpoint: Some(_), .. }) => Encoder::of_run(folder)?,
-        _ => Encoder::open(&input.encoder, input.train, &mut tell)?,
+        _ => Encoder::open(&input.encoder, input.train, on_event)?,
     };
     let config = resolve(config, input, &mut encoder);
     let groups = Groups::new(encoder.config.num_hidden_layers, &config.training)?;
@@ -107,7 +103,7 @@ pub(crate) fn train_from(
     let folder = resumed.as_ref().map(|resumed| resumed.folder(&config, &state)).transpose()?;
     let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (parameters, report) = encoder.parameters(&config, &input.device)?;
-    tell(&Event::Loaded(report));
+    on_event(&Event::Loaded(report));
     for (name, tensor) in checkpoint.iter_mut().flat_map(|checkpoint| checkpoint.take(checkpoint::WEIGHTS)) {
         parameters.insert(name, &tensor)?;
     }

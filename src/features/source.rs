@@ -1,6 +1,7 @@
 //! Where a vision model comes from.
 
 use crate::Result;
+use crate::progress::Flow;
 use smvae_encoders::vision::{Compute, Preprocessing, VisionIdentity, VisionModel};
 use std::path::Path;
 
@@ -23,21 +24,21 @@ impl VisionSource {
 }
 
 /// Opens a vision model; one of the hub is fetched unless the cache has it, and `on_fetch` is told file, bytes done and
-/// bytes in all.
+/// bytes in all, and may end it.
 ///
 /// # Errors
 /// Those of [`VisionModel::open`], and of the hub.
 pub fn open_vision(
     source: &VisionSource,
     compute: Compute,
-    on_fetch: &mut dyn FnMut(&str, u64, Option<u64>),
+    on_fetch: &mut dyn FnMut(&str, u64, Option<u64>) -> Flow,
 ) -> Result<VisionModel> {
     let path = Path::new(&source.name);
     let preprocessing = source.preprocessing.clone();
     #[cfg(feature = "hub")]
     if let (false, Ok(id)) = (path.exists(), source.name.parse()) {
         let hub = smvae_encoders::hub::Hub::from_env().map_err(smvae_encoders::Error::from)?;
-        let mut on_fetch = |p: smvae_encoders::hub::Progress<'_>| on_fetch(p.file, p.done, p.total);
+        let mut on_fetch = |p: smvae_encoders::hub::Progress<'_>| on_fetch(p.file, p.done, p.total).into();
         return Ok(VisionModel::fetch(&hub, &id, preprocessing, compute, &mut on_fetch)?);
     }
     // Without a hub nothing is fetched.

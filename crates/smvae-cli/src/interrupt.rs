@@ -2,6 +2,7 @@
 
 use crate::progress::say;
 use anyhow::Context as _;
+use smvae::Flow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
@@ -15,7 +16,7 @@ pub(crate) fn catch() -> anyhow::Result<()> {
         if REQUESTED.swap(true, Ordering::Relaxed) {
             std::process::exit(ENDED_BY_SIGNAL);
         }
-        say("Ctrl-C: ending after this step. Again to end at once");
+        say("Ctrl-C: ending in good order. Again to end at once");
     };
     ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
 }
@@ -32,4 +33,9 @@ pub(crate) fn end_with_parent() {
 /// Whether an orderly end has been asked for.
 pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
+}
+
+/// The same as the answer of a callback.
+pub(crate) fn flow() -> Flow {
+    if requested() { Flow::Stop } else { Flow::Continue }
 }

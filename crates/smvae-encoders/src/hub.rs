@@ -16,6 +16,7 @@ pub use error::HubError;
 use hf_hub::api::sync::ApiBuilder;
 use hf_hub::{Cache, Repo, RepoType};
 use serde::Deserialize;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -135,8 +136,8 @@ impl Hub {
     }
 
     /// Fetches those files of a model that are wanted and not in the cache yet. `wanted` chooses among the names of all
-    /// files of the model; `on_progress` is told how far each transfer is. Offline, the folder is what the cache has of
-    /// this revision, whatever files these are.
+    /// files of the model; `on_progress` is told how far each transfer is, and may end it: what is here stays, and the next
+    /// transfer goes on from there. Offline, the folder is what the cache has of this revision, whatever files these are.
     ///
     /// # Errors
     /// Every [`HubError`] is a sentence that says what to do.
@@ -144,7 +145,7 @@ impl Hub {
         &self,
         model: &ModelId,
         wanted: impl Fn(&[&str]) -> Vec<String>,
-        on_progress: &mut dyn FnMut(Progress<'_>),
+        on_progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Fetched, HubError> {
         if self.offline {
             let missing = || HubError::Offline { model: model.clone(), cache: self.cache.clone() };

@@ -76,9 +76,8 @@ impl From<PrecisionArg> for Precision {
 
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
-    let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device, args.dtype)?;
-    // Not before: a model that is fetched goes on where it was, and there is nothing to end in good order.
     interrupt::catch()?;
+    let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device, args.dtype)?;
     let settings = FeatureSettings {
         batch: args.batch as usize,
         precision: args.precision.into(),
@@ -136,6 +135,7 @@ fn open(source: &VisionSource, device: DeviceArgs, dtype: NumberType) -> anyhow:
     let kib = |bytes: u64| (bytes / 1024) as usize;
     Ok(open_vision(source, compute, &mut |file, done, total| {
         progress.update(kib(done), total.map_or(0, kib), || file.to_owned());
+        interrupt::flow()
     })?)
 }
 
@@ -152,7 +152,7 @@ fn with_progress<T>(
     let mut progress = Progress::new("images");
     Ok(work(&mut |FeatureProgress { done, total, images_per_second }| {
         progress.update(done, total, || format!("{images_per_second:.1} images/s"));
-        if interrupt::requested() { Flow::Stop } else { Flow::Continue }
+        interrupt::flow()
     })?)
 }
 

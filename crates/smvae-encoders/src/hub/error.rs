@@ -81,6 +81,16 @@ pub enum HubError {
         /// Why, if the system told.
         source: Option<std::io::Error>,
     },
+    /// Whoever watched a transfer ended it.
+    #[error("the transfer of {file} was stopped at {}: run the command again, it goes on from there", bytes(*got, *want))]
+    Stopped {
+        /// The file.
+        file: String,
+        /// Bytes that arrived.
+        got: u64,
+        /// Bytes it has.
+        want: Option<u64>,
+    },
     /// What arrived is not what the hub lists.
     #[error(
         "{file} arrived damaged ({what} {got}, the hub lists {want}) and was deleted: run the command again, or fetch the \

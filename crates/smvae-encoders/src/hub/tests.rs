@@ -178,7 +178,7 @@ impl Client {
     /// Fetches configuration and weights; the README is not wanted.
     fn fetch(&self, model: &str) -> Result<Fetched, HubError> {
         let wanted = |_: &[&str]| vec!["config.json".to_owned(), WEIGHTS.to_owned(), "not/there".to_owned()];
-        self.hub.fetch(&model.parse()?, wanted, &mut |_| {})
+        self.hub.fetch(&model.parse()?, wanted, &mut |_| ControlFlow::Continue(()))
     }
 
     /// Expects an error whose sentence has all of these in it, and no file that could be taken for whole.
@@ -212,7 +212,10 @@ fn a_model_is_fetched_once_and_then_offline() {
     let mut told = Vec::new();
     let wanted = |names: &[&str]| names.iter().filter(|name| **name != "README.md").map(|n| (*n).to_owned()).collect();
     let model: ModelId = "me/tiny@v1".parse().expect("a model");
-    let fetched = client.hub.fetch(&model, wanted, &mut |p| told.push((p.file.to_owned(), p.done, p.total)));
+    let fetched = client.hub.fetch(&model, wanted, &mut |p| {
+        told.push((p.file.to_owned(), p.done, p.total));
+        ControlFlow::Continue(())
+    });
     check_whole(&fetched.expect("a good server"));
     assert_eq!(told.last(), Some(&(WEIGHTS.to_owned(), 300_000, Some(300_000))));
     assert_eq!(server.requests().len(), 3);
@@ -236,6 +239,22 @@ fn a_cut_transfer_goes_on_where_it_broke_off() {
     let ranges: Vec<String> = server.requests().into_iter().filter(|request| request.contains("bytes=")).collect();
     let request = |from| format!("/me/tiny/resolve/{COMMIT}/{WEIGHTS} bytes={from}-");
     assert_eq!(ranges, [request(150_000), request(225_000)]);
+}
+
+#[test]
+fn a_transfer_that_is_ended_goes_on_next_time() {
+    let server = Server::start(Behaviour::default());
+    let client = Client::of(&server.endpoint);
+    let wanted = |_: &[&str]| vec![WEIGHTS.to_owned()];
+    let model: ModelId = "me/tiny".parse().expect("a model");
+    let mut at_first_bytes =
+        |p: Progress<'_>| if p.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let error = client.hub.fetch(&model, wanted, &mut at_first_bytes).expect_err("it was ended");
+    let HubError::Stopped { got, want: Some(300_000), .. } = error else { panic!("{error}") };
+    assert!(error.to_string().contains("goes on from there"), "{error}");
+    server.requests();
+    check_whole(&client.fetch("me/tiny").expect("a good server"));
+    assert!(server.requests().iter().any(|request| request.ends_with(&format!("bytes={got}-"))));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +28,11 @@ pub(super) struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Brings a file to the snapshot, unless it is there.
-    pub(super) fn fetch(&self, file: &RemoteFile, on_progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), HubError> {
+    pub(super) fn fetch(
+        &self,
+        file: &RemoteFile,
+        on_progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<(), HubError> {
         if !is_plain(&file.name) {
             let why = format!("{:?} is no file name", file.name);
             return Err(HubError::Answer { url: self.address.clone(), why });
@@ -59,7 +64,7 @@ impl Transfer<'_> {
         &self,
         file: &RemoteFile,
         blob: &Path,
-        on_progress: &mut dyn FnMut(Progress<'_>),
+        on_progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<(), HubError> {
         let mut name = blob.as_os_str().to_owned();
         name.push(".incomplete");
@@ -94,7 +99,7 @@ impl Transfer<'_> {
         file: &RemoteFile,
         part: &mut File,
         path: &Path,
-        on_progress: &mut dyn FnMut(Progress<'_>),
+        on_progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<(), HubError> {
         let mut done = part.seek(SeekFrom::End(0)).map_err(io(path))?;
         if file.size.is_none_or(|size| done > size) {
@@ -121,7 +126,9 @@ impl Transfer<'_> {
         let mut buffer = vec![0; 128 * 1024];
         let cut = |got, source| HubError::Cut { file: file.name.clone(), got, want: file.size, source };
         loop {
-            on_progress(Progress { file: &file.name, done, total: file.size });
+            if on_progress(Progress { file: &file.name, done, total: file.size }).is_break() {
+                return Err(HubError::Stopped { file: file.name.clone(), got: done, want: file.size });
+            }
             let n = match reader.read(&mut buffer) {
                 Ok(0) if file.size.is_some_and(|size| done < size) => return Err(cut(done, None)),
                 Ok(0) => return Ok(()),

@@ -92,7 +92,8 @@ impl VisionModel {
         Ok(Self { encoder, identity, dtype })
     }
 
-    /// Opens a model of the hub, fetched unless the cache has it. `on_progress` is told how far each file is.
+    /// Opens a model of the hub, fetched unless the cache has it. `on_progress` is told how far each file is, and
+    /// may end it.
     ///
     /// # Errors
     /// Those of the hub, and of [`VisionModel::open`].
@@ -102,7 +103,7 @@ impl VisionModel {
         model: &crate::hub::ModelId,
         preprocessing: Option<Preprocessing>,
         compute: Compute,
-        on_progress: &mut dyn FnMut(crate::hub::Progress<'_>),
+        on_progress: &mut dyn FnMut(crate::hub::Progress<'_>) -> std::ops::ControlFlow<()>,
     ) -> Result<Self> {
         let fetched = hub.fetch(model, wanted_files, on_progress)?;
         let mut opened = Self::open(&fetched.folder, preprocessing, compute)?;

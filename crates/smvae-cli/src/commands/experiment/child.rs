@@ -5,7 +5,7 @@ use crate::interrupt;
 use crate::options::DeviceArgs;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use smvae::{Event, Flow};
+use smvae::Event;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &ExperimentRunArgs) -> anyhow::Result<()> {
             // If nobody listens any more, stdin has ended too.
             let _ = writeln!(std::io::stdout(), "{line}");
         }
-        if interrupt::requested() { Flow::Stop } else { Flow::Continue }
+        interrupt::flow()
     })?;
     Ok(())
 }

@@ -145,7 +145,7 @@ impl Watcher {
             // The bar stays where it is: dev is quick beside an epoch.
             _ => {}
         }
-        if interrupt::requested() { Flow::Stop } else { Flow::Continue }
+        interrupt::flow()
     }
 }
 
