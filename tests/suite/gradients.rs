@@ -140,12 +140,12 @@ fn spans_of_another_batch_are_an_error() {
         assert!(error.contains(want), "{span:?}: {error}");
     };
     let all = batch.words.len();
-    check(0, Span::new(0, all + 1), "words of a span");
-    check(0, Span { start: 0, end: 0 }, "words of a span");
-    check(TEXTS.len(), Span::new(0, 1), "texts of a span");
+    check(0, Span::new(0, all + 1), "reaches past the last word");
+    check(0, Span { start: 0, end: 0 }, "has no words");
+    check(TEXTS.len(), Span::new(0, 1), "a text that there is not");
     // The words of the first text, with the image of the second.
-    check(1, Span::new(0, 1), "pieces of the text of a span");
-    check(0, Span::new(0, all), "pieces of the text of a span");
+    check(1, Span::new(0, 1), "is not of words of its text");
+    check(0, Span::new(0, all), "is not of words of its text");
 }
 
 #[test]
@@ -355,4 +355,36 @@ fn movements(before: &Values, after: &Values) -> Result<BTreeMap<String, f64>> {
 
 fn largest(x: &Tensor) -> Result<f64> {
     x.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar()
+}
+
+#[test]
+fn a_batch_that_does_not_fit_is_an_error_and_changes_nothing() {
+    let setup = Setup::new();
+    let before = setup.parameters.snapshot().expect("copies");
+    let check = |change: fn(&mut LabelledBatch, &mut UnlabelledBatch, &mut Objective), want: &str| {
+        let (mut labelled, mut unlabelled) = (setup.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]).into());
+        let mut objective = Objective::default();
+        change(&mut labelled, &mut unlabelled, &mut objective);
+        let vars = setup.parameters.all().into_iter().collect();
+        let mut adam = Adam::new(vars, |_| 0, AdamConfig::default()).expect("f32");
+        let halves = (&labelled, Some(&unlabelled));
+        let rng = &mut rng::named(2, "noise");
+        let step = step(setup.networks(), &objective, &mut adam, &[RATE], halves.0, halves.1, rng);
+        let error = step.expect_err(want).to_string();
+        assert!(error.contains(want), "{error}");
+    };
+    check(|l, _, _| (l.batch.spans.clear(), l.targets.clear()).0, "1 of labelled spans, got 0");
+    check(|_, u, _| u.batch.spans.clear(), "1 of unlabelled spans, got 0");
+    check(|l, _, _| l.batch.images = None, "image rows, since a text has one");
+    check(|l, _, _| l.batch.words.swap(0, 1), "counted over the whole batch");
+    check(|_, _, o| o.kl_weight = -1.0, "`kl_weight`");
+    for rate in [-1.0, f64::NAN, f64::INFINITY] {
+        let vars = setup.parameters.all().into_iter().collect();
+        let mut adam = Adam::new(vars, |_| 0, AdamConfig::default()).expect("f32");
+        let (objective, rng) = (Objective::default(), &mut rng::named(2, "noise"));
+        let step = step(setup.networks(), &objective, &mut adam, &[rate], &setup.labelled(), None, rng);
+        assert!(step.expect_err("no rate").to_string().contains("learning rate"));
+    }
+    let moved = movements(&before, &setup.parameters.snapshot().expect("copies")).expect("equal shapes");
+    assert!(moved.iter().all(|(_, moved)| *moved == 0.0));
 }

@@ -120,13 +120,16 @@ pub fn read_entities<S: AsRef<str>>(tags: &[S], convention: Convention) -> Resul
 /// Writes entities as the BIO tags of a text of `n_words` words.
 ///
 /// # Errors
-/// [`Error::Entity`] if one is empty, reaches past the last word or overlaps another.
+/// [`Error::Entity`] if one is empty, reaches past the last word, overlaps another, or has a label without text.
 pub fn write_tags(entities: &[Entity], n_words: usize) -> Result<Vec<String>> {
     let mut tags = vec!["O".to_owned(); n_words];
     for Entity { span, label } in entities {
         let fail = |why| Error::Entity { start: span.start, end: span.end, why };
         if span.width() == 0 {
             return Err(fail("it has no words"));
+        }
+        if label.is_empty() {
+            return Err(fail("its label has no text"));
         }
         let words = tags.get_mut(span.start..span.end).ok_or_else(|| fail("it reaches past the last word"))?;
         if words.iter().any(|tag| tag != "O") {

@@ -51,6 +51,19 @@ pub enum Error {
         /// The length that was needed.
         want: usize,
     },
+    /// A word or a span of a batch that does not lie where it must.
+    #[cfg(feature = "tensor")]
+    #[error("{what} {index} of the batch, {got:?}, {why}")]
+    Batch {
+        /// `word`, `span` or `text`.
+        what: &'static str,
+        /// Which one, from 0.
+        index: usize,
+        /// Its rows or its words.
+        got: std::ops::Range<usize>,
+        /// The reason in words.
+        why: &'static str,
+    },
     /// A setting out of its range.
     #[error("the setting `{name}` must be {want}, got {got}")]
     Setting {
@@ -61,9 +74,9 @@ pub enum Error {
         /// What was given.
         got: String,
     },
-    /// Training has diverged.
+    /// Training has diverged, or was given numbers that are not finite.
     #[cfg(feature = "tensor")]
-    #[error("{what} is {got} at step {step}: a lower learning rate, or clipping, may help")]
+    #[error("{what} is {got} at step {step}: {}", not_finite_advice(*step))]
     NotFinite {
         /// What is not finite.
         what: &'static str,
@@ -97,4 +110,12 @@ pub enum Error {
     #[cfg(feature = "tensor")]
     #[error("the text encoder failed")]
     Encoder(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+#[cfg(feature = "tensor")]
+fn not_finite_advice(step: u64) -> &'static str {
+    match step {
+        1 => "nothing was updated before, so that weights or inputs are to be looked at",
+        _ => "a lower learning rate, or clipping, may help",
+    }
 }

@@ -61,7 +61,8 @@ impl TryFrom<Vec<String>> for LabelSet {
                 return fail(name, "has no text");
             }
             if names[..i].contains(name) {
-                return fail(name, "comes twice");
+                let why = if name == OUTSIDE { "is there without being given" } else { "comes twice" };
+                return fail(name, why);
             }
         }
         Ok(Self(names))

@@ -168,13 +168,13 @@ impl Conlleval {
     /// # Errors
     /// [`Error::Length`] if there are not as many predicted as gold tags, [`Error::Tag`] for a tag that is none;
     /// nothing is counted then.
-    pub fn add<S: AsRef<str>>(&mut self, gold: &[S], predicted: &[S]) -> Result<()> {
+    pub fn add(&mut self, gold: &[impl AsRef<str>], predicted: &[impl AsRef<str>]) -> Result<()> {
         if gold.len() != predicted.len() {
             let (got, want) = (predicted.len(), gold.len());
             return Err(Error::Length { op: "Conlleval::add", what: "predicted tags", got, want });
         }
-        let read = |tags| read_entities(tags, Convention::Conlleval);
-        self.scores.add(&read(gold)?, &read(predicted)?);
+        let convention = Convention::Conlleval;
+        self.scores.add(&read_entities(gold, convention)?, &read_entities(predicted, convention)?);
         self.tokens += gold.len();
         self.correct_tokens += gold.iter().zip(predicted).filter(|(g, p)| g.as_ref() == p.as_ref()).count();
         Ok(())
@@ -285,7 +285,7 @@ pub(crate) mod tests {
     #[test]
     fn what_fails_counts_nothing() {
         let mut eval = Conlleval::default();
-        assert!(matches!(eval.add(&["O"], &[]), Err(Error::Length { got: 0, want: 1, .. })));
+        assert!(matches!(eval.add(&["O"], &[""; 0]), Err(Error::Length { got: 0, want: 1, .. })));
         assert!(matches!(eval.add(&["B-X"], &["X"]), Err(Error::Tag { .. })));
         assert_eq!(eval, Conlleval::default());
     }

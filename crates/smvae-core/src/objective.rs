@@ -32,7 +32,8 @@ pub struct Objective {
     pub vae: bool,
     /// Weight of the three divergences beside the reconstructions; 1 is the evidence lower bound, and the paper.
     pub kl_weight: f64,
-    /// Share of the steps over which `kl_weight` rises from 0: annealing (Bowman et al. 2016).
+    /// Share of the steps over which `kl_weight` rises from 0: annealing (Bowman et al. 2016). [`Objective::at`] applies it,
+    /// which whoever calls [`step`](crate::step::step) does before.
     pub kl_warmup: f64,
     /// Nats below which a divergence of a row is not pressed: free bits (Kingma et al. 2016).
     pub free_bits: f64,
@@ -92,7 +93,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// Draws the noise of a batch.
+    /// Draws the noise of a batch, on the device and in the number type of `like`.
     ///
     /// # Errors
     /// Those of the copy to the device.
@@ -185,9 +186,9 @@ impl Objective {
         counts.iter().map(|count| count / total).collect()
     }
 
-    /// The same for unlabelled texts. With [`UnlabelledClass::Mask`], terms are of the rows alone that [`entity_mask`] lets
-    /// through: the others count as 0 and have no gradient, so that nothing is decoded for them. Nothing at all is where
-    /// `lambda` is 0. `prior` is that of [`Objective::class_prior`].
+    /// [`Objective::score`] for unlabelled texts. With [`UnlabelledClass::Mask`], terms are of the rows alone that [`entity_mask`] lets
+    /// through: the others count as 0 and have no gradient, so that nothing is decoded for them. There are no terms
+    /// where `lambda` is 0. `prior` is that of [`Objective::class_prior`].
     ///
     /// # Errors
     /// If batch, vectors, noise and prior do not fit.
@@ -201,6 +202,7 @@ impl Objective {
     ) -> Result<Scored> {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
+        expect_classes(&scores, prior)?;
         if !self.vae || self.lambda == 0.0 {
             return Ok(Scored { scores, elbo: None, counted: None, kl_class: None });
         }
@@ -262,6 +264,12 @@ impl Objective {
         }
         Ok(loss)
     }
+}
+
+fn expect_classes(scores: &SpanScores, prior: &[f32]) -> Result<()> {
+    let (got, want) = (prior.len(), scores.logits.dim(1)?);
+    let fault = Error::Length { op: "score_unlabelled", what: "classes of the prior", got, want };
+    if got == want { Ok(()) } else { Err(fault) }
 }
 
 /// Scored rows on the way to their negative ELBO.

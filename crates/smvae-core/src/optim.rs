@@ -138,8 +138,8 @@ impl Adam {
     /// Returns the global norm of the gradients before clipping.
     ///
     /// # Errors
-    /// [`Error::Length`] if a group has no rate; [`Error::NotFinite`] if the norm is not finite, and then nothing was
-    /// changed.
+    /// [`Error::Length`] if a group has no rate, [`Error::Setting`] for a rate that is negative or not finite;
+    /// [`Error::NotFinite`] if the norm is not finite. Then nothing was changed.
     pub fn step(&mut self, grads: &GradStore, rates: &[f64]) -> Result<f64> {
         self.update(|var| grads.get(var).map(SlotGradient::Tensor), rates)
     }
@@ -148,6 +148,10 @@ impl Adam {
         let groups = self.slots.iter().map(|s| s.group + 1).max().unwrap_or(0);
         if rates.len() < groups {
             return Err(Error::Length { op: "Adam::step", what: "learning rates", got: rates.len(), want: groups });
+        }
+        if let Some(rate) = rates.iter().find(|rate| !(rate.is_finite() && **rate >= 0.0)) {
+            let want = "a finite number, at least 0";
+            return Err(Error::Setting { name: "learning rate", want, got: rate.to_string() });
         }
         let norm = sum_of_squares(self.slots.iter().filter_map(|slot| gradient(&slot.var)))?.sqrt();
         if !norm.is_finite() {

@@ -37,6 +37,9 @@ impl PackedLayout {
     }
 
     /// Rows of one text, padding included.
+    ///
+    /// # Panics
+    /// For a text that there is not; so does [`PackedLayout::real_rows`].
     pub fn rows(&self, text: usize) -> Range<usize> {
         self.offsets[text]..self.offsets[text + 1]
     }

@@ -96,7 +96,8 @@ pub struct StepLoss {
 /// Computes the loss of a labelled batch and, in semi-supervised training, an unlabelled one, each with its noise.
 ///
 /// # Errors
-/// If a batch is inconsistent, has another number of targets than spans, or does not fit the networks.
+/// A weight of the objective out of range. If a batch has no spans, is inconsistent, has another number of targets than spans,
+/// or does not fit the networks.
 pub fn step_loss(
     networks: Networks<'_>,
     objective: &Objective,
@@ -104,7 +105,14 @@ pub fn step_loss(
     unlabelled: Option<(&UnlabelledBatch, &Noise)>,
     mut mode: Mode<'_>,
 ) -> Result<StepLoss> {
+    objective.validate()?;
     let LabelledBatch { batch, targets } = labelled;
+    let unlabelled_spans = unlabelled.map_or(1, |(unlabelled, _)| unlabelled.batch.spans.len());
+    for (what, got) in [("labelled spans", batch.spans.len()), ("unlabelled spans", unlabelled_spans)] {
+        if got == 0 {
+            return Err(Error::Length { op: "step", what, got, want: 1 });
+        }
+    }
     if targets.len() != batch.spans.len() {
         return Err(Error::Length { op: "step", what: "targets", got: targets.len(), want: batch.spans.len() });
     }
@@ -149,7 +157,7 @@ fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
 }
 
 /// One step: draws noise and dropout from `rng`, goes forward and back, and updates; `rates` are the learning rates of
-/// the optimizer's groups.
+/// the optimizer's groups. The objective is taken as it is: a weight that rises is given by [`Objective::at`].
 ///
 /// # Errors
 /// Those of [`step_loss`] and [`Adam::minimise`]; then no parameter was changed.

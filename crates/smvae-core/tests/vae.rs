@@ -94,6 +94,25 @@ fn a_mean_of_experts_is_the_first_where_the_second_is_missing() -> Result<()> {
 }
 
 #[test]
+fn gaussians_that_do_not_fit_are_errors() -> Result<()> {
+    let good = gaussian(&[[0.0; 2]; 4], &[[0.0; 2]; 4]);
+    // The fields are public, so that `new` may have been passed over.
+    for log_var in [matrix(&[[0.0; 2]; 2]), matrix(&[[0.0; 1]; 4]), matrix(&[[0.0; 4]; 2])] {
+        let bad = Gaussian { log_var, ..good.clone() };
+        assert!(kl_standard_normal(&bad).is_err());
+        assert!(kl_divergence(&good, &bad).is_err() && kl_divergence(&bad, &good).is_err());
+        assert!(product_of_experts(&[(&good).into(), (&bad).into()]).is_err());
+        assert!(mean_of_experts(&good, &(&bad).into()).is_err());
+    }
+    let present = Tensor::ones(3, DType::F32, &Device::Cpu)?;
+    let expert = Expert { gaussian: &good, present: Some(&present) };
+    assert!(product_of_experts(&[(&good).into(), expert.clone()]).is_err() && mean_of_experts(&good, &expert).is_err());
+    let scalar = Tensor::new(0f32, &Device::Cpu)?;
+    assert!(cross_entropy(&scalar, &scalar).is_err() && clipped_cross_entropy(&scalar, &scalar).is_err());
+    Ok(())
+}
+
+#[test]
 fn free_bits_give_no_gradient_below_their_floor() -> Result<()> {
     let kl = Var::new(&[0.5f32, 3.0], &Device::Cpu)?;
     let zero = kl.zeros_like()?;

@@ -18,13 +18,15 @@ pub struct BatchSpan {
 pub struct SpanBatch {
     /// Pieces of all texts.
     pub pieces: PackedPieces,
-    /// For every word of every text in order, the rows of `pieces` it consists of; never empty.
+    /// For every word of every text in order, the rows of `pieces` it consists of, counted over the whole batch; never
+    /// empty, and never a text's first row, which is `[CLS]`.
     pub words: Vec<Range<usize>>,
     /// The shape of each word ([`crate::shapes`]); empty for a model that does not look at them.
     pub shapes: Vec<u32>,
     /// Candidate spans, the rows of everything a model puts out.
     pub spans: Vec<BatchSpan>,
-    /// Image vectors `[texts, image_dim]`, zeros where a text has none; none for text alone.
+    /// Image vectors `[texts, image_dim]`, zeros where a text has none; none for text alone. A model without images does not
+    /// look at them.
     pub images: Option<Tensor>,
     /// Whether each text has an image.
     pub has_image: Vec<bool>,
@@ -39,7 +41,7 @@ impl SpanBatch {
     /// Checks that every index lies inside what it points to.
     ///
     /// # Errors
-    /// [`Error::Length`] naming what does not fit.
+    /// [`Error::Length`] or [`Error::Batch`] naming what does not fit.
     pub fn validate(&self) -> Result<()> {
         const OP: &str = "SpanBatch";
         let (n_texts, n_rows) = (self.n_texts(), self.pieces.layout().n_rows());
@@ -47,37 +49,48 @@ impl SpanBatch {
         if self.has_image.len() != n_texts {
             return fail("has_image flags", self.has_image.len(), n_texts);
         }
-        if let Some(images) = &self.images {
-            let (got, _) = images.dims2()?;
-            if got != n_texts {
-                return fail("image rows", got, n_texts);
-            }
+        let n_images = self.images.as_ref().map(|images| images.dims2()).transpose()?.map(|(rows, _)| rows);
+        match n_images {
+            Some(got) if got != n_texts => return fail("image rows", got, n_texts),
+            None if self.has_image.contains(&true) => return fail("image rows, since a text has one", 0, n_texts),
+            _ => {}
         }
         if !self.shapes.is_empty() && self.shapes.len() != self.words.len() {
             return fail("word shapes", self.shapes.len(), self.words.len());
         }
-        for word in &self.words {
-            if word.is_empty() || word.end > n_rows {
-                return fail("piece rows of a word", word.end, n_rows);
+        let mut end = 0;
+        for (index, word) in self.words.iter().enumerate() {
+            let fail = |why| Err(Error::Batch { what: "word", index, got: word.clone(), why });
+            if word.start >= word.end {
+                return fail("has no rows");
             }
+            if word.end > n_rows {
+                return fail("reaches past the last row");
+            }
+            if word.start < end {
+                return fail("begins before the word before it ends: rows are counted over the whole batch");
+            }
+            end = word.end;
         }
         self.check_spans(&self.spans)
     }
 
     /// Checks that spans are of words of this batch, and of the text they name.
     pub(crate) fn check_spans(&self, spans: &[BatchSpan]) -> Result<()> {
-        let fail = |what, got, want| Err(Error::Length { op: "SpanBatch", what, got, want });
-        for BatchSpan { text, words } in spans {
-            if words.start >= words.end || words.end > self.words.len() {
-                return fail("words of a span", words.end, self.words.len());
+        for (index, BatchSpan { text, words }) in spans.iter().enumerate() {
+            let fail = |why| Err(Error::Batch { what: "span", index, got: words.start..words.end, why });
+            if words.start >= words.end {
+                return fail("has no words");
+            }
+            if words.end > self.words.len() {
+                return fail("reaches past the last word");
             }
             if *text >= self.n_texts() {
-                return fail("texts of a span", *text, self.n_texts());
+                return fail("names a text that there is not");
             }
-            let (its, first, last) =
-                (self.pieces.layout().rows(*text), &self.words[words.start], &self.words[words.end - 1]);
-            if first.start < its.start || last.end > its.end {
-                return fail("pieces of the text of a span", last.end, its.end);
+            let its = self.pieces.layout().rows(*text);
+            if self.words[words.start].start < its.start || self.words[words.end - 1].end > its.end {
+                return fail("is not of words of its text: words are counted over the whole batch");
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ pub(crate) const LEAKY_SLOPE: f64 = 0.2;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// Width of each LSTM direction and of the hidden layers; `k` in the design.
+    /// Width of each LSTM direction and of the hidden layers.
     pub hidden_dim: usize,
     /// Width of the latent variable.
     pub latent_dim: usize,

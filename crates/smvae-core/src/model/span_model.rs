@@ -41,6 +41,8 @@ pub struct SpanModel {
     classifier: Linear,
     /// The decoders of the two VAEs; none in a model that can only predict.
     pub decoders: Option<Decoders>,
+    /// Width of the encoder's vectors.
+    text_dim: usize,
     config: ModelConfig,
 }
 
@@ -143,6 +145,11 @@ impl SpanModel {
         vb: &VarBuilder<'_>,
     ) -> Result<Self> {
         config.validate()?;
+        for (name, size) in [("text_dim", text_dim), ("n_classes", n_classes)] {
+            if size == 0 {
+                return Err(Error::Setting { name, want: "at least 1", got: "0".to_owned() });
+            }
+        }
         let (k, latent) = (config.hidden_dim, config.latent_dim);
         Ok(Self {
             lstm_vae: BiLstm::load(text_dim, k, vb.pp("lstm_vae"))?,
@@ -154,6 +161,7 @@ impl SpanModel {
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
             decoders: None,
+            text_dim,
             config: config.clone(),
         })
     }
@@ -175,8 +183,10 @@ impl SpanModel {
     pub fn features(&self, h: &Tensor, batch: &SpanBatch) -> Result<Features> {
         batch.validate()?;
         let layout = batch.pieces.layout();
-        let (_, d) = h.dims2()?;
-        expect_dims("SpanModel::features", "h", h, &[layout.n_rows(), d])?;
+        expect_dims("SpanModel::features", "h", h, &[layout.n_rows(), self.text_dim])?;
+        if let (Some(dim), Some(images)) = (self.config.image_dim, &batch.images) {
+            expect_dims("SpanModel::features", "images", images, &[batch.n_texts(), dim])?;
+        }
         let pieces = h.detach();
         let [h1, h2] = self.recurrent(h, &self.with_shapes(h, batch)?, layout)?;
         let words = segment_mean(&h2, &batch.words)?;
@@ -201,8 +211,13 @@ impl SpanModel {
     /// The encoder's vectors plus that of the shape of each piece's word.
     fn with_shapes(&self, h: &Tensor, batch: &SpanBatch) -> Result<Tensor> {
         let Some(table) = &self.shapes else { return Ok(h.clone()) };
-        if batch.shapes.is_empty() {
-            return Err(Error::Length { op: "SpanModel", what: "word shapes", got: 0, want: batch.words.len() });
+        if batch.shapes.len() != batch.words.len() {
+            let (got, want) = (batch.shapes.len(), batch.words.len());
+            return Err(Error::Length { op: "SpanModel", what: "word shapes", got, want });
+        }
+        if let Some(index) = batch.shapes.iter().position(|shape| *shape as usize >= N_SHAPES) {
+            let why = "has a shape that there is not";
+            return Err(Error::Batch { what: "word", index, got: batch.words[index].clone(), why });
         }
         Ok((h + embedding(table, &batch.piece_shapes(N_SHAPES as u32))?)?)
     }

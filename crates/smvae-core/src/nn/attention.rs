@@ -31,7 +31,13 @@ pub fn attention(
     dropout: Option<(f64, &mut crate::Rng)>,
 ) -> Result<Tensor> {
     let (rows, d) = q.dims2()?;
-    if k.dims() != q.dims() || v.dims() != q.dims() || rows != layout.n_rows() || n_heads == 0 || d % n_heads != 0 {
+    if k.dims() != q.dims()
+        || v.dims() != q.dims()
+        || rows != layout.n_rows()
+        || d == 0
+        || n_heads == 0
+        || d % n_heads != 0
+    {
         candle_core::bail!(
             "attention: q {:?}, k {:?}, v {:?} with {n_heads} heads do not fit {} packed rows",
             q.dims(),
@@ -39,6 +45,9 @@ pub fn attention(
             v.dims(),
             layout.n_rows()
         );
+    }
+    if let Some((p, _)) = dropout.as_ref().filter(|(p, _)| !(0.0..1.0).contains(p)) {
+        candle_core::bail!("attention: the probability of dropout must be in [0, 1), got {p}");
     }
     let mask = dropout.filter(|(p, _)| *p > 0.0).map(|(p, rng)| Mask::new(p, rng.next_u64()));
     let op = Attention { n_heads, layout: layout.clone(), mask };

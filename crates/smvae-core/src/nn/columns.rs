@@ -27,7 +27,7 @@ pub enum Columns {
 /// If the shapes do not fit, there is no term, or the number type is neither f32 nor f64.
 pub fn linear_columns(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Tensor) -> Result<Tensor> {
     let ((rows, d_in), (d_out, all)) = (x.dims2()?, weight.dims2()?);
-    let outside = terms.iter().any(|term| term.first() + d_in > all);
+    let outside = terms.iter().any(|term| term.first() > all || all - term.first() < d_in);
     if terms.is_empty() || outside || (onto.dims() != [d_out] && onto.dims() != [rows, d_out]) {
         candle_core::bail!(
             "linear_columns: x {:?}, the columns {terms:?} of weight {:?} and onto {:?} do not fit",

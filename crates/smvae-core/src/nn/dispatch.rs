@@ -7,9 +7,9 @@
 
 use candle_core::Tensor;
 
-/// Whether operations on this tensor are the fused ones.
+/// Whether operations on this tensor are the fused ones. Rows of no width are not cut into slices.
 pub(crate) fn is_fused(x: &Tensor) -> bool {
-    x.device().is_cpu() && !composed_is_forced()
+    x.device().is_cpu() && x.dims().last() != Some(&0) && !composed_is_forced()
 }
 
 #[cfg(not(test))]

@@ -8,14 +8,15 @@ use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Pairs of row indices, shared by the operations of a batch.
 #[derive(Clone, Debug)]
 pub struct Pairs {
     pairs: Arc<[(u32, u32)]>,
-    /// The pairs a row is the first and the last of, a row after another.
-    uses: Arc<[Uses; 2]>,
+    /// The pairs a row is the first and the last of, a row after another; made when a gradient first asks, by when every
+    /// index is known to be a row.
+    uses: Arc<OnceLock<[Uses; 2]>>,
     /// One past the largest index.
     n_rows: usize,
 }
@@ -50,8 +51,12 @@ impl Pairs {
     pub fn new(pairs: impl IntoIterator<Item = (u32, u32)>) -> Self {
         let pairs: Arc<[(u32, u32)]> = pairs.into_iter().collect();
         let n_rows = pairs.iter().map(|&(i, j)| i.max(j) as usize + 1).max().unwrap_or(0);
-        let uses = [Uses::new(n_rows, pairs.iter().map(|p| p.0)), Uses::new(n_rows, pairs.iter().map(|p| p.1))];
-        Self { uses: uses.into(), pairs, n_rows }
+        Self { uses: Arc::default(), pairs, n_rows }
+    }
+
+    fn uses(&self) -> &[Uses; 2] {
+        let uses = |of: fn(&(u32, u32)) -> u32| Uses::new(self.n_rows, self.pairs.iter().map(of));
+        self.uses.get_or_init(|| [uses(|pair| pair.0), uses(|pair| pair.1)])
     }
 
     fn check(&self, op: &str, x: &Tensor) -> Result<()> {
@@ -156,7 +161,7 @@ impl CustomOp2 for PairSum {
                     sum.iter_mut().zip(row(dy, pair as u32, d)).for_each(|(s, v)| *s += *v);
                 };
                 let grad = |uses| Tensor::from_vec(scatter(uses, rows, d, add), a.shape(), a.device());
-                let [first, last] = &*self.0.uses;
+                let [first, last] = self.0.uses();
                 Ok((Some(grad(first)?), Some(grad(last)?)))
             })?
         })
@@ -188,7 +193,7 @@ impl CustomOp1 for PairProduct {
                     let factors = row(dy, pair as u32, d).iter().zip(row(x, other, d));
                     sum.iter_mut().zip(factors).for_each(|(s, (g, v))| *s += *g * *v);
                 };
-                let ([first, last], pairs) = (&*self.0.uses, &self.0.pairs);
+                let ([first, last], pairs) = (self.0.uses(), &self.0.pairs);
                 let mut dx = scatter(first, rows, d, #[inline(always)] |sum: &mut [T], r| add(sum, r, pairs[r].1));
                 scatter_onto(&mut dx, last, d, #[inline(always)] |sum: &mut [T], r| add(sum, r, pairs[r].0));
                 dx

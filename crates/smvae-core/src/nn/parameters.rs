@@ -178,6 +178,11 @@ impl SimpleBackend for Backend {
 
 /// A fresh tensor on the CPU in f32.
 fn draw(shape: Shape, name: &str, init: Init, seed: u64) -> Result<Tensor> {
+    if let Init::Uniform { lo, up } = init
+        && !(lo <= up && (up - lo).is_finite())
+    {
+        candle_core::bail!("the tensor {name} is to be drawn from {lo} to {up}");
+    }
     let mut rng = rng::named(seed, name);
     let n = shape.elem_count();
     let mut uniform = |lo: f64, up: f64| (0..n).map(|_| rng.random_range(lo..=up) as f32).collect::<Vec<_>>();

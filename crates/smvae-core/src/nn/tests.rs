@@ -3,10 +3,12 @@
 //! Both sides are f64, so they differ by rounding alone; 1e-9 is far above it and far below any error of a formula.
 #![expect(clippy::single_range_in_vec_init, reason = "a packed array of one text is one range")]
 
+use super::pairs::{Pairs, pair_product, pair_sum};
 use super::*;
 use crate::pieces::PackedLayout;
 use crate::rng;
 use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_nn::Init;
 use rand::{RngCore, SeedableRng};
 use std::ops::Range;
 
@@ -247,4 +249,43 @@ fn wrong_shapes_are_errors() {
     assert!(lstm::recurrence(&t(&[2, 24]), [&t(&[12, 3]), &t(&[12, 3])], &[0..3]).is_err());
     let half = Tensor::zeros((2, 3), DType::F16, &Device::Cpu).expect("zeros");
     assert!(gelu_erf(&half).is_err());
+}
+
+#[test]
+fn what_has_no_width_is_no_reason_to_panic() -> Result<()> {
+    let of = |rows: usize, cols: usize| Tensor::zeros((rows, cols), DType::F32, &Device::Cpu);
+    let (x, empty) = (of(3, 0)?, Tensor::zeros(0, DType::F32, &Device::Cpu)?);
+    let pairs = Pairs::new([(0, 1)]);
+    // A result of no width or an error: both will do.
+    let _ = layer_norm(&x, &empty, &empty, 1e-5);
+    let _ = squared_error(&x, &x);
+    let _ = segment_mean(&x, &[0..2]);
+    let _ = (pair_sum(&x, &x, &pairs), pair_product(&x, &pairs));
+    let _ = softmax_cross_entropy(&of(0, 0)?, &[], None);
+    let _ = linear_columns(&x, &of(2, 0)?, &[Columns::Plus(0)], &Tensor::zeros(2, DType::F32, &Device::Cpu)?);
+    let table = Var::from_tensor(&of(2, 0)?)?;
+    let _ = embedding(&table, &[0, 1]).and_then(|rows| rows.sum_all()?.backward());
+    assert!(attention(&x, &x, &x, 1, &PackedLayout::new([3]), None).is_err());
+    let vb = Parameters::new(0, &Device::Cpu).builder(DType::F32);
+    let _ = BiLstm::load(2, 0, vb).and_then(|lstm| lstm.forward(&of(3, 2)?, &[0..3]));
+    Ok(())
+}
+
+#[test]
+fn what_is_out_of_range_is_an_error() -> Result<()> {
+    let x = Tensor::zeros((3, 4), DType::F32, &Device::Cpu)?;
+    // Nothing is counted for rows that there are not.
+    assert!(pair_product(&x, &Pairs::new([(u32::MAX - 1, 0)])).is_err());
+    assert!(
+        linear_columns(&x, &x, &[Columns::Plus(usize::MAX)], &Tensor::zeros(3, DType::F32, &Device::Cpu)?).is_err()
+    );
+    for p in [1.0, 2.0, -1.0, f64::NAN] {
+        let dropout = Some((p, &mut rng::named(0, "dropout")));
+        assert!(attention(&x, &x, &x, 2, &PackedLayout::new([3]), dropout).is_err(), "{p}");
+    }
+    let vb = Parameters::new(0, &Device::Cpu).builder(DType::F32);
+    for (name, lo, up) in [("turned", 1.0, 0.0), ("nan", f64::NAN, 1.0), ("infinite", 0.0, f64::INFINITY)] {
+        assert!(vb.get_with_hints(2, name, Init::Uniform { lo, up }).is_err(), "{name}");
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use candle_core::{D, DType, Tensor};
 /// # Errors
 /// [`crate::Error::Shape`] if the lengths differ; a target out of range.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    expect_dims("cross_entropy", "targets", targets, &logits.dims()[..1])?;
+    expect_dims("cross_entropy", "targets", targets, &[logits.dims2()?.0])?;
     Ok(softmax_cross_entropy(logits, &targets.to_vec1()?, None)?)
 }
 
@@ -53,7 +53,7 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 /// # Source
 /// The authors' program through `tf.keras.losses.categorical_crossentropy`.
 pub fn clipped_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    expect_dims("clipped_cross_entropy", "targets", targets, &logits.dims()[..1])?;
+    expect_dims("clipped_cross_entropy", "targets", targets, &[logits.dims2()?.0])?;
     let p = candle_nn::ops::softmax(logits, D::Minus1)?.gather(&targets.unsqueeze(1)?, 1)?.squeeze(1)?;
     Ok(p.clamp(1e-7, 1.0 - 1e-7)?.log()?.neg()?)
 }

@@ -39,6 +39,12 @@ impl Gaussian {
         Ok((&self.mu + (self.log_var.clone() * 0.5)?.exp()? * noise)?)
     }
 
+    /// Checks that means and log-variances are `[rows, latent]`, and returns both sizes.
+    pub(super) fn dims(&self, op: &'static str) -> Result<(usize, usize)> {
+        expect_dims(op, "log_var", &self.log_var, self.mu.dims())?;
+        Ok(self.mu.dims2()?)
+    }
+
     /// The same Gaussians for other rows: row `i` of the result is row `index[i]`.
     ///
     /// # Errors

@@ -14,12 +14,12 @@ use rayon::prelude::*;
 /// Divergence of each row's Gaussian from the standard normal; returns `[rows]`, at least zero up to rounding.
 ///
 /// # Errors
-/// Those of the tensor operations.
+/// [`crate::Error::Shape`] if the shapes of means and log-variances differ.
 ///
 /// # Source
 /// Kingma & Welling (2014), appendix B.
 pub fn kl_standard_normal(q: &Gaussian) -> Result<Tensor> {
-    q.mu.dims2()?;
+    q.dims("kl_standard_normal")?;
     if is_fused(&q.mu) {
         return Ok(q.mu.contiguous()?.apply_op2(&q.log_var.contiguous()?, Divergence)?);
     }
@@ -96,6 +96,8 @@ const MAX_LOG_RATIO: f64 = 80.0;
 /// # Errors
 /// [`crate::Error::Shape`] if the shapes differ.
 pub fn kl_divergence(q: &Gaussian, p: &Gaussian) -> Result<Tensor> {
+    q.dims("kl_divergence")?;
+    p.dims("kl_divergence")?;
     expect_dims("kl_divergence", "p", &p.mu, q.mu.dims())?;
     let log_ratio = (&p.log_var - &q.log_var)?;
     // s_q^2 / s_p^2 with the exponents taken together, so that neither overflows alone.

@@ -15,8 +15,18 @@ use candle_core::{D, Tensor};
 pub struct Expert<'a> {
     /// Its Gaussian, `[rows, latent]`.
     pub gaussian: &'a Gaussian,
-    /// 1 where a row has this expert and 0 where it is missing, `[rows]`; none missing if absent.
+    /// 1 where a row has this expert and 0 where it is missing, `[rows]`, of the Gaussian's number type; none missing if
+    /// absent. What stands in the rows that are missing must be finite.
     pub present: Option<&'a Tensor>,
+}
+
+impl Expert<'_> {
+    /// Checks that it has the shape of another's Gaussian.
+    fn check(&self, op: &'static str, like: &Gaussian) -> Result<()> {
+        let (rows, _) = self.gaussian.dims(op)?;
+        expect_dims(op, "an expert", &self.gaussian.mu, like.mu.dims())?;
+        self.present.map_or(Ok(()), |present| expect_dims(op, "present", present, &[rows]))
+    }
 }
 
 impl<'a> From<&'a Gaussian> for Expert<'a> {
@@ -31,8 +41,9 @@ impl<'a> From<&'a Gaussian> for Expert<'a> {
 /// # Errors
 /// [`Error::Shape`] if the shapes differ.
 pub fn mean_of_experts(a: &Gaussian, b: &Expert<'_>) -> Result<Gaussian> {
-    expect_dims("mean_of_experts", "an expert", &b.gaussian.mu, a.mu.dims())?;
-    let (rows, _) = a.mu.dims2()?;
+    const OP: &str = "mean_of_experts";
+    let (rows, _) = a.dims(OP)?;
+    b.check(OP, a)?;
     let weight = match b.present {
         Some(present) => (present * 0.5)?,
         None => Tensor::full(0.5f32, rows, a.mu.device())?.to_dtype(a.mu.dtype())?,
@@ -42,7 +53,7 @@ pub fn mean_of_experts(a: &Gaussian, b: &Expert<'_>) -> Result<Gaussian> {
     Ok(Gaussian { mu: mix(&a.mu, &b.gaussian.mu)?, log_var: mix(&a.log_var, &b.gaussian.log_var)? })
 }
 
-/// Fuses any number of experts; a row must have at least one of them.
+/// Fuses any number of experts. A row must have at least one of them: what a row without any gets is no Gaussian of use.
 ///
 /// ```
 /// use smvae_core::candle_core::{Device, Tensor};
@@ -65,11 +76,7 @@ pub fn mean_of_experts(a: &Gaussian, b: &Expert<'_>) -> Result<Gaussian> {
 pub fn product_of_experts(experts: &[Expert<'_>]) -> Result<Gaussian> {
     const OP: &str = "product_of_experts";
     let first = experts.first().ok_or(Error::Length { op: OP, what: "experts", got: 0, want: 1 })?;
-    let (rows, _) = first.gaussian.mu.dims2()?;
-    for expert in experts {
-        expect_dims(OP, "an expert", &expert.gaussian.mu, first.gaussian.mu.dims())?;
-        expert.present.map_or(Ok(()), |present| expect_dims(OP, "present", present, &[rows]))?;
-    }
+    experts.iter().try_for_each(|expert| expert.check(OP, first.gaussian))?;
     match experts {
         [a @ Expert { present: None, .. }, b] if is_fused(&first.gaussian.mu) => two_experts::fuse(a.gaussian, b),
         _ => composed(experts),

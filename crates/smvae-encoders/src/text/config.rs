@@ -12,7 +12,7 @@ pub struct TransformerConfig {
     pub model_type: Family,
     /// Number of pieces.
     pub vocab_size: usize,
-    /// Width of a vector; `d` in the design.
+    /// Width of a vector.
     pub hidden_size: usize,
     /// Number of layers.
     pub num_hidden_layers: usize,
