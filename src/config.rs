@@ -233,7 +233,7 @@ impl Config {
     /// # Errors
     /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line; [`Error::Version`].
     pub fn from_file(path: &Path) -> Result<Self> {
-        let given: serde_json::Value = crate::files::read_json(path, "configuration")?;
+        let given: serde_json::Map<String, serde_json::Value> = crate::files::read_json(path, "configuration")?;
         // The version comes first: a later one may have fields that this program does not know.
         let found = given.get("format_version").and_then(serde_json::Value::as_u64);
         if let Some(found) = found.filter(|found| *found > u64::from(FORMAT_VERSION)) {
@@ -241,9 +241,13 @@ impl Config {
         }
         // Read as it stands for the sake of its errors, which know line and column.
         let config: Self = crate::files::read_json(path, "configuration")?;
-        // A run's own configuration may name no preset (`demo`); it is complete, so it does not matter.
-        let preset = Self::preset(&config.preset).unwrap_or_default();
-        preset.with(given).map_err(|source| Error::Json { path: path.to_owned(), what: "configuration", source })
+        let preset = match Self::preset(&config.preset) {
+            Ok(preset) => preset,
+            // A run's own configuration, which has a version, may name no preset (`demo`); it is complete.
+            Err(_) if found.is_some() => Self::default(),
+            Err(error) => return Err(error),
+        };
+        preset.with(given.into()).map_err(|source| Error::Json { path: path.to_owned(), what: "configuration", source })
     }
 
     /// This configuration with the fields that are given over its own.
@@ -264,20 +268,12 @@ impl Config {
         self.model.validate()?;
         self.objective.validate()?;
         self.optimizer.validate()?;
+        self.training.validate()?;
         self.distillation.as_ref().map_or(Ok(()), Distillation::validate)?;
-        let TrainingConfig { epochs, encoder_lr, head_lr, warmup, negatives, dropout, .. } = self.training;
-        let counts = [
-            ("labelled", self.labelled.unwrap_or(1)),
-            ("max_width", self.input.max_width),
-            ("epochs", epochs.unwrap_or(1)),
-            ("patience", self.training.patience),
-            ("eval_every", self.training.eval_every),
-            ("max_steps", self.training.max_steps.unwrap_or(1)),
-            ("checkpoint_every", self.training.checkpoint_every.unwrap_or(1)),
-            ("batch_size", self.training.batch_size),
-            ("unlabelled_batch_size", self.training.unlabelled_batch_size),
-            ("unlabelled_spans", self.training.unlabelled_spans),
-        ];
+        if self.format_version != FORMAT_VERSION {
+            return Err(setting("format_version", "1, that of this program", self.format_version));
+        }
+        let counts = [("labelled", self.labelled.unwrap_or(1)), ("max_width", self.input.max_width)];
         if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
             return Err(setting(name, "at least 1", 0));
         }
@@ -296,11 +292,40 @@ impl Config {
         if self.input.max_pieces < 3 {
             return Err(setting("max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
         }
+        Ok(())
+    }
+
+    /// Seed of the draw of labelled tweets.
+    pub fn selection_seed(&self) -> u64 {
+        self.selection_seed.unwrap_or(self.seed)
+    }
+}
+
+impl TrainingConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`smvae_core::Error::Setting`] naming the first that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let Self { epochs, encoder_lr, head_lr, warmup, negatives, dropout, .. } = *self;
+        let counts = [
+            ("epochs", epochs.unwrap_or(1)),
+            ("patience", self.patience),
+            ("eval_every", self.eval_every),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("checkpoint_every", self.checkpoint_every.unwrap_or(1)),
+            ("batch_size", self.batch_size),
+            ("unlabelled_batch_size", self.unlabelled_batch_size),
+            ("unlabelled_spans", self.unlabelled_spans),
+        ];
+        if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
+            return Err(setting(name, "at least 1", 0));
+        }
         let not_negative = [("encoder_lr", encoder_lr), ("head_lr", head_lr), ("negatives", negatives.unwrap_or(0.0))];
         if let Some((name, x)) = not_negative.into_iter().find(|(_, x)| !(x.is_finite() && *x >= 0.0)) {
             return Err(setting(name, "a finite number, at least 0", x));
         }
-        let layer_decay = self.training.layer_decay;
+        let layer_decay = self.layer_decay;
         if !(layer_decay > 0.0 && layer_decay <= 1.0) {
             return Err(setting("layer_decay", "above 0 and at most 1", layer_decay));
         }
@@ -311,11 +336,6 @@ impl Config {
             Some(p) if !(0.0..1.0).contains(&p) => Err(setting("dropout", "in [0, 1)", p)),
             _ => Ok(()),
         }
-    }
-
-    /// Seed of the draw of labelled tweets.
-    pub fn selection_seed(&self) -> u64 {
-        self.selection_seed.unwrap_or(self.seed)
     }
 }
 
@@ -366,6 +386,12 @@ mod tests {
         let error = read("{\n \"training\": {\"patience\": \"x\"}}").expect_err("a wrong type").to_string();
         assert!(error.contains("line 2"), "{error}");
         assert!(matches!(read(r#"{"format_version": 99}"#), Err(Error::Version { found: 99, .. })));
+        let error = read(r#"{"preset": "twitter2107"}"#).expect_err("no preset").to_string();
+        assert!(error.contains("twitter2107"), "{error}");
+        assert!(read("[1]").is_err());
+        let mut of_demo = serde_json::to_value(Config::default()).expect("serialises");
+        of_demo["preset"] = "demo".into();
+        assert_eq!(read(&of_demo.to_string()).expect("complete").preset, "demo");
     }
 
     #[test]
@@ -384,6 +410,16 @@ mod tests {
             "training.semi",
         );
         check(|c| c.training.head_lr = -1.0, "head_lr");
+        check(|c| c.model.hidden_dim = usize::MAX, "hidden_dim");
+        check(|c| c.format_version = 9, "format_version");
+        check(
+            |c| {
+                let training = TrainingConfig { batch_size: 0, ..TrainingConfig::default() };
+                c.distillation = Some(Distillation { training, ..Distillation::default() });
+                c.training.semi = true;
+            },
+            "batch_size",
+        );
         check(|c| c.training.dropout = Some(1.0), "dropout");
         check(|c| c.training.warmup = f64::NAN, "warmup");
         check(|c| c.training.layer_decay = 0.0, "layer_decay");

@@ -76,7 +76,7 @@ impl Distillation {
         if !(0.0..=1.0).contains(&self.confidence) {
             return Err(setting("distillation.confidence", "a probability", self.confidence));
         }
-        Ok(())
+        self.training.validate()
     }
 
     /// How many models teach the run itself.

@@ -77,6 +77,34 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Training would write over files that are no run's.
+    #[error("{} is no run folder, and training would write over its {file}: choose another folder", path.display())]
+    ForeignFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The file.
+        file: &'static str,
+    },
+    /// Two processes on one run.
+    #[error("another process trains in {}: wait for it, or end it", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A name that the files of a run cannot hold.
+    #[error("the name of {} is not UTF-8, as the files of a run are: rename it, or link to it", path.display())]
+    NotUtf8 {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A label of a labelled tweet that is no class.
+    #[error("the tweet with the image {image_id} has an entity of the type {label}, which the label set lacks")]
+    UnknownType {
+        /// Id of the tweet's image.
+        image_id: String,
+        /// The type.
+        label: String,
+    },
     /// Something lies where a folder is to be made.
     #[error("{} exists already: name a folder that does not, or remove it first", path.display())]
     Exists {

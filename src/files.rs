@@ -15,9 +15,14 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) ->
 }
 
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value).expect("our own types have string keys and no failing parts");
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| unwritable(path, error))?;
     text.push('\n');
     Ok(smvae_data::files::write_atomically(path, text.as_bytes())?)
+}
+
+/// Of our own types, names of files alone may have no JSON form.
+fn unwritable(path: &Path, error: serde_json::Error) -> Error {
+    Error::Write { path: path.to_owned(), source: error.into() }
 }
 
 /// A file of JSON lines, one value a line.
@@ -40,7 +45,7 @@ pub(crate) fn write_json_lines<'a, T: Serialize + 'a>(
 ) -> Result<()> {
     let mut text = String::new();
     for value in values {
-        text += &serde_json::to_string(value).expect("our own types have string keys and no failing parts");
+        text += &serde_json::to_string(value).map_err(|error| unwritable(path, error))?;
         text.push('\n');
     }
     Ok(smvae_data::files::write_atomically(path, text.as_bytes())?)
@@ -77,14 +82,17 @@ pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> 
     let temporary = path.with_extension("safetensors.tmp");
     let fault = |source| Error::Write { path: path.to_owned(), source };
     // safetensors lets its owner alone read what it writes; a file of ours is for whom new files are for.
-    let permissions = File::create(&temporary).and_then(|file| file.metadata()).map_err(fault)?.permissions();
-    safetensors::save(&tensors, &temporary)?;
-    let synced = File::open(&temporary).and_then(|file| {
-        file.set_permissions(permissions)?;
-        file.sync_all()
+    let written = File::create(&temporary).and_then(|file| file.metadata()).and_then(|metadata| {
+        safetensors::save(&tensors, &temporary).map_err(std::io::Error::other)?;
+        let file = File::open(&temporary)?;
+        file.set_permissions(metadata.permissions())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        sync_folder(path.parent().unwrap_or(Path::new(".")))
     });
-    synced
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .and_then(|()| sync_folder(path.parent().unwrap_or(Path::new("."))))
-        .map_err(fault)
+    written.map_err(|source| {
+        // The first error is the one to report.
+        let _ = std::fs::remove_file(&temporary);
+        fault(source)
+    })
 }

@@ -46,6 +46,12 @@ impl ImageIdentity {
         }
     }
 
+    /// Whether its parts fit each other, as those of a file may not.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let width = |numbers: &[f32]| numbers.len() == self.width && numbers.iter().all(|x| x.is_finite());
+        self.standardisation.as_ref().is_none_or(|s| width(&s.mean) && width(&s.std))
+    }
+
     /// Checks that these are the vectors the model was trained with, or those of other images by the same vision model, or,
     /// with `trust_other`, at least as wide.
     pub(crate) fn check(&self, images: &ImageVectors, trust_other: bool) -> Result<()> {

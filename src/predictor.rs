@@ -69,7 +69,8 @@ pub struct Prediction {
     pub entities: Vec<ScoredEntity>,
     /// Words at the end of the post that the piece limit cut: no entity is found in them.
     pub words_cut: usize,
-    /// Whether the post names an image that the image vectors lack, so that it was read without one.
+    /// Whether the model looks at images and the post names one, but was read without: the image vectors lack it, or there are
+    /// none ([`Predictor::with_images`]).
     pub image_missing: bool,
 }
 
@@ -173,7 +174,7 @@ impl Predictor {
         let prediction = |((post, item), scored): ((&Post, &Item), &ScoredSpans)| Prediction {
             entities: self.decision.entities(item, scored, &self.labels),
             words_cut: item.n_cut,
-            image_missing: self.images.is_some() && post.image_id.is_some() && item.image.is_none(),
+            image_missing: self.identity.is_some() && post.image_id.is_some() && item.image.is_none(),
         };
         Ok(posts.iter().zip(&items).zip(&scored).map(prediction).collect())
     }

@@ -2,9 +2,10 @@
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::progress::{Event, Flow, RunSummary};
-use crate::run_folder::{RunFolder, RunState};
+use crate::run_folder::{RunFolder, RunState, lock};
 use crate::trainer::{TrainInput, train_from};
 use crate::{Config, Error, Result};
+use smvae_core::LabelSet;
 use std::path::Path;
 
 /// A run that is gone on with.
@@ -28,6 +29,7 @@ pub fn resume(input: &TrainInput<'_>, out: &Path, on_event: &mut dyn FnMut(&Even
         return Ok(summary);
     }
     let folder = RunFolder::open(out)?;
+    let _lock = lock(out)?;
     let (config, state) = (folder.config()?, folder.state()?);
     let selection = folder.selection()?;
     let checkpoint = Checkpoint::load(out, &checkpoint::identity(&config, &state))?;
@@ -50,26 +52,35 @@ pub fn finished_run(out: &Path) -> Result<Option<RunSummary>> {
 }
 
 impl Resumed {
-    /// The folder of the run, once configuration and data are known to be those it was begun with.
-    pub(crate) fn folder(&self, config: &Config, state: &RunState) -> Result<RunFolder> {
-        self.check(config, state)?;
+    /// The folder of the run, once the configuration is known to be the one it was begun with.
+    pub(crate) fn folder(&self, config: &Config) -> Result<RunFolder> {
+        self.check(config)?;
         if self.checkpoint.is_none() {
             self.folder.remove_results()?;
         }
         Ok(self.folder.clone())
     }
 
-    fn check(&self, config: &Config, state: &RunState) -> Result<()> {
-        let begun = self.folder.config()?;
+    /// Checks that data and labels are those it was begun with.
+    pub(crate) fn check_data(&self, state: &RunState, labels: &LabelSet) -> Result<()> {
+        let names = |labels: &LabelSet| labels.names().join(" ");
         let images = |state: &RunState| state.images_sha256.clone().unwrap_or_else(|| "none".to_owned());
         let checks = [
-            ("device", config.device.clone(), begun.device.clone()),
-            ("training file's sha256", state.train_sha256.clone(), self.state.train_sha256.clone()),
+            ("label set", names(labels), names(&self.folder.labels()?)),
+            ("sha256 of the training tweets", state.train_sha256.clone(), self.state.train_sha256.clone()),
             ("sha256 of dev's tweets", state.valid_sha256.clone(), self.state.valid_sha256.clone()),
             ("image vectors' sha256", images(state), images(&self.state)),
         ];
-        if let Some((what, got, want)) = checks.into_iter().find(|(_, got, want)| got != want) {
-            return Err(Error::OtherRun { what, got, want });
+        match checks.into_iter().find(|(_, got, want)| got != want) {
+            Some((what, got, want)) => Err(Error::OtherRun { what, got, want }),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&self, config: &Config) -> Result<()> {
+        let begun = self.folder.config()?;
+        if config.device != begun.device {
+            return Err(Error::OtherRun { what: "device", got: config.device.clone(), want: begun.device });
         }
         if *config != begun {
             let json = |config| serde_json::to_string(config).expect("our own types have no failing parts");

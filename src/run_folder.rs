@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::decision::Decision;
 use crate::distillation::Teacher;
 use crate::files::{
-    create_folder, read_json, read_json_lines, read_tensors, remove_file, write_json, write_json_lines, write_tensors,
+    read_json, read_json_lines, read_tensors, remove_file, write_json, write_json_lines, write_tensors,
 };
 use crate::images::ImageIdentity;
 use crate::networks::is_encoders;
@@ -35,6 +35,7 @@ use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
 use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.json";
@@ -51,14 +52,14 @@ pub(crate) const SOFT_LABELS: &str = "soft-labels.safetensors";
 const TEACHERS: &str = "teachers.json";
 const STATE: &str = "run.json";
 
-/// Every file of a run.
+/// Every file of a run, in the order in which they are removed: what makes the folder a run first, what tells its files from
+/// others' last.
 const FILES: [&str; 16] = [
     CONFIG,
     LABELS,
     SELECTION,
     ORIGIN,
     IMAGES,
-    ENCODER,
     TOKENIZER,
     WEIGHTS,
     METRICS,
@@ -69,13 +70,25 @@ const FILES: [&str; 16] = [
     predictions::file_name(Split::Train),
     predictions::file_name(Split::Valid),
     predictions::file_name(Split::Test),
+    ENCODER,
 ];
+
+/// The files without which a folder is no run.
+const MAKE_A_RUN: [&str; 2] = [CONFIG, ENCODER];
 
 /// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
 ///
 /// # Errors
 /// [`Error::NoRun`] for a folder without a run; [`Error::Write`] if a file cannot be removed.
 pub fn remove_run(folder: &Path) -> Result<()> {
+    remove_files(folder)?;
+    // Fails if something else lies there, which is then kept.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
+}
+
+/// The same, but for the folder.
+pub(crate) fn remove_files(folder: &Path) -> Result<()> {
     RunFolder::open_any(folder)?;
     // The configuration comes first: without it the rest is no run any more.
     FILES.into_iter().try_for_each(|file| remove_file(&folder.join(file)))?;
@@ -91,9 +104,21 @@ pub fn remove_run(folder: &Path) -> Result<()> {
             let _ = std::fs::remove_dir(&teacher);
         }
     }
-    // Fails if something else lies there, which is then kept.
-    let _ = std::fs::remove_dir(folder);
     Ok(())
+}
+
+/// Held by the process that trains in a folder, which is there, until it is dropped or the process ends in whatever way; none
+/// where the system locks no folders.
+pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
+    if !cfg!(unix) {
+        return Ok(None);
+    }
+    let file = File::open(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.to_owned() }),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
 }
 
 /// Name of the folder of a teacher, from 1.
@@ -165,9 +190,9 @@ impl RunInfo {
         })
     }
 
-    /// Whether a folder holds a run, of whatever version.
+    /// Whether a folder holds a run, of whatever version. Models of other programs have a `config.json` too.
     pub fn exists(folder: &Path) -> bool {
-        folder.join(CONFIG).is_file()
+        MAKE_A_RUN.iter().all(|file| folder.join(file).is_file())
     }
 
     /// The epoch whose weights are saved: the best on dev.
@@ -184,7 +209,7 @@ pub struct RunState {
     pub finished: bool,
     /// Threads it was begun with. With as many, the same weights.
     pub threads: usize,
-    /// sha256 of the training file.
+    /// sha256 of the training split's tweets, as JSON.
     pub train_sha256: String,
     /// sha256 of dev's tweets, as JSON.
     pub valid_sha256: String,
@@ -224,10 +249,16 @@ impl RunFolder {
         if RunInfo::exists(folder) {
             return Err(Error::RunExists { path: folder.to_owned() });
         }
-        create_folder(folder)?;
         let run = Self { folder: folder.to_owned() };
+        // First, as what tells a run that was killed here from what is not ours.
+        let foreign = FILES.into_iter().find(|file| run.path(file).exists());
+        match foreign {
+            Some(file) if !run.path(ENCODER).exists() && file != SOFT_LABELS => {
+                return Err(Error::ForeignFolder { path: folder.to_owned(), file });
+            }
+            _ => write_json(&run.path(ENCODER), start.encoder)?,
+        }
         write_json(&run.path(LABELS), start.labels)?;
-        write_json(&run.path(ENCODER), start.encoder)?;
         start.selection.save(run.path(SELECTION))?;
         start.tokenizer.save(run.path(TOKENIZER))?;
         if let Some(images) = start.images {
@@ -241,10 +272,10 @@ impl RunFolder {
 
     /// A folder with a run of whatever version.
     fn open_any(folder: &Path) -> Result<Self> {
-        if !RunInfo::exists(folder) {
-            return Err(Error::NoRun { path: folder.to_owned(), missing: CONFIG });
+        match MAKE_A_RUN.into_iter().find(|file| !folder.join(file).is_file()) {
+            Some(missing) => Err(Error::NoRun { path: folder.to_owned(), missing }),
+            None => Ok(Self { folder: folder.to_owned() }),
         }
-        Ok(Self { folder: folder.to_owned() })
     }
 
     pub(crate) fn open(folder: &Path) -> Result<Self> {
@@ -312,6 +343,10 @@ impl RunFolder {
         let found: Option<ImageIdentity> = if path.exists() { Some(read_json(&path, "image identity")?) } else { None };
         if found.as_ref().map(|identity| identity.width) != wanted {
             let why = format!("config.json has image_dim {wanted:?}");
+            return Err(Error::Inconsistent { path, why });
+        }
+        if found.as_ref().is_some_and(|identity| !identity.is_consistent()) {
+            let why = "mean and std are not as many finite numbers as the width".to_owned();
             return Err(Error::Inconsistent { path, why });
         }
         Ok(found)

@@ -4,6 +4,14 @@
 //! cores a training step took 15 % longer for it, since they spin where rayon's workers compute. What is left of candle's
 //! own operations on large tensors runs on the calling thread instead.
 
+/// Starts them. Whatever computes first would do so too, but can only panic where the system has no more threads.
+///
+/// # Errors
+/// In words, if they cannot be started.
+pub fn start() -> Result<(), String> {
+    rayon::ThreadPoolBuilder::new().build_global().map_err(|error| error.to_string())
+}
+
 /// Sets the number of threads (`RAYON_NUM_THREADS`; none leaves the choice to rayon) and switches candle's second pool off,
 /// unless the variable `CANDLE_NUM_THREADS` says otherwise. Both are read once, by the first operation.
 ///

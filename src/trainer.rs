@@ -6,14 +6,15 @@
 use crate::averaging::Averaging;
 use crate::checkpoint::{self, Checkpoint, Checkpoints, Position};
 use crate::collate::Collator;
-use crate::config::Config;
+use crate::config::{Config, setting};
 use crate::distillation::soft_labels;
+use crate::files::create_folder;
 use crate::groups::Groups;
 use crate::images::ImageIdentity;
 use crate::networks::{Encoder, EncoderSource, Networks, Use};
 use crate::progress::{Event, Flow, RunSummary};
 use crate::resume::Resumed;
-use crate::run_folder::{RunFolder, RunInfo, RunState, Start, remove_run};
+use crate::run_folder::{RunFolder, RunInfo, RunState, Start, lock, remove_files};
 use crate::sampler::{UnlabelledStream, steps_per_epoch};
 use crate::scorer::Scorer;
 use crate::training_data::TrainingData;
@@ -25,6 +26,7 @@ use smvae_core::{LabelSet, rng};
 use smvae_data::files::sha256_hex;
 use smvae_data::{ImageVectors, Sample, Selection, selection};
 use smvae_encoders::device;
+use std::fs::File;
 use std::path::Path;
 
 /// What is trained on.
@@ -34,7 +36,7 @@ pub struct TrainInput<'a> {
     pub train: &'a [Sample],
     /// The split models are selected on.
     pub valid: &'a [Sample],
-    /// Entity types, `O` first.
+    /// Entity types, `O` first: those of the training split, as [`label_set`](smvae_data::corpus::label_set) finds them.
     pub labels: &'a LabelSet,
     /// Which tweets are labelled; none to draw `labelled` of the configuration.
     pub selection: Option<&'a Selection>,
@@ -77,11 +79,20 @@ pub(crate) fn train_from(
     if input.train.is_empty() || input.valid.is_empty() {
         return Err(Error::NothingToTrain { why: "the training split or dev has no tweets" });
     }
+    let names = [config.data.as_deref(), input.images.and_then(ImageVectors::path), Some(out)];
+    if let Some(path) = names.into_iter().flatten().find(|path| path.to_str().is_none()) {
+        return Err(Error::NotUtf8 { path: path.to_owned() });
+    }
+    let state = run_state(input);
+    resumed.as_ref().map_or(Ok(()), |resumed| resumed.check_data(&state, input.labels))?;
     let mut encoder = match &resumed {
         Some(Resumed { folder, checkpoint: Some(_), .. }) => Encoder::of_run(folder)?,
         _ => Encoder::open(&input.encoder, input.train, on_event)?,
     };
     let config = resolve(config, input, &mut encoder);
+    if let Some(n) = config.model.quirks.pad_to.filter(|n| *n > encoder.config.position_limit()) {
+        return Err(setting("pad_to", "at most the pieces that the text encoder takes", n));
+    }
     let groups = Groups::new(encoder.config.num_hidden_layers, &config.training)?;
     let coverage = input.images.map(|images| images.coverage(input.train)).transpose()?;
     let identity = input.images.map(|images| ImageIdentity::new(images, input.train, config.input.standardise_images));
@@ -99,11 +110,10 @@ pub(crate) fn train_from(
         return Err(Error::NothingToTrain { why: "the labelled tweets have no candidate spans" });
     }
     let config = with_epochs(config.clone(), steps_per_epoch);
-    let state = run_state(input);
-    let folder = resumed.as_ref().map(|resumed| resumed.folder(&config, &state)).transpose()?;
+    let folder = resumed.as_ref().map(|resumed| resumed.folder(&config)).transpose()?;
     let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (parameters, report) = encoder.parameters(&config, &input.device)?;
-    on_event(&Event::Loaded(report));
+    let stopped = on_event(&Event::Loaded(report)) == Flow::Stop;
     for (name, tensor) in checkpoint.iter_mut().flat_map(|checkpoint| checkpoint.take(checkpoint::WEIGHTS)) {
         parameters.insert(name, &tensor)?;
     }
@@ -121,7 +131,13 @@ pub(crate) fn train_from(
         encoder: &encoder.config,
         tokenizer: &encoder.tokenizer,
     };
-    let folder = folder.map_or_else(|| new_folder(out, &start, input.replace_run), Ok)?;
+    let (folder, _lock) = match folder {
+        Some(folder) => (folder, None),
+        None => new_folder(out, &start, input.replace_run)?,
+    };
+    if stopped {
+        return Ok(RunSummary::new(out, &folder.metrics()?, true));
+    }
     if let Some(distillation) = config.distillation.as_ref().filter(|_| !data.unlabelled.is_empty()) {
         let labels = soft_labels(input, &config, &selection, &data.unlabelled, &folder, on_event)?;
         match labels {
@@ -141,7 +157,7 @@ pub(crate) fn train_from(
     let frozen = build(Use::Evaluation)?;
     let evaluated = averaging.as_ref().map_or(&frozen, |averaging| &averaging.networks);
     let epochs = config.training.epochs.expect("resolved above");
-    let steps = (epochs * steps_per_epoch).min(config.training.max_steps.unwrap_or(usize::MAX));
+    let steps = epochs.saturating_mul(steps_per_epoch).min(config.training.max_steps.unwrap_or(usize::MAX));
     let started = Event::Started {
         labelled: data.labelled.len(),
         unlabelled: n_unlabelled,
@@ -187,12 +203,14 @@ pub(crate) fn train_from(
     run.finish(out, finished)
 }
 
-/// A new folder at `out`, in the place of an earlier run if that is asked for.
-fn new_folder(out: &Path, start: &Start<'_>, replace_run: bool) -> Result<RunFolder> {
+/// A new folder at `out`, in the place of an earlier run if that is asked for, and its lock.
+fn new_folder(out: &Path, start: &Start<'_>, replace_run: bool) -> Result<(RunFolder, Option<File>)> {
+    create_folder(out)?;
+    let lock = lock(out)?;
     if replace_run && RunInfo::exists(out) {
-        remove_run(out)?;
+        remove_files(out)?;
     }
-    RunFolder::create(out, start)
+    Ok((RunFolder::create(out, start)?, lock))
 }
 
 /// Gives optimizer and average what a checkpoint has of them; the weights were taken before. Returns the place in the run.
@@ -206,12 +224,12 @@ fn go_on(mut saved: Checkpoint, optimizer: &mut Adam, averaging: Option<&Averagi
 
 /// What tells this run from others, beside its configuration.
 fn run_state(input: &TrainInput<'_>) -> RunState {
-    let valid = serde_json::to_vec(input.valid).expect("words and tags have a JSON form");
+    let digest = |samples| sha256_hex(&serde_json::to_vec(samples).expect("words and tags have a JSON form"));
     RunState {
         finished: false,
         threads: rayon::current_num_threads(),
-        train_sha256: input.train_sha256.to_owned(),
-        valid_sha256: sha256_hex(&valid),
+        train_sha256: digest(input.train),
+        valid_sha256: digest(input.valid),
         images_sha256: input.images.map(|images| images.sha256().to_owned()),
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Of unlabelled tweets only words and image are read, never tags.
 
-use crate::Result;
 use crate::collate::{Collator, Item};
 use crate::config::Config;
 use crate::distillation::Distillation;
@@ -10,6 +9,7 @@ use crate::evaluate::gold;
 use crate::sampler::{LabelledItem, UnlabelledItem};
 use crate::scorer::ScoredSpans;
 use crate::trainer::TrainInput;
+use crate::{Error, Result};
 use rayon::prelude::*;
 use smvae_core::Entity;
 use smvae_data::{Sample, Selection};
@@ -36,6 +36,10 @@ impl TrainingData {
             let sample = &input.train[i];
             let item = item(sample)?;
             let entities = sample.entities(config.input.convention)?;
+            if let Some(unknown) = entities.iter().find(|entity| input.labels.index(&entity.label).is_none()) {
+                let (image_id, label) = (sample.image_id.clone(), unknown.label.clone());
+                return Err(Error::UnknownType { image_id, label });
+            }
             let candidates = collator.labelled_candidates(&item, &entities, input.labels);
             Ok(LabelledItem { item, candidates })
         });

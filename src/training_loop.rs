@@ -202,8 +202,9 @@ impl TrainingLoop<'_> {
         record.dev = Some(scores);
         record.outside_bias = decision.outside_bias;
         if record.best {
-            self.folder.save_decision(decision)?;
+            // What is large comes first: on a full disk, the decision that is left is that of the weights that are left.
             self.folder.save_weights(self.parameters)?;
+            self.folder.save_decision(decision)?;
             let entities = |(item, scored)| decision.entities(item, scored, self.labels);
             let found: Vec<_> = dev.iter().zip(&scored).map(entities).collect();
             let predictions = TweetPrediction::join(self.valid, gold, &found);

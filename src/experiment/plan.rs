@@ -28,7 +28,8 @@ use super::results::Labels;
 use super::spec::{Run, RunSpec, Sources};
 use crate::config::merge;
 use crate::{Config, Error, Result};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,9 +51,30 @@ struct File {
     baseline: Option<Spanned<String>>,
     corpora: BTreeMap<Spanned<String>, Corpus>,
     #[serde(default)]
-    settings: Option<Spanned<Value>>,
-    methods: BTreeMap<Spanned<String>, Value>,
+    settings: Option<Spanned<Settings>>,
+    methods: BTreeMap<Spanned<String>, Settings>,
     grids: Vec<Grid>,
+}
+
+/// Settings as JSON has them, which would take the numbers of TOML that are none, `nan` and `inf`, for settings not given.
+struct Settings(Value);
+
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        fn is_finite(value: &toml::Value) -> bool {
+            match value {
+                toml::Value::Float(x) => x.is_finite(),
+                toml::Value::Array(values) => values.iter().all(is_finite),
+                toml::Value::Table(fields) => fields.values().all(is_finite),
+                _ => true,
+            }
+        }
+        let value = toml::Value::deserialize(deserializer)?;
+        if !is_finite(&value) {
+            return Err(D::Error::custom("a setting must be a finite number, neither nan nor inf"));
+        }
+        serde_json::to_value(value).map(Self).map_err(D::Error::custom)
+    }
 }
 
 #[derive(Deserialize)]
@@ -191,7 +213,7 @@ impl Reader<'_> {
     fn methods<'f>(&self, file: &'f File) -> Result<BTreeMap<&'f str, Method>> {
         let mut common = Value::Object(Map::new());
         if let Some(settings) = &file.settings {
-            common = settings.as_ref().clone();
+            common = settings.as_ref().0.clone();
             if common.get("like").is_some() {
                 return Err(self.error(settings.span().start, "settings are like no method: a method is (`like`)"));
             }
@@ -203,7 +225,7 @@ impl Reader<'_> {
             let mut given = common.clone();
             // From the most general on, so that each one's mistakes are found in its own line.
             for name in self.lineage(file, name)?.into_iter().rev() {
-                merge(&mut given, file.methods[name].clone());
+                merge(&mut given, file.methods[name].0.clone());
                 let method = self.method(name.span().start, &format!("method {}", name.as_ref()), given.clone())?;
                 methods.insert(name.as_ref().as_str(), method);
             }
@@ -215,7 +237,7 @@ impl Reader<'_> {
     fn lineage<'f>(&self, file: &'f File, name: &'f Spanned<String>) -> Result<Vec<&'f Spanned<String>>> {
         let mut lineage = vec![name];
         let mut last = name;
-        while let Some(like) = file.methods[last].get("like") {
+        while let Some(like) = file.methods[last].0.get("like") {
             let like = Spanned::new(last.span(), like.as_str().map_or_else(|| like.to_string(), str::to_owned));
             let (next, _) = file
                 .methods

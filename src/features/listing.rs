@@ -5,6 +5,7 @@
 
 use super::BadImage;
 use crate::{Error, Result};
+use smvae_encoders::vision::has_image_extension;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -29,14 +30,17 @@ pub(crate) struct Listing {
 pub(crate) fn list(folder: &Path) -> Result<Listing> {
     let read = |source| Error::Read { path: folder.to_owned(), source };
     let root = folder.canonicalize().map_err(read)?;
-    let mut names = BTreeMap::new();
+    let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(read)? {
         let entry = entry.map_err(read)?;
-        names.insert(entry.file_name(), entry.path());
+        let path = entry.path();
+        names.push((!looks_like_an_image(&path), entry.file_name(), path));
     }
+    // Of several files of one id it is the first that looks like an image.
+    names.sort();
     let mut listing = Listing::default();
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
-    for (name, path) in names {
+    for (_, name, path) in names {
         let shown = name.to_string_lossy().into_owned();
         match file_id(&path, &root) {
             Ok(None) => {}
@@ -50,7 +54,14 @@ pub(crate) fn list(folder: &Path) -> Result<Listing> {
             Err(reason) => listing.bad.push(BadImage { file: shown, reason }),
         }
     }
+    listing.files.sort_by(|a, b| a.name.cmp(&b.name));
+    listing.bad.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(listing)
+}
+
+/// By its name, and that there is something in it.
+fn looks_like_an_image(path: &Path) -> bool {
+    has_image_extension(path) && path.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
 /// The id of a file; none for a folder. Links are followed, but not out of `root`.

@@ -126,6 +126,9 @@ pub fn features(
     if settings.batch == 0 {
         return Err(setting("batch", "at least 1", "0"));
     }
+    if out.is_dir() {
+        return Err(Error::Write { path: out.to_owned(), source: std::io::ErrorKind::IsADirectory.into() });
+    }
     if out.exists() && !settings.overwrite {
         return Err(Error::FeaturesExist { path: out.to_owned() });
     }

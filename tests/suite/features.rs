@@ -100,6 +100,8 @@ fn bad_files_are_left_out_with_the_reason() {
     place.write("long.bmp", &[&good[..18], &70_000u32.to_le_bytes(), &1u32.to_le_bytes(), &good[26..]].concat());
     place.write("big.bmp", &vec![0; 5000]);
     place.write("1.png", &good);
+    place.write("0.aaa", b"notes");
+    place.write("1.bak", b"notes");
     std::fs::create_dir(place.at("images/inner")).expect("a writable folder");
     std::fs::write(place.at("outside.bmp"), &good).expect("a writable folder");
     #[cfg(unix)]
@@ -127,7 +129,10 @@ fn bad_files_are_left_out_with_the_reason() {
     check("big.bmp", "5000 bytes, the limit is 4000");
     // In the order of names, 1.bmp comes first.
     check("1.png", "1.bmp has the same id");
-    let mut n = 9;
+    // What does not look like an image does not stand in the way of one.
+    check("0.aaa", "0.bmp has the same id");
+    check("1.bak", "1.bmp has the same id");
+    let mut n = 11;
     if cfg!(unix) {
         check("link.bmp", "a symbolic link out of the folder");
         check("broken.bmp", "cannot be read");

@@ -3,6 +3,7 @@
 //! A kill leaves the run folder as it is at that moment, so that a copy of it taken there is a killed run.
 
 use crate::fixture::{Fixture, bytes, metrics, small};
+use smvae::core::LabelSet;
 use smvae::{Config, Error, Event, Flow, RunInfo, RunState, RunSummary, resume, train};
 use std::path::{Path, PathBuf};
 
@@ -96,6 +97,19 @@ fn a_run_stopped_after_every_step_goes_on() {
 }
 
 #[test]
+fn a_run_stopped_before_its_first_step_goes_on() {
+    let fixture = Fixture::new();
+    let whole = fixture.out("whole");
+    train(&fixture.input(None), &config(1), &whole, &mut |_| Flow::Continue).expect("a run");
+    let run = fixture.out("run");
+    let mut stop = |event: &Event| if matches!(event, Event::Loaded(_)) { Flow::Stop } else { Flow::Continue };
+    let summary = train(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
+    assert!(summary.stopped && summary.best.is_none());
+    assert!(!resume(&fixture.input(None), &run, &mut |_| Flow::Continue).expect("it goes on").stopped);
+    check_same(&run, &whole, "stopped when the encoder was loaded");
+}
+
+#[test]
 fn what_was_said_of_lost_weights_goes_with_them() {
     let fixture = Fixture::new();
     let run = fixture.out("run");
@@ -132,6 +146,18 @@ fn what_is_not_the_runs_own_is_refused() {
     input.valid = &fixture.corpus.test;
     let error = resume(&input, &run, &mut stop).expect_err("another dev");
     assert!(matches!(&error, Error::OtherRun { what: "sha256 of dev's tweets", .. }), "{error}");
+    let mut train_split = fixture.corpus.train.clone();
+    train_split[0].words[0].push('x');
+    let mut input = fixture.input(Some(&fixture.images));
+    input.train = &train_split;
+    let error = resume(&input, &run, &mut stop).expect_err("another training split by the old name");
+    assert!(matches!(&error, Error::OtherRun { what: "sha256 of the training tweets", .. }), "{error}");
+    let types: Vec<&str> = fixture.corpus.labels.types().iter().rev().map(String::as_str).collect();
+    let turned = LabelSet::new(types).expect("the same types");
+    let mut input = fixture.input(Some(&fixture.images));
+    input.labels = &turned;
+    let error = resume(&input, &run, &mut stop).expect_err("another order of classes");
+    assert!(matches!(&error, Error::OtherRun { what: "label set", .. }), "{error}");
     assert!(run.join("weights.safetensors").exists(), "what is refused changes nothing");
 
     let check = |break_it: &dyn Fn(&Path), file: &str, why: &str| {

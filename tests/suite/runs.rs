@@ -173,7 +173,7 @@ fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
         assert_eq!(found[1].entities, found[2].entities);
         found.iter().map(|found| found.image_missing).collect()
     };
-    assert_eq!(missing(&predictor), [false; 3], "nobody gave it vectors");
+    assert_eq!(missing(&predictor), [true, false, true], "nobody gave it vectors");
     let predictor = predictor.with_images(fixture.images.clone(), false).expect("its own vectors");
     assert_eq!(missing(&predictor), [false, false, true]);
 }
@@ -220,6 +220,7 @@ fn what_is_wrong_with_a_run_folder_is_said() {
     check(&replace("config.json", "\"seed\"", "\"sed\""), "sed");
     check(&replace("config.json", "\"hidden_dim\": 8", "\"hidden_dim\": 9"), "weights.safetensors");
     check(&replace("labels.json", "\"O\"", "\"o\""), "labels.json");
+    check(&replace("images.json", "\"mean\": [", "\"mean\": [0.5,"), "images.json");
 }
 
 #[test]
@@ -259,6 +260,63 @@ fn a_run_is_replaced_only_by_one_that_can_begin() {
     let other = fixture.out("data");
     assert!(matches!(smvae::remove_run(&other), Err(Error::NoRun { .. })));
     assert!(other.join("train.txt").exists(), "a folder that is no run is left alone");
+}
+
+#[test]
+fn files_that_are_no_runs_are_not_written_over() {
+    let fixture = Fixture::new();
+    let model = fixture.out("model");
+    std::fs::create_dir(&model).expect("writable");
+    for (name, text) in [("config.json", "{\"model_type\": \"bert\"}"), ("tokenizer.json", "{}")] {
+        std::fs::write(model.join(name), text).expect("writable");
+    }
+    let mut input = fixture.input(None);
+    for replace_run in [false, true] {
+        input.replace_run = replace_run;
+        let error = train(&input, &small(), &model, &mut |_| Flow::Continue).expect_err("it is no run");
+        assert!(matches!(error, Error::ForeignFolder { file: "config.json", .. }), "{error}");
+    }
+    assert_eq!(bytes(&model, "tokenizer.json"), b"{}");
+    assert!(!RunInfo::exists(&model) && std::fs::read_dir(&model).expect("there").count() == 2);
+}
+
+#[test]
+#[cfg(unix)]
+fn two_processes_never_train_one_run() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    let mut others = Vec::new();
+    // flock is of an opened folder, so that this very process is another one.
+    let mut stop = |event: &Event| {
+        if !matches!(event, Event::Step { step: 1, .. }) {
+            return Flow::Continue;
+        }
+        let mut input = fixture.input(None);
+        input.replace_run = true;
+        others.push(train(&input, &small(), &run, &mut |_| Flow::Continue));
+        others.push(smvae::resume(&input, &run, &mut |_| Flow::Continue));
+        Flow::Stop
+    };
+    train(&fixture.input(None), &small(), &run, &mut stop).expect("stopping is no error");
+    assert!(others.len() == 2 && others.iter().all(|other| matches!(other, Err(Error::Busy { .. }))), "{others:?}");
+    smvae::resume(&fixture.input(None), &run, &mut |_| Flow::Continue).expect("the lock is gone");
+}
+
+#[test]
+fn labels_that_are_no_classes_are_an_error() {
+    let fixture = Fixture::new();
+    let mut input = fixture.input(None);
+    let labels = smvae::core::LabelSet::new(["PER"]).expect("one type");
+    input.labels = &labels;
+    let error = train(&input, &small(), &fixture.out("run"), &mut |_| Flow::Continue).expect_err("more types");
+    assert!(matches!(error, Error::UnknownType { .. }), "{error}");
+    let mut train_split = fixture.corpus.train.clone();
+    train_split.iter_mut().for_each(|sample| sample.tags.push("B-PER".to_owned()));
+    input.train = &train_split;
+    let error =
+        train(&input, &small(), &fixture.out("run"), &mut |_| Flow::Continue).expect_err("more tags than words");
+    assert!(error.to_string().contains("tags of the tweet"), "{error}");
+    assert!(!fixture.out("run").exists());
 }
 
 #[test]

@@ -20,7 +20,16 @@ fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::with_implied_command(std::env::args_os()));
     // SAFETY: no other thread exists yet.
     unsafe { smvae::threads::configure(threads(&cli)) };
-    let result = match &cli.command {
+    let result = smvae::threads::start().map_err(|why| anyhow::anyhow!("{why}: fewer are asked for by --threads"));
+    let result = result.and_then(|()| run(&cli));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.command {
         Command::Demo(args) => commands::demo::run(args),
         Command::Stats(args) => commands::stats::run(args),
         Command::Features(args) => commands::features::run(args),
@@ -34,10 +43,6 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::report::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Score(args) => commands::score::run(args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure::report(&error),
     }
 }
 

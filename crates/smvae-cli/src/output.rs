@@ -16,11 +16,32 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {
     Ok(Box::new(BufWriter::new(file)))
 }
 
+/// What is said where output to `path` fails.
+pub(crate) fn unwritable(path: &Path) -> String {
+    if path == Path::new("-") {
+        "cannot write to stdout".to_owned()
+    } else {
+        format!("cannot write {}", path.display())
+    }
+}
+
+/// Finds out before the work whether there is a place for `path`.
+pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    anyhow::ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
+    anyhow::ensure!(folder.is_none_or(Path::is_dir), "cannot write {}: there is no such folder", path.display());
+    Ok(())
+}
+
+/// Writes text to `path` in one, so that a file of that name is the old one or the new one; to stdout for `-`.
+pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    if path == Path::new("-") { print(text) } else { Ok(smvae::data::files::write_atomically(path, text.as_bytes())?) }
+}
+
 /// Prints text to stdout.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).with_context(|| unwritable(Path::new("-")))
 }
 
 /// Prints a value to stdout as JSON, indented.

@@ -68,11 +68,13 @@ impl<'a> Tag<'a> {
     /// Parses `O`, `B-type` or `I-type`.
     ///
     /// # Errors
-    /// [`Error::Tag`] for anything else, an empty type included.
+    /// [`Error::Tag`] for anything else, an empty type included, and one with white space at an end, which would look like
+    /// another type.
     pub fn parse(text: &'a str) -> Result<Self> {
+        let is_type = |label: &str| !label.is_empty() && label.trim() == label;
         match text.split_once('-') {
-            Some(("B", label)) if !label.is_empty() => Ok(Self::B(label)),
-            Some(("I", label)) if !label.is_empty() => Ok(Self::I(label)),
+            Some(("B", label)) if is_type(label) => Ok(Self::B(label)),
+            Some(("I", label)) if is_type(label) => Ok(Self::I(label)),
             None if text == "O" => Ok(Self::O),
             _ => Err(Error::Tag { tag: text.to_owned() }),
         }
@@ -128,8 +130,8 @@ pub fn write_tags(entities: &[Entity], n_words: usize) -> Result<Vec<String>> {
         if span.width() == 0 {
             return Err(fail("it has no words"));
         }
-        if label.is_empty() {
-            return Err(fail("its label has no text"));
+        if label.is_empty() || label.trim() != label {
+            return Err(fail("its label has no text, or white space at an end"));
         }
         let words = tags.get_mut(span.start..span.end).ok_or_else(|| fail("it reaches past the last word"))?;
         if words.iter().any(|tag| tag != "O") {
@@ -171,7 +173,7 @@ mod tests {
 
     #[test]
     fn tags_that_are_none_are_errors() {
-        for tag in ["", "B", "B-", "I-", "X-PER", "b-PER", "O-", "O "] {
+        for tag in ["", "B", "B-", "I-", "X-PER", "b-PER", "O-", "O ", "B-PER ", "I- PER"] {
             assert!(matches!(read_entities(&[tag], Convention::Strict), Err(Error::Tag { .. })), "{tag:?}");
         }
         assert_eq!(Tag::parse("B-a-b").expect("a type may hold a hyphen"), Tag::B("a-b"));

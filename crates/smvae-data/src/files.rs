@@ -35,11 +35,19 @@ pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes a file under a temporary name in its own folder and renames it: a reader sees the old file or the new one.
+/// Writes a file under a temporary name in its own folder and renames it: a reader sees the old file or the new one. A link
+/// stays one, and the file it leads to is replaced; a device or a pipe is written to as it is.
 ///
 /// # Errors
 /// [`Error::Write`]; the temporary file is removed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fault = |source| Error::Write { path: path.to_owned(), source };
+    let followed = path.canonicalize();
+    if followed.as_ref().is_ok_and(|real| real.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())) {
+        return std::fs::write(path, bytes).map_err(fault);
+    }
+    let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+    let path = if is_link { &followed.map_err(fault)? } else { path };
     // Two writers of one path, in one process or in two, must not share a temporary file.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let mut name = std::ffi::OsString::from(".");
@@ -80,6 +88,22 @@ mod tests {
         let path = dir.path().join("a");
         std::fs::write(&path, [7; 100_000]).expect("writes");
         assert_eq!(sha256_file(&path).expect("reads"), sha256_hex(&[7; 100_000]));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn links_and_devices_stay_what_they_are() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (file, link) = (dir.path().join("a"), dir.path().join("link"));
+        std::fs::write(&file, "one").expect("writes");
+        std::os::unix::fs::symlink("a", &link).expect("a link");
+        write_atomically(&link, b"two").expect("replaces");
+        assert!(link.symlink_metadata().expect("there").is_symlink());
+        assert_eq!(std::fs::read(&file).expect("reads"), b"two");
+        let null = dir.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &null).expect("a link");
+        write_atomically(&null, b"three").expect("it takes everything");
+        assert!(!Path::new("/dev/null").metadata().expect("there").is_file());
     }
 
     #[test]

@@ -19,9 +19,14 @@ impl Sample {
     /// The entities of the tags, in words `[start, end)`, by their first word.
     ///
     /// # Errors
-    /// [`Error::Tags`] if a tag is none, which cannot happen for a sample that a [`Reader`](crate::Reader) made.
+    /// [`Error::Tags`] if a tag is none, or there are not as many as words, which cannot happen for a sample that a
+    /// [`Reader`](crate::Reader) made.
     pub fn entities(&self, convention: Convention) -> Result<Vec<Entity>> {
-        read_entities(&self.tags, convention)
-            .map_err(|source| Error::Tags { image_id: self.image_id.clone(), source: source.into() })
+        let (got, want) = (self.tags.len(), self.words.len());
+        let read = match got == want {
+            true => read_entities(&self.tags, convention),
+            false => Err(smvae_core::Error::Length { op: "Sample::entities", what: "tags, one a word", got, want }),
+        };
+        read.map_err(|source| Error::Tags { image_id: self.image_id.clone(), source: source.into() })
     }
 }

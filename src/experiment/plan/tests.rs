@@ -119,6 +119,8 @@ fn what_makes_no_sense_is_named_with_its_line() {
     check("patience = 3", "patience = 0", 8, "settings: the setting `patience` must be at least 1");
     check("semi = true", "semi = 1", 11, "method semi: invalid type");
     check("semi = true", "smi = true", 11, "method semi: unknown field `smi`");
+    check("eval_every = 2", "eval_every = 2, dropout = nan", 8, "neither nan nor inf");
+    check("semi = true", "semi = true, negatives = inf", 11, "neither nan nor inf");
     check("images = false", "images = 0", 13, "images must be true or false");
     check("images = false", "seed = 1", 13, "seed is no setting of a method");
     check("images = false", "preset = \"x\"", 13, "preset");

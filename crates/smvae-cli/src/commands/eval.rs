@@ -11,7 +11,6 @@ use smvae::data::corpus::load_split;
 use smvae::data::{Convention, Entity, ImageVectors, Sample, Split};
 use smvae::predictions;
 use smvae::{Evaluation, Predictor, ScoredEntity};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -61,15 +60,15 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     }
     let convention = args.convention.unwrap_or(model.config().input.convention);
     // A file that cannot be written is found before the work, and whatever happens to it later, the scores are out.
-    let predictions_file = args.predictions.as_deref().map(output::open).transpose()?;
+    args.predictions.as_deref().map(output::check).transpose()?;
     let evaluation = score(&model, &samples, convention)?;
     if args.json {
         output::print_json(&evaluation.scores)?;
     } else {
         output::print(&evaluation.scores.to_string())?;
     }
-    if let Some(mut out) = predictions_file {
-        write_predictions(&mut *out, &samples, convention, &evaluation)?;
+    if let Some(path) = &args.predictions {
+        output::write(path, &prediction_lines(&samples, convention, &evaluation)?)?;
     }
     if args.save_predictions {
         predictions::save(&args.model, args.split, &samples, convention, &evaluation.predictions)?;
@@ -117,12 +116,8 @@ pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Conventio
     Ok(evaluation)
 }
 
-fn write_predictions(
-    out: &mut dyn Write,
-    samples: &[Sample],
-    convention: Convention,
-    evaluation: &Evaluation,
-) -> anyhow::Result<()> {
+fn prediction_lines(samples: &[Sample], convention: Convention, evaluation: &Evaluation) -> anyhow::Result<String> {
+    let mut text = String::new();
     for (sample, found) in samples.iter().zip(&evaluation.predictions) {
         let gold = sample.entities(convention)?;
         let line = PredictionLine {
@@ -131,9 +126,10 @@ fn write_predictions(
             gold: gold.iter().map(GoldOutput::from).collect(),
             entities: found.iter().map(EntityOutput::from).collect(),
         };
-        writeln!(out, "{}", serde_json::to_string(&line)?)?;
+        text += &serde_json::to_string(&line)?;
+        text.push('\n');
     }
-    Ok(out.flush()?)
+    Ok(text)
 }
 
 /// A line of `--predictions`.

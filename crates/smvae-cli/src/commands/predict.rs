@@ -9,13 +9,13 @@ use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
 use clap::Args;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use smvae::{Post, Predictor};
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -64,9 +64,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         // What came before a bad line is answered, whatever the chunks.
         let rest = bad.map_or_else(Vec::new, |at| lines.split_off(at));
         done += lines.len();
-        answer(&model, lines, &mut *out, &mut losses)?;
+        let answers = answer(&model, lines, &mut losses)?;
         // A reader at the other end of a pipe gets every chunk at once.
-        out.flush()?;
+        let written = out.write_all(answers.as_bytes()).and_then(|()| out.flush());
+        written.with_context(|| output::unwritable(&args.output))?;
         if let Some(Line { number, post: Err(why) }) = rest.first() {
             let hint = "--skip-bad passes such lines over";
             anyhow::bail!("{}:{number}: expected a post, {why} ({hint})", name(&args.input));
@@ -74,6 +75,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         progress.update(done, 0, String::new);
     }
     drop(progress);
+    if args.images.no_images {
+        // As it was asked for.
+        losses.images_missing = 0;
+    }
     losses.tell(done);
     Ok(())
 }
@@ -127,6 +132,9 @@ struct Line {
     post: Result<(Fields, Post), String>,
 }
 
+/// What some editors put before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Up to `n` lines; none at the end.
 fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io::Result<Vec<Line>> {
     let (mut lines, mut bytes) = (Vec::new(), Vec::new());
@@ -137,6 +145,9 @@ fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io:
             break;
         }
         *number += 1;
+        if *number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         if !bytes.trim_ascii().is_empty() {
             lines.push(Line { number: *number, post: parse(&bytes) });
         }
@@ -151,33 +162,24 @@ fn parse(line: &[u8]) -> Result<(Fields, Post), String> {
         let why = error.to_string().replace(" at line 1 column", " at column");
         format!("got no JSON object: {why}")
     })?;
-    let words = match (fields.get("words"), fields.get("text")) {
-        (Some(words), _) => words_of(words).ok_or("\"words\" must be a list of strings")?,
-        (None, Some(Value::String(text))) => text.split_whitespace().map(str::to_owned).collect(),
-        (None, Some(_)) => return Err("\"text\" must be a string".to_owned()),
-        (None, None) => return Err("got an object with neither \"words\" nor \"text\"".to_owned()),
-    };
-    let image_id = match fields.get("image_id") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(id)) => Some(id.clone()),
-        Some(_) => return Err("\"image_id\" must be a string".to_owned()),
-    };
+    let words: Option<Vec<String>> = fields.read("words", "a list of strings")?;
+    let text: Option<String> = if words.is_none() { fields.read("text", "a string")? } else { None };
+    let of_text = |text: String| text.split_whitespace().map(str::to_owned).collect();
+    let words = words.or_else(|| text.map(of_text)).ok_or("got an object with neither \"words\" nor \"text\"")?;
+    let image_id: Option<String> = fields.read::<Option<String>>("image_id", "a string")?.flatten();
     // An answer has its own of these, also where the input is the output of another model.
     fields.0.retain(|(name, _)| name != "words" && name != "entities");
     Ok((fields, Post { words, image_id }))
 }
 
-fn words_of(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(|word| Some(word.as_str()?.to_owned())).collect()
-}
-
-/// Writes a line for every line of a chunk, and counts what was not read.
-fn answer(model: &Predictor, lines: Vec<Line>, out: &mut dyn Write, losses: &mut Losses) -> anyhow::Result<()> {
+/// A line for every line of a chunk; counts what was not read.
+fn answer(model: &Predictor, lines: Vec<Line>, losses: &mut Losses) -> anyhow::Result<String> {
     let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
     let found = model.predict(&posts, &mut |_, _| {})?;
     let mut answers = posts.iter().zip(&found);
+    let mut text = String::new();
     for line in lines {
-        let text = match &line.post {
+        text += &match &line.post {
             Ok((fields, _)) => {
                 let (post, found) = answers.next().expect("an answer to every post");
                 losses.words_cut += found.words_cut;
@@ -190,19 +192,22 @@ fn answer(model: &Predictor, lines: Vec<Line>, out: &mut dyn Write, losses: &mut
                 serde_json::to_string(&Bad { line: line.number, error })?
             }
         };
-        writeln!(out, "{text}")?;
+        text.push('\n');
     }
-    Ok(())
+    Ok(text)
 }
 
-/// The fields of a JSON object in their order, which serde_json's own map would sort.
+/// The fields of a JSON object in their order, which serde_json's own map would sort, each as it was written: what is passed on
+/// stays as it is, to the last digit.
 #[derive(Debug, Default)]
-struct Fields(Vec<(String, Value)>);
+struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl Fields {
-    /// The value of a field; the last one of a name counts, as it does in most readers.
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().rfind(|(n, _)| n == name).map(|(_, value)| value)
+    /// The value of a field, which is to be `what`; the last one of a name counts, as it does in most readers.
+    fn read<T: DeserializeOwned>(&self, name: &str, what: &str) -> Result<Option<T>, String> {
+        let value = self.0.iter().rfind(|(n, _)| n == name).map(|(_, value)| value);
+        let read = value.map(|value| serde_json::from_str(value.get())).transpose();
+        read.map_err(|_| format!("{name:?} must be {what}"))
     }
 }
 
@@ -254,7 +259,7 @@ mod tests {
             (Ok((fields, post)), Ok((words, image_id))) => {
                 assert_eq!(post.words.join("|"), words, "{line}");
                 assert_eq!(post.image_id.as_deref(), image_id, "{line}");
-                assert!(fields.get("words").is_none(), "{line}");
+                assert!(fields.0.iter().all(|(name, _)| name != "words"), "{line}");
             }
             (Err(why), Err(want)) => assert!(why.contains(want), "{line}: {why}"),
             (got, want) => panic!("{line}: {got:?}, expected {want:?}"),
@@ -277,8 +282,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_on_stays_as_it_was_written() {
+        let line =
+            r#"{"id":12345678901234567890123,"x":[-0,1E5,1e309],"z":{"z":1,"a":2,"a":3},"text":"a","entities":[]}"#;
+        let (fields, _) = parse(line.as_bytes()).expect("a post");
+        let passed_on = serde_json::to_string(&fields).expect("serialises");
+        assert_eq!(passed_on, line.replace(r#","entities":[]"#, ""));
+    }
+
+    #[test]
     fn chunks_count_lines_and_pass_blank_ones() {
-        let mut input = "{\"text\":\"a\"}\n\nx\n{\"text\":\"b\"}".as_bytes();
+        let mut input = "\u{feff}{\"text\":\"a\"}\n\nx\n{\"text\":\"b\"}".as_bytes();
         let mut number = 0;
         let mut numbers = || -> Vec<(usize, bool)> {
             let lines = read_chunk(&mut input, 2, &mut number).expect("reads");

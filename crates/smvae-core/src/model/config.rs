@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Slope of the leaky ReLU for negative numbers, as in TensorFlow (candle's is 0.01).
 pub(crate) const LEAKY_SLOPE: f64 = 0.2;
 
+/// Sizes beyond this are mistakes, and would end in memory that there is not.
+const LARGEST: usize = 65_536;
+
 /// Sizes of the networks; saved beside the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -48,7 +51,7 @@ impl ModelConfig {
     /// Checks every size.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size of 0.
+    /// [`Error::Setting`] for a size of 0, or one that no network has.
     pub fn validate(&self) -> Result<()> {
         let sizes = [
             ("hidden_dim", self.hidden_dim),
@@ -56,8 +59,10 @@ impl ModelConfig {
             ("image_dim", self.image_dim.unwrap_or(1)),
             ("pad_to", self.quirks.pad_to.unwrap_or(1)),
         ];
-        match sizes.into_iter().find(|(_, size)| *size == 0) {
-            Some((name, _)) => Err(Error::Setting { name, want: "at least 1", got: "0".to_owned() }),
+        match sizes.into_iter().find(|(_, size)| !(1..=LARGEST).contains(size)) {
+            Some((name, size)) => {
+                Err(Error::Setting { name, want: "at least 1 and at most 65536", got: size.to_string() })
+            }
             None => Ok(()),
         }
     }

@@ -156,7 +156,7 @@ impl SimpleBackend for Backend {
             return Ok(self.expose(name, var));
         }
         if matches!(self.kind, Kind::Frozen) {
-            return Err(Error::CannotFindTensor { path: name.to_owned() }.bt());
+            return Err(Error::CannotFindTensor { path: name.to_owned() });
         }
         let var =
             Var::from_tensor(&draw(shape, name, init, self.parameters.seed)?.to_dtype(dtype)?.to_device(device)?)?;
@@ -167,7 +167,7 @@ impl SimpleBackend for Backend {
 
     fn get_unchecked(&self, name: &str, _dtype: DType, _device: &Device) -> Result<Tensor> {
         let vars = self.parameters.lock();
-        let var = vars.get(name).ok_or_else(|| Error::CannotFindTensor { path: name.to_owned() }.bt())?;
+        let var = vars.get(name).ok_or_else(|| Error::CannotFindTensor { path: name.to_owned() })?;
         Ok(self.expose(name, var))
     }
 

@@ -131,13 +131,23 @@ pub fn check_bytes(got: u64, limits: &DecodeLimits) -> Result<(), ImageFault> {
     }
 }
 
+/// Whether a file is called as images are that can be read.
+pub fn has_image_extension(name: &Path) -> bool {
+    let extension = extension_of(name);
+    FORMATS.iter().any(|(_, _, extensions)| extensions.contains(&extension.as_str()))
+}
+
+fn extension_of(name: &Path) -> String {
+    name.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
 /// Checks that the extension of a file is that of its content.
 ///
 /// # Errors
 /// [`ImageFault::Extension`]; [`ImageFault::Unknown`] for content that is no image.
 pub fn check_extension(name: &Path, bytes: &[u8]) -> Result<(), ImageFault> {
     let (format, content) = format_of(bytes)?;
-    let extension = name.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let extension = extension_of(name);
     let known = FORMATS.iter().any(|(f, _, extensions)| *f == format && extensions.contains(&extension.as_str()));
     if known { Ok(()) } else { Err(ImageFault::Extension { extension, content }) }
 }

@@ -19,7 +19,7 @@ mod settings;
 mod vit;
 mod vit_names;
 
-pub use decode::{DecodeLimits, ImageFault, Pixels, check_bytes, check_extension, decode};
+pub use decode::{DecodeLimits, ImageFault, Pixels, check_bytes, check_extension, decode, has_image_extension};
 pub use model::{VisionIdentity, VisionModel};
 pub use preprocess::{Channels, Crop, Odd, PRESETS, Preprocessing, Resize};
 pub use resize::{Filter, Part, resize};

@@ -88,7 +88,8 @@ impl VisionModel {
                 Box::new(vit)
             }
         };
-        let identity = VisionIdentity { model: path.display().to_string(), revision: None, sha256, preprocessing };
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let identity = VisionIdentity { model: absolute.display().to_string(), revision: None, sha256, preprocessing };
         Ok(Self { encoder, identity, dtype })
     }
 

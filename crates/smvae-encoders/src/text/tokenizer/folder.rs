@@ -44,7 +44,10 @@ pub(super) fn read(folder: &Path) -> Result<WordTokenizer> {
 /// Parses a `tokenizer.json`.
 pub(super) fn parse(path: &Path) -> Result<Tokenizer> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    Tokenizer::from_bytes(bytes).map_err(|source| Error::Json { path: path.to_owned(), what: "tokenizer", source })
+    let fault = |source| Error::Json { path: path.to_owned(), what: "tokenizer", source };
+    // First, since tokenizers 0.23 panics at some files that end too early.
+    serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).map_err(|error| fault(error.into()))?;
+    Tokenizer::from_bytes(bytes).map_err(fault)
 }
 
 /// RoBERTa's tokenizer from its vocabulary and merges.

@@ -59,6 +59,18 @@ fn bad_vocabularies_are_errors() {
 }
 
 #[test]
+fn a_file_that_ends_too_early_is_an_error() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("tokenizer.json");
+    tokenizer().save(&path).expect("writes");
+    let whole = std::fs::read(&path).expect("reads");
+    for end in (0..whole.len() - 2).step_by(7) {
+        std::fs::write(&path, &whole[..end]).expect("writes");
+        assert!(matches!(WordTokenizer::from_file(&path), Err(Error::Json { .. })), "{end}");
+    }
+}
+
+#[test]
 fn folders_are_read_and_files_are_written_whole() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let read = || WordTokenizer::from_folder(folder.path());
