@@ -1,11 +1,13 @@
 //! Which files a run read, by digest: a result of another machine counts if they were the same.
 
-use super::spec::Sources;
+use super::spec::{RunSpec, Sources};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_data::Split;
 use smvae_data::corpus::load_split;
 use smvae_data::files::{sha256_file, sha256_hex};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
 /// Digests (SHA-256) of a run's files. The labelled tweets are no part of it: their manifest names the training file.
@@ -54,6 +56,26 @@ impl Digests {
         let lines: Vec<String> =
             changed.map(|(name, then, now)| format!("file of {name}, sha256 {then} -> {now}")).collect();
         (!lines.is_empty()).then(|| lines.join(", "))
+    }
+}
+
+/// Digests that were taken before: a corpus has many runs, and reading it takes a while.
+#[derive(Debug, Default)]
+pub struct KnownDigests(HashMap<(Sources, bool), Digests>);
+
+impl KnownDigests {
+    /// Those of a run's files as they were when they were first asked for.
+    ///
+    /// # Errors
+    /// As [`Digests::of`].
+    pub fn of(&mut self, spec: &RunSpec) -> Result<&Digests> {
+        match self.0.entry((Sources { selection: None, ..spec.sources.clone() }, spec.run.dev_only)) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let digests = Digests::of(&new.key().0, new.key().1)?;
+                Ok(new.insert(digests))
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub mod run;
 pub mod spec;
 pub mod statistics;
 
-pub use digests::Digests;
+pub use digests::{Digests, KnownDigests};
 pub use plan::Plan;
 pub use results::{Failure, Labels, RunResult};
 pub use spec::{Run, RunSpec, Sources};

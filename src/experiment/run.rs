@@ -3,9 +3,9 @@
 //! A run can be killed at any moment and begun again: training goes on from its checkpoint, and `result.json` is written
 //! last. Two processes never work on one run: the second waits for the first.
 
-use super::digests::Digests;
+use super::digests::{Digests, KnownDigests};
 use super::results::{FAILED, RunResult, read_results};
-use super::spec::{RunSpec, Sources};
+use super::spec::RunSpec;
 use crate::checkpoint::remove as remove_checkpoint;
 use crate::config::setting;
 use crate::files::{create_folder, read_json, remove_file, write_json};
@@ -20,35 +20,40 @@ use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
 use smvae_data::corpus::{label_set, load_split};
 use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::path::Path;
 
 /// The specification in a run's folder.
 const SPEC: &str = "spec.json";
+/// Digests of the files that it was begun with.
+const FILES: &str = "files.json";
 const LOCK: &str = "lock";
 
-/// Checks that a run, if it is finished, has the settings it is to have. A run that is not begins anew.
+/// Checks that a run, if it is finished, has the settings it is to have, and read the files that it would read now. A run that
+/// is not begins anew.
 ///
 /// # Errors
 /// [`Error::OtherSettings`]; files that cannot be read.
-pub fn check(folder: &Path, spec: &RunSpec) -> Result<()> {
-    RunResult::read(folder)?.map_or(Ok(()), |result| same_settings(&result, spec, folder))
+pub fn check(folder: &Path, spec: &RunSpec, known: &mut KnownDigests) -> Result<()> {
+    RunResult::read(folder)?.map_or(Ok(()), |result| check_result(&result, spec, known, folder))
 }
 
-fn same_settings(result: &RunResult, spec: &RunSpec, place: &Path) -> Result<()> {
-    let Some(difference) = result.run.difference(&spec.run) else { return Ok(()) };
+fn check_result(result: &RunResult, spec: &RunSpec, known: &mut KnownDigests, place: &Path) -> Result<()> {
+    let settings = result.run.difference(&spec.run);
+    let difference = match settings {
+        None => result.files.difference(known.of(spec)?),
+        settings => settings,
+    };
+    let Some(difference) = difference else { return Ok(()) };
     Err(Error::OtherSettings { id: spec.run.id.clone(), difference, place: place.to_owned() })
 }
 
-/// Prepares the folder of a run that is not done; the answer is no if it is done. What was begun with other settings is
-/// removed.
+/// Prepares the folder of a run that is not done, once it is checked ([`check`]); the answer is no if it is done. What was begun
+/// with other settings is removed.
 ///
 /// # Errors
-/// As [`check`]; files that cannot be written.
+/// Files that cannot be read or written.
 pub fn prepare(folder: &Path, spec: &RunSpec) -> Result<bool> {
-    check(folder, spec)?;
     if is_done(folder, spec)? {
         return Ok(false);
     }
@@ -71,22 +76,11 @@ fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
 /// [`Error::OtherSettings`] if one of them had other settings or read other files; files that cannot be read.
 pub fn finished_elsewhere(specs: &[RunSpec], file: &Path) -> Result<Vec<RunResult>> {
     let mut finished = Vec::new();
-    // A corpus has many runs, and digests take a while.
-    let mut known: HashMap<(Sources, bool), Digests> = HashMap::new();
+    let mut known = KnownDigests::default();
     for result in read_results(file)? {
         let asked = |spec: &&RunSpec| spec.run.id == result.run.id && spec.is_done(&result);
         let Some(spec) = specs.iter().find(asked) else { continue };
-        same_settings(&result, spec, file)?;
-        let now = match known.entry((Sources { selection: None, ..spec.sources.clone() }, spec.run.dev_only)) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let digests = Digests::of(&new.key().0, new.key().1)?;
-                new.insert(digests)
-            }
-        };
-        if let Some(difference) = result.files.difference(now) {
-            return Err(Error::OtherSettings { id: spec.run.id.clone(), difference, place: file.to_owned() });
-        }
+        check_result(&result, spec, &mut known, file)?;
         finished.push(result);
     }
     Ok(finished)
@@ -114,7 +108,14 @@ fn begun(folder: &Path) -> Result<Option<RunSpec>> {
     if path.exists() { read_json(&path, "specification of a run").map(Some) } else { Ok(None) }
 }
 
-/// Does what is left of the run in this folder, as its specification says. None if the callback ended it.
+/// The files that a folder's run was begun with.
+fn begun_with(folder: &Path) -> Result<Option<Digests>> {
+    let path = folder.join(FILES);
+    if path.exists() { read_json(&path, "list of a run's files").map(Some) } else { Ok(None) }
+}
+
+/// Does what is left of the run in this folder, as its specification says; what was begun with other files begins anew. None if
+/// the callback ended it.
 ///
 /// # Errors
 /// Those of training, of evaluation and of the files.
@@ -127,6 +128,10 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
     let images = spec.sources.images.as_ref().map(ImageVectors::load).transpose()?;
     // Of what is about to be read: the files may be others by the end.
     let files = Digests::of(&spec.sources, spec.run.dev_only)?;
+    if begun_with(folder)?.is_some_and(|then| then.difference(&files).is_some()) {
+        remove_training(folder)?;
+    }
+    write_json(&folder.join(FILES), &files)?;
     let summary = trained(folder, &spec, images.as_ref(), device, on_event)?;
     // A run that was stopped has no weights worth scoring.
     let state = RunState::read(folder)?;
@@ -211,6 +216,11 @@ fn lock(folder: &Path) -> Result<File> {
 /// Removes what a run has made, once no process works on it.
 fn remove_begun(folder: &Path) -> Result<()> {
     let _lock = lock(folder)?;
+    remove_file(&folder.join(FILES))?;
+    remove_training(folder)
+}
+
+fn remove_training(folder: &Path) -> Result<()> {
     if RunInfo::exists(folder) {
         remove_run(folder)?;
     }

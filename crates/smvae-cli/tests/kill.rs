@@ -219,7 +219,18 @@ fn an_experiment_says_what_is_wrong() {
     std::fs::write(dir.join("corpus/valid.txt"), valid.clone() + "\nIMGID:0\nOslo\tB-LOC\n").expect("writes");
     let (_, log) = check(dir, &taken.replace("--out taken", "--out other"), 1);
     assert!(log.contains("with others than the experiment now has: file of valid, sha256 "), "{log}");
+    // Nor do runs that are finished here count, if they read others.
+    let (_, log) = check(dir, line, 1);
+    assert!(log.contains("with others than the experiment now has: file of valid, sha256 "), "{log}");
     std::fs::write(dir.join("corpus/valid.txt"), valid).expect("writes");
+    // What was begun with other files begins anew, whatever it has come to.
+    let run = dir.join("out/runs/synthetic-semi-8-d0-s0");
+    std::fs::remove_file(run.join("result.json")).expect("it is there");
+    std::fs::write(run.join("weights.safetensors"), "of another encoder").expect("writes");
+    let files = std::fs::read_to_string(run.join("files.json")).expect("it was written");
+    std::fs::write(run.join("files.json"), files.replace("tiny", "another")).expect("writes");
+    check(dir, line, 0);
+    assert_eq!(lines(&dir.join("out/results.jsonl"), "seconds"), taken_results);
     check(dir, "report --text taken", 0);
     assert!(check(dir, &taken.replace("three", "four"), 1).1.contains("cannot read four.jsonl"));
 

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use smvae::experiment::results::{run_folder, write_results};
 use smvae::experiment::run::{check, finished_elsewhere, prepare, take_in};
-use smvae::experiment::{Plan, RunResult, RunSpec, Summary};
+use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -98,8 +98,9 @@ fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usiz
 
 /// Runs that are not done, their folders prepared. Every run is looked at before any is changed.
 fn waiting<'p>(plan: &'p Plan, dir: &Path) -> anyhow::Result<Vec<&'p RunSpec>> {
+    let mut known = KnownDigests::default();
     for spec in &plan.runs {
-        check(&run_folder(dir, &spec.run.id), spec)?;
+        check(&run_folder(dir, &spec.run.id), spec, &mut known)?;
     }
     let mut waiting = Vec::new();
     for spec in &plan.runs {
