@@ -3,7 +3,52 @@
 //!
 //! This crate is the assembly, the only code that sees [`core`] (spans, networks, one training step), [`data`] (corpora,
 //! image vectors) and [`encoders`] (BERT, tokenisation) together. Train with [`train()`], which leaves a run folder;
-//! [`resume()`] goes on with if it was interrupted; [`Predictor::load`] needs nothing else.
+//! [`resume()`] goes on with it if it was interrupted; [`Predictor::load`] needs nothing else.
+//!
+//! | you want | look at |
+//! |---|---|
+//! | a corpus, its labels, image vectors | [`data::Corpus::load`], [`data::corpus::label_set`], [`data::ImageVectors`] |
+//! | vectors of images | [`features`] |
+//! | to train, and with what settings | [`train()`], [`TrainInput`], [`Config`], [`EncoderSource`] |
+//! | scores; entities of posts | [`evaluate()`]; [`Predictor`] |
+//! | a grid of runs and what it says | [`experiment`] |
+//!
+//! Features: `hub` fetches models by their names, `report` writes the page of a run, `cuda` and `cudnn` compute on a GPU. None
+//! is on by default.
+//!
+//! # Train
+//!
+//! ```no_run
+//! use smvae::data::{Corpus, ImageVectors};
+//! use smvae::{Config, EncoderSource, Event, Flow, TrainInput, core::candle_core::Device, train};
+//! let corpus = Corpus::load("my-corpus")?; // train.txt, valid.txt, test.txt
+//! let images = ImageVectors::load("features.safetensors")?;
+//! let input = TrainInput {
+//!     train: &corpus.train,
+//!     valid: &corpus.valid,
+//!     labels: &corpus.labels,
+//!     selection: None,
+//!     train_sha256: &corpus.files.train.sha256,
+//!     images: Some(&images),
+//!     encoder: EncoderSource::named("models/all-MiniLM-L6-v2")?,
+//!     device: Device::Cpu,
+//!     replace_run: false,
+//! };
+//! let config = Config { labelled: Some(100), ..Config::default() };
+//! let summary = train(&input, &config, "runs/mine".as_ref(), &mut |event| {
+//!     if let Event::Epoch(record) = event {
+//!         println!("epoch {}, loss {:.3}", record.epoch, record.train.loss);
+//!     }
+//!     Flow::Continue // Flow::Stop ends it in good order
+//! })?;
+//! println!("best epoch on dev: {:?}", summary.best_epoch);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Predict
+//!
+//! A model that was trained with images looks at those it is given ([`Predictor::with_images`]), and reads a post without one
+//! as text alone.
 //!
 //! ```no_run
 //! use smvae::{Post, Predictor};
@@ -57,7 +102,7 @@ pub use decision::Decision;
 pub use distillation::{Distillation, Teacher};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, evaluate};
-pub use images::ImageIdentity;
+pub use images::{ImageIdentity, Standardisation};
 pub use networks::EncoderSource;
 pub use predictor::{Post, Prediction, Predictor, ScoredEntity};
 pub use progress::{EpochRecord, Event, Flow, RunSummary, Timing};

@@ -64,10 +64,11 @@ pub fn reliability(outcomes: impl IntoIterator<Item = (f64, bool)>, n_bins: usiz
 pub fn expected_calibration_error(bins: &[Bin]) -> f64 {
     let n: usize = bins.iter().map(|bin| bin.n).sum();
     let gap = |bin: &Bin| bin.n as f64 * (bin.precision - bin.mean_score).abs();
-    bins.iter().map(gap).sum::<f64>() / n.max(1) as f64
+    // Not from the sum of nothing, which is -0.
+    bins.iter().map(gap).fold(0.0, |sum, gap| sum + gap) / n.max(1) as f64
 }
 
-/// Probabilities at a temperature: `softmax(log p / T)`. Above 1 they come closer to each other.
+/// Probabilities at a temperature above 0: `softmax(log p / T)`. Above 1 they come closer to each other.
 pub fn tempered(probabilities: &[f32], temperature: f64) -> Vec<f64> {
     let logs: Vec<f64> = probabilities.iter().map(|p| log(*p) / temperature).collect();
     let log_sum = log_sum_exp(&logs);
@@ -75,14 +76,16 @@ pub fn tempered(probabilities: &[f32], temperature: f64) -> Vec<f64> {
 }
 
 /// The temperature that makes the gold classes most likely, between 1/20 and 20; none without rows. A row is the
-/// probabilities of all classes, and the index of the gold class; one whose index is no class is left out.
+/// probabilities of all classes, and the index of the gold class; one whose index is no class, or with a
+/// probability that is not a number, is left out.
 ///
 /// The mean of `-log p_T` is convex in `1/T`, so that it has one minimum in `log T`, which golden section search finds.
 /// Rows that are all right have it at `T = 0`; the least temperature is returned then.
 pub fn fit_temperature<P: AsRef<[f32]>>(rows: &[(P, usize)]) -> Option<f64> {
     let logs = |(p, gold): &(P, usize)| {
         let p = p.as_ref();
-        (*gold < p.len()).then(|| (p.iter().copied().map(log).collect::<Vec<f64>>(), *gold))
+        (*gold < p.len() && !p.iter().any(|p| p.is_nan()))
+            .then(|| (p.iter().copied().map(log).collect::<Vec<f64>>(), *gold))
     };
     let rows: Vec<(Vec<f64>, usize)> = rows.iter().filter_map(logs).collect();
     if rows.is_empty() {

@@ -98,6 +98,17 @@ pub enum Error {
         /// The shape that was needed.
         want: Vec<usize>,
     },
+    /// A saved state of the optimizer that does not fit its parameters.
+    #[cfg(feature = "tensor")]
+    #[error("the state of the optimizer has {name} of shape {got:?}, expected {want:?}")]
+    Moment {
+        /// Name of the tensor.
+        name: String,
+        /// The shape that was found; none if it is missing.
+        got: Option<Vec<usize>>,
+        /// The shape that was needed.
+        want: Vec<usize>,
+    },
     /// The VAE terms of a model that was loaded to predict.
     #[cfg(feature = "tensor")]
     #[error("the model has no decoders: it can predict, and not be trained with the VAE terms")]

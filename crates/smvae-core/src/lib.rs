@@ -3,10 +3,11 @@
 //!
 //! | you want | look at |
 //! |---|---|
-//! | spans, tags, decoding, conlleval, without candle (`default-features = false`) | [`spans`], [`bio`], [`decode()`](decode::decode), [`metrics`] |
-//! | Gaussians, product of experts, divergences for a network of your own | `vae` |
+//! | spans, tags, decoding, conlleval, without candle (`default-features = false`) | [`spans`], [`bio`], [`labels`], [`columns`], [`decode()`](decode::decode), [`metrics`] |
+//! | kinds of mistakes, calibration of scores, shapes of words, likewise | [`confusion`], [`calibration`], [`shapes`] |
+//! | Gaussians, product of experts, divergences for a network of your own | `vae`, with noise of `rng` |
 //! | layers with a backward pass that works and is fast on a CPU | `nn` |
-//! | the SMVAE networks, their loss and the optimizer | `model`, `objective`, `optim`, `step` |
+//! | the SMVAE networks, their loss and the optimizer | `pieces`, `model`, `objective`, `optim`, `schedule`, `step` |
 //!
 //! What this crate does not do: no files, no tokenizer, no hub, no pixels, no clock, no global random state. Noise,
 //! seeds and masks are arguments.
@@ -65,7 +66,7 @@
 //! use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel};
 //! use smvae_core::nn::Parameters;
 //! use smvae_core::optim::{Adam, AdamConfig};
-//! use smvae_core::step::{LabelledBatch, Networks, step};
+//! use smvae_core::step::{LabelledBatch, Networks, UnlabelledBatch, step};
 //! use smvae_core::{Mode, PackedPieces, Span, TextEncoder, objective::Objective, rng};
 //!
 //! /// A table of vectors.
@@ -87,23 +88,28 @@
 //! let model = SpanModel::load(&config, encoder.dim(), 3, &vb.pp("model"))?;
 //! let mut optimizer = Adam::new(parameters.all(), |_| 0, AdamConfig::default())?;
 //!
-//! // One text of three words, a piece each; its first word is of class 2, its last two are nothing.
-//! let batch = LabelledBatch {
-//!     batch: SpanBatch {
-//!         pieces: PackedPieces::new([&[7, 8, 9][..]]),
-//!         words: vec![0..1, 1..2, 2..3],
-//!         shapes: vec![],
-//!         spans: [(0, 1), (1, 3)].map(|(a, b)| BatchSpan { text: 0, words: Span::new(a, b) }).to_vec(),
-//!         images: None,
-//!         has_image: vec![false],
-//!     },
-//!     targets: vec![2, 0],
+//! // Two texts between `[CLS]` (1) and `[SEP]` (2), of two words and of one, a piece each. Rows of words, and words of spans,
+//! // are counted over the whole batch: that of the second text is row 5 and word 2.
+//! let batch = SpanBatch {
+//!     pieces: PackedPieces::new([&[1, 7, 8, 2][..], &[1, 9, 2][..]]),
+//!     words: vec![1..2, 2..3, 5..6],
+//!     shapes: vec![],
+//!     spans: [(0, 0, 2), (0, 1, 2), (1, 2, 3)]
+//!         .map(|(text, start, end)| BatchSpan { text, words: Span::new(start, end) })
+//!         .to_vec(),
+//!     images: None,
+//!     has_image: vec![false; 2],
 //! };
+//! // Nobody knows the classes of the other batch; here it is the same one.
+//! let unlabelled = UnlabelledBatch::from(batch.clone());
+//! let labelled = LabelledBatch { batch, targets: vec![2, 0, 1] };
 //! let networks = Networks { encoder: &encoder, model: &model };
 //! let mut rng = rng::named(0, "training");
 //! let mut losses = Vec::new();
 //! for _ in 0..50 {
-//!     losses.push(step(networks, &Objective::default(), &mut optimizer, &[0.01], &batch, None, &mut rng)?.ce);
+//!     let (objective, rates) = (Objective::default(), [0.01]);
+//!     let report = step(networks, &objective, &mut optimizer, &rates, &labelled, Some(&unlabelled), &mut rng)?;
+//!     losses.push(report.ce);
 //! }
 //! assert!(losses[49] < 0.5 * losses[0]);
 //! # Ok::<(), smvae_core::Error>(())

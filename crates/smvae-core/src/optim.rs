@@ -185,24 +185,24 @@ impl Adam {
     /// Goes on from a saved state.
     ///
     /// # Errors
-    /// [`Error::Shape`] if a tensor is missing (then its shape is empty) or has another shape.
+    /// [`Error::Moment`] if a tensor is missing or has another shape. Then nothing was changed.
     pub fn load_state(&mut self, step: u64, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        for slot in &mut self.slots {
+        let mut moments = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
             let get = |suffix: &str| -> Result<Tensor> {
                 let want = slot.var.dims();
-                match state.get(&format!("{}.{suffix}", slot.name)) {
+                let name = format!("{}.{suffix}", slot.name);
+                match state.get(&name) {
                     Some(tensor) if tensor.dims() == want => Ok(tensor.to_device(slot.var.device())?),
-                    other => Err(Error::Shape {
-                        op: "Adam::load_state",
-                        argument: "a moment",
-                        got: other.map_or_else(Vec::new, |t| t.dims().to_vec()),
-                        want: want.to_vec(),
-                    }),
+                    other => {
+                        let got = other.map(|tensor| tensor.dims().to_vec());
+                        Err(Error::Moment { name, got, want: want.to_vec() })
+                    }
                 }
             };
-            let (m, v) = (get("m")?, get("v")?);
-            slot.moments = Moments::from_tensors(&m, &v)?;
+            moments.push(Moments::from_tensors(&get("m")?, &get("v")?)?);
         }
+        self.slots.iter_mut().zip(moments).for_each(|(slot, moments)| slot.moments = moments);
         self.step = step;
         Ok(())
     }

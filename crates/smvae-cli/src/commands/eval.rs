@@ -108,7 +108,10 @@ pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Conventio
     let limits = [
         (evaluation.images_missing, "tweets have no image vector"),
         (evaluation.words_cut, "words were cut by the piece limit"),
-        (evaluation.out_of_reach, "gold entities are out of reach (too wide, or cut) and count as missed"),
+        (
+            evaluation.out_of_reach,
+            "gold entities are out of reach (too wide, cut, or of a type the model does not know) and count as missed",
+        ),
     ];
     for (n, what) in limits.into_iter().filter(|(n, _)| *n > 0) {
         say(format!("{n} {what}"));

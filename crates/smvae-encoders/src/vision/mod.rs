@@ -24,7 +24,7 @@ pub use model::{VisionIdentity, VisionModel};
 pub use preprocess::{Channels, Crop, Odd, PRESETS, Preprocessing, Resize};
 pub use resize::{Filter, Part, resize};
 pub use resnet::{ResNet, ResNetVariant};
-pub use vit::{Vit, VitConfig};
+pub use vit::{Vit, VitActivation, VitConfig};
 
 use crate::Result;
 use smvae_core::candle_core::{self, DType, Device, Tensor};
