@@ -1,8 +1,8 @@
 //! Going on with a run that was stopped or killed: to the weights it would have come to, bit by bit.
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::progress::{Event, Flow, RunSummary};
-use crate::run_folder::{RunFolder, RunState, lock};
+use crate::progress::{Event, Flow, RunSummary, best_of};
+use crate::run_folder::{RunFolder, RunState, WEIGHTS, lock};
 use crate::trainer::{TrainInput, train_from};
 use crate::{Config, Error, Result};
 use smvae_core::LabelSet;
@@ -33,6 +33,10 @@ pub fn resume(input: &TrainInput<'_>, out: &Path, on_event: &mut dyn FnMut(&Even
     let (config, state) = (folder.config()?, folder.state()?);
     let selection = folder.selection()?;
     let checkpoint = Checkpoint::load(out, &checkpoint::identity(&config, &state))?;
+    // They are those of an epoch that is not trained again.
+    if checkpoint.as_ref().is_some_and(|saved| best_of(&saved.position.records).is_some()) && !folder.has_weights() {
+        return Err(Error::NoRun { path: out.to_owned(), missing: WEIGHTS });
+    }
     let input = TrainInput { selection: Some(&selection), ..input.clone() };
     train_from(&input, &config, out, Some(Resumed { folder, state, checkpoint }), on_event)
 }

@@ -352,6 +352,10 @@ impl RunFolder {
         Ok(found)
     }
 
+    pub(crate) fn has_weights(&self) -> bool {
+        self.path(WEIGHTS).is_file()
+    }
+
     pub(crate) fn save_weights(&self, parameters: &Parameters) -> Result<()> {
         let tensors = parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
         write_tensors(&self.path(WEIGHTS), &tensors)

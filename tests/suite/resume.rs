@@ -192,4 +192,12 @@ fn what_is_not_the_runs_own_is_refused() {
             .expect("writable");
     };
     check(&newer, "state.json", "format version is 2");
+
+    let mut stop = |event: &Event| {
+        if matches!(event, Event::Epoch(record) if record.best) { Flow::Stop } else { Flow::Continue }
+    };
+    resume(&fixture.input(Some(&fixture.images)), &run, &mut stop).expect("stopping is no error");
+    std::fs::remove_file(run.join("weights.safetensors")).expect("those of the best epoch");
+    let error = go_on(&fixture, &run).expect_err("its best weights are gone");
+    assert!(matches!(error, Error::NoRun { missing: "weights.safetensors", .. }), "{error}");
 }

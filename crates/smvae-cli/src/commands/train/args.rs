@@ -10,13 +10,13 @@ use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
 use smvae::config::{AverageConfig, Config, Freeze, PRESETS};
 use smvae::core::schedule::Schedule;
-use std::convert::Infallible;
+use smvae::data::Selection;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 // A corpus has to be named, unless a run knows which one it is on.
 #[derive(Debug, Args)]
-#[command(mut_group("DataArgs", |group| group.arg("resume")))]
+#[command(mut_group("DataArgs", |group| group.arg("resume")), allow_negative_numbers = true)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
@@ -214,6 +214,12 @@ impl TrainArgs {
         Ok(config)
     }
 
+    /// How many labelled tweets the run of `--config` had, if its configuration does not tell, since they were those of a file.
+    pub(crate) fn chosen_before(&self, config: &Config) -> Option<usize> {
+        let path = self.config.as_ref().filter(|_| self.labelled.is_none() && config.labelled.is_none())?;
+        Some(Selection::load(path.with_file_name("selection.json")).ok()?.labelled.len())
+    }
+
     /// The text encoder that is asked for, or that of the run whose configuration training begins with.
     pub(crate) fn text_encoder(&self, config: &Config) -> anyhow::Result<EncoderSource> {
         let missing = "--text-encoder is missing: a model folder, a model of the hub, or `tiny`";
@@ -268,13 +274,15 @@ pub(crate) enum Labelled {
 }
 
 impl FromStr for Labelled {
-    type Err = Infallible;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text {
-            "all" | "-1" => Self::All,
-            _ => text.parse().map_or_else(|_| Self::Manifest(text.into()), Self::Count),
-        })
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.parse()) {
+            ("all" | "-1", _) => Ok(Self::All),
+            (_, Ok(n)) => Ok(Self::Count(n)),
+            _ if text.parse::<f64>().is_ok() => Err("not a whole number of tweets"),
+            _ => Ok(Self::Manifest(text.into())),
+        }
     }
 }
 
@@ -339,6 +347,18 @@ mod tests {
         change(&mut want);
         let got = resolve(&format!("smvae train --data d --text-encoder e --out o {options}"));
         assert_eq!(got.expect(options), want, "{options}");
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_said() {
+        let check = |options: &str, want: &str| {
+            let error =
+                resolve(&format!("smvae train --data d --text-encoder e --out o {options}")).expect_err(options);
+            assert!(error.to_string().contains(want), "{error}");
+        };
+        check("--labelled -5", "not a whole number of tweets");
+        check("--labelled 1e2", "not a whole number of tweets");
+        check("--lr -1", "`encoder_lr` must be a finite number");
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
+    if let Some(labelled) = args.chosen_before(&config).filter(|labelled| *labelled < train.samples.len()) {
+        let all = train.samples.len();
+        say(format!(
+            "warning: the run of --config had {labelled} chosen tweets, this one has all {all}: --labelled names a file"
+        ));
+    }
     let selection = match &args.labelled {
         Some(Labelled::Manifest(path)) => Some(Selection::load(path)?),
         _ => None,
