@@ -42,12 +42,11 @@ pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
 /// [`Error::Write`]; the temporary file is removed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let fault = |source| Error::Write { path: path.to_owned(), source };
-    let followed = path.canonicalize();
-    if followed.as_ref().is_ok_and(|real| real.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())) {
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return std::fs::write(path, bytes).map_err(fault);
     }
     let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
-    let path = if is_link { &followed.map_err(fault)? } else { path };
+    let path = if is_link { &path.canonicalize().map_err(fault)? } else { path };
     // Two writers of one path, in one process or in two, must not share a temporary file.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let mut name = std::ffi::OsString::from(".");
