@@ -109,9 +109,13 @@ pub fn write(path: &Path, predictions: &[TweetPrediction]) -> Result<()> {
 /// Reads a file of a run with this many classes, `O` included.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::JsonLine`] naming the line that is no prediction, or none of such a run.
+/// [`Error::Read`]; [`Error::JsonLine`] naming the line that is no prediction, or none of such a run; [`Error::Inconsistent`]
+/// for a file without a line, since no split is empty.
 pub fn read(path: &Path, n_classes: usize) -> Result<Vec<TweetPrediction>> {
     let tweets: Vec<TweetPrediction> = read_json_lines(path, WHAT)?;
+    if tweets.is_empty() {
+        return Err(Error::Inconsistent { path: path.to_owned(), why: "it is empty".to_owned() });
+    }
     for (i, tweet) in tweets.iter().enumerate() {
         if let Some(why) = tweet.fault(n_classes) {
             return Err(Error::JsonLine { path: path.to_owned(), line: i + 1, what: WHAT, why });
@@ -155,5 +159,7 @@ mod tests {
         check(&LINE.replace("\"start\":0,\"end\":1", "\"start\":1,\"end\":1"), 2, "1..1 does not fit");
         check(LINE, 3, "2 probabilities, the run has 3 classes");
         assert!(matches!(read(&folder.path().join("none"), 2), Err(Error::Read { .. })));
+        std::fs::write(&path, "").expect("writable");
+        assert!(matches!(read(&path, 2), Err(Error::Inconsistent { .. })));
     }
 }

@@ -7,7 +7,8 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use std::io::Cursor;
 use std::path::Path;
 
-/// An image: `rgb` is `[height, width, 3]`.
+/// An image: `rgb` is `[height, width, 3]`, of at least one pixel. [`decode`] makes no others; of one that is put together by hand
+/// and is not so, what takes it may panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pixels {
     /// Pixels of a row.

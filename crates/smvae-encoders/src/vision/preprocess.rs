@@ -185,6 +185,9 @@ impl Preprocessing {
     }
 
     /// What the network is given of an image, `[3, height, width]`.
+    ///
+    /// # Panics
+    /// For settings that [`Preprocessing::validate`] refuses, and for [`Pixels`] without a pixel or with too few numbers.
     pub fn apply(&self, image: &Pixels) -> Vec<f32> {
         let image = self.pixels(image);
         let area = image.width * image.height;
@@ -200,6 +203,9 @@ impl Preprocessing {
     }
 
     /// The image resized and cropped, in 8 bits.
+    ///
+    /// # Panics
+    /// As [`Preprocessing::apply`].
     pub fn pixels(&self, image: &Pixels) -> Pixels {
         let (width, height) = match self.resize {
             Resize::Exact { height, width } => (width, height),

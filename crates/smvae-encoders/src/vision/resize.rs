@@ -61,6 +61,9 @@ pub struct Part {
 
 /// A part of an image that is resized to `width` x `height`, all at least 1. Nothing outside of the part is computed, so
 /// that a long and narrow image takes no more memory than any other.
+///
+/// # Panics
+/// For a size of 0, and a part that reaches out of the resized image.
 pub fn resize(image: &Pixels, (width, height): (usize, usize), part: &Part, filter: Filter) -> Pixels {
     let (across, down) = (&part.columns, &part.rows);
     let rgb = if filter == Filter::Nearest {
