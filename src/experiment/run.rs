@@ -74,13 +74,12 @@ fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::OtherSettings`] if one of them had other settings or read other files; files that cannot be read.
-pub fn finished_elsewhere(specs: &[RunSpec], file: &Path) -> Result<Vec<RunResult>> {
+pub fn finished_elsewhere(specs: &[RunSpec], file: &Path, known: &mut KnownDigests) -> Result<Vec<RunResult>> {
     let mut finished = Vec::new();
-    let mut known = KnownDigests::default();
     for result in read_results(file)? {
         let asked = |spec: &&RunSpec| spec.run.id == result.run.id && spec.is_done(&result);
         let Some(spec) = specs.iter().find(asked) else { continue };
-        check_result(&result, spec, &mut known, file)?;
+        check_result(&result, spec, known, file)?;
         finished.push(result);
     }
     Ok(finished)

@@ -52,9 +52,9 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
         return Err(Usage("FILE and --out are missing".to_owned()).into());
     };
     let plan = Plan::read(file)?;
-    let mut elsewhere = Vec::new();
+    let (mut elsewhere, mut known) = (Vec::new(), KnownDigests::default());
     for file in &args.finished {
-        elsewhere.extend(finished_elsewhere(&plan.runs, file)?);
+        elsewhere.extend(finished_elsewhere(&plan.runs, file, &mut known)?);
     }
     if args.dry_run {
         return output::print(&tables::plan(&plan, dir, &elsewhere)?);
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     if !args.finished.is_empty() {
         say(format!("{taken} runs are taken from elsewhere"));
     }
-    let mut waiting = waiting(&plan, dir)?;
+    let mut waiting = waiting(&plan, dir, &mut known)?;
     save(&plan, dir)?;
     interrupt::catch()?;
     let jobs = usize::from(args.jobs);
@@ -97,10 +97,9 @@ fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usiz
 }
 
 /// Runs that are not done, their folders prepared. Every run is looked at before any is changed.
-fn waiting<'p>(plan: &'p Plan, dir: &Path) -> anyhow::Result<Vec<&'p RunSpec>> {
-    let mut known = KnownDigests::default();
+fn waiting<'p>(plan: &'p Plan, dir: &Path, known: &mut KnownDigests) -> anyhow::Result<Vec<&'p RunSpec>> {
     for spec in &plan.runs {
-        check(&run_folder(dir, &spec.run.id), spec, &mut known)?;
+        check(&run_folder(dir, &spec.run.id), spec, known)?;
     }
     let mut waiting = Vec::new();
     for spec in &plan.runs {
