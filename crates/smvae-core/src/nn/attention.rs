@@ -12,7 +12,6 @@ use super::small::Panels;
 use crate::pieces::PackedLayout;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
-use rand::RngCore;
 use rayon::prelude::*;
 
 /// Attention of `q`, `k`, `v`: `[rows, d]` with the rows of `layout`; returns `[rows, d]`.
@@ -46,10 +45,7 @@ pub fn attention(
             layout.n_rows()
         );
     }
-    if let Some((p, _)) = dropout.as_ref().filter(|(p, _)| !(0.0..1.0).contains(p)) {
-        candle_core::bail!("attention: the probability of dropout must be in [0, 1), got {p}");
-    }
-    let mask = dropout.filter(|(p, _)| *p > 0.0).map(|(p, rng)| Mask::new(p, rng.next_u64()));
+    let mask = dropout.map(|(p, rng)| Mask::draw(p, rng)).transpose()?.flatten();
     let op = Attention { n_heads, layout: layout.clone(), mask };
     if is_fused(q) { q.contiguous()?.apply_op3(&k.contiguous()?, &v.contiguous()?, op) } else { op.composed(q, k, v) }
 }

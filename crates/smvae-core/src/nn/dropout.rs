@@ -15,13 +15,7 @@ use rayon::prelude::*;
 /// # Errors
 /// If `p` is not in `[0, 1)` or the number type is neither f32 nor f64.
 pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
-    if !(0.0..1.0).contains(&p) {
-        candle_core::bail!("dropout: the probability must be in [0, 1), got {p}");
-    }
-    if p == 0.0 {
-        return Ok(x.clone());
-    }
-    let mask = Mask::new(p, rng.next_u64());
+    let Some(mask) = Mask::draw(p, rng)? else { return Ok(x.clone()) };
     if is_fused(x) {
         return x.contiguous()?.apply_op1(mask);
     }
@@ -37,10 +31,13 @@ pub fn dropout_add(x: &Tensor, y: &Tensor, p: f64, rng: &mut crate::Rng) -> Resu
     if p == 0.0 || !is_fused(x) {
         return dropout(x, p, rng)? + y;
     }
-    if !(0.0..1.0).contains(&p) || x.dims() != y.dims() {
-        candle_core::bail!("dropout_add: p {p} must be in [0, 1), {:?} and {:?} one shape", x.dims(), y.dims());
+    if x.dims() != y.dims() {
+        candle_core::bail!("dropout_add: the shapes {:?} and {:?} differ", x.dims(), y.dims());
     }
-    x.contiguous()?.apply_op2(&y.contiguous()?, DropoutAdd(Mask::new(p, rng.next_u64())))
+    match Mask::draw(p, rng)? {
+        Some(mask) => x.contiguous()?.apply_op2(&y.contiguous()?, DropoutAdd(mask)),
+        None => x + y,
+    }
 }
 
 struct DropoutAdd(Mask);
@@ -74,6 +71,14 @@ pub(crate) struct Mask {
 }
 
 impl Mask {
+    /// The mask of a probability and one number from `rng`; none where nothing is dropped, and then nothing is drawn.
+    pub(crate) fn draw(p: f64, rng: &mut crate::Rng) -> Result<Option<Self>> {
+        if !(0.0..1.0).contains(&p) {
+            candle_core::bail!("the probability of dropout must be in [0, 1), got {p}");
+        }
+        Ok((p > 0.0).then(|| Self::new(p, rng.next_u64())))
+    }
+
     pub(crate) fn new(p: f64, seed: u64) -> Self {
         Self { seed, threshold: (p * 4_294_967_296.0) as u32, scale: 1.0 / (1.0 - p) }
     }
