@@ -71,7 +71,6 @@ impl<'a> Tag<'a> {
     /// [`Error::Tag`] for anything else, an empty type included, and one with white space at an end, which would look like
     /// another type.
     pub fn parse(text: &'a str) -> Result<Self> {
-        let is_type = |label: &str| !label.is_empty() && label.trim() == label;
         match text.split_once('-') {
             Some(("B", label)) if is_type(label) => Ok(Self::B(label)),
             Some(("I", label)) if is_type(label) => Ok(Self::I(label)),
@@ -119,6 +118,11 @@ pub fn read_entities<S: AsRef<str>>(tags: &[S], convention: Convention) -> Resul
     Ok(entities)
 }
 
+/// Whether a text can name a type of entities: it is there, and has no white space at an end.
+pub(crate) fn is_type(label: &str) -> bool {
+    !label.is_empty() && label.trim() == label
+}
+
 /// Writes entities as the BIO tags of a text of `n_words` words.
 ///
 /// # Errors
@@ -130,7 +134,7 @@ pub fn write_tags(entities: &[Entity], n_words: usize) -> Result<Vec<String>> {
         if span.width() == 0 {
             return Err(fail("it has no words"));
         }
-        if label.is_empty() || label.trim() != label {
+        if !is_type(label) {
             return Err(fail("its label has no text, or white space at an end"));
         }
         let words = tags.get_mut(span.start..span.end).ok_or_else(|| fail("it reaches past the last word"))?;

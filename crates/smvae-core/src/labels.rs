@@ -1,5 +1,6 @@
 //! The label set: entity types in a fixed order with `O` explicit and first.
 
+use crate::bio::is_type;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +58,8 @@ impl TryFrom<Vec<String>> for LabelSet {
             _ => return fail(names.first().unwrap_or(&String::new()), "must be `O`, the first label of a set"),
         }
         for (i, name) in names.iter().enumerate() {
-            if name.is_empty() {
-                return fail(name, "has no text");
+            if !is_type(name) {
+                return fail(name, "has no text, or white space at an end");
             }
             if names[..i].contains(name) {
                 let why = if name == OUTSIDE { "is there without being given" } else { "comes twice" };
