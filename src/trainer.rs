@@ -23,7 +23,7 @@ use crate::{Error, Result};
 use smvae_core::candle_core::Device;
 use smvae_core::optim::Adam;
 use smvae_core::{LabelSet, rng};
-use smvae_data::files::sha256_hex;
+use smvae_data::files::sha256_json;
 use smvae_data::{ImageVectors, Sample, Selection, selection};
 use smvae_encoders::device;
 use std::fs::File;
@@ -224,7 +224,7 @@ fn go_on(mut saved: Checkpoint, optimizer: &mut Adam, averaging: Option<&Averagi
 
 /// What tells this run from others, beside its configuration.
 fn run_state(input: &TrainInput<'_>) -> RunState {
-    let digest = |samples| sha256_hex(&serde_json::to_vec(samples).expect("words and tags have a JSON form"));
+    let digest = |samples| sha256_json(samples).expect("words and tags have a JSON form");
     RunState {
         finished: false,
         threads: rayon::current_num_threads(),

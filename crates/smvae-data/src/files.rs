@@ -23,6 +23,17 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     Ok(format!("{:x}", hasher.finalize()))
 }
 
+/// SHA-256 of a value as JSON, which is never whole in memory.
+///
+/// # Errors
+/// A value without a JSON form.
+pub fn sha256_json(value: &(impl serde::Serialize + ?Sized)) -> serde_json::Result<String> {
+    let mut hasher = std::io::BufWriter::new(Sha256::new());
+    serde_json::to_writer(&mut hasher, value)?;
+    let hasher = hasher.into_inner().map_err(|error| serde_json::Error::io(error.into_error()))?;
+    Ok(format!("{:x}", hasher.finalize()))
+}
+
 /// Makes sure that what was renamed into a folder outlasts a loss of power, where the system knows how.
 ///
 /// # Errors
@@ -87,6 +98,9 @@ mod tests {
         let path = dir.path().join("a");
         std::fs::write(&path, [7; 100_000]).expect("writes");
         assert_eq!(sha256_file(&path).expect("reads"), sha256_hex(&[7; 100_000]));
+        let words = vec!["a"; 10_000];
+        let json = serde_json::to_vec(&words).expect("serialises");
+        assert_eq!(sha256_json(&words).expect("serialises"), sha256_hex(&json));
     }
 
     #[test]
