@@ -14,6 +14,11 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) ->
     serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), what, source })
 }
 
+/// The same of a file that need not be there.
+pub(crate) fn read_json_if_there<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<Option<T>> {
+    if path.exists() { read_json(path, what).map(Some) } else { Ok(None) }
+}
+
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).map_err(|error| unwritable(path, error))?;
     text.push('\n');

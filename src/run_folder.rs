@@ -22,7 +22,8 @@ use crate::config::Config;
 use crate::decision::Decision;
 use crate::distillation::Teacher;
 use crate::files::{
-    read_json, read_json_lines, read_tensors, remove_file, write_json, write_json_lines, write_tensors,
+    read_json, read_json_if_there, read_json_lines, read_tensors, remove_file, write_json, write_json_lines,
+    write_tensors,
 };
 use crate::images::ImageIdentity;
 use crate::networks::is_encoders;
@@ -325,8 +326,7 @@ impl RunFolder {
     }
 
     pub(crate) fn origin(&self) -> Result<Option<Origin>> {
-        let path = self.path(ORIGIN);
-        if path.exists() { read_json(&path, "origin").map(Some) } else { Ok(None) }
+        read_json_if_there(&self.path(ORIGIN), "origin")
     }
 
     pub(crate) fn encoder_config(&self) -> Result<TransformerConfig> {
@@ -340,7 +340,7 @@ impl RunFolder {
     pub(crate) fn image_identity(&self) -> Result<Option<ImageIdentity>> {
         let path = self.path(IMAGES);
         let wanted = self.config()?.model.image_dim;
-        let found: Option<ImageIdentity> = if path.exists() { Some(read_json(&path, "image identity")?) } else { None };
+        let found: Option<ImageIdentity> = read_json_if_there(&path, "image identity")?;
         if found.as_ref().map(|identity| identity.width) != wanted {
             let why = format!("config.json has image_dim {wanted:?}");
             return Err(Error::Inconsistent { path, why });
@@ -370,8 +370,7 @@ impl RunFolder {
     }
 
     pub(crate) fn decision(&self) -> Result<Decision> {
-        let path = self.path(DECISION);
-        if path.exists() { read_json(&path, "decision") } else { Ok(Decision::default()) }
+        Ok(read_json_if_there(&self.path(DECISION), "decision")?.unwrap_or_default())
     }
 
     /// The folder of a teacher, while it is needed.
@@ -384,8 +383,7 @@ impl RunFolder {
     }
 
     pub(crate) fn teachers(&self) -> Result<Vec<Teacher>> {
-        let path = self.path(TEACHERS);
-        if path.exists() { read_json(&path, "list of teachers") } else { Ok(Vec::new()) }
+        Ok(read_json_if_there(&self.path(TEACHERS), "list of teachers")?.unwrap_or_default())
     }
 
     /// All parameters, those of the text encoder in this number type.

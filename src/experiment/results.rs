@@ -15,7 +15,7 @@
 use super::digests::Digests;
 use super::spec::Run;
 use crate::Result;
-use crate::files::{read_json, read_json_lines, write_json};
+use crate::files::{read_json_if_there, read_json_lines, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::{Counts, Scores};
 use smvae_data::files::write_atomically;
@@ -121,8 +121,7 @@ impl RunResult {
     /// # Errors
     /// A file that cannot be read or is none of ours.
     pub fn read(run: &Path) -> Result<Option<Self>> {
-        let path = run.join(RESULT);
-        if path.exists() { read_json(&path, "result of a run").map(Some) } else { Ok(None) }
+        read_json_if_there(&run.join(RESULT), "result of a run")
     }
 
     /// Writes it into the run's folder.

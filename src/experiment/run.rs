@@ -8,7 +8,7 @@ use super::results::{FAILED, RunResult, read_results};
 use super::spec::RunSpec;
 use crate::checkpoint::remove as remove_checkpoint;
 use crate::config::setting;
-use crate::files::{create_folder, read_json, remove_file, write_json};
+use crate::files::{create_folder, read_json, read_json_if_there, remove_file, write_json};
 use crate::predictions;
 use crate::progress::seconds;
 use crate::run_folder::{RunFolder, RunState};
@@ -103,14 +103,12 @@ pub fn take_in(folder: &Path, spec: &RunSpec, result: &RunResult) -> Result<bool
 
 /// The specification that a folder's run was begun with.
 fn begun(folder: &Path) -> Result<Option<RunSpec>> {
-    let path = folder.join(SPEC);
-    if path.exists() { read_json(&path, "specification of a run").map(Some) } else { Ok(None) }
+    read_json_if_there(&folder.join(SPEC), "specification of a run")
 }
 
 /// The files that a folder's run was begun with.
 fn begun_with(folder: &Path) -> Result<Option<Digests>> {
-    let path = folder.join(FILES);
-    if path.exists() { read_json(&path, "list of a run's files").map(Some) } else { Ok(None) }
+    read_json_if_there(&folder.join(FILES), "list of a run's files")
 }
 
 /// Does what is left of the run in this folder, as its specification says; what was begun with other files begins anew. None if
