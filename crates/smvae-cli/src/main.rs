@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::with_implied_command(std::env::args_os()));
     // SAFETY: no other thread exists yet.
     unsafe { smvae::threads::configure(threads(&cli)) };
-    let result = smvae::threads::start().map_err(|why| anyhow::anyhow!("{why}: fewer are asked for by --threads"));
+    let result = smvae::threads::start()
+        .map_err(|why| anyhow::anyhow!("cannot start the threads ({why}): ask for fewer with --threads"));
     let result = result.and_then(|()| run(&cli));
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::new(std::io::stdout().lock())));
     }
-    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let file = File::create(path).with_context(|| unwritable(path))?;
     Ok(Box::new(BufWriter::new(file)))
 }
 

@@ -186,9 +186,9 @@ impl Objective {
         counts.iter().map(|count| count / total).collect()
     }
 
-    /// [`Objective::score`] for unlabelled texts. With [`UnlabelledClass::Mask`], terms are of the rows alone that [`entity_mask`] lets
-    /// through: the others count as 0 and have no gradient, so that nothing is decoded for them. There are no terms
-    /// where `lambda` is 0. `prior` is that of [`Objective::class_prior`].
+    /// [`Objective::score`] for unlabelled texts. With [`UnlabelledClass::Mask`], terms are of the rows alone that
+    /// [`entity_mask`] lets through: the others count as 0 and have no gradient, so that nothing is decoded for them. There
+    /// are no terms where `lambda` is 0. `prior` is that of [`Objective::class_prior`].
     ///
     /// # Errors
     /// If batch, vectors, noise and prior do not fit.

@@ -120,8 +120,8 @@ impl Adam {
         self.step
     }
 
-    /// Goes back from a scalar loss and updates every parameter it depends on, and no other; `rates` are the learning rates of the
-    /// groups. Returns the global norm of the gradients before clipping. Quicker than [`Adam::step`], since gradients are
+    /// Goes back from a scalar loss and updates every parameter it depends on, and no other; `rates` are the learning rates
+    /// of the groups. Returns the global norm of the gradients before clipping. Quicker than [`Adam::step`], since gradients are
     /// written into memory that is kept from step to step ([`Gradients`]).
     ///
     /// # Errors

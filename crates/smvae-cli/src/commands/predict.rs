@@ -132,9 +132,6 @@ struct Line {
     post: Result<(Fields, Post), String>,
 }
 
-/// What some editors put before the first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// Up to `n` lines; none at the end.
 fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io::Result<Vec<Line>> {
     let (mut lines, mut bytes) = (Vec::new(), Vec::new());
@@ -145,11 +142,10 @@ fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io:
             break;
         }
         *number += 1;
-        if *number == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
-            bytes.drain(..BYTE_ORDER_MARK.len());
-        }
-        if !bytes.trim_ascii().is_empty() {
-            lines.push(Line { number: *number, post: parse(&bytes) });
+        // Some editors put a byte order mark before the first line.
+        let line = if *number == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes) } else { &bytes };
+        if !line.trim_ascii().is_empty() {
+            lines.push(Line { number: *number, post: parse(line) });
         }
     }
     Ok(lines)
