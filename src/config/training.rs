@@ -1,0 +1,129 @@
+//! How long and on how much is trained, and at what rates.
+
+use super::{Freeze, setting};
+use crate::Result;
+use serde::{Deserialize, Serialize};
+use smvae_core::schedule::Schedule;
+
+/// What a batch counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchUnit {
+    /// Tweets, each with all its sampled spans.
+    Tweets,
+    /// Spans, as the authors' program does.
+    Spans,
+}
+
+/// The loop, its batches and rates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Passes over the labelled tweets; none for as many as make about 1,700 steps, at least 8 and at most 30.
+    pub epochs: Option<usize>,
+    /// Training ends after this many evaluations on dev without a better F1.
+    pub patience: usize,
+    /// Evaluation on dev every this many epochs, and after the last.
+    pub eval_every: usize,
+    /// Ends training early, after this many steps.
+    pub max_steps: Option<usize>,
+    /// What `batch_size` and `unlabelled_batch_size` count.
+    pub batch_unit: BatchUnit,
+    /// Labelled tweets (or spans) a step.
+    pub batch_size: usize,
+    /// Whether the tweets without labels are trained on.
+    pub semi: bool,
+    /// Unlabelled tweets (or spans) a step.
+    pub unlabelled_batch_size: usize,
+    /// Spans drawn from each unlabelled tweet.
+    pub unlabelled_spans: usize,
+    /// Up to half of these are drawn among the spans that the teachers of `distillation` think may be entities.
+    pub balance_unlabelled: bool,
+    /// O-spans drawn for each gold span of a batch; none for all of them.
+    pub negatives: Option<f64>,
+    /// Learning rate of the text encoder.
+    pub encoder_lr: f64,
+    /// Learning rate of everything else.
+    pub head_lr: f64,
+    /// The part of the text encoder that is not trained.
+    pub freeze: Freeze,
+    /// The rate of each layer of the text encoder, and of its embeddings, is this factor times that of the layer above;
+    /// the top layer has `encoder_lr`.
+    pub layer_decay: f64,
+    /// Share of the steps in which the rates rise.
+    pub warmup: f64,
+    /// How the rates change after that.
+    pub schedule: Schedule,
+    /// Dropout of the text encoder; none for what its own configuration says.
+    pub dropout: Option<f64>,
+    /// The bias between `O` and the rest is chosen on dev at every evaluation ([`crate::Decision`]).
+    pub tune_decision: bool,
+    /// A checkpoint every this many steps; none for at least a minute apart and at most 2 % of the time. It changes no
+    /// result.
+    pub checkpoint_every: Option<usize>,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: None,
+            patience: 10,
+            eval_every: 1,
+            max_steps: None,
+            batch_unit: BatchUnit::Tweets,
+            batch_size: 16,
+            semi: false,
+            unlabelled_batch_size: 16,
+            unlabelled_spans: 16,
+            balance_unlabelled: false,
+            negatives: None,
+            encoder_lr: 5e-5,
+            head_lr: 1e-3,
+            freeze: Freeze::None,
+            layer_decay: 1.0,
+            warmup: 0.1,
+            schedule: Schedule::Linear,
+            dropout: None,
+            tune_decision: false,
+            checkpoint_every: None,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`smvae_core::Error::Setting`] naming the first that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let Self { epochs, encoder_lr, head_lr, warmup, negatives, dropout, .. } = *self;
+        let counts = [
+            ("epochs", epochs.unwrap_or(1)),
+            ("patience", self.patience),
+            ("eval_every", self.eval_every),
+            ("max_steps", self.max_steps.unwrap_or(1)),
+            ("checkpoint_every", self.checkpoint_every.unwrap_or(1)),
+            ("batch_size", self.batch_size),
+            ("unlabelled_batch_size", self.unlabelled_batch_size),
+            ("unlabelled_spans", self.unlabelled_spans),
+        ];
+        if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
+            return Err(setting(name, "at least 1", 0));
+        }
+        let not_negative = [("encoder_lr", encoder_lr), ("head_lr", head_lr), ("negatives", negatives.unwrap_or(0.0))];
+        if let Some((name, x)) = not_negative.into_iter().find(|(_, x)| !(x.is_finite() && *x >= 0.0)) {
+            return Err(setting(name, "a finite number, at least 0", x));
+        }
+        let layer_decay = self.layer_decay;
+        if !(layer_decay > 0.0 && layer_decay <= 1.0) {
+            return Err(setting("layer_decay", "above 0 and at most 1", layer_decay));
+        }
+        if !(0.0..=1.0).contains(&warmup) {
+            return Err(setting("warmup", "a share, 0 to 1", warmup));
+        }
+        match dropout {
+            Some(p) if !(0.0..1.0).contains(&p) => Err(setting("dropout", "in [0, 1)", p)),
+            _ => Ok(()),
+        }
+    }
+}
