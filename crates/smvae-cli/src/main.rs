@@ -7,10 +7,15 @@
 mod cli;
 mod commands;
 mod failure;
+mod input;
 mod interrupt;
+mod model;
 mod options;
 mod output;
 mod progress;
+mod summary_table;
+mod vectors;
+mod watcher;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

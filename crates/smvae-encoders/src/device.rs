@@ -3,6 +3,8 @@
 //! A device that was asked for is used or is an error, never silently another one. Only [`DeviceChoice::Auto`] may end on
 //! the CPU, and [`best`] says why it does.
 
+pub use crate::error::NoCuda;
+
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Device, DeviceLocation};
 use std::fmt;
@@ -18,33 +20,6 @@ pub enum DeviceChoice {
     Cuda(usize),
     /// The first GPU, or the processor if there is none that can be used.
     Auto,
-}
-
-/// What stands in the way of a CUDA device.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoCuda {
-    /// The program was built without it.
-    #[error("this program was built without CUDA, which is the feature `cuda` (scripts/build_cuda.sh builds with it)")]
-    Feature,
-    /// There is no driver that answers.
-    #[error("no NVIDIA driver answers ({why})")]
-    Driver {
-        /// What was got in its place.
-        why: String,
-    },
-    /// The driver has no such device.
-    #[error("the driver knows {count} devices, counted from 0")]
-    Device {
-        /// How many it has.
-        count: usize,
-    },
-    /// Driver and device are there and cannot be used, for want of cuBLAS or cuRAND or of memory.
-    #[error("the device cannot be used ({why})")]
-    Unusable {
-        /// What candle says.
-        why: String,
-    },
 }
 
 /// Opens a device.

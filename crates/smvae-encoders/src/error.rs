@@ -1,6 +1,5 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
 
-use crate::device::NoCuda;
 use crate::weights::WEIGHT_FILES;
 use std::path::{Path, PathBuf};
 
@@ -155,6 +154,33 @@ pub enum Error {
     /// candle failed.
     #[error(transparent)]
     Candle(#[from] smvae_core::candle_core::Error),
+}
+
+/// What stands in the way of a CUDA device.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoCuda {
+    /// The program was built without it.
+    #[error("this program was built without CUDA, which is the feature `cuda` (scripts/build_cuda.sh builds with it)")]
+    Feature,
+    /// There is no driver that answers.
+    #[error("no NVIDIA driver answers ({why})")]
+    Driver {
+        /// What was got in its place.
+        why: String,
+    },
+    /// The driver has no such device.
+    #[error("the driver knows {count} devices, counted from 0")]
+    Device {
+        /// How many it has.
+        count: usize,
+    },
+    /// Driver and device are there and cannot be used, for want of cuBLAS or cuRAND or of memory.
+    #[error("the device cannot be used ({why})")]
+    Unusable {
+        /// What candle says.
+        why: String,
+    },
 }
 
 /// The first few of many problems: a file of another family lacks every tensor.

@@ -9,15 +9,19 @@
 //! the host it is sent on to. A file stands under its name only after its length and digest were checked.
 
 mod error;
+mod listing;
+mod model_id;
 mod transfer;
 
 pub use error::HubError;
+pub use listing::Progress;
+pub use model_id::ModelId;
 
 use hf_hub::api::sync::ApiBuilder;
 use hf_hub::{Cache, Repo, RepoType};
-use serde::Deserialize;
+use listing::{Listing, is_hex};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use transfer::Transfer;
@@ -27,21 +31,6 @@ pub const ENDPOINT: &str = "https://huggingface.co";
 
 /// A server that says nothing for so long is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A model of the hub, at a revision.
-///
-/// ```
-/// let id: smvae_encoders::hub::ModelId = "google-bert/bert-base-uncased@main".parse()?;
-/// assert_eq!((id.name.as_str(), id.revision.as_str()), ("google-bert/bert-base-uncased", "main"));
-/// # Ok::<(), smvae_encoders::hub::HubError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelId {
-    /// `owner/name`.
-    pub name: String,
-    /// A branch, a tag or a commit; `main` if none was given.
-    pub revision: String,
-}
 
 impl FromStr for ModelId {
     type Err = HubError;
@@ -57,12 +46,6 @@ impl FromStr for ModelId {
             return Err(HubError::ModelId { got: text.to_owned() });
         }
         Ok(Self { name: name.to_owned(), revision: revision.to_owned() })
-    }
-}
-
-impl std::fmt::Display for ModelId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}@{}", self.name, self.revision)
     }
 }
 
@@ -86,17 +69,6 @@ pub struct Fetched {
     pub folder: PathBuf,
     /// The commit they are of, 40 hexadecimal digits.
     pub revision: String,
-}
-
-/// How far the transfer of a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// Its name.
-    pub file: &'a str,
-    /// Bytes that are here, those of an earlier attempt included.
-    pub done: u64,
-    /// Bytes in all, if the hub tells.
-    pub total: Option<u64>,
 }
 
 impl std::fmt::Debug for Hub {
@@ -227,33 +199,6 @@ impl Hub {
     }
 }
 
-/// What the hub tells of a model at a revision.
-#[derive(Deserialize)]
-struct Listing {
-    #[serde(rename = "sha")]
-    commit: String,
-    #[serde(rename = "siblings", default)]
-    files: Vec<RemoteFile>,
-}
-
-/// A file as the hub lists it.
-#[derive(Deserialize)]
-struct RemoteFile {
-    #[serde(rename = "rfilename")]
-    name: String,
-    size: Option<u64>,
-    /// SHA-1 as git computes it.
-    #[serde(rename = "blobId")]
-    git_sha1: Option<String>,
-    /// Present for large files.
-    lfs: Option<LargeFile>,
-}
-
-#[derive(Deserialize)]
-struct LargeFile {
-    sha256: String,
-}
-
 /// A client that gives up on a silent server, and shows a token to no other host than the hub.
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
@@ -263,15 +208,6 @@ fn agent() -> ureq::Agent {
         .timeout_recv_response(Some(PATIENCE))
         .timeout_per_read(Some(PATIENCE));
     config.build().into()
-}
-
-fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// Whether a name is a file in the folder itself.
-fn is_plain(name: &str) -> bool {
-    Path::new(name).file_name() == Some(name.as_ref())
 }
 
 #[cfg(test)]

@@ -7,6 +7,10 @@
 //! reader knows the few instructions that build tensors and calls nothing that the file names. What a network expects is
 //! found by letting it ask ([`expected`]). This file knows no family of models; `text` and others bring the names.
 
+mod file_names;
+
+pub use file_names::{WEIGHT_FILES, weight_files};
+
 use crate::{Error, Result};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
@@ -15,10 +19,6 @@ use smvae_core::candle_core::{self, DType, Device, Shape, Tensor, pickle, safete
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-
-/// The files a folder's weights may be in; the first that is there is read.
-pub const WEIGHT_FILES: [&str; 4] =
-    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// Tensors by their names in the file, on the CPU, of the file's number types.
 #[derive(Clone, Debug)]
@@ -145,19 +145,6 @@ fn fit_one(name: &str, tensor: &Tensor, shape: &Shape, report: &mut LoadReport) 
         report.reshaped.push(Reshaped { name: name.to_owned(), from: from.to_vec(), to: to.to_vec() });
     }
     Ok(Ok(tensor.to_dtype(DType::F32)?.reshape(shape)?))
-}
-
-/// The files of a model's weights among the names of all its files: the first of [`WEIGHT_FILES`], with its shards.
-pub fn weight_files(names: &[&str]) -> Vec<String> {
-    let Some(first) = WEIGHT_FILES.iter().find(|file| names.contains(file)) else { return Vec::new() };
-    // `model.safetensors.index.json` has shards `model-00001-of-00002.safetensors`.
-    let shard = first.strip_suffix(".index.json").and_then(|file| file.split_once('.'));
-    let is_shard = |name: &str| {
-        shard.is_some_and(|(stem, extension)| {
-            name.strip_prefix(stem).is_some_and(|rest| rest.starts_with('-') && rest.ends_with(extension))
-        })
-    };
-    names.iter().filter(|name| *name == first || is_shard(name)).map(|name| (*name).to_owned()).collect()
 }
 
 /// Names and shapes of all tensors a network asks its builder for, found by letting it ask, in no memory.

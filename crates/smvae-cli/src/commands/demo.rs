@@ -1,9 +1,9 @@
 //! `smvae demo`: three ways of training on a synthetic corpus, one table.
 
-use super::train::Watcher;
 use crate::interrupt;
 use crate::output;
 use crate::progress::say;
+use crate::watcher::Watcher;
 use clap::Args;
 use smvae::demo::{DemoConfig, DemoReport, DemoRow, Method, run as run_demo};
 use std::path::{Path, PathBuf};

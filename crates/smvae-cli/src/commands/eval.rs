@@ -1,17 +1,16 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
-use crate::commands::features::vectors_of;
+use crate::model::{load, score};
 use crate::options::{DataArgs, DeviceArgs, ImageArgs, NumberType};
-use crate::output;
-use crate::progress::{Progress, say};
-use anyhow::Context as _;
+use crate::output::{self, EntityOutput};
+use crate::progress::Progress;
 use clap::Args;
 use serde::Serialize;
+use smvae::Evaluation;
 use smvae::data::corpus::load_split;
-use smvae::data::{Convention, Entity, ImageVectors, Sample, Split};
+use smvae::data::{Convention, Entity, Sample, Split};
 use smvae::predictions;
-use smvae::{Evaluation, Predictor, ScoredEntity};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
@@ -76,49 +75,6 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A model with its image vectors.
-pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<Predictor> {
-    let model = Predictor::load_as(run, &device.open()?, dtype.dtype())?;
-    let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
-        if images.image_features.is_some() || images.images.is_some() {
-            return Err(smvae::Error::NoImages.into());
-        }
-        return Ok(model);
-    };
-    if let Some(folder) = &images.images {
-        let trained_with = identity.vision.clone();
-        let vectors = vectors_of(folder, &images.vision, trained_with.as_ref(), device)?;
-        return Ok(model.with_images(vectors, images.trust_images)?);
-    }
-    let recorded = identity.source.clone();
-    let path = images.image_features.clone().or(recorded).context(
-        "the model was trained with image vectors that were never in a file: give --image-features or --no-images",
-    )?;
-    let hint = "the model was trained with image vectors: --image-features names a copy, --no-images goes without";
-    let vectors = ImageVectors::load(&path).context(hint)?;
-    Ok(model.with_images(vectors, images.trust_images)?)
-}
-
-/// Scores a model, with progress, and says what limits the scores.
-pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Convention) -> anyhow::Result<Evaluation> {
-    let mut progress = Progress::new("tweets");
-    let mut on_progress = |done, total| progress.update(done, total, String::new);
-    let evaluation = smvae::evaluate(model, samples, convention, &mut on_progress)?;
-    drop(progress);
-    let limits = [
-        (evaluation.images_missing, "tweets have no image vector"),
-        (evaluation.words_cut, "words were cut by the piece limit"),
-        (
-            evaluation.out_of_reach,
-            "gold entities are out of reach (too wide, cut, or of a type the model does not know) and count as missed",
-        ),
-    ];
-    for (n, what) in limits.into_iter().filter(|(n, _)| *n > 0) {
-        say(format!("{n} {what}"));
-    }
-    Ok(evaluation)
-}
-
 fn prediction_lines(samples: &[Sample], convention: Convention, evaluation: &Evaluation) -> anyhow::Result<String> {
     let mut text = String::new();
     for (sample, found) in samples.iter().zip(&evaluation.predictions) {
@@ -154,20 +110,5 @@ struct GoldOutput<'a> {
 impl<'a> From<&'a Entity> for GoldOutput<'a> {
     fn from(entity: &'a Entity) -> Self {
         Self { start: entity.span.start, end: entity.span.end, r#type: &entity.label }
-    }
-}
-
-/// An entity as `predict` and `--predictions` write it.
-#[derive(Serialize)]
-pub(crate) struct EntityOutput<'a> {
-    start: usize,
-    end: usize,
-    r#type: &'a str,
-    score: f32,
-}
-
-impl<'a> From<&'a ScoredEntity> for EntityOutput<'a> {
-    fn from(entity: &'a ScoredEntity) -> Self {
-        Self { start: entity.start, end: entity.end, r#type: &entity.label, score: entity.score }
     }
 }

@@ -1,11 +1,11 @@
 //! `smvae predict`: JSON lines in, the same objects with their entities out, in order. Posts are read, computed and
 //! written in chunks, so that memory does not grow with their number.
 
-use super::eval::{self, EntityOutput};
-use super::name;
 use crate::failure::Usage;
+use crate::input::name;
+use crate::model;
 use crate::options::{DeviceArgs, ImageArgs, NumberType};
-use crate::output;
+use crate::output::{self, EntityOutput};
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
 use clap::Args;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
         return Err(Usage("--output would write over --input while it is read".to_owned()).into());
     }
-    let model = eval::load(&args.model, &args.images, args.device, args.dtype)?;
+    let model = model::load(&args.model, &args.images, args.device, args.dtype)?;
     let mut input = open(&args.input)?;
     let mut out = output::open(&args.output)?;
     let mut progress = Progress::new("posts");

@@ -1,8 +1,8 @@
 //! `smvae report`: runs as an HTML page, or as tables in the terminal.
 
-use crate::commands::experiment::tables;
 use crate::output;
 use crate::progress::say;
+use crate::summary_table;
 use clap::Args;
 use smvae::data::Split;
 use smvae::data::files::write_atomically;
@@ -51,7 +51,7 @@ fn text(report: &Report) -> String {
         parts.push(runs(&report.runs));
     }
     if let Some(summary) = &report.summary {
-        parts.push(tables::summary(summary));
+        parts.push(summary_table::summary(summary));
     } else if !report.points.is_empty() {
         parts.push(format!("F1 on {}, by number of labels\n\n{}", report.points_split, points(&report.points)));
     }

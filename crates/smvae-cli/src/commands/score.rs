@@ -1,6 +1,6 @@
 //! `smvae score`: what the script `conlleval` does, for any program's output.
 
-use super::{name, read_input};
+use crate::input::{self, name};
 use crate::output;
 use anyhow::Context as _;
 use clap::Args;
@@ -19,7 +19,7 @@ pub(crate) struct ScoreArgs {
 }
 
 pub(crate) fn run(args: &ScoreArgs) -> anyhow::Result<()> {
-    let bytes = read_input(&args.file)?;
+    let bytes = input::read(&args.file)?;
     let text = str::from_utf8(&bytes).with_context(|| format!("{} is not UTF-8", name(&args.file)))?;
     let sentences = read_columns(text).with_context(|| format!("{} is not tagged text", name(&args.file)))?;
     let mut eval = Conlleval::default();

@@ -3,7 +3,7 @@
 //! A gradient that is zero but for some rows (a table of embeddings) is never made dense: of a row that has had no
 //! gradient yet, the moments are zero and stay so, and the weights only decay, with the same bits as in the long form.
 
-use super::{AdamConfig, AdamForm};
+use super::config::{AdamConfig, AdamForm};
 use crate::Result;
 use crate::nn::Gradients;
 use crate::nn::dispatch::is_fused;

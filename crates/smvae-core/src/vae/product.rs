@@ -78,7 +78,9 @@ pub fn product_of_experts(experts: &[Expert<'_>]) -> Result<Gaussian> {
     let first = experts.first().ok_or(Error::Length { op: OP, what: "experts", got: 0, want: 1 })?;
     experts.iter().try_for_each(|expert| expert.check(OP, first.gaussian))?;
     match experts {
-        [a @ Expert { present: None, .. }, b] if is_fused(&first.gaussian.mu) => two_experts::fuse(a.gaussian, b),
+        [a @ Expert { present: None, .. }, b] if is_fused(&first.gaussian.mu) => {
+            two_experts::fuse(a.gaussian, b.gaussian, b.present)
+        }
         _ => composed(experts),
     }
 }

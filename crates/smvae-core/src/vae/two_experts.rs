@@ -8,23 +8,24 @@
 //! Where expert b is missing, w is 1. The general form in `product.rs` has a third dimension, the experts, over which
 //! candle's reductions are slow; it is what this is tested against.
 
-use super::{Expert, Gaussian};
+use super::gaussian::Gaussian;
 use crate::nn::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// The product of `a` and `b`, which may be missing in some rows.
-pub(super) fn fuse(a: &Gaussian, b: &Expert<'_>) -> crate::Result<Gaussian> {
-    let present: Arc<[bool]> = match b.present {
+/// The product of `a` and `b`, where `present` is 1 in the rows that have `b` and 0 in the others; every row has it if
+/// `present` is `None`.
+pub(super) fn fuse(a: &Gaussian, b: &Gaussian, present: Option<&Tensor>) -> crate::Result<Gaussian> {
+    let present: Arc<[bool]> = match present {
         Some(present) => present.to_dtype(DType::F32)?.to_vec1::<f32>()?.into_iter().map(|p| p > 0.5).collect(),
         None => vec![true; a.mu.dim(0)?].into(),
     };
-    let log_vars = [a.log_var.contiguous()?, b.gaussian.log_var.contiguous()?];
+    let log_vars = [a.log_var.contiguous()?, b.log_var.contiguous()?];
     let of_log_vars = |output| log_vars[0].apply_op2(&log_vars[1], OfLogVars { present: present.clone(), output });
     let (weight, log_var) = (of_log_vars(Output::Weight)?, of_log_vars(Output::LogVar)?);
-    Ok(Gaussian { mu: a.mu.contiguous()?.apply_op3(&b.gaussian.mu.contiguous()?, &weight, Mix)?, log_var })
+    Ok(Gaussian { mu: a.mu.contiguous()?.apply_op3(&b.mu.contiguous()?, &weight, Mix)?, log_var })
 }
 
 #[derive(Clone, Copy, PartialEq)]

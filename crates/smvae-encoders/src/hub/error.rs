@@ -1,6 +1,6 @@
 //! What can go wrong with the hub: each a sentence that says what to do.
 
-use super::ModelId;
+use super::model_id::ModelId;
 use std::path::PathBuf;
 
 /// Errors of the hub.

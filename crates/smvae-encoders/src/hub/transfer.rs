@@ -3,7 +3,8 @@
 //! Bytes go to `blobs/KEY.incomplete`, which is locked, so that two programs do not write it at once, and stays when a
 //! transfer ends early. `KEY` is the digest that the hub lists.
 
-use super::{HubError, Progress, RemoteFile, is_hex, is_plain};
+use super::error::HubError;
+use super::listing::{Progress, RemoteFile, is_hex};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
@@ -229,6 +230,11 @@ fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
     }
     #[cfg(not(unix))]
     std::fs::rename(blob, pointer)
+}
+
+/// Whether a name is a file in the folder itself.
+fn is_plain(name: &str) -> bool {
+    Path::new(name).file_name() == Some(name.as_ref())
 }
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> HubError + use<> {

@@ -12,7 +12,7 @@ mod folder;
 mod tests;
 
 use crate::{Error, Result};
-use folder::{Casing, SpecialNames};
+use folder::{Casing, Found, SpecialNames};
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::ops::Range;
@@ -71,7 +71,10 @@ impl WordTokenizer {
     /// [`Error::NoTokenizer`], [`Error::Read`], [`Error::Json`], and for vocabularies [`Error::DuplicatePiece`] and
     /// [`Error::MissingPiece`].
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
-        folder::read(folder.as_ref())
+        match folder::read(folder.as_ref())? {
+            Found::Tokenizer(tokenizer, names) => Self::new(*tokenizer, names),
+            Found::Vocabulary(vocab, casing) => Self::build(vocab, casing),
+        }
     }
 
     /// Reads a `tokenizer.json`, such as [`save`](Self::save) writes.

@@ -8,7 +8,7 @@
 //! shortcut and ReLU are applied to a tile while it is there. Elsewhere it is candle's `conv2d`. No gradient, no groups,
 //! no dilation.
 
-use super::Compute;
+use super::encoder::Compute;
 use super::maps::{Buffers, HostMaps, Maps};
 use super::product::{Packed, Write};
 use rayon::prelude::*;

@@ -1,11 +1,13 @@
 //! A frozen vision model from a folder or a weights file: the network, its preprocessing, and what identifies both.
 
 use super::checkpoint::Checkpoint;
+use super::decode::Pixels;
+use super::encoder::{Compute, VisionEncoder};
 use super::preprocess::Preprocessing;
 use super::resnet::{ResNet, ResNetVariant};
 use super::settings::{self, Family, TIMM_VIT};
 use super::vit::Vit;
-use super::{Compute, Pixels, VisionEncoder, resnet, vit_names};
+use super::{resnet, vit_names};
 use crate::files::read_json;
 use crate::weights::Weights;
 use crate::{Error, Result};

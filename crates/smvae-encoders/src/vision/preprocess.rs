@@ -7,10 +7,8 @@
 
 use super::decode::Pixels;
 use super::resize::{Filter, Part, resize};
-use super::settings;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// Everything that happens to an image between its file and the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,18 +126,9 @@ impl Preprocessing {
             },
             _ => {
                 let want = format!("one of {}", PRESETS.join(", "));
-                return Err(Error::Config { field: "preprocessing", want, got: name.to_owned() });
+                return Err(wrong("preprocessing", &want, Some(name.to_owned())));
             }
         })
-    }
-
-    /// What the files of a model folder say: transformers' `preprocessor_config.json` or else `config.json` of timm or of
-    /// our converter. None where they say nothing.
-    ///
-    /// # Errors
-    /// A file that cannot be read; a setting that would change the numbers and is not known here.
-    pub fn of_folder(folder: &Path) -> Result<Option<Self>> {
-        Ok(settings::read(folder)?.1)
     }
 
     /// Rows and pixels of a row that the network is given.
@@ -156,30 +145,30 @@ impl Preprocessing {
     /// # Errors
     /// [`Error::Config`] naming the first that is out of its range, or a crop that does not fit into the resized image.
     pub fn validate(&self) -> Result<()> {
-        let wrong = |field, want: &str, got: String| Err(Error::Config { field, want: want.to_owned(), got });
+        let refuse = |field, want: &str, got: String| Err(wrong(field, want, Some(got)));
         let (height, width) = match self.resize {
             Resize::ShortestEdge(edge) => (edge, edge),
             Resize::Exact { height, width } => (height, width),
         };
         if !(1..=MOST_PIXELS).contains(&height) || !(1..=MOST_PIXELS).contains(&width) {
-            return wrong("resize", &format!("1 to {MOST_PIXELS} pixels a side"), format!("{width} x {height}"));
+            return refuse("resize", &format!("1 to {MOST_PIXELS} pixels a side"), format!("{width} x {height}"));
         }
         match self.crop {
             Some(crop) if !(1..=height).contains(&crop.height) || !(1..=width).contains(&crop.width) => {
                 let want = format!("within the resized image of at least {width} x {height}");
-                return wrong("crop", &want, format!("{} x {}", crop.width, crop.height));
+                return refuse("crop", &want, format!("{} x {}", crop.width, crop.height));
             }
             None if matches!(self.resize, Resize::ShortestEdge(_)) => {
-                return wrong("crop", "given where only the shorter side is resized", "none".to_owned());
+                return refuse("crop", "given where only the shorter side is resized", "none".to_owned());
             }
             _ => {}
         }
         if self.filter == Filter::Nearest && matches!(self.resize, Resize::ShortestEdge(_)) {
-            return wrong("filter", "other than nearest where only the shorter side is resized", "nearest".to_owned());
+            return refuse("filter", "other than nearest where only the shorter side is resized", "nearest".to_owned());
         }
         let numbers = self.mean.iter().chain(&self.std).chain([&self.scale]);
         if !numbers.clone().all(|x| x.is_finite()) || self.std.contains(&0.0) || self.scale == 0.0 {
-            return wrong("scale, mean and std", "finite, and no 0 to divide by", format!("{self:?}"));
+            return refuse("scale, mean and std", "finite, and no 0 to divide by", format!("{self:?}"));
         }
         Ok(())
     }
@@ -239,3 +228,8 @@ impl Crop {
 
 /// The most pixels of a side of a resized image.
 const MOST_PIXELS: usize = 4096;
+
+/// The error for a setting of a model's files that cannot be.
+pub(super) fn wrong(field: &'static str, want: &str, got: Option<String>) -> Error {
+    Error::Config { field, want: want.to_owned(), got: got.unwrap_or_else(|| "nothing".to_owned()) }
+}

@@ -10,8 +10,8 @@
 
 use super::checkpoint::Checkpoint;
 use super::conv::{BatchNorm, Conv, Geometry, Then};
+use super::encoder::{Compute, VisionEncoder};
 use super::maps::{Buffers, Maps};
-use super::{Compute, VisionEncoder};
 use crate::Result;
 use smvae_core::candle_core::{self, Tensor};
 

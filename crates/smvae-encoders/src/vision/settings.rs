@@ -3,12 +3,12 @@
 //! Read are `config.json` of transformers (`model_type`), of timm (`architecture`) and of our own converter from Keras, and
 //! transformers' `preprocessor_config.json`. A value that would change the numbers and is not known here is an error.
 
-use super::preprocess::{Crop, Odd, Preprocessing, Resize};
+use super::preprocess::{Crop, Odd, Preprocessing, Resize, wrong};
 use super::resize::Filter;
 use super::resnet::ResNetVariant;
 use super::vit::{VitActivation, VitConfig};
+use crate::Result;
 use crate::files::read_json;
-use crate::{Error, Result};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -33,6 +33,17 @@ pub(super) fn read(folder: &Path) -> Result<(Family, Option<Preprocessing>)> {
     }
     let settings: ProcessorJson = read_json(&path, "preprocessor configuration")?;
     Ok((family, Some(settings.preprocessing()?)))
+}
+
+impl Preprocessing {
+    /// What the files of a model folder say: transformers' `preprocessor_config.json` or else `config.json` of timm or of
+    /// our converter. None where they say nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a setting that would change the numbers and is not known here.
+    pub fn of_folder(folder: &Path) -> Result<Option<Self>> {
+        Ok(read(folder)?.1)
+    }
 }
 
 /// `config.json`: the fields that matter here.
@@ -270,10 +281,6 @@ impl ProcessorJson {
         let crop = crop.map(|(height, width)| Crop { height, width, odd: Odd::Down });
         Ok(Preprocessing { resize, crop, ..Preprocessing::preset(if square { "vit" } else { "clip" })? })
     }
-}
-
-fn wrong(field: &'static str, want: &str, got: Option<String>) -> Error {
-    Error::Config { field, want: want.to_owned(), got: got.unwrap_or_else(|| "nothing".to_owned()) }
 }
 
 #[cfg(test)]

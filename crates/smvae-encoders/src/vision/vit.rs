@@ -11,8 +11,8 @@
 
 use super::checkpoint::Checkpoint;
 use super::conv::{Conv, Geometry, Then};
+use super::encoder::{Compute, VisionEncoder};
 use super::maps::{Buffers, Maps};
-use super::{Compute, VisionEncoder};
 use crate::{Error, Result};
 use smvae_core::PackedLayout;
 use smvae_core::candle_core::{self, Tensor};

@@ -2,7 +2,7 @@
 
 use super::child::Told;
 use super::display::Display;
-use super::save;
+use super::folder::save;
 use crate::interrupt;
 use crate::options::DeviceArgs;
 use anyhow::Context as _;

@@ -2,19 +2,19 @@
 
 pub(crate) mod child;
 mod display;
+mod folder;
 mod jobs;
-pub(crate) mod tables;
+mod tables;
 
 use crate::failure::Usage;
 use crate::options::DeviceArgs;
-use crate::{interrupt, output, progress::say};
+use crate::{interrupt, output, progress::say, summary_table};
 use anyhow::{Context as _, bail};
 use clap::Args;
-use smvae::experiment::results::{run_folder, write_results};
-use smvae::experiment::run::{check, finished_elsewhere, prepare, take_in};
-use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec, Summary};
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use folder::{lock, save, take, waiting};
+use smvae::experiment::run::finished_elsewhere;
+use smvae::experiment::{KnownDigests, Plan, Summary};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExperimentArgs {
@@ -46,7 +46,7 @@ pub(crate) struct ExperimentArgs {
 
 pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result<()> {
     if let Some(dir) = &args.summary {
-        return output::print(&tables::summary(&Summary::read(dir)?));
+        return output::print(&summary_table::summary(&Summary::read(dir)?));
     }
     let (Some(file), Some(dir)) = (&args.file, &args.out) else {
         return Err(Usage("FILE and --out are missing".to_owned()).into());
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     say(format!("{} runs, {} finished before; {jobs} at a time", plan.runs.len(), plan.runs.len() - waiting.len()));
     waiting.truncate(args.limit.unwrap_or(usize::MAX));
     let failed = jobs::run(&plan, dir, waiting, &jobs::Settings { jobs, threads, device: args.device })?;
-    output::print(&tables::summary(&Summary::read(dir)?))?;
+    output::print(&summary_table::summary(&Summary::read(dir)?))?;
     if interrupt::requested() {
         say("stopped; the same command goes on");
         return Ok(());
@@ -83,53 +83,6 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
         bail!("{} runs failed: {}. {}: {}", failed.len(), ids.join(", "), first.id, first.error);
     }
     Ok(())
-}
-
-/// Takes in what is finished elsewhere; returns how many runs that were.
-fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usize> {
-    let mut taken = 0;
-    for spec in &plan.runs {
-        if let Some(result) = elsewhere.iter().find(|result| result.run.id == spec.run.id) {
-            taken += usize::from(take_in(&run_folder(dir, &spec.run.id), spec, result)?);
-        }
-    }
-    Ok(taken)
-}
-
-/// Runs that are not done, their folders prepared. Every run is looked at before any is changed.
-fn waiting<'p>(plan: &'p Plan, dir: &Path, known: &mut KnownDigests) -> anyhow::Result<Vec<&'p RunSpec>> {
-    for spec in &plan.runs {
-        check(&run_folder(dir, &spec.run.id), spec, known)?;
-    }
-    let mut waiting = Vec::new();
-    for spec in &plan.runs {
-        if prepare(&run_folder(dir, &spec.run.id), spec)? {
-            waiting.push(spec);
-        }
-    }
-    Ok(waiting)
-}
-
-/// Writes what the finished runs came to.
-fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
-    let mut results = Vec::new();
-    for spec in &plan.runs {
-        results.extend(RunResult::read(&run_folder(dir, &spec.run.id))?);
-    }
-    write_results(dir, &results)?;
-    Summary::of(&results, plan.baseline.as_deref(), plan.runs.len()).write(dir)?;
-    Ok(results)
-}
-
-/// Held as long as this process works on the experiment.
-fn lock(dir: &Path) -> anyhow::Result<File> {
-    let path = dir.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("another process works on {}: wait for it, or end it", dir.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
-    }
 }
 
 fn share_of_cores(jobs: usize) -> usize {

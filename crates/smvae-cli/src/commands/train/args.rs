@@ -3,13 +3,14 @@
 
 use super::model_args::ModelArgs;
 use super::objective_args::ObjectiveArgs;
+use super::set::{set, set_some};
+use super::training_args::TrainingArgs;
 use crate::failure::Usage;
 use crate::options::{DataArgs, DeviceArgs, VisionArgs};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
-use smvae::config::{AverageConfig, Config, Freeze, PRESETS};
-use smvae::core::schedule::Schedule;
+use smvae::config::{Config, PRESETS};
 use smvae::data::Selection;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -115,72 +116,6 @@ const NOT_WITH_RESUME: [&str; 19] = [
     "ModelArgs",
 ];
 
-/// The loop, its batches and rates.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
-struct TrainingArgs {
-    /// Passes over the labelled tweets, at most; chosen by the number of steps if not given.
-    #[arg(long, visible_alias = "epoch", value_name = "N")]
-    epochs: Option<usize>,
-    /// End after this many evaluations on dev without a better F1.
-    #[arg(long, value_name = "N")]
-    patience: Option<usize>,
-    /// Evaluate on dev every this many epochs.
-    #[arg(long, value_name = "N")]
-    eval_every: Option<usize>,
-    /// End after this many steps.
-    #[arg(long, value_name = "N")]
-    max_steps: Option<usize>,
-    /// A checkpoint every this many steps; a minute or more apart if not given, for at most 2 % of the time.
-    #[arg(long, value_name = "N")]
-    checkpoint_every: Option<usize>,
-    /// Labelled tweets a step (spans, under the authors' presets).
-    #[arg(long, visible_aliases = ["batch-size", "batch_size"], value_name = "N")]
-    batch: Option<usize>,
-    /// Unlabelled tweets (or spans) a step.
-    #[arg(long, value_name = "N")]
-    unlabelled_batch: Option<usize>,
-    /// Spans drawn from each unlabelled tweet.
-    #[arg(long, value_name = "N")]
-    unlabelled_spans: Option<usize>,
-    /// Draw up to half of these among the spans that the teachers of --teachers think may be entities.
-    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
-    balance_unlabelled: Option<bool>,
-    /// O-spans drawn for each gold span, or `all`.
-    #[arg(long, value_name = "X|all")]
-    negatives: Option<OrAll>,
-    /// Learning rate of the text encoder.
-    #[arg(long, value_name = "X")]
-    lr: Option<f64>,
-    /// Learning rate of everything else.
-    #[arg(long, value_name = "X")]
-    head_lr: Option<f64>,
-    /// The part of the text encoder that is not trained: none, all, or the embeddings and the N lowest layers.
-    #[arg(long, value_name = "none|all|N")]
-    freeze: Option<Freeze>,
-    /// Each layer of the text encoder has X times the rate of the layer above, the embeddings X times the lowest's.
-    #[arg(long, value_name = "X")]
-    layer_decay: Option<f64>,
-    /// Share of the steps in which the rates rise.
-    #[arg(long, value_name = "X")]
-    warmup: Option<f64>,
-    /// How the rates change after that.
-    #[arg(long, value_enum, value_name = "NAME")]
-    schedule: Option<ScheduleName>,
-    /// Decoupled weight decay.
-    #[arg(long, value_name = "X")]
-    weight_decay: Option<f64>,
-    /// Choose the bias between O and the rest on dev at every evaluation.
-    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
-    tune_decision: Option<bool>,
-    /// Evaluate and save an average of the weights, of which a step keeps this much.
-    #[arg(long, value_name = "X")]
-    average: Option<f64>,
-    /// Scale gradients down to this global norm.
-    #[arg(long, value_name = "X")]
-    clip_norm: Option<f64>,
-}
-
 impl TrainArgs {
     /// The run folder to make, or to score.
     pub(crate) fn out(&self) -> &Path {
@@ -228,34 +163,6 @@ impl TrainArgs {
     }
 }
 
-impl TrainingArgs {
-    fn apply(&self, config: &mut Config) {
-        let training = &mut config.training;
-        set_some(&mut training.epochs, self.epochs);
-        set(&mut training.patience, self.patience);
-        set(&mut training.eval_every, self.eval_every);
-        set_some(&mut training.max_steps, self.max_steps);
-        set_some(&mut training.checkpoint_every, self.checkpoint_every);
-        set(&mut training.batch_size, self.batch);
-        set(&mut training.unlabelled_batch_size, self.unlabelled_batch);
-        set(&mut training.unlabelled_spans, self.unlabelled_spans);
-        set(&mut training.balance_unlabelled, self.balance_unlabelled);
-        set(&mut training.negatives, self.negatives.map(|OrAll(number)| number));
-        set(&mut training.encoder_lr, self.lr);
-        set(&mut training.head_lr, self.head_lr);
-        set(&mut training.freeze, self.freeze);
-        set(&mut training.layer_decay, self.layer_decay);
-        set(&mut training.warmup, self.warmup);
-        set(&mut training.schedule, self.schedule.map(ScheduleName::schedule));
-        set(&mut training.tune_decision, self.tune_decision);
-        if let Some(decay) = self.average {
-            config.average.get_or_insert_with(AverageConfig::default).decay = decay;
-        }
-        set(&mut config.optimizer.weight_decay, self.weight_decay);
-        set_some(&mut config.optimizer.clip_norm, self.clip_norm);
-    }
-}
-
 /// What to do with a run folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
@@ -283,45 +190,6 @@ impl FromStr for Labelled {
             _ if text.parse::<f64>().is_ok() => Err("not a whole number of tweets"),
             _ => Ok(Self::Manifest(text.into())),
         }
-    }
-}
-
-/// A number, or none for `all`.
-#[derive(Clone, Copy, Debug)]
-struct OrAll(Option<f64>);
-
-impl FromStr for OrAll {
-    type Err = std::num::ParseFloatError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(if text == "all" { None } else { Some(text.parse()?) }))
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ScheduleName {
-    Linear,
-    Constant,
-}
-
-impl ScheduleName {
-    fn schedule(self) -> Schedule {
-        match self {
-            Self::Linear => Schedule::Linear,
-            Self::Constant => Schedule::Constant,
-        }
-    }
-}
-
-pub(crate) fn set<T>(to: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *to = value;
-    }
-}
-
-pub(crate) fn set_some<T>(to: &mut Option<T>, value: Option<T>) {
-    if value.is_some() {
-        *to = value;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Options of `train` about the networks and what they are given.
 
-use super::args::{set, set_some};
+use super::set::{set, set_some};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::config::{Config, ImageUse};

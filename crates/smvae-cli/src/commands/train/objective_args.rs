@@ -1,6 +1,6 @@
 //! Options of `train` about what is minimised: the terms of the loss, and what is learned from unlabelled tweets.
 
-use super::args::set;
+use super::set::set;
 use crate::failure::Usage;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};

@@ -1,9 +1,10 @@
 //! `smvae train --resume RUN`: all that is needed to go on is in the run folder.
 
-use super::{Watcher, tell_end};
+use super::ending::tell_end;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::say;
+use crate::watcher::Watcher;
 use smvae::data::corpus::{label_set, load_split};
 use smvae::data::{ImageVectors, Split};
 use smvae::encoders::device;

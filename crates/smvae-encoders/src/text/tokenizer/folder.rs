@@ -1,6 +1,5 @@
 //! The tokenizers that model folders hold: `tokenizer.json`, or the older files it replaced.
 
-use super::WordTokenizer;
 use crate::{Error, Result, files};
 use serde::Deserialize;
 use std::path::Path;
@@ -11,8 +10,16 @@ use tokenizers::{AddedToken, Tokenizer};
 /// What sentencepiece calls its model; it is read by no crate that goes with `tokenizers`.
 const SENTENCEPIECE: [&str; 4] = ["sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model"];
 
+/// What a folder holds.
+pub(super) enum Found {
+    /// A whole tokenizer, and what the folder calls the pieces around a text.
+    Tokenizer(Box<Tokenizer>, SpecialNames),
+    /// Word pieces, and what happens to characters before they are looked up.
+    Vocabulary(Vec<String>, Casing),
+}
+
 /// Reads the first form that is there.
-pub(super) fn read(folder: &Path) -> Result<WordTokenizer> {
+pub(super) fn read(folder: &Path) -> Result<Found> {
     let path = |name: &str| folder.join(name);
     let has = |name: &str| path(name).exists();
     let settings: Settings = if has("tokenizer_config.json") {
@@ -26,16 +33,17 @@ pub(super) fn read(folder: &Path) -> Result<WordTokenizer> {
         settings.names.into()
     };
     if has("tokenizer.json") {
-        return WordTokenizer::new(parse(&path("tokenizer.json"))?, names);
+        return Ok(Found::Tokenizer(Box::new(parse(&path("tokenizer.json"))?), names));
     }
     if has("vocab.txt") {
         let path = path("vocab.txt");
         let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
         // Only line ends are cut: entries may be Unicode spaces.
-        return WordTokenizer::build(text.lines().map(str::to_owned).collect(), settings.casing);
+        return Ok(Found::Vocabulary(text.lines().map(str::to_owned).collect(), settings.casing));
     }
     if has("vocab.json") && has("merges.txt") {
-        return WordTokenizer::new(byte_level(&path("vocab.json"), &path("merges.txt"))?, names);
+        let tokenizer = byte_level(&path("vocab.json"), &path("merges.txt"))?;
+        return Ok(Found::Tokenizer(Box::new(tokenizer), names));
     }
     let sentencepiece = SENTENCEPIECE.into_iter().find(|name| has(name));
     Err(Error::NoTokenizer { folder: folder.to_owned(), sentencepiece })

@@ -4,9 +4,10 @@ use super::*;
 use crate::cli::{Cli, Command, with_implied_command};
 use clap::Parser as _;
 use smvae::Distillation;
-use smvae::config::{ImageUse, TrainingConfig};
+use smvae::config::{AverageConfig, Freeze, ImageUse, TrainingConfig};
 use smvae::core::model::Fusion;
 use smvae::core::objective::UnlabelledClass;
+use smvae::core::schedule::Schedule;
 
 fn resolve(line: &str) -> anyhow::Result<Config> {
     let cli = Cli::try_parse_from(with_implied_command(line.split_whitespace().map(Into::into)))?;

@@ -1,0 +1,55 @@
+//! The folder of an experiment: who works on it, which of its runs are finished, and their results.
+
+use anyhow::{Context as _, bail};
+use smvae::experiment::results::{run_folder, write_results};
+use smvae::experiment::run::{check, prepare, take_in};
+use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec, Summary};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+/// Takes in what is finished elsewhere; returns how many runs that were.
+pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usize> {
+    let mut taken = 0;
+    for spec in &plan.runs {
+        if let Some(result) = elsewhere.iter().find(|result| result.run.id == spec.run.id) {
+            taken += usize::from(take_in(&run_folder(dir, &spec.run.id), spec, result)?);
+        }
+    }
+    Ok(taken)
+}
+
+/// Runs that are not done, their folders prepared. Every run is looked at before any is changed.
+pub(super) fn waiting<'p>(plan: &'p Plan, dir: &Path, known: &mut KnownDigests) -> anyhow::Result<Vec<&'p RunSpec>> {
+    for spec in &plan.runs {
+        check(&run_folder(dir, &spec.run.id), spec, known)?;
+    }
+    let mut waiting = Vec::new();
+    for spec in &plan.runs {
+        if prepare(&run_folder(dir, &spec.run.id), spec)? {
+            waiting.push(spec);
+        }
+    }
+    Ok(waiting)
+}
+
+/// Writes what the finished runs came to.
+pub(super) fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
+    let mut results = Vec::new();
+    for spec in &plan.runs {
+        results.extend(RunResult::read(&run_folder(dir, &spec.run.id))?);
+    }
+    write_results(dir, &results)?;
+    Summary::of(&results, plan.baseline.as_deref(), plan.runs.len()).write(dir)?;
+    Ok(results)
+}
+
+/// Held as long as this process works on the experiment.
+pub(super) fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!("another process works on {}: wait for it, or end it", dir.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}

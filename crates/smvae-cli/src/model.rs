@@ -1,0 +1,53 @@
+//! A trained model with its image vectors, and its scores on posts with gold labels: what several commands need. No
+//! command itself, and prints no results.
+
+use crate::options::{DeviceArgs, ImageArgs, NumberType};
+use crate::progress::{Progress, say};
+use crate::vectors::vectors_of;
+use anyhow::Context as _;
+use smvae::data::{Convention, ImageVectors, Sample};
+use smvae::{Evaluation, Predictor};
+use std::path::Path;
+
+/// A model with its image vectors.
+pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<Predictor> {
+    let model = Predictor::load_as(run, &device.open()?, dtype.dtype())?;
+    let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
+        if images.image_features.is_some() || images.images.is_some() {
+            return Err(smvae::Error::NoImages.into());
+        }
+        return Ok(model);
+    };
+    if let Some(folder) = &images.images {
+        let trained_with = identity.vision.clone();
+        let vectors = vectors_of(folder, &images.vision, trained_with.as_ref(), device)?;
+        return Ok(model.with_images(vectors, images.trust_images)?);
+    }
+    let recorded = identity.source.clone();
+    let path = images.image_features.clone().or(recorded).context(
+        "the model was trained with image vectors that were never in a file: give --image-features or --no-images",
+    )?;
+    let hint = "the model was trained with image vectors: --image-features names a copy, --no-images goes without";
+    let vectors = ImageVectors::load(&path).context(hint)?;
+    Ok(model.with_images(vectors, images.trust_images)?)
+}
+
+/// Scores a model, with progress, and says what limits the scores.
+pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Convention) -> anyhow::Result<Evaluation> {
+    let mut progress = Progress::new("tweets");
+    let mut on_progress = |done, total| progress.update(done, total, String::new);
+    let evaluation = smvae::evaluate(model, samples, convention, &mut on_progress)?;
+    drop(progress);
+    let limits = [
+        (evaluation.images_missing, "tweets have no image vector"),
+        (evaluation.words_cut, "words were cut by the piece limit"),
+        (
+            evaluation.out_of_reach,
+            "gold entities are out of reach (too wide, cut, or of a type the model does not know) and count as missed",
+        ),
+    ];
+    for (n, what) in limits.into_iter().filter(|(n, _)| *n > 0) {
+        say(format!("{n} {what}"));
+    }
+    Ok(evaluation)
+}

@@ -1,0 +1,86 @@
+//! Image vectors of a folder: made by a vision model, or found in the cache. What `features` does for its own sake, and
+//! `train`, `eval` and `predict` when they are given --images.
+
+use crate::failure::Usage;
+use crate::interrupt;
+use crate::options::{DeviceArgs, NumberType, VisionArgs};
+use crate::progress::{Progress, say};
+use anyhow::Context as _;
+use smvae::Flow;
+use smvae::data::ImageVectors;
+use smvae::encoders::vision::{Compute, Preprocessing, VisionIdentity, VisionModel};
+use smvae::features::{FeatureProgress, FeatureSettings, FeatureSummary, VisionSource, cached_features, open_vision};
+use std::path::{Path, PathBuf};
+
+/// The vectors of a folder for training or for a trained model, made now or found in the cache. `trained_with` is what
+/// made those of training; without --vision it is looked for where it was then.
+pub(crate) fn vectors_of(
+    folder: &Path,
+    args: &VisionArgs,
+    trained_with: Option<&VisionIdentity>,
+    device: DeviceArgs,
+) -> anyhow::Result<ImageVectors> {
+    let missing = || Usage("--images needs --vision, the vision model that makes vectors of them".to_owned());
+    let mut source = match (&args.vision, trained_with) {
+        (Some(name), _) => VisionSource { name: name.clone(), preprocessing: None },
+        (None, Some(identity)) => VisionSource::of(identity),
+        (None, None) => return Err(missing().into()),
+    };
+    if let Some(name) = &args.preprocessing {
+        source.preprocessing = Some(Preprocessing::preset(name)?);
+    }
+    // The vectors of other images have to be made as those of training were.
+    source.preprocessing = source.preprocessing.or_else(|| trained_with.map(|identity| identity.preprocessing.clone()));
+    let model = open(&source, device, NumberType::F32)?;
+    let cache = args.feature_cache.clone().or_else(default_cache);
+    let cache = cache.ok_or_else(|| Usage("there is no home folder for vectors: give --feature-cache".to_owned()))?;
+    let settings = FeatureSettings::default();
+    let made = with_progress(|on_progress| cached_features(folder, &model, &cache, &settings, on_progress));
+    let (vectors, summary) = made?;
+    if let Some(summary) = &summary {
+        tell(summary, false);
+    }
+    vectors.context("stopped while vectors of images were made: the same command goes on from there")
+}
+
+/// Opens a vision model, from a folder, a file or the hub, with progress while it is fetched.
+pub(crate) fn open(source: &VisionSource, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<VisionModel> {
+    let compute = Compute { device: device.open()?, dtype: dtype.dtype() };
+    let mut progress = Progress::new("KiB");
+    let kib = |bytes: u64| (bytes / 1024) as usize;
+    Ok(open_vision(source, compute, &mut |file, done, total| {
+        progress.update(kib(done), total.map_or(0, kib), || file.to_owned());
+        interrupt::flow()
+    })?)
+}
+
+/// Where vectors are kept if --feature-cache does not say.
+fn default_cache() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    cache.map(|cache| cache.join("smvae/features"))
+}
+
+/// Shows how far it has come, and ends it after Ctrl-C.
+pub(crate) fn with_progress<T>(
+    work: impl FnOnce(&mut dyn FnMut(FeatureProgress) -> Flow) -> smvae::Result<T>,
+) -> anyhow::Result<T> {
+    let mut progress = Progress::new("images");
+    Ok(work(&mut |FeatureProgress { done, total, images_per_second }| {
+        progress.update(done, total, || format!("{images_per_second:.1} images/s"));
+        interrupt::flow()
+    })?)
+}
+
+/// Counts, and what was left out with the reason.
+pub(crate) fn tell(summary: &FeatureSummary, counts_only: bool) {
+    let FeatureSummary { vectors, width, resumed, bad, seconds, .. } = summary;
+    let before = if *resumed > 0 { format!(", {resumed} of them made before") } else { String::new() };
+    say(format!("{vectors} vectors of {width} numbers{before}, {seconds:.1} s"));
+    if !bad.is_empty() {
+        say(format!("{} files were left out", bad.len()));
+    }
+    for image in bad.iter().filter(|_| !counts_only) {
+        say(format!("  {}: {}", image.file, image.reason));
+    }
+}

@@ -1,0 +1,66 @@
+//! Settings of Adam. The equations they stand in are in `optim.rs`.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Where epsilon stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdamForm {
+    /// Added to the root of the corrected second moment.
+    #[default]
+    PyTorch,
+    /// Added to the root of the uncorrected one, as in the authors' program.
+    Keras,
+}
+
+/// Settings of [`Adam`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdamConfig {
+    /// Where epsilon stands.
+    pub form: AdamForm,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Keeps the step finite where the gradient is zero.
+    pub eps: f64,
+    /// Decoupled weight decay; biases and layer norms, the parameters of one dimension, are exempt.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this global norm; none for no clipping.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for AdamConfig {
+    /// AdamW as it is used to fine-tune BERT.
+    fn default() -> Self {
+        Self { form: AdamForm::PyTorch, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.01, clip_norm: Some(1.0) }
+    }
+}
+
+impl AdamConfig {
+    /// Adam as Keras has it, without decay and clipping: the authors' optimizer.
+    pub fn keras() -> Self {
+        Self { form: AdamForm::Keras, eps: 1e-7, weight_decay: 0.0, clip_norm: None, ..Self::default() }
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for one out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let checks = [
+            ("beta1", "in [0, 1)", self.beta1, (0.0..1.0).contains(&self.beta1)),
+            ("beta2", "in [0, 1)", self.beta2, (0.0..1.0).contains(&self.beta2)),
+            ("eps", "above 0", self.eps, positive(self.eps)),
+            ("weight_decay", "at least 0", self.weight_decay, self.weight_decay == 0.0 || positive(self.weight_decay)),
+            ("clip_norm", "above 0", self.clip_norm.unwrap_or(1.0), positive(self.clip_norm.unwrap_or(1.0))),
+        ];
+        match checks.into_iter().find(|(.., fine)| !fine) {
+            Some((name, want, got, _)) => Err(Error::Setting { name, want, got: got.to_string() }),
+            None => Ok(()),
+        }
+    }
+}
