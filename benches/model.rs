@@ -1,7 +1,7 @@
-//! The whole model on tweets of real lengths, with random weights of MiniLM's and BERT-base's size: evaluation and
-//! training steps on 16 tweets with all spans up to 8 words, in tweets a second.
+//! The whole model on posts of real lengths, with random weights of MiniLM's and BERT-base's size: evaluation and
+//! training steps on 16 posts with all spans up to 8 words, in posts a second.
 //!
-//! A semi-supervised step has 16 unlabelled tweets beside its 16 labelled ones, and counts all 32. Lengths are made up;
+//! A semi-supervised step has 16 unlabelled posts beside its 16 labelled ones, and counts all 32. Lengths are made up;
 //! `benches/peer/` measures real tweets.
 
 #[path = "common/settings.rs"]
@@ -26,7 +26,7 @@ use std::cell::LazyCell;
 const MAX_WIDTH: usize = 8;
 const N_CLASSES: usize = 5;
 const IMAGE_DIM: usize = 384;
-/// Words of the tweets of a batch: 20 on average.
+/// Words of the posts of a batch: 20 on average.
 const LENGTHS: [usize; 16] = [12, 25, 18, 31, 8, 22, 27, 15, 20, 24, 17, 29, 10, 21, 26, 15];
 
 fn main() {
@@ -40,16 +40,16 @@ fn main() {
 fn bench(criterion: &mut Criterion, size: &str) {
     // Drawing BERT-base takes seconds, which a run that was asked for something else should not pay.
     let setup = LazyCell::new(|| Setup::new(size).expect("sizes that fit each other"));
-    let mut group = criterion.benchmark_group(format!("tweets, {size}"));
+    let mut group = criterion.benchmark_group(format!("posts, {size}"));
     group.sampling_mode(SamplingMode::Flat);
-    let tweets = LENGTHS.len() as u64;
-    group.throughput(Throughput::Elements(tweets));
+    let posts = LENGTHS.len() as u64;
+    group.throughput(Throughput::Elements(posts));
     group.bench_function("evaluation", |bench| {
         let frozen = setup.frozen().expect("all parameters exist");
         bench.iter(|| setup.evaluate(&frozen).expect("a consistent batch"));
     });
     for (name, semi) in [("supervised step", false), ("semi-supervised step", true)] {
-        group.throughput(Throughput::Elements(if semi { 2 * tweets } else { tweets }));
+        group.throughput(Throughput::Elements(if semi { 2 * posts } else { posts }));
         group.bench_function(name, |bench| {
             let mut optimizer = setup.optimizer().expect("parameters in f32");
             bench.iter(|| setup.train(&mut optimizer, semi).expect("a consistent batch"));
@@ -71,13 +71,13 @@ impl Setup {
         let parameters = Parameters::new(0, &Device::Cpu);
         let networks = load(size, &parameters, true)?;
         let vocab_size = networks.0.config().vocab_size;
-        let batch = tweets(vocab_size, 0)?;
+        let batch = posts(vocab_size, 0)?;
         // One span in 60 has a class, about as in the corpora.
         let targets = (0..batch.spans.len()).map(|i| if i % 60 == 0 { 1 + (i / 60 % 4) as u32 } else { 0 });
         Ok(Self {
             size: size.to_owned(),
             labelled: LabelledBatch { targets: targets.collect(), batch },
-            unlabelled: tweets(vocab_size, 1)?.into(),
+            unlabelled: posts(vocab_size, 1)?.into(),
             parameters,
             networks,
         })
@@ -117,8 +117,8 @@ fn load(size: &str, parameters: &Parameters, trainable: bool) -> Result<(Transfo
     Ok((encoder, model))
 }
 
-/// Tweets of [`LENGTHS`] words: every fourth word has two pieces, with `[CLS]` and `[SEP]` 27 on average.
-fn tweets(vocab_size: usize, seed: usize) -> Result<SpanBatch> {
+/// Posts of [`LENGTHS`] words: every fourth word has two pieces, with `[CLS]` and `[SEP]` 27 on average.
+fn posts(vocab_size: usize, seed: usize) -> Result<SpanBatch> {
     let (mut texts, mut words, mut spans, mut row) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (text, n_words) in LENGTHS.into_iter().enumerate() {
         let (first_word, first_row) = (words.len(), row);

@@ -1,7 +1,7 @@
 //! Each fused operation of [`smvae::core::nn`] beside candle's composed form, forward and backward, and the rate of the
 //! matrix product that bounds them.
 //!
-//! Sizes are BERT-base's on 16 tweets of 27 pieces. Elements are floating-point operations for whatever is mostly
+//! Sizes are BERT-base's on 16 posts of 27 pieces. Elements are floating-point operations for whatever is mostly
 //! matrix products (so Gelem/s are GFLOP/s, a backward counting twice a forward), else numbers of the input. candle's
 //! forms are padded where ours are packed; here all lengths are equal, so that both do the same work.
 
@@ -146,7 +146,7 @@ fn dropouts(criterion: &mut Criterion) -> Result<()> {
 }
 
 /// Operations of few numbers a row: embeddings of a whole vocabulary, cross entropy and squared error of the spans of 16
-/// tweets.
+/// posts.
 fn rows(criterion: &mut Criterion) -> Result<()> {
     const SPANS: usize = 1536;
     let table = normal((30_522, D_MODEL), 0.02)?;

@@ -1,4 +1,4 @@
-//! What runs without tensors: enumeration of candidate spans, decoding, scoring. Elements are spans, or tweets where
+//! What runs without tensors: enumeration of candidate spans, decoding, scoring. Elements are spans, or posts where
 //! the name says so.
 
 #[path = "common/settings.rs"]
@@ -20,7 +20,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// A tweet, and a long document at which the cost must still be linear in spans.
+/// A post, and a long document at which the cost must still be linear in spans.
 fn enumeration(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("enumerate");
     for (n_words, max_width) in [(20, 8), (2000, 8), (2000, 2000)] {
@@ -45,33 +45,33 @@ fn decoding(criterion: &mut Criterion) {
     }
 }
 
-/// Twitter2017's test split in size: 723 tweets of 16 words, two entities each.
+/// Twitter2017's test split in size: 723 posts of 16 words, two entities each.
 fn conlleval(criterion: &mut Criterion) {
-    const TWEETS: usize = 723;
+    const POSTS: usize = 723;
     const WORDS: usize = 16;
     let types = ["LOC", "MISC", "ORG", "PER"];
     let entities = |seed: usize| -> Vec<Vec<Entity>> {
-        let tweet = |i: usize| {
+        let post = |i: usize| {
             let start = scatter(i + seed) % (WORDS / 2 - 3);
             [start, start + WORDS / 2]
                 .map(|a| Entity::new(a, a + 1 + scatter(i + a) % 3, types[scatter(i) % 4]))
                 .to_vec()
         };
-        (0..TWEETS).map(tweet).collect()
+        (0..POSTS).map(post).collect()
     };
-    let (gold, predicted) = (entities(0), entities(TWEETS / 2));
+    let (gold, predicted) = (entities(0), entities(POSTS / 2));
     let tags = |entities: &[Vec<Entity>]| -> Vec<Vec<String>> {
         entities.iter().map(|e| write_tags(e, WORDS).expect("the entities do not overlap")).collect()
     };
     let (gold_tags, predicted_tags) = (tags(&gold), tags(&predicted));
 
-    let mut group = criterion.benchmark_group("score tweets");
-    group.throughput(Throughput::Elements(TWEETS as u64));
+    let mut group = criterion.benchmark_group("score posts");
+    group.throughput(Throughput::Elements(POSTS as u64));
     group.bench_function("conlleval on tags", |bench| {
         bench.iter(|| {
             let mut conlleval = Conlleval::default();
             for (gold, predicted) in gold_tags.iter().zip(&predicted_tags) {
-                conlleval.add(gold, predicted).expect("tags of the same tweet");
+                conlleval.add(gold, predicted).expect("tags of the same post");
             }
             conlleval.scores.overall.f1()
         });

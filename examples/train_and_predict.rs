@@ -15,7 +15,7 @@ use smvae::data::synthetic::{SyntheticConfig, generate};
 use smvae::{Config, EncoderSource, Event, Flow, Post, Predictor, ScoredEntity, TrainInput, evaluate, train};
 
 fn main() -> smvae::Result<()> {
-    let corpus = generate(&SyntheticConfig { n_train: 300, n_valid: 40, n_test: 100, ..SyntheticConfig::default() })?;
+    let corpus = generate(&SyntheticConfig { n_train: 300, n_dev: 40, n_test: 100, ..SyntheticConfig::default() })?;
     let labels = label_set(&corpus.train)?;
 
     let mut config = Config { labelled: Some(150), seed: 1, ..Config::default() };

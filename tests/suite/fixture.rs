@@ -18,7 +18,7 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
-        let config = SyntheticConfig { n_train: 60, n_valid: 20, n_test: 20, ..SyntheticConfig::default() };
+        let config = SyntheticConfig { n_train: 60, n_dev: 20, n_test: 20, ..SyntheticConfig::default() };
         generate(&config).and_then(|corpus| corpus.write_to(&data)).expect("a writable folder");
         let corpus = Corpus::load(&data).expect("our own files");
         let images = ImageVectors::load(data.join(FEATURES_FILE)).expect("our own file");

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// What `experiment` starts.
     #[command(hide = true)]
     ExperimentRun(commands::experiment::child::ExperimentRunArgs),
-    /// Draw labelled tweets of a corpus by a seed, and write them as `train --labelled FILE` reads them.
+    /// Draw labelled posts of a corpus by a seed, and write them as `train --labelled FILE` reads them.
     Draw(commands::draw::DrawArgs),
     /// Score a trained model on a split with gold labels.
     Eval(commands::eval::EvalArgs),
@@ -77,9 +77,9 @@ pub(crate) enum Command {
     /// {"start", "end", "type", "score"}, words start up to but without end. Other fields are passed on, blank lines
     /// are not.
     Predict(commands::predict::PredictArgs),
-    /// Show runs: an HTML page of settings, curves, scores, calibration and tweets.
+    /// Show runs: an HTML page of settings, curves, scores, calibration and posts.
     ///
-    /// The page is one file, loads nothing, and holds the text of tweets. What was found in dev is taken from the run folder,
+    /// The page is one file, loads nothing, and holds the text of posts. What was found in dev is taken from the run folder,
     /// where training and `eval --save-predictions` leave it.
     #[cfg(feature = "report")]
     Report(commands::report::ReportArgs),

@@ -34,12 +34,12 @@ pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: Nu
 
 /// Scores a model, with progress, and says what limits the scores.
 pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Convention) -> anyhow::Result<Evaluation> {
-    let mut progress = Progress::new("tweets");
+    let mut progress = Progress::new("posts");
     let mut on_progress = |done, total| progress.update(done, total, String::new);
     let evaluation = smvae::evaluate(model, samples, convention, &mut on_progress)?;
     drop(progress);
     let limits = [
-        (evaluation.images_missing, "tweets have no image vector"),
+        (evaluation.images_missing, "posts have no image vector"),
         (evaluation.words_cut, "words were cut by the piece limit"),
         (
             evaluation.out_of_reach,

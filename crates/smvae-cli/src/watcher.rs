@@ -84,17 +84,17 @@ fn started(event: &Event) -> String {
     };
     let images = match images {
         None => "text alone".to_owned(),
-        Some(coverage) if coverage.missing == 0 => "every tweet has an image".to_owned(),
+        Some(coverage) if coverage.missing == 0 => "every post has an image".to_owned(),
         Some(coverage) => {
             let all = coverage.found + coverage.missing;
-            format!("{} of {all} tweets have an image, e.g. {} has none", coverage.found, coverage.missing_ids[0])
+            format!("{} of {all} posts have an image, e.g. {} has none", coverage.found, coverage.missing_ids[0])
         }
     };
     let trained = if trained < parameters { format!(" ({trained} trained)") } else { String::new() };
     let cut = if *words_cut > 0 { format!("; {words_cut} words cut by the piece limit") } else { String::new() };
     let taken = if *taken > 0 { format!(", {taken} of them taken") } else { String::new() };
     format!(
-        "{labelled} labelled and {unlabelled} unlabelled tweets ({images}{cut}); {parameters} parameters{trained}; \
+        "{labelled} labelled and {unlabelled} unlabelled posts ({images}{cut}); {parameters} parameters{trained}; \
          at most {epochs} epochs, {steps} steps{taken}"
     )
 }
@@ -106,7 +106,7 @@ fn epoch_line(record: &EpochRecord) -> String {
         let best = if record.best { ", best so far" } else { "" };
         line += &format!(", dev {}{best}", ratios(dev));
     }
-    line + &format!(", {:.0} tweets/s", timing.tweets_per_second)
+    line + &format!(", {:.0} posts/s", timing.tweets_per_second)
 }
 
 /// Precision, recall and F1 over all types.

@@ -51,7 +51,7 @@ fn json_of(text: &str) -> Value {
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let config =
-        SyntheticConfig { n_train: 40, n_valid: 8, n_test: 8, image_dim: 8, names: 6, ..SyntheticConfig::default() };
+        SyntheticConfig { n_train: 40, n_dev: 8, n_test: 8, image_dim: 8, names: 6, ..SyntheticConfig::default() };
     generate(&config).expect("a valid setting").write_to(dir.path().join("dataset/mine")).expect("writes");
     dir
 }
@@ -95,7 +95,7 @@ fn wrong_input_is_an_error_with_its_place() {
     check(&format!("{TINY} --out run --max-steps 0"), "", 2, "the setting `max_steps` must be at least 1, got 0");
     check(&format!("{TINY} --out run --teachers 2"), "", 2, "the setting `training.semi` must be true where a teacher");
     check(&format!("{TINY} --out run --semi --generations 2"), "", 2, "--generations needs --teachers");
-    check(&format!("{TINY} --out run --labelled 41"), "", 2, "must be 1 to 40, the number of training tweets, got 41");
+    check(&format!("{TINY} --out run --labelled 41"), "", 2, "must be 1 to 40, the number of training posts, got 41");
     check(&format!("{TINY} --out run --config absent.json"), "", 1, "cannot read absent.json");
     check(&format!("{TINY} --out run --image-features dataset/mine/test.txt"), "", 1, "not a valid safetensors file");
     check("eval --model dataset --data dataset/mine", "", 1, "dataset is no run folder: config.json is missing");
@@ -115,7 +115,7 @@ fn stats_count_the_corpus() {
     let stats = json_of(&stats);
     assert_eq!((&stats["splits"]["train"]["tweets"], &stats["splits"]["test"]["tweets"]), (&json!(40), &json!(8)));
     let (table, log) = check(dir.path(), "stats --data dataset/mine", "", 0);
-    assert!(table.contains("tweets") && table.contains("labels: O "), "{table}");
+    assert!(table.contains("posts") && table.contains("labels: O "), "{table}");
     assert_eq!(log, "");
     assert!(check(dir.path(), "stats --dataset mine", "", 0).0.contains("dataset/mine/train.txt"));
 }
@@ -128,7 +128,7 @@ fn a_model_is_trained_scored_used_and_inspected() {
         format!("{TINY} --image-features dataset/mine/features.safetensors --labelled 10 --semi --epochs 2 --out run");
     let (stdout, log) = check(dir, &train, "", 0);
     assert_eq!(stdout, "");
-    assert!(log.contains("10 labelled and 30 unlabelled tweets (every tweet has an image)"), "{log}");
+    assert!(log.contains("10 labelled and 30 unlabelled posts (every post has an image)"), "{log}");
     check_error(dir, &train, "", 1, "run holds a run already");
     check_error(dir, &train, "", 1, "--overwrite");
     let (_, log) = check(dir, "train --resume run", "", 0);
@@ -151,7 +151,7 @@ fn a_model_is_trained_scored_used_and_inspected() {
     check(dir, "eval --model run --data dataset/mine --image-features vectors", "", 0);
 
     let (text, _) = check(dir, "inspect run", "", 0);
-    assert!(text.contains("semi-supervised, 10 labelled tweets"), "{text}");
+    assert!(text.contains("semi-supervised, 10 labelled posts"), "{text}");
     let (run, _) = check(dir, "inspect run --json", "", 0);
     assert_eq!(json_of(&run)["epochs"].as_array().map(Vec::len), Some(2));
 
@@ -265,7 +265,7 @@ fn images_become_vectors_and_train_takes_their_folder() {
     let cache = "--images pictures --feature-cache cache";
     let train = format!("{TINY} {cache} --vision vision.safetensors --labelled 10 --epochs 1");
     let (_, log) = check(dir, &format!("{train} --out run"), "", 0);
-    assert!(log.contains("vectors of 4 numbers") && log.contains("every tweet has an image"), "{log}");
+    assert!(log.contains("vectors of 4 numbers") && log.contains("every post has an image"), "{log}");
     let (_, log) = check(dir, &format!("{train} --out again"), "", 0);
     assert!(!log.contains("vectors of 4 numbers"), "the cache has them: {log}");
     // Vectors of the same model fit, whatever file they are in; those of another do not.
@@ -311,7 +311,7 @@ fn a_device_that_is_not_there_is_an_error_that_says_why() {
     check_error(dir, "eval --model run --data dataset/mine --dtype f16", "", 2, "f32, or f16 or bf16 on a GPU");
     check_error(dir, "features --images . --vision . --out x --dtype bf16", "", 1, "f32, or f16 or bf16 on a GPU");
     let (text, _) = check(dir, "inspect run", "", 0);
-    assert!(text.contains("5 labelled tweets (seed 0), on cpu") || cfg!(feature = "cuda"), "{text}");
+    assert!(text.contains("5 labelled posts (seed 0), on cpu") || cfg!(feature = "cuda"), "{text}");
 }
 
 #[cfg(feature = "hub")]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let config =
-        SyntheticConfig { n_train: 40, n_valid: 8, n_test: 8, image_dim: 8, names: 6, ..SyntheticConfig::default() };
+        SyntheticConfig { n_train: 40, n_dev: 8, n_test: 8, image_dim: 8, names: 6, ..SyntheticConfig::default() };
     generate(&config).expect("a valid setting").write_to(dir.path().join("corpus")).expect("writes");
     dir
 }
@@ -245,7 +245,7 @@ fn an_experiment_says_what_is_wrong() {
     write(dir, &small.replace("labels = [8]\ndraws = [0]", "labels = [8, 999]\ndraws = [0]"));
     let (_, log) = check(dir, line, 1);
     assert!(log.contains("2 runs failed: synthetic-supervised-999-d0-s0, synthetic-semi-999-d0-s0"), "{log}");
-    assert!(log.contains("the number of training tweets, got 999"), "{log}");
+    assert!(log.contains("the number of training posts, got 999"), "{log}");
     let failed = std::fs::read_to_string(dir.join("out/runs/synthetic-semi-999-d0-s0/failed.json")).expect("recorded");
     assert!(failed.contains("got 999"), "{failed}");
     assert!(check(dir, &format!("{line} --dry-run"), 0).0.contains("6 runs, 4 done"));
@@ -261,7 +261,7 @@ fn an_experiment_says_what_is_wrong() {
 }
 
 #[test]
-fn labelled_tweets_are_drawn_and_used() {
+fn labelled_posts_are_drawn_and_used() {
     let dir = folder();
     let dir = dir.path();
     check(dir, "draw --data corpus --labels 5 --seed 1 --out draw-5-1.json", 0);

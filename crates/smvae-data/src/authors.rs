@@ -1,12 +1,12 @@
 //! The candidate spans of the authors' program, for parity with it; our own never see labels.
 //!
-//! Per tweet: words with `http` are dropped; entities are read by [`Convention::Authors`]; every span of the words left
+//! Per post: words with `http` are dropped; entities are read by [`Convention::Authors`]; every span of the words left
 //! is a candidate, by start, then by end; [`Filter::Authors`] then leaves out spans that are no entity and wider than 5
-//! words or in a tweet of under 3 words. Spans here count the *words left*, the only place in this workspace where they
+//! words or in a post of under 3 words. Spans here count the *words left*, the only place in this workspace where they
 //! do not count the file's words; [`kept_words`] maps back.
 //!
 //! A listing writes a candidate as `imgid TAB start TAB end TAB label LF`, indices inclusive, in file order; its
-//! SHA-256 is compared with that of the authors' own run. Not done here: their program also loses the last tweet of a
+//! SHA-256 is compared with that of the authors' own run. Not done here: their program also loses the last post of a
 //! file without a final blank line (Twitter2015), which a caller who wants it leaves off.
 
 use crate::{Convention, Entity, Result, Sample, Span, is_url};
@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 
 /// Widest span, in words, that [`Filter::Authors`] keeps although it is no entity.
 pub const MAX_WIDTH: usize = 5;
-/// Shortest tweet, in words left, whose other spans [`Filter::Authors`] keeps.
+/// Shortest post, in words left, whose other spans [`Filter::Authors`] keeps.
 pub const MIN_WORDS: usize = 3;
 
-/// One candidate span of a tweet.
+/// One candidate span of a post.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     /// Half-open, in words left after URL words are dropped.
@@ -36,12 +36,12 @@ pub struct Candidate {
 pub enum Filter {
     /// All of them.
     None,
-    /// Entities, and spans of at most [`MAX_WIDTH`] words in tweets of at least [`MIN_WORDS`]: it reads gold labels, on
+    /// Entities, and spans of at most [`MAX_WIDTH`] words in posts of at least [`MIN_WORDS`]: it reads gold labels, on
     /// the test split too.
     Authors,
 }
 
-/// Candidates of a tweet, by start, then by end. A tweet of URLs alone has none.
+/// Candidates of a post, by start, then by end. A post of URLs alone has none.
 ///
 /// # Errors
 /// [`Error::Tags`](crate::Error::Tags) for a tag that is none.
@@ -70,8 +70,9 @@ pub struct Listing {
     pub label_counts: BTreeMap<String, usize>,
     /// Number of candidates.
     pub rows: usize,
-    /// Tweets that have a candidate.
-    pub tweets: usize,
+    /// Posts that have a candidate.
+    #[serde(rename = "tweets")]
+    pub posts: usize,
     /// SHA-256 of the listing, in hexadecimal.
     pub sha256: String,
 }
@@ -82,10 +83,10 @@ pub struct Listing {
 /// As [`candidates`].
 pub fn listing(samples: &[Sample], filter: Filter) -> Result<Listing> {
     let mut hasher = Sha256::new();
-    let mut listing = Listing { label_counts: BTreeMap::new(), rows: 0, tweets: 0, sha256: String::new() };
+    let mut listing = Listing { label_counts: BTreeMap::new(), rows: 0, posts: 0, sha256: String::new() };
     for sample in samples {
         let candidates = candidates(sample, filter)?;
-        listing.tweets += usize::from(!candidates.is_empty());
+        listing.posts += usize::from(!candidates.is_empty());
         listing.rows += candidates.len();
         for Candidate { span, label } in candidates {
             hasher.update(format!("{}\t{}\t{}\t{label}\n", sample.image_id, span.start, span.end - 1));

@@ -37,8 +37,8 @@ pub enum Error {
         /// What should stand there.
         expected: &'static str,
     },
-    /// A corpus file without a single tweet.
-    #[error("{}: expected at least one tweet, the file has none", path.display())]
+    /// A corpus file without a single post.
+    #[error("{}: expected at least one post, the file has none", path.display())]
     Empty {
         /// The file, or the name given to the stream.
         path: PathBuf,
@@ -66,9 +66,9 @@ pub enum Error {
         names: &'static [&'static str],
     },
     /// A sample whose tags are not BIO tags.
-    #[error("the tags of the tweet {image_id:?} cannot be read")]
+    #[error("the tags of the post {image_id:?} cannot be read")]
     Tags {
-        /// Image id of the tweet.
+        /// Image id of the post.
         image_id: String,
         /// Which tag.
         source: Box<smvae_core::Error>,
@@ -80,9 +80,9 @@ pub enum Error {
         source: smvae_core::Error,
     },
     /// A sample that the corpus format cannot hold.
-    #[error("the tweet {image_id:?} cannot be written: {why}")]
+    #[error("the post {image_id:?} cannot be written: {why}")]
     Unwritable {
-        /// Image id of the tweet.
+        /// Image id of the post.
         image_id: String,
         /// The reason in words.
         why: &'static str,
@@ -115,9 +115,9 @@ pub enum Error {
         /// Digest of the file at hand.
         got: String,
     },
-    /// A selected tweet is not where the selection says.
-    #[error("the selection has tweet {want:?} at position {position}, the file has {}", found(got))]
-    SelectionTweet {
+    /// A selected post is not where the selection says.
+    #[error("the selection has post {want:?} at position {position}, the file has {}", found(got))]
+    SelectionPost {
         /// Position in the training file, from 0.
         position: usize,
         /// Image id in the selection.
@@ -156,14 +156,14 @@ pub enum Error {
         path: Option<PathBuf>,
     },
     /// Image vectors that belong to another corpus.
-    #[error("{}none of the {vectors} image vectors belongs to one of the {tweets} tweets", prefix(path))]
+    #[error("{}none of the {vectors} image vectors belongs to one of the {posts} posts", prefix(path))]
     NoMatch {
         /// The file; `None` for vectors made in memory.
         path: Option<PathBuf>,
         /// Number of vectors.
         vectors: usize,
-        /// Number of tweets.
-        tweets: usize,
+        /// Number of posts.
+        posts: usize,
     },
     /// A setting out of its range.
     #[error("the setting `{name}` must be {want}, got {got}")]

@@ -3,7 +3,7 @@
 //! The file's metadata may say how the vectors were made, under the key `smvae`; other metadata is passed over.
 //!
 //! All vectors have one width and finite values, checked once when they are loaded. An id without a vector is a missing
-//! modality, not an error; a file none of whose ids is a tweet's is one. Values stay as the file has them:
+//! modality, not an error; a file none of whose ids is a post's is one. Values stay as the file has them:
 //! standardisation is the training's, since its statistics come from one split.
 
 use crate::{Error, Result, Sample, files};
@@ -143,14 +143,14 @@ impl ImageVectors {
         &self.sha256
     }
 
-    /// How many tweets have a vector.
+    /// How many posts have a vector.
     ///
     /// # Errors
-    /// [`Error::NoMatch`] if there are tweets and none has one: the file belongs to another corpus.
+    /// [`Error::NoMatch`] if there are posts and none has one: the file belongs to another corpus.
     pub fn coverage(&self, samples: &[Sample]) -> Result<Coverage> {
         let (found, missing): (Vec<_>, Vec<_>) = samples.iter().partition(|s| self.rows.contains_key(&s.image_id));
         if found.is_empty() && !samples.is_empty() {
-            return Err(Error::NoMatch { path: self.path.clone(), vectors: self.len(), tweets: samples.len() });
+            return Err(Error::NoMatch { path: self.path.clone(), vectors: self.len(), posts: samples.len() });
         }
         let missing_ids: BTreeSet<&String> = missing.iter().map(|sample| &sample.image_id).collect();
         Ok(Coverage {
@@ -200,12 +200,12 @@ impl ImageVectors {
     }
 }
 
-/// Tweets with and without an image vector.
+/// Posts with and without an image vector.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Coverage {
-    /// Tweets with a vector.
+    /// Posts with a vector.
     pub found: usize,
-    /// Tweets without.
+    /// Posts without.
     pub missing: usize,
     /// Ids without a vector, sorted, each once.
     pub missing_ids: Vec<String>,
@@ -285,7 +285,7 @@ mod tests {
         rows.iter().map(|(id, values)| ((*id).to_owned(), values.to_vec())).collect()
     }
 
-    fn tweets(ids: &[&str]) -> Vec<Sample> {
+    fn posts(ids: &[&str]) -> Vec<Sample> {
         ids.iter().map(|id| Sample { image_id: (*id).to_owned(), ..Sample::default() }).collect()
     }
 
@@ -356,12 +356,12 @@ mod tests {
     }
 
     #[test]
-    fn tweets_without_a_vector_are_counted() {
+    fn posts_without_a_vector_are_counted() {
         let made = ImageVectors::from_map(map(&[("a", &[1.0]), ("b", &[1.0])])).expect("two vectors");
-        let got = made.coverage(&tweets(&["z", "a", "a", "y", "z"])).expect("some match");
+        let got = made.coverage(&posts(&["z", "a", "a", "y", "z"])).expect("some match");
         assert_eq!(got, Coverage { found: 2, missing: 3, missing_ids: vec!["y".to_owned(), "z".to_owned()] });
-        assert!(matches!(made.coverage(&tweets(&["y"])), Err(Error::NoMatch { vectors: 2, tweets: 1, .. })));
-        assert_eq!(made.coverage(&[]).expect("no tweets, no mismatch").found, 0);
+        assert!(matches!(made.coverage(&posts(&["y"])), Err(Error::NoMatch { vectors: 2, posts: 1, .. })));
+        assert_eq!(made.coverage(&[]).expect("no posts, no mismatch").found, 0);
     }
 
     #[track_caller]

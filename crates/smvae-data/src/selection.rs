@@ -1,7 +1,7 @@
-//! Which training tweets are labelled: a seeded choice, kept in a manifest that two machines can share.
+//! Which training posts are labelled: a seeded choice, kept in a manifest that two machines can share.
 //!
-//! The manifest is JSON: seed, n, the digest of the training file, and position and image id of each chosen tweet (an
-//! id may repeat within a file, a position may not). The choice depends on seed, n and the number of tweets alone; with
+//! The manifest is JSON: seed, n, the digest of the training file, and position and image id of each chosen post (an
+//! id may repeat within a file, a position may not). The choice depends on seed, n and the number of posts alone; with
 //! one seed, the choice of a smaller n is part of that of a larger one, so that learning curves are nested.
 
 use crate::draw::Draw;
@@ -12,7 +12,7 @@ use std::path::Path;
 /// The newest manifest this version reads and the one it writes.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The labelled tweets of a training file; all others are unlabelled.
+/// The labelled posts of a training file; all others are unlabelled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
@@ -20,31 +20,31 @@ pub struct Selection {
     pub format_version: u32,
     /// Seed of the choice.
     pub seed: u64,
-    /// Number of labelled tweets.
+    /// Number of labelled posts.
     pub n: usize,
     /// SHA-256 of the training file, in hexadecimal.
     pub train_sha256: String,
-    /// The labelled tweets, in file order.
+    /// The labelled posts, in file order.
     pub labelled: Vec<Selected>,
 }
 
-/// One chosen tweet.
+/// One chosen post.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selected {
-    /// Position in the training file, in tweets from 0.
+    /// Position in the training file, in posts from 0.
     pub position: usize,
     /// Its image id: a check, and for the reader of the manifest.
     pub image_id: String,
 }
 
-/// Chooses `n` of the training tweets, each subset of that size equally likely.
+/// Chooses `n` of the training posts, each subset of that size equally likely.
 ///
 /// # Errors
 /// [`Error::Setting`] if `n` is 0 or more than there are.
 pub fn select(n: usize, seed: u64, samples: &[Sample], train_sha256: &str) -> Result<Selection> {
     if n == 0 || n > samples.len() {
-        let want = format!("1 to {}, the number of training tweets", samples.len());
+        let want = format!("1 to {}, the number of training posts", samples.len());
         return Err(Error::Setting { name: "labelled", want, got: n.to_string() });
     }
     let mut positions = Draw::new(seed, 0).sample(samples.len(), n);
@@ -55,10 +55,10 @@ pub fn select(n: usize, seed: u64, samples: &[Sample], train_sha256: &str) -> Re
 }
 
 impl Selection {
-    /// Positions of the labelled and of the unlabelled tweets, both in file order.
+    /// Positions of the labelled and of the unlabelled posts, both in file order.
     ///
     /// # Errors
-    /// [`Error::SelectionDigest`] if it was made from another file, [`Error::SelectionTweet`] if an image id is not
+    /// [`Error::SelectionDigest`] if it was made from another file, [`Error::SelectionPost`] if an image id is not
     /// where it says, [`Error::SelectionDamaged`] if it contradicts itself.
     pub fn split(&self, samples: &[Sample], train_sha256: &str) -> Result<(Vec<usize>, Vec<usize>)> {
         self.validate()?;
@@ -69,7 +69,7 @@ impl Selection {
         for Selected { position, image_id } in &self.labelled {
             let got = samples.get(*position).map(|sample| sample.image_id.clone());
             if got.as_ref() != Some(image_id) {
-                return Err(Error::SelectionTweet { position: *position, want: image_id.clone(), got });
+                return Err(Error::SelectionPost { position: *position, want: image_id.clone(), got });
             }
             is_labelled[*position] = true;
         }
@@ -112,7 +112,7 @@ impl Selection {
     fn validate(&self) -> Result<()> {
         let damaged = |why| Err(Error::SelectionDamaged { why });
         if self.labelled.is_empty() || self.labelled.len() != self.n {
-            return damaged("it does not list n tweets, or none");
+            return damaged("it does not list n posts, or none");
         }
         if !self.labelled.is_sorted_by(|a, b| a.position < b.position) {
             return damaged("its positions do not ascend");
@@ -154,10 +154,10 @@ mod tests {
     fn another_file_is_an_error() {
         let made = select(3, 0, &samples(9), "d").expect("fits");
         assert!(matches!(made.split(&samples(9), "e"), Err(Error::SelectionDigest { .. })));
-        assert!(matches!(made.split(&samples(1), "d"), Err(Error::SelectionTweet { got: None, .. })));
+        assert!(matches!(made.split(&samples(1), "d"), Err(Error::SelectionPost { got: None, .. })));
         let mut moved = samples(9);
         moved.rotate_left(1);
-        assert!(matches!(made.split(&moved, "d"), Err(Error::SelectionTweet { got: Some(_), .. })));
+        assert!(matches!(made.split(&moved, "d"), Err(Error::SelectionPost { got: Some(_), .. })));
     }
 
     #[test]

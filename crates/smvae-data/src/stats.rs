@@ -57,25 +57,27 @@ impl CorpusStats {
 pub struct SplitStats {
     /// The file, if the samples came from one.
     pub file: Option<FileStats>,
-    /// Tweets.
-    pub tweets: usize,
+    /// Posts.
+    #[serde(rename = "tweets")]
+    pub posts: usize,
     /// Words.
     pub words: usize,
     /// Distinct words, case and all.
     pub distinct_words: usize,
     /// Words that [`is_url`] finds.
     pub url_words: usize,
-    /// Words of the longest tweet.
-    pub longest_tweet: usize,
+    /// Words of the longest post.
+    #[serde(rename = "longest_tweet")]
+    pub longest_post: usize,
     /// Words of the longest entity, by [`Convention::Conlleval`].
     pub longest_entity: usize,
     /// Entities, by the name of the convention.
     pub entities: BTreeMap<&'static str, EntityCounts>,
     /// Candidate spans for each of [`WIDTH_LIMITS`] and without a limit.
     pub candidates: Vec<CandidateCounts>,
-    /// Image ids that several tweets have.
+    /// Image ids that several posts have.
     pub repeated_ids: Repeats,
-    /// Texts (sequences of words) that several tweets have.
+    /// Texts (sequences of words) that several posts have.
     pub repeated_texts: Repeats,
     /// `I-` tags that continue nothing.
     pub anomalies: TagAnomalies,
@@ -113,19 +115,20 @@ pub struct CandidateCounts {
     pub entities: usize,
 }
 
-/// Values that more than one tweet has.
+/// Values that more than one post has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Repeats {
     /// Distinct values that repeat.
     pub values: usize,
-    /// Tweets that have one of them.
-    pub tweets: usize,
+    /// Posts that have one of them.
+    #[serde(rename = "tweets")]
+    pub posts: usize,
 }
 
 /// `I-` tags that continue no entity of their type: what conventions differ on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TagAnomalies {
-    /// `I-X` after `O` or at the start of a tweet.
+    /// `I-X` after `O` or at the start of a post.
     pub inside_after_outside: usize,
     /// `I-X` after `B-Y` or `I-Y`.
     pub inside_after_other_type: usize,
@@ -143,7 +146,7 @@ pub struct Shared {
 }
 
 impl SplitStats {
-    /// Counts some tweets; `file` is where they came from.
+    /// Counts some posts; `file` is where they came from.
     ///
     /// # Errors
     /// [`Error::Tags`](crate::Error::Tags) for a tag that is none.
@@ -164,11 +167,11 @@ impl SplitStats {
         let words = || samples.iter().flat_map(|sample| &sample.words);
         Ok(Self {
             file: file.map(|file| FileStats { file: file.clone(), known_as: known_file(&file.sha256) }),
-            tweets: samples.len(),
+            posts: samples.len(),
             words: words().count(),
             distinct_words: words().collect::<HashSet<_>>().len(),
             url_words: words().filter(|word| is_url(word)).count(),
-            longest_tweet: samples.iter().map(|sample| sample.words.len()).max().unwrap_or(0),
+            longest_post: samples.iter().map(|sample| sample.words.len()).max().unwrap_or(0),
             longest_entity: widths.iter().copied().max().unwrap_or(0),
             entities,
             candidates: candidate_counts(samples, &widths),
@@ -231,7 +234,7 @@ fn repeats<'a, T: Eq + Hash + 'a>(samples: &'a [Sample], value: impl Fn(&'a Samp
         *counts.entry(value(sample)).or_default() += 1;
     }
     let repeated = || counts.values().filter(|&&count| count > 1);
-    Repeats { values: repeated().count(), tweets: repeated().sum() }
+    Repeats { values: repeated().count(), posts: repeated().sum() }
 }
 
 fn common<'a, T: Ord + 'a>(a: &'a [Sample], b: &'a [Sample], value: impl Fn(&'a Sample) -> &'a T) -> usize {
@@ -250,11 +253,11 @@ mod tests {
                     IMGID:2\na\tO\nb\tO\nc\tI-X\n\n";
         let samples: Vec<Sample> = Reader::new(text.as_bytes(), "t").collect::<Result<_>>().expect("well-formed");
         let got = SplitStats::of(&samples, None).expect("well-formed tags");
-        assert_eq!((got.tweets, got.words, got.distinct_words, got.url_words), (3, 10, 4, 1));
-        assert_eq!((got.longest_tweet, got.longest_entity), (4, 2));
+        assert_eq!((got.posts, got.words, got.distinct_words, got.url_words), (3, 10, 4, 1));
+        assert_eq!((got.longest_post, got.longest_entity), (4, 2));
         assert_eq!(got.anomalies, TagAnomalies { inside_after_outside: 2, inside_after_other_type: 1 });
-        assert_eq!(got.repeated_ids, Repeats { values: 1, tweets: 2 });
-        assert_eq!(got.repeated_texts, Repeats { values: 1, tweets: 2 });
+        assert_eq!(got.repeated_ids, Repeats { values: 1, posts: 2 });
+        assert_eq!(got.repeated_texts, Repeats { values: 1, posts: 2 });
         let total = |name: &str| got.entities[name].total;
         assert_eq!((total("conlleval"), total("strict"), total("authors")), (5, 2, 4));
         assert_eq!(got.entities["conlleval"].by_type, [("X".into(), 3), ("Y".into(), 2)].into());

@@ -1,15 +1,15 @@
 //! A synthetic corpus: short posts with invented names, where the image alone tells the type of many entities.
 //!
-//! A tweet has one phrase or two, each with one entity. In a *clear* tweet the phrase tells the type (`flying to @e`);
-//! its entities' types are independent. In an *ambiguous* tweet ([`SyntheticConfig::ambiguous`] of those with entities)
+//! A post has one phrase or two, each with one entity. In a *clear* post the phrase tells the type (`flying to @e`);
+//! its entities' types are independent. In an *ambiguous* post ([`SyntheticConfig::ambiguous`] of those with entities)
 //! phrases are neutral (`thinking about @e`), names come from a pool that all types share, and all entities have one
-//! type: text says where they are and not what. Some tweets have no entity. With `P(type)` in `{-1, +1}^image_dim`,
+//! type: text says where they are and not what. Some posts have no entity. With `P(type)` in `{-1, +1}^image_dim`,
 //!
 //! ```text
-//! image vector = mean of P over the types of the tweet's entities (0 without any) + image_noise * N(0, I)
+//! image vector = mean of P over the types of the post's entities (0 without any) + image_noise * N(0, I)
 //! ```
 //!
-//! So text alone is right on an ambiguous entity one time in four; image vectors of unlabelled tweets show the four
+//! So text alone is right on an ambiguous entity one time in four; image vectors of unlabelled posts show the four
 //! directions that a few labelled ones leave buried in noise. Capitals, name shapes and pool sizes are independent of
 //! the type. The same config makes the same bytes on every machine: draws are integers, arithmetic is IEEE. No pixels.
 
@@ -34,11 +34,12 @@ pub const FEATURES_FILE: &str = "features.safetensors";
 pub struct SyntheticConfig {
     /// Seed of everything.
     pub seed: u64,
-    /// Training tweets.
+    /// Training posts.
     pub n_train: usize,
-    /// Validation tweets.
-    pub n_valid: usize,
-    /// Test tweets.
+    /// Dev posts.
+    #[serde(rename = "n_valid")]
+    pub n_dev: usize,
+    /// Test posts.
     pub n_test: usize,
     /// Width of the image vectors, at least 8.
     pub image_dim: usize,
@@ -46,11 +47,11 @@ pub struct SyntheticConfig {
     pub image_noise: f32,
     /// Share of the entities whose type only the image tells, 0 to 1.
     pub ambiguous: f64,
-    /// Share of the tweets without entities, 0 to 1.
+    /// Share of the posts without entities, 0 to 1.
     pub plain: f64,
-    /// Share of the tweets with two phrases, 0 to 1.
+    /// Share of the posts with two phrases, 0 to 1.
     pub two_phrases: f64,
-    /// Share of the names in valid and test that the training split never uses, 0 to 1.
+    /// Share of the names in dev and test that the training split never uses, 0 to 1.
     pub unseen_names: f64,
     /// Names in each type's pool and in the shared one, at least 3; a third of them is kept from training.
     pub names: usize,
@@ -59,12 +60,12 @@ pub struct SyntheticConfig {
 }
 
 impl Default for SyntheticConfig {
-    /// A corpus of 1200 tweets on which a small model learns within seconds and methods differ.
+    /// A corpus of 1200 posts on which a small model learns within seconds and methods differ.
     fn default() -> Self {
         Self {
             seed: 0,
             n_train: 600,
-            n_valid: 200,
+            n_dev: 200,
             n_test: 400,
             image_dim: 64,
             image_noise: 2.5,
@@ -87,7 +88,7 @@ impl SyntheticConfig {
         let check = |ok: bool, name: &'static str, want: &str, got: String| {
             if ok { Ok(()) } else { Err(Error::Setting { name, want: want.to_owned(), got }) }
         };
-        let sizes = [("n_train", self.n_train), ("n_valid", self.n_valid), ("n_test", self.n_test)];
+        let sizes = [("n_train", self.n_train), ("n_dev", self.n_dev), ("n_test", self.n_test)];
         for (name, size) in sizes {
             check(size >= 1, name, "at least 1", size.to_string())?;
         }
@@ -113,11 +114,11 @@ impl SyntheticConfig {
 pub struct Synthetic {
     /// Training split.
     pub train: Vec<Sample>,
-    /// Validation split.
-    pub valid: Vec<Sample>,
+    /// Dev split, on which models are selected.
+    pub dev: Vec<Sample>,
     /// Test split.
     pub test: Vec<Sample>,
-    /// An image vector for every tweet, `[image_dim]`.
+    /// An image vector for every post, `[image_dim]`.
     pub images: ImageVectors,
     /// The signal of each type in an image vector, `[image_dim]` of -1 and +1.
     pub prototypes: BTreeMap<String, Vec<f32>>,
@@ -137,7 +138,7 @@ pub struct Synthetic {
 /// [`Error::Setting`] as [`SyntheticConfig::validate`].
 pub fn generate(config: &SyntheticConfig) -> Result<Synthetic> {
     config.validate()?;
-    // A stream for each part: another number of training tweets leaves names, prototypes and test tweets as they are.
+    // A stream for each part: another number of training posts leaves names, prototypes and test posts as they are.
     let mut draw = Draw::new(config.seed, 0);
     let names = Names::new(&mut draw, config.names);
     let prototypes = prototypes(&mut draw, config.image_dim);
@@ -146,26 +147,26 @@ pub fn generate(config: &SyntheticConfig) -> Result<Synthetic> {
     let mut split = |split: Split, n: usize, stream: u64| -> Vec<Sample> {
         let mut draw = Draw::new(config.seed, stream);
         let make = |i: usize| {
-            let tweet = generator.tweet(&mut draw, split);
+            let post = generator.post(&mut draw, split);
             let image_id = format!("syn_{split}_{i:05}");
-            images.insert(image_id.clone(), generator.image(&mut draw, &tweet.types()));
-            tweet.into_sample(image_id)
+            images.insert(image_id.clone(), generator.image(&mut draw, &post.types()));
+            post.into_sample(image_id)
         };
         (0..n).map(make).collect()
     };
     let train = split(Split::Train, config.n_train, 1);
-    let valid = split(Split::Valid, config.n_valid, 2);
+    let dev = split(Split::Valid, config.n_dev, 2);
     let test = split(Split::Test, config.n_test, 3);
     let prototypes = TYPES.iter().map(|name| (*name).to_owned()).zip(prototypes).collect();
-    Ok(Synthetic { train, valid, test, images: ImageVectors::from_map(images)?, prototypes })
+    Ok(Synthetic { train, dev, test, images: ImageVectors::from_map(images)?, prototypes })
 }
 
 impl Synthetic {
-    /// The tweets of one split.
+    /// The posts of one split.
     pub fn split(&self, split: Split) -> &[Sample] {
         match split {
             Split::Train => &self.train,
-            Split::Valid => &self.valid,
+            Split::Valid => &self.dev,
             Split::Test => &self.test,
         }
     }
@@ -185,21 +186,21 @@ impl Synthetic {
     }
 }
 
-/// What the tweets of a corpus have in common.
+/// What the posts of a corpus have in common.
 struct Generator<'a> {
     config: &'a SyntheticConfig,
     names: &'a Names,
     prototypes: &'a [Vec<f32>],
 }
 
-/// A tweet under construction.
+/// A post under construction.
 #[derive(Default)]
-struct Tweet {
+struct Post {
     words: Vec<String>,
     entities: Vec<Entity>,
 }
 
-impl Tweet {
+impl Post {
     /// The distinct types, as positions in [`TYPES`].
     fn types(&self) -> Vec<usize> {
         (0..TYPES.len()).filter(|&t| self.entities.iter().any(|entity| entity.label == TYPES[t])).collect()
@@ -228,15 +229,15 @@ impl Tweet {
 }
 
 impl Generator<'_> {
-    fn tweet(&self, draw: &mut Draw, split: Split) -> Tweet {
-        let mut tweet = Tweet::default();
+    fn post(&self, draw: &mut Draw, split: Split) -> Post {
+        let mut post = Post::default();
         let plain = draw.chance(self.config.plain);
         let ambiguous = draw.chance(self.config.ambiguous);
         let mut kind = draw.below(TYPES.len());
         for i in 0..1 + usize::from(draw.chance(self.config.two_phrases)) {
             if i > 0 {
-                tweet.words.push((*draw.pick(&phrases::JOINTS)).to_owned());
-                // Two types in one ambiguous tweet would leave even the image without an answer.
+                post.words.push((*draw.pick(&phrases::JOINTS)).to_owned());
+                // Two types in one ambiguous post would leave even the image without an answer.
                 kind = if ambiguous { kind } else { draw.below(TYPES.len()) };
             }
             let list = match (plain, ambiguous) {
@@ -245,16 +246,16 @@ impl Generator<'_> {
                 (false, false) => &phrases::CUES[kind],
             };
             let phrase = draw.pick(&list[..self.config.phrases]);
-            // Clear tweets use shared names too: to have seen a name is not to know its type.
+            // Clear posts use shared names too: to have seen a name is not to know its type.
             let shared = ambiguous || draw.chance(SHARED_IN_CLEAR);
             let pool = if shared { &self.names.shared } else { &self.names.owned[kind] };
             let name = self.name(draw, pool, split);
-            tweet.push(draw, phrase, TYPES[kind], name);
+            post.push(draw, phrase, TYPES[kind], name);
         }
         if draw.chance(ENDING) {
-            tweet.words.push((*draw.pick(&phrases::ENDINGS)).to_owned());
+            post.words.push((*draw.pick(&phrases::ENDINGS)).to_owned());
         }
-        tweet
+        post
     }
 
     fn name<'n>(&self, draw: &mut Draw, pool: &'n Pool, split: Split) -> &'n Name {
@@ -262,7 +263,7 @@ impl Generator<'_> {
         draw.pick(if unseen { &pool.unseen } else { &pool.seen })
     }
 
-    /// The image vector of a tweet with entities of these types, `[image_dim]`.
+    /// The image vector of a post with entities of these types, `[image_dim]`.
     fn image(&self, draw: &mut Draw, types: &[usize]) -> Vec<f32> {
         let value = |d: usize| {
             let sum: f32 = types.iter().map(|&t| self.prototypes[t][d]).sum();
@@ -274,7 +275,7 @@ impl Generator<'_> {
 
 /// Share of the clear entities whose name is from the shared pool.
 const SHARED_IN_CLEAR: f64 = 0.5;
-/// Share of the tweets with one of the endings.
+/// Share of the posts with one of the endings.
 const ENDING: f64 = 0.4;
 
 /// One prototype a type; any two differ in at least a quarter of their values, so that no seed makes types look alike.

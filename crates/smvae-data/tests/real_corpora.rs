@@ -33,7 +33,7 @@ fn check(got: &SplitStats, want: Facts, known_as: &str) {
     let total = |name: &str| got.entities[name].total;
     let anomalies = got.anomalies;
     let facts = [
-        got.tweets,
+        got.posts,
         got.words,
         total("strict"),
         total("authors"),
@@ -62,7 +62,7 @@ fn twitter2017_has_its_known_counts() {
     check(&stats.splits[&Split::Valid], [723, 11309, 1324, 1324, 1324, 0, 0], "Twitter2017 valid (UMT)");
     check(&stats.splits[&Split::Test], [723, 11330, 1351, 1351, 1351, 0, 0], "Twitter2017 test (UMT)");
     let train = &stats.splits[&Split::Train];
-    assert_eq!((train.url_words, train.longest_tweet, train.repeated_texts.tweets), (0, 50, 4));
+    assert_eq!((train.url_words, train.longest_post, train.repeated_texts.posts), (0, 50, 4));
     assert_eq!(train.candidates.last().map(|all| all.spans), Some(487_902));
 }
 
@@ -97,7 +97,7 @@ fn golden_candidate_listing_of_twitter2017() {
             assert_eq!(counts, want[format!("label_counts_{when}_filters")], "{name} {when}");
             assert_eq!(got.rows, want[format!("candidates_{when}_filters")], "{name} {when}");
             assert_eq!(got.sha256, want[format!("sha256_listing_{when}_filters")], "{name} {when}");
-            assert_eq!(got.tweets, want["sentences_with_rows"], "{name} {when}");
+            assert_eq!(got.posts, want["sentences_with_rows"], "{name} {when}");
         }
     }
 }

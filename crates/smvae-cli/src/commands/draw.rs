@@ -1,4 +1,4 @@
-//! `smvae draw`: which tweets are labelled, as a file that others can use.
+//! `smvae draw`: which posts are labelled, as a file that others can use.
 
 use crate::options::DataArgs;
 use clap::Args;

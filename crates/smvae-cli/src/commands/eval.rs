@@ -27,14 +27,14 @@ pub(crate) struct EvalArgs {
     convention: Option<Convention>,
     #[command(flatten)]
     images: ImageArgs,
-    /// Score as the authors' program does: spans filtered by gold labels, tweets of equal text merged, z sampled from this
+    /// Score as the authors' program does: spans filtered by gold labels, posts of equal text merged, z sampled from this
     /// seed.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["convention", "predictions", "save_predictions"])]
     authors_protocol: Option<u64>,
     /// Print the scores as JSON; `score --json` has the same schema.
     #[arg(long)]
     json: bool,
-    /// Write words, gold and found entities of every tweet here, as JSON lines.
+    /// Write words, gold and found entities of every post here, as JSON lines.
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
     /// Write what was found into the run folder as well, with all probabilities, for `report`.
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let model = load(&args.model, &args.images, args.device, args.dtype)?;
     let samples = load_split(args.data.folder(), args.split)?.samples;
     if let Some(seed) = args.authors_protocol {
-        let mut progress = Progress::new("tweets");
+        let mut progress = Progress::new("posts");
         let mut on_progress = |done, total| progress.update(done, total, String::new);
         let scores = smvae::evaluate_as_authors(&model, &samples, seed, &mut on_progress)?;
         drop(progress);

@@ -42,7 +42,7 @@ fn report(run: &RunInfo) -> String {
     let semi = if config.training.semi { "semi-supervised" } else { "supervised" };
     if let Some(selection) = &run.selection {
         let (n, seed, device) = (selection.labelled.len(), selection.seed, &config.device);
-        line("trained", format!("{semi}, {n} labelled tweets (seed {seed}), on {device}"));
+        line("trained", format!("{semi}, {n} labelled posts (seed {seed}), on {device}"));
         line("training file", format!("sha256 {}", selection.train_sha256));
     }
     if let Some(origin) = &run.origin {

@@ -17,7 +17,7 @@ pub(crate) struct ReportArgs {
     /// The page to write; report.html in the folder if not given.
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     out: Option<PathBuf>,
-    /// A folder of images, which the page shows beside their tweets; their ids are the names of the files.
+    /// A folder of images, which the page shows beside their posts; their ids are the names of the files.
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     images: Option<PathBuf>,
     /// Print the tables instead.
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     write_atomically(&out, page.as_bytes())?;
     let mib = page.len() as f64 / f64::from(1 << 20);
     let (runs, shown) = (report.runs.len(), images.urls.len());
-    let texts = if runs > 0 { "; the page holds the text of tweets" } else { "" };
+    let texts = if runs > 0 { "; the page holds the text of posts" } else { "" };
     say(format!("runs: {runs}, images: {shown}, {mib:.1} MiB{texts}"));
     output::print(&format!("{}\n", out.display()))
 }

@@ -53,17 +53,17 @@ fn files(stats: &CorpusStats) -> String {
 }
 
 fn sizes(stats: &CorpusStats) -> Vec<Vec<String>> {
-    let repeats = |s: &SplitStats| format!("{} ({})", s.repeated_ids.values, s.repeated_ids.tweets);
-    let texts = |s: &SplitStats| format!("{} ({})", s.repeated_texts.values, s.repeated_texts.tweets);
+    let repeats = |s: &SplitStats| format!("{} ({})", s.repeated_ids.values, s.repeated_ids.posts);
+    let texts = |s: &SplitStats| format!("{} ({})", s.repeated_texts.values, s.repeated_texts.posts);
     vec![
-        row(stats, "tweets", |s| s.tweets.to_string()),
+        row(stats, "posts", |s| s.posts.to_string()),
         row(stats, "words", |s| s.words.to_string()),
         row(stats, "distinct words", |s| s.distinct_words.to_string()),
         row(stats, "URL words", |s| s.url_words.to_string()),
-        row(stats, "longest tweet, words", |s| s.longest_tweet.to_string()),
+        row(stats, "longest post, words", |s| s.longest_post.to_string()),
         row(stats, "longest entity, words", |s| s.longest_entity.to_string()),
-        row(stats, "repeated image ids (tweets with one)", repeats),
-        row(stats, "repeated texts (tweets with one)", texts),
+        row(stats, "repeated image ids (posts with one)", repeats),
+        row(stats, "repeated texts (posts with one)", texts),
         row(stats, "I- after O or at the start", |s| s.anomalies.inside_after_outside.to_string()),
         row(stats, "I- after another type", |s| s.anomalies.inside_after_other_type.to_string()),
     ]

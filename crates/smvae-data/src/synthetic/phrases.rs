@@ -1,4 +1,4 @@
-//! The phrases and word lists that synthetic tweets are made of.
+//! The phrases and word lists that synthetic posts are made of.
 //!
 //! A phrase is words parted by blanks: `@e` is the entity, `@when`, `@feel` and `@thing` are drawn from their lists.
 //! The phrases of a type tell that type; the neutral ones go with any, and they say nothing that one type is likelier

@@ -21,7 +21,7 @@ fn entities(samples: &[Sample]) -> Vec<(&Sample, Entity, bool)> {
     samples.iter().flat_map(|s| list(s).map(move |e| (s, e, is_neutral(s)))).collect()
 }
 
-/// The class whose mean image of the tweets `of` is nearest, by label; trained on tweets with one type only.
+/// The class whose mean image of the posts `of` is nearest, by label; trained on posts with one type only.
 fn nearest_mean_accuracy(made: &Synthetic, labelled: &[Sample]) -> f64 {
     let one_type = |samples: &[Sample]| -> Vec<(String, Vec<f32>)> {
         let mut rows = Vec::new();
@@ -29,7 +29,7 @@ fn nearest_mean_accuracy(made: &Synthetic, labelled: &[Sample]) -> f64 {
             let types: BTreeSet<String> =
                 sample.entities(Convention::Strict).expect("ours").into_iter().map(|e| e.label).collect();
             if types.len() == 1 {
-                let image = made.images.get(&sample.image_id).expect("every tweet has one").to_vec();
+                let image = made.images.get(&sample.image_id).expect("every post has one").to_vec();
                 rows.push((types.into_iter().next().expect("one type"), image));
             }
         }
@@ -54,7 +54,7 @@ fn nearest_mean_accuracy(made: &Synthetic, labelled: &[Sample]) -> f64 {
 
 #[test]
 fn the_same_config_makes_the_same_bytes() {
-    let made = made(|c| (c.n_train, c.n_valid, c.n_test) = (20, 5, 5));
+    let made = made(|c| (c.n_train, c.n_dev, c.n_test) = (20, 5, 5));
     let text = writer::to_text(&made.train).expect("writable");
     let digests = [files::sha256_hex(text.as_bytes()), made.images.sha256().to_owned()];
     assert_eq!(
@@ -114,7 +114,7 @@ fn shares_are_what_the_config_says() {
 #[test]
 fn the_text_does_not_tell_the_type_of_an_ambiguous_entity() {
     let made = made(|c| c.n_train = 4000);
-    // The best guess from all the words of a tweet but its name, and from the name: the type seen most with it in
+    // The best guess from all the words of a post but its name, and from the name: the type seen most with it in
     // train.
     let context = |s: &Sample, e: &Entity| -> String {
         let other = |i: &usize| !(e.span.start..e.span.end).contains(i);
@@ -138,7 +138,7 @@ fn the_text_does_not_tell_the_type_of_an_ambiguous_entity() {
 }
 
 #[test]
-fn the_image_tells_the_type_and_better_from_more_tweets() {
+fn the_image_tells_the_type_and_better_from_more_posts() {
     for seed in 0..3 {
         let made = made(|c| c.seed = seed);
         let (few, all) = (nearest_mean_accuracy(&made, &made.train[..20]), nearest_mean_accuracy(&made, &made.train));
@@ -164,6 +164,6 @@ fn settings_out_of_range_are_errors() {
         let got = generate(&config);
         assert!(matches!(got, Err(Error::Setting { name: n, .. }) if n == name), "{name}");
     }
-    let least = SyntheticConfig { names: 3, phrases: 1, image_dim: 8, n_train: 1, n_valid: 1, n_test: 1, ..base() };
+    let least = SyntheticConfig { names: 3, phrases: 1, image_dim: 8, n_train: 1, n_dev: 1, n_test: 1, ..base() };
     assert!(generate(&least).is_ok());
 }

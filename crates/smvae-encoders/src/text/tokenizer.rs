@@ -180,7 +180,7 @@ impl WordTokenizer {
     fn new(mut inner: Tokenizer, names: SpecialNames) -> Result<Self> {
         inner.with_padding(None);
         inner.with_truncation(None).expect("it fails on a stride only");
-        // A tweet that says "[SEP]" says these five characters.
+        // A post that says "[SEP]" says these five characters.
         inner.set_encode_special_tokens(true);
         if let Some(spaced) = inner.get_pre_tokenizer().map(begin_with_space) {
             inner.with_pre_tokenizer(Some(spaced));

@@ -53,7 +53,7 @@ pub(crate) struct TrainArgs {
     /// Settings to begin with, as JSON; the config.json of a run folder is one.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     config: Option<PathBuf>,
-    /// Labelled tweets: a number, `all` (or -1), or the file selection.json of a run.
+    /// Labelled posts: a number, `all` (or -1), or the file selection.json of a run.
     #[arg(
         long,
         visible_aliases = ["labeled", "n_selected_samples"],
@@ -61,10 +61,10 @@ pub(crate) struct TrainArgs {
         allow_hyphen_values = true
     )]
     pub(crate) labelled: Option<Labelled>,
-    /// Seed of the choice of labelled tweets; that of --seed if not given.
+    /// Seed of the choice of labelled posts; that of --seed if not given.
     #[arg(long, value_name = "N")]
     selection_seed: Option<u64>,
-    /// Train on the tweets without labels as well.
+    /// Train on the posts without labels as well.
     #[arg(
         long,
         visible_alias = "semi_supervised",
@@ -149,7 +149,7 @@ impl TrainArgs {
         Ok(config)
     }
 
-    /// How many labelled tweets the run of `--config` had, if its configuration does not tell, since they were those of a file.
+    /// How many labelled posts the run of `--config` had, if its configuration does not tell, since they were those of a file.
     pub(crate) fn chosen_before(&self, config: &Config) -> Option<usize> {
         let path = self.config.as_ref().filter(|_| self.labelled.is_none() && config.labelled.is_none())?;
         Some(Selection::load(path.with_file_name("selection.json")).ok()?.labelled.len())
@@ -172,7 +172,7 @@ pub(crate) enum Mode {
     Test,
 }
 
-/// Which tweets are labelled.
+/// Which posts are labelled.
 #[derive(Clone, Debug)]
 pub(crate) enum Labelled {
     All,
@@ -187,7 +187,7 @@ impl FromStr for Labelled {
         match (text, text.parse()) {
             ("all" | "-1", _) => Ok(Self::All),
             (_, Ok(n)) => Ok(Self::Count(n)),
-            _ if text.parse::<f64>().is_ok() => Err("not a whole number of tweets"),
+            _ if text.parse::<f64>().is_ok() => Err("not a whole number of posts"),
             _ => Ok(Self::Manifest(text.into())),
         }
     }

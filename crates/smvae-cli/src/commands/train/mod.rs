@@ -35,16 +35,16 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     // The test split is not opened.
     let folder = args.data.folder();
     config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
-    let (train, valid) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Valid)?);
+    let (train, dev) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Valid)?);
     let labels = label_set(&train.samples)?;
-    let unknown = unknown_types(&labels, &valid.samples)?;
+    let unknown = unknown_types(&labels, &dev.samples)?;
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
     if let Some(labelled) = args.chosen_before(&config).filter(|labelled| *labelled < train.samples.len()) {
         let all = train.samples.len();
         say(format!(
-            "warning: the run of --config had {labelled} chosen tweets, this one has all {all}: --labelled names a file"
+            "warning: the run of --config had {labelled} chosen posts, this one has all {all}: --labelled names a file"
         ));
     }
     let selection = match &args.labelled {
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     };
     let input = TrainInput {
         train: &train.samples,
-        valid: &valid.samples,
+        valid: &dev.samples,
         labels: &labels,
         selection: selection.as_ref(),
         train_sha256: &train.file.sha256,

@@ -29,7 +29,7 @@ pub(crate) struct ModelArgs {
     /// Let the classifier see z.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     latent_in_classifier: Option<bool>,
-    /// Which image a tweet is given: its own, that of another tweet, or zeros.
+    /// Which image a post is given: its own, that of another post, or zeros.
     #[arg(long, value_enum, value_name = "NAME")]
     image: Option<ImageName>,
     /// Dropout of the text encoder.
@@ -38,7 +38,7 @@ pub(crate) struct ModelArgs {
     /// The widest candidate span, in words.
     #[arg(long, value_name = "N")]
     max_width: Option<usize>,
-    /// The most word pieces of a tweet; later words are cut.
+    /// The most word pieces of a post; later words are cut.
     #[arg(long, value_name = "N")]
     max_pieces: Option<usize>,
     /// How ill-formed tags are read: conlleval, strict or authors.

@@ -1,4 +1,4 @@
-//! Options of `train` about what is minimised: the terms of the loss, and what is learned from unlabelled tweets.
+//! Options of `train` about what is minimised: the terms of the loss, and what is learned from unlabelled posts.
 
 use super::set::set;
 use crate::failure::Usage;
@@ -15,7 +15,7 @@ pub(crate) struct ObjectiveArgs {
     /// Weight of the cross entropy in semi-supervised training is exp(1 - gamma).
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     gamma: Option<f64>,
-    /// Weight of the VAE terms of unlabelled tweets.
+    /// Weight of the VAE terms of unlabelled posts.
     #[arg(long, value_name = "X")]
     lambda: Option<f64>,
     /// Whether the VAE terms are part of the loss.
@@ -36,7 +36,7 @@ pub(crate) struct ObjectiveArgs {
     /// What stands for the class of an unlabelled span in the VAE terms.
     #[arg(long, value_enum, value_name = "NAME")]
     unlabelled_class: Option<ClassName>,
-    /// Train this many teachers on the labelled tweets first, and learn what they make of the unlabelled ones (with
+    /// Train this many teachers on the labelled posts first, and learn what they make of the unlabelled ones (with
     /// --semi). A teacher has this run's rates, and the batches, epochs and evaluations of --config or of the preset. Where
     /// --config has teachers already, these keep their settings.
     #[arg(long, value_name = "N")]
@@ -44,13 +44,13 @@ pub(crate) struct ObjectiveArgs {
     /// Generations of students, with --teachers: a student of all teachers so far is one more teacher of the next generation.
     #[arg(long, value_name = "N")]
     generations: Option<usize>,
-    /// Let the average of the weights teach unlabelled tweets from this share of the steps on (with --semi).
+    /// Let the average of the weights teach unlabelled posts from this share of the steps on (with --semi).
     #[arg(long, value_name = "X")]
     mean_teacher: Option<f64>,
     /// Weight of what a teacher says.
     #[arg(long, value_name = "X")]
     distillation: Option<f64>,
-    /// Weight of the divergence between two passes over the labelled tweets under different dropout (R-Drop).
+    /// Weight of the divergence between two passes over the labelled posts under different dropout (R-Drop).
     #[arg(long, value_name = "X")]
     r_drop: Option<f64>,
 }

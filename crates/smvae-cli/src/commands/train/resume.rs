@@ -21,7 +21,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let missing = |what: &str| Usage(format!("{} does not say where its {what} is: begin a new run", folder.display()));
     let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
-    let (train, valid) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
+    let (train, dev) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
     let source =
         run.images.as_ref().map(|images| images.source.as_ref().ok_or_else(|| missing("file of image vectors")));
     let images = source.transpose()?.map(ImageVectors::load).transpose()?;
@@ -30,7 +30,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     device::allow_tf32(tf32);
     let input = TrainInput {
         train: &train.samples,
-        valid: &valid.samples,
+        valid: &dev.samples,
         labels: &label_set(&train.samples)?,
         selection: run.selection.as_ref(),
         train_sha256: &train.file.sha256,

@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub(super) struct TrainingArgs {
-    /// Passes over the labelled tweets, at most; chosen by the number of steps if not given.
+    /// Passes over the labelled posts, at most; chosen by the number of steps if not given.
     #[arg(long, visible_alias = "epoch", value_name = "N")]
     epochs: Option<usize>,
     /// End after this many evaluations on dev without a better F1.
@@ -26,13 +26,13 @@ pub(super) struct TrainingArgs {
     /// A checkpoint every this many steps; a minute or more apart if not given, for at most 2 % of the time.
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<usize>,
-    /// Labelled tweets a step (spans, under the authors' presets).
+    /// Labelled posts a step (spans, under the authors' presets).
     #[arg(long, visible_aliases = ["batch-size", "batch_size"], value_name = "N")]
     batch: Option<usize>,
-    /// Unlabelled tweets (or spans) a step.
+    /// Unlabelled posts (or spans) a step.
     #[arg(long, value_name = "N")]
     unlabelled_batch: Option<usize>,
-    /// Spans drawn from each unlabelled tweet.
+    /// Spans drawn from each unlabelled post.
     #[arg(long, value_name = "N")]
     unlabelled_spans: Option<usize>,
     /// Draw up to half of these among the spans that the teachers of --teachers think may be entities.

@@ -29,8 +29,8 @@ fn numbers_that_make_no_sense_are_said() {
         let error = resolve(&format!("smvae train --data d --text-encoder e --out o {options}")).expect_err(options);
         assert!(error.to_string().contains(want), "{error}");
     };
-    check("--labelled -5", "not a whole number of tweets");
-    check("--labelled 1e2", "not a whole number of tweets");
+    check("--labelled -5", "not a whole number of posts");
+    check("--labelled 1e2", "not a whole number of posts");
     check("--lr -1", "`encoder_lr` must be a finite number");
 }
 
