@@ -1,8 +1,8 @@
-//! The whole model on posts of real lengths, with random weights of MiniLM's and BERT-base's size: evaluation and
-//! training steps on 16 posts with all spans up to 8 words, in posts a second.
+//! The whole model on posts of real lengths, with random weights of MiniLM's and BERT-base's size:
+//! evaluation and training steps on 16 posts with all spans up to 8 words, in posts per second.
 //!
-//! A semi-supervised step has 16 unlabelled posts beside its 16 labelled ones, and counts all 32. Lengths are made up;
-//! `benches/peer/` measures real tweets.
+//! A semi-supervised step has 16 unlabelled posts beside its 16 labelled ones, and counts all 32.
+//! Lengths are made up; `benches/peer/` measures real tweets.
 
 #[path = "common/settings.rs"]
 mod settings;
@@ -38,7 +38,8 @@ fn main() {
 }
 
 fn bench(criterion: &mut Criterion, size: &str) {
-    // Drawing BERT-base takes seconds, which a run that was asked for something else should not pay.
+    // Drawing BERT-base takes seconds, which a run that was asked for something else should not
+    // pay.
     let setup = LazyCell::new(|| Setup::new(size).expect("sizes that fit each other"));
     let mut group = criterion.benchmark_group(format!("posts, {size}"));
     group.sampling_mode(SamplingMode::Flat);
@@ -117,7 +118,8 @@ fn load(size: &str, parameters: &Parameters, trainable: bool) -> Result<(Transfo
     Ok((encoder, model))
 }
 
-/// Posts of [`LENGTHS`] words: every fourth word has two pieces, with `[CLS]` and `[SEP]` 27 on average.
+/// Posts of [`LENGTHS`] words: every fourth word has two pieces, with `[CLS]` and `[SEP]` 27 on
+/// average.
 fn posts(vocab_size: usize, seed: usize) -> Result<SpanBatch> {
     let (mut texts, mut words, mut spans, mut row) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (text, n_words) in LENGTHS.into_iter().enumerate() {

@@ -1,9 +1,10 @@
-//! Each fused operation of [`smvae::core::nn`] beside candle's composed form, forward and backward, and the rate of the
-//! matrix product that bounds them.
+//! Each fused operation of [`smvae::core::nn`] beside candle's composed form, forward and backward,
+//! and the rate of the matrix product that bounds them.
 //!
-//! Sizes are BERT-base's on 16 posts of 27 pieces. Elements are floating-point operations for whatever is mostly
-//! matrix products (so Gelem/s are GFLOP/s, a backward counting twice a forward), else numbers of the input. candle's
-//! forms are padded where ours are packed; here all lengths are equal, so that both do the same work.
+//! Sizes are BERT-base's on 16 posts of 27 pieces. Elements are floating-point operations for
+//! whatever is mostly matrix products (so Gelem/s are GFLOP/s, a backward pass counts as two
+//! forward passes), else numbers of the input. candle's forms are padded where ours are packed;
+//! here all lengths are equal, so that both do the same work.
 
 #[path = "common/settings.rs"]
 mod settings;
@@ -34,7 +35,8 @@ fn main() {
     criterion.final_summary();
 }
 
-/// The physical limit: a product large enough that nothing else shows, and those of a training step.
+/// The physical limit: a product large enough that nothing else shows, and those of a training
+/// step.
 fn matmul(criterion: &mut Criterion) -> Result<()> {
     let mut group = criterion.benchmark_group("matrix product");
     for (m, k, n) in [(1536, 1536, 1536), (ROWS, D_MODEL, WIDE), (ROWS, WIDE, D_MODEL)] {
@@ -92,8 +94,8 @@ fn attentions(criterion: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
-/// candle's own LSTM knows neither lengths nor a direction from the end; this is the one a user would compose, with the
-/// inputs projected at once.
+/// candle's own LSTM knows neither lengths nor a direction from the end; this is the one a user
+/// would compose, with the inputs projected at once.
 fn lstms(criterion: &mut Criterion) -> Result<()> {
     const H: usize = D_MODEL;
     let x = normal((ROWS, D_MODEL), 1.0)?;
@@ -145,8 +147,8 @@ fn dropouts(criterion: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
-/// Operations of few numbers a row: embeddings of a whole vocabulary, cross entropy and squared error of the spans of 16
-/// posts.
+/// Operations on rows of few numbers: embeddings of a whole vocabulary, cross entropy and squared
+/// error of the spans of 16 posts.
 fn rows(criterion: &mut Criterion) -> Result<()> {
     const SPANS: usize = 1536;
     let table = normal((30_522, D_MODEL), 0.02)?;
@@ -166,7 +168,8 @@ fn rows(criterion: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
-/// Both forms of an operation, forward and backward; gradients in place for ours, candle's store for candle's.
+/// Both forms of an operation, forward and backward; gradients in place for ours, candle's store
+/// for candle's.
 fn pair(
     criterion: &mut Criterion,
     name: &str,

@@ -1,10 +1,11 @@
-//! Span scoring and the VAE's terms, forward and backward, in spans a second.
+//! Span scoring and the VAE's terms, forward and backward, in spans per second.
 //!
-//! The networks that score a span, once factorised as [`smvae::core::model::SpanModel`] runs them and once as the
-//! equations are written: gather `s` and `e`, concatenate `[z; s; e; s-e; s*e]`, multiply by `W_f`; mean over the span,
-//! multiply by `W_t`. Both use the same linear operation, so that the ratio is that of the factorisation alone.
-//! `SpanModel` itself cannot be used for the backward pass: its LSTMs, which do not depend on the number of spans, would
-//! hide what is measured. The model's forward pass is measured on texts of 20, 200 and 2,000 words.
+//! The networks that score a span, once factorised as [`smvae::core::model::SpanModel`] runs them
+//! and once as the equations are written: gather `s` and `e`, concatenate `[z; s; e; s-e; s*e]`,
+//! multiply by `W_f`; mean over the span, multiply by `W_t`. Both use the same linear operation, so
+//! that the ratio measures the factorisation alone. `SpanModel` itself cannot be used for the
+//! backward pass: its LSTMs, which do not depend on the number of spans, would hide what is
+//! measured. The model's forward pass is measured on texts of 20, 200 and 2,000 words.
 
 #[path = "common/settings.rs"]
 mod settings;
@@ -62,9 +63,10 @@ fn bench(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, forward: impl Fn(
     });
 }
 
-/// Inputs and parameters of the layers that take a span: `W_f` and the hidden layer of the text expert.
+/// Inputs and parameters of the layers that take a span: `W_f` and the hidden layer of the text
+/// expert.
 struct SpanLayers {
-    /// Outputs of the two LSTMs, a row a word: `[words, 2 HIDDEN]`.
+    /// Outputs of the two LSTMs, one row per word: `[words, 2 HIDDEN]`.
     h1: Var,
     h2: Var,
     /// `[HIDDEN, LATENT + 8 HIDDEN]`, as it is in the checkpoint.
@@ -87,7 +89,8 @@ impl SpanLayers {
         })
     }
 
-    /// As the equations are written. Returns the hidden layers of classifier and text expert, before activation.
+    /// As the equations are written. Returns the hidden layers of classifier and text expert,
+    /// before activation.
     fn concatenated(&self, spans: &[BatchSpan], z: &Tensor) -> Result<[Tensor; 2]> {
         let index = |word: fn(&BatchSpan) -> usize| -> Result<Tensor> {
             let words: Vec<u32> = spans.iter().map(|span| word(span) as u32).collect();
@@ -100,7 +103,8 @@ impl SpanLayers {
         Ok([linear(&all, &self.w_f, &self.b_f)?, text])
     }
 
-    /// The same with all that can be done a word done a word, as [`SpanModel`] does it.
+    /// The same with all that can be done once per word done once per word, as [`SpanModel`] does
+    /// it.
     fn factorised(&self, spans: &[BatchSpan], z: &Tensor) -> Result<[Tensor; 2]> {
         let column = |i: usize| LATENT + i * 2 * HIDDEN;
         let onto = |x: &Tensor, terms: &[Columns], onto: &Tensor| linear_columns(x, &self.w_f, terms, onto);
@@ -116,8 +120,9 @@ impl SpanLayers {
     }
 }
 
-/// The whole model but its text encoder, in evaluation, on one text of so many words: the cost is linear in the spans, and
-/// spans are scored in chunks as [`smvae::Predictor`] does it, in bounded memory.
+/// The whole model but its text encoder, in evaluation, on one text of a given number of words: the
+/// cost is linear in the spans, and spans are scored in chunks as [`smvae::Predictor`] does it, in
+/// bounded memory.
 fn lengths(criterion: &mut Criterion) -> smvae::core::Result<()> {
     const CHUNK: usize = 4096;
     let config = ModelConfig { hidden_dim: HIDDEN, image_dim: Some(384), ..ModelConfig::default() };
@@ -149,7 +154,7 @@ fn lengths(criterion: &mut Criterion) -> smvae::core::Result<()> {
     Ok(())
 }
 
-/// Product of experts, its divergences and a reconstruction, without any network.
+/// Product of experts, its KL terms and a reconstruction, without any network.
 fn elbo(criterion: &mut Criterion) -> smvae::core::Result<()> {
     let rows = spans(8).len();
     let gaussian = || -> smvae::core::Result<Gaussian> {

@@ -1,5 +1,5 @@
-//! What runs without tensors: enumeration of candidate spans, decoding, scoring. Elements are spans, or posts where
-//! the name says so.
+//! What runs without tensors: enumeration of candidate spans, decoding, scoring. Elements are
+//! spans, or posts where the name says so.
 
 #[path = "common/settings.rs"]
 mod settings;
@@ -32,8 +32,8 @@ fn enumeration(criterion: &mut Criterion) {
     }
 }
 
-/// All spans of a text as a model scores them: one in eight of a trained model's has a class, and every one of a fresh
-/// model's may have.
+/// All spans of a text as a model scores them: one in eight of a trained model's has a class, and
+/// every one of a fresh model's may have.
 fn decoding(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     for (n_words, one_in) in [(20, 8), (20, 1), (2000, 8)] {

@@ -1,9 +1,11 @@
-//! The two sizes that are measured: all-MiniLM-L6-v2's and BERT-base's, each with heads as wide as its encoder.
+//! The two sizes that are measured: all-MiniLM-L6-v2's and BERT-base's, each with heads as wide as
+//! its encoder.
 
 use smvae::core::model::ModelConfig;
 use smvae::encoders::text::{TransformerConfig, tiny};
 
-/// Sizes of the networks by name, `minilm` or `base`, for image vectors of this width; none for another name.
+/// Sizes of the networks by name, `minilm` or `base`, for image vectors of this width; `None` for
+/// another name.
 pub(crate) fn sizes(name: &str, image_dim: usize) -> Option<(TransformerConfig, ModelConfig)> {
     let (hidden_size, num_hidden_layers) = match name {
         "minilm" => (384, 6),

@@ -1,15 +1,17 @@
-//! Our side of the comparison with PyTorch: training steps and evaluation on real tweets, a JSON line each.
+//! Our side of the comparison with PyTorch: training steps and evaluation on real tweets, one JSON
+//! line each.
 //!
 //! ```text
-//! peer_ours prepare  --size minilm|base --shared DIR --run DIR      random weights and all else, as a run folder
+//! peer_ours prepare  --size minilm|base --shared DIR --run DIR   a run folder with random weights
 //! peer_ours train    --run DIR --shared DIR [--steps N] [--semi] [--sorted]
-//! peer_ours evaluate --run DIR --shared DIR                         Twitter2017 test, words to entities
-//! peer_ours check    --run DIR --shared DIR [--semi]                one step's loss without randomness
+//! peer_ours evaluate --run DIR --shared DIR          Twitter2017 test, words to entities
+//! peer_ours check    --run DIR --shared DIR [--semi] the loss of one step without randomness
 //! ```
-//! The last three take `--device cpu|cuda|cuda:N`; on a GPU, `train` and `evaluate` multiply in TF32.
-//! `peer.py` has the last three commands too, reads the same run folder and prints the same fields. The number of
-//! threads is `RAYON_NUM_THREADS`. What is timed: `train` whole steps on batches made beforehand, after two steps that
-//! are not timed; `evaluate` everything between the tweets' words and the scores, once before it is timed.
+//! The last three take `--device cpu|cuda|cuda:N`; on a GPU, `train` and `evaluate` multiply in
+//! TF32. `peer.py` has the last three commands too, reads the same run folder and prints the same
+//! fields. The number of threads is `RAYON_NUM_THREADS`. What is timed: `train` whole steps on
+//! batches made beforehand, after two steps that are not timed; `evaluate` everything between the
+//! tweets' words and the scores, once before it is timed.
 
 #[path = "../common/sizes.rs"]
 mod sizes;
@@ -262,7 +264,8 @@ fn time_evaluation(args: &Args) -> Result<Value> {
     }))
 }
 
-/// The loss of the first step without dropout and with noise that needs no generator, and the norm of its gradients.
+/// The loss of the first step without dropout and with noise that needs no generator, and the norm
+/// of its gradients.
 fn check(args: &Args) -> Result<Value> {
     let loaded = load(&args.run, &args.device)?;
     let steps = loaded.steps(args)?;
@@ -282,7 +285,8 @@ fn check(args: &Args) -> Result<Value> {
     Ok(serde_json::to_value(report).expect("numbers have a JSON form"))
 }
 
-/// Row `i`, column `j` of stream `k` is `cos(0.7 i + 1.3 j + k)`; z, text and image are streams of their own.
+/// Row `i`, column `j` of stream `k` is `cos(0.7 i + 1.3 j + k)`; z, text and image are streams of
+/// their own.
 fn wave_noise(batch: &SpanBatch, latent: usize, first: usize, device: &Device) -> Result<Noise> {
     let wave = |rows: usize, k: usize| {
         let value = |i: usize, j: usize| (0.7 * i as f64 + 1.3 * j as f64 + k as f64).cos() as f32;

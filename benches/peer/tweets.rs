@@ -1,11 +1,13 @@
-//! Real tweets in a fixed order: what both sides of the comparison train on. `tweets.py` follows the same rules.
+//! Real tweets in a fixed order: what both sides of the comparison train on. `tweets.py` follows
+//! the same rules.
 //!
-//! Tweets without words are left out; let `n` be left. The shuffled order is `order[i] = i * stride mod n`, `stride`
-//! being the first number from `floor(0.618 n)` on that has no divisor in common with `n`: lengths come mixed, and no
-//! generator has to agree. Step `s` has the tweets `16 s .. 16 s + 16` of the order; a semi-supervised one has `32 s ..
-//! 32 s + 16` as labelled and `32 s + 16 .. 32 s + 32` as unlabelled tweets. Sorted by length means that the labelled
-//! tweets of all steps, and the unlabelled ones, are sorted by pieces (stable) and cut into batches again: the same
-//! tweets in total.
+//! Tweets without words are left out; let `n` be left. The shuffled order is
+//! `order[i] = i * stride mod n`, `stride` being the first number from `floor(0.618 n)` on that has
+//! no divisor in common with `n`: lengths come mixed, and no generator has to agree. Step `s` has
+//! the tweets `16 s .. 16 s + 16` of the order; a semi-supervised one has `32 s .. 32 s + 16` as
+//! labelled and `32 s + 16 .. 32 s + 32` as unlabelled tweets. Sorted by length means that the
+//! labelled tweets of all steps, and the unlabelled ones, are sorted by pieces (stable) and cut
+//! into batches again: the same tweets in total.
 
 use smvae::core::candle_core::{Device, Tensor};
 use smvae::core::model::{BatchSpan, SpanBatch};

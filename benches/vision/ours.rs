@@ -1,7 +1,9 @@
-//! Our side of the comparison with torchvision: `benches/vision/run.sh` runs it alternately with `peer.py`.
+//! Our side of the comparison with torchvision: `benches/vision/run.sh` runs it alternately with
+//! `peer.py`.
 //!
-//! `vision_ours WEIGHTS BATCH REPEATS` takes batches of 224 x 224 pixels through the network and prints the seconds of
-//! each, and the norm of the result, as a line of JSON. Decoding and preprocessing are not timed.
+//! `vision_ours WEIGHTS BATCH REPEATS` takes batches of 224 x 224 pixels through the network and
+//! prints the seconds of each, and the norm of the result, as a line of JSON. Decoding and
+//! preprocessing are not timed.
 
 use smvae::core::candle_core::{Device, Tensor};
 use smvae::encoders::vision::{Compute, VisionModel};

@@ -1,4 +1,5 @@
-//! The command line: the commands, and what the authors' command lines mean. Options of a command are in its own file.
+//! The command line: the commands, and what the authors' command lines mean. The options of a
+//! command are in its own file.
 
 use crate::commands;
 use clap::{Parser, Subcommand};
@@ -33,7 +34,8 @@ const AUTHORS_FLAGS: [&str; 14] = [
     "--weights",
 ];
 
-/// `--dataset twitter2017 ...` means `train --dataset twitter2017 ...`, as in the authors' commands.
+/// `--dataset twitter2017 ...` means `train --dataset twitter2017 ...`, as in the authors'
+/// commands.
 pub(crate) fn with_implied_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let first = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
@@ -49,38 +51,44 @@ pub(crate) enum Command {
     Demo(commands::demo::DemoArgs),
     /// Count what a corpus holds.
     Stats(commands::stats::StatsArgs),
-    /// Make vectors of a folder of images with a frozen vision model.
+    /// Make image vectors of a folder of images with a frozen vision model.
     ///
-    /// The id of an image is the name of its file without the extension. Files that cannot be used are left out and listed
-    /// with the reason. Ended before the end, the same command goes on where it stopped.
+    /// The id of an image is the name of its file without the extension. Files that cannot be used
+    /// are left out and listed with the reason. If interrupted, run the same command again to
+    /// continue.
     Features(commands::features::FeaturesArgs),
     /// Train a model and leave a run folder.
     Train(Box<commands::train::TrainArgs>),
-    /// Train and compare many runs: a grid of corpora, methods, numbers of labels, draws and seeds.
+    /// Train and compare many runs: a grid of corpora, methods, numbers of labels, draws of
+    /// labelled posts, and seeds.
     ///
-    /// FILE is TOML; the documentation of smvae::experiment::plan says what is in it, experiments/few-labels.toml is one.
-    /// Ended or killed at any moment, the same command goes on: what is finished stays, what was begun goes on from its
-    /// checkpoint. Results are in DIR/results.csv, results.jsonl, summary.csv and summary.json, a run folder each in
-    /// DIR/runs.
+    /// FILE is TOML; the documentation of smvae::experiment::plan says what is in it, and
+    /// experiments/few-labels.toml is an example. If interrupted or killed, run the same command
+    /// again to continue: finished runs are kept, and a run that was under way continues from its
+    /// checkpoint. Results are in DIR/results.csv, results.jsonl, summary.csv and summary.json;
+    /// each run has its folder in DIR/runs.
     Experiment(commands::experiment::ExperimentArgs),
     /// What `experiment` starts.
     #[command(hide = true)]
     ExperimentRun(commands::experiment::child::ExperimentRunArgs),
-    /// Draw labelled posts of a corpus by a seed, and write them as `train --labelled FILE` reads them.
+    /// Choose labelled posts of a corpus at random, by a seed, and write them as
+    /// `train --labelled FILE` reads them.
     Draw(commands::draw::DrawArgs),
     /// Score a trained model on a split with gold labels.
     Eval(commands::eval::EvalArgs),
     /// Find entities: JSON lines in, JSON lines out.
     ///
-    /// A line of input is {"words": [...]} or {"text": "..."}, with "image_id" where there is an image; text is split
-    /// into words at white space. A line of output is the same object, with "words" and "entities": a list of
-    /// {"start", "end", "type", "score"}, words start up to but without end. Other fields are passed on, blank lines
-    /// are not.
+    /// Each line of input is {"words": [...]} or {"text": "..."}, with "image_id" where there is an
+    /// image; text is split into words at white space. Each line of output is the same object, with
+    /// "words" and "entities": a list of {"start", "end", "type", "score"}, where an entity is the
+    /// words from start up to, but not including, end. Other fields are passed on unchanged; blank
+    /// lines are dropped.
     Predict(commands::predict::PredictArgs),
     /// Show runs: an HTML page of settings, curves, scores, calibration and posts.
     ///
-    /// The page is one file, loads nothing, and holds the text of posts. What was found in dev is taken from the run folder,
-    /// where training and `eval --save-predictions` leave it.
+    /// The page is a single file that loads nothing else; it contains the text of posts. The
+    /// entities found in dev are read from the run folder, where training and
+    /// `eval --save-predictions` save them.
     #[cfg(feature = "report")]
     Report(commands::report::ReportArgs),
     /// Show what a run folder holds.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
-/// A command line that parses and still makes no sense; exit code 2.
+/// A command line that parses but makes no sense; exit code 2.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
 
@@ -16,7 +16,7 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Prints `error: ...` and the causes, a line each, and returns the exit code.
+/// Prints `error: ...` and the causes, one line each, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
         // Whoever read our output has seen enough: `smvae predict | head` is no failure.

@@ -1,8 +1,9 @@
 //! The program `smvae`: parse, call the library, print.
 //!
-//! Results go to stdout and nothing else does; progress, warnings and errors go to stderr. Exit codes: 0 for success (a
-//! run that Ctrl-C ended early has succeeded: its folder is complete), 1 for a failure, 2 for a command line or a
-//! setting that makes no sense. What the program does not do: mathematics. Everything it can do, the library can.
+//! Results go to stdout and nothing else does; progress, warnings and errors go to stderr. Exit
+//! codes: 0 for success (a run that Ctrl-C ended early has succeeded: its folder is complete), 1
+//! for a failure, 2 for a command line or a setting that makes no sense. What the program does not
+//! do: mathematics. Everything it can do, the library can.
 
 mod cli;
 mod commands;
@@ -52,7 +53,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     }
 }
 
-/// The threads that are asked for, or those of the run that is gone on with.
+/// The number of threads asked for, or that of the run being resumed.
 fn threads(cli: &Cli) -> Option<usize> {
     let of_run = || match &cli.command {
         Command::Train(args) => args.resume.as_deref().and_then(commands::train::resume::threads),

@@ -1,5 +1,5 @@
-//! A trained model with its image vectors, and its scores on posts with gold labels: what several commands need. No
-//! command itself, and prints no results.
+//! A trained model with its image vectors, and its scores on posts with gold labels: what several
+//! commands need. No command itself, and prints no results.
 
 use crate::options::{DeviceArgs, ImageArgs, NumberType};
 use crate::progress::{Progress, say};
@@ -25,9 +25,10 @@ pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: Nu
     }
     let recorded = identity.source.clone();
     let path = images.image_features.clone().or(recorded).context(
-        "the model was trained with image vectors that were never in a file: give --image-features or --no-images",
+        "the model was trained with image vectors that were not read from a file: give --image-features or --no-images",
     )?;
-    let hint = "the model was trained with image vectors: --image-features names a copy, --no-images goes without";
+    let hint =
+        "the model was trained with image vectors: name a copy of them with --image-features, or pass --no-images";
     let vectors = ImageVectors::load(&path).context(hint)?;
     Ok(model.with_images(vectors, images.trust_images)?)
 }

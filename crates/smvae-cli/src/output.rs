@@ -1,4 +1,4 @@
-//! Results: to stdout or to a file, and tables for a person.
+//! Results, to stdout or to a file, and tables for people to read.
 
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, TableComponent, presets};
@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Buffered output to `path`, or to stdout for `-`. Call `flush` at the end: errors in `drop` are lost.
+/// Buffered output to `path`, or to stdout for `-`. Call `flush` at the end: errors in `drop` are
+/// lost.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::new(std::io::stdout().lock())));
@@ -17,7 +18,7 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {
     Ok(Box::new(BufWriter::new(file)))
 }
 
-/// What is said where output to `path` fails.
+/// The message for output to `path` that fails.
 pub(crate) fn unwritable(path: &Path) -> String {
     if path == Path::new("-") {
         "cannot write to stdout".to_owned()
@@ -26,7 +27,7 @@ pub(crate) fn unwritable(path: &Path) -> String {
     }
 }
 
-/// Finds out before the work whether there is a place for `path`.
+/// Checks before the work that `path` can be written.
 pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     anyhow::ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
@@ -34,7 +35,8 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes text to `path` in one, so that a file of that name is the old one or the new one; to stdout for `-`.
+/// Writes text to `path` at once, so that a reader sees the old file or the new one; to stdout for
+/// `-`.
 pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     if path == Path::new("-") { print(text) } else { Ok(smvae::data::files::write_atomically(path, text.as_bytes())?) }
 }

@@ -1,20 +1,20 @@
-//! Progress on stderr: a bar on a terminal, a plain line now and then in a pipe.
+//! Progress on stderr: a bar on a terminal, a plain line every few seconds in a pipe.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
-/// How often a pipe is told.
+/// How often a line is printed in a pipe.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Prints a line to stderr. That stderr is closed is no reason to panic.
+/// Prints a line to stderr. A closed stderr does not make it panic.
 pub(crate) fn say(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
 }
 
-/// What is being done and how far it has come.
+/// What is being done, and how much of it is done.
 pub(crate) struct Progress {
-    /// None where stderr is no terminal.
+    /// `None` where stderr is not a terminal.
     bar: Option<ProgressBar>,
     what: String,
     told: Instant,
@@ -30,7 +30,7 @@ impl Progress {
         Self { bar, what: what.to_owned(), told: Instant::now() }
     }
 
-    /// `done` of `total` (0 where it is not known), and what else there is to say.
+    /// Shows `done` of `total` (0 if it is not known) and a message.
     pub(crate) fn update(&mut self, done: usize, total: usize, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_length(total.max(done) as u64);

@@ -3,7 +3,7 @@
 use crate::output;
 use smvae::experiment::{Statistic, Summary, SummaryRow};
 
-/// Means and differences, a table a split.
+/// Means and differences, one table per split.
 pub(crate) fn summary(summary: &Summary) -> String {
     let Summary { runs, finished, baseline, .. } = summary;
     let against = baseline.as_ref().map_or_else(|| "difference".to_owned(), |name| format!("minus {name}"));

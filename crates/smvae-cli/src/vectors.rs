@@ -1,5 +1,5 @@
-//! Image vectors of a folder: made by a vision model, or found in the cache. What `features` does for its own sake, and
-//! `train`, `eval` and `predict` when they are given --images.
+//! Image vectors of a folder: made by a vision model, or found in the cache. The command `features`
+//! does it on its own; `train`, `eval` and `predict` do it when they are given --images.
 
 use crate::failure::Usage;
 use crate::interrupt;
@@ -12,15 +12,16 @@ use smvae::encoders::vision::{Compute, Preprocessing, VisionIdentity, VisionMode
 use smvae::features::{FeatureProgress, FeatureSettings, FeatureSummary, VisionSource, cached_features, open_vision};
 use std::path::{Path, PathBuf};
 
-/// The vectors of a folder for training or for a trained model, made now or found in the cache. `trained_with` is what
-/// made those of training; without --vision it is looked for where it was then.
+/// The vectors of a folder of images, for training or for a trained model: made now, or found in
+/// the cache. `trained_with` is the vision model that made the vectors of training; without
+/// --vision it is opened from where it was then.
 pub(crate) fn vectors_of(
     folder: &Path,
     args: &VisionArgs,
     trained_with: Option<&VisionIdentity>,
     device: DeviceArgs,
 ) -> anyhow::Result<ImageVectors> {
-    let missing = || Usage("--images needs --vision, the vision model that makes vectors of them".to_owned());
+    let missing = || Usage("--images needs --vision, the vision model that makes the vectors".to_owned());
     let mut source = match (&args.vision, trained_with) {
         (Some(name), _) => VisionSource { name: name.clone(), preprocessing: None },
         (None, Some(identity)) => VisionSource::of(identity),
@@ -29,18 +30,19 @@ pub(crate) fn vectors_of(
     if let Some(name) = &args.preprocessing {
         source.preprocessing = Some(Preprocessing::preset(name)?);
     }
-    // The vectors of other images have to be made as those of training were.
+    // A trained model needs vectors that were made as those of its training were.
     source.preprocessing = source.preprocessing.or_else(|| trained_with.map(|identity| identity.preprocessing.clone()));
     let model = open(&source, device, NumberType::F32)?;
     let cache = args.feature_cache.clone().or_else(default_cache);
-    let cache = cache.ok_or_else(|| Usage("there is no home folder for vectors: give --feature-cache".to_owned()))?;
+    let cache =
+        cache.ok_or_else(|| Usage("there is no home folder to keep vectors in: give --feature-cache".to_owned()))?;
     let settings = FeatureSettings::default();
     let made = with_progress(|on_progress| cached_features(folder, &model, &cache, &settings, on_progress));
     let (vectors, summary) = made?;
     if let Some(summary) = &summary {
         tell(summary, false);
     }
-    vectors.context("stopped while vectors of images were made: the same command goes on from there")
+    vectors.context("stopped while image vectors were made: run the same command again to continue")
 }
 
 /// Opens a vision model, from a folder, a file or the hub, with progress while it is fetched.
@@ -61,7 +63,7 @@ fn default_cache() -> Option<PathBuf> {
     cache.map(|cache| cache.join("smvae/features"))
 }
 
-/// Shows how far it has come, and ends it after Ctrl-C.
+/// Runs `work` with a progress bar, and stops it after Ctrl-C.
 pub(crate) fn with_progress<T>(
     work: impl FnOnce(&mut dyn FnMut(FeatureProgress) -> Flow) -> smvae::Result<T>,
 ) -> anyhow::Result<T> {
@@ -72,7 +74,7 @@ pub(crate) fn with_progress<T>(
     })?)
 }
 
-/// Counts, and what was left out with the reason.
+/// Prints the counts and, unless `counts_only`, which files were left out and why.
 pub(crate) fn tell(summary: &FeatureSummary, counts_only: bool) {
     let FeatureSummary { vectors, width, resumed, bad, seconds, .. } = summary;
     let before = if *resumed > 0 { format!(", {resumed} of them made before") } else { String::new() };

@@ -1,4 +1,5 @@
-//! What is seen of a training run while it goes on: a progress bar of its steps, and a line for each evaluation.
+//! What is seen of a training run while it runs: a progress bar of its steps, and a line for each
+//! evaluation.
 
 use crate::interrupt;
 use crate::progress::Progress;
@@ -6,10 +7,10 @@ use smvae::core::metrics::Scores;
 use smvae::encoders::weights::LoadReport;
 use smvae::{EpochRecord, Event, Flow};
 
-/// Shows what happens in a run, and ends it after Ctrl-C.
+/// Shows what happens in a run, and stops it after Ctrl-C.
 pub(crate) struct Watcher {
     progress: Progress,
-    /// Of the text encoder, while it comes.
+    /// Progress of fetching the text encoder, while it is fetched.
     fetching: Option<Progress>,
     /// Stands before every line, to tell runs apart.
     prefix: String,
@@ -40,7 +41,7 @@ impl Watcher {
             Event::Step { epoch, step, steps, report } => {
                 self.progress.update(*step, *steps, || format!("epoch {epoch} loss {:.4}", report.loss));
             }
-            // Epochs without an evaluation are told by the steps.
+            // Epochs without an evaluation show in the progress of the steps.
             Event::Epoch(record) if record.dev.is_some() => {
                 self.progress.line(format!("{}{}", self.prefix, epoch_line(record)))
             }
@@ -57,7 +58,7 @@ impl Watcher {
     }
 }
 
-/// What is worth a line about how weights fitted.
+/// What to tell about how the weights fitted, one line each.
 fn loaded(report: &LoadReport) -> Vec<String> {
     let names = |names: &[String]| {
         let more = names.len().saturating_sub(3);
@@ -66,7 +67,7 @@ fn loaded(report: &LoadReport) -> Vec<String> {
     };
     let reshaped: Vec<String> = report.reshaped.iter().map(|tensor| tensor.name.clone()).collect();
     [
-        ("warning: drawn afresh, since the text encoder's files lack them", report.missing.as_slice()),
+        ("warning: initialised at random, since the text encoder's files lack them", report.missing.as_slice()),
         ("tensors of the text encoder that nothing uses", &report.unused),
         ("tensors of the text encoder that were reshaped", &reshaped),
     ]
@@ -87,7 +88,10 @@ fn started(event: &Event) -> String {
         Some(coverage) if coverage.missing == 0 => "every post has an image".to_owned(),
         Some(coverage) => {
             let all = coverage.found + coverage.missing;
-            format!("{} of {all} posts have an image, e.g. {} has none", coverage.found, coverage.missing_ids[0])
+            format!(
+                "{} of {all} posts have an image; {}, for example, has none",
+                coverage.found, coverage.missing_ids[0]
+            )
         }
     };
     let trained = if trained < parameters { format!(" ({trained} trained)") } else { String::new() };

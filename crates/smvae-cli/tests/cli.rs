@@ -1,5 +1,5 @@
-//! The built program from outside: what goes in, what comes out on which stream, and with which exit code. Everything
-//! runs on small synthetic corpora and takes seconds.
+//! The built program from outside: what goes in, what comes out on which stream, and with which
+//! exit code. Everything runs on small synthetic corpora and takes seconds.
 
 use serde_json::{Value, json};
 use smvae::core::candle_core::{self, Tensor};
@@ -86,7 +86,7 @@ fn wrong_input_is_an_error_with_its_place() {
     let check = |line: &str, input: &str, code, message: &str| check_error(dir.path(), line, input, code, message);
     check("score", "a O O\nb X\n", 1, "line 2: expected a gold and a predicted tag");
     check("score absent.txt", "", 1, "cannot read absent.txt");
-    check("stats --data absent", "", 1, "absent is no folder");
+    check("stats --data absent", "", 1, "absent is not a folder");
     check("stats --data dataset", "", 1, "dataset has no train.txt");
     check("stats", "", 2, "--data <DIR>");
     check("frobnicate", "", 2, "frobnicate");
@@ -147,7 +147,7 @@ fn a_model_is_trained_scored_used_and_inspected() {
     check_error(dir, &format!("{eval} --authors-protocol 0 --save-predictions"), "", 2, "cannot be used with");
     std::fs::rename(dir.join("dataset/mine/features.safetensors"), dir.join("vectors")).expect("moves");
     check(dir, "train --resume run", "", 0);
-    check_error(dir, "eval --model run --data dataset/mine", "", 1, "--image-features names a copy");
+    check_error(dir, "eval --model run --data dataset/mine", "", 1, "name a copy of them with --image-features");
     check(dir, "eval --model run --data dataset/mine --image-features vectors", "", 0);
 
     let (text, _) = check(dir, "inspect run", "", 0);
@@ -209,10 +209,11 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     assert!(log.contains("words were cut by the piece limit"), "{log}");
     let (out, log) = check(dir, "predict --model run --no-images --skip-bad", &bad, 0);
     assert_eq!(json_of(out.lines().last().expect("four lines"))["line"], 5);
-    assert!(log.contains("1 lines are no posts") && log.contains("(4 lines in all)"), "{log}");
+    assert!(log.contains("1 lines are not posts") && log.contains("(4 lines in all)"), "{log}");
 }
 
-/// The folders `vision`, with a ResNet of one block, and `pictures`, with a BMP of one colour for every image of the corpus.
+/// The folders `vision`, with a ResNet of one block, and `pictures`, with a BMP of one colour for
+/// every image of the corpus.
 fn pictures(dir: &Path) {
     let tensor = |shape: &[usize]| Tensor::full(0.1f32, shape, &candle_core::Device::Cpu).expect("a small tensor");
     let mut tensors = HashMap::new();
@@ -317,7 +318,8 @@ fn a_device_that_is_not_there_is_an_error_that_says_why() {
 #[cfg(feature = "hub")]
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// Serves the folder as the model `me/tiny` of a hub; `requests` counts what was asked for. Ends with the test.
+/// Serves the folder as the model `me/tiny` of a hub; `requests` counts what was asked for. Ends
+/// with the test.
 #[cfg(feature = "hub")]
 fn hub(folder: std::path::PathBuf, requests: std::sync::Arc<std::sync::atomic::AtomicUsize>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -1,5 +1,5 @@
-//! The built program, killed at moments that a seed chooses and started again: a run and an experiment come to what they
-//! would have come to.
+//! The built program, killed at moments that a seed chooses and started again: a run and an
+//! experiment come to the results they would have had.
 
 use serde_json::Value;
 use smvae::data::synthetic::{SyntheticConfig, generate};
@@ -206,7 +206,7 @@ fn an_experiment_says_what_is_wrong() {
     assert!(check(dir, &format!("{taken} --limit 0"), 0).0.contains("3 of 4 runs are finished"));
     std::fs::remove_dir_all(dir.join("taken")).expect("it is ours");
     let (_, log) = check(dir, taken, 0);
-    assert!(log.contains("3 runs are taken from elsewhere") && log.contains("4 runs, 3 finished before"), "{log}");
+    assert!(log.contains("3 runs are taken from other results") && log.contains("4 runs, 3 finished before"), "{log}");
     let here = |id: &str| dir.join("taken/runs").join(id).join("run.json").exists();
     assert_eq!(
         ["text-8-d1-s0-dev4", "supervised-8-d1-s0-dev4"].map(|id| here(&format!("synthetic-{id}"))),

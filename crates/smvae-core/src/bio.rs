@@ -1,13 +1,13 @@
 //! BIO tags to entities and back.
 //!
-//! Well-formed tags mean the same under every [`Convention`]; they differ on an `I-` that continues nothing
-//! (`O I-PER`) or another type (`B-PER I-LOC`). Twitter2015's test split has 5072 entities under `Strict`, 5201 under
-//! `Authors` and 5207 under `Conlleval`.
+//! Well-formed tags mean the same under every [`Convention`]; they differ on an `I-` that continues
+//! nothing (`O I-PER`) or another type (`B-PER I-LOC`). Twitter2015's test split has 5072 entities
+//! under `Strict`, 5201 under `Authors` and 5207 under `Conlleval`.
 
 use crate::{Entity, Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How ill-formed BIO tags are read.
+/// How malformed sequences of BIO tags are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Convention {
@@ -16,8 +16,8 @@ pub enum Convention {
     Conlleval,
     /// Only `B-` starts an entity; an `I-` that continues nothing is ignored.
     Strict,
-    /// As the authors' program does: `B-` starts, `I-` after `O` starts, any other `I-` continues whatever its type;
-    /// the entity has the type of its first tag.
+    /// As the authors' program does: `B-` starts, `I-` after `O` starts, any other `I-` continues
+    /// whatever its type; the entity has the type of its first tag.
     Authors,
 }
 
@@ -68,8 +68,8 @@ impl<'a> Tag<'a> {
     /// Parses `O`, `B-type` or `I-type`.
     ///
     /// # Errors
-    /// [`Error::Tag`] for anything else, an empty type included, and one with white space at an end, which would look like
-    /// another type.
+    /// [`Error::Tag`] for anything else, an empty type included, and one with white space at an
+    /// end, which would look like another type.
     pub fn parse(text: &'a str) -> Result<Self> {
         match text.split_once('-') {
             Some(("B", label)) if is_type(label) => Ok(Self::B(label)),
@@ -91,7 +91,7 @@ impl<'a> Tag<'a> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Tag`] for a tag that is none.
+/// [`Error::Tag`] for a malformed tag.
 pub fn read_entities<S: AsRef<str>>(tags: &[S], convention: Convention) -> Result<Vec<Entity>> {
     let mut entities: Vec<Entity> = Vec::new();
     let mut open: Option<(usize, &str)> = None;
@@ -126,7 +126,8 @@ pub(crate) fn is_type(label: &str) -> bool {
 /// Writes entities as the BIO tags of a text of `n_words` words.
 ///
 /// # Errors
-/// [`Error::Entity`] if one is empty, reaches past the last word, overlaps another, or has a label without text.
+/// [`Error::Entity`] if one is empty, reaches past the last word, overlaps another, or has a label
+/// without text.
 pub fn write_tags(entities: &[Entity], n_words: usize) -> Result<Vec<String>> {
     let mut tags = vec!["O".to_owned(); n_words];
     for Entity { span, label } in entities {

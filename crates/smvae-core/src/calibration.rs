@@ -5,13 +5,14 @@
 //! ECE             = sum over bins of n_b / n * |precision_b - mean score_b|
 //! temperature T   p_T = softmax(log p / T),   T minimises the mean of -log p_T[gold class]
 //! ```
-//! The rows are those of the entities a model found, each the probabilities of all classes for its span; the gold class
-//! is `O` where no gold entity has these words. T changes scores alone: the class of a span stays the most probable one,
-//! and which entities are found is not decided again. What this does not do: it says nothing about entities that were
-//! not found.
+//! The rows are those of the entities a model found, each the probabilities of all classes for its
+//! span; the gold class is `O` where no gold entity has these words. T changes scores alone: the
+//! class of a span stays the most probable one, and which entities are found is not decided again.
+//! What this does not do: it says nothing about entities that were not found.
 //!
 //! # Source
-//! Guo, Pleiss, Sun & Weinberger (2017), On Calibration of Modern Neural Networks, sections 2 and 4.2.
+//! Guo, Pleiss, Sun & Weinberger (2017), On Calibration of Modern Neural Networks, sections 2 and
+//! 4.2.
 
 use serde::Serialize;
 
@@ -30,8 +31,8 @@ pub struct Bin {
     pub precision: f64,
 }
 
-/// Sorts entities, each a score in 0 to 1 and whether it is right, into `n_bins` bins of equal width. A score that is
-/// not a number is in no bin.
+/// Sorts entities, each a score in 0 to 1 and whether it is right, into `n_bins` bins of equal
+/// width. A score that is not a number is in no bin.
 ///
 /// ```
 /// use smvae_core::calibration::{expected_calibration_error, reliability};
@@ -46,7 +47,7 @@ pub fn reliability(outcomes: impl IntoIterator<Item = (f64, bool)>, n_bins: usiz
     let mut bins: Vec<Bin> = (0..n_bins).map(|b| Bin { low: edge(b), high: edge(b + 1), ..Bin::default() }).collect();
     for (score, right) in outcomes.into_iter().filter(|(score, _)| !score.is_nan()) {
         let index = (score * n_bins as f64).ceil() as usize;
-        // Sums for now.
+        // Sums, until they are divided below.
         if let Some(bin) = bins.get_mut(index.saturating_sub(1).min(n_bins.saturating_sub(1))) {
             bin.n += 1;
             bin.mean_score += score;
@@ -60,27 +61,30 @@ pub fn reliability(outcomes: impl IntoIterator<Item = (f64, bool)>, n_bins: usiz
     bins
 }
 
-/// The expected calibration error of some bins, 0 (the scores are precisions) to 1; 0 without entities.
+/// The expected calibration error of some bins, 0 (the scores are precisions) to 1; 0 without
+/// entities.
 pub fn expected_calibration_error(bins: &[Bin]) -> f64 {
     let n: usize = bins.iter().map(|bin| bin.n).sum();
     let gap = |bin: &Bin| bin.n as f64 * (bin.precision - bin.mean_score).abs();
-    // Not from the sum of nothing, which is -0.
+    // From 0, since the sum of an empty iterator is -0.
     bins.iter().map(gap).fold(0.0, |sum, gap| sum + gap) / n.max(1) as f64
 }
 
-/// Probabilities at a temperature above 0: `softmax(log p / T)`. Above 1 they come closer to each other.
+/// Probabilities at a temperature above 0: `softmax(log p / T)`. Above 1 they come closer to each
+/// other.
 pub fn tempered(probabilities: &[f32], temperature: f64) -> Vec<f64> {
     let logs: Vec<f64> = probabilities.iter().map(|p| log(*p) / temperature).collect();
     let log_sum = log_sum_exp(&logs);
     logs.iter().map(|log| (log - log_sum).exp()).collect()
 }
 
-/// The temperature that makes the gold classes most likely, between 1/20 and 20; none without rows. A row is the
-/// probabilities of all classes, and the index of the gold class; one whose index is no class, or with a
-/// probability that is not a number, is left out.
+/// The temperature that makes the gold classes most likely, between 1/20 and 20; `None` without
+/// rows. A row is the probabilities of all classes, and the index of the gold class; a row with an
+/// index that is not a class, or with a probability that is not a number, is left out.
 ///
-/// The mean of `-log p_T` is convex in `1/T`, so that it has one minimum in `log T`, which golden section search finds.
-/// Rows that are all right have it at `T = 0`; the least temperature is returned then.
+/// The mean of `-log p_T` is convex in `1/T`, so that it has one minimum in `log T`, which golden
+/// section search finds. Rows that are all right have it at `T = 0`; the least temperature is
+/// returned then.
 pub fn fit_temperature<P: AsRef<[f32]>>(rows: &[(P, usize)]) -> Option<f64> {
     let logs = |(p, gold): &(P, usize)| {
         let p = p.as_ref();
@@ -123,7 +127,7 @@ fn golden_section(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
     (low + high) / 2.0
 }
 
-/// A probability that underflowed to 0 is the least that is not.
+/// A probability that underflowed to 0 counts as the smallest that is not 0.
 fn log(probability: f32) -> f64 {
     f64::from(probability.max(f32::MIN_POSITIVE)).ln()
 }
@@ -144,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_hand_worked_error() {
-        // Ten bins; (0.8, 0.9]: 4 entities of mean 0.86, 3 right; (0.3, 0.4]: 1 of 0.35, wrong; (0.9, 1.0]: 5 of mean
-        // 0.98, 4 right. ECE = 4/10 * 0.11 + 1/10 * 0.35 + 5/10 * 0.18.
+        // Ten bins; (0.8, 0.9]: 4 entities of mean 0.86, 3 right; (0.3, 0.4]: 1 of 0.35, wrong;
+        // (0.9, 1.0]: 5 of mean 0.98, 4 right. ECE = 4/10 * 0.11 + 1/10 * 0.35 + 5/10 * 0.18.
         let eights = [(0.85, true), (0.85, true), (0.86, true), (0.88, false)];
         let nines = [(0.97, true), (0.97, true), (0.98, true), (0.99, true), (0.99, false)];
         let bins = reliability(eights.into_iter().chain([(0.35, false)]).chain(nines), 10);
@@ -188,7 +192,8 @@ mod tests {
 
     #[test]
     fn the_temperature_of_an_over_confident_model_is_recovered() {
-        // Gold classes come as often as the true probabilities say; the model's are those at a temperature of 1/T.
+        // Gold classes come as often as the true probabilities say; the model's are those at a
+        // temperature of 1/T.
         let truth = [[0.5f32, 0.3, 0.2], [0.8, 0.1, 0.1], [0.6, 0.2, 0.2]];
         for want in [0.5, 1.0, 2.5] {
             let mut rows = Vec::new();

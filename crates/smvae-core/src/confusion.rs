@@ -1,9 +1,10 @@
 //! Mistakes by their kind: which type was taken for which, and what is wrong with each entity.
 //!
-//! An entity of one side with an equal-boundary entity of the other side is right or of the wrong type. Otherwise, if it
-//! overlaps an entity of its type on the other side, its boundary is wrong; else it is missed (gold) or spurious
-//! (predicted). An overlap with another type alone is not a wrong boundary: neither where nor what is right, so that the
-//! gold entity is missed and the predicted one spurious.
+//! An entity of one side with an equal-boundary entity of the other side is right or of the wrong
+//! type. Otherwise, if it overlaps an entity of its type on the other side, its boundary is wrong;
+//! else it is missed (gold) or spurious (predicted). An overlap with another type alone is not a
+//! wrong boundary: neither where nor what is right, so that the gold entity is missed and the
+//! predicted one spurious.
 //!
 //! What this does not do: scores, which are in [`metrics`](crate::metrics).
 
@@ -41,7 +42,8 @@ pub struct Judged {
 ///
 /// ```
 /// use smvae_core::{Entity, confusion::{Outcome, judge}};
-/// let judged = judge(&[Entity::new(0, 2, "PER"), Entity::new(3, 4, "LOC")], &[Entity::new(0, 1, "PER")]);
+/// let gold = [Entity::new(0, 2, "PER"), Entity::new(3, 4, "LOC")];
+/// let judged = judge(&gold, &[Entity::new(0, 1, "PER")]);
 /// assert_eq!(judged.gold, [Outcome::WrongBoundary, Outcome::Missed]);
 /// assert_eq!(judged.predicted, [Outcome::WrongBoundary]);
 /// ```
@@ -61,17 +63,20 @@ pub fn judge(gold: &[Entity], predicted: &[Entity]) -> Judged {
     Judged { gold: side(gold, predicted, Outcome::Missed), predicted: side(predicted, gold, Outcome::Spurious) }
 }
 
-/// How often a gold type was predicted as each type, by equal words, `O` for none.
+/// How often a gold type was predicted as each type, comparing entities with equal words; `O`
+/// stands for no entity.
 ///
-/// The row of `O` counts predictions without a gold entity of the same words, its column gold entities without a
-/// prediction of the same words; an entity with a wrong boundary is in both. `O` with `O` is not counted.
+/// The row of `O` counts predictions without a gold entity of the same words, its column gold
+/// entities without a prediction of the same words; an entity with a wrong boundary is in both. `O`
+/// with `O` is not counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
     counts: BTreeMap<(String, String), usize>,
 }
 
 impl Confusion {
-    /// Counts the entities of one text. Of two entities of one side with equal words, the last counts.
+    /// Counts the entities of one text. Of two entities of one side with equal words, the last
+    /// counts.
     pub fn add(&mut self, gold: &[Entity], predicted: &[Entity]) {
         let labels = |entities: &[Entity]| -> BTreeMap<Span, String> {
             entities.iter().map(|e| (e.span, e.label.clone())).collect()

@@ -51,7 +51,7 @@ pub enum Error {
         /// The length that was needed.
         want: usize,
     },
-    /// A word or a span of a batch that does not lie where it must.
+    /// A word or a span of a batch that is out of place.
     #[cfg(feature = "tensor")]
     #[error("{what} {index} of the batch, {got:?}, {why}")]
     Batch {
@@ -104,7 +104,7 @@ pub enum Error {
     Moment {
         /// Name of the tensor.
         name: String,
-        /// The shape that was found; none if it is missing.
+        /// The shape that was found; `None` if the tensor is missing.
         got: Option<Vec<usize>>,
         /// The shape that was needed.
         want: Vec<usize>,

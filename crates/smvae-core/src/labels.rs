@@ -4,10 +4,11 @@ use crate::bio::is_type;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The label of a span that is no entity.
+/// The label of a span that is not an entity.
 pub const OUTSIDE: &str = "O";
 
-/// Entity types in a fixed order; class 0 is `O`. Saved with a model, so that a class index keeps its meaning.
+/// Entity types in a fixed order; class 0 is `O`. Saved with a model, so that a class index keeps
+/// its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct LabelSet(Vec<String>);

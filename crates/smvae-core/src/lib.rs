@@ -1,5 +1,5 @@
-//! Spans, BIO tags, decoding and scoring; with the feature `tensor` (default) also the networks, the variational
-//! mathematics and one training step of SMVAE on candle.
+//! Spans, BIO tags, decoding and scoring; with the feature `tensor` (default) also the networks,
+//! the variational mathematics and one training step of SMVAE on candle.
 //!
 //! | you want | look at |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | layers with a backward pass that works and is fast on a CPU | `nn` |
 //! | the SMVAE networks, their loss and the optimizer | `pieces`, `model`, `objective`, `optim`, `schedule`, `step` |
 //!
-//! What this crate does not do: no files, no tokenizer, no hub, no pixels, no clock, no global random state. Noise,
-//! seeds and masks are arguments.
+//! What this crate does not do: no files, no tokenizer, no hub, no pixels, no clock, no global
+//! random state. Noise, seeds and masks are arguments.
 //!
 //! # Enumerate spans and decode scored ones
 //!
@@ -19,7 +19,7 @@
 //! use smvae_core::{LabelSet, spans::candidate_spans};
 //! let words = ["Lady", "Gaga", "lands", "in", "Oslo"];
 //! let labels = LabelSet::new(["LOC", "PER"])?;
-//! // A classifier of yours; here one that likes two spans, and one that overlaps the better of them.
+//! // Your classifier; this one finds two spans, and one more that overlaps the better of them.
 //! let classify = |start, end| match (start, end) {
 //!     (0, 2) => (2, 0.9),
 //!     (1, 2) => (2, 0.6),
@@ -46,7 +46,8 @@
 #![cfg_attr(not(feature = "tensor"), doc = "```ignore")]
 //! use smvae_core::candle_core::{Device, Tensor};
 //! use smvae_core::vae::{Gaussian, kl_standard_normal, mean_squared_error, product_of_experts};
-//! // What two encoders put out for two rows with a latent variable of width 3, and noise of the caller's.
+//! // The output of two encoders for two rows, with a latent variable of width 3. Noise is the
+//! // caller's.
 //! let tensor = |x: f32| Tensor::full(x, (2, 3), &Device::Cpu);
 //! let text = Gaussian::new(tensor(0.5)?, &tensor(-1.0)?)?;
 //! let image = Gaussian::new(tensor(-0.5)?, &tensor(-1.0)?)?;
@@ -54,7 +55,7 @@
 //! let z = fused.sample(&tensor(0.1)?)?;
 //! // Your decoder makes something of z; here z itself is compared with zeros.
 //! let negative_elbo = (mean_squared_error(&z, &z.zeros_like()?)? + kl_standard_normal(&fused)?)?;
-//! assert_eq!(negative_elbo.dims(), [2]); // a number a row: the mean is yours to take
+//! assert_eq!(negative_elbo.dims(), [2]); // one number per row: the mean is yours to take
 //! # Ok::<(), smvae_core::Error>(())
 #![doc = "```"]
 //!
@@ -88,8 +89,9 @@
 //! let model = SpanModel::load(&config, encoder.dim(), 3, &vb.pp("model"))?;
 //! let mut optimizer = Adam::new(parameters.all(), |_| 0, AdamConfig::default())?;
 //!
-//! // Two texts between `[CLS]` (1) and `[SEP]` (2), of two words and of one, a piece each. Rows of words, and words of spans,
-//! // are counted over the whole batch: that of the second text is row 5 and word 2.
+//! // Two texts between `[CLS]` (1) and `[SEP]` (2), of two words and of one word, each word one
+//! // piece. The rows of words and the words of spans are counted over the whole batch: the word of
+//! // the second text is row 5 and word 2.
 //! let batch = SpanBatch {
 //!     pieces: PackedPieces::new([&[1, 7, 8, 2][..], &[1, 9, 2][..]]),
 //!     words: vec![1..2, 2..3, 5..6],

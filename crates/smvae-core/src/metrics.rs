@@ -1,7 +1,9 @@
-//! Scores of predicted entities: micro precision, recall and F1, overall and per type, as `conlleval` defines them.
+//! Scores of predicted entities: micro precision, recall and F1, overall and per type, as
+//! `conlleval` defines them.
 //!
-//! `precision = 100 correct / predicted`, `recall = 100 correct / gold`, `f1 = 2 precision recall / (precision +
-//! recall)`, in percent and 0 where undefined. An entity is correct if its words and its type are.
+//! `precision = 100 correct / predicted`, `recall = 100 correct / gold`,
+//! `f1 = 2 precision recall / (precision + recall)`, in percent and 0 where undefined. An entity is
+//! correct if its words and its type are.
 //!
 //! What it does not do: it never merges or drops a text; every call of `add` is one text.
 
@@ -13,8 +15,8 @@ use std::ops::AddAssign;
 
 /// Scores over any number of texts.
 ///
-/// Serialises to one flat object: `precision`, `recall`, `f1`, `gold`, `predicted`, `correct`, and `types` with the
-/// same keys a type. Displayed, it is a table for a person.
+/// Serialises to one flat object: `precision`, `recall`, `f1`, `gold`, `predicted`, `correct`, and
+/// `types` with the same keys for each type. `Display` writes a table for people to read.
 ///
 /// ```
 /// use smvae_core::{Entity, metrics::Scores};
@@ -82,19 +84,20 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Share of the predicted entities that are correct, in percent; 0 if none was predicted.
+    /// Share of the predicted entities that are correct, in percent; 0 if no entity was predicted.
     pub fn precision(self) -> f64 {
         percent(self.correct, self.predicted)
     }
 
-    /// Share of the gold entities that were predicted, in percent; 0 if there is none.
+    /// Share of the gold entities that were predicted, in percent; 0 without gold entities.
     pub fn recall(self) -> f64 {
         percent(self.correct, self.gold)
     }
 
     /// Harmonic mean of precision and recall, in percent; 0 if both are.
     pub fn f1(self) -> f64 {
-        // Written as conlleval does it, so that the printed digits are the same on the edge of rounding.
+        // Written as conlleval does it, so that the printed digits are the same on the edge of
+        // rounding.
         let (p, r) = (self.precision(), self.recall());
         if p + r > 0.0 { 2.0 * p * r / (p + r) } else { 0.0 }
     }
@@ -108,7 +111,7 @@ impl AddAssign for Counts {
     }
 }
 
-/// `part` of `whole` in percent; 0 of nothing.
+/// `part` of `whole` in percent; 0 if `whole` is 0.
 fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
@@ -146,7 +149,8 @@ impl From<CountsObject> for Counts {
 /// use smvae_core::metrics::Conlleval;
 /// let mut eval = Conlleval::default();
 /// eval.add(&["B-PER", "I-PER", "O"], &["B-PER", "I-PER", "B-LOC"])?;
-/// assert!(eval.report().starts_with("processed 3 tokens with 1 phrases; found: 2 phrases; correct: 1.\n"));
+/// let report = eval.report();
+/// assert!(report.starts_with("processed 3 tokens with 1 phrases; found: 2 phrases; correct: 1.\n"));
 /// # Ok::<(), smvae_core::Error>(())
 /// ```
 ///
@@ -166,8 +170,8 @@ impl Conlleval {
     /// Counts one sentence.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not as many predicted as gold tags, [`Error::Tag`] for a tag that is none;
-    /// nothing is counted then.
+    /// [`Error::Length`] if the numbers of predicted and of gold tags differ, [`Error::Tag`] for a
+    /// malformed tag; nothing is counted then.
     pub fn add(&mut self, gold: &[impl AsRef<str>], predicted: &[impl AsRef<str>]) -> Result<()> {
         if gold.len() != predicted.len() {
             let (got, want) = (predicted.len(), gold.len());
@@ -201,7 +205,7 @@ impl Conlleval {
     }
 }
 
-/// The part that the lines of the report share.
+/// The part that all lines of the report have in common.
 fn report_ratios(c: Counts) -> String {
     format!("precision: {:6.2}%; recall: {:6.2}%; FB1: {:6.2}", c.precision(), c.recall(), c.f1())
 }

@@ -1,13 +1,16 @@
-//! What training minimises. Every loss is a number a row; the one mean is taken in [`Objective`].
+//! What training minimises. Every loss is one number per row; the only mean is taken in
+//! [`Objective::loss`].
 //!
 //! ```text
 //! unsup = mse_text + mse_image + kl_text + kl_image + kl_fused
 //! supervised       L = mean(CE + unsup)
-//! semi-supervised  L = exp(1 - gamma) mean(CE) + mean(unsup labelled) + lambda mean(1[argmax p != O] unsup unlabelled)
+//! semi-supervised  L = exp(1 - gamma) mean(CE) + mean(unsup of labelled rows)
+//!                      + lambda mean(1[argmax p != O] unsup of unlabelled rows)
 //! ```
-//! That is the paper's. The options beside it: weights and a floor on the divergences, a schedule of their weight, the
-//! class-marginalised form of the unlabelled term, cross entropy against a teacher's probabilities ([`soft_cross_entropy`]),
-//! and two passes under different dropout that are to agree ([`disagreement`]).
+//! That is the paper's objective. Options beyond it: a weight, a floor and a schedule for the KL
+//! terms, the class-marginalised form of the unlabelled term, cross entropy against soft labels
+//! ([`soft_cross_entropy`]), and two passes under different dropout that are to agree
+//! ([`disagreement`]).
 
 mod losses;
 
@@ -30,10 +33,11 @@ pub struct Objective {
     pub lambda: f64,
     /// Whether the VAE terms are part of the loss at all.
     pub vae: bool,
-    /// Weight of the three divergences beside the reconstructions; 1 is the evidence lower bound, and the paper.
+    /// Weight of the three divergences beside the reconstructions; 1 is the evidence lower bound,
+    /// and the paper.
     pub kl_weight: f64,
-    /// Share of the steps over which `kl_weight` rises from 0: annealing (Bowman et al. 2016). [`Objective::at`] applies it,
-    /// which whoever calls [`step`](crate::step::step) does before.
+    /// Share of the steps over which `kl_weight` rises from 0: annealing (Bowman et al. 2016).
+    /// [`Objective::at`] applies it, which whoever calls [`step`](crate::step::step) does before.
     pub kl_warmup: f64,
     /// Nats below which a divergence of a row is not pressed: free bits (Kingma et al. 2016).
     pub free_bits: f64,
@@ -41,10 +45,12 @@ pub struct Objective {
     pub reconstruction_weight: f64,
     /// What stands for the class of an unlabelled row.
     pub unlabelled: UnlabelledClass,
-    /// Weight of the cross entropy of unlabelled rows against a teacher's probabilities, where there is a teacher.
+    /// Weight of the cross entropy of unlabelled rows against a teacher's probabilities, where
+    /// there is a teacher.
     pub distillation: f64,
-    /// Weight of the divergence between two passes over the labelled texts under different dropout, whose cross entropies are
-    /// averaged; 0 for one pass (R-Drop, Liang et al. 2021, where it is `alpha`).
+    /// Weight of the divergence between two passes over the labelled texts under different dropout,
+    /// whose cross entropies are averaged; 0 for one pass (R-Drop, Liang et al. 2021, where it is
+    /// `alpha`).
     pub r_drop: f64,
 }
 
@@ -52,13 +58,15 @@ pub struct Objective {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnlabelledClass {
-    /// The model's probabilities, plugged in, on the rows alone whose most probable class is not `O`: the paper.
+    /// The model's probabilities in place of the class, only on rows whose most probable class is
+    /// not `O`: the paper.
     #[default]
     Mask,
-    /// Every class in turn, weighed by its probability, on all rows, and the divergence of the probabilities from a prior
-    /// over classes, a uniform one (Kingma et al. 2014, equation 7).
+    /// Every class in turn, weighted by its probability, on all rows, plus the KL divergence of the
+    /// probabilities from a uniform prior over classes (Kingma et al. 2014, equation 7).
     Marginal,
-    /// The same with the classes' frequencies among the labelled rows of the step as the prior.
+    /// The same, with the frequencies of the classes among the labelled rows of the step as the
+    /// prior.
     #[serde(rename = "marginal-frequencies")]
     MarginalFrequencies,
 }
@@ -111,11 +119,12 @@ impl Noise {
 pub struct Scored {
     /// What the model put out.
     pub scores: SpanScores,
-    /// The negative ELBO's terms; none if the objective leaves them out, or no row counts.
+    /// The terms of the negative ELBO; `None` if the objective leaves them out, or no row counts.
     pub elbo: Option<ElboTerms>,
-    /// The rows these terms are of, `[counted]`, u32; none for all rows.
+    /// The rows that these terms belong to, `[counted]`, u32; `None` means all rows.
     pub counted: Option<Tensor>,
-    /// Divergence of each row's class probabilities from the prior over classes, `[rows]`, where the class is marginalised.
+    /// KL divergence of each row's class probabilities from the prior over classes, `[rows]`, where
+    /// the class is marginalised.
     pub kl_class: Option<Tensor>,
 }
 
@@ -146,7 +155,7 @@ impl Objective {
         }
     }
 
-    /// The objective when this share of the steps is done: the weight of the divergences is what changes.
+    /// The objective once this share of the steps is done; only the weight of the KL terms changes.
     #[must_use]
     pub fn at(&self, done: f64) -> Self {
         let rise = if self.kl_warmup > 0.0 { (done / self.kl_warmup).min(1.0) } else { 1.0 };
@@ -169,7 +178,8 @@ impl Objective {
         Ok(Scored { scores, elbo, counted: None, kl_class: None })
     }
 
-    /// The prior over classes of a step whose labelled rows have these classes, `[classes]`, none of it 0.
+    /// The prior over classes of a step whose labelled rows have these classes, `[classes]`, all
+    /// above 0.
     #[must_use]
     pub fn class_prior(&self, targets: &[u32], classes: usize) -> Vec<f32> {
         // One row of each class is added to those there are.
@@ -186,9 +196,10 @@ impl Objective {
         counts.iter().map(|count| count / total).collect()
     }
 
-    /// [`Objective::score`] for unlabelled texts. With [`UnlabelledClass::Mask`], terms are of the rows alone that
-    /// [`entity_mask`] lets through: the others count as 0 and have no gradient, so that nothing is decoded for them. There
-    /// are no terms where `lambda` is 0. `prior` is that of [`Objective::class_prior`].
+    /// [`Objective::score`] for unlabelled texts. With [`UnlabelledClass::Mask`], only the rows
+    /// that [`entity_mask`] lets through have terms: the others count as 0 and have no gradient, so
+    /// nothing is decoded for them. There are no terms if `lambda` is 0. `prior` is that of
+    /// [`Objective::class_prior`].
     ///
     /// # Errors
     /// If batch, vectors, noise and prior do not fit.
@@ -224,10 +235,10 @@ impl Objective {
         Ok(Scored { scores, elbo, counted: Some(counted), kl_class: None })
     }
 
-    /// The loss of a labelled batch (cross entropy `ce: [rows]` and, with R-Drop, the divergence between its two passes,
-    /// `disagreement: [rows]`) and, in semi-supervised training, an unlabelled one
-    /// ([`Objective::score_unlabelled`]) with, where there is a teacher, its cross entropy `soft_ce: [rows]`. Returns a
-    /// scalar.
+    /// The loss of a labelled batch (cross entropy `ce: [rows]` and, with R-Drop, the disagreement
+    /// of its two passes, `disagreement: [rows]`) and, in semi-supervised training, an unlabelled
+    /// one ([`Objective::score_unlabelled`]) with, where there are soft labels, the cross entropy
+    /// against them, `soft_ce: [rows]`. Returns a scalar.
     ///
     /// # Errors
     /// Those of the tensor operations.
@@ -305,8 +316,8 @@ impl<'a> Rows<'a> {
         self.terms_with(mean_squared_error(&decoded, &self.targets)?)
     }
 
-    /// The five terms of each row with the text's reconstruction expected under the class probabilities, and the divergence
-    /// of these from the prior, `[classes]`.
+    /// The five terms of each row with the text's reconstruction expected under the class
+    /// probabilities, and the KL divergence of these from the prior, `[classes]`.
     fn marginal_terms(&self, prior: &[f32]) -> Result<(ElboTerms, Tensor)> {
         let log_q = log_softmax(&self.scores.logits)?;
         let q = log_q.exp()?;
@@ -324,13 +335,14 @@ impl<'a> Rows<'a> {
         Ok((self.terms_with(expected)?, kl_class))
     }
 
-    /// This reconstruction of the text with the four other terms, which do not depend on the class.
+    /// All five terms, with this reconstruction of the text; the four others do not depend on the
+    /// class.
     fn terms_with(&self, mse_text: Tensor) -> Result<ElboTerms> {
         let Self { decoders, scores, .. } = self;
         let kl_text = kl_standard_normal(&scores.text)?;
         let (mse_image, kl_image, kl_fused) = match (&self.features.image, &self.batch.images) {
             (Some(image), Some(target)) => {
-                // Once a text, then to the rows of its spans.
+                // Once per text, then copied to the rows of its spans.
                 let rows = |of_text: &Tensor| of_text.index_select(&scores.text_index, 0)? * &scores.has_image;
                 let decoded = decoders.image(&image.sample(&self.noise.image)?)?;
                 let mse = decoded.map(|d| mean_squared_error(&d, target)).transpose()?;

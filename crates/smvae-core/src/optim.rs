@@ -1,10 +1,14 @@
-//! Adam with decoupled weight decay, in two forms, with clipping, parameter groups and a state that can be saved.
+//! Adam with decoupled weight decay, in two forms, with clipping, parameter groups and a state that
+//! can be saved.
 //!
 //! ```text
 //! m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2,   w = w - lr decay w, then
-//! PyTorch:  w -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)         Loshchilov & Hutter (2019)
-//! Keras:    w -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)         eps is not corrected: larger at first
+//! PyTorch:  w -= lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+//! Keras:    w -= lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps)
 //! ```
+//! The first is that of Loshchilov & Hutter (2019); in the second eps is not corrected, so that it
+//! is larger at first.
+//!
 //! Parameters without a gradient are left as they are.
 
 mod config;
@@ -25,7 +29,7 @@ pub struct Adam {
     slots: Vec<Slot>,
     config: AdamConfig,
     step: u64,
-    /// Kept for its memory.
+    /// Kept so that its memory is reused.
     gradients: Gradients,
 }
 
@@ -38,8 +42,8 @@ struct Slot {
 }
 
 impl Adam {
-    /// An optimizer of `parameters`, in this order; `group` tells the group of a parameter by its name, whose learning
-    /// rate [`Adam::step`] is given.
+    /// An optimizer of `parameters`, in this order; `group` tells the group of a parameter by its
+    /// name, whose learning rate [`Adam::step`] is given.
     ///
     /// # Errors
     /// A setting out of range; a parameter that is not f32.
@@ -60,9 +64,10 @@ impl Adam {
         self.step
     }
 
-    /// Goes back from a scalar loss and updates every parameter it depends on, and no other; `rates` are the learning rates
-    /// of the groups. Returns the global norm of the gradients before clipping. Quicker than [`Adam::step`], since gradients are
-    /// written into memory that is kept from step to step ([`Gradients`]).
+    /// Goes back from a scalar loss and updates every parameter it depends on, and no other;
+    /// `rates` are the learning rates of the groups. Returns the global norm of the gradients
+    /// before clipping. Quicker than [`Adam::step`], since gradients are written into memory that
+    /// is kept from step to step ([`Gradients`]).
     ///
     /// # Errors
     /// As [`Adam::step`]; those of the backward pass.
@@ -74,12 +79,12 @@ impl Adam {
         norm
     }
 
-    /// Updates every parameter that has a gradient in candle's store; `rates` are the learning rates of the groups.
-    /// Returns the global norm of the gradients before clipping.
+    /// Updates every parameter that has a gradient in candle's store; `rates` are the learning
+    /// rates of the groups. Returns the global norm of the gradients before clipping.
     ///
     /// # Errors
-    /// [`Error::Length`] if a group has no rate, [`Error::Setting`] for a rate that is negative or not finite;
-    /// [`Error::NotFinite`] if the norm is not finite. Then nothing was changed.
+    /// [`Error::Length`] if a group has no rate, [`Error::Setting`] for a rate that is negative or
+    /// not finite; [`Error::NotFinite`] if the norm is not finite. Then nothing was changed.
     pub fn step(&mut self, grads: &GradStore, rates: &[f64]) -> Result<f64> {
         self.update(|var| grads.get(var).map(SlotGradient::Tensor), rates)
     }
@@ -108,7 +113,8 @@ impl Adam {
         Ok(norm)
     }
 
-    /// The moments as tensors, `{name}.m` and `{name}.v`; with [`Adam::steps`] all there is to save.
+    /// The moments as tensors, `{name}.m` and `{name}.v`; with [`Adam::steps`] all there is to
+    /// save.
     ///
     /// # Errors
     /// Those of the copies.
@@ -122,7 +128,7 @@ impl Adam {
         Ok(state)
     }
 
-    /// Goes on from a saved state.
+    /// Continues from a saved state.
     ///
     /// # Errors
     /// [`Error::Moment`] if a tensor is missing or has another shape. Then nothing was changed.

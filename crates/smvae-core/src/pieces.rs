@@ -1,4 +1,5 @@
-//! Word pieces of several texts, packed one after another without padding, and the port for text encoders.
+//! Word pieces of several texts, packed one after another without padding, and the port for text
+//! encoders.
 
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -6,8 +7,8 @@ use std::ops::Range;
 
 /// Where each text's rows lie in a packed array.
 ///
-/// A text has `offsets[i + 1] - offsets[i]` rows, of which the first `lengths[i]` are real. The two agree unless the
-/// texts were padded on purpose, as the authors' program does.
+/// A text has `offsets[i + 1] - offsets[i]` rows, of which the first `lengths[i]` are real. The two
+/// agree unless the texts were padded on purpose, as the authors' program does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedLayout {
     offsets: Vec<usize>,
@@ -39,7 +40,7 @@ impl PackedLayout {
     /// Rows of one text, padding included.
     ///
     /// # Panics
-    /// For a text that there is not; so does [`PackedLayout::real_rows`].
+    /// If there is no such text; [`PackedLayout::real_rows`] does too.
     pub fn rows(&self, text: usize) -> Range<usize> {
         self.offsets[text]..self.offsets[text + 1]
     }
@@ -78,7 +79,8 @@ impl PackedPieces {
         Self { ids, layout: PackedLayout::new(lengths) }
     }
 
-    /// Pads every text to `n` pieces with `pad`, which attention does not see. Only the authors' preset needs it.
+    /// Pads every text to `n` pieces with `pad`, which attention does not see. Only the authors'
+    /// preset needs it.
     ///
     /// # Errors
     /// [`Error::Length`] if a text is longer.
@@ -107,7 +109,7 @@ impl PackedPieces {
     }
 }
 
-/// Whether a network trains, and then where its dropout draws from.
+/// Whether a network trains and, if so, the generator of its dropout.
 #[derive(Debug)]
 pub enum Mode<'a> {
     /// Dropout on.
@@ -148,7 +150,8 @@ impl Mode<'_> {
     }
 }
 
-/// The port through which a text encoder enters a model: BERT, or anything that gives each piece a vector.
+/// The port through which a text encoder enters a model: BERT, or anything that gives each piece a
+/// vector.
 pub trait TextEncoder: Send + Sync {
     /// Width of a vector.
     fn dim(&self) -> usize;

@@ -1,4 +1,5 @@
-//! The one kind of random generator, always an argument: ChaCha8, the same numbers on every machine.
+//! The one kind of random generator, always an argument: ChaCha8, the same numbers on every
+//! machine.
 
 use candle_core::{Device, Result, Shape, Tensor};
 use rand::{Rng as _, RngCore as _, SeedableRng};
@@ -19,7 +20,7 @@ pub fn named(seed: u64, name: &str) -> Rng {
     Rng::from_seed(bytes)
 }
 
-/// A generator between two draws, to be saved.
+/// The state of a generator between two draws, to be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RngState {
@@ -43,8 +44,8 @@ impl RngState {
     }
 }
 
-/// Standard normal noise of this shape, f32; takes one number from `rng`, from which every block of numbers gets a
-/// generator of its own, so that the noise does not depend on the number of threads.
+/// Standard normal noise of this shape, f32; takes one number from `rng`, from which every block of
+/// numbers gets a generator of its own, so that the noise does not depend on the number of threads.
 ///
 /// # Errors
 /// Those of the copy to the device.

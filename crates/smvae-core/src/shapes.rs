@@ -1,7 +1,8 @@
 //! The shape of a word: what is left of it when only the kinds of its characters are looked at.
 //!
-//! An uncased text encoder does not see capital letters, and in posts most names are written with them: in Twitter2017's
-//! training split 82 % of the words of entities begin with a capital without being all capitals, of all others 13 %.
+//! An uncased text encoder does not see capital letters, and in posts most names are written with
+//! them: in Twitter2017's training split 82 % of the words of entities begin with a capital without
+//! being all capitals, of all others 13 %.
 
 /// Number of shapes.
 pub const N_SHAPES: usize = 10;

@@ -1,7 +1,8 @@
 //! Spans of words, half-open, and their enumeration.
 //!
-//! A text of `n` words has `n (n + 1) / 2` spans; with a width limit `w <= n` there are `w n - w (w - 1) / 2`.
-//! Everywhere in this workspace a span counts words, never pieces; conversion happens where pieces are made.
+//! A text of `n` words has `n (n + 1) / 2` spans; with a width limit `w <= n` there are
+//! `w n - w (w - 1) / 2`. Everywhere in this workspace a span counts words, never pieces;
+//! conversion happens where pieces are made.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,8 @@ impl Entity {
     }
 }
 
-/// All spans of a text of `n_words` words that are at most `max_width` words wide, by start, then by end.
+/// All spans of a text of `n_words` words that are at most `max_width` words wide, by start, then
+/// by end.
 ///
 /// ```
 /// use smvae_core::spans::{Span, candidate_spans, count_candidate_spans};

@@ -1,4 +1,4 @@
-//! One training step: encode, score, lose, go back, update.
+//! One training step: encode, score, compute the loss and its gradients, update.
 
 use crate::model::{SpanBatch, SpanModel};
 use crate::objective::{Noise, Objective, Scored};
@@ -17,13 +17,13 @@ pub struct LabelledBatch {
     pub targets: Vec<u32>,
 }
 
-/// A batch whose classes are not known, and what a teacher makes of them.
+/// A batch whose classes are not known, perhaps with soft labels.
 #[derive(Clone, Debug)]
 pub struct UnlabelledBatch {
     /// Texts and spans.
     pub batch: SpanBatch,
-    /// A teacher's class probabilities of each span, `spans x classes` row by row; a row of zeros is passed over. None
-    /// without a teacher.
+    /// Soft labels: class probabilities that a teacher gives each span, `spans x classes` row by
+    /// row; a row of zeros counts as 0. `None` without a teacher.
     pub targets: Option<Vec<f32>>,
 }
 
@@ -42,7 +42,7 @@ pub struct Networks<'a> {
     pub model: &'a SpanModel,
 }
 
-/// Loss and its terms of one step, means over rows; what a log line shows.
+/// The loss of one step and its terms, as means over rows, for a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
     /// What was minimised.
@@ -51,14 +51,16 @@ pub struct StepReport {
     pub ce: f64,
     /// Terms of the labelled rows.
     pub labelled: TermMeans,
-    /// Terms of the unlabelled rows that the mask let through; 0 without any, and in supervised training.
+    /// Terms of the unlabelled rows that the mask let through; 0 if it lets no row through, and in
+    /// supervised training.
     pub unlabelled: TermMeans,
-    /// Share of unlabelled rows whose most probable class is not `O`: those the paper's mask lets through.
+    /// Share of unlabelled rows whose most probable class is not `O`: those the paper's mask lets
+    /// through.
     pub mask: f64,
-    /// Cross entropy of the unlabelled rows against a teacher's probabilities; 0 without a teacher.
+    /// Cross entropy of the unlabelled rows against soft labels; 0 without them.
     #[serde(default)]
     pub soft_ce: f64,
-    /// Divergence between two passes over the labelled rows; 0 without R-Drop.
+    /// Disagreement of two passes over the labelled rows; 0 without R-Drop.
     #[serde(default)]
     pub disagreement: f64,
     /// Global norm of the gradients before clipping.
@@ -83,21 +85,22 @@ pub struct StepLoss {
     pub loss: Tensor,
     /// Cross entropy of each labelled row.
     pub ce: Tensor,
-    /// Divergence between two passes over each labelled row, with R-Drop.
+    /// Disagreement of two passes over each labelled row, with R-Drop.
     pub disagreement: Option<Tensor>,
     /// Labelled rows.
     pub labelled: Scored,
     /// Unlabelled rows, in semi-supervised training.
     pub unlabelled: Option<Scored>,
-    /// Cross entropy of each of them against a teacher's probabilities.
+    /// Cross entropy of each of them against its soft label.
     pub soft_ce: Option<Tensor>,
 }
 
-/// Computes the loss of a labelled batch and, in semi-supervised training, an unlabelled one, each with its noise.
+/// Computes the loss of a labelled batch and, in semi-supervised training, an unlabelled one, each
+/// with its noise.
 ///
 /// # Errors
-/// A weight of the objective out of range. If a batch has no spans, is inconsistent, has another number of targets than spans,
-/// or does not fit the networks.
+/// A weight of the objective out of range; a batch that has no spans, is inconsistent, has another
+/// number of targets than spans, or does not fit the networks.
 pub fn step_loss(
     networks: Networks<'_>,
     objective: &Objective,
@@ -156,8 +159,9 @@ fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
     soft_cross_entropy(logits, &targets)
 }
 
-/// One step: draws noise and dropout from `rng`, goes forward and back, and updates; `rates` are the learning rates of
-/// the optimizer's groups. The objective is taken as it is: a weight that rises is given by [`Objective::at`].
+/// One step: draws noise and dropout from `rng`, computes the loss and its gradients, and updates
+/// the parameters; `rates` are the learning rates of the optimizer's groups. The objective is taken
+/// as it is: call [`Objective::at`] before for a weight that rises.
 ///
 /// # Errors
 /// Those of [`step_loss`] and [`Adam::minimise`]; then no parameter was changed.

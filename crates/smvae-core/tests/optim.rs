@@ -1,4 +1,5 @@
-//! Adam against its formula in f64: both places of epsilon, decay and its exemption, clipping, groups, a saved state.
+//! Adam against its formula in f64: both places of epsilon, decay and its exemption, clipping,
+//! groups, a saved state.
 #![cfg(feature = "tensor")]
 
 use smvae_core::candle_core::{DType, Device, Result, Tensor, Var};
@@ -26,7 +27,7 @@ fn values(var: &Var) -> Result<Vec<f32>> {
     var.flatten_all()?.to_vec1()
 }
 
-/// The formula of the crate's documentation, a number at a time.
+/// The formula of the crate's documentation, one number at a time.
 fn reference(config: &AdamConfig, decay: f64, rate: f64) -> [f64; 3] {
     let mut w = START.map(f64::from);
     let (mut m, mut v) = ([0.0; 3], [0.0; 3]);

@@ -1,7 +1,8 @@
-//! The variational mathematics and the cross entropies: closed forms, direct formulas in f64, and finite values and
-//! gradients where exponentials would overflow.
+//! The variational mathematics and the cross entropies: closed forms, direct formulas in f64, and
+//! finite values and gradients where exponentials would overflow.
 //!
-//! f32 against f64: 1e-5 of the expected value (of 1, where it is smaller) is some rounding errors above exactness.
+//! f32 against f64: 1e-5 of the expected value (of 1, where it is smaller) is some rounding errors
+//! above exactness.
 #![cfg(feature = "tensor")]
 
 use smvae_core::candle_core::{DType, Device, Result, Tensor, Var};

@@ -1,13 +1,15 @@
 //! The candidate spans of the authors' program, for parity with it; our own never see labels.
 //!
-//! Per post: words with `http` are dropped; entities are read by [`Convention::Authors`]; every span of the words left
-//! is a candidate, by start, then by end; [`Filter::Authors`] then leaves out spans that are no entity and wider than 5
-//! words or in a post of under 3 words. Spans here count the *words left*, the only place in this workspace where they
-//! do not count the file's words; [`kept_words`] maps back.
+//! For each post: words with `http` are dropped; entities are read by [`Convention::Authors`];
+//! every span of the words left is a candidate, by start, then by end; [`Filter::Authors`] then
+//! leaves out spans that are not entities and are wider than 5 words or in a post of under 3 words.
+//! Spans here count the *words left*, the only place in this workspace where they do not count the
+//! file's words; [`kept_words`] maps back.
 //!
-//! A listing writes a candidate as `imgid TAB start TAB end TAB label LF`, indices inclusive, in file order; its
-//! SHA-256 is compared with that of the authors' own run. Not done here: their program also loses the last post of a
-//! file without a final blank line (Twitter2015), which a caller who wants it leaves off.
+//! A listing writes a candidate as `imgid TAB start TAB end TAB label LF`, indices inclusive, in
+//! file order; the SHA-256 of the listing is compared with that of the authors' own run. Not done
+//! here: their program also loses the last post of a file without a final blank line (Twitter2015),
+//! which a caller who wants it leaves off.
 
 use crate::{Convention, Entity, Result, Sample, Span, is_url};
 use serde::Serialize;
@@ -17,7 +19,7 @@ use smvae_core::labels::OUTSIDE;
 use smvae_core::spans::candidate_spans;
 use std::collections::BTreeMap;
 
-/// Widest span, in words, that [`Filter::Authors`] keeps although it is no entity.
+/// Widest span, in words, that [`Filter::Authors`] keeps although it is not an entity.
 pub const MAX_WIDTH: usize = 5;
 /// Shortest post, in words left, whose other spans [`Filter::Authors`] keeps.
 pub const MIN_WORDS: usize = 3;
@@ -36,15 +38,15 @@ pub struct Candidate {
 pub enum Filter {
     /// All of them.
     None,
-    /// Entities, and spans of at most [`MAX_WIDTH`] words in posts of at least [`MIN_WORDS`]: it reads gold labels, on
-    /// the test split too.
+    /// Entities, and spans of at most [`MAX_WIDTH`] words in posts of at least [`MIN_WORDS`]: it
+    /// reads gold labels, on the test split too.
     Authors,
 }
 
-/// Candidates of a post, by start, then by end. A post of URLs alone has none.
+/// Candidates of a post, by start, then by end. A post of URLs alone has no candidates.
 ///
 /// # Errors
-/// [`Error::Tags`](crate::Error::Tags) for a tag that is none.
+/// [`Error::Tags`](crate::Error::Tags) for a malformed tag.
 pub fn candidates(sample: &Sample, filter: Filter) -> Result<Vec<Candidate>> {
     let kept = kept_words(sample);
     let labels: BTreeMap<Span, String> =
@@ -108,7 +110,8 @@ fn entities(sample: &Sample, kept: &[usize]) -> Result<Vec<Entity>> {
 mod tests {
     use super::*;
 
-    /// Candidates that are entities as `start..end label`, and the numbers of candidates before and after the filter.
+    /// Candidates that are entities as `start..end label`, and the numbers of candidates before and
+    /// after the filter.
     #[track_caller]
     fn check(words: &str, want: &[&str], counts: (usize, usize)) {
         let (words, tags) =

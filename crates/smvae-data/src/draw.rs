@@ -1,7 +1,8 @@
 //! Draws that come out the same on every machine: ChaCha8 words and integer arithmetic only.
 //!
-//! `rand`'s own ranges and `rand_distr`'s normal may change between versions, differ between 32 and 64 bits or call the
-//! platform's `exp` and `ln`; a selection or a corpus that two machines share must not.
+//! `rand`'s own ranges and `rand_distr`'s normal may change between versions, differ between 32 and
+//! 64 bits or call the platform's `exp` and `ln`; a selection or a corpus that two machines share
+//! must not.
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +19,8 @@ impl Draw {
         Self(rng)
     }
 
-    /// A uniform integer in `0..n`, `n > 0`, without bias: words at the ragged end of the range are drawn again.
+    /// A uniform integer in `0..n`, `n > 0`, without bias: words at the ragged end of the range are
+    /// drawn again.
     pub(crate) fn below(&mut self, n: usize) -> usize {
         let n = n as u64;
         let ragged = u64::MAX - u64::MAX % n;
@@ -40,14 +42,15 @@ impl Draw {
         ((self.0.next_u64() >> 11) as f64) / ((1u64 << 53) as f64) < p
     }
 
-    /// About a standard normal: the sum of twelve uniforms less its mean (Irwin-Hall; unit variance, within +-6).
+    /// About a standard normal: the sum of twelve uniforms less its mean (Irwin-Hall; unit
+    /// variance, within +-6).
     pub(crate) fn normal(&mut self) -> f32 {
         let sum: i64 = (0..12).map(|_| i64::from(self.0.next_u32())).sum();
         (sum - 6 * (1i64 << 32)) as f32 / (1u64 << 32) as f32
     }
 
-    /// `k` of the positions `0..n`, all subsets equally likely, in the order drawn. The first `j` of them are what `k =
-    /// j` draws.
+    /// `k` of the positions `0..n`, all subsets equally likely, in the order drawn. The first `j`
+    /// of them are what `k = j` draws.
     pub(crate) fn sample(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut positions: Vec<usize> = (0..n).collect();
         for i in 0..k.min(n) {

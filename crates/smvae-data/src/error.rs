@@ -1,4 +1,5 @@
-//! What can go wrong in this crate: data in the variants, one sentence in the message, the cause in `source`.
+//! What can go wrong in this crate: data in the variants, one sentence in the message, the cause in
+//! `source`.
 
 use std::path::PathBuf;
 
@@ -43,8 +44,8 @@ pub enum Error {
         /// The file, or the name given to the stream.
         path: PathBuf,
     },
-    /// A corpus that is no folder.
-    #[error("{} is no folder: a corpus is one with train.txt, valid.txt and test.txt", dir.display())]
+    /// A corpus that is not a folder.
+    #[error("{} is not a folder: a corpus is a folder with train.txt, valid.txt and test.txt", dir.display())]
     NoFolder {
         /// What was named.
         dir: PathBuf,
@@ -58,7 +59,7 @@ pub enum Error {
         names: &'static [&'static str],
     },
     /// A corpus folder has two files for one split.
-    #[error("{} has both {}: which is the split? Remove one", dir.display(), names.join(" and "))]
+    #[error("{} has both {}: which one is meant? Remove the other", dir.display(), names.join(" and "))]
     TwoSplits {
         /// The folder.
         dir: PathBuf,
@@ -73,8 +74,8 @@ pub enum Error {
         /// Which tag.
         source: Box<smvae_core::Error>,
     },
-    /// Entity types that make no label set.
-    #[error("the entity types make no label set")]
+    /// Entity types that cannot be a label set.
+    #[error("the entity types cannot be a label set")]
     Labels {
         /// Why.
         source: smvae_core::Error,
@@ -116,7 +117,7 @@ pub enum Error {
         got: String,
     },
     /// A selected post is not where the selection says.
-    #[error("the selection has post {want:?} at position {position}, the file has {}", found(got))]
+    #[error("the selection has the post {want:?} at position {position}, the file has {}", found(got))]
     SelectionPost {
         /// Position in the training file, from 0.
         position: usize,
@@ -149,7 +150,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A set of image vectors without any.
+    /// A set of image vectors that is empty.
     #[error("{}there are no image vectors", prefix(path))]
     NoVectors {
         /// The file; `None` for vectors made in memory.

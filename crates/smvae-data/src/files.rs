@@ -34,7 +34,8 @@ pub fn sha256_json(value: &(impl serde::Serialize + ?Sized)) -> serde_json::Resu
     Ok(format!("{:x}", hasher.finalize()))
 }
 
-/// Makes sure that what was renamed into a folder outlasts a loss of power, where the system knows how.
+/// Makes sure that what was renamed into a folder outlasts a loss of power, where the system knows
+/// how.
 ///
 /// # Errors
 /// Those of the system.
@@ -46,8 +47,9 @@ pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes a file under a temporary name in its own folder and renames it: a reader sees the old file or the new one. A link
-/// stays one, and the file it leads to is replaced; a device or a pipe is written to as it is.
+/// Writes a file under a temporary name in its own folder and renames it: a reader sees the old
+/// file or the new one. A link stays one, and the file it leads to is replaced; a device or a pipe
+/// is written to as it is.
 ///
 /// # Errors
 /// [`Error::Write`]; the temporary file is removed.

@@ -1,10 +1,13 @@
-//! Image vectors: `image id -> [f32; width]`, in a safetensors file with one 1-D tensor (f32 or f16) an id.
+//! Image vectors: `image id -> [f32; width]`, in a safetensors file with one 1-D tensor (f32 or
+//! f16) per id.
 //!
-//! The file's metadata may say how the vectors were made, under the key `smvae`; other metadata is passed over.
+//! The file's metadata may say how the vectors were made, under the key `smvae`; other metadata is
+//! ignored.
 //!
-//! All vectors have one width and finite values, checked once when they are loaded. An id without a vector is a missing
-//! modality, not an error; a file none of whose ids is a post's is one. Values stay as the file has them:
-//! standardisation is the training's, since its statistics come from one split.
+//! All vectors have one width and finite values, checked once when they are loaded. An id without a
+//! vector is a missing modality, not an error; a file in which no id belongs to a post is an error.
+//! Values stay as the file has them: standardisation belongs to training, since its statistics come
+//! from one split.
 
 use crate::{Error, Result, Sample, files};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -24,27 +27,28 @@ pub struct ImageVectors {
     description: Option<String>,
 }
 
-/// The numbers of a file of vectors.
+/// Number type of a file of vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Four bytes a number, as vectors are used.
+    /// Four bytes per number, as vectors are used.
     #[default]
     F32,
-    /// Two bytes a number, up to 65504 and of three digits.
+    /// Two bytes per number: values up to 65504, with three significant digits.
     F16,
 }
 
-/// The key of the metadata that is ours. One key alone, since safetensors writes several in any order.
+/// The one key of the metadata that is ours; with several, safetensors would write them in any
+/// order.
 const DESCRIPTION: &str = "smvae";
 
 impl ImageVectors {
     /// Reads a safetensors file; f16 becomes f32.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Safetensors`], [`Error::NoVectors`] for a file without tensors, and
-    /// [`Error::ImageVector`] with file and id for a tensor of another type, rank or width, or with a value that is not
-    /// finite.
+    /// [`Error::Read`], [`Error::Safetensors`], [`Error::NoVectors`] for a file without tensors,
+    /// and [`Error::ImageVector`] with file and id for a tensor of another type, rank or width, or
+    /// with a value that is not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let bytes = files::read(path)?;
@@ -65,8 +69,8 @@ impl ImageVectors {
     /// Vectors made in memory. Their digest is that of the file [`ImageVectors::save`] writes.
     ///
     /// # Errors
-    /// [`Error::NoVectors`] for an empty map; [`Error::ImageVector`] for widths that differ, a value that is not
-    /// finite, or the id `__metadata__`, which safetensors keeps for itself.
+    /// [`Error::NoVectors`] for an empty map; [`Error::ImageVector`] for widths that differ, a
+    /// value that is not finite, or the id `__metadata__`, which safetensors keeps for itself.
     pub fn from_map(vectors: BTreeMap<String, Vec<f32>>) -> Result<Self> {
         let mut builder = Builder::new(None);
         for (id, values) in &vectors {
@@ -80,14 +84,15 @@ impl ImageVectors {
         Ok(made)
     }
 
-    /// The same vectors with a text that says how they were made, which is saved with them and part of their digest.
+    /// The same vectors with a text that says how they were made, which is saved with them and part
+    /// of their digest.
     pub fn with_description(mut self, description: String) -> Self {
         self.description = Some(description);
         self.sha256 = files::sha256_hex(&self.to_bytes(Precision::F32));
         self
     }
 
-    /// How the vectors were made, as whoever made them wrote it.
+    /// How the vectors were made, in the words of the program that made them.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
@@ -102,8 +107,9 @@ impl ImageVectors {
         self.rows.get(id).copied()
     }
 
-    /// The number of another image's vector in place of this one's: the one half of all ids further on in their order,
-    /// from the first after the last. Of one image alone it is its own. For the question what the right image is worth.
+    /// The number of another image's vector, to be used in place of this one's: that of the id half
+    /// of all ids further on in their order, cyclically. A single image gets its own. It serves to
+    /// measure what the right image is worth.
     pub fn row_of_other(&self, id: &str) -> Option<usize> {
         // Rows are in the order of the ids, since both ways of making vectors push them sorted.
         Some((self.row_of(id)? + self.len().div_ceil(2)) % self.len())
@@ -146,7 +152,8 @@ impl ImageVectors {
     /// How many posts have a vector.
     ///
     /// # Errors
-    /// [`Error::NoMatch`] if there are posts and none has one: the file belongs to another corpus.
+    /// [`Error::NoMatch`] if there are posts and no post has a vector: the file belongs to another
+    /// corpus.
     pub fn coverage(&self, samples: &[Sample]) -> Result<Coverage> {
         let (found, missing): (Vec<_>, Vec<_>) = samples.iter().partition(|s| self.rows.contains_key(&s.image_id));
         if found.is_empty() && !samples.is_empty() {
@@ -160,7 +167,8 @@ impl ImageVectors {
         })
     }
 
-    /// Writes the format that [`ImageVectors::load`] reads, in f32, atomically; the same vectors make the same bytes.
+    /// Writes the format that [`ImageVectors::load`] reads, in f32, atomically; the same vectors
+    /// make the same bytes.
     ///
     /// # Errors
     /// [`Error::Write`].

@@ -1,7 +1,9 @@
-//! Corpus files that are recognised by their digest, so that a report can say which edition it counted.
+//! Corpus files that are recognised by their digest, so that a report can say which edition it
+//! counted.
 //!
-//! UMT is the edition that came with Yu et al. (2020), "Improving Multimodal Named Entity Recognition via Entity Span
-//! Detection with Unified Multimodal Transformer"; most later work, SMVAE included, uses it.
+//! UMT is the edition that came with Yu et al. (2020), "Improving Multimodal Named Entity
+//! Recognition via Entity Span Detection with Unified Multimodal Transformer"; most later work,
+//! SMVAE included, uses it.
 
 /// Name of a known corpus file, from the SHA-256 of its bytes in lower-case hexadecimal.
 pub fn known_file(sha256: &str) -> Option<&'static str> {

@@ -1,12 +1,13 @@
-//! Multimodal NER corpora: from files to samples, no tensors.
+//! Multimodal NER corpora: from files to samples, without tensors.
 //!
 //! ```text
-//! train.txt valid.txt test.txt --reader--> Sample { image_id, words, tags } --entities(convention)--> Entity
-//! features.safetensors ---------images---> image id -> Vec<f32>
+//! train.txt valid.txt test.txt -reader-> Sample { image_id, words, tags } -entities-> Entity
+//! features.safetensors --------images--> image id -> Vec<f32>
 //! ```
 //!
-//! What this crate does not do: no tokenizer, no encoder, no pixels, no batches, no standardisation. Spans and BIO come
-//! from `smvae-core`, positions always count the words of the file, and nothing is skipped silently.
+//! What this crate does not do: no tokenizer, no encoder, no pixels, no batches, no
+//! standardisation. Spans and BIO come from `smvae-core`, positions always count the words of the
+//! file, and nothing is skipped silently.
 //!
 //! ```
 //! use smvae_data::{Convention, Entity, Reader};

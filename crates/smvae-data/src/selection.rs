@@ -1,8 +1,10 @@
-//! Which training posts are labelled: a seeded choice, kept in a manifest that two machines can share.
+//! Which training posts are labelled: a seeded choice, kept in a manifest that two machines can
+//! share.
 //!
-//! The manifest is JSON: seed, n, the digest of the training file, and position and image id of each chosen post (an
-//! id may repeat within a file, a position may not). The choice depends on seed, n and the number of posts alone; with
-//! one seed, the choice of a smaller n is part of that of a larger one, so that learning curves are nested.
+//! The manifest is JSON: seed, n, the digest of the training file, and position and image id of
+//! each chosen post (an id may repeat within a file, a position may not). The choice depends on
+//! seed, n and the number of posts alone; with one seed, the choice of a smaller n is part of that
+//! of a larger one, so that learning curves are nested.
 
 use crate::draw::Draw;
 use crate::{Error, Result, Sample, files};
@@ -58,8 +60,8 @@ impl Selection {
     /// Positions of the labelled and of the unlabelled posts, both in file order.
     ///
     /// # Errors
-    /// [`Error::SelectionDigest`] if it was made from another file, [`Error::SelectionPost`] if an image id is not
-    /// where it says, [`Error::SelectionDamaged`] if it contradicts itself.
+    /// [`Error::SelectionDigest`] if it was made from another file, [`Error::SelectionPost`] if an
+    /// image id is not where it says, [`Error::SelectionDamaged`] if it contradicts itself.
     pub fn split(&self, samples: &[Sample], train_sha256: &str) -> Result<(Vec<usize>, Vec<usize>)> {
         self.validate()?;
         if self.train_sha256 != train_sha256 {
@@ -89,8 +91,8 @@ impl Selection {
     /// Reads a manifest; whether it fits a training file is checked by [`Selection::split`].
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Json`], [`Error::Version`] for one of a newer program, [`Error::SelectionDamaged`] if
-    /// it contradicts itself.
+    /// [`Error::Read`], [`Error::Json`], [`Error::Version`] for one of a newer program,
+    /// [`Error::SelectionDamaged`] if it contradicts itself.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         /// Read first: a newer manifest may have other fields.
         #[derive(Deserialize)]
@@ -112,7 +114,7 @@ impl Selection {
     fn validate(&self) -> Result<()> {
         let damaged = |why| Err(Error::SelectionDamaged { why });
         if self.labelled.is_empty() || self.labelled.len() != self.n {
-            return damaged("it does not list n posts, or none");
+            return damaged("it lists no posts, or not n of them");
         }
         if !self.labelled.is_sorted_by(|a, b| a.position < b.position) {
             return damaged("its positions do not ascend");
@@ -180,7 +182,8 @@ mod tests {
             std::fs::write(&path, text).expect("writes");
             assert!(matches!(Selection::load(&path), Err(Error::Json { .. })), "{text}");
         }
-        // A newer manifest may have fields this version does not know: the version is the error, not the field.
+        // A newer manifest may have fields this version does not know: the version is the error,
+        // not the field.
         std::fs::write(&path, r#"{"format_version":9,"strata":[]}"#).expect("writes");
         assert!(matches!(Selection::load(&path), Err(Error::Version { got: 9, .. })));
     }

@@ -1,6 +1,8 @@
-//! What a corpus holds, counted: sizes, entities by convention and type, candidates by width, repeats, tag anomalies.
+//! What a corpus holds, counted: sizes, entities by convention and type, candidates by width,
+//! repeats, tag anomalies.
 //!
-//! All counts are of the file's own words, URL words included, unless a field says otherwise; everything serialises.
+//! All counts are of the file's own words, URL words included, unless a field says otherwise;
+//! everything can be serialised.
 
 use crate::corpus::{Corpus, Split, SplitFile, unknown_types};
 use crate::known::known_file;
@@ -11,7 +13,7 @@ use smvae_core::spans::count_candidate_spans;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-/// Width limits that candidates are counted for, besides none.
+/// Width limits that candidates are counted for; they are also counted without a limit.
 pub const WIDTH_LIMITS: [usize; 8] = [1, 2, 3, 4, 5, 6, 8, 10];
 
 /// Counts of a corpus.
@@ -31,7 +33,7 @@ impl CorpusStats {
     /// Counts a corpus.
     ///
     /// # Errors
-    /// [`Error::Tags`](crate::Error::Tags) for a tag that is none.
+    /// [`Error::Tags`](crate::Error::Tags) for a malformed tag.
     pub fn of(corpus: &Corpus) -> Result<Self> {
         let (mut splits, mut unknown) = (BTreeMap::new(), BTreeMap::new());
         for split in Split::ALL {
@@ -62,7 +64,7 @@ pub struct SplitStats {
     pub posts: usize,
     /// Words.
     pub words: usize,
-    /// Distinct words, case and all.
+    /// Distinct words, case-sensitive.
     pub distinct_words: usize,
     /// Words that [`is_url`] finds.
     pub url_words: usize,
@@ -149,7 +151,7 @@ impl SplitStats {
     /// Counts some posts; `file` is where they came from.
     ///
     /// # Errors
-    /// [`Error::Tags`](crate::Error::Tags) for a tag that is none.
+    /// [`Error::Tags`](crate::Error::Tags) for a malformed tag.
     pub fn of(samples: &[Sample], file: Option<&SplitFile>) -> Result<Self> {
         let mut entities = BTreeMap::new();
         let mut widths = Vec::new();

@@ -1,17 +1,22 @@
-//! A synthetic corpus: short posts with invented names, where the image alone tells the type of many entities.
+//! A synthetic corpus: short posts with invented names, where the image alone tells the type of
+//! many entities.
 //!
-//! A post has one phrase or two, each with one entity. In a *clear* post the phrase tells the type (`flying to @e`);
-//! its entities' types are independent. In an *ambiguous* post ([`SyntheticConfig::ambiguous`] of those with entities)
-//! phrases are neutral (`thinking about @e`), names come from a pool that all types share, and all entities have one
-//! type: text says where they are and not what. Some posts have no entity. With `P(type)` in `{-1, +1}^image_dim`,
+//! A post has one phrase or two, each with one entity. In a *clear* post the phrase tells the type
+//! (`flying to @e`); its entities' types are independent. In an *ambiguous* post
+//! ([`SyntheticConfig::ambiguous`] of those with entities) phrases are neutral
+//! (`thinking about @e`), names come from a pool that all types share, and all entities have one
+//! type: the text says where they are but not what they are. Some posts have no entity. With
+//! `P(type)` in `{-1, +1}^image_dim`,
 //!
 //! ```text
-//! image vector = mean of P over the types of the post's entities (0 without any) + image_noise * N(0, I)
+//! image vector = mean of P over the types of the post's entities + image_noise * N(0, I)
 //! ```
 //!
-//! So text alone is right on an ambiguous entity one time in four; image vectors of unlabelled posts show the four
-//! directions that a few labelled ones leave buried in noise. Capitals, name shapes and pool sizes are independent of
-//! the type. The same config makes the same bytes on every machine: draws are integers, arithmetic is IEEE. No pixels.
+//! where the mean is 0 for a post without entities. So text alone is right on an ambiguous entity
+//! one time in four, and the image vectors of unlabelled posts show the four directions that a few
+//! labelled ones leave buried in noise. Capitals, name shapes and pool sizes are independent of the
+//! type. The same config makes the same bytes on every machine: draws are integers, arithmetic is
+//! IEEE. It makes no pixels.
 
 mod names;
 mod phrases;
@@ -53,7 +58,8 @@ pub struct SyntheticConfig {
     pub two_phrases: f64,
     /// Share of the names in dev and test that the training split never uses, 0 to 1.
     pub unseen_names: f64,
-    /// Names in each type's pool and in the shared one, at least 3; a third of them is kept from training.
+    /// Names in each type's pool and in the shared one, at least 3; a third of them is kept from
+    /// training.
     pub names: usize,
     /// Phrases for each type, 1 to 8, as many neutral ones: fewer are learned from fewer labels.
     pub phrases: usize,
@@ -138,7 +144,8 @@ pub struct Synthetic {
 /// [`Error::Setting`] as [`SyntheticConfig::validate`].
 pub fn generate(config: &SyntheticConfig) -> Result<Synthetic> {
     config.validate()?;
-    // A stream for each part: another number of training posts leaves names, prototypes and test posts as they are.
+    // A stream for each part: another number of training posts leaves names, prototypes and test
+    // posts as they are.
     let mut draw = Draw::new(config.seed, 0);
     let names = Names::new(&mut draw, config.names);
     let prototypes = prototypes(&mut draw, config.image_dim);
@@ -171,8 +178,8 @@ impl Synthetic {
         }
     }
 
-    /// Writes `train.txt`, `valid.txt`, `test.txt` and [`FEATURES_FILE`] into a folder, which is made if absent; files
-    /// of these names are replaced.
+    /// Writes `train.txt`, `valid.txt`, `test.txt` and [`FEATURES_FILE`] into a folder, which is
+    /// made if absent; files of these names are replaced.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -278,7 +285,8 @@ const SHARED_IN_CLEAR: f64 = 0.5;
 /// Share of the posts with one of the endings.
 const ENDING: f64 = 0.4;
 
-/// One prototype a type; any two differ in at least a quarter of their values, so that no seed makes types look alike.
+/// One prototype per type; any two differ in at least a quarter of their values, so that no seed
+/// makes types look alike.
 fn prototypes(draw: &mut Draw, dim: usize) -> Vec<Vec<f32>> {
     let mut made: Vec<Vec<f32>> = Vec::new();
     while made.len() < TYPES.len() {

@@ -1,9 +1,9 @@
 //! Which words are URLs.
 //!
-//! One rule for the whole workspace: the authors' `"http" in word`. It also catches `http` cut off by the 140
-//! characters of a tweet (`ht` is not caught) and misses `www.`; Twitter shortens every link to `http://t.co/...`, so
-//! that both are rare. This module does not drop anything: whether URL words enter a model is an option of the
-//! pipeline.
+//! One rule for the whole workspace: the authors' `"http" in word`. It also catches `http` cut off
+//! by the 140 characters of a tweet (`ht` is not caught) and misses `www.`; Twitter shortens every
+//! link to `http://t.co/...`, so that both are rare. This module does not drop anything: whether
+//! URL words enter a model is an option of the pipeline.
 
 /// Whether a word counts as a URL: it contains `http`, in lower case.
 ///

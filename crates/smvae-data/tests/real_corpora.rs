@@ -1,5 +1,6 @@
-//! The facts of the real corpora, counted. Skipped where the corpora are not: `SMVAE_SHARED`, or `../shared` beside the
-//! workspace, must have `data/twitter2015` and `data/twitter2017` (their text is not ours to distribute).
+//! The facts of the real corpora, counted. Skipped where the corpora are not: `SMVAE_SHARED`, or
+//! `../shared` beside the workspace, must have `data/twitter2015` and `data/twitter2017` (their
+//! text is not ours to distribute).
 
 use serde_json::Value;
 use smvae_data::authors::{Filter, listing};
@@ -25,7 +26,8 @@ fn stats(name: &str) -> Option<CorpusStats> {
     Some(CorpusStats::of(&corpus).expect("well-formed tags"))
 }
 
-/// A row: tweets, words, entities by strict, authors and conlleval convention, anomalies of both kinds.
+/// A row: tweets, words, entities by strict, authors and conlleval convention, anomalies of both
+/// kinds.
 type Facts = [usize; 7];
 
 #[track_caller]

@@ -1,7 +1,7 @@
-//! Where tensors lie: the choice of a device by name, and what stands in the way of CUDA.
+//! Where tensors are: the choice of a device by name, and what stands in the way of CUDA.
 //!
-//! A device that was asked for is used or is an error, never silently another one. Only [`DeviceChoice::Auto`] may end on
-//! the CPU, and [`best`] says why it does.
+//! A device that was asked for is used, or there is an error; another one is never used silently.
+//! Only [`DeviceChoice::Auto`] may end on the CPU, and [`best`] says why it does.
 
 pub use crate::error::NoCuda;
 
@@ -25,7 +25,8 @@ pub enum DeviceChoice {
 /// Opens a device.
 ///
 /// # Errors
-/// [`Error::Device`] with what stands in the way; never for [`DeviceChoice::Cpu`] and [`DeviceChoice::Auto`].
+/// [`Error::Device`] with what stands in the way; never for [`DeviceChoice::Cpu`] and
+/// [`DeviceChoice::Auto`].
 pub fn open(choice: DeviceChoice) -> Result<Device> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
@@ -34,7 +35,7 @@ pub fn open(choice: DeviceChoice) -> Result<Device> {
     }
 }
 
-/// The first GPU, or the processor and why it is no GPU.
+/// The first GPU, or the processor and why it is not a GPU.
 pub fn best() -> (Device, Option<NoCuda>) {
     match cuda(0) {
         Ok(device) => (device, None),
@@ -42,8 +43,9 @@ pub fn best() -> (Device, Option<NoCuda>) {
     }
 }
 
-/// Whether products on CUDA devices of this process may round what they multiply to TF32, 11 significant bits. Not unless
-/// it was allowed; without the feature `cuda` it changes nothing.
+/// Whether products on CUDA devices of this process may round what they multiply to TF32, 11
+/// significant bits. They may not unless this function allows it; without the feature `cuda` it
+/// changes nothing.
 pub fn allow_tf32(allowed: bool) {
     candle_core::cuda::set_gemm_reduced_precision_f32(allowed);
 }
@@ -51,13 +53,13 @@ pub fn allow_tf32(allowed: bool) {
 /// What [`describe`] adds to the name of a device that computes in TF32.
 const TF32: &str = ", tf32";
 
-/// The name of a device, `cpu` or `cuda:N`, and whether it computes in TF32: what a run keeps.
+/// The name of a device, `cpu` or `cuda:N`, and whether it computes in TF32: as a run records it.
 pub fn describe(device: &Device) -> String {
     let tf32 = device.is_cuda() && candle_core::cuda::gemm_reduced_precision_f32();
     format!("{}{}", name(device), if tf32 { TF32 } else { "" })
 }
 
-/// The name of a device and whether it computes in TF32, of what [`describe`] made of it.
+/// The name of a device and whether it computes in TF32, read from what [`describe`] returned.
 pub fn described(description: &str) -> (&str, bool) {
     match description.strip_suffix(TF32) {
         Some(name) => (name, true),

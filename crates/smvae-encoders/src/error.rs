@@ -1,4 +1,5 @@
-//! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
+//! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as
+//! `source`.
 
 use crate::weights::WEIGHT_FILES;
 use std::path::{Path, PathBuf};
@@ -83,7 +84,7 @@ pub enum Error {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A configuration with a value that cannot be.
+    /// A configuration with a value that is not allowed.
     #[error("the configuration's {field} must be {want}, got {got}")]
     Config {
         /// The field of `config.json`.
@@ -114,7 +115,8 @@ pub enum Error {
     Weights {
         /// The file.
         path: PathBuf,
-        /// One entry a tensor that is missing, of another shape, no real numbers, or there twice.
+        /// One entry for each tensor that is missing, has another shape, has a type that is not
+        /// floating point, or is there twice.
         problems: Vec<String>,
     },
     /// A piece id outside of the vocabulary.
@@ -133,7 +135,7 @@ pub enum Error {
         /// The most pieces a text may have.
         limit: usize,
     },
-    /// A device that was asked for and cannot be had.
+    /// A device that was asked for and cannot be used.
     #[error("cannot compute on {device}: {why}")]
     Device {
         /// Its name.
@@ -147,7 +149,7 @@ pub enum Error {
         /// The name.
         got: String,
     },
-    /// A model cannot be had from the hub.
+    /// A model cannot be fetched from the hub.
     #[cfg(feature = "hub")]
     #[error(transparent)]
     Hub(#[from] crate::hub::HubError),
@@ -166,7 +168,7 @@ pub enum NoCuda {
     /// There is no driver that answers.
     #[error("no NVIDIA driver answers ({why})")]
     Driver {
-        /// What was got in its place.
+        /// What answered instead.
         why: String,
     },
     /// The driver has no such device.
@@ -175,7 +177,7 @@ pub enum NoCuda {
         /// How many it has.
         count: usize,
     },
-    /// Driver and device are there and cannot be used, for want of cuBLAS or cuRAND or of memory.
+    /// Driver and device are there but cannot be used, because cuBLAS, cuRAND or memory is lacking.
     #[error("the device cannot be used ({why})")]
     Unusable {
         /// What candle says.

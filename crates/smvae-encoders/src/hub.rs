@@ -1,12 +1,13 @@
-//! Models from the Hugging Face hub: `owner/name[@revision]` to a folder of files, through the cache that other programs
-//! use as well.
+//! Models from the Hugging Face hub: `owner/name[@revision]` to a folder of files, through the
+//! cache that other programs use as well.
 //!
 //! ```text
-//! revision -> commit and list of files -> those that are wanted -> blobs/DIGEST -> snapshots/COMMIT/FILE
+//! revision -> commit, list of files -> wanted files -> blobs/DIGEST -> snapshots/COMMIT/FILE
 //! ```
-//! Names, addresses and the layout of the cache are hf-hub's. The bytes are fetched here (`hub/transfer.rs`), since hf-hub
-//! 0.5 does not check what arrived, appends a whole file to a part where a server ignores ranges, and shows the token to
-//! the host it is sent on to. A file stands under its name only after its length and digest were checked.
+//! Names, addresses and the layout of the cache are hf-hub's. The bytes are fetched here
+//! (`hub/transfer.rs`), since hf-hub 0.5 does not check what arrived, appends a whole file to a
+//! part where a server ignores ranges, and shows the token to the host it is sent on to. A file
+//! stands under its name only after its length and digest were checked.
 
 mod error;
 mod listing;
@@ -29,7 +30,7 @@ use transfer::Transfer;
 /// The hub, unless `HF_ENDPOINT` names another.
 pub const ENDPOINT: &str = "https://huggingface.co";
 
-/// A server that says nothing for so long is taken for gone.
+/// A server that is silent for this long is taken to be gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl FromStr for ModelId {
@@ -86,8 +87,9 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// What the environment says, as other programs of Hugging Face read it: `HF_HOME` (or `~/.cache/huggingface`) has the
-    /// cache and perhaps a token, `HF_TOKEN` is a token, `HF_ENDPOINT` another hub, `HF_HUB_OFFLINE=1` forbids transfers.
+    /// What the environment says, as other programs of Hugging Face read it: `HF_HOME` (or
+    /// `~/.cache/huggingface`) has the cache and perhaps a token, `HF_TOKEN` is a token,
+    /// `HF_ENDPOINT` another hub, `HF_HUB_OFFLINE=1` forbids transfers.
     ///
     /// # Errors
     /// [`HubError::NoHome`] if there is no home folder to have a cache in.
@@ -107,12 +109,14 @@ impl Hub {
         })
     }
 
-    /// Fetches those files of a model that are wanted and not in the cache yet. `wanted` chooses among the names of all
-    /// files of the model; `on_progress` is told how far each transfer is, and may end it: what is here stays, and the next
-    /// transfer goes on from there. Offline, the folder is what the cache has of this revision, whatever files these are.
+    /// Fetches those files of a model that are wanted and not in the cache yet. `wanted` chooses
+    /// among the names of all files of the model; `on_progress` is told how far each transfer is,
+    /// and may stop it: the part that has arrived is kept, and the next transfer continues from
+    /// there. Offline, the folder is what the cache has of this revision, whichever files these
+    /// are.
     ///
     /// # Errors
-    /// Every [`HubError`] is a sentence that says what to do.
+    /// A [`HubError`], whose message says what to do.
     pub fn fetch(
         &self,
         model: &ModelId,
@@ -179,7 +183,7 @@ impl Hub {
         }
         let listing: Listing = response.body_mut().read_json().map_err(|e| answer(e.to_string()))?;
         if !is_hex(&listing.commit, 40) {
-            return Err(answer(format!("the commit {:?} is none", listing.commit)));
+            return Err(answer(format!("{:?} is not a commit", listing.commit)));
         }
         Ok(listing)
     }
@@ -199,7 +203,7 @@ impl Hub {
     }
 }
 
-/// A client that gives up on a silent server, and shows a token to no other host than the hub.
+/// A client that gives up on a silent server, and sends a token only to the hub itself.
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)

@@ -1,8 +1,8 @@
-//! Words to tensors: BERT and its family with a backward pass that works, tokenisation aligned with words, weights from
-//! files or from the Hugging Face hub, and the device they go to.
+//! Words to tensors: BERT and its family with a backward pass that works, tokenisation aligned with
+//! words, weights from files or from the Hugging Face hub, and the device they go to.
 //!
-//! An encoder enters a model through the port `smvae_core::TextEncoder`; this crate knows nothing of spans, corpora or
-//! training.
+//! An encoder enters a model through the port `smvae_core::TextEncoder`; this crate knows nothing
+//! of spans, corpora or training.
 //!
 //! ```no_run
 //! use smvae_core::candle_core::{DType, Device};

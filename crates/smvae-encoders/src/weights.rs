@@ -1,11 +1,14 @@
-//! Weights of a model folder, whatever the form of its files, fitted to a network by name and shape.
+//! Weights of a model folder, whatever the form of its files, fitted to a network by name and
+//! shape.
 //!
 //! ```text
-//! folder -> Weights { name in the file -> Tensor } -> fit(expected, name -> name here) -> (name here -> f32 Tensor, report)
+//! folder -> Weights { name in the file -> Tensor }
+//!        -> fit(expected, name -> name here) -> (name here -> f32 Tensor, report)
 //! ```
-//! Read are `safetensors` and PyTorch's `.bin`, each as one file or in shards with an index. A `.bin` is a pickle: candle's
-//! reader knows the few instructions that build tensors and calls nothing that the file names. What a network expects is
-//! found by letting it ask ([`expected`]). This file knows no family of models; `text` and others bring the names.
+//! Read are `safetensors` and PyTorch's `.bin`, each as one file or in shards with an index. A
+//! `.bin` is a pickle: candle's reader knows the few instructions that build tensors and calls
+//! nothing that the file names. What a network expects is found by letting it ask ([`expected`]).
+//! This file knows no family of models; `text` and others bring the names.
 
 mod file_names;
 
@@ -35,14 +38,15 @@ pub enum Missing {
     /// It is an error.
     #[default]
     Refuse,
-    /// The network draws it afresh.
+    /// The network initialises it at random.
     Draw,
 }
 
 /// How a file's tensors fitted a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadReport {
-    /// Tensors the file lacks, which are drawn afresh; always empty under [`Missing::Refuse`].
+    /// Tensors the file lacks, which are initialised at random; always empty under
+    /// [`Missing::Refuse`].
     pub missing: Vec<String>,
     /// Tensors of the file that the network has no use for, by their names in the file.
     pub unused: Vec<String>,
@@ -79,23 +83,26 @@ impl Weights {
         Self::from_file(found.ok_or_else(|| Error::NoWeights { folder: folder.to_owned() })?)
     }
 
-    /// Reads a file by its extension: `.json` is the index of shards beside it, `.safetensors` is that, and anything else
-    /// is PyTorch's.
+    /// Reads a file by its extension: `.json` is the index of shards beside it, `.safetensors` is
+    /// that, and anything else is PyTorch's.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Json`] for an index, [`Error::WeightsFile`] for a file that is not what it should be.
+    /// [`Error::Read`], [`Error::Json`] for an index, [`Error::WeightsFile`] for a file that is not
+    /// what it should be.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let tensors = if has_extension(path, "json") { read_shards(path)? } else { read_one(path)? };
         Ok(Self { path: path.to_owned(), tensors })
     }
 
-    /// The tensors a network expects, as f32, by their names in the network. `name` tells the name here of a tensor of the
-    /// file, or none for one that is left out without mention.
+    /// The tensors a network expects, as f32, by their names in the network. `name` maps the name
+    /// of a tensor in the file to its name in the network, or to `None` for one that is left out
+    /// silently.
     ///
     /// # Errors
-    /// [`Error::Weights`] with the names of all tensors that are missing (unless they are to be drawn, and then if none is
-    /// there), of another shape, no real numbers, or there twice.
+    /// [`Error::Weights`] with the names of all tensors that are missing (if they may be drawn,
+    /// only where all of them are missing), have another shape, have a type that is not floating
+    /// point, or are there twice.
     pub fn fit(
         self,
         expected: &BTreeMap<String, Shape>,
@@ -134,7 +141,7 @@ impl Weights {
 /// The tensor as the network wants it, or what is wrong with it.
 fn fit_one(name: &str, tensor: &Tensor, shape: &Shape, report: &mut LoadReport) -> Result<Result<Tensor, String>> {
     if !tensor.dtype().is_float() {
-        return Ok(Err(format!("{name} has numbers of type {:?}, which are not real", tensor.dtype())));
+        return Ok(Err(format!("{name} has numbers of type {:?}, which are not floating point", tensor.dtype())));
     }
     let (from, to) = (tensor.dims(), shape.dims());
     let wide = |dims: &[usize]| dims.iter().copied().filter(|n| *n != 1).collect::<Vec<_>>();
@@ -147,7 +154,8 @@ fn fit_one(name: &str, tensor: &Tensor, shape: &Shape, report: &mut LoadReport) 
     Ok(Ok(tensor.to_dtype(DType::F32)?.reshape(shape)?))
 }
 
-/// Names and shapes of all tensors a network asks its builder for, found by letting it ask, in no memory.
+/// Names and shapes of all tensors a network asks its builder for, found by letting it ask, in no
+/// memory.
 ///
 /// # Errors
 /// Those of `build`.
@@ -172,7 +180,7 @@ fn read_shards(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     for file in files {
         // A name alone: an index cannot reach out of its folder.
         if Path::new(file).file_name() != Some(file.as_ref()) {
-            return Err(unreadable(path, "an index of weights", format!("{file:?} is no file name")));
+            return Err(unreadable(path, "an index of weights", format!("{file:?} is not a file name")));
         }
         tensors.extend(read_one(&path.with_file_name(file))?);
     }
@@ -191,7 +199,7 @@ fn read_one(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let mut magic = [0; 2];
     let read = std::fs::File::open(path).and_then(|mut file| std::io::Read::read(&mut file, &mut magic));
     if read.map_err(read_error)? < 2 || &magic != b"PK" {
-        let why = "it is no zip archive; PyTorch before 1.6 wrote such files: load and save it with a newer one, or take \
+        let why = "it is not a zip archive; PyTorch before 1.6 wrote such files: load and save it with a newer one, or take \
                    the model's safetensors";
         return Err(unreadable(path, "PyTorch weights", why));
     }
@@ -232,7 +240,7 @@ struct Recorder {
 impl SimpleBackend for Recorder {
     fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
         self.seen.lock().expect("nothing panics while it is locked").insert(name.to_owned(), shape.clone());
-        // One number seen as many: no memory.
+        // One number, broadcast: it takes no memory.
         Tensor::zeros((), dtype, device)?.broadcast_as(shape)
     }
 
@@ -308,10 +316,10 @@ mod tests {
             assert!(problems.iter().zip(want).all(|(got, want)| got.contains(want)), "{problems:?}");
         };
         check(&[W], Missing::Refuse, &["layer.b is missing"]);
-        // The weights of another model altogether are no weights.
+        // The weights of an entirely different model are an error even then.
         check(&[("x", &[1], DType::F32)], Missing::Draw, &["layer.b is missing", "layer.w is missing"]);
         check(&[("layer.w", &[3, 2], DType::F32), B], Missing::Draw, &["layer.w has the shape [3, 2], not [2, 3]"]);
-        check(&[W, ("layer.b", &[3], DType::U8)], Missing::Refuse, &["not real"]);
+        check(&[W, ("layer.b", &[3], DType::U8)], Missing::Refuse, &["not floating point"]);
         check(&[W, B, ("layer.b", &[3], DType::F32)], Missing::Refuse, &["there twice"]);
     }
 
@@ -364,7 +372,7 @@ mod tests {
         };
         check("a.safetensors", b"", "cannot be read as safetensors");
         check("a.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}", "cannot be read as safetensors");
-        check("a.bin", b"", "is no zip archive");
+        check("a.bin", b"", "is not a zip archive");
         check("a.bin", b"\x80\x02\x8a\x0a", "PyTorch before 1.6");
         check("a.bin", b"PK\x03\x04cut", "cannot be read as PyTorch weights");
         assert!(matches!(Weights::from_file(folder.path()), Err(Error::WeightsFile { .. })));

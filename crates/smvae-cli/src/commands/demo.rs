@@ -13,7 +13,8 @@ pub(crate) struct DemoArgs {
     /// Seed of the corpus, of the choice of labels and of training.
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
-    /// Where the corpus and the run folders go; must not exist yet. A new folder runs/demo... if not given.
+    /// Where the corpus and the run folders go; must not exist yet. By default a new folder
+    /// runs/demo-SEED.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print the table as JSON.
@@ -61,7 +62,7 @@ fn table(report: &DemoReport) -> String {
     output::table(&header, report.rows.iter().map(row))
 }
 
-/// What to try now.
+/// What to try next.
 fn next(report: &DemoReport, row: &DemoRow) -> String {
     let (corpus, run) = (report.corpus.display(), row.folder.display());
     format!(

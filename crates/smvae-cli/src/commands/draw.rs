@@ -10,10 +10,10 @@ use std::path::PathBuf;
 pub(crate) struct DrawArgs {
     #[command(flatten)]
     data: DataArgs,
-    /// How many. With one seed, fewer are part of more.
+    /// How many posts. With the same seed, a smaller choice is part of a larger one.
     #[arg(long, value_name = "N")]
     labels: usize,
-    /// Seed of the draw.
+    /// Seed of the choice.
     #[arg(long, value_name = "N")]
     seed: u64,
     /// The file to write.

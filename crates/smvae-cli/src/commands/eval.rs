@@ -22,27 +22,29 @@ pub(crate) struct EvalArgs {
     /// train, valid (or dev) or test.
     #[arg(long, default_value = "test", value_name = "SPLIT")]
     split: Split,
-    /// How ill-formed tags are read: conlleval, strict or authors; that of the run if not given.
+    /// How malformed tag sequences are read: conlleval, strict or authors; by default as the run
+    /// reads them.
     #[arg(long, value_name = "NAME")]
     convention: Option<Convention>,
     #[command(flatten)]
     images: ImageArgs,
-    /// Score as the authors' program does: spans filtered by gold labels, posts of equal text merged, z sampled from this
-    /// seed.
+    /// Score as the authors' program does: spans filtered by gold labels, posts of equal text
+    /// merged, z sampled from this seed.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["convention", "predictions", "save_predictions"])]
     authors_protocol: Option<u64>,
     /// Print the scores as JSON; `score --json` has the same schema.
     #[arg(long)]
     json: bool,
-    /// Write words, gold and found entities of every post here, as JSON lines.
+    /// Write the words and the gold and found entities of every post to this file, as JSON lines.
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
-    /// Write what was found into the run folder as well, with all probabilities, for `report`.
+    /// Also save the found entities, with all probabilities, in the run folder, where `report`
+    /// reads them.
     #[arg(long)]
     save_predictions: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    /// Number type the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
 }
@@ -58,7 +60,8 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
         return if args.json { output::print_json(&scores) } else { output::print(&scores.to_string()) };
     }
     let convention = args.convention.unwrap_or(model.config().input.convention);
-    // A file that cannot be written is found before the work, and whatever happens to it later, the scores are out.
+    // A path that cannot be written is found out before the work; if writing fails later, the
+    // scores have been printed.
     args.predictions.as_deref().map(output::check).transpose()?;
     let evaluation = score(&model, &samples, convention)?;
     if args.json {

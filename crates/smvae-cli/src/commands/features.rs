@@ -13,35 +13,35 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct FeaturesArgs {
-    /// The folder of images; folders in it are passed over.
+    /// The folder of images; folders inside it are skipped.
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, one of the Hugging Face hub such
-    /// as microsoft/resnet-50, or a weights file of torchvision's.
+    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, a model
+    /// of the Hugging Face hub such as microsoft/resnet-50, or a weights file of torchvision.
     #[arg(long, value_name = "MODEL")]
     vision: String,
-    /// The file to write: safetensors, a tensor an image id.
+    /// The file to write: safetensors, one tensor per image id.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Replace the file if it is there already.
     #[arg(long)]
     overwrite: bool,
-    /// Prepare images as this says, instead of as the model's files do.
+    /// Preprocess images as this preset says, instead of as the model's files say.
     #[arg(long, value_name = "NAME", value_parser = vision::PRESETS)]
     preprocessing: Option<String>,
-    /// The numbers of the file.
+    /// Number type of the file.
     #[arg(long, value_name = "f32|f16", default_value = "f32")]
     precision: PrecisionArg,
     /// Images that go through the network at once.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
-    /// The most pixels of an image; larger ones are left out before they are decoded.
+    /// The most pixels an image may have; larger ones are left out before they are decoded.
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().pixels)]
     max_pixels: u64,
-    /// The most bytes of a file.
+    /// The most bytes a file may have.
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().bytes)]
     max_bytes: u64,
-    /// Read files whose extension says something else than their content.
+    /// Also read files whose extension does not match their content.
     #[arg(long)]
     any_extension: bool,
     /// Print the counts and the files that were left out as JSON.
@@ -49,7 +49,7 @@ pub(crate) struct FeaturesArgs {
     json: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// What the network computes in; f16 and bf16, on a GPU, are quicker.
+    /// Number type the network computes in; f16 and bf16, on a GPU, are faster.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
 }
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     }
     tell(&summary, args.json);
     if summary.stopped {
-        say("stopped: the same command goes on from here");
+        say("stopped: run the same command again to continue");
     } else {
         say(format!("next: smvae train --image-features {} ...", args.out.display()));
     }

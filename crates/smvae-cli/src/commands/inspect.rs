@@ -1,4 +1,4 @@
-//! `smvae inspect`: what a run folder holds.
+//! `smvae inspect`: what a run folder contains.
 
 use crate::output;
 use clap::Args;
@@ -59,13 +59,13 @@ fn report(run: &RunInfo) -> String {
     line("parameters", run.parameters.map_or("no weights yet".to_owned(), |n| n.to_string()));
     line(
         "images",
-        run.images.as_ref().map_or("none: text alone".to_owned(), |images| {
+        run.images.as_ref().map_or("none (text only)".to_owned(), |images| {
             let source = images.source.as_ref().map_or("memory".to_owned(), |path| path.display().to_string());
             let raw = if images.standardisation.is_some() { "standardised" } else { "raw" };
             format!("width {}, {raw}, {source}, sha256 {}", images.width, images.sha256)
         }),
     );
-    let best = run.best().map_or("none was evaluated".to_owned(), |record| format!("epoch {}", record.epoch));
+    let best = run.best().map_or("no epoch was evaluated".to_owned(), |record| format!("epoch {}", record.epoch));
     line("best on dev", best);
     if !run.teachers.is_empty() {
         let f1 = |teacher: &Teacher| teacher.dev_f1.map_or("none".to_owned(), |f1| format!("{f1:.2}"));

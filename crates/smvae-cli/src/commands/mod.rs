@@ -1,4 +1,5 @@
-//! One file (or folder) a command: its options, and a `run` that is given them.
+//! One file or folder per command: its options, and a function `run` that takes them. No command
+//! calls another.
 
 pub(crate) mod demo;
 pub(crate) mod draw;

@@ -1,5 +1,5 @@
-//! `smvae predict`: JSON lines in, the same objects with their entities out, in order. Posts are read, computed and
-//! written in chunks, so that memory does not grow with their number.
+//! `smvae predict`: JSON lines in, the same objects with their entities out, in order. Posts are
+//! read, computed and written in chunks, so that memory does not grow with their number.
 
 use crate::failure::Usage;
 use crate::input::name;
@@ -23,7 +23,7 @@ pub(crate) struct PredictArgs {
     /// A run folder.
     #[arg(long, visible_alias = "weights", value_name = "DIR")]
     model: PathBuf,
-    /// JSON lines to read; - for stdin.
+    /// JSON lines to read, one post per line; - for stdin.
     #[arg(long, default_value = "-", value_name = "FILE")]
     input: PathBuf,
     /// Where the JSON lines go; - for stdout.
@@ -31,15 +31,16 @@ pub(crate) struct PredictArgs {
     output: PathBuf,
     #[command(flatten)]
     images: ImageArgs,
-    /// For a line that is no post, write {"line", "error"} in its place and go on, instead of ending.
+    /// For a line that is not a post, write {"line", "error"} in its place and continue, instead of
+    /// stopping.
     #[arg(long)]
     skip_bad: bool,
-    /// Posts that are read, computed and written at once.
+    /// How many posts are read, computed and written together.
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     chunk: u32,
     #[command(flatten)]
     device: DeviceArgs,
-    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    /// Number type the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
 }
@@ -61,32 +62,32 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
             break;
         }
         let bad = lines.iter().position(|line| line.post.is_err()).filter(|_| !args.skip_bad);
-        // What came before a bad line is answered, whatever the chunks.
+        // The posts before a bad line are answered, wherever chunks end.
         let rest = bad.map_or_else(Vec::new, |at| lines.split_off(at));
         done += lines.len();
         let answers = answer(&model, lines, &mut losses)?;
-        // A reader at the other end of a pipe gets every chunk at once.
+        // A reader at the other end of a pipe gets each chunk as soon as it is done.
         let written = out.write_all(answers.as_bytes()).and_then(|()| out.flush());
         written.with_context(|| output::unwritable(&args.output))?;
         if let Some(Line { number, post: Err(why) }) = rest.first() {
-            let hint = "--skip-bad passes such lines over";
-            anyhow::bail!("{}:{number}: expected a post, {why} ({hint})", name(&args.input));
+            let hint = "--skip-bad skips such lines";
+            anyhow::bail!("{}:{number}: expected a post, but {why} ({hint})", name(&args.input));
         }
         progress.update(done, 0, String::new);
     }
     drop(progress);
     if args.images.no_images {
-        // As it was asked for.
+        // The user asked for it.
         losses.images_missing = 0;
     }
     losses.tell(done);
     Ok(())
 }
 
-/// What the entities do not tell: what was not read.
+/// What the model was not given, counted: the entities in the output do not show it.
 #[derive(Debug, Default)]
 struct Losses {
-    /// Lines that are no posts.
+    /// Lines that are not posts.
     bad: usize,
     /// Words beyond the piece limit.
     words_cut: usize,
@@ -95,12 +96,12 @@ struct Losses {
 }
 
 impl Losses {
-    /// Says them, of so many lines.
+    /// Prints the counts; `lines` is the number of lines of input.
     fn tell(&self, lines: usize) {
         let all = [
-            (self.bad, "lines are no posts and have an \"error\" in the output"),
-            (self.images_missing, "posts name an image that has no vector, and were read without it"),
-            (self.words_cut, "words were cut by the piece limit, and have no entities"),
+            (self.bad, "lines are not posts and have an \"error\" in the output"),
+            (self.images_missing, "posts name an image that has no vector; they were read without one"),
+            (self.words_cut, "words were cut by the piece limit and can have no entities"),
         ];
         for (n, what) in all.into_iter().filter(|(n, _)| *n > 0) {
             say(format!("{n} {what} ({lines} lines in all)"));
@@ -117,7 +118,7 @@ struct Answer<'a> {
     entities: Vec<EntityOutput<'a>>,
 }
 
-/// A line of output in the place of one that is no post.
+/// A line of output in place of one that is not a post.
 #[derive(Serialize)]
 struct Bad<'a> {
     line: usize,
@@ -128,16 +129,16 @@ struct Bad<'a> {
 struct Line {
     /// From 1.
     number: usize,
-    /// The object and what the model is given of it, or what is wrong with the line.
+    /// The object and the post it means, or what is wrong with the line.
     post: Result<(Fields, Post), String>,
 }
 
-/// Up to `n` lines; none at the end.
+/// Reads up to `n` lines; an empty list at the end of the input.
 fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io::Result<Vec<Line>> {
     let (mut lines, mut bytes) = (Vec::new(), Vec::new());
     while lines.len() < n {
         bytes.clear();
-        // Bytes, not text: a line that is no UTF-8 is a bad line, and no reason to lose the rest.
+        // Bytes, not text: a line that is not UTF-8 is one bad line, and the rest is still read.
         if input.read_until(b'\n', &mut bytes)? == 0 {
             break;
         }
@@ -154,21 +155,22 @@ fn read_chunk(input: &mut dyn BufRead, n: usize, number: &mut usize) -> std::io:
 /// The fields of a line that are passed on, and the post it means.
 fn parse(line: &[u8]) -> Result<(Fields, Post), String> {
     let mut fields: Fields = serde_json::from_slice(line).map_err(|error| {
-        // The line it says is of the line.
+        // serde_json counts lines within this one line: its number says nothing.
         let why = error.to_string().replace(" at line 1 column", " at column");
-        format!("got no JSON object: {why}")
+        format!("it is not a JSON object: {why}")
     })?;
     let words: Option<Vec<String>> = fields.read("words", "a list of strings")?;
     let text: Option<String> = if words.is_none() { fields.read("text", "a string")? } else { None };
     let of_text = |text: String| text.split_whitespace().map(str::to_owned).collect();
-    let words = words.or_else(|| text.map(of_text)).ok_or("got an object with neither \"words\" nor \"text\"")?;
+    let words = words.or_else(|| text.map(of_text)).ok_or("it has neither \"words\" nor \"text\"")?;
     let image_id: Option<String> = fields.read::<Option<String>>("image_id", "a string")?.flatten();
-    // An answer has its own of these, also where the input is the output of another model.
+    // An answer has its own words and entities, also where the input is the output of another
+    // model.
     fields.0.retain(|(name, _)| name != "words" && name != "entities");
     Ok((fields, Post { words, image_id }))
 }
 
-/// A line for every line of a chunk; counts what was not read.
+/// The answers to the lines of a chunk, one line each; adds what was not read to `losses`.
 fn answer(model: &Predictor, lines: Vec<Line>, losses: &mut Losses) -> anyhow::Result<String> {
     let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
     let found = model.predict(&posts, &mut |_, _| {})?;
@@ -193,13 +195,15 @@ fn answer(model: &Predictor, lines: Vec<Line>, losses: &mut Losses) -> anyhow::R
     Ok(text)
 }
 
-/// The fields of a JSON object in their order, which serde_json's own map would sort, each as it was written: what is passed on
-/// stays as it is, to the last digit.
+/// The fields of a JSON object in their order, each with its value as it was written, so that
+/// fields which are passed on stay the same to the last digit. (The map of serde_json would sort
+/// them.)
 #[derive(Debug, Default)]
 struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl Fields {
-    /// The value of a field, which is to be `what`; the last one of a name counts, as it does in most readers.
+    /// The value of a field, which should be `what`. If a name comes twice, the last one counts, as
+    /// in most readers of JSON.
     fn read<T: DeserializeOwned>(&self, name: &str, what: &str) -> Result<Option<T>, String> {
         let value = self.0.iter().rfind(|(n, _)| n == name).map(|(_, value)| value);
         let read = value.map(|value| serde_json::from_str(value.get())).transpose();
@@ -273,8 +277,8 @@ mod tests {
         check(r#"{"words": "a"}"#, Err("list of strings"));
         check(r#"{"text": 1}"#, Err("string"));
         check(r#"{"text": "a", "image_id": 7}"#, Err("image_id"));
-        check(r#"["a"]"#, Err("no JSON object"));
-        check(r#"{"text": "a""#, Err("no JSON object"));
+        check(r#"["a"]"#, Err("not a JSON object"));
+        check(r#"{"text": "a""#, Err("not a JSON object"));
     }
 
     #[test]

@@ -14,13 +14,14 @@ pub(crate) struct ReportArgs {
     /// A run folder, a folder of run folders, or the folder of an experiment.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The page to write; report.html in the folder if not given.
+    /// The page to write; by default report.html in the folder.
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     out: Option<PathBuf>,
-    /// A folder of images, which the page shows beside their posts; their ids are the names of the files.
+    /// A folder of images, which the page shows beside their posts; the id of an image is the name
+    /// of its file without the extension.
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     images: Option<PathBuf>,
-    /// Print the tables instead.
+    /// Print the tables instead of writing a page.
     #[arg(long)]
     text: bool,
 }
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     write_atomically(&out, page.as_bytes())?;
     let mib = page.len() as f64 / f64::from(1 << 20);
     let (runs, shown) = (report.runs.len(), images.urls.len());
-    let texts = if runs > 0 { "; the page holds the text of posts" } else { "" };
+    let texts = if runs > 0 { "; the page contains the text of posts" } else { "" };
     say(format!("runs: {runs}, images: {shown}, {mib:.1} MiB{texts}"));
     output::print(&format!("{}\n", out.display()))
 }
@@ -143,7 +144,7 @@ fn calibration(split: &SplitReport) -> String {
     )
 }
 
-/// With two digits.
+/// With two decimals.
 fn two(x: f64) -> String {
     format!("{x:.2}")
 }

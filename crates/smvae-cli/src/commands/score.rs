@@ -1,4 +1,4 @@
-//! `smvae score`: what the script `conlleval` does, for any program's output.
+//! `smvae score`: scores as the script `conlleval` computes them, for the output of any program.
 
 use crate::input::{self, name};
 use crate::output;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArgs {
-    /// Tagged text, one word a line; - for stdin.
+    /// Tagged text, one word per line; - for stdin.
     #[arg(default_value = "-", value_name = "FILE")]
     file: PathBuf,
     /// Print the scores as JSON; `eval --json` has the same schema.

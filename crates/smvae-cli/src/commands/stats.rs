@@ -1,4 +1,4 @@
-//! `smvae stats`: what a corpus holds, counted.
+//! `smvae stats`: counts of what a corpus holds.
 
 use crate::options::DataArgs;
 use crate::output::{print, print_json, table};
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
     if args.json { print_json(&stats) } else { print(&report(&stats)) }
 }
 
-/// The counts as tables, one column a split.
+/// The counts as tables, one column per split.
 fn report(stats: &CorpusStats) -> String {
     let mut text = files(stats);
     text += &format!("labels: {}\n\n", stats.labels.join(" "));
@@ -46,7 +46,7 @@ fn report(stats: &CorpusStats) -> String {
 fn files(stats: &CorpusStats) -> String {
     let mut text = String::new();
     for file in stats.splits.values().filter_map(|split| split.file.as_ref()) {
-        let known = file.known_as.unwrap_or("not a file this program knows");
+        let known = file.known_as.unwrap_or("not a known file");
         text += &format!("{}: {known}\n  sha256 {}\n", file.file.path.display(), file.file.sha256);
     }
     text

@@ -1,9 +1,9 @@
-//! Where a corpus lies.
+//! Where the corpus is.
 
 use clap::Args;
 use std::path::PathBuf;
 
-/// Where a corpus lies.
+/// Where the corpus is.
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct DataArgs {

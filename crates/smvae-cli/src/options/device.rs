@@ -1,4 +1,4 @@
-//! Where to compute, and in what numbers.
+//! Where to compute, and in which number type.
 
 use crate::progress::say;
 use clap::builder::BoolishValueParser;
@@ -12,7 +12,8 @@ pub(crate) struct DeviceArgs {
     /// Where to compute: cpu, cuda (the first NVIDIA GPU), cuda:N, or auto (a GPU if there is one).
     #[arg(long, value_name = "NAME", default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
-    /// Multiply in TF32 on a GPU: several times faster, with 11 significant bits.
+    /// On a GPU, matrix products use TF32 (11 significant bits), which is several times faster;
+    /// `--tf32 0` turns it off.
     #[arg(
         long,
         value_name = "0|1",
@@ -29,7 +30,7 @@ impl DeviceArgs {
         ["--device".to_owned(), self.device.to_string(), "--tf32".to_owned(), u8::from(self.tf32).to_string()]
     }
 
-    /// Opens the device; says which one `auto` is, and why no GPU.
+    /// Opens the device; for `auto`, says which one it is, and why it is not a GPU.
     pub(crate) fn open(self) -> anyhow::Result<candle_core::Device> {
         device::allow_tf32(self.tf32);
         if self.device != DeviceChoice::Auto {

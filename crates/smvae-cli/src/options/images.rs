@@ -7,33 +7,35 @@ use std::path::PathBuf;
 /// Where a trained model gets its image vectors from.
 #[derive(Debug, Args)]
 pub(crate) struct ImageArgs {
-    /// Image vectors; those the model was trained with if not given.
+    /// A file of image vectors; by default the one the model was trained with.
     #[arg(long, value_name = "FILE", conflicts_with = "no_images")]
     pub(crate) image_features: Option<PathBuf>,
-    /// A folder of images instead: vectors are made by the vision model of training, which --vision finds elsewhere.
+    /// A folder of images instead: vectors are made by the vision model of training; --vision says
+    /// where that is now.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["no_images", "image_features"])]
     pub(crate) images: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) vision: VisionArgs,
-    /// Accept another file than the model was trained with.
+    /// Accept a file other than the one the model was trained with.
     #[arg(long, requires = "image_features")]
     pub(crate) trust_images: bool,
-    /// Every image is missing.
+    /// Use no images: every image counts as missing.
     #[arg(long)]
     pub(crate) no_images: bool,
 }
 
-/// A frozen vision model, and what becomes of its vectors.
+/// A frozen vision model, and where its vectors are kept.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct VisionArgs {
-    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, one of the Hugging Face hub such
-    /// as microsoft/resnet-50, or a weights file of torchvision's.
+    /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, a model
+    /// of the Hugging Face hub such as microsoft/resnet-50, or a weights file of torchvision.
     #[arg(long, value_name = "MODEL", requires = "images")]
     pub(crate) vision: Option<String>,
-    /// Prepare images as this says, instead of as the model's files do.
+    /// Preprocess images as this preset says, instead of as the model's files say.
     #[arg(long, value_name = "NAME", value_parser = vision::PRESETS, requires = "vision")]
     pub(crate) preprocessing: Option<String>,
-    /// Where vectors are kept between runs; smvae/features in XDG_CACHE_HOME or ~/.cache if not given.
+    /// Where vectors are kept between runs; by default smvae/features in XDG_CACHE_HOME or
+    /// ~/.cache.
     #[arg(long, value_name = "DIR", requires = "images")]
     pub(crate) feature_cache: Option<PathBuf>,
 }

@@ -1,4 +1,5 @@
-//! What a model is given: packed pieces, the words they belong to, spans of these words, an image vector a text.
+//! What a model is given: packed pieces, the words they belong to, spans of these words, one image
+//! vector per text.
 
 use crate::{Error, PackedPieces, Result, Span};
 use candle_core::Tensor;
@@ -18,15 +19,15 @@ pub struct BatchSpan {
 pub struct SpanBatch {
     /// Pieces of all texts.
     pub pieces: PackedPieces,
-    /// For every word of every text in order, the rows of `pieces` it consists of, counted over the whole batch; never
-    /// empty, and never a text's first row, which is `[CLS]`.
+    /// For every word of every text in order, the rows of `pieces` it consists of, counted over the
+    /// whole batch; never empty, and never a text's first row, which is `[CLS]`.
     pub words: Vec<Range<usize>>,
     /// The shape of each word ([`crate::shapes`]); empty for a model that does not look at them.
     pub shapes: Vec<u32>,
     /// Candidate spans, the rows of everything a model puts out.
     pub spans: Vec<BatchSpan>,
-    /// Image vectors `[texts, image_dim]`, zeros where a text has none; none for text alone. A model without images does not
-    /// look at them.
+    /// Image vectors `[texts, image_dim]`, zeros where a text has no image; `None` means text only.
+    /// A model without images ignores them.
     pub images: Option<Tensor>,
     /// Whether each text has an image.
     pub has_image: Vec<bool>,
@@ -96,7 +97,8 @@ impl SpanBatch {
         Ok(())
     }
 
-    /// The shape of the word each piece belongs to, `none` for pieces of no word.
+    /// The shape of the word each piece belongs to; the value `none` for pieces that belong to no
+    /// word.
     pub(crate) fn piece_shapes(&self, none: u32) -> Vec<u32> {
         let mut shapes = vec![none; self.pieces.layout().n_rows()];
         for (word, shape) in self.words.iter().zip(&self.shapes) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Slope of the leaky ReLU for negative numbers, as in TensorFlow (candle's is 0.01).
 pub(crate) const LEAKY_SLOPE: f64 = 0.2;
 
-/// Sizes beyond this are mistakes, and would end in memory that there is not.
+/// Larger sizes are mistakes, and would ask for more memory than there is.
 const LARGEST: usize = 65_536;
 
 /// Sizes of the networks; saved beside the weights.
@@ -17,15 +17,16 @@ pub struct ModelConfig {
     pub hidden_dim: usize,
     /// Width of the latent variable.
     pub latent_dim: usize,
-    /// Width of an image vector; none for a model of text alone.
+    /// Width of an image vector; `None` means a model of text only.
     pub image_dim: Option<usize>,
-    /// Whether the classifier's LSTM sees the shapes of words ([`crate::shapes`]) beside the encoder's vectors.
+    /// Whether the classifier's LSTM sees the shapes of words ([`crate::shapes`]) beside the
+    /// encoder's vectors.
     pub word_shapes: bool,
     /// Whether the classifier is told how many words a span has.
     pub span_widths: bool,
     /// How the two experts become one Gaussian.
     pub fusion: Fusion,
-    /// Whether the classifier sees z; without, the VAEs have no part in the decision.
+    /// Whether the classifier sees z; without it, the VAEs have no part in the decision.
     pub latent_in_classifier: bool,
     /// What the authors' program does differently from the paper.
     pub quirks: Quirks,
@@ -51,7 +52,7 @@ impl ModelConfig {
     /// Checks every size.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a size of 0, or one that no network has.
+    /// [`Error::Setting`] for a size of 0, or one above 65536.
     pub fn validate(&self) -> Result<()> {
         let sizes = [
             ("hidden_dim", self.hidden_dim),
@@ -68,8 +69,8 @@ impl ModelConfig {
     }
 }
 
-/// How the text expert and the image expert become one Gaussian. Where there is no image, the text expert stands alone
-/// (and with it the prior, if that is an expert).
+/// How the text expert and the image expert become one Gaussian. Where there is no image, the text
+/// expert stands alone (and with it the prior, if that is an expert).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fusion {
@@ -82,12 +83,13 @@ pub enum Fusion {
     Mean,
 }
 
-/// What the authors' program does differently from the paper, so that their weights and numbers can be checked. All
-/// off by default.
+/// What the authors' program does differently from the paper, so that their weights and numbers can
+/// be checked. All off by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quirks {
-    /// Every text is padded to this many pieces, and the LSTM of the VAE path runs over the padding.
+    /// Every text is padded to this many pieces, and the LSTM of the VAE path runs over the
+    /// padding.
     pub pad_to: Option<usize>,
     /// Means over a span are taken one piece to the left of it.
     pub shifted_spans: bool,

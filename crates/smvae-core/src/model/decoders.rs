@@ -6,7 +6,7 @@ use crate::nn::{Activation, Linear};
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
 
-/// The decoders; used in training alone, but saved with the rest.
+/// The decoders; used only in training, but saved with the rest.
 #[derive(Clone, Debug)]
 pub struct Decoders {
     text: [Linear; 3],
@@ -32,8 +32,8 @@ impl Decoders {
         Ok(Self { text: mlp("text", n_classes + latent, text_dim)?, image })
     }
 
-    /// Text feature of each row, `[rows, text_dim]`, from class probabilities `[rows, classes]` and a sample of the text
-    /// expert `[rows, latent]`.
+    /// Text feature of each row, `[rows, text_dim]`, from class probabilities `[rows, classes]` and
+    /// a sample of the text expert `[rows, latent]`.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -41,8 +41,8 @@ impl Decoders {
         forward(&self.text, &Tensor::cat(&[probabilities, z], D::Minus1)?)
     }
 
-    /// Image feature of each text, `[texts, image_dim]`, from a sample of the image expert `[texts, latent]`; none for
-    /// a model of text alone.
+    /// Image feature of each text, `[texts, image_dim]`, from a sample of the image expert
+    /// `[texts, latent]`; `None` for a model of text only.
     ///
     /// # Errors
     /// If the shapes do not fit.

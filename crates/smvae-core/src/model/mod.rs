@@ -1,4 +1,5 @@
-//! The networks of SMVAE: from a text encoder's vectors and an image vector a text to Gaussians and logits a span.
+//! The networks of SMVAE: from the vectors of a text encoder and one image vector per text to
+//! Gaussians and logits of every span.
 //!
 //! No loss, no optimizer, no text encoder: vectors of pieces come in, `[rows, d]`.
 

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! h1 = BiLSTM_vae(sg(h)),  h2 = BiLSTM_ner(h)                                     [pieces, 2k]
-//! t  = lrelu(W_t mean_span h1),  v = lrelu(W_v image)                             experts: linear heads of t and v
+//! t  = lrelu(W_t mean_span h1),  v = lrelu(W_v image)           experts: linear heads of t and v
 //! z  = mu + sigma * noise, or mu, of the product of experts                       [rows, latent]
-//! logits = W_o lrelu(W_f [z; s; e; s-e; s*e])      s, e: means of h2 over the first and the last word
+//! logits = W_o lrelu(W_f [z; s; e; s-e; s*e])    s, e: means of h2 over the first and last word
 //! ```
-//! Inside the last lrelu a vector of the span's width is added, if `span_widths` asks for it.
-//! What can be done once a piece or once a word is ([`Features`]): `W_t` commutes with the mean, and of `W_f` only the
-//! terms of `z` and of `s*e` need a product a span. The checkpoint has `W_f` flat.
+//! Inside the last lrelu a vector of the span's width is added, if `span_widths` asks for it. What
+//! can be computed once per piece or once per word is computed so ([`Features`]): `W_t` commutes
+//! with the mean, and of `W_f` only the terms of `z` and of `s*e` need one product per span. The
+//! checkpoint has `W_f` flat.
 
 use super::config::LEAKY_SLOPE;
 use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
@@ -23,7 +24,8 @@ use candle_nn::init::ZERO;
 use candle_nn::{Init, VarBuilder};
 use std::ops::Range;
 
-/// Number of widths of a span, in words, that have a vector of their own; wider spans share the last.
+/// Number of widths of a span, in words, that have a vector of their own; wider spans share the
+/// last.
 const N_WIDTHS: usize = 16;
 
 /// The span classifier and its two encoders of the latent variable.
@@ -31,15 +33,15 @@ const N_WIDTHS: usize = 16;
 pub struct SpanModel {
     lstm_vae: BiLstm,
     lstm_ner: BiLstm,
-    /// A vector a shape and one for pieces of no word, `[shapes + 1, d]`.
+    /// One vector per shape, and one for pieces that belong to no word, `[shapes + 1, d]`.
     shapes: Option<Tensor>,
-    /// A vector a width, which the span layer adds before its activation, `[widths, k]`.
+    /// One vector per width, which the span layer adds before its activation, `[widths, k]`.
     widths: Option<Tensor>,
     text: ExpertNet,
     image: Option<ExpertNet>,
     span_hidden: Linear,
     classifier: Linear,
-    /// The decoders of the two VAEs; none in a model that can only predict.
+    /// The decoders of the two VAEs; `None` in a model that can only predict.
     pub decoders: Option<Decoders>,
     /// Width of the encoder's vectors.
     text_dim: usize,
@@ -71,7 +73,7 @@ impl ExpertNet {
     }
 }
 
-/// What is computed once a piece, a word or a text, before any span is scored.
+/// What is computed once per piece, word or text, before any span is scored.
 #[derive(Clone, Debug)]
 pub struct Features {
     /// The encoder's vectors without gradient, `[pieces, d]`: what the text decoder reconstructs.
@@ -80,16 +82,17 @@ pub struct Features {
     text_hidden: Tensor,
     /// Means of h2 over each word, `[words, 2k]`.
     words: Tensor,
-    /// Parts of the span layer that depend on the first and on the last word alone, `[words, k]` each.
+    /// Parts of the span layer that depend on the first and on the last word alone, `[words, k]`
+    /// each.
     first: Tensor,
     last: Tensor,
-    /// The image expert, a row a text.
+    /// The image expert, one row per text.
     pub image: Option<Gaussian>,
     /// 1 for texts with an image, 0 for those without, `[texts]`.
     pub has_image: Tensor,
 }
 
-/// A row a span.
+/// What the model says of spans, one row per span.
 #[derive(Clone, Debug)]
 pub struct SpanScores {
     /// The text expert.
@@ -222,9 +225,9 @@ impl SpanModel {
         Ok((h + embedding(table, &batch.piece_shapes(N_SHAPES as u32))?)?)
     }
 
-    /// What the two LSTMs make of vectors `[pieces, d]`, `[pieces, 2 hidden_dim]` each: first that of the VAE path, of
-    /// `h`, which no gradient reaches, then that of the classifier, of `shaped`, which is `h` where words have no shapes.
-    /// Rows of padding are 0 in the second.
+    /// What the two LSTMs make of vectors `[pieces, d]`, `[pieces, 2 hidden_dim]` each: first that
+    /// of the VAE path, of `h`, which no gradient reaches, then that of the classifier, of
+    /// `shaped`, which is `h` where words have no shapes. Rows of padding are 0 in the second.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -236,7 +239,7 @@ impl SpanModel {
         Ok([self.lstm_vae.forward(&h.detach(), &all)?, self.lstm_ner.forward(shaped, &real)?])
     }
 
-    /// Scores spans of `batch`; `noise [rows, latent]` samples z, without it z is the mean.
+    /// Scores spans of `batch`; `noise: [rows, latent]` samples z; without it, z is the mean.
     ///
     /// # Errors
     /// If a span does not belong to the batch or the noise has another shape.
@@ -275,8 +278,8 @@ impl SpanModel {
         Ok(SpanScores { text, fused, z, logits, text_index, has_image })
     }
 
-    /// What the text decoder reconstructs of spans of `batch`: the mean of the encoder's vectors over each, without
-    /// gradient, `[spans, d]`.
+    /// What the text decoder reconstructs of spans of `batch`: the mean of the encoder's vectors
+    /// over each, without gradient, `[spans, d]`.
     ///
     /// # Errors
     /// If a span does not belong to the batch.
@@ -308,7 +311,8 @@ fn shape_table(text_dim: usize, vb: &VarBuilder<'_>) -> Result<Tensor> {
     Ok(vb.get_with_hints((N_SHAPES + 1, text_dim), "word_shapes", init)?)
 }
 
-/// One Gaussian a row of the text expert's and, where there is an image, the image expert's.
+/// One Gaussian per row, from that of the text expert and, where there is an image, that of the
+/// image expert.
 fn fuse(fusion: Fusion, text: &Gaussian, image: Option<&Gaussian>, has_image: &Tensor) -> Result<Gaussian> {
     let image = image.map(|gaussian| Expert { gaussian, present: Some(has_image) });
     match (fusion, image) {

@@ -33,7 +33,8 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
     apply(x, Activation::LeakyRelu(slope))
 }
 
-/// An activation, alone or at the end of a linear layer ([`Linear::forward_activated`](super::Linear)).
+/// An activation, alone or at the end of a linear layer
+/// ([`Linear::forward_activated`](super::Linear)).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Activation {
     /// [`gelu_erf`].

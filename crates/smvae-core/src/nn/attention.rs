@@ -1,7 +1,9 @@
-//! Multi-head self-attention over packed texts: `softmax(q k' / sqrt(d_head)) v`, a text and a head at a time.
+//! Multi-head self-attention over packed texts: `softmax(q k' / sqrt(d_head)) v`, one text and one
+//! head at a time.
 //!
-//! No padding: rows of all texts lie one after another and a row attends to its own text. The probabilities are
-//! computed again in the backward pass, which costs less than keeping them. Dropout acts on the probabilities.
+//! No padding: rows of all texts lie one after another and a row attends to its own text. The
+//! probabilities are computed again in the backward pass, which costs less than keeping them.
+//! Dropout acts on the probabilities.
 
 use super::dispatch::is_fused;
 use super::dropout::Mask;
@@ -16,11 +18,12 @@ use rayon::prelude::*;
 
 /// Attention of `q`, `k`, `v`: `[rows, d]` with the rows of `layout`; returns `[rows, d]`.
 ///
-/// `dropout` is the probability of dropping an attention weight and the generator one number is drawn from.
+/// `dropout` is the probability of dropping an attention weight and the generator one number is
+/// drawn from.
 ///
 /// # Errors
-/// If the shapes differ or do not fit the layout, `d` is no multiple of `n_heads`, or the number type is neither f32
-/// nor f64.
+/// If the shapes differ or do not fit the layout, `d` is not a multiple of `n_heads`, or the number
+/// type is neither f32 nor f64.
 pub fn attention(
     q: &Tensor,
     k: &Tensor,
@@ -199,11 +202,12 @@ impl Attention {
 
 /// Packed rows to rows of texts padded to the longest, and back.
 struct Padding {
-    /// The packed row of each padded one, `[texts * longest]`; any row where there is none.
+    /// The packed row of each padded one, `[texts * longest]`; any row for a row of padding.
     into: Tensor,
     /// The padded row of each packed one, `[rows]`.
     back: Tensor,
-    /// 0 for real keys, and for others so far below that their probability is 0: `[texts, 1, 1, longest]`.
+    /// 0 for real keys, and for others so far below that their probability is 0:
+    /// `[texts, 1, 1, longest]`.
     bias: Tensor,
 }
 
@@ -247,7 +251,7 @@ fn softmax_backward<T: Real>(g: &mut [T], p: &[T]) {
     g.iter_mut().zip(p).for_each(|(g, p)| *g = *p * (*g - dot));
 }
 
-/// One slice a text.
+/// One slice per text.
 fn split_texts<'a, T>(mut x: &'a mut [T], layout: &PackedLayout, d: usize) -> Vec<&'a mut [T]> {
     let mut texts = Vec::with_capacity(layout.n_texts());
     for text in 0..layout.n_texts() {

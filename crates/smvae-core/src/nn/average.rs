@@ -1,7 +1,8 @@
 //! An exponential moving average of parameters: a second copy that follows the first.
 //!
-//! `average = decay average + (1 - decay) weights`, in place. In evaluation it is steadier than the weights of any one
-//! step; as the teacher of the model it follows, it is a mean teacher (Tarvainen & Valpola 2017).
+//! `average = decay average + (1 - decay) weights`, in place. In evaluation it is steadier than the
+//! weights of any one step; as the teacher of the model it follows, it is a mean teacher (Tarvainen
+//! & Valpola 2017).
 
 use super::Parameters;
 use super::real::vectorised;
@@ -18,7 +19,8 @@ pub struct Average {
 }
 
 impl Average {
-    /// The average of all `parameters`, which begins at their values; only those that `is_trained` says yes to change.
+    /// The average of all `parameters`, which begins at their values; only those for which
+    /// `is_trained` is true change.
     ///
     /// # Errors
     /// Those of the copies.

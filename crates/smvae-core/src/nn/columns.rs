@@ -1,8 +1,9 @@
-//! A linear layer on some columns of a flat weight: `y = onto + x (sum_t sign_t W[:, at_t .. at_t + in])'`.
+//! A linear layer on some columns of a flat weight:
+//! `y = onto + x (sum_t sign_t W[:, at_t .. at_t + in])'`.
 //!
-//! The span layer `W [z; s; e; s-e; s*e]` is one weight in the checkpoint and several products here. A view of its columns
-//! would cost a copy in each direction and a gradient of the whole weight a view; this reads the columns where they are,
-//! and writes their gradient where it belongs.
+//! The span layer `W [z; s; e; s-e; s*e]` is one weight in the checkpoint and several products
+//! here. A view of its columns would cost a copy in each direction, and each view a gradient of the
+//! whole weight; this reads the columns where they are, and writes their gradient where it belongs.
 
 use super::dispatch::is_fused;
 use super::gradients::accumulate_part;
@@ -20,8 +21,9 @@ pub enum Columns {
     Minus(usize),
 }
 
-/// `onto + x W'`, `W` being the sum of `terms`, each as many columns of `weight: [out, all]` as `x: [rows, in]` has.
-/// `onto` is a bias `[out]` or has a row each, `[rows, out]`; returns `[rows, out]`.
+/// `onto + x W'`, `W` being the sum of `terms`, each as many columns of `weight: [out, all]` as
+/// `x: [rows, in]` has. `onto` is a bias `[out]`, or has one row for each row of `x`,
+/// `[rows, out]`; returns `[rows, out]`.
 ///
 /// # Errors
 /// If the shapes do not fit, there is no term, or the number type is neither f32 nor f64.

@@ -1,5 +1,6 @@
-//! Softmax cross entropy of each row in one pass: `y_r = log sum_c exp(l_rc) - l_{r, target_r}`, with the backward
-//! `dl = (softmax(l) - onehot(target)) dy`. Rows that a mask leaves out are 0 and have no gradient.
+//! Softmax cross entropy of each row in one pass: `y_r = log sum_c exp(l_rc) - l_{r, target_r}`,
+//! with the backward `dl = (softmax(l) - onehot(target)) dy`. Rows that a mask leaves out are 0 and
+//! have no gradient.
 
 use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values};
@@ -7,7 +8,8 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
 use std::sync::Arc;
 
-/// Cross entropy of `logits: [rows, classes]` against a class a row, 0 where `mask` is false; returns `[rows]`, in nats.
+/// Cross entropy of `logits: [rows, classes]` against one class per row, 0 where `mask` is false;
+/// returns `[rows]`, in nats.
 ///
 /// # Errors
 /// If the lengths differ, a class is out of range, or the number type is neither f32 nor f64.
@@ -21,7 +23,7 @@ pub fn softmax_cross_entropy(logits: &Tensor, targets: &[u32], mask: Option<&[bo
         );
     }
     if let Some(bad) = targets.iter().find(|target| **target as usize >= classes) {
-        candle_core::bail!("softmax_cross_entropy: the class {bad} is none of {classes}");
+        candle_core::bail!("softmax_cross_entropy: the class {bad} is not below {classes}");
     }
     if is_fused(logits) {
         return logits.contiguous()?.apply_op1(CrossEntropy { targets: targets.into(), mask: mask.map(Into::into) });

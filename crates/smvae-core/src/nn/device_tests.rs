@@ -1,8 +1,9 @@
-//! The composed form of every operation, which other devices run, against the fused one of the CPU: values, and the
-//! gradient of every input. Then Adam, and whole training steps of a small transformer with the span model.
+//! The composed form of every operation, which other devices run, against the fused one of the CPU:
+//! values, and the gradient of every input. Then Adam, and whole training steps of a small
+//! transformer with the span model.
 //!
-//! `SMVAE_DEVICE=cuda` puts the composed side on a GPU; without it, it runs on the CPU. Everything is f32, as training is,
-//! so that two orders of summing differ by some 1e-6 of the largest number.
+//! `SMVAE_DEVICE=cuda` puts the composed side on a GPU; without it, it runs on the CPU. Everything
+//! is f32, as training is, so that two orders of summing differ by some 1e-6 of the largest number.
 
 use super::dispatch::composed;
 use super::pairs::{Pairs, pair_product, pair_sum};
@@ -44,7 +45,8 @@ fn difference(got: &Tensor, want: &Tensor) -> f64 {
     off.expect("numbers") / size.expect("numbers").max(1.0)
 }
 
-/// Runs an operation in both forms on variables of these shapes; the loss weights every output differently.
+/// Runs an operation in both forms on variables of these shapes; the loss weights every output
+/// differently.
 #[track_caller]
 fn check(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     let run = |device: &Device| -> Result<(Tensor, Vec<Tensor>)> {
@@ -154,7 +156,7 @@ fn dropout_drops_the_same() {
 
 #[test]
 fn lstms() {
-    // Unequal lengths out of order, an empty range, and row 9 in none.
+    // Unequal lengths out of order, an empty range, and row 9 in no range.
     let ranges: &[Range<usize>] = &[0..2, 2..2, 2..7, 7..9, 10..11];
     check(&[&[11, 24], &[12, 3], &[12, 3]], |t| lstm::recurrence(&t[0], [&t[1], &t[2]], ranges));
 }
@@ -241,7 +243,8 @@ fn half_precision_infers_the_same_but_for_rounding() {
     }
 }
 
-/// Two texts of four and two words, a piece each, all spans of up to two words; the second has no image.
+/// Two texts of four and two words, one piece each, all spans of up to two words; the second has no
+/// image.
 fn batch(device: &Device) -> Result<SpanBatch> {
     let spans = [(0, 0, 1), (0, 0, 2), (0, 2, 4), (1, 4, 5), (1, 4, 6)];
     Ok(SpanBatch {
@@ -287,7 +290,8 @@ fn whole_steps_report_and_leave_the_same() {
         }
         for (name, want) in want_weights {
             let off = difference(&weights[&name], &want);
-            // Adam makes full steps of gradients that are zero but for rounding, as that of a key's bias is.
+            // Adam makes full steps of gradients that are zero but for rounding, as that of a key's
+            // bias is.
             let tolerance = if name.ends_with("k.bias") { 1e-2 } else { 1e-4 };
             assert!(off < tolerance, "{name} differs by {off:e} after three steps ({config:?})");
         }

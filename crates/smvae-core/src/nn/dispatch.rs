@@ -1,9 +1,10 @@
-//! Which form of an operation a tensor gets: the fused one, on slices of the CPU, or the one composed of candle's own
-//! operations, on every other device.
+//! Which form of an operation a tensor gets: the fused one, on slices of the CPU, or the one
+//! composed of candle's own operations, on every other device.
 //!
 //! The fused ones take f32 and f64; the composed ones also f16 and bf16, for inference on a GPU.
 //!
-//! Tests can ask for the composed form on the CPU, so that what runs on a GPU is checked on machines without one.
+//! Tests can ask for the composed form on the CPU, so that what runs on a GPU is checked on
+//! machines without one.
 
 use candle_core::Tensor;
 

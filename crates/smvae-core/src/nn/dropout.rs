@@ -1,7 +1,8 @@
-//! Dropout whose mask is a function of a seed: `y = x m / (1 - p)`, `m ~ Bernoulli(1 - p)` an element.
+//! Dropout whose mask is a function of a seed: `y = x m / (1 - p)`, with `m ~ Bernoulli(1 - p)` for
+//! each element.
 //!
-//! The mask is a hash of (seed, position), so it needs no memory between forward and backward, and does not depend on
-//! the number of threads.
+//! The mask is a hash of (seed, position), so it needs no memory between forward and backward, and
+//! does not depend on the number of threads.
 
 use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
@@ -10,7 +11,8 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use rand::RngCore;
 use rayon::prelude::*;
 
-/// Sets elements of `x` to zero with probability `p` and scales the rest; draws one number from `rng`. Any shape.
+/// Sets elements of `x` to zero with probability `p` and scales the rest; draws one number from
+/// `rng`. Any shape.
 ///
 /// # Errors
 /// If `p` is not in `[0, 1)` or the number type is neither f32 nor f64.
@@ -71,7 +73,8 @@ pub(crate) struct Mask {
 }
 
 impl Mask {
-    /// The mask of a probability and one number from `rng`; none where nothing is dropped, and then nothing is drawn.
+    /// The mask of a probability and one number from `rng`; `None` if nothing is dropped, and then
+    /// nothing is drawn.
     pub(crate) fn draw(p: f64, rng: &mut crate::Rng) -> Result<Option<Self>> {
         if !(0.0..1.0).contains(&p) {
             candle_core::bail!("the probability of dropout must be in [0, 1), got {p}");
@@ -97,7 +100,8 @@ impl Mask {
         u8::from(self.factor::<f32>(position) > 0.0)
     }
 
-    /// Dropout of `x` on any device, from what is kept of each number; a byte a number is copied there.
+    /// Dropout of `x` on any device, given 1 for each number that is kept and 0 for the others; one
+    /// byte per number is copied to the device.
     pub(crate) fn apply_kept(&self, x: &Tensor, kept: Vec<u8>) -> Result<Tensor> {
         let kept = Tensor::from_vec(kept, x.shape(), x.device())?.to_dtype(x.dtype())?;
         x * (kept * self.scale)?

@@ -1,11 +1,13 @@
 //! The backward pass with gradients of variables written where they are kept.
 //!
-//! candle's `backward` makes zeros for every gradient, adds to them, and has a new tensor each time: three passes over
-//! all parameters that compute nothing. During [`Gradients::backward`] the operations of this module write the gradient
-//! of a variable into one buffer that lasts from step to step, as part of the product that makes it, and a table of
-//! embeddings keeps the rows that were looked up. What candle's own operations contribute is added to that.
+//! candle's `backward` makes zeros for every gradient, adds to them, and has a new tensor each
+//! time: three passes over all parameters that compute nothing. During [`Gradients::backward`] the
+//! operations of this module write the gradient of a variable into one buffer that lasts from step
+//! to step, as part of the product that makes it, and a table of embeddings keeps the rows that
+//! were looked up. What candle's own operations contribute is added to that.
 //!
-//! `loss.backward()` works as ever: without a running [`Gradients::backward`], operations return tensors.
+//! `loss.backward()` works as ever: without a running [`Gradients::backward`], operations return
+//! tensors.
 
 use super::matrix::Write;
 use super::real::{Real, Values};
@@ -14,7 +16,7 @@ use candle_core::{DType, Result, Tensor, TensorId};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-/// Gradients of all variables of a loss. Use one for all steps: its memory is used again.
+/// Gradients of all variables of a loss. Use one for all steps: its memory is reused.
 #[derive(Debug, Default)]
 pub struct Gradients {
     buffers: Buffers,
@@ -38,12 +40,13 @@ struct Buffer {
 pub(crate) enum Gradient<'a> {
     /// All values.
     Dense(&'a [f32]),
-    /// Rows of these indices, in ascending order, at these positions (in rows) of the values; zero elsewhere.
+    /// Rows of these indices, in ascending order, at these positions (in rows) of the values; zero
+    /// elsewhere.
     Rows(&'a BTreeMap<u32, usize>, &'a [f32]),
 }
 
 impl Gradients {
-    /// Goes back from a scalar; replaces the gradients of the pass before.
+    /// Runs the backward pass from a scalar; replaces the gradients of the pass before.
     ///
     /// # Errors
     /// Those of the operations' backward passes.
@@ -51,7 +54,8 @@ impl Gradients {
         self.rest = None;
         let mut buffers = std::mem::take(&mut self.buffers);
         buffers.values_mut().for_each(|buffer| buffer.written = false);
-        // A pass inside another, which a thread pool may start on this thread, leaves the outer one's buffers alone.
+        // A pass inside another, which a thread pool may start on this thread, leaves the outer
+        // one's buffers alone.
         let outer = RUNNING.replace(Some(buffers));
         let rest = loss.backward();
         self.buffers = RUNNING.replace(outer).unwrap_or_default();
@@ -65,7 +69,8 @@ impl Gradients {
         Ok(())
     }
 
-    /// The gradient of a variable as a tensor of its shape, a copy; none if the loss does not depend on it.
+    /// The gradient of a variable as a tensor of its shape, a copy; `None` if the loss does not
+    /// depend on it.
     ///
     /// # Errors
     /// Those of the copy.
@@ -100,8 +105,9 @@ thread_local! {
     static RUNNING: RefCell<Option<Buffers>> = const { RefCell::new(None) };
 }
 
-/// Calls `add` with the place of a tensor's gradient, all of which it must write. Returns what an operation's backward
-/// has to return for that tensor: nothing if it needs no gradient or has it in place, else a fresh tensor.
+/// Calls `add` with the place of a tensor's gradient, all of which it must write. Returns what an
+/// operation's backward has to return for that tensor: nothing if it needs no gradient or has it in
+/// place, else a fresh tensor.
 pub(super) fn accumulate<T: Real>(
     of: &Tensor,
     add: impl FnOnce(&mut [T], Write) -> Result<()>,
@@ -123,7 +129,8 @@ pub(super) fn accumulate<T: Real>(
     Tensor::from_vec(values, of.shape(), of.device()).map(Some)
 }
 
-/// As [`accumulate`], for an operation that adds to a part of the gradient: what `add` is given holds zeros or sums.
+/// As [`accumulate`], for an operation that adds to a part of the gradient: what `add` is given
+/// holds zeros or sums.
 pub(super) fn accumulate_part<T: Real>(
     of: &Tensor,
     add: impl FnOnce(&mut [T]) -> Result<()>,
@@ -136,7 +143,8 @@ pub(super) fn accumulate_part<T: Real>(
     })
 }
 
-/// Adds row `i` of `grads: [rows.len(), width]` to row `rows[i]` of the gradient of `table: [_, width]`.
+/// Adds row `i` of `grads: [rows.len(), width]` to row `rows[i]` of the gradient of
+/// `table: [_, width]`.
 pub(super) fn accumulate_rows<T: Real>(table: &Tensor, rows: &[u32], grads: &Tensor) -> Result<Option<Tensor>> {
     let (_, width) = table.dims2()?;
     let grads = Values::<T>::of(grads)?;
@@ -166,8 +174,8 @@ pub(super) fn accumulate_rows<T: Real>(table: &Tensor, rows: &[u32], grads: &Ten
     done.map(|()| None)
 }
 
-/// The buffer of an f32 variable, while a backward pass runs; it is taken so that nothing is borrowed while a product
-/// lends this thread to the thread pool.
+/// The buffer of an f32 variable, while a backward pass runs; it is taken so that nothing is
+/// borrowed while a product lends this thread to the thread pool.
 fn take(of: &Tensor) -> Option<Buffer> {
     if !of.is_variable() || of.dtype() != DType::F32 {
         return None;
@@ -194,7 +202,7 @@ impl Buffer {
         Ok(())
     }
 
-    /// The position of a row, made if there is none.
+    /// The position of a row, which is made if it has none.
     fn place(&mut self, row: u32, width: usize) -> usize {
         let Some(rows) = &mut self.rows else { return row as usize };
         let next = rows.len();

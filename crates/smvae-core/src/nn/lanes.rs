@@ -1,4 +1,5 @@
-//! Sums kept side by side in lanes, which the compiler vectorises; the order is the same on every machine.
+//! Sums kept side by side in lanes, which the compiler vectorises; the order is the same on every
+//! machine.
 
 use super::real::Real;
 
@@ -44,7 +45,7 @@ pub(crate) fn sum_of_pairs<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> 
     lanes.into_iter().fold(rest, |s, v| s + v)
 }
 
-/// The largest number, `-inf` of none.
+/// The largest number; `-inf` for an empty slice.
 #[inline(always)]
 pub(super) fn largest<T: Real>(x: &[T]) -> T {
     let larger = |a: T, b: T| if a > b { a } else { b };

@@ -1,6 +1,8 @@
-//! Layer normalisation: `y = (x - mean) / sqrt(var + eps) * weight + bias` over the last dimension of `[rows, d]`.
+//! Layer normalisation: `y = (x - mean) / sqrt(var + eps) * weight + bias` over the last dimension
+//! of `[rows, d]`.
 //!
-//! candle's fused form has no backward and reports no error; its composed form takes ten times as long.
+//! candle's fused form has no backward and reports no error; its composed form takes ten times as
+//! long.
 
 use super::dispatch::is_fused;
 use super::gradients::accumulate_part;
@@ -130,7 +132,8 @@ impl CustomOp3 for LayerNormOp {
     }
 }
 
-/// Rows a task of the thread pool works on; fixed, so that sums over rows do not depend on the number of threads.
+/// Rows a task of the thread pool works on; fixed, so that sums over rows do not depend on the
+/// number of threads.
 const ROWS: usize = 64;
 
 /// Mean of a row and one over its standard deviation.

@@ -1,8 +1,9 @@
-//! Linear layer: `y = f(x W' + b)` with `x: [rows, in]`, `W: [out, in]`, `b: [out]` and an activation `f` or none.
+//! Linear layer: `y = f(x W' + b)` with `x: [rows, in]`, `W: [out, in]`, `b: [out]` and,
+//! optionally, an activation `f`.
 //!
-//! One operation with its own backward: the bias is the product's initial value, the activation is applied to what the
-//! product has just written, and the gradient of the bias is one pass over the rows (candle's `sum_keepdim(0)` reads them
-//! by columns).
+//! One operation with its own backward: the bias is the product's initial value, the activation is
+//! applied to what the product has just written, and the gradient of the bias is one pass over the
+//! rows (candle's `sum_keepdim(0)` reads them by columns).
 
 use super::activation::Activation;
 use super::dispatch::is_fused;
@@ -28,7 +29,8 @@ impl Linear {
         Self { weight, bias }
     }
 
-    /// A layer from a builder; a fresh one is initialised with Glorot's uniform weights and zero bias.
+    /// A layer from a builder; a fresh one is initialised with Glorot's uniform weights and zero
+    /// bias.
     ///
     /// # Errors
     /// Those of the builder: a missing tensor, a wrong shape.

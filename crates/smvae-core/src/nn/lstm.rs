@@ -1,12 +1,13 @@
 //! Bidirectional LSTM over packed texts that respects lengths, with a hand-written backward.
 //!
-//! `i, f, o = sigmoid(.)`, `g = tanh(.)` of `W_ih x_t + W_hh h_{t-1} + b` (rows in the order i, f, g, o);
-//! `c_t = f c_{t-1} + i g`, `h_t = o tanh(c_t)`. The backward direction starts at a text's last row.
-//! `x: [rows, in]` to `[rows, 2 h]`, forward direction first; rows outside of every range stay 0.
+//! `i, f, o = sigmoid(.)`, `g = tanh(.)` of `W_ih x_t + W_hh h_{t-1} + b` (rows in the order i, f,
+//! g, o); `c_t = f c_{t-1} + i g`, `h_t = o tanh(c_t)`. The backward direction starts at a text's
+//! last row. `x: [rows, in]` to `[rows, 2 h]`, forward direction first; rows outside of every range
+//! stay 0.
 //!
-//! Inside, rows are in step order: texts by falling length, and for each step the rows of all texts that still run.
-//! A step is then one product on consecutive rows, its active texts are a prefix of the step before, and the two
-//! directions run on two threads.
+//! Inside, rows are in step order: texts by falling length, and for each step the rows of all texts
+//! that still run. A step is then one product on consecutive rows, its active texts are a prefix of
+//! the step before, and the two directions run on two threads.
 
 use super::dispatch::is_fused;
 use super::gradients::{accumulate, accumulate_part};
@@ -22,8 +23,8 @@ use std::any::Any;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Parameters of both directions: `weight_ih [4h, in]`, `weight_hh [4h, h]`, `bias [4h]`, and the same with the suffix
-/// `_reverse`.
+/// Parameters of both directions: `weight_ih [4h, in]`, `weight_hh [4h, h]`, `bias [4h]`, and the
+/// same with the suffix `_reverse`.
 #[derive(Clone, Debug)]
 pub struct BiLstm {
     weight_ih: [Tensor; 2],
@@ -54,7 +55,8 @@ impl BiLstm {
     /// Runs over each range of the rows of `x: [rows, in]`; returns `[rows, 2 h]`.
     ///
     /// # Errors
-    /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor f64.
+    /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor
+    /// f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
         let [forward, reverse] = &self.weight_ih;
         let projected = linear(x, &stack_rows(forward, reverse)?, &Tensor::cat(&self.bias, 0)?)?;
@@ -63,8 +65,8 @@ impl BiLstm {
     }
 }
 
-/// The rows of `a`, then those of `b`. Its gradients go straight to where those of `a` and `b` are kept, which candle's
-/// `cat` would pad and add.
+/// The rows of `a`, then those of `b`. Its gradients go straight to where those of `a` and `b` are
+/// kept, which candle's `cat` would pad and add.
 fn stack_rows(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if is_fused(a) { a.contiguous()?.apply_op2(&b.contiguous()?, StackRows) } else { Tensor::cat(&[a, b], 0) }
 }
@@ -96,7 +98,8 @@ impl CustomOp2 for StackRows {
     }
 }
 
-/// The recurrent part: from projected inputs `[rows, 8 h]`, forward direction first, to `[rows, 2 h]`.
+/// The recurrent part: from projected inputs `[rows, 8 h]`, forward direction first, to
+/// `[rows, 2 h]`.
 pub(super) fn recurrence(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>]) -> Result<Tensor> {
     let ((rows, _), (_, h)) = (projected.dims2()?, weight_hh[0].dims2()?);
     if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > rows) {
@@ -109,7 +112,7 @@ pub(super) fn recurrence(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[
     projected.contiguous()?.apply_op3(&weight_hh[0].contiguous()?, &weight_hh[1].contiguous()?, op)
 }
 
-/// The same of candle's operations: a step of all texts, in both directions, at a time.
+/// The same of candle's operations: one step of all texts, in both directions, at a time.
 pub(super) fn composed(
     projected: &Tensor,
     weight_hh: [&Tensor; 2],
@@ -143,8 +146,8 @@ pub(super) fn composed(
     Tensor::cat(&[back(0)?, back(1)?], 1)
 }
 
-/// Hidden state and cell `[2, texts, h]` after a step, from its inputs `[2, texts, 4h]` and the step before, which may have
-/// had more texts.
+/// Hidden state and cell `[2, texts, h]` after a step, from its inputs `[2, texts, 4h]` and the
+/// step before, which may have had more texts.
 fn composed_cell(inputs: &Tensor, before: Option<&[Tensor; 2]>, weight: &Tensor, h: usize) -> Result<[Tensor; 2]> {
     let n = inputs.dim(1)?;
     let gates = match before {
@@ -215,7 +218,7 @@ impl Steps {
 struct Recurrence {
     steps: Steps,
     hidden: usize,
-    /// What the forward pass leaves for the backward pass, a direction each; `Trace<T>`.
+    /// What the forward pass leaves for the backward pass, one for each direction; `Trace<T>`.
     saved: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -337,8 +340,8 @@ fn cell_forward<T: Real>(gates: &mut [T], before: Option<&[T]>, cell: &mut [T], 
     }
 }
 
-/// One row: from the gradient of the hidden state and, in `dc`, of the cell from the step after, to the gradients
-/// before the nonlinearities and, in `dc`, of the cell of the step before.
+/// One row: from the gradient of the hidden state and, in `dc`, of the cell from the step after, to
+/// the gradients before the nonlinearities and, in `dc`, of the cell of the step before.
 #[inline(always)]
 fn cell_backward<T: Real>(gates: &[T], before: Option<&[T]>, cell: &[T], dh: &[T], dc: &mut [T], dgates: &mut [T]) {
     let h = cell.len();
@@ -383,7 +386,8 @@ impl CustomOp3 for Recurrence {
         for_real!(projected.dtype(), "bilstm", T => {
             let x = values::<T>(projected, projected_l)?;
             let (w0, w1) = (values::<T>(w0, w0_l)?, values::<T>(w1, w1_l)?);
-            // Transposed once: in a product of few rows, packing a row-major weight would cost as much as the product.
+            // Transposed once: in a product of few rows, packing a row-major weight would cost as
+            // much as the product.
             let forward = |w, direction| self.forward(x, &transposed(w, 4 * h, h), direction);
             let (a, b) = rayon::join(|| forward(w0, 0), || forward(w1, 1));
             let mut out = vec![T::ZERO; rows * 2 * h];

@@ -1,6 +1,7 @@
-//! Matrix products on slices, with strides: a bounds-checked door to the `gemm` crate, the product candle uses itself.
+//! Matrix products on slices, with strides: a bounds-checked door to the `gemm` crate, the product
+//! candle uses itself.
 //!
-//! Inside a fused operation candle's tensors would cost an allocation and a copy a product.
+//! Inside a fused operation candle's tensors would cost an allocation and a copy for each product.
 
 use super::real::{Real, vectorised};
 use gemm::Parallelism;
@@ -125,8 +126,9 @@ pub(crate) fn matmul<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, 
         Threads::All if rayon::current_num_threads() > 1 => Parallelism::Rayon(rayon::current_num_threads()),
         _ => Parallelism::None,
     };
-    // SAFETY: the constructors of Mat and MatMut checked that every element lies inside its slice, the shapes fit
-    // (asserted above), and the destination is borrowed mutably, so it aliases neither operand.
+    // SAFETY: the constructors of Mat and MatMut checked that every element lies inside its slice,
+    // the shapes fit (asserted above), and the destination is borrowed mutably, so it aliases
+    // neither operand.
     unsafe {
         gemm::gemm(
             m,
@@ -176,7 +178,8 @@ pub(crate) fn repeated<T: Real>(row: &[T], rows: usize) -> Vec<T> {
     y
 }
 
-/// Adds each row of `x` (rows of `sums.len()` elements) to `sums`, every sum in the order of the rows.
+/// Adds each row of `x` (rows of `sums.len()` elements) to `sums`, every sum in the order of the
+/// rows.
 pub(crate) fn add_column_sums<T: Real>(x: &[T], sums: &mut [T]) {
     let width = sums.len();
     sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(block, sums)| {

@@ -1,8 +1,8 @@
 //! Differentiable layers: what candle lacks a backward for, or does slowly.
 //!
-//! Each operation works on slices with a hand-written backward on the CPU, in f32 and f64, and is composed of candle's
-//! operations on other devices. Nothing here knows of spans' meaning, VAEs or posts; nothing draws a random number
-//! that is not an argument.
+//! Each operation works on slices with a hand-written backward on the CPU, in f32 and f64, and is
+//! composed of candle's operations on other devices. Nothing here knows what spans mean, VAEs or
+//! posts; nothing draws a random number that is not an argument.
 
 pub mod activation;
 pub mod attention;

@@ -1,7 +1,8 @@
-//! Features of pairs of rows, first and last word of a span: `a[i_r] + b[j_r]` and `x[i_r] * x[j_r]`.
+//! Features of pairs of rows, first and last word of a span: `a[i_r] + b[j_r]` and
+//! `x[i_r] * x[j_r]`.
 //!
-//! With them `W [s; e; s-e; s*e] = (W1 + W3) s + (W2 - W3) e + W4 (s*e)` needs products of words, not of spans, but
-//! for the last term.
+//! With them `W [s; e; s-e; s*e] = (W1 + W3) s + (W2 - W3) e + W4 (s*e)` needs products of words,
+//! not of spans, but for the last term.
 
 use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
@@ -14,8 +15,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Debug)]
 pub struct Pairs {
     pairs: Arc<[(u32, u32)]>,
-    /// The pairs a row is the first and the last of, a row after another; made when a gradient first asks, by when every
-    /// index is known to be a row.
+    /// For each row, the pairs whose first or last row it is. Made when a gradient is first asked
+    /// for: by then every index is known to be a row.
     uses: Arc<OnceLock<[Uses; 2]>>,
     /// One past the largest index.
     n_rows: usize,
@@ -117,7 +118,8 @@ fn gather<T: Real>(a: &[T], b: &[T], d: usize, pairs: &[(u32, u32)], f: impl Fn(
     y
 }
 
-/// Gradients row by row: calls `add(row of the result, pair)` for each pair that the row is used by.
+/// Gradients row by row: calls `add(row of the result, pair)` for each pair that the row is used
+/// by.
 fn scatter<T: Real>(uses: &Uses, rows: usize, d: usize, add: impl Fn(&mut [T], usize) + Sync) -> Vec<T> {
     let mut dx = vec![T::ZERO; rows * d];
     scatter_onto(&mut dx, uses, d, add);
@@ -188,7 +190,8 @@ impl CustomOp1 for PairProduct {
         let (rows, d) = x.dims2()?;
         for_real!(x.dtype(), "pair_product", T => {
             let dx = Values::<T>::of(x)?.with(|x| Values::<T>::of(dy)?.with(|dy| {
-                // dy times the other row of the pair; applied both ways, it is 2 x dy where a pair names one row twice.
+                // dy times the other row of the pair; applied both ways, it is 2 x dy where a pair
+                // names one row twice.
                 let add = |sum: &mut [T], pair: usize, other| {
                     let factors = row(dy, pair as u32, d).iter().zip(row(x, other, d));
                     sum.iter_mut().zip(factors).for_each(|(s, (g, v))| *s += *g * *v);

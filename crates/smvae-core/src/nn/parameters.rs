@@ -1,8 +1,9 @@
 //! Trainable parameters by name, initialised from a seed, behind candle's `VarBuilder`.
 //!
-//! candle's own `VarMap` keeps a hash map (another order in every process) and draws from the thread's generator
-//! (which cannot be seeded on the CPU). Here the order is the names' and every tensor is drawn from a generator of its
-//! own, seeded by (seed, name): adding a layer changes no other one.
+//! candle's own `VarMap` keeps a hash map (another order in every process) and draws from the
+//! thread's generator (which cannot be seeded on the CPU). Here the order is the names' and every
+//! tensor is drawn from a generator of its own, seeded by (seed, name): adding a layer changes no
+//! other one.
 
 use crate::rng;
 use candle_core::{DType, Device, Error, Result, Shape, Tensor, Var};
@@ -28,19 +29,21 @@ impl Parameters {
         Self { vars: Arc::default(), seed, device: device.clone() }
     }
 
-    /// A builder whose tensors are trainable: those that exist, and fresh ones for those that do not.
+    /// A builder whose tensors are trainable: those that exist, and fresh ones for those that do
+    /// not.
     pub fn builder(&self, dtype: DType) -> VarBuilder<'static> {
         self.backend(dtype, Kind::Trainable)
     }
 
-    /// A builder whose tensors share the parameters' memory but are tracked by no graph: for evaluation between
-    /// training steps. Asking for a parameter that does not exist is an error.
+    /// A builder whose tensors share the parameters' memory but are tracked by no graph: for
+    /// evaluation between training steps. Asking for a parameter that does not exist is an error.
     pub fn frozen_builder(&self, dtype: DType) -> VarBuilder<'static> {
         self.backend(dtype, Kind::Frozen)
     }
 
-    /// A builder whose tensors are those of [`Parameters::builder`], but that no graph tracks those whose name `frozen` says
-    /// yes to: they take no gradient, and neither does what is computed of them alone.
+    /// A builder whose tensors are those of [`Parameters::builder`], except that no graph tracks
+    /// those for whose name `frozen` is true: they take no gradient, and neither does what is
+    /// computed from them alone.
     pub fn partly_frozen_builder(
         &self,
         dtype: DType,

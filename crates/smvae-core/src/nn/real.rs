@@ -1,6 +1,8 @@
-//! The two number types the CPU kernels are written for, and access to a tensor's values as a slice.
+//! The two number types that the CPU kernels are written for, and access to a tensor's values as a
+//! slice.
 //!
-//! f32 is what models train in; f64 is there so that gradients can be checked by central differences.
+//! f32 is what models train in; f64 is there so that gradients can be checked by central
+//! differences.
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType, bail};
 
@@ -39,11 +41,13 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
-    /// Range reduction to `2^n 2^r` and a polynomial, in a form the compiler vectorises on every CPU (libm's is a call
-    /// a number): relative error below 2e-7, 0 below -87.3, finite up to 88.3.
+    /// Range reduction to `2^n 2^r` and a polynomial, in a form the compiler vectorises on every
+    /// CPU (that of libm is one call per number): relative error below 2e-7, 0 below -87.3, finite
+    /// up to 88.3.
     #[inline(always)]
     fn exp(self) -> Self {
-        const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding and subtracting it rounds to an integer.
+        // 1.5 * 2^23: adding and subtracting it rounds to an integer.
+        const ROUND: f32 = 12_582_912.0;
         let x = self.clamp(-87.3, 88.3);
         let rounded = x * std::f32::consts::LOG2_E + ROUND;
         let n = rounded - ROUND;
@@ -55,7 +59,8 @@ impl Real for f32 {
         let p = p * r + 1.666_666_5e-1;
         let p = p * r + 0.5;
         let y = p * r * r + r + 1.0;
-        // The low bits of `rounded` are n in two's complement; shifted into the exponent they are 2^n.
+        // The low bits of `rounded` are n in two's complement; shifted into the exponent they are
+        // 2^n.
         y * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
     }
     #[inline(always)]
@@ -112,14 +117,16 @@ impl Real for f64 {
     }
 }
 
-/// Runs a loop compiled for the widest vectors this CPU has, so that a plain build gets AVX2 or AVX-512. The same operations in
-/// the same order: the same bits on every CPU. `f` should be `#[inline(always)]`.
+/// Runs a loop compiled for the widest vectors this CPU has, so that a plain build gets AVX2 or
+/// AVX-512. The same operations in the same order: the same bits on every CPU. `f` should be
+/// `#[inline(always)]`.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(f)
 }
 
-/// Runs `$body` with `$t` bound to the number type of `$dtype`; an error for any other than f32 and f64.
+/// Runs `$body` with `$t` bound to the number type of `$dtype`; an error for any other than f32 and
+/// f64.
 macro_rules! for_real {
     ($dtype:expr, $op:expr, $t:ident => $body:expr) => {
         match $dtype {

@@ -1,8 +1,10 @@
-//! Means over ranges of rows: `y_r = mean(x[a_r..b_r])`, the features of words (over their pieces) and of spans.
+//! Means over ranges of rows: `y_r = mean(x[a_r..b_r])`, the features of words (over their pieces)
+//! and of spans.
 //!
-//! A mean commutes with a linear layer, bias included, so that spans need no product of their own: project the tokens,
-//! then average. Ranges that begin at one row and grow, as the candidate spans of a text do, share their sums: each adds
-//! the rows by which it is longer than the one before, and in the backward pass each row is reached once for all of them.
+//! A mean commutes with a linear layer, bias included, so that spans need no product of their own:
+//! project the tokens, then average. Ranges that begin at one row and grow, as the candidate spans
+//! of a text do, share their sums: each adds the rows by which it is longer than the one before,
+//! and in the backward pass each row is reached once for all of them.
 
 use super::dispatch::is_fused;
 use super::real::{Real, Values, for_real, values, vectorised};
@@ -29,9 +31,10 @@ pub fn segment_mean(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
 /// Ranges that share a product.
 const WINDOW: usize = 64;
 
-/// Products of matrices of averaging weights, `[windows, WINDOW, height]`, with the rows they need, `[windows, height, d]`.
-/// Ranges near each other in the list are near each other in `x`, so that a window of them is low. A matrix of all ranges by
-/// all rows would be zeros but for a hundredth.
+/// Products of matrices of averaging weights, `[windows, WINDOW, height]`, with the rows they need,
+/// `[windows, height, d]`. Ranges near each other in the list are near each other in `x`, so that a
+/// window of them is low. Of a matrix of all ranges by all rows, all but a hundredth would be
+/// zeros.
 pub(super) fn composed(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     let (rows, d) = x.dims2()?;
     if ranges.is_empty() {
@@ -129,8 +132,8 @@ fn grows(before: &Range<usize>, range: &Range<usize>) -> bool {
     !before.is_empty() && before.start == range.start && before.end <= range.end
 }
 
-/// Consecutive ranges that share no row with those of other blocks, each block with one past its last row. One block
-/// where the ranges are out of order.
+/// Consecutive ranges that share no row with those of other blocks, each block with one past its
+/// last row. Ranges that are out of order are one block.
 fn blocks_of(ranges: &[Range<usize>]) -> Vec<(Range<usize>, usize)> {
     let mut blocks: Vec<(Range<usize>, usize)> = Vec::new();
     for (r, range) in ranges.iter().enumerate() {

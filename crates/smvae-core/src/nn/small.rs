@@ -1,8 +1,9 @@
-//! Matrix products of a few dozen rows, as attention has them by the hundred: there gemm's set-up costs more than the
-//! product.
+//! Matrix products of a few dozen rows, as attention has them by the hundred: there gemm's set-up
+//! costs more than the product.
 //!
-//! Both operands are copied into panels (four rows of the left one, sixteen columns of the right one, padded with zeros),
-//! so that the inner loop is `[4, 1] x [1, 16]` on consecutive numbers and its sums stay in registers.
+//! Both operands are copied into panels (four rows of the left one, sixteen columns of the right
+//! one, padded with zeros), so that the inner loop is `[4, 1] x [1, 16]` on consecutive numbers and
+//! its sums stay in registers.
 
 use super::matrix::{Mat, MatMut, Write};
 use super::real::{Real, vectorised};
@@ -50,7 +51,8 @@ impl<T: Real> Panels<T> {
     }
 }
 
-/// Panels of `WIDTH` rows of `x`, each stored column after column, the last one filled up with zeros.
+/// Panels of `WIDTH` rows of `x`, each stored column after column, the last one filled up with
+/// zeros.
 #[inline(always)]
 fn pack<T: Real, const WIDTH: usize>(x: Mat<'_, T>, panels: &mut Vec<T>) {
     let (rows, cols) = x.dims();

@@ -1,4 +1,5 @@
-//! Mean squared error of each row in one pass: `y_r = mean_d (a_rd - b_rd)^2`, with its own backward.
+//! Mean squared error of each row in one pass: `y_r = mean_d (a_rd - b_rd)^2`, with its own
+//! backward.
 
 use super::dispatch::is_fused;
 use super::lanes::sum_of_pairs;

@@ -1,6 +1,8 @@
-//! Every fused operation against its composed form: values, and the gradient of every input, in f64.
+//! Every fused operation against its composed form: values, and the gradient of every input, in
+//! f64.
 //!
-//! Both sides are f64, so they differ by rounding alone; 1e-9 is far above it and far below any error of a formula.
+//! Both sides are f64, so they differ by rounding alone; 1e-9 is far above it and far below any
+//! error of a formula.
 #![expect(clippy::single_range_in_vec_init, reason = "a packed array of one text is one range")]
 
 use super::pairs::{Pairs, pair_product, pair_sum};
@@ -152,7 +154,8 @@ fn activations_match() {
 
 #[test]
 fn layer_norm_matches() {
-    // 130 rows: more than two tasks of the thread pool, the last one short; 13: eight lanes and a rest.
+    // 130 rows: more than two tasks of the thread pool, the last one short; 13: eight lanes and a
+    // rest.
     check(
         &[&var("x", (130, 13)), &var("w", 13), &var("b", 13)],
         |t| layer_norm(t[0], t[1], t[2], 1e-5),
@@ -186,7 +189,7 @@ fn attention_matches_with_and_without_dropout_and_padding() -> crate::Result<()>
 
 #[test]
 fn lstm_matches_and_leaves_uncovered_rows_at_zero() {
-    // Unequal lengths out of order, an empty range, and row 9 in none.
+    // Unequal lengths out of order, an empty range, and row 9 in no range.
     let ranges: &[Range<usize>] = &[0..2, 2..2, 2..7, 7..9, 10..11];
     let (x, w0, w1) = (var("x", (11, 24)), var("w0", (12, 3)), var("w1", (12, 3)));
     let fused = |t: &[&Tensor]| lstm::recurrence(t[0], [t[1], t[2]], ranges);
@@ -244,7 +247,7 @@ fn wrong_shapes_are_errors() {
     assert!(segment_mean(&t(&[2, 3]), &[1..3]).is_err() && segment_mean(&t(&[2, 3]), &[1..1]).is_err());
     assert!(pairs::pair_product(&t(&[2, 3]), &pairs::Pairs::new([(0, 2)])).is_err());
     let q = t(&[2, 3]);
-    assert!(attention(&q, &q, &q, 2, &PackedLayout::new([2]), None).is_err(), "3 is no multiple of 2 heads");
+    assert!(attention(&q, &q, &q, 2, &PackedLayout::new([2]), None).is_err(), "3 is not a multiple of 2 heads");
     assert!(attention(&q, &q, &q, 3, &PackedLayout::new([3]), None).is_err(), "3 rows, not 2");
     assert!(lstm::recurrence(&t(&[2, 24]), [&t(&[12, 3]), &t(&[12, 3])], &[0..3]).is_err());
     let half = Tensor::zeros((2, 3), DType::F16, &Device::Cpu).expect("zeros");
@@ -274,7 +277,7 @@ fn what_has_no_width_is_no_reason_to_panic() -> Result<()> {
 #[test]
 fn what_is_out_of_range_is_an_error() -> Result<()> {
     let x = Tensor::zeros((3, 4), DType::F32, &Device::Cpu)?;
-    // Nothing is counted for rows that there are not.
+    // Nothing is counted for rows that do not exist.
     assert!(pair_product(&x, &Pairs::new([(u32::MAX - 1, 0)])).is_err());
     assert!(
         linear_columns(&x, &x, &[Columns::Plus(usize::MAX)], &Tensor::zeros(3, DType::F32, &Device::Cpu)?).is_err()

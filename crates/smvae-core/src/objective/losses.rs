@@ -1,12 +1,13 @@
-//! Losses of rows from their logits, `[rows]` each: against a class, against a teacher, between two passes; and the paper's
-//! mask. Nothing is averaged here.
+//! Losses of rows from their logits, `[rows]` each: against a class, against soft labels, between
+//! two passes; and the paper's mask. Nothing is averaged here.
 
 use crate::Result;
 use crate::nn::softmax_cross_entropy;
 use crate::vae::expect_dims;
 use candle_core::{D, DType, Tensor};
 
-/// Cross entropy of `logits: [rows, classes]` against class indices `targets: [rows]` (u32); returns `[rows]`.
+/// Cross entropy of `logits: [rows, classes]` against class indices `targets: [rows]` (u32);
+/// returns `[rows]`.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the lengths differ; a target out of range.
@@ -15,8 +16,8 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok(softmax_cross_entropy(logits, &targets.to_vec1()?, None)?)
 }
 
-/// Cross entropy of `logits: [rows, classes]` against class probabilities `targets`, of the same shape; returns `[rows]`.
-/// A row of zeros counts as 0.
+/// Cross entropy of `logits: [rows, classes]` against class probabilities `targets`, of the same
+/// shape; returns `[rows]`. A row of zeros counts as 0.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the shapes differ.
@@ -25,8 +26,8 @@ pub fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok((log_softmax(logits)? * targets)?.sum(D::Minus1)?.neg()?)
 }
 
-/// Half the divergence of each of two passes' class probabilities from the other's, added up; logits `[rows, classes]`,
-/// returns `[rows]`.
+/// Half the sum of the KL divergences, in both directions, between the class probabilities of two
+/// passes; logits `[rows, classes]`, returns `[rows]`.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -45,7 +46,8 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     Ok(logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?)?)
 }
 
-/// Cross entropy as Keras computes it from probabilities, `-log clip(p, 1e-7, 1 - 1e-7)`; returns `[rows]`.
+/// Cross entropy as Keras computes it from probabilities, `-log clip(p, 1e-7, 1 - 1e-7)`; returns
+/// `[rows]`.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the lengths differ; a target out of range.
@@ -58,7 +60,8 @@ pub fn clipped_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor
     Ok(p.clamp(1e-7, 1.0 - 1e-7)?.log()?.neg()?)
 }
 
-/// 1 for rows whose most probable class is not `O`, else 0; `logits: [rows, classes]`, returns `[rows]` without gradient.
+/// 1 for rows whose most probable class is not `O`, else 0; `logits: [rows, classes]`, returns
+/// `[rows]` without gradient.
 ///
 /// # Errors
 /// Those of the tensor operations.

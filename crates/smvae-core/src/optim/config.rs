@@ -14,7 +14,7 @@ pub enum AdamForm {
     Keras,
 }
 
-/// Settings of [`Adam`].
+/// Settings of [`Adam`](super::Adam).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamConfig {
@@ -28,7 +28,7 @@ pub struct AdamConfig {
     pub eps: f64,
     /// Decoupled weight decay; biases and layer norms, the parameters of one dimension, are exempt.
     pub weight_decay: f64,
-    /// Gradients are scaled down to this global norm; none for no clipping.
+    /// Gradients are scaled down to this global norm; `None` means no clipping.
     pub clip_norm: Option<f64>,
 }
 

@@ -1,7 +1,9 @@
-//! One parameter's Adam step: weights and moments in place in one pass on the CPU, tensor operations elsewhere.
+//! One parameter's Adam step: weights and moments in place in one pass on the CPU, tensor
+//! operations elsewhere.
 //!
-//! A gradient that is zero but for some rows (a table of embeddings) is never made dense: of a row that has had no
-//! gradient yet, the moments are zero and stay so, and the weights only decay, with the same bits as in the long form.
+//! A gradient that is zero but for some rows (a table of embeddings) is never made dense: of a row
+//! that has had no gradient yet, the moments are zero and stay so, and the weights only decay, with
+//! the same bits as in the long form.
 
 use super::config::{AdamConfig, AdamForm};
 use crate::Result;
@@ -70,7 +72,7 @@ pub(super) enum Moments {
 pub(super) struct Slices {
     m: Vec<f32>,
     v: Vec<f32>,
-    /// Which rows ever had a gradient; none if that is not known.
+    /// Which rows ever had a gradient; `None` if that is not known.
     seen: Option<Vec<bool>>,
 }
 
@@ -87,8 +89,8 @@ impl<'a> SlotGradient<'a> {
     }
 }
 
-/// Sum of squares of all gradients, in f64, in an order that does not depend on the number of threads. Of those that are
-/// not on the CPU, one number is waited for.
+/// Sum of squares of all gradients, in f64, in an order that does not depend on the number of
+/// threads. For gradients on another device it waits for one number.
 pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = SlotGradient<'a>>) -> Result<f64> {
     let (mut sum, mut elsewhere) = (0.0, Vec::new());
     for gradient in gradients {

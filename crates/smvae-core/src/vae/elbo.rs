@@ -30,13 +30,15 @@ impl ElboTerms {
         ]
     }
 
-    /// Weighted sum of the reconstructions and the divergences, `[rows]`; by default the negative ELBO.
+    /// Weighted sum of the reconstructions and the divergences, `[rows]`; by default the negative
+    /// ELBO.
     ///
     /// # Errors
     /// If the terms differ in length.
     ///
     /// # Source
-    /// Zhou et al. (2022), section 3.4: the unsupervised loss; weights: Higgins et al. (2017), beta-VAE; free bits: Kingma et al. (2016).
+    /// Zhou et al. (2022), section 3.4: the unsupervised loss; weights: Higgins et al. (2017),
+    /// beta-VAE; free bits: Kingma et al. (2016).
     pub fn weighted_sum(&self, weights: LossWeights) -> Result<Tensor> {
         let floor = |kl: &Tensor| if weights.free_bits > 0.0 { kl.maximum(weights.free_bits) } else { Ok(kl.clone()) };
         let divergences = ((floor(&self.kl_text)? + floor(&self.kl_image)?)? + floor(&self.kl_fused)?)?;

@@ -1,14 +1,14 @@
-//! A diagonal Gaussian a row, `N(mu, diag exp(log_var))`.
+//! One diagonal Gaussian per row, `N(mu, diag exp(log_var))`.
 
 use super::expect_dims;
 use crate::Result;
 use candle_core::Tensor;
 
-/// Log-variances are clamped to this range: at its ends every function of this module and every gradient is finite in
-/// f32, and no trained network comes near them.
+/// Log-variances are clamped to this range: at its ends every function of this module and every
+/// gradient is finite in f32, and no trained network comes near them.
 pub const LOG_VAR_RANGE: (f64, f64) = (-50.0, 50.0);
 
-/// One diagonal Gaussian a row.
+/// Diagonal Gaussians, one per row.
 #[derive(Clone, Debug)]
 pub struct Gaussian {
     /// Means, `[rows, latent]`.
@@ -18,7 +18,7 @@ pub struct Gaussian {
 }
 
 impl Gaussian {
-    /// A Gaussian from what a network put out; `log_var` is clamped to [`LOG_VAR_RANGE`].
+    /// Gaussians from the output of a network; `log_var` is clamped to [`LOG_VAR_RANGE`].
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if the two shapes differ.
@@ -27,7 +27,8 @@ impl Gaussian {
         Ok(Self { log_var: log_var.clamp(LOG_VAR_RANGE.0, LOG_VAR_RANGE.1)?, mu })
     }
 
-    /// Reparameterised sample `mu + sigma * noise`, with `noise ~ N(0, I)` of the same shape `[rows, latent]`.
+    /// Reparameterised sample `mu + sigma * noise`, with `noise ~ N(0, I)` of the same shape
+    /// `[rows, latent]`.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if the noise has another shape.

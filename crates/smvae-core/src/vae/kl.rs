@@ -1,4 +1,5 @@
-//! Kullback-Leibler divergences of diagonal Gaussians in closed form, in nats, summed over the latent dimensions:
+//! Kullback-Leibler divergences of diagonal Gaussians in closed form, in nats, summed over the
+//! latent dimensions:
 //!
 //! `KL(N(mu, s^2) || N(0, I)) = 1/2 sum_d (mu_d^2 + s_d^2 - 1 - log s_d^2)`.
 
@@ -11,7 +12,8 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
-/// Divergence of each row's Gaussian from the standard normal; returns `[rows]`, at least zero up to rounding.
+/// Divergence of each row's Gaussian from the standard normal; returns `[rows]`, at least zero up
+/// to rounding.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the shapes of means and log-variances differ.
@@ -86,12 +88,13 @@ fn scaled_rows<T: Real>(x: &Tensor, dy: &[T], slope: impl Fn(T) -> T + Sync) -> 
     Tensor::from_vec(grad, x.shape(), x.device())
 }
 
-/// Log-ratios of two variances beyond this count as this: the exponential, and the sum of many, is finite in f32. Only
-/// variances at opposite ends of [`LOG_VAR_RANGE`](super::LOG_VAR_RANGE) are that far apart.
+/// Log-ratios of two variances beyond this count as this: the exponential, and the sum of many, is
+/// finite in f32. Only variances at opposite ends of [`LOG_VAR_RANGE`](super::LOG_VAR_RANGE) are
+/// that far apart.
 const MAX_LOG_RATIO: f64 = 80.0;
 
-/// Divergence `KL(q || p)` of each row; returns `[rows]`. A variance of q more than `e^80` times that of p counts as
-/// that many.
+/// Divergence `KL(q || p)` of each row; returns `[rows]`. A variance of q above `e^80` times that
+/// of p counts as `e^80` times.
 ///
 /// # Errors
 /// [`crate::Error::Shape`] if the shapes differ.

@@ -1,7 +1,8 @@
-//! The mathematics of variational autoencoders as pure functions: tensors in, unreduced rows out, noise an argument.
+//! The mathematics of variational autoencoders as pure functions: tensors in, unreduced rows out,
+//! noise an argument.
 //!
-//! Nothing here has parameters, draws a number or averages over a batch, so it serves any network. Log-variances are
-//! clamped to [`LOG_VAR_RANGE`] where a Gaussian is made.
+//! Nothing here has parameters, draws a number or averages over a batch, so it serves any network.
+//! Log-variances are clamped to [`LOG_VAR_RANGE`] where a Gaussian is made.
 
 mod elbo;
 mod gaussian;

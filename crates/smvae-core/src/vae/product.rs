@@ -1,9 +1,10 @@
 //! Product of Gaussian experts, in log space:
 //!
-//! `1/var = sum_i m_i / var_i`, `mu = var sum_i m_i mu_i / var_i`, with `m_i` 1 where expert i is present, else 0.
+//! `1/var = sum_i m_i / var_i`, `mu = var sum_i m_i mu_i / var_i`, with `m_i` 1 where expert i is
+//! present, else 0.
 //!
-//! With `a_i = -log var_i`: `log var = -logsumexp(a)` and the weights of the means are `softmax(a)`, so that no
-//! variance is ever divided by.
+//! With `a_i = -log var_i`: `log var = -logsumexp(a)` and the weights of the means are
+//! `softmax(a)`, so that no variance is ever divided by.
 
 use super::{Gaussian, expect_dims, two_experts};
 use crate::nn::dispatch::is_fused;
@@ -15,8 +16,9 @@ use candle_core::{D, Tensor};
 pub struct Expert<'a> {
     /// Its Gaussian, `[rows, latent]`.
     pub gaussian: &'a Gaussian,
-    /// 1 where a row has this expert and 0 where it is missing, `[rows]`, of the Gaussian's number type; none missing if
-    /// absent. What stands in the rows that are missing must be finite.
+    /// 1 where a row has this expert and 0 where it is missing, `[rows]`, of the Gaussian's number
+    /// type; `None` means every row has it. What stands in the rows that are missing must be
+    /// finite.
     pub present: Option<&'a Tensor>,
 }
 
@@ -35,8 +37,8 @@ impl<'a> From<&'a Gaussian> for Expert<'a> {
     }
 }
 
-/// What stands in place of a product to see what the product is worth: the mean of the means and of the log-variances of
-/// `a` and, where it is present, `b`.
+/// An alternative to the product, to measure what the product is worth: the mean of the means and
+/// of the log-variances of `a` and, where it is present, `b`.
 ///
 /// # Errors
 /// [`Error::Shape`] if the shapes differ.
@@ -53,7 +55,8 @@ pub fn mean_of_experts(a: &Gaussian, b: &Expert<'_>) -> Result<Gaussian> {
     Ok(Gaussian { mu: mix(&a.mu, &b.gaussian.mu)?, log_var: mix(&a.log_var, &b.gaussian.log_var)? })
 }
 
-/// Fuses any number of experts. A row must have at least one of them: what a row without any gets is no Gaussian of use.
+/// Fuses any number of experts. A row must have at least one of them: the result of a row without
+/// any is meaningless.
 ///
 /// ```
 /// use smvae_core::candle_core::{Device, Tensor};
@@ -94,7 +97,8 @@ pub(super) fn composed(experts: &[Expert<'_>]) -> Result<Gaussian> {
             None => log_precision,
             Some(present) => {
                 let present = present.unsqueeze(1)?;
-                // Far below any real precision, so that its exponential is 0, yet finite, so that 0 times it is 0.
+                // Far below any real precision, so that its exponential is 0, yet finite, so that 0
+                // times it is 0.
                 let absent = ((&present - 1.0)? * 1e4)?;
                 log_precision.broadcast_mul(&present)?.broadcast_add(&absent)?
             }

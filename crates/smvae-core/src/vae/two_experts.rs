@@ -1,12 +1,14 @@
-//! The product of two Gaussian experts as three operations with their own backward passes, on the CPU.
+//! The product of two Gaussian experts as three operations with their own backward passes, on the
+//! CPU.
 //!
 //! ```text
-//! w = sigmoid(log_var_b - log_var_a)                                        weight of expert a's mean
+//! w = sigmoid(log_var_b - log_var_a)                               weight of expert a's mean
 //! mu = w mu_a + (1 - w) mu_b,   log var = -logaddexp(-log_var_a, -log_var_b)
-//! d log var / d log_var_a = w,   d log var / d log_var_b = 1 - w,   dw / d log_var_b = w (1 - w) = -dw / d log_var_a
+//! d log var / d log_var_a = w,   d log var / d log_var_b = 1 - w
+//! dw / d log_var_b = w (1 - w) = -dw / d log_var_a
 //! ```
-//! Where expert b is missing, w is 1. The general form in `product.rs` has a third dimension, the experts, over which
-//! candle's reductions are slow; it is what this is tested against.
+//! Where expert b is missing, w is 1. The general form in `product.rs` has a third dimension, the
+//! experts, over which candle's reductions are slow; it is what this is tested against.
 
 use super::gaussian::Gaussian;
 use crate::nn::real::{Real, Values, for_real, values, vectorised};
@@ -15,8 +17,8 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, DType, Layout, Result, Shape
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// The product of `a` and `b`, where `present` is 1 in the rows that have `b` and 0 in the others; every row has it if
-/// `present` is `None`.
+/// The product of `a` and `b`, where `present` is 1 in the rows that have `b` and 0 in the others;
+/// every row has it if `present` is `None`.
 pub(super) fn fuse(a: &Gaussian, b: &Gaussian, present: Option<&Tensor>) -> crate::Result<Gaussian> {
     let present: Arc<[bool]> = match present {
         Some(present) => present.to_dtype(DType::F32)?.to_vec1::<f32>()?.into_iter().map(|p| p > 0.5).collect(),
@@ -77,8 +79,8 @@ fn weight<T: Real>(a: T, b: T) -> T {
     (b - a).sigmoid()
 }
 
-/// `-log(exp(-a) + exp(-b))`: `a` less what b adds to its precision, or the other way round, so that no exponential
-/// overflows.
+/// `-log(exp(-a) + exp(-b))`: `a` less what b adds to its precision, or the other way round, so
+/// that no exponential overflows.
 #[inline(always)]
 fn log_var<T: Real>(a: T, b: T) -> T {
     let (small, large) = if a < b { (a, b) } else { (b, a) };

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 /// A name: its words, in lower case.
 pub(crate) type Name = Vec<String>;
 
-/// The names of a corpus. All pools are disjoint and alike in their make-up: a name's shape does not tell its type.
+/// The names of a corpus. All pools are disjoint and alike in their make-up: a name's shape does
+/// not tell its type.
 #[derive(Debug)]
 pub(crate) struct Names {
     /// Names of one type each, in the order of [`TYPES`].
@@ -59,7 +60,8 @@ const SECOND_WORDS: usize = 12;
 /// Share of the names that have a second word.
 const TWO_WORDS: f64 = 0.35;
 
-/// Two or three syllables, each a consonant and a vowel, and perhaps a last consonant: 1.2 million words.
+/// Two or three syllables, each a consonant and a vowel, and perhaps a last consonant: 1.2 million
+/// words.
 fn invented_word(draw: &mut Draw) -> String {
     const CONSONANTS: [char; 14] = ['b', 'd', 'f', 'g', 'k', 'l', 'm', 'n', 'p', 'r', 's', 't', 'v', 'z'];
     const VOWELS: [char; 5] = ['a', 'e', 'i', 'o', 'u'];

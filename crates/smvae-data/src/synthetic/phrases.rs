@@ -1,8 +1,8 @@
 //! The phrases and word lists that synthetic posts are made of.
 //!
-//! A phrase is words parted by blanks: `@e` is the entity, `@when`, `@feel` and `@thing` are drawn from their lists.
-//! The phrases of a type tell that type; the neutral ones go with any, and they say nothing that one type is likelier
-//! to do.
+//! A phrase is words parted by blanks: `@e` is the entity, `@when`, `@feel` and `@thing` are drawn
+//! from their lists. The phrases of a type tell that type; the neutral ones go with any, and they
+//! say nothing that one type is likelier to do.
 
 /// Entity types, in the order of [`CUES`] and of the image prototypes.
 pub(crate) const TYPES: [&str; 4] = ["LOC", "MISC", "ORG", "PER"];

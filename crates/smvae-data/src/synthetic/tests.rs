@@ -1,4 +1,5 @@
-//! Tests of the synthetic corpus: determinism, what the text tells, what the image tells, from how many labels.
+//! Tests of the synthetic corpus: determinism, what the text tells, what the image tells, from how
+//! many labels.
 
 use super::*;
 use crate::{Convention, Corpus};
@@ -21,7 +22,8 @@ fn entities(samples: &[Sample]) -> Vec<(&Sample, Entity, bool)> {
     samples.iter().flat_map(|s| list(s).map(move |e| (s, e, is_neutral(s)))).collect()
 }
 
-/// The class whose mean image of the posts `of` is nearest, by label; trained on posts with one type only.
+/// The class whose mean image of the posts `of` is nearest, by label; trained on posts with one
+/// type only.
 fn nearest_mean_accuracy(made: &Synthetic, labelled: &[Sample]) -> f64 {
     let one_type = |samples: &[Sample]| -> Vec<(String, Vec<f32>)> {
         let mut rows = Vec::new();
@@ -114,8 +116,8 @@ fn shares_are_what_the_config_says() {
 #[test]
 fn the_text_does_not_tell_the_type_of_an_ambiguous_entity() {
     let made = made(|c| c.n_train = 4000);
-    // The best guess from all the words of a post but its name, and from the name: the type seen most with it in
-    // train.
+    // The best guess from all the words of a post but its name, and from the name: the type seen
+    // most with it in train.
     let context = |s: &Sample, e: &Entity| -> String {
         let other = |i: &usize| !(e.span.start..e.span.end).contains(i);
         (0..s.words.len()).filter(other).map(|i| s.words[i].to_lowercase()).collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! What can go wrong with the hub: each a sentence that says what to do.
+//! What can go wrong with the hub; each message says what to do.
 
 use super::model_id::ModelId;
 use std::path::PathBuf;
@@ -7,9 +7,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
-    /// A text that names no model.
+    /// A text that does not name a model.
     #[error(
-        "{got:?} names no model: owner/name or owner/name@revision was expected, such as google-bert/bert-base-uncased"
+        "{got:?} does not name a model: owner/name or owner/name@revision was expected, such as \
+         google-bert/bert-base-uncased"
     )]
     ModelId {
         /// The text.
@@ -42,7 +43,7 @@ pub enum HubError {
         /// Whether a token was sent.
         with_token: bool,
     },
-    /// There is no way to the hub.
+    /// The hub cannot be reached.
     #[error(
         "cannot reach {endpoint}: check the network or HF_ENDPOINT, give a local folder, {}",
         match cached {
@@ -60,7 +61,7 @@ pub enum HubError {
     },
     /// Transfers are forbidden and the model is not in the cache.
     #[error(
-        "{model} is not in the cache {} and HF_HUB_OFFLINE forbids to fetch it: unset it, or give a local folder",
+        "{model} is not in the cache {} and HF_HUB_OFFLINE forbids fetching it: unset it, or give a local folder",
         cache.display()
     )]
     Offline {
@@ -69,8 +70,8 @@ pub enum HubError {
         /// The cache.
         cache: PathBuf,
     },
-    /// A transfer ended too early, several times in a row without a byte more.
-    #[error("the transfer of {file} broke off at {}: run the command again, it goes on from there", bytes(*got, *want))]
+    /// A transfer ended too early several times in a row, without a single further byte.
+    #[error("the transfer of {file} broke off at {}: run the command again to continue from there", bytes(*got, *want))]
     Cut {
         /// The file.
         file: String,
@@ -81,8 +82,8 @@ pub enum HubError {
         /// Why, if the system told.
         source: Option<std::io::Error>,
     },
-    /// Whoever watched a transfer ended it.
-    #[error("the transfer of {file} was stopped at {}: run the command again, it goes on from there", bytes(*got, *want))]
+    /// The callback that watched a transfer stopped it.
+    #[error("the transfer of {file} was stopped at {}: run the command again to continue from there", bytes(*got, *want))]
     Stopped {
         /// The file.
         file: String,

@@ -13,7 +13,7 @@ pub struct Progress<'a> {
     pub total: Option<u64>,
 }
 
-/// What the hub tells of a model at a revision.
+/// What the hub says of a model at a revision.
 #[derive(Deserialize)]
 pub(super) struct Listing {
     #[serde(rename = "sha")]
@@ -41,7 +41,7 @@ pub(super) struct LargeFile {
     pub(super) sha256: String,
 }
 
-/// Whether a text is so many hexadecimal digits.
+/// Whether a text is hexadecimal and has this many digits.
 pub(super) fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

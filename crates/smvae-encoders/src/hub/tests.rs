@@ -15,7 +15,7 @@ const WEIGHTS: &str = "model.safetensors";
 struct Behaviour {
     /// Every answer has this status.
     status: Option<u16>,
-    /// The bodies of so many transfers of the weights are cut in the middle.
+    /// How many transfers of the weights are cut in the middle.
     cuts: usize,
     /// Ranges are ignored: every file is sent whole.
     no_ranges: bool,
@@ -181,7 +181,8 @@ impl Client {
         self.hub.fetch(&model.parse()?, wanted, &mut |_| ControlFlow::Continue(()))
     }
 
-    /// Expects an error whose sentence has all of these in it, and no file that could be taken for whole.
+    /// Expects an error whose sentence has all of these in it, and no file that could be taken for
+    /// whole.
     #[track_caller]
     fn check_error(&self, model: &str, want: &[&str]) {
         let message = self.fetch(model).expect_err(model).to_string();
@@ -251,7 +252,7 @@ fn a_transfer_that_is_ended_goes_on_next_time() {
         |p: Progress<'_>| if p.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let error = client.hub.fetch(&model, wanted, &mut at_first_bytes).expect_err("it was ended");
     let HubError::Stopped { got, want: Some(300_000), .. } = error else { panic!("{error}") };
-    assert!(error.to_string().contains("goes on from there"), "{error}");
+    assert!(error.to_string().contains("continue from there"), "{error}");
     server.requests();
     check_whole(&client.fetch("me/tiny").expect("a good server"));
     assert!(server.requests().iter().any(|request| request.ends_with(&format!("bytes={got}-"))));
@@ -267,7 +268,7 @@ fn half_a_file_is_kept_apart_until_it_is_whole() {
     server.requests();
     check_whole(&client.fetch("me/tiny").expect("a good server"));
     assert!(server.requests().iter().any(|request| request.ends_with("bytes=150000-")));
-    // A file of another length under the final name is none of ours.
+    // A file of another length under the final name is not ours.
     let path = client.hub.cache.join("models--me--tiny/snapshots").join(COMMIT).join(WEIGHTS);
     std::fs::remove_file(&path).and_then(|()| std::fs::write(&path, "half")).expect("writable");
     check_whole(&client.fetch("me/tiny").expect("a good server"));
@@ -290,7 +291,7 @@ fn what_arrives_damaged_is_deleted() {
     let server = Server::start(Behaviour { damaged: true, ..Behaviour::default() });
     let client = Client::of(&server.endpoint);
     client.check_error("me/tiny", &[WEIGHTS, "SHA-256", "deleted"]);
-    // What lies under the name of a part, and is none, is found out too.
+    // A file under the name of a part that is not one is found out too.
     server.behave(|b| b.damaged = false);
     check_whole(&client.fetch("me/tiny").expect("a good server"));
 }

@@ -1,7 +1,8 @@
-//! One file from the hub into the cache: resumed where it broke off, checked, and only then given its name.
+//! One file from the hub into the cache: resumed where it broke off, checked, and only then given
+//! its name.
 //!
-//! Bytes go to `blobs/KEY.incomplete`, which is locked, so that two programs do not write it at once, and stays when a
-//! transfer ends early. `KEY` is the digest that the hub lists.
+//! Bytes go to `blobs/KEY.incomplete`. The file is locked, so that two programs do not write it at
+//! once, and it stays when a transfer ends early. `KEY` is the digest that the hub lists.
 
 use super::error::HubError;
 use super::listing::{Progress, RemoteFile, is_hex};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Attempts in a row that may bring nothing.
+/// How many attempts in a row may bring nothing.
 const ATTEMPTS: usize = 3;
 
 /// Where files come from and go to.
@@ -35,7 +36,7 @@ impl Transfer<'_> {
         on_progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<(), HubError> {
         if !is_plain(&file.name) {
-            let why = format!("{:?} is no file name", file.name);
+            let why = format!("{:?} is not a file name", file.name);
             return Err(HubError::Answer { url: self.address.clone(), why });
         }
         let pointer = self.snapshot.join(&file.name);
@@ -52,7 +53,8 @@ impl Transfer<'_> {
         link(&blob, &pointer).map_err(io(&pointer))
     }
 
-    /// The blob's name: as other programs call it where the hub lists a digest.
+    /// The blob's name: the digest that the hub lists, as other programs have it, or a name of our
+    /// own where it lists none.
     fn key(&self, file: &RemoteFile) -> String {
         let commit = self.address.rsplit('/').next().unwrap_or_default();
         match Check::of(file) {
@@ -87,7 +89,7 @@ impl Transfer<'_> {
             }
         }
         if let Err(error) = check(file, &mut part, &path) {
-            // It cannot become whole by going on.
+            // Continuing cannot make it whole.
             std::fs::remove_file(&path).map_err(io(&path))?;
             return Err(error);
         }
@@ -120,7 +122,7 @@ impl Transfer<'_> {
             None => {
                 done = 0;
                 part.set_len(0).map_err(io(path))?;
-                let why = "it sends a range that nobody asked for".to_owned();
+                let why = "it sends a range that was not asked for".to_owned();
                 self.open(&url, None)?.ok_or(HubError::Answer { url, why })?
             }
         };
@@ -141,9 +143,9 @@ impl Transfer<'_> {
         }
     }
 
-    /// The body of an answer; none if the server does not send the range that was asked for.
+    /// The body of an answer; `None` if the server does not send the range that was asked for.
     fn open(&self, url: &str, from: Option<u64>) -> Result<Option<impl Read + use<>>, HubError> {
-        // Compressed, a range would count other bytes.
+        // In compressed form a range would count other bytes.
         let mut request = self.agent.get(url).header("Accept-Encoding", "identity");
         if let Some(token) = self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
@@ -171,7 +173,7 @@ impl Transfer<'_> {
 enum Check<'a> {
     Sha256(&'a str),
     GitSha1(&'a str),
-    /// Of some mirrors there is no more.
+    /// Some mirrors list nothing else.
     Length,
 }
 
@@ -216,8 +218,8 @@ fn is_whole(path: &Path, file: &RemoteFile) -> bool {
     path.metadata().is_ok_and(|found| found.is_file() && file.size.is_none_or(|size| size == found.len()))
 }
 
-/// Lets `pointer` in the snapshot be the blob, in place of what is there. Made beside it and renamed, so that another
-/// program finds the old one or the new one.
+/// Lets `pointer` in the snapshot be the blob, in place of what is there. Made beside it and
+/// renamed, so that another program finds the old one or the new one.
 fn link(blob: &Path, pointer: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {

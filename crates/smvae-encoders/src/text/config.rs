@@ -4,7 +4,8 @@ use crate::{Error, Result, files};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Sizes and settings of a transformer encoder. Fields of `config.json` that are not needed are ignored.
+/// Sizes and settings of a transformer encoder. Fields of `config.json` that are not needed are
+/// ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransformerConfig {
     /// Family, which says how positions are counted.
@@ -29,18 +30,20 @@ pub struct TransformerConfig {
     /// Dropout of attention weights in training.
     #[serde(default = "tenth")]
     pub attention_probs_dropout_prob: f64,
-    /// Number of position embeddings, of which [`TransformerConfig::position_limit`] are for pieces.
+    /// Number of position embeddings, of which [`TransformerConfig::position_limit`] are for
+    /// pieces.
     pub max_position_embeddings: usize,
-    /// Number of segment embeddings, of which the first is used; 0 for a model without.
+    /// Number of segment embeddings, of which the first is used; 0 for a model without them.
     #[serde(default = "two")]
     pub type_vocab_size: usize,
     /// Epsilon of layer norms.
     #[serde(default = "layer_norm_eps")]
     pub layer_norm_eps: f64,
-    /// Id of the padding piece; none for the family's, which is 0 for BERT and 1 for the others.
+    /// Id of the padding piece; `None` means the default of the family, which is 0 for BERT and 1
+    /// for the others.
     #[serde(default)]
     pub pad_token_id: Option<u32>,
-    /// Where positions enter: `absolute`, or none for the same.
+    /// Where positions enter: `absolute`; `None` means the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position_embedding_type: Option<String>,
 }

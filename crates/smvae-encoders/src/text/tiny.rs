@@ -26,9 +26,10 @@ pub fn tiny(vocab_size: usize) -> TransformerConfig {
     }
 }
 
-/// A vocabulary of the words that come at least `min_count` times, lower-cased; all others are `[UNK]`. The same for the
-/// same words in any order. With every rare word alike, an untrained encoder can tell names from the words around them
-/// after a few examples, which spelling them out does not give it.
+/// A vocabulary of the words that come at least `min_count` times, lower-cased; all others are
+/// `[UNK]`. The same for the same words in any order. With every rare word alike, an untrained
+/// encoder can tell names from the words around them after a few examples, which spelling them out
+/// does not give it.
 pub fn tiny_vocabulary<'a>(words: impl IntoIterator<Item = &'a str>, min_count: usize) -> Vec<String> {
     let mut counts = BTreeMap::<String, usize>::new();
     for word in words {

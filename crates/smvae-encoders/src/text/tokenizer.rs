@@ -1,11 +1,13 @@
 //! Words to word pieces, one word at a time, so that every word knows its pieces.
 //!
-//! `[CLS] p_1 .. p_m [SEP]` (`<s>` and `</s>` in RoBERTa's family), where the pieces of a word are a half-open range of
-//! positions. WordPiece, byte-level BPE and unigram vocabularies are read; to a byte-level one every word begins with a
-//! space, as with `add_prefix_space=True, is_split_into_words=True` of Hugging Face. A word without pieces (a variation
-//! selector, a control character) is one `[UNK]`: every word has a hidden state, and spans of words are ranges of pieces.
-//! What it does not do: no padding, no special pieces read from text (the words `[SEP]` and `<s>` are text), and none of the
-//! truncation or padding that a `tokenizer.json` asks for.
+//! `[CLS] p_1 .. p_m [SEP]` (`<s>` and `</s>` in RoBERTa's family), where the pieces of a word are
+//! a half-open range of positions. WordPiece, byte-level BPE and unigram vocabularies are read; to
+//! a byte-level one every word begins with a space, as with
+//! `add_prefix_space=True, is_split_into_words=True` of Hugging Face. A word without pieces (a
+//! variation selector, a control character) is one `[UNK]`: every word has a hidden state, and
+//! spans of words are ranges of pieces. What it does not do: it adds no padding, reads no special
+//! pieces from text (the words `[SEP]` and `<s>` are text), and ignores the truncation and padding
+//! that a `tokenizer.json` asks for.
 
 mod folder;
 #[cfg(test)]
@@ -28,7 +30,7 @@ use tokenizers::{AddedToken, Encoding, Tokenizer, decoders};
 const UNK: &str = "[UNK]";
 /// The pieces around a text, by family.
 const FRAMES: [(&str, &str); 2] = [("[CLS]", "[SEP]"), ("<s>", "</s>")];
-/// Pieces of a word-piece vocabulary that are no text.
+/// Pieces of a word-piece vocabulary that do not stand for text.
 const SPECIAL: [&str; 5] = ["[CLS]", "[SEP]", UNK, "[PAD]", "[MASK]"];
 
 /// A tokenizer that keeps words and pieces aligned.
@@ -48,7 +50,7 @@ pub struct WordTokenizer {
     cls: u32,
     sep: u32,
     unk: u32,
-    /// Pieces that no text has.
+    /// Pieces that no text contains.
     special: HashSet<u32>,
 }
 
@@ -57,19 +59,21 @@ pub struct WordTokenizer {
 pub struct Encoded {
     /// Vocabulary ids of the pieces, `[CLS]` (or `<s>`) first, `[SEP]` (or `</s>`) last.
     pub ids: Vec<u32>,
-    /// The positions in `ids` of every kept word's pieces, half-open, never empty; together `1..ids.len() - 1`.
+    /// The positions in `ids` of every kept word's pieces, half-open, never empty; together
+    /// `1..ids.len() - 1`.
     pub words: Vec<Range<u32>>,
     /// Number of words at the end that did not fit.
     pub n_cut: usize,
 }
 
 impl WordTokenizer {
-    /// Reads `tokenizer.json` of a model folder or, where there is none, `vocab.txt` with the settings of
-    /// `tokenizer_config.json` (uncased where that is absent too), or `vocab.json` with `merges.txt`.
+    /// Reads `tokenizer.json` of a model folder or, where there is none, `vocab.txt` with the
+    /// settings of `tokenizer_config.json` (uncased where that is absent too), or `vocab.json` with
+    /// `merges.txt`.
     ///
     /// # Errors
-    /// [`Error::NoTokenizer`], [`Error::Read`], [`Error::Json`], and for vocabularies [`Error::DuplicatePiece`] and
-    /// [`Error::MissingPiece`].
+    /// [`Error::NoTokenizer`], [`Error::Read`], [`Error::Json`], and for vocabularies
+    /// [`Error::DuplicatePiece`] and [`Error::MissingPiece`].
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         match folder::read(folder.as_ref())? {
             Found::Tokenizer(tokenizer, names) => Self::new(*tokenizer, names),
@@ -85,7 +89,8 @@ impl WordTokenizer {
         Self::new(folder::parse(path.as_ref())?, SpecialNames::default())
     }
 
-    /// An uncased tokenizer with these pieces, whose ids are their positions; continuations begin with `##`.
+    /// An uncased tokenizer with these pieces, whose ids are their positions; continuations begin
+    /// with `##`.
     ///
     /// # Errors
     /// [`Error::DuplicatePiece`], or [`Error::MissingPiece`] without `[CLS]`, `[SEP]` and `[UNK]`.
@@ -95,11 +100,12 @@ impl WordTokenizer {
 
     /// Tokenises the words of one text, at most `max_pieces` pieces with `[CLS]` and `[SEP]`.
     ///
-    /// A longer text ends before the first word that does not fit; [`Encoded::n_cut`] says how many words are
-    /// missing.
+    /// A longer text ends before the first word that does not fit; [`Encoded::n_cut`] says how many
+    /// words are missing.
     ///
     /// # Errors
-    /// [`Error::PieceLimit`] if `max_pieces` is less than 2, [`Error::Tokenise`] if the tokenizer fails.
+    /// [`Error::PieceLimit`] if `max_pieces` is less than 2, [`Error::Tokenise`] if the tokenizer
+    /// fails.
     pub fn encode(&self, words: &[impl AsRef<str>], max_pieces: usize) -> Result<Encoded> {
         let room = max_pieces.checked_sub(1).filter(|room| *room > 0).ok_or(Error::PieceLimit { max_pieces })?;
         let mut encoded = Encoded { ids: vec![self.cls], words: Vec::with_capacity(words.len()), n_cut: 0 };
@@ -134,7 +140,8 @@ impl WordTokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// Writes a `tokenizer.json`: beside the path first, then renamed, so that there is never half a file.
+    /// Writes a `tokenizer.json`: beside the path first, then renamed, so that there is never half
+    /// a file.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -193,8 +200,8 @@ impl WordTokenizer {
     }
 }
 
-/// The pieces around a text: those the tokenizer puts there itself, or else those that are named so. The latter are made
-/// part of the tokenizer, so that they are saved with it.
+/// The pieces around a text: those the tokenizer puts there itself, or else those with the given or
+/// the usual names. The latter are made part of the tokenizer, so that they are saved with it.
 fn frame(inner: &mut Tokenizer, names: &SpecialNames) -> Result<(u32, u32)> {
     if let Some(Ok(framed)) = inner.get_post_processor().map(|_| inner.post_process(Encoding::default(), None, true)) {
         match *framed.get_ids() {
@@ -215,7 +222,7 @@ fn frame(inner: &mut Tokenizer, names: &SpecialNames) -> Result<(u32, u32)> {
     Ok(ids)
 }
 
-/// The piece for what the vocabulary does not have.
+/// The id of the piece for text that the vocabulary does not cover.
 fn unknown(inner: &Tokenizer) -> Result<u32> {
     let of_model = match inner.get_model() {
         ModelWrapper::WordPiece(model) => Some(model.unk_token.clone()),
@@ -227,7 +234,8 @@ fn unknown(inner: &Tokenizer) -> Result<u32> {
     found.ok_or_else(|| Error::MissingPiece { piece: UNK.to_owned() })
 }
 
-/// The same, but that a byte-level one begins every word with a space, as if it stood in a text.
+/// The same pre-tokenizer, except that a byte-level one begins every word with a space, as if the
+/// word stood in a text.
 fn begin_with_space(pre_tokenizer: &PreTokenizerWrapper) -> PreTokenizerWrapper {
     match pre_tokenizer.clone() {
         PreTokenizerWrapper::ByteLevel(byte_level) => byte_level.add_prefix_space(true).into(),

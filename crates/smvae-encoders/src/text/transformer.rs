@@ -1,12 +1,13 @@
 //! BERT and its family over packed pieces, trainable in every variable.
 //!
 //! ```text
-//! x = LayerNorm(word[id] + position[first + i] + segment[0])                                 [rows, d]
-//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x)),  x = LayerNorm(a + W_2 act(W_1 a))     per layer
+//! x = LayerNorm(word[id] + position[first + i] + segment[0])          [rows, d]
+//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x))               in each layer,
+//! x = LayerNorm(a + W_2 act(W_1 a))                                   then
 //! ```
-//! Devlin et al. (2019); Liu et al. (2019), RoBERTa, whose `first` is 2; Conneau et al. (2020), XLM-R. Parameters are named
-//! as in Hugging Face's checkpoints, without the pooler. Dropout after the embeddings, on attention weights and on both
-//! outputs of a layer.
+//! Devlin et al. (2019); Liu et al. (2019), RoBERTa, whose `first` is 2; Conneau et al. (2020),
+//! XLM-R. Parameters are named as in Hugging Face's checkpoints, without the pooler. Dropout after
+//! the embeddings, on attention weights and on both outputs of a layer.
 
 use super::config::{HiddenAct, TransformerConfig};
 use crate::{Error, Result};
@@ -28,7 +29,8 @@ pub struct Transformer {
 }
 
 impl Transformer {
-    /// An encoder from a builder; a fresh one is initialised as BERT was, normal with deviation 0.02.
+    /// An encoder from a builder; a fresh one is initialised as BERT was, normal with deviation
+    /// 0.02.
     ///
     /// # Errors
     /// A setting out of range; those of the builder: a missing tensor, a wrong shape.

@@ -1,7 +1,7 @@
 //! Names of a text encoder's tensors in the files of other programs.
 //!
-//! Known variations: a prefix `bert.` or `roberta.`, and `gamma`/`beta` for a layer norm's `weight`/`bias`. Poolers, heads
-//! and the buffer `position_ids` are left out.
+//! Known variations: a prefix `bert.` or `roberta.`, and `gamma`/`beta` for a layer norm's
+//! `weight`/`bias`. Poolers, heads and the buffer `position_ids` are left out.
 
 use super::{Transformer, TransformerConfig};
 use crate::Result;
@@ -11,8 +11,8 @@ use smvae_core::nn::Parameters;
 /// Loads weights of a text encoder into `parameters`, below `prefix` (such as `encoder`), as f32.
 ///
 /// # Errors
-/// [`crate::Error::Weights`] with the names of all tensors that are missing, unless they are to be drawn, or that do not
-/// fit.
+/// [`crate::Error::Weights`] with the names of all tensors that are missing, unless they are to be
+/// drawn, or that do not fit.
 pub fn load_weights(
     config: &TransformerConfig,
     weights: Weights,
@@ -28,7 +28,7 @@ pub fn load_weights(
     Ok(report)
 }
 
-/// The name a tensor has here; none for those that are left out.
+/// The name a tensor has here; `None` for those that are left out.
 fn standard_name(name: &str) -> Option<String> {
     let name = ["bert.", "roberta."].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
     let left_out = ["pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs."];

@@ -1,5 +1,5 @@
-//! Tensors of a weights file on their way into a network: each is asked for once, by the name it has here, and what is
-//! left over is an error.
+//! Tensors of a weights file on their way into a network: each is asked for once, by the name it
+//! has here, and what is left over is an error.
 
 use crate::weights::Weights;
 use crate::{Error, Result};
@@ -15,7 +15,8 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Tensors of a file; `rename` gives the name each has here, none for those that are left out.
+    /// Tensors of a file; `rename` gives the name each has here, and `None` for those that are left
+    /// out.
     pub(super) fn new(weights: Weights, rename: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut tensors = BTreeMap::new();
         for (name, tensor) in weights.tensors {
@@ -41,7 +42,7 @@ impl Checkpoint {
         self.tensors.insert(name, tensor);
     }
 
-    /// Takes the tensor of this name, of any shape with so many dimensions.
+    /// Takes the tensor of this name, of any shape with `rank` dimensions.
     pub(super) fn take_rank(&mut self, name: &str, rank: usize) -> Result<Tensor> {
         let tensor = self.tensors.remove(name).ok_or_else(|| self.error(format!("{name} is missing")))?;
         if tensor.rank() != rank {
@@ -59,7 +60,8 @@ impl Checkpoint {
         Ok(tensor)
     }
 
-    /// Takes the tensor of this name as rows of so many numbers, whatever dimensions of 1 it has besides.
+    /// Takes the tensor of this name as rows of `width` numbers, whatever dimensions of 1 it has
+    /// besides.
     pub(super) fn take_rows(&mut self, name: &str, width: usize) -> Result<Tensor> {
         let tensor = self.tensors.remove(name).ok_or_else(|| self.error(format!("{name} is missing")))?;
         let dims = tensor.dims();

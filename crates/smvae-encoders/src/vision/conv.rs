@@ -1,12 +1,14 @@
-//! A frozen convolution with its batch norm folded in, and with what follows it: a sum with a shortcut, a ReLU.
+//! A frozen convolution with its batch norm folded in, and with what follows it: a sum with a
+//! shortcut, a ReLU.
 //!
 //! ```text
-//! y = relu?( conv(x, w') + b' + shortcut? ),     w' = w g / sqrt(var + eps),    b' = beta + (b - mean) g / sqrt(var + eps)
+//! y = relu?( conv(x, w') + b' + shortcut? )
+//! w' = w g / sqrt(var + eps),    b' = beta + (b - mean) g / sqrt(var + eps)
 //! ```
-//! On the CPU, in f32: pixels are rows. A 1 x 1 convolution is a matrix product as it stands; any other first gathers the
-//! patches of a tile of pixels, small enough to stay in a core's cache. Tiles are shared out to the threads, and bias,
-//! shortcut and ReLU are applied to a tile while it is there. Elsewhere it is candle's `conv2d`. No gradient, no groups,
-//! no dilation.
+//! On the CPU, in f32: pixels are rows. A 1 x 1 convolution is a matrix product as it stands; any
+//! other first gathers the patches of a tile of pixels, small enough to stay in a core's cache.
+//! Tiles are shared out to the threads, and bias, shortcut and ReLU are applied to a tile while it
+//! is there. Elsewhere it is candle's `conv2d`. No gradient, no groups, no dilation.
 
 use super::encoder::Compute;
 use super::maps::{Buffers, HostMaps, Maps};
@@ -80,7 +82,8 @@ pub(super) enum Then {
 }
 
 impl Conv {
-    /// A convolution with `weight: [c_out, c_in, k, k]` and `bias: [c_out]`, both in f32 on the CPU.
+    /// A convolution with `weight: [c_out, c_in, k, k]` and `bias: [c_out]`, both in f32 on the
+    /// CPU.
     pub(super) fn new(weight: &Tensor, bias: &Tensor, geometry: Geometry, compute: &Compute) -> Result<Self> {
         let (c_out, c_in, kernel, _) = weight.dims4()?;
         let weights = if compute.on_host() {
@@ -117,7 +120,8 @@ impl Conv {
     }
 }
 
-/// Pixels of a tile, at most: a part of their patches and of the result stay in a core's second cache.
+/// Pixels of a tile, at most: a part of their patches and of the result stay in a core's second
+/// cache.
 const TILE: usize = 192;
 
 thread_local! {
@@ -165,7 +169,8 @@ impl Shape {
         y
     }
 
-    /// The patches of consecutive pixels of the result, from the `first` on: `[rows, kernel, kernel, c_in]`.
+    /// The patches of consecutive pixels of the result, from the `first` on:
+    /// `[rows, kernel, kernel, c_in]`.
     fn gather(self, x: &HostMaps, (h, w): (usize, usize), first: usize, patches: &mut [f32]) {
         let Self { c_in, kernel, stride, padding, .. } = self;
         for (i, patch) in patches.chunks_exact_mut(kernel * kernel * c_in).enumerate() {

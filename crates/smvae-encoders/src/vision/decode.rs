@@ -1,14 +1,15 @@
 //! Bytes of an image file to RGB pixels: JPEG, PNG, GIF, WebP and BMP, whatever their colours.
 //!
-//! Grey is repeated, a palette looked up, 16 bits become 8, transparency is dropped as PIL does (the colour below it
-//! stays), an animation gives its first frame. The size in bytes and in pixels is checked before anything is decoded.
+//! Grey is repeated, a palette looked up, 16 bits become 8, transparency is dropped as PIL does
+//! (the colour below it stays), an animation gives its first frame. The size in bytes and in pixels
+//! is checked before anything is decoded.
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::path::Path;
 
-/// An image: `rgb` is `[height, width, 3]`, of at least one pixel. [`decode`] makes no others; of one that is put together by hand
-/// and is not so, what takes it may panic.
+/// An image: `rgb` is `[height, width, 3]`, of at least one pixel. [`decode`] makes no others; a
+/// function that is given one put together by hand in another way may panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pixels {
     /// Pixels of a row.
@@ -19,7 +20,7 @@ pub struct Pixels {
     pub rgb: Vec<u8>,
 }
 
-/// What an image may be.
+/// Limits of a file and an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// The most bytes of a file.
@@ -29,7 +30,8 @@ pub struct DecodeLimits {
 }
 
 impl Default for DecodeLimits {
-    /// 64 MiB, and 64 million pixels: twice those of a good camera, and 256 MB a thread at the most common depth.
+    /// 64 MiB, and 64 million pixels: twice those of a good camera, and 256 MB per thread at the
+    /// most common depth.
     fn default() -> Self {
         Self { bytes: 64 << 20, pixels: 64_000_000 }
     }
@@ -60,10 +62,10 @@ pub enum ImageFault {
         /// The limit.
         limit: u64,
     },
-    /// A file that is no image, or none that can be read here.
-    #[error("it is no JPEG, PNG, GIF, WebP or BMP image")]
+    /// A file that is not an image, or not one that can be read here.
+    #[error("it is not a JPEG, PNG, GIF, WebP or BMP image")]
     Unknown,
-    /// A file whose name says something else than its content.
+    /// A file whose extension does not match its content.
     #[error("its extension is {extension:?}, its content {content}")]
     Extension {
         /// The extension; empty if there is none.
@@ -81,7 +83,8 @@ pub enum ImageFault {
     },
 }
 
-/// The most pixels of a side, that of a JPEG: a single row of millions would take minutes to resize.
+/// The most pixels of a side, that of a JPEG: a single row of millions would take minutes to
+/// resize.
 const MAX_SIDE: u32 = 65_535;
 
 /// The formats that are read: how they are named, and by which extensions of a file.
@@ -132,7 +135,7 @@ pub fn check_bytes(got: u64, limits: &DecodeLimits) -> Result<(), ImageFault> {
     }
 }
 
-/// Whether a file is called as images are that can be read.
+/// Whether the name of a file has the extension of an image that can be read.
 pub fn has_image_extension(name: &Path) -> bool {
     let extension = extension_of(name);
     FORMATS.iter().any(|(_, _, extensions)| extensions.contains(&extension.as_str()))
@@ -145,7 +148,7 @@ fn extension_of(name: &Path) -> String {
 /// Checks that the extension of a file is that of its content.
 ///
 /// # Errors
-/// [`ImageFault::Extension`]; [`ImageFault::Unknown`] for content that is no image.
+/// [`ImageFault::Extension`]; [`ImageFault::Unknown`] for content that is not an image.
 pub fn check_extension(name: &Path, bytes: &[u8]) -> Result<(), ImageFault> {
     let (format, content) = format_of(bytes)?;
     let extension = extension_of(name);

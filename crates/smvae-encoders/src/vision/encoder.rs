@@ -1,22 +1,24 @@
-//! What a frozen network is to the rest of the crate: pixels in, vectors out, on a device and in a type of numbers. Knows
-//! no network.
+//! What a frozen network is to the rest of the crate: pixels in, vectors out, on a device and in a
+//! type of numbers. Knows no network.
 
 use crate::Result;
 use smvae_core::candle_core::{self, DType, Device, Tensor};
 
-/// A frozen network that gives an image a vector.
+/// A frozen network that gives each image a vector.
 pub trait VisionEncoder: std::fmt::Debug + Send + Sync {
     /// Width of an image's vector.
     fn width(&self) -> usize;
 
-    /// `pixels: [batch, 3, h, w]`, f32 on the CPU, to one vector an image: `[batch, width]`, f32 on the CPU.
+    /// `pixels: [batch, 3, h, w]`, f32 on the CPU, to one vector per image: `[batch, width]`, f32
+    /// on the CPU.
     ///
     /// # Errors
     /// A size of images that the network cannot take; those of candle.
     fn forward(&self, pixels: &Tensor) -> Result<Tensor>;
 
-    /// The same images as a grid of vectors, `[batch, width, h', w']` (7 x 7 for a ResNet at 224 pixels): what
-    /// [`VisionEncoder::forward`] takes the mean of, or what lies beside its class token.
+    /// The same images as a grid of vectors, `[batch, width, h', w']` (7 x 7 for a ResNet at 224
+    /// pixels): what [`VisionEncoder::forward`] takes the mean of, or what lies beside its class
+    /// token.
     ///
     /// # Errors
     /// As [`VisionEncoder::forward`].

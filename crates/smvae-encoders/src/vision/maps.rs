@@ -1,7 +1,7 @@
-//! Feature maps between layers, where they are computed.
+//! Feature maps between layers, on the device they are computed on.
 //!
-//! On the CPU a batch lies as `[n, h, w, c]`, so that a 1 x 1 convolution is one matrix product and a patch is a few
-//! copies of neighbouring numbers; elsewhere it is candle's `[n, c, h, w]`.
+//! On the CPU a batch lies as `[n, h, w, c]`, so that a 1 x 1 convolution is one matrix product and
+//! a patch is a few copies of neighbouring numbers; elsewhere it is candle's `[n, c, h, w]`.
 
 use rayon::prelude::*;
 use smvae_core::candle_core::{Device, Result, Tensor};
@@ -25,7 +25,8 @@ pub(super) struct HostMaps {
     pub values: Vec<f32>,
 }
 
-/// Memory of maps that are no longer needed. A fresh allocation a layer would have the kernel clear as many pages again.
+/// Memory of maps that are no longer needed. With a fresh allocation for each layer the operating
+/// system would have to clear as many pages again.
 #[derive(Debug, Default)]
 pub(super) struct Buffers(Vec<Vec<f32>>);
 
@@ -74,7 +75,7 @@ impl Maps {
         }
     }
 
-    /// A vector a pixel, image by image and row by row, `[n * h * w, c]`.
+    /// One vector per pixel, image by image and row by row, `[n * h * w, c]`.
     pub(super) fn into_rows(self) -> Result<Tensor> {
         match self {
             Self::Device(x) => {

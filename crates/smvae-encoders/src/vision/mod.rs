@@ -1,10 +1,11 @@
-//! Pixels to vectors: frozen ResNets, ViTs and CLIP's image tower, with the preprocessing each was trained with.
+//! Pixels to vectors: frozen ResNets, ViTs and CLIP's image tower, with the preprocessing each was
+//! trained with.
 //!
 //! ```text
 //! file -> decode -> Pixels -> Preprocessing -> [3, h, w] -> VisionEncoder -> [width]
 //! ```
-//! [`VisionModel::open`] reads a folder with a network in the form of transformers, timm, torchvision or Keras. No
-//! gradient: the encoders are frozen.
+//! [`VisionModel::open`] reads a folder with a network in the form of transformers, timm,
+//! torchvision or Keras. No gradient: the encoders are frozen.
 
 mod checkpoint;
 mod conv;

@@ -1,4 +1,5 @@
-//! A frozen vision model from a folder or a weights file: the network, its preprocessing, and what identifies both.
+//! A frozen vision model from a folder or a weights file: the network, its preprocessing, and what
+//! identifies both.
 
 use super::checkpoint::Checkpoint;
 use super::decode::Pixels;
@@ -29,14 +30,14 @@ pub struct VisionModel {
     pub dtype: DType,
 }
 
-/// Everything that the vectors of a model depend on, the images aside. Two models of one identity give the same vectors to
-/// rounding, wherever they lie.
+/// Everything that the vectors of a model depend on, apart from the images. Two models with the
+/// same identity give the same vectors up to rounding, wherever their files are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VisionIdentity {
     /// The folder, file or name of a hub, as it was given.
     pub model: String,
-    /// The commit of a hub; none for a folder or a file.
+    /// The commit of a hub; `None` for a folder or a file.
     pub revision: Option<String>,
     /// sha256 of the weights file, in hexadecimal digits.
     pub sha256: String,
@@ -52,12 +53,13 @@ impl VisionIdentity {
 }
 
 impl VisionModel {
-    /// Opens a folder with `config.json` and weights (of transformers, timm or our converter), or a weights file of
-    /// torchvision's or timm's ResNet or ViT. `preprocessing` is used instead of what the files say.
+    /// Opens a folder with `config.json` and weights (of transformers, timm or our converter), or a
+    /// weights file of torchvision's or timm's ResNet or ViT. `preprocessing` is used instead of
+    /// what the files say.
     ///
     /// # Errors
-    /// Files that are missing or damaged; a network that is none of these; tensors that do not fit; numbers that the
-    /// device cannot compute in.
+    /// Files that are missing or damaged; a network of another kind; tensors that do not fit;
+    /// numbers that the device cannot compute in.
     pub fn open(path: &Path, preprocessing: Option<Preprocessing>, compute: Compute) -> Result<Self> {
         compute.validate()?;
         let dtype = compute.dtype;
@@ -95,8 +97,8 @@ impl VisionModel {
         Ok(Self { encoder, identity, dtype })
     }
 
-    /// Opens a model of the hub, fetched unless the cache has it. `on_progress` is told how far each file is, and
-    /// may end it.
+    /// Opens a model of the hub, fetched unless the cache has it. `on_progress` is told how far
+    /// each file is, and may end it.
     ///
     /// # Errors
     /// Those of the hub, and of [`VisionModel::open`].
@@ -142,7 +144,8 @@ fn wanted_files(names: &[&str]) -> Vec<String> {
     settings.map(str::to_owned).chain(crate::weights::weight_files(names)).collect()
 }
 
-/// What a bare weights file holds, by the names of its tensors; the preprocessing is that of torchvision's first weights.
+/// What a bare weights file holds, by the names of its tensors; the preprocessing is that of
+/// torchvision's first weights.
 fn by_tensors(weights: &Weights) -> Result<(Family, Option<Preprocessing>)> {
     let has = |name| weights.tensors.contains_key(name);
     let family = if has("layer1.0.conv1.weight") {

@@ -1,9 +1,11 @@
-//! From an image to the numbers a network is given: resize, crop, scale, mean and deviation, order of the channels.
+//! From an image to the numbers a network is given: resize, crop, scale, mean and deviation, order
+//! of the channels.
 //!
 //! ```text
 //! x = (pixel * scale - mean) / std,   [3, height, width]
 //! ```
-//! Each family of networks has its own, which `settings` reads from the files beside the weights.
+//! Each family of networks has its own preprocessing, which `settings` reads from the files beside
+//! the weights.
 
 use super::decode::Pixels;
 use super::resize::{Filter, Part, resize};
@@ -14,13 +16,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
-    /// Whether the EXIF orientation is applied. PIL alone does not; pictures of telephones lie on their side without.
+    /// Whether the EXIF orientation is applied. PIL alone does not; without it, pictures of
+    /// telephones lie on their side.
     pub upright: bool,
     /// The size that the image is brought to.
     pub resize: Resize,
     /// How.
     pub filter: Filter,
-    /// What is then cut out of the middle; none for all of it.
+    /// What is then cut out of the middle; `None` means the whole image.
     pub crop: Option<Crop>,
     /// What an 8-bit value is multiplied by.
     pub scale: f32,
@@ -89,11 +92,12 @@ const CLIP: ([f32; 3], [f32; 3]) =
     ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
 
 impl Preprocessing {
-    /// Settings by name: those of torchvision's first and second weights, of ViT and CLIP as transformers has them, and
-    /// `keras-resnet152`, the authors': squashed to 224 x 224 by the nearest pixel, blue first, Caffe's means, no turn.
+    /// Settings by name: those of torchvision's first and second weights, of ViT and CLIP as
+    /// transformers has them, and `keras-resnet152`, the authors': squashed to 224 x 224 by the
+    /// nearest pixel, blue first, Caffe's means, no turn.
     ///
     /// # Errors
-    /// [`Error::Config`] for a name that is none of [`PRESETS`].
+    /// [`Error::Config`] for a name that is not in [`PRESETS`].
     pub fn preset(name: &str) -> Result<Self> {
         let crop = |odd| Some(Crop { height: 224, width: 224, odd });
         let torchvision = |edge| Self {
@@ -143,7 +147,8 @@ impl Preprocessing {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`Error::Config`] naming the first that is out of its range, or a crop that does not fit into the resized image.
+    /// [`Error::Config`] naming the first that is out of its range, or a crop that does not fit
+    /// into the resized image.
     pub fn validate(&self) -> Result<()> {
         let refuse = |field, want: &str, got: String| Err(wrong(field, want, Some(got)));
         let (height, width) = match self.resize {
@@ -176,7 +181,8 @@ impl Preprocessing {
     /// What the network is given of an image, `[3, height, width]`.
     ///
     /// # Panics
-    /// For settings that [`Preprocessing::validate`] refuses, and for [`Pixels`] without a pixel or with too few numbers.
+    /// For settings that [`Preprocessing::validate`] refuses, and for [`Pixels`] without a pixel or
+    /// with too few numbers.
     pub fn apply(&self, image: &Pixels) -> Vec<f32> {
         let image = self.pixels(image);
         let area = image.width * image.height;
@@ -229,7 +235,7 @@ impl Crop {
 /// The most pixels of a side of a resized image.
 const MOST_PIXELS: usize = 4096;
 
-/// The error for a setting of a model's files that cannot be.
+/// The error for a setting that is not allowed or not known.
 pub(super) fn wrong(field: &'static str, want: &str, got: Option<String>) -> Error {
     Error::Config { field, want: want.to_owned(), got: got.unwrap_or_else(|| "nothing".to_owned()) }
 }

@@ -1,12 +1,14 @@
-//! `dst = a w` or `dst += a w` on slices, one thread: the product every convolution on the CPU ends in.
+//! `dst = a w` or `dst += a w` on slices, on one thread: the product that every convolution on the
+//! CPU ends in.
 //!
 //! ```text
 //! a: [rows, k] (pixels, or their patches),    w: [k, n], packed,    dst: [rows, n]
 //! ```
-//! Weights do not change, so they are packed once: 16 columns side by side, `k` after `k`. A panel of them stays in the
-//! first cache while the rows of a tile, which stay in the second, are multiplied with it, six at once: twelve vectors of
-//! eight sums in the registers of AVX2. A general product packs its operands in every call, and on the few rows that a
-//! late layer has that is a tenth and more of the time.
+//! Weights do not change, so they are packed once: 16 columns side by side, `k` after `k`. A panel
+//! of them stays in the first cache while the rows of a tile, which stay in the second, are
+//! multiplied with it, six at once: twelve vectors of eight sums in the registers of AVX2. A
+//! general product packs its operands in every call, and on the few rows that a late layer has that
+//! is a tenth and more of the time.
 
 use pulp::{Scalar, Simd, WithSimd};
 
@@ -88,7 +90,8 @@ impl Product<'_> {
                 let (panel, width) = (&panel[from..to], COLUMNS.min(n - column));
                 for (dst, a) in dst.chunks_mut(ROWS * n).zip(a.chunks(ROWS * k)) {
                     let rows = a.len() / k;
-                    // A tile's last rows, where they are no six, are multiplied several times over.
+                    // Where a tile's last rows are fewer than six, the last of them is multiplied
+                    // several times.
                     let row = |row: usize| &a[row.min(rows - 1) * k + from..][..to - from];
                     let sums = sums::<S, V>(simd, panel, [row(0), row(1), row(2), row(3), row(4), row(5)]);
                     for (row, sums) in sums.iter().enumerate().take(rows) {

@@ -1,11 +1,13 @@
-//! Resizing as PIL does it, bit by bit: the networks were trained on what PIL (and torchvision and transformers with it)
-//! makes of an image.
+//! Resizing as PIL does it, bit by bit: the networks were trained on what PIL (and torchvision and
+//! transformers with it) makes of an image.
 //!
 //! ```text
-//! y[i] = sum_j w[i, j] x[j],    w[i, j] ~ filter((j + 1/2 - centre_i) / s),    s = max(1, size of x / size of y)
+//! y[i] = sum_j w[i, j] x[j]
+//! w[i, j] ~ filter((j + 1/2 - centre_i) / s),    s = max(1, size of x / size of y)
 //! ```
-//! First each row, then each column, with weights in fixed point and 8 bits in between; when an image shrinks, the filter
-//! widens with it (antialiasing). `Filter::Nearest` takes the pixel at each centre.
+//! First each row, then each column, with weights in fixed point and 8 bits in between; when an
+//! image shrinks, the filter widens with it (antialiasing). `Filter::Nearest` takes the pixel at
+//! each centre.
 
 use super::decode::Pixels;
 use serde::{Deserialize, Serialize};
@@ -59,8 +61,8 @@ pub struct Part {
     pub rows: Range<usize>,
 }
 
-/// A part of an image that is resized to `width` x `height`, all at least 1. Nothing outside of the part is computed, so
-/// that a long and narrow image takes no more memory than any other.
+/// A part of an image that is resized to `width` x `height`, all at least 1. Nothing outside of the
+/// part is computed, so that a long and narrow image takes no more memory than any other.
 ///
 /// # Panics
 /// For a size of 0, and a part that reaches out of the resized image.
@@ -86,7 +88,8 @@ fn nearest(image: &Pixels, columns: &[usize], rows: &[usize]) -> Vec<u8> {
     rgb
 }
 
-/// The old pixel at the centre of each new one. A running sum, as PIL has it: its rounding decides ties.
+/// The old pixel at the centre of each new one. A running sum, as PIL has it: its rounding decides
+/// ties.
 fn centres(from: usize, to: usize, part: &Range<usize>) -> Vec<usize> {
     let step = from as f64 / to as f64;
     let sums = std::iter::successors(Some(0.5 * step), |centre| Some(centre + step));

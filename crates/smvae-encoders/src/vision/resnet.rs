@@ -1,12 +1,16 @@
-//! ResNet without its classifier (He et al., 2016), frozen: basic or bottleneck blocks, of any depth and width.
+//! ResNet without its classifier (He et al., 2016), frozen: basic or bottleneck blocks, of any
+//! depth and width.
 //!
 //! ```text
-//! x = max_pool(relu(conv7x7/2(pixels)))                                                      [n, 64, h/4, w/4]
-//! x = relu(conv(..relu(conv(x))) + shortcut(x))    per block, halving the map at the first block of stages 2 to 4
+//! x = max_pool(relu(conv7x7/2(pixels)))              [n, 64, h/4, w/4]
+//! x = relu(conv(..relu(conv(x))) + shortcut(x))      in each block
 //! ```
-//! A batch norm follows every convolution and is folded into it. What the network is, is read from the names and shapes
-//! of its tensors, named as torchvision and timm do; the three things they do not tell are in [`ResNetVariant`]. Pooled:
-//! the mean over the last maps. No groups (ResNeXt), no deep stem (ResNet-D), no squeeze and excitation.
+//! The first blocks of stages 2 to 4 halve the map.
+//!
+//! A batch norm follows every convolution and is folded into it. The architecture is read from the
+//! names and shapes of its tensors, named as torchvision and timm do; the three things they do not
+//! tell are in [`ResNetVariant`]. Pooled: the mean over the last maps. No groups (ResNeXt), no deep
+//! stem (ResNet-D), no squeeze and excitation.
 
 use super::checkpoint::Checkpoint;
 use super::conv::{BatchNorm, Conv, Geometry, Then};
@@ -18,8 +22,8 @@ use smvae_core::candle_core::{self, Tensor};
 /// What tensors do not tell of a ResNet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ResNetVariant {
-    /// Which convolution of a bottleneck block halves the map: the first, 1 x 1, of the original and of Keras, or the
-    /// second, 3 x 3, of torchvision, timm and transformers ("v1.5").
+    /// Which convolution of a bottleneck block halves the map: the first, 1 x 1, of the original
+    /// and of Keras, or the second, 3 x 3, of torchvision, timm and transformers ("v1.5").
     pub stride_on_first: bool,
     /// What is added to the variance in a batch norm.
     pub eps: f64,
@@ -43,7 +47,7 @@ pub struct ResNet {
 #[derive(Debug)]
 struct Block {
     convs: Vec<Conv>,
-    /// None where input and output have one shape.
+    /// `None` where input and output have the same shape.
     shortcut: Option<Conv>,
 }
 
@@ -138,7 +142,8 @@ struct Loader<'a> {
 impl Loader<'_> {
     /// A block on `c` maps.
     fn block(&mut self, name: &str, c: usize, stride: usize) -> Result<Block> {
-        // The convolution that halves the map: the first of two, the second of three or, in the older form, the first.
+        // The convolution that halves the map: the first of two, the second of three or, in the
+        // older form, the first.
         let bottleneck = self.tensors.has(&format!("{name}.conv3.weight"));
         let (n, halving) = if bottleneck { (3, if self.variant.stride_on_first { 1 } else { 2 }) } else { (2, 1) };
         let (mut convs, mut c_in): (Vec<Conv>, _) = (Vec::new(), c);
@@ -189,8 +194,8 @@ impl Loader<'_> {
     }
 }
 
-/// The name a tensor has in torchvision and timm, from that or from transformers' name; none for the classifier and for
-/// counters.
+/// The name a tensor has in torchvision and timm, given that name or the one in transformers;
+/// `None` for the classifier and for counters.
 pub(super) fn standard_name(name: &str) -> Option<String> {
     let name = name.strip_prefix("resnet.").unwrap_or(name);
     if name.starts_with("fc.") || name.starts_with("classifier.") || name.ends_with("num_batches_tracked") {

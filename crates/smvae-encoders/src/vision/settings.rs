@@ -1,7 +1,8 @@
 //! What the files beside the weights say: which network it is, and how its images are prepared.
 //!
-//! Read are `config.json` of transformers (`model_type`), of timm (`architecture`) and of our own converter from Keras, and
-//! transformers' `preprocessor_config.json`. A value that would change the numbers and is not known here is an error.
+//! Read are `config.json` of transformers (`model_type`), of timm (`architecture`) and of our own
+//! converter from Keras, and transformers' `preprocessor_config.json`. A value that would change
+//! the numbers and is not known here is an error.
 
 use super::preprocess::{Crop, Odd, Preprocessing, Resize, wrong};
 use super::resize::Filter;
@@ -23,7 +24,8 @@ pub(super) enum Family {
 pub(super) const TIMM_VIT: VitConfig =
     VitConfig { heads: None, eps: 1e-6, activation: VitActivation::Gelu, norm_grid: true };
 
-/// The family and the preprocessing of a model folder; no preprocessing where no file has it.
+/// The family and the preprocessing of a model folder; the preprocessing is `None` if no file has
+/// it.
 pub(super) fn read(folder: &Path) -> Result<(Family, Option<Preprocessing>)> {
     let config: ConfigJson = read_json(&folder.join("config.json"), "configuration of a vision model")?;
     let (family, of_config) = config.family()?;
@@ -36,8 +38,8 @@ pub(super) fn read(folder: &Path) -> Result<(Family, Option<Preprocessing>)> {
 }
 
 impl Preprocessing {
-    /// What the files of a model folder say: transformers' `preprocessor_config.json` or else `config.json` of timm or of
-    /// our converter. None where they say nothing.
+    /// What the files of a model folder say: transformers' `preprocessor_config.json` or else
+    /// `config.json` of timm or of our converter. `None` if they say nothing.
     ///
     /// # Errors
     /// A file that cannot be read; a setting that would change the numbers and is not known here.
@@ -263,7 +265,8 @@ impl ProcessorJson {
         Ok(Preprocessing { resize, crop, mean, std, ..Preprocessing::preset("torchvision")? })
     }
 
-    /// A resize and, where asked for, a crop. What a lone number means differs between families: `square` or not.
+    /// A resize and, where asked for, a crop. What a lone number means differs between families:
+    /// `square` or not.
     fn resized(&self, square: bool, crop: bool) -> Result<Preprocessing> {
         let resize = match self.size {
             None if square => Resize::Exact { height: 224, width: 224 },

@@ -1,13 +1,15 @@
-//! Vision transformers, frozen: ViT (Dosovitskiy et al., 2021) and CLIP's image tower (Radford et al., 2021).
+//! Vision transformers, frozen: ViT (Dosovitskiy et al., 2021) and CLIP's image tower (Radford et
+//! al., 2021).
 //!
 //! ```text
-//! x = [class; patches of the image, projected] + position                      [tokens, d],   CLIP: x = norm_pre(x)
-//! x = x + W_o attention(W_q n, W_k n, W_v n), n = norm1(x);  x = x + W_2 act(W_1 norm2(x))    per layer
+//! x = [class; patches of the image, projected] + position    [tokens, d],   CLIP: x = norm_pre(x)
+//! x = x + W_o attention(W_q n, W_k n, W_v n), n = norm1(x)   in each layer,
+//! x = x + W_2 act(W_1 norm2(x))                              then
 //! pooled = norm(x)[class]
 //! ```
-//! Pooled is the class token after the last norm, without ViT's pooler and CLIP's projection. Tensors are named as in
-//! timm, with query, key and value apart; `vit_names` brings those of others into that form. Images have one size, that
-//! of the position embedding.
+//! Pooled is the class token after the last norm, without ViT's pooler and CLIP's projection.
+//! Tensors are named as in timm, with query, key and value apart; `vit_names` brings those of
+//! others into that form. Images have one size, that of the position embedding.
 
 use super::checkpoint::Checkpoint;
 use super::conv::{Conv, Geometry, Then};
@@ -21,7 +23,7 @@ use smvae_core::nn::{Linear, attention, gelu_erf, layer_norm};
 /// What tensors do not tell of a vision transformer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VitConfig {
-    /// Heads of the attention; none for those of timm and torchvision, by the width.
+    /// Heads of the attention; `None` means those that timm and torchvision use for this width.
     pub heads: Option<usize>,
     /// What is added to the variance in a norm.
     pub eps: f64,
@@ -60,8 +62,8 @@ pub struct Vit {
     compute: Compute,
 }
 
-/// Heads of a network of this width in timm and torchvision, whose files do not say. They are 64 wide, up to ViT-L; SO400M,
-/// ViT-H (torchvision's too), ViT-g and ViT-G have 16.
+/// Heads of a network of this width in timm and torchvision, whose files do not say. They are 64
+/// wide, up to ViT-L; SO400M, ViT-H (torchvision's too), ViT-g and ViT-G have 16.
 fn timm_heads(width: usize) -> usize {
     if [1152, 1280, 1408, 1664].contains(&width) { 16 } else { width / 64 }
 }

@@ -1,8 +1,9 @@
-//! Names of a vision transformer's tensors in transformers (ViT, CLIP) and torchvision, brought to those of timm.
+//! Names of a vision transformer's tensors in transformers (ViT, CLIP) and torchvision, brought to
+//! those of timm.
 //!
-//! timm's are the only ones that `vit` knows, but for query, key and value, which it also takes one by one.
+//! `vit` knows only the names of timm; query, key and value it also takes one by one.
 
-/// Tensors that are no part of the image tower, or that only its classifiers and poolers need.
+/// Tensors that are not part of the image tower, or that only its classifiers and poolers need.
 const LEFT_OUT: [&str; 12] = [
     "classifier.",
     "head.",
@@ -77,7 +78,7 @@ const PARTS: [(&str, &str); 27] = [
     ("mlp.", "mlp."),
 ];
 
-/// The name a tensor has in timm; none for those that are left out.
+/// The name a tensor has in timm; `None` for those that are left out.
 pub(super) fn standard_name(name: &str) -> Option<String> {
     let prefixes = ["vit.", "vision_model."];
     let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);

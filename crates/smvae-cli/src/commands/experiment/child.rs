@@ -1,5 +1,5 @@
-//! One run of an experiment, in a process of its own: told on stdout, a line of JSON at a time, to the process that
-//! started it, and ended in good order when that process is gone.
+//! One run of an experiment, in a process of its own. It reports on stdout, one line of JSON at a
+//! time, to the process that started it, and stops cleanly when that process is gone.
 
 use crate::interrupt;
 use crate::options::DeviceArgs;
@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How far a run is.
+/// How far a run has come.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Told {
     pub epoch: usize,
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &ExperimentRunArgs) -> anyhow::Result<()> {
         if last.is_none_or(|last| last.elapsed() >= EVERY) {
             last = Some(Instant::now());
             let line = serde_json::to_string(&told).expect("numbers only");
-            // If nobody listens any more, stdin has ended too.
+            // If nobody listens any more, stdin has been closed as well, which stops this process.
             let _ = writeln!(std::io::stdout(), "{line}");
         }
         interrupt::flow()

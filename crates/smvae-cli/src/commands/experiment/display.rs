@@ -1,5 +1,5 @@
-//! What is seen of an experiment while it runs: on a terminal a line for all of it and one for each run in progress, in a
-//! pipe a line when a run begins and ends.
+//! What is seen of an experiment while it runs. On a terminal: one line for the whole experiment
+//! and one for each run in progress. In a pipe: one line when a run begins and one when it ends.
 
 use super::child::Told;
 use crate::progress::say;
@@ -10,7 +10,7 @@ use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 pub(super) struct Display {
-    /// None where stderr is no terminal.
+    /// `None` where stderr is not a terminal.
     terminal: Option<Terminal>,
     jobs: usize,
     results: Vec<RunResult>,
@@ -93,7 +93,7 @@ impl Display {
         }
     }
 
-    /// How far all of it is.
+    /// Shows how far the experiment has come.
     pub(super) fn show<'s>(&self, running: impl Iterator<Item = &'s RunSpec>, waiting: &[&RunSpec]) {
         let Some(terminal) = &self.terminal else { return };
         let left =
@@ -103,7 +103,8 @@ impl Display {
         terminal.all.set_message(format!("{done} done{failed}, {running} running, {waiting} waiting{left}"));
     }
 
-    /// Seconds until all is finished, by what finished runs took; none before the first.
+    /// Seconds until everything is finished, estimated from the finished runs; `None` before the
+    /// first.
     fn left<'s>(&self, running: impl Iterator<Item = &'s RunSpec>, waiting: &[&RunSpec]) -> Option<f64> {
         let mut left = 0.0;
         for spec in waiting {
@@ -117,7 +118,7 @@ impl Display {
         Some(left / self.jobs as f64)
     }
 
-    /// Mean of the finished runs that are most like it.
+    /// Mean duration of the finished runs that are most like it.
     fn expected(&self, spec: &RunSpec) -> Option<f64> {
         let like: [&dyn Fn(&RunResult) -> bool; 3] = [
             &|r| (&r.run.corpus, &r.run.method, r.run.labels) == (&spec.run.corpus, &spec.run.method, spec.run.labels),

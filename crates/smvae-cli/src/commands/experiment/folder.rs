@@ -7,7 +7,7 @@ use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-/// Takes in what is finished elsewhere; returns how many runs that were.
+/// Takes over runs that are finished elsewhere; returns their number.
 pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usize> {
     let mut taken = 0;
     for spec in &plan.runs {
@@ -18,7 +18,8 @@ pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::
     Ok(taken)
 }
 
-/// Runs that are not done, their folders prepared. Every run is looked at before any is changed.
+/// Prepares the folders of the runs that are not done, and returns these runs. Every folder is
+/// checked before any is changed.
 pub(super) fn waiting<'p>(plan: &'p Plan, dir: &Path, known: &mut KnownDigests) -> anyhow::Result<Vec<&'p RunSpec>> {
     for spec in &plan.runs {
         check(&run_folder(dir, &spec.run.id), spec, known)?;
@@ -32,7 +33,7 @@ pub(super) fn waiting<'p>(plan: &'p Plan, dir: &Path, known: &mut KnownDigests) 
     Ok(waiting)
 }
 
-/// Writes what the finished runs came to.
+/// Writes the results of the finished runs, and returns them.
 pub(super) fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
     let mut results = Vec::new();
     for spec in &plan.runs {
@@ -43,7 +44,7 @@ pub(super) fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
     Ok(results)
 }
 
-/// Held as long as this process works on the experiment.
+/// Locks the folder; the lock is held as long as the returned file lives.
 pub(super) fn lock(dir: &Path) -> anyhow::Result<File> {
     let path = dir.join("lock");
     let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,4 +1,5 @@
-//! The processes of an experiment: so many at a time, listened to, and ended in good order by closing their stdin.
+//! The processes of an experiment: starts a given number at a time, listens to them, and stops them
+//! cleanly by closing their stdin.
 
 use super::child::Told;
 use super::display::Display;
@@ -35,10 +36,10 @@ struct Job<'p> {
     child: Child,
 }
 
-/// What the file of a run's messages is called in its folder.
+/// Name of the file in a run's folder that takes its messages.
 const LOG: &str = "log.txt";
 
-/// Runs what is waiting, in its order; returns what failed.
+/// Runs what is waiting, in that order; returns what failed.
 pub(super) fn run(
     plan: &Plan,
     dir: &Path,
@@ -58,7 +59,7 @@ pub(super) fn run(
             return Ok(failed);
         }
         if interrupt::requested() {
-            // Each sees the end of its stdin, saves a checkpoint and ends.
+            // Each process sees the end of its stdin, saves a checkpoint and ends.
             running.iter_mut().for_each(|job| drop(job.child.stdin.take()));
         }
         display.show(running.iter().map(|job| job.spec), waiting.as_slice());
@@ -123,7 +124,7 @@ fn start(dir: &Path, spec: &RunSpec, settings: &Settings, sender: Sender<(String
     let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let id = spec.run.id.clone();
     std::thread::spawn(move || {
-        // Our own process ends with the receiver; there is nobody to tell then.
+        // Sending fails only if this process is ending: then there is nobody to tell.
         for line in stdout.lines().map_while(Result::ok) {
             if let Ok(told) = serde_json::from_str(&line) {
                 let _ = sender.send((id.clone(), Message::Told(told)));
@@ -134,7 +135,8 @@ fn start(dir: &Path, spec: &RunSpec, settings: &Settings, sender: Sender<(String
     Ok(child)
 }
 
-/// The next message; none after a while, to look at the clock and at Ctrl-C.
+/// The next message; `None` after a fifth of a second, so that the caller can look at the clock and
+/// at Ctrl-C.
 fn next(receiver: &Receiver<(String, Message)>) -> Option<(String, Message)> {
     match receiver.recv_timeout(Duration::from_millis(200)) {
         Ok(message) => Some(message),

@@ -1,4 +1,4 @@
-//! `smvae experiment`: what is to be run, what is finished, and what it came to.
+//! `smvae experiment`: runs a grid of training runs and prints their results.
 
 pub(crate) mod child;
 mod display;
@@ -24,14 +24,15 @@ pub(crate) struct ExperimentArgs {
     /// Where runs and results go.
     #[arg(long, value_name = "DIR", required_unless_present = "summary")]
     out: Option<PathBuf>,
-    /// Runs at a time, each with --threads threads; the cores are shared evenly if that is not given.
+    /// How many runs at a time, each with --threads threads; without that option they share the
+    /// cores evenly.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     jobs: u16,
-    /// The results.jsonl of an earlier sitting or another machine: a run that is finished there is not run again. May be
-    /// given several times.
+    /// The results.jsonl of another output folder or machine: a run that is finished there is not
+    /// run again. May be given several times.
     #[arg(long, value_name = "FILE")]
     finished: Vec<PathBuf>,
-    /// Do so many of the runs and stop; 0 takes in what is finished and prints the tables.
+    /// Stop after this many runs; with 0, only take in what is finished and print the tables.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Only list the runs, and which of them are finished.
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     let _lock = lock(dir)?;
     let taken = take(&plan, dir, &elsewhere)?;
     if !args.finished.is_empty() {
-        say(format!("{taken} runs are taken from elsewhere"));
+        say(format!("{taken} runs are taken from other results"));
     }
     let mut waiting = waiting(&plan, dir, &mut known)?;
     save(&plan, dir)?;
@@ -75,7 +76,7 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     let failed = jobs::run(&plan, dir, waiting, &jobs::Settings { jobs, threads, device: args.device })?;
     output::print(&summary_table::summary(&Summary::read(dir)?))?;
     if interrupt::requested() {
-        say("stopped; the same command goes on");
+        say("stopped: run the same command again to continue");
         return Ok(());
     }
     if let Some(first) = failed.first() {

@@ -1,5 +1,6 @@
-//! Options of `train`, and how they become a configuration: an option wins over `--config` or `--preset`, which win over
-//! the defaults. The authors' names are aliases where they mean the same.
+//! Options of `train`, and how they become a configuration: an option overrides `--config` or
+//! `--preset`, and these override the defaults. Flags of the authors' program are aliases where
+//! they mean the same.
 
 use super::model_args::ModelArgs;
 use super::objective_args::ObjectiveArgs;
@@ -15,28 +16,33 @@ use smvae::data::Selection;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-// A corpus has to be named, unless a run knows which one it is on.
+// The corpus must be named, unless a run is resumed, which knows its own.
 #[derive(Debug, Args)]
 #[command(mut_group("DataArgs", |group| group.arg("resume")), allow_negative_numbers = true)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
-    /// Go on with a run that was stopped or killed, from its last checkpoint: with the same threads on the same machine to
-    /// the same weights, bit by bit. All settings are those of the run; nothing is done if it is finished.
+    /// Continue a run that was stopped or killed, from its last checkpoint. With the same number of
+    /// threads on the same machine it comes to the same weights, bit by bit. All settings are those
+    /// of the run; a finished run is left as it is.
     #[arg(long, value_name = "RUN", conflicts_with_all = NOT_WITH_RESUME)]
     pub(crate) resume: Option<PathBuf>,
-    /// Text encoder of the BERT, RoBERTa or XLM-R family: a model folder (config.json, weights, tokenizer), a model of the
-    /// Hugging Face hub such as google-bert/bert-base-uncased (fetched once; HF_HOME, HF_TOKEN, HF_ENDPOINT and
-    /// HF_HUB_OFFLINE are heeded), or `tiny` for a small untrained one with the corpus's words.
+    /// Text encoder of the BERT, RoBERTa or XLM-R family: a model folder (config.json, weights,
+    /// tokenizer), a model of the Hugging Face hub such as google-bert/bert-base-uncased (fetched
+    /// once; HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE have their usual meaning), or `tiny`
+    /// for a small untrained one with the corpus's words.
     #[arg(long, value_name = "DIR|OWNER/NAME[@REV]|tiny")]
     text_encoder: Option<String>,
-    /// Draw tensors afresh that the text encoder's files lack, instead of ending with their names.
+    /// Initialise tensors that the text encoder's files lack at random, instead of failing with
+    /// their names.
     #[arg(long)]
     allow_missing_weights: bool,
-    /// Image vectors: a safetensors file with one tensor an image id. Without, training is on text alone.
+    /// Image vectors: a safetensors file with one tensor per image id. Without images, the model
+    /// reads text only.
     #[arg(long, value_name = "FILE")]
     pub(crate) image_features: Option<PathBuf>,
-    /// A folder of images: vectors are made by the vision model of --vision, and kept for later runs.
+    /// A folder of images: vectors are made by the vision model of --vision, and kept for later
+    /// runs.
     #[arg(long, value_name = "DIR", conflicts_with = "image_features")]
     pub(crate) images: Option<PathBuf>,
     #[command(flatten)]
@@ -44,7 +50,7 @@ pub(crate) struct TrainArgs {
     /// The run folder to make.
     #[arg(long, visible_alias = "weights", value_name = "DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
-    /// Replace the run that --out holds already.
+    /// Replace the run that is in --out already.
     #[arg(long)]
     pub(crate) overwrite: bool,
     /// Settings to begin with: default (ours), or the authors' twitter2015 and twitter2017.
@@ -61,10 +67,10 @@ pub(crate) struct TrainArgs {
         allow_hyphen_values = true
     )]
     pub(crate) labelled: Option<Labelled>,
-    /// Seed of the choice of labelled posts; that of --seed if not given.
+    /// Seed of the choice of labelled posts; by default that of --seed.
     #[arg(long, value_name = "N")]
     selection_seed: Option<u64>,
-    /// Train on the posts without labels as well.
+    /// Also train on the posts without labels (semi-supervised).
     #[arg(
         long,
         visible_alias = "semi_supervised",
@@ -79,7 +85,7 @@ pub(crate) struct TrainArgs {
     seed: Option<u64>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// train, or test: score the run folder --out (--weights) on dev and on test.
+    /// `train`, or `test`: score the run folder --out (--weights) on dev and test.
     #[arg(long, value_enum, default_value_t = Mode::Train)]
     pub(crate) mode: Mode,
     /// Accepted for the authors' commands: a run is always saved.
@@ -93,7 +99,7 @@ pub(crate) struct TrainArgs {
     model: ModelArgs,
 }
 
-/// What a run that goes on has settled already: options and groups of options.
+/// Options, and groups of options, that a resumed run has settled already.
 const NOT_WITH_RESUME: [&str; 19] = [
     "text_encoder",
     "allow_missing_weights",
@@ -119,7 +125,7 @@ const NOT_WITH_RESUME: [&str; 19] = [
 impl TrainArgs {
     /// The run folder to make, or to score.
     pub(crate) fn out(&self) -> &Path {
-        self.out.as_deref().expect("clap asks for it where nothing is resumed")
+        self.out.as_deref().expect("clap requires it unless a run is resumed")
     }
 
     /// The configuration these options ask for, checked.
@@ -142,20 +148,21 @@ impl TrainArgs {
         set(&mut config.training.semi, self.semi);
         let base = config.training.clone();
         self.training.apply(&mut config);
-        // Before the objective, whose teachers have the run's dropout.
+        // Before the objective, since teachers get the run's dropout.
         self.model.apply(&mut config);
         self.objective.apply(&mut config, &base)?;
         config.validate()?;
         Ok(config)
     }
 
-    /// How many labelled posts the run of `--config` had, if its configuration does not tell, since they were those of a file.
+    /// How many labelled posts the run of `--config` had, if its configuration does not say,
+    /// because they came from a file.
     pub(crate) fn chosen_before(&self, config: &Config) -> Option<usize> {
         let path = self.config.as_ref().filter(|_| self.labelled.is_none() && config.labelled.is_none())?;
         Some(Selection::load(path.with_file_name("selection.json")).ok()?.labelled.len())
     }
 
-    /// The text encoder that is asked for, or that of the run whose configuration training begins with.
+    /// The text encoder that is asked for, or else that of `--config`.
     pub(crate) fn text_encoder(&self, config: &Config) -> anyhow::Result<EncoderSource> {
         let missing = "--text-encoder is missing: a model folder, a model of the hub, or `tiny`";
         let name = self.text_encoder.as_ref().or(config.text_encoder.as_ref());

@@ -10,7 +10,7 @@ pub(super) fn tell_end(summary: &RunSummary, corpus: Option<&Path>) {
     say(ending(summary));
     let out = summary.folder.display();
     if summary.stopped {
-        say(format!("to go on: smvae train --resume {out}"));
+        say(format!("to continue: smvae train --resume {out}"));
     }
     if let Some(corpus) = corpus.filter(|_| summary.has_weights()) {
         say(format!("next: smvae eval --model {out} --data {}", corpus.display()));

@@ -1,5 +1,5 @@
-//! `smvae train`: read the corpus, train, say how it goes. With `--mode test` it scores a run as the authors' program
-//! does.
+//! `smvae train`: reads the corpus, trains, and shows progress. With `--mode test` it scores a run
+//! on dev and test, as the same flag of the authors' program does.
 
 mod args;
 mod ending;
@@ -44,7 +44,8 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if let Some(labelled) = args.chosen_before(&config).filter(|labelled| *labelled < train.samples.len()) {
         let all = train.samples.len();
         say(format!(
-            "warning: the run of --config had {labelled} chosen posts, this one has all {all}: --labelled names a file"
+            "warning: the run of --config had {labelled} labelled posts from a file, this one has all {all}: \
+             name the file with --labelled"
         ));
     }
     let selection = match &args.labelled {
@@ -81,7 +82,7 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         images: args.images.clone(),
         vision: args.vision.clone(),
         trust_images: false,
-        // Vectors that have since gone are an error, not a lower score.
+        // Vectors that are no longer there are an error, not a lower score.
         no_images: false,
     };
     let predictor = model::load(args.out(), &images, args.device, NumberType::F32)?;

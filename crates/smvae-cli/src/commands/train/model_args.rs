@@ -1,4 +1,4 @@
-//! Options of `train` about the networks and what they are given.
+//! Options of `train` about the networks and their input.
 
 use super::set::{set, set_some};
 use clap::builder::BoolishValueParser;
@@ -7,7 +7,7 @@ use smvae::config::{Config, ImageUse};
 use smvae::core::Convention;
 use smvae::core::model::Fusion;
 
-/// Networks and what they are given.
+/// The networks and their input.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Model and input")]
 pub(crate) struct ModelArgs {
@@ -23,13 +23,13 @@ pub(crate) struct ModelArgs {
     /// Tell the classifier how many words a span has.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     span_widths: Option<bool>,
-    /// How the text expert and the image expert become one.
+    /// How the text expert and the image expert are combined.
     #[arg(long, value_enum, value_name = "NAME")]
     fusion: Option<FusionName>,
     /// Let the classifier see z.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     latent_in_classifier: Option<bool>,
-    /// Which image a post is given: its own, that of another post, or zeros.
+    /// Which image vector a post gets: its own, that of another post, or zeros.
     #[arg(long, value_enum, value_name = "NAME")]
     image: Option<ImageName>,
     /// Dropout of the text encoder.
@@ -41,13 +41,13 @@ pub(crate) struct ModelArgs {
     /// The most word pieces of a post; later words are cut.
     #[arg(long, value_name = "N")]
     max_pieces: Option<usize>,
-    /// How ill-formed tags are read: conlleval, strict or authors.
+    /// How malformed tag sequences are read: conlleval, strict or authors.
     #[arg(long, value_name = "NAME")]
     convention: Option<Convention>,
     /// Leave words that are URLs out of the encoder's input.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     drop_urls: Option<bool>,
-    /// Standardise image vectors on the training split.
+    /// Standardise image vectors with the means and deviations of the training split.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     standardise_images: Option<bool>,
 }

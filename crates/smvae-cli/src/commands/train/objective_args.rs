@@ -1,4 +1,5 @@
-//! Options of `train` about what is minimised: the terms of the loss, and what is learned from unlabelled posts.
+//! Options of `train` about what is minimised: the terms of the loss, and how unlabelled posts are
+//! used.
 
 use super::set::set;
 use crate::failure::Usage;
@@ -21,36 +22,40 @@ pub(crate) struct ObjectiveArgs {
     /// Whether the VAE terms are part of the loss.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     vae: Option<bool>,
-    /// Weight of the divergences beside the reconstructions.
+    /// Weight of the KL terms; the reconstructions have their own.
     #[arg(long, value_name = "X")]
     kl_weight: Option<f64>,
-    /// Share of the steps over which the weight of the divergences rises from 0.
+    /// Share of the steps over which the weight of the KL terms rises from 0.
     #[arg(long, value_name = "X")]
     kl_warmup: Option<f64>,
-    /// Nats below which a divergence is not pressed.
+    /// Nats below which a KL term is not reduced further (free bits).
     #[arg(long, value_name = "X")]
     free_bits: Option<f64>,
     /// Weight of the reconstructions.
     #[arg(long, value_name = "X")]
     reconstruction_weight: Option<f64>,
-    /// What stands for the class of an unlabelled span in the VAE terms.
+    /// What stands for the unknown class of an unlabelled span in the VAE terms.
     #[arg(long, value_enum, value_name = "NAME")]
     unlabelled_class: Option<ClassName>,
-    /// Train this many teachers on the labelled posts first, and learn what they make of the unlabelled ones (with
-    /// --semi). A teacher has this run's rates, and the batches, epochs and evaluations of --config or of the preset. Where
-    /// --config has teachers already, these keep their settings.
+    /// Train this many teachers on the labelled posts first, and learn from the soft labels they
+    /// give to the unlabelled posts (with --semi). A teacher has this run's learning rates, and the
+    /// batches, epochs and evaluations of --config or of the preset. Teachers that --config
+    /// describes keep their settings.
     #[arg(long, value_name = "N")]
     teachers: Option<usize>,
-    /// Generations of students, with --teachers: a student of all teachers so far is one more teacher of the next generation.
+    /// Generations of students, with --teachers: the student of one generation joins the teachers
+    /// of the next.
     #[arg(long, value_name = "N")]
     generations: Option<usize>,
-    /// Let the average of the weights teach unlabelled posts from this share of the steps on (with --semi).
+    /// After this share of the steps, learn from the soft labels that the average of the weights
+    /// gives to unlabelled posts (with --semi).
     #[arg(long, value_name = "X")]
     mean_teacher: Option<f64>,
-    /// Weight of what a teacher says.
+    /// Weight of the cross entropy against the soft labels that teachers give.
     #[arg(long, value_name = "X")]
     distillation: Option<f64>,
-    /// Weight of the divergence between two passes over the labelled posts under different dropout (R-Drop).
+    /// Weight of the disagreement between two passes over the labelled posts with different dropout
+    /// (R-Drop).
     #[arg(long, value_name = "X")]
     r_drop: Option<f64>,
 }
@@ -59,17 +64,19 @@ pub(crate) struct ObjectiveArgs {
 enum ClassName {
     /// The model's probabilities, where they are not for O: the paper.
     Mask,
-    /// Every class, weighed by its probability, on all spans.
+    /// Every class, weighted by its probability, on all spans.
     Marginal,
-    /// The same, with the classes' frequencies among labelled spans as the prior instead of a uniform one.
+    /// The same, with the classes' frequencies among labelled spans as the prior instead of a
+    /// uniform one.
     MarginalFrequencies,
 }
 
 impl ObjectiveArgs {
-    /// Sets what was asked for; `base` is the loop before it was set by options, which teachers are trained by.
+    /// Sets what was asked for; `base` has the settings of training before options changed them,
+    /// from which teachers take batches, epochs and evaluations.
     ///
     /// # Errors
-    /// If there are generations, and no teachers.
+    /// If generations are asked for without teachers.
     pub(crate) fn apply(&self, config: &mut Config, base: &TrainingConfig) -> Result<(), Usage> {
         let objective = &mut config.objective;
         set(&mut objective.gamma, self.gamma);

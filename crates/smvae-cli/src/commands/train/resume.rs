@@ -1,4 +1,4 @@
-//! `smvae train --resume RUN`: all that is needed to go on is in the run folder.
+//! `smvae train --resume RUN`: everything a resumed run needs is in its folder.
 
 use super::ending::tell_end;
 use crate::failure::Usage;
@@ -18,7 +18,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let run = RunInfo::read(folder)?;
-    let missing = |what: &str| Usage(format!("{} does not say where its {what} is: begin a new run", folder.display()));
+    let missing = |what: &str| Usage(format!("{} does not say where its {what} is: start a new run", folder.display()));
     let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
     let (train, dev) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
@@ -46,7 +46,8 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The threads a run was begun with; none for a folder that does not say, which is an error soon.
+/// The number of threads a run was begun with; `None` if the folder does not say, which `run` then
+/// reports.
 pub(crate) fn threads(folder: &Path) -> Option<usize> {
     Some(RunState::read(folder).ok()?.threads)
 }

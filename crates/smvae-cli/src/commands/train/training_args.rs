@@ -11,31 +11,33 @@ use std::str::FromStr;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub(super) struct TrainingArgs {
-    /// Passes over the labelled posts, at most; chosen by the number of steps if not given.
+    /// The most passes over the labelled posts; by default as many as make a usual number of steps.
     #[arg(long, visible_alias = "epoch", value_name = "N")]
     epochs: Option<usize>,
-    /// End after this many evaluations on dev without a better F1.
+    /// Stop after this many evaluations on dev without a better F1.
     #[arg(long, value_name = "N")]
     patience: Option<usize>,
-    /// Evaluate on dev every this many epochs.
+    /// Evaluate on dev after every N epochs.
     #[arg(long, value_name = "N")]
     eval_every: Option<usize>,
-    /// End after this many steps.
+    /// Stop after this many steps.
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// A checkpoint every this many steps; a minute or more apart if not given, for at most 2 % of the time.
+    /// Save a checkpoint after every N steps; by default at least a minute apart, in at most 2 % of
+    /// the time.
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<usize>,
-    /// Labelled posts a step (spans, under the authors' presets).
+    /// Labelled posts per step (spans, under the authors' presets).
     #[arg(long, visible_aliases = ["batch-size", "batch_size"], value_name = "N")]
     batch: Option<usize>,
-    /// Unlabelled posts (or spans) a step.
+    /// Unlabelled posts (or spans) per step.
     #[arg(long, value_name = "N")]
     unlabelled_batch: Option<usize>,
     /// Spans drawn from each unlabelled post.
     #[arg(long, value_name = "N")]
     unlabelled_spans: Option<usize>,
-    /// Draw up to half of these among the spans that the teachers of --teachers think may be entities.
+    /// Draw up to half of these from the spans that the teachers of --teachers find likely to be
+    /// entities.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     balance_unlabelled: Option<bool>,
     /// O-spans drawn for each gold span, or `all`.
@@ -47,16 +49,18 @@ pub(super) struct TrainingArgs {
     /// Learning rate of everything else.
     #[arg(long, value_name = "X")]
     head_lr: Option<f64>,
-    /// The part of the text encoder that is not trained: none, all, or the embeddings and the N lowest layers.
+    /// The part of the text encoder that is not trained: none, all, or the embeddings and the N
+    /// lowest layers.
     #[arg(long, value_name = "none|all|N")]
     freeze: Option<Freeze>,
-    /// Each layer of the text encoder has X times the rate of the layer above, the embeddings X times the lowest's.
+    /// Each layer of the text encoder has X times the learning rate of the layer above it, and the
+    /// embeddings X times that of the lowest.
     #[arg(long, value_name = "X")]
     layer_decay: Option<f64>,
-    /// Share of the steps in which the rates rise.
+    /// Share of the steps in which the learning rates rise.
     #[arg(long, value_name = "X")]
     warmup: Option<f64>,
-    /// How the rates change after that.
+    /// How the learning rates change after that.
     #[arg(long, value_enum, value_name = "NAME")]
     schedule: Option<ScheduleName>,
     /// Decoupled weight decay.
@@ -65,7 +69,7 @@ pub(super) struct TrainingArgs {
     /// Choose the bias between O and the rest on dev at every evaluation.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     tune_decision: Option<bool>,
-    /// Evaluate and save an average of the weights, of which a step keeps this much.
+    /// Evaluate and save a moving average of the weights, with this decay per step.
     #[arg(long, value_name = "X")]
     average: Option<f64>,
     /// Scale gradients down to this global norm.
@@ -101,7 +105,7 @@ impl TrainingArgs {
     }
 }
 
-/// A number, or none for `all`.
+/// A number; `None` means `all`.
 #[derive(Clone, Copy, Debug)]
 struct OrAll(Option<f64>);
 

@@ -80,7 +80,8 @@ pub(super) struct SpecialNames {
     pub sep: Option<String>,
 }
 
-/// What `tokenizer_config.json` says about characters, with the names and defaults of Hugging Face's `BertTokenizer`.
+/// What `tokenizer_config.json` says about characters, with the names and defaults of Hugging
+/// Face's `BertTokenizer`.
 #[derive(Deserialize)]
 #[serde(default)]
 pub(super) struct Casing {
