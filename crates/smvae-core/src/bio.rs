@@ -39,11 +39,8 @@ impl std::str::FromStr for Convention {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|c| c.name() == text).ok_or_else(|| Error::Setting {
-            name: "convention",
-            want: "conlleval, strict or authors",
-            got: text.to_owned(),
-        })
+        let found = Self::ALL.into_iter().find(|convention| convention.name() == text);
+        found.ok_or_else(|| Error::setting("convention", "conlleval, strict or authors", text))
     }
 }
 

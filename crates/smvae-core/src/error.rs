@@ -130,3 +130,10 @@ fn not_finite_advice(step: u64) -> &'static str {
         _ => "a lower learning rate, or clipping, may help",
     }
 }
+
+impl Error {
+    /// The error for a setting out of its range: its name, what is allowed, and what was given.
+    pub fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Self {
+        Self::Setting { name, want, got: got.to_string() }
+    }
+}

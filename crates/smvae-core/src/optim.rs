@@ -52,7 +52,7 @@ impl Adam {
         let slots = parameters.into_iter().map(|(name, var)| {
             if var.dtype() != candle_core::DType::F32 {
                 let got = format!("{:?} for {name}", var.dtype());
-                return Err(Error::Setting { name: "number type", want: "f32 to be trained", got });
+                return Err(Error::setting("number type", "f32 to be trained", got));
             }
             Ok(Slot { group: group(&name), name, moments: Moments::new(&var)?, var })
         });
@@ -95,8 +95,7 @@ impl Adam {
             return Err(Error::Length { op: "Adam::step", what: "learning rates", got: rates.len(), want: groups });
         }
         if let Some(rate) = rates.iter().find(|rate| !(rate.is_finite() && **rate >= 0.0)) {
-            let want = "a finite number, at least 0";
-            return Err(Error::Setting { name: "learning rate", want, got: rate.to_string() });
+            return Err(Error::setting("learning rate", "a finite number, at least 0", rate));
         }
         let norm = sum_of_squares(self.slots.iter().filter_map(|slot| gradient(&slot.var)))?.sqrt();
         if !norm.is_finite() {

@@ -202,8 +202,8 @@ impl StepLoss {
             labelled: term_means(Some(&self.labelled))?,
             unlabelled: term_means(self.unlabelled.as_ref())?,
             mask: mask.unwrap_or(0.0),
-            soft_ce: self.soft_ce.as_ref().map_or(Ok(0.0), mean)?,
-            disagreement: self.disagreement.as_ref().map_or(Ok(0.0), mean)?,
+            soft_ce: self.soft_ce.as_ref().map(mean).transpose()?.unwrap_or(0.0),
+            disagreement: self.disagreement.as_ref().map(mean).transpose()?.unwrap_or(0.0),
             grad_norm: 0.0,
         })
     }

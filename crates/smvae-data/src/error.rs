@@ -178,6 +178,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The error for a setting out of its range: its name, what is allowed, and what was given.
+    pub(crate) fn setting(name: &'static str, want: impl Into<String>, got: impl ToString) -> Self {
+        Self::Setting { name, want: want.into(), got: got.to_string() }
+    }
+}
+
 fn prefix(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default()
 }

@@ -47,7 +47,7 @@ pub struct Selected {
 pub fn select(n: usize, seed: u64, samples: &[Sample], train_sha256: &str) -> Result<Selection> {
     if n == 0 || n > samples.len() {
         let want = format!("1 to {}, the number of training posts", samples.len());
-        return Err(Error::Setting { name: "labelled", want, got: n.to_string() });
+        return Err(Error::setting("labelled", want, n));
     }
     let mut positions = Draw::new(seed, 0).sample(samples.len(), n);
     positions.sort_unstable();

@@ -91,16 +91,13 @@ impl SyntheticConfig {
     /// # Errors
     /// [`Error::Setting`] for the first one out of it.
     pub fn validate(&self) -> Result<()> {
-        let check = |ok: bool, name: &'static str, want: &str, got: String| {
-            if ok { Ok(()) } else { Err(Error::Setting { name, want: want.to_owned(), got }) }
-        };
         let sizes = [("n_train", self.n_train), ("n_dev", self.n_dev), ("n_test", self.n_test)];
         for (name, size) in sizes {
-            check(size >= 1, name, "at least 1", size.to_string())?;
+            check(size >= 1, name, "at least 1", size)?;
         }
-        check(self.image_dim >= 8, "image_dim", "at least 8", self.image_dim.to_string())?;
+        check(self.image_dim >= 8, "image_dim", "at least 8", self.image_dim)?;
         let noise = self.image_noise;
-        check(noise.is_finite() && noise >= 0.0, "image_noise", "finite and at least 0", noise.to_string())?;
+        check(noise.is_finite() && noise >= 0.0, "image_noise", "finite and at least 0", noise)?;
         let shares = [
             ("ambiguous", self.ambiguous),
             ("plain", self.plain),
@@ -108,11 +105,15 @@ impl SyntheticConfig {
             ("unseen_names", self.unseen_names),
         ];
         for (name, share) in shares {
-            check((0.0..=1.0).contains(&share), name, "from 0 to 1", share.to_string())?;
+            check((0.0..=1.0).contains(&share), name, "from 0 to 1", share)?;
         }
-        check((3..=10_000).contains(&self.names), "names", "3 to 10000", self.names.to_string())?;
-        check((1..=8).contains(&self.phrases), "phrases", "1 to 8", self.phrases.to_string())
+        check((3..=10_000).contains(&self.names), "names", "3 to 10000", self.names)?;
+        check((1..=8).contains(&self.phrases), "phrases", "1 to 8", self.phrases)
     }
+}
+
+fn check(ok: bool, name: &'static str, want: &str, got: impl ToString) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::setting(name, want, got)) }
 }
 
 /// A generated corpus. Image ids are `syn_<split>_<number>`, each once.
@@ -305,5 +306,4 @@ fn capitalised(word: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "synthetic/tests.rs"]
 mod tests;

@@ -61,9 +61,7 @@ impl ModelConfig {
             ("pad_to", self.quirks.pad_to.unwrap_or(1)),
         ];
         match sizes.into_iter().find(|(_, size)| !(1..=LARGEST).contains(size)) {
-            Some((name, size)) => {
-                Err(Error::Setting { name, want: "at least 1 and at most 65536", got: size.to_string() })
-            }
+            Some((name, size)) => Err(Error::setting(name, "at least 1 and at most 65536", size)),
             None => Ok(()),
         }
     }

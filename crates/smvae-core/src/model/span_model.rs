@@ -150,7 +150,7 @@ impl SpanModel {
         config.validate()?;
         for (name, size) in [("text_dim", text_dim), ("n_classes", n_classes)] {
             if size == 0 {
-                return Err(Error::Setting { name, want: "at least 1", got: "0".to_owned() });
+                return Err(Error::setting(name, "at least 1", size));
             }
         }
         let (k, latent) = (config.hidden_dim, config.latent_dim);
@@ -266,10 +266,8 @@ impl SpanModel {
         let pairs = Pairs::new(spans.iter().map(|s| (s.words.start as u32, s.words.end as u32 - 1)));
         let ends = pair_sum(&features.first, &features.last, &pairs)?;
         let hidden = linear_columns(&pair_product(&features.words, &pairs)?, weight, &[Plus(of_product)], &ends)?;
-        let hidden = match self.config.latent_in_classifier {
-            true => linear_columns(&z, weight, &[Plus(of_z)], &hidden)?,
-            false => hidden,
-        };
+        let hidden =
+            if self.config.latent_in_classifier { linear_columns(&z, weight, &[Plus(of_z)], &hidden)? } else { hidden };
         let hidden = match &self.widths {
             Some(table) => (hidden + embedding(table, &spans.iter().map(width_index).collect::<Vec<_>>())?)?,
             None => hidden,

@@ -92,7 +92,7 @@ fn run(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Option<Activation
     }
     // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
     let y = x.contiguous()?.matmul(&weight.contiguous()?.t()?)?.broadcast_add(bias)?;
-    activation.map_or(Ok(y.clone()), |f| f.composed(&y))
+    if let Some(activation) = activation { activation.composed(&y) } else { Ok(y) }
 }
 
 struct LinearOp {

@@ -59,7 +59,7 @@ impl AdamConfig {
             ("clip_norm", "above 0", self.clip_norm.unwrap_or(1.0), positive(self.clip_norm.unwrap_or(1.0))),
         ];
         match checks.into_iter().find(|(.., fine)| !fine) {
-            Some((name, want, got, _)) => Err(Error::Setting { name, want, got: got.to_string() }),
+            Some((name, want, got, _)) => Err(Error::setting(name, want, got)),
             None => Ok(()),
         }
     }

@@ -27,7 +27,10 @@ impl Expert<'_> {
     fn check(&self, op: &'static str, like: &Gaussian) -> Result<()> {
         let (rows, _) = self.gaussian.dims(op)?;
         expect_dims(op, "an expert", &self.gaussian.mu, like.mu.dims())?;
-        self.present.map_or(Ok(()), |present| expect_dims(op, "present", present, &[rows]))
+        if let Some(present) = self.present {
+            expect_dims(op, "present", present, &[rows])?;
+        }
+        Ok(())
     }
 }
 

@@ -96,9 +96,10 @@ impl Product<'_> {
                     let sums = sums::<S, V>(simd, panel, [row(0), row(1), row(2), row(3), row(4), row(5)]);
                     for (row, sums) in sums.iter().enumerate().take(rows) {
                         let to = &mut dst[row * n + column..][..width];
-                        match add {
-                            true => to.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum),
-                            false => to.copy_from_slice(&sums[..width]),
+                        if add {
+                            to.iter_mut().zip(sums).for_each(|(y, sum)| *y += sum);
+                        } else {
+                            to.copy_from_slice(&sums[..width]);
                         }
                     }
                 }

@@ -176,10 +176,10 @@ impl Loader<'_> {
             let why = format!("{name} has the shape {got:?}, not [n, {c_in}, k, k] with an odd k");
             return Err(self.tensors.error(why));
         }
-        let bias = match self.tensors.has(&format!("{conv}.bias")) {
-            true => Some(self.tensors.take(&format!("{conv}.bias"), &[c_out])?),
-            false => None,
-        };
+        let mut bias = None;
+        if self.tensors.has(&format!("{conv}.bias")) {
+            bias = Some(self.tensors.take(&format!("{conv}.bias"), &[c_out])?);
+        }
         let mut statistic = |name: &str| self.tensors.take(&format!("{norm}.{name}"), &[c_out]);
         let norm = BatchNorm {
             weight: statistic("weight")?,

@@ -103,13 +103,11 @@ impl ConfigJson {
         let family = if name.strip_prefix("resnet").is_some_and(plain) {
             Family::ResNet(ResNetVariant::default())
         } else if name.starts_with("vit_") && name.contains("_patch") {
+            let quick = name.contains("_quickgelu");
             Family::Vit(VitConfig {
                 // CLIP's towers have torch's own norm, and those named so OpenAI's activation.
                 eps: if name.contains("_clip_") { 1e-5 } else { TIMM_VIT.eps },
-                activation: match name.contains("_quickgelu") {
-                    true => VitActivation::QuickGelu,
-                    false => TIMM_VIT.activation,
-                },
+                activation: if quick { VitActivation::QuickGelu } else { TIMM_VIT.activation },
                 ..TIMM_VIT
             })
         } else {

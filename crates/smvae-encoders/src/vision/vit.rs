@@ -79,9 +79,10 @@ impl Vit {
         if weight.dims() != [d, 3, patch, patch] {
             return Err(tensors.error(format!("patch_embed.proj.weight has the shape {:?}", weight.dims())));
         }
-        let bias = match tensors.has("patch_embed.proj.bias") {
-            true => tensors.take("patch_embed.proj.bias", &[d])?,
-            false => Tensor::zeros(d, weight.dtype(), weight.device())?,
+        let bias = if tensors.has("patch_embed.proj.bias") {
+            tensors.take("patch_embed.proj.bias", &[d])?
+        } else {
+            Tensor::zeros(d, weight.dtype(), weight.device())?
         };
         let position = tensors.take_rows("pos_embed", d)?;
         let n = position.dim(0)?;
