@@ -181,7 +181,7 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
         ("frequencies", Objective { unlabelled: UnlabelledClass::MarginalFrequencies, ..paper.clone() }),
         ("free bits", Objective { free_bits: 0.05, kl_weight: 0.5, reconstruction_weight: 2.0, ..paper.clone() }),
         ("two passes", Objective { vae: false, r_drop: 2.0, ..paper.clone() }),
-        ("a teacher alone", Objective { vae: false, distillation: 3.0, ..paper }),
+        ("a teacher alone", Objective { vae: false, soft_label_weight: 3.0, ..paper }),
     ];
     for (name, objective) in forms {
         let setup = Setup::new();
