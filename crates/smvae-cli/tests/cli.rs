@@ -152,13 +152,18 @@ fn a_model_is_trained_scored_used_and_inspected() {
 
     let (text, _) = check(dir, "inspect run", "", 0);
     assert!(text.contains("semi-supervised, 10 labelled posts"), "{text}");
+    assert!(!text.contains("--all"), "every epoch was evaluated: {text}");
     let (run, _) = check(dir, "inspect run --json", "", 0);
     assert_eq!(json_of(&run)["epochs"].as_array().map(Vec::len), Some(2));
 
     reports_of_a_run(dir);
     predictions_keep_order_and_fields(dir);
     check(dir, &format!("{TINY} --labelled run/selection.json --epochs 1 --out text"), "", 0);
-    check(dir, &format!("{TINY} --labelled 5 --epochs 1 --out text --overwrite"), "", 0);
+    check(dir, &format!("{TINY} --labelled 5 --epochs 4 --eval-every 2 --out text --overwrite"), "", 0);
+    let rows = |text: &str| text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count();
+    let (text, _) = check(dir, "inspect text", "", 0);
+    assert!(rows(&text) == 3 && text.contains("2 of 4 epochs are shown"), "two epochs and the line on them: {text}");
+    assert_eq!(rows(&check(dir, "inspect text --all", "", 0).0), 4);
     check_error(dir, "eval --model text --data dataset/mine --image-features vectors", "", 1, "trained without images");
 }
 

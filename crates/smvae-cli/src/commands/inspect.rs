@@ -11,9 +11,12 @@ pub(crate) struct InspectArgs {
     /// A run folder.
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// Print it as JSON.
+    /// Print it as JSON, with every epoch.
     #[arg(long)]
     json: bool,
+    /// Show every epoch, not only those that were evaluated on dev and the last.
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
@@ -31,10 +34,10 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "teachers": run.teachers,
         }));
     }
-    output::print(&report(&run))
+    output::print(&report(&run, args.all))
 }
 
-fn report(run: &RunInfo) -> String {
+fn report(run: &RunInfo, all: bool) -> String {
     let RunInfo { config, encoder, .. } = run;
     let mut text = format!("{}, preset {}, seed {}\n\n", run.folder.display(), config.preset, config.seed);
     let mut line = |name: &str, value: String| text += &format!("{name:12} {value}\n");
@@ -72,8 +75,22 @@ fn report(run: &RunInfo) -> String {
         let all: Vec<String> = run.teachers.iter().map(f1).collect();
         line("teachers", format!("{}, dev F1 {}", all.len(), all.join(", ")));
     }
-    text += "\n";
-    text += &output::table(&["epoch", "step", "loss", "ce", "dev P", "dev R", "dev F1"], run.epochs.iter().map(row));
+    text + "\n" + &epochs(run, all)
+}
+
+/// The epochs as a table: those that were evaluated on dev and the last, or all of them.
+fn epochs(run: &RunInfo, all: bool) -> String {
+    let last = run.epochs.last().map(|record| record.epoch);
+    let is_shown = |record: &&EpochRecord| all || record.dev.is_some() || Some(record.epoch) == last;
+    let shown: Vec<&EpochRecord> = run.epochs.iter().filter(is_shown).collect();
+    let header = ["epoch", "step", "loss", "ce", "dev P", "dev R", "dev F1"];
+    let mut text = output::table(&header, shown.iter().map(|record| row(record)));
+    if shown.len() < run.epochs.len() {
+        text += &format!("{} of {} epochs are shown: --all shows every one\n", shown.len(), run.epochs.len());
+    }
+    if cfg!(feature = "report") && run.epochs.len() > 1 {
+        text += &format!("smvae report {} draws them as curves\n", run.folder.display());
+    }
     text
 }
 
