@@ -1,11 +1,11 @@
 //! `smvae features`: vectors of a folder of images.
 
 use crate::interrupt;
-use crate::options::{DeviceArgs, NumberType};
+use crate::options::{DeviceArgs, NumberType, by_name};
 use crate::output::print_json;
 use crate::progress::say;
 use crate::vectors::{open, tell, with_progress};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use smvae::data::Precision;
 use smvae::encoders::vision::{self, DecodeLimits, Preprocessing};
 use smvae::features::{FeatureSettings, VisionSource, features};
@@ -30,8 +30,8 @@ pub(crate) struct FeaturesArgs {
     #[arg(long, value_name = "NAME", value_parser = vision::PRESETS)]
     preprocessing: Option<String>,
     /// Number type of the file.
-    #[arg(long, value_name = "f32|f16", default_value = "f32")]
-    precision: PrecisionArg,
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = by_name::<Precision>)]
+    precision: Precision,
     /// Images that go through the network at once.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
@@ -54,29 +54,13 @@ pub(crate) struct FeaturesArgs {
     dtype: NumberType,
 }
 
-/// [`Precision`] as an option.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PrecisionArg {
-    F32,
-    F16,
-}
-
-impl From<PrecisionArg> for Precision {
-    fn from(precision: PrecisionArg) -> Self {
-        match precision {
-            PrecisionArg::F32 => Self::F32,
-            PrecisionArg::F16 => Self::F16,
-        }
-    }
-}
-
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
     interrupt::catch()?;
     let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device, args.dtype)?;
     let settings = FeatureSettings {
         batch: args.batch as usize,
-        precision: args.precision.into(),
+        precision: args.precision,
         limits: DecodeLimits { bytes: args.max_bytes, pixels: args.max_pixels },
         any_extension: args.any_extension,
         overwrite: args.overwrite,

@@ -7,3 +7,11 @@ mod images;
 pub(crate) use data::DataArgs;
 pub(crate) use device::{DeviceArgs, NumberType};
 pub(crate) use images::{ImageArgs, VisionArgs};
+
+use serde::de::value::Error;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
+
+/// Parses the name of a choice, which is the one that config.json has; the error lists all names.
+pub(crate) fn by_name<T: DeserializeOwned>(name: &str) -> Result<T, Error> {
+    T::deserialize(name.into_deserializer())
+}

@@ -100,7 +100,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// Options, and groups of options, that a resumed run has settled already.
-const NOT_WITH_RESUME: [&str; 19] = [
+const NOT_WITH_RESUME: [&str; 20] = [
     "text_encoder",
     "allow_missing_weights",
     "image_features",
@@ -115,6 +115,7 @@ const NOT_WITH_RESUME: [&str; 19] = [
     "semi",
     "seed",
     "device",
+    "tf32",
     "mode",
     "_save_model",
     "TrainingArgs",

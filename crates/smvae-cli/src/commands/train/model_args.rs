@@ -1,8 +1,9 @@
 //! Options of `train` about the networks and their input.
 
 use super::set::{set, set_some};
+use crate::options::by_name;
+use clap::Args;
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
 use smvae::config::{Config, ImageUse};
 use smvae::core::Convention;
 use smvae::core::model::Fusion;
@@ -24,14 +25,14 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     span_widths: Option<bool>,
     /// How the text expert and the image expert are combined.
-    #[arg(long, value_enum, value_name = "NAME")]
-    fusion: Option<FusionName>,
+    #[arg(long, value_name = "product|product-with-prior|mean", value_parser = by_name::<Fusion>)]
+    fusion: Option<Fusion>,
     /// Let the classifier see z.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     latent_in_classifier: Option<bool>,
     /// Which image vector a post gets: its own, that of another post, or zeros.
-    #[arg(long, value_enum, value_name = "NAME")]
-    image: Option<ImageName>,
+    #[arg(long, value_name = "own|shuffled|zero", value_parser = by_name::<ImageUse>)]
+    image: Option<ImageUse>,
     /// Dropout of the text encoder.
     #[arg(long, value_name = "X")]
     dropout: Option<f64>,
@@ -58,48 +59,14 @@ impl ModelArgs {
         set(&mut config.model.latent_dim, self.latent_dim);
         set(&mut config.model.word_shapes, self.word_shapes);
         set(&mut config.model.span_widths, self.span_widths);
-        set(&mut config.model.fusion, self.fusion.map(FusionName::fusion));
+        set(&mut config.model.fusion, self.fusion);
         set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
-        set(&mut config.input.image, self.image.map(ImageName::image));
+        set(&mut config.input.image, self.image);
         set_some(&mut config.training.dropout, self.dropout);
         set(&mut config.input.max_width, self.max_width);
         set(&mut config.input.max_pieces, self.max_pieces);
         set(&mut config.input.convention, self.convention);
         set(&mut config.input.drop_urls, self.drop_urls);
         set(&mut config.input.standardise_images, self.standardise_images);
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FusionName {
-    Product,
-    ProductWithPrior,
-    Mean,
-}
-
-impl FusionName {
-    fn fusion(self) -> Fusion {
-        match self {
-            Self::Product => Fusion::Product,
-            Self::ProductWithPrior => Fusion::ProductWithPrior,
-            Self::Mean => Fusion::Mean,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ImageName {
-    Own,
-    Shuffled,
-    Zero,
-}
-
-impl ImageName {
-    fn image(self) -> ImageUse {
-        match self {
-            Self::Own => ImageUse::Own,
-            Self::Shuffled => ImageUse::Shuffled,
-            Self::Zero => ImageUse::Zero,
-        }
     }
 }

@@ -3,8 +3,9 @@
 
 use super::set::set;
 use crate::failure::Usage;
+use crate::options::by_name;
+use clap::Args;
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
 use smvae::Distillation;
 use smvae::config::{AverageConfig, Config, TrainingConfig};
 use smvae::core::objective::UnlabelledClass;
@@ -34,9 +35,16 @@ pub(crate) struct ObjectiveArgs {
     /// Weight of the reconstructions.
     #[arg(long, value_name = "X")]
     reconstruction_weight: Option<f64>,
-    /// What stands for the unknown class of an unlabelled span in the VAE terms.
-    #[arg(long, value_enum, value_name = "NAME")]
-    unlabelled_class: Option<ClassName>,
+    /// What stands for the unknown class of an unlabelled span in the VAE terms. mask: the model's
+    /// probabilities, where the most probable class is not O (the paper). marginal: every class,
+    /// weighted by its probability, on all spans. marginal-frequencies: the same, with the
+    /// frequencies of the classes among labelled spans as the prior instead of a uniform one.
+    #[arg(
+        long,
+        value_name = "mask|marginal|marginal-frequencies",
+        value_parser = by_name::<UnlabelledClass>
+    )]
+    unlabelled_class: Option<UnlabelledClass>,
     /// Train this many teachers on the labelled posts first, and learn from the soft labels they
     /// give to the unlabelled posts (with --semi). A teacher has this run's learning rates, and the
     /// batches, epochs and evaluations of --config or of the preset. Teachers that --config
@@ -52,23 +60,12 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long, value_name = "X")]
     mean_teacher: Option<f64>,
     /// Weight of the cross entropy against the soft labels that teachers give.
-    #[arg(long, value_name = "X")]
-    distillation: Option<f64>,
+    #[arg(long, alias = "distillation", value_name = "X")]
+    soft_label_weight: Option<f64>,
     /// Weight of the disagreement between two passes over the labelled posts with different dropout
     /// (R-Drop).
     #[arg(long, value_name = "X")]
     r_drop: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ClassName {
-    /// The model's probabilities, where they are not for O: the paper.
-    Mask,
-    /// Every class, weighted by its probability, on all spans.
-    Marginal,
-    /// The same, with the classes' frequencies among labelled spans as the prior instead of a
-    /// uniform one.
-    MarginalFrequencies,
 }
 
 impl ObjectiveArgs {
@@ -86,13 +83,8 @@ impl ObjectiveArgs {
         set(&mut objective.kl_warmup, self.kl_warmup);
         set(&mut objective.free_bits, self.free_bits);
         set(&mut objective.reconstruction_weight, self.reconstruction_weight);
-        let class = self.unlabelled_class.map(|name| match name {
-            ClassName::Mask => UnlabelledClass::Mask,
-            ClassName::Marginal => UnlabelledClass::Marginal,
-            ClassName::MarginalFrequencies => UnlabelledClass::MarginalFrequencies,
-        });
-        set(&mut objective.unlabelled, class);
-        set(&mut objective.distillation, self.distillation);
+        set(&mut objective.unlabelled, self.unlabelled_class);
+        set(&mut objective.soft_label_weight, self.soft_label_weight);
         set(&mut objective.r_drop, self.r_drop);
         if let Some(share) = self.mean_teacher {
             config.average.get_or_insert_with(AverageConfig::default).teach_from = Some(share);

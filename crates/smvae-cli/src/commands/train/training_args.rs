@@ -1,8 +1,9 @@
 //! Options of `train` about the loop: its batches, its rates and when it ends.
 
 use super::set::{set, set_some};
+use crate::options::by_name;
+use clap::Args;
 use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
 use smvae::config::{AverageConfig, Config, Freeze};
 use smvae::core::schedule::Schedule;
 use std::str::FromStr;
@@ -61,8 +62,8 @@ pub(super) struct TrainingArgs {
     #[arg(long, value_name = "X")]
     warmup: Option<f64>,
     /// How the learning rates change after that.
-    #[arg(long, value_enum, value_name = "NAME")]
-    schedule: Option<ScheduleName>,
+    #[arg(long, value_name = "linear|constant", value_parser = by_name::<Schedule>)]
+    schedule: Option<Schedule>,
     /// Decoupled weight decay.
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
@@ -95,7 +96,7 @@ impl TrainingArgs {
         set(&mut training.freeze, self.freeze);
         set(&mut training.layer_decay, self.layer_decay);
         set(&mut training.warmup, self.warmup);
-        set(&mut training.schedule, self.schedule.map(ScheduleName::schedule));
+        set(&mut training.schedule, self.schedule);
         set(&mut training.tune_decision, self.tune_decision);
         if let Some(decay) = self.average {
             config.average.get_or_insert_with(AverageConfig::default).decay = decay;
@@ -114,20 +115,5 @@ impl FromStr for OrAll {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(if text == "all" { None } else { Some(text.parse()?) }))
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ScheduleName {
-    Linear,
-    Constant,
-}
-
-impl ScheduleName {
-    fn schedule(self) -> Schedule {
-        match self {
-            Self::Linear => Schedule::Linear,
-            Self::Constant => Schedule::Constant,
-        }
     }
 }

@@ -118,3 +118,30 @@ fn what_makes_no_sense_is_refused() {
     }
     assert!(resolve("smvae train --resume run").is_ok());
 }
+
+/// Options that may stand beside `--resume`, or are refused there in another way.
+const WITH_RESUME: [&str; 3] = ["data", "dataset", "resume"];
+
+#[test]
+fn every_option_is_either_refused_with_resume_or_known_to_be_harmless() {
+    let command = <TrainArgs as clap::Args>::augment_args(clap::Command::new("train"));
+    let of_group = |id: &clap::Id| {
+        let groups = command.get_groups().filter(|group| group.get_args().any(|arg| arg == id));
+        groups.map(|group| group.get_id().as_str()).collect::<Vec<_>>()
+    };
+    for id in command.get_arguments().map(clap::Arg::get_id) {
+        let refused = NOT_WITH_RESUME.contains(&id.as_str())
+            || of_group(id).iter().any(|group| *group != "TrainArgs" && NOT_WITH_RESUME.contains(group));
+        assert!(refused != WITH_RESUME.contains(&id.as_str()), "{id}: put it into NOT_WITH_RESUME, or here");
+    }
+}
+
+#[test]
+fn names_are_those_of_config_json() {
+    check("--soft-label-weight 2", |c| c.objective.soft_label_weight = 2.0);
+    // Its name before.
+    check("--distillation 2", |c| c.objective.soft_label_weight = 2.0);
+    check("--fusion mean --image zero", |c| (c.model.fusion, c.input.image) = (Fusion::Mean, ImageUse::Zero));
+    let error = resolve("smvae train --data d --text-encoder e --out o --schedule cosine").expect_err("no such name");
+    assert!(error.to_string().contains("`linear` or `constant`"), "{error}");
+}
