@@ -1,13 +1,34 @@
 //! Spans, BIO tags, decoding and scoring; with the feature `tensor` (default) also the networks,
 //! the variational mathematics and one training step of SMVAE on candle.
 //!
-//! | you want | look at |
-//! |---|---|
-//! | spans, tags, decoding, conlleval, without candle (`default-features = false`) | [`spans`], [`bio`], [`labels`], [`columns`], [`decode()`](decode::decode), [`metrics`] |
-//! | kinds of mistakes, calibration of scores, shapes of words, likewise | [`confusion`], [`calibration`], [`shapes`] |
-//! | Gaussians, product of experts, divergences for a network of your own | `vae`, with noise of `rng` |
-//! | layers with a backward pass that works and is fast on a CPU | `nn` |
-//! | the SMVAE networks, their loss and the optimizer | `pieces`, `model`, `objective`, `optim`, `schedule`, `step` |
+//! # Modules
+//!
+//! On words, tags and spans, without candle (`default-features = false`):
+//!
+//! - [`spans`] takes a number of words and a width limit; gives every candidate span.
+//! - [`bio`] takes the BIO tags of a text; gives its entities, and tags of entities.
+//! - [`labels`] takes entity types; gives class numbers, of which 0 is `O`.
+//! - [`columns`] takes tagged text in columns; gives gold and predicted tags.
+//! - [`decode`](mod@decode) takes scored spans; gives entities that do not overlap.
+//! - [`metrics`] takes gold and predicted entities, or tags; gives precision, recall and F1 as
+//!   `conlleval` does.
+//! - [`confusion`] takes gold and predicted entities; gives the kind of each mistake.
+//! - [`calibration`] takes scores and whether they were right; gives reliability and a temperature.
+//! - [`shapes`] takes a word; gives the number of its shape.
+//!
+//! On tensors, with the feature `tensor`:
+//!
+//! - `vae` takes means and log-variances, `[rows, latent]`; gives products of experts, KL terms and
+//!   reconstructions of each row, for any network.
+//! - `nn` has layers that take `[rows, d]`, each with a backward pass that is fast on a CPU, and
+//!   `Parameters`, which takes a seed and names trainable tensors.
+//! - `pieces` takes the piece ids of several texts; packs them without padding for a `TextEncoder`.
+//! - `model` takes hidden states of pieces and image vectors; gives Gaussians and logits of spans.
+//! - `objective` takes these and the classes of spans; gives the loss.
+//! - `optim` takes a loss, or gradients; updates parameters. `schedule` takes a step; gives the
+//!   factor of its learning rate.
+//! - `step` takes networks, batches, an optimizer and a generator; makes one training step.
+//! - `rng` takes a seed and a purpose; gives a generator, and noise drawn from it.
 //!
 //! What this crate does not do: no files, no tokenizer, no hub, no pixels, no clock, no global
 //! random state. Noise, seeds and masks are arguments.
@@ -40,7 +61,10 @@
 //! # Ok::<(), smvae_core::Error>(())
 //! ```
 //!
-//! # The evidence lower bound of somebody else's network
+//! # The terms of an ELBO for a network of your own
+//!
+//! A mean squared error beside a KL term is a bound only up to their weights: see
+//! `vae::ElboTerms`.
 //!
 #![cfg_attr(feature = "tensor", doc = "```")]
 #![cfg_attr(not(feature = "tensor"), doc = "```ignore")]
@@ -84,7 +108,8 @@
 //!
 //! let parameters = Parameters::new(0, &Device::Cpu);
 //! let vb = parameters.builder(DType::F32);
-//! let encoder = Table(vb.get_with_hints((100, 8), "table", smvae_core::candle_nn::init::DEFAULT_KAIMING_NORMAL)?);
+//! let init = smvae_core::candle_nn::init::DEFAULT_KAIMING_NORMAL;
+//! let encoder = Table(vb.get_with_hints((100, 8), "table", init)?);
 //! let config = ModelConfig { hidden_dim: 4, latent_dim: 2, ..ModelConfig::default() };
 //! let model = SpanModel::load(&config, encoder.dim(), 3, &vb.pp("model"))?;
 //! let mut optimizer = Adam::new(parameters.all(), |_| 0, AdamConfig::default())?;
@@ -110,7 +135,9 @@
 //! let mut losses = Vec::new();
 //! for _ in 0..50 {
 //!     let (objective, rates) = (Objective::default(), [0.01]);
-//!     let report = step(networks, &objective, &mut optimizer, &rates, &labelled, Some(&unlabelled), &mut rng)?;
+//!     let unlabelled = Some(&unlabelled);
+//!     let report =
+//!         step(networks, &objective, &mut optimizer, &rates, &labelled, unlabelled, &mut rng)?;
 //!     losses.push(report.ce);
 //! }
 //! assert!(losses[49] < 0.5 * losses[0]);

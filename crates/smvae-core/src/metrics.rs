@@ -150,7 +150,7 @@ impl From<CountsObject> for Counts {
 /// let mut eval = Conlleval::default();
 /// eval.add(&["B-PER", "I-PER", "O"], &["B-PER", "I-PER", "B-LOC"])?;
 /// let report = eval.report();
-/// assert!(report.starts_with("processed 3 tokens with 1 phrases; found: 2 phrases; correct: 1.\n"));
+/// assert!(report.starts_with("processed 3 tokens with 1 phrases; found: 2 phrases; correct: 1."));
 /// # Ok::<(), smvae_core::Error>(())
 /// ```
 ///

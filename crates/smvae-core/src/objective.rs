@@ -27,15 +27,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// `gamma` and `lambda` are the paper's. All that follows them is not in the paper, and by default
 /// the objective is the paper's. What an option was worth is said at its field, as measured on
-/// Twitter2017 with 100 labelled posts (RESULTS.md: where not said otherwise one run, whose F1 other
-/// noise moves by 1 to 2.5 points).
+/// Twitter2017 with 100 labelled posts (RESULTS.md; where not said otherwise in one run, whose F1
+/// other noise moves by 1 to 2.5 points).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
     /// With unlabelled texts, cross entropy weighs `exp(1 - gamma)`. Default: 0.03, the authors'.
     pub gamma: f64,
-    /// Weight of the VAE terms of unlabelled rows. Default: 1. The whole semi-supervised objective of
-    /// the paper made no difference that five draws could show.
+    /// Weight of the VAE terms of unlabelled rows. Default: 1. The whole semi-supervised objective
+    /// of the paper made no difference that five draws could show.
     pub lambda: f64,
     /// Whether the VAE terms are part of the loss at all. Default: true. Leaving them out made no
     /// difference.

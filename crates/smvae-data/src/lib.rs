@@ -5,6 +5,20 @@
 //! features.safetensors --------images--> image id -> Vec<f32>
 //! ```
 //!
+//! # Modules
+//!
+//! - [`corpus`] takes a folder; gives the samples of its splits, the label set and digests.
+//! - [`reader`] takes the bytes of a corpus file; gives its samples one by one. [`writer`] takes
+//!   samples; gives such a file.
+//! - [`selection`] takes a number and a seed; gives the posts that are labelled, as a manifest.
+//! - [`images`] takes a safetensors file, or vectors; gives the vector of an image id.
+//! - [`stats`] takes a corpus; gives what it holds, counted.
+//! - [`synthetic`] takes settings; makes a corpus with image vectors.
+//! - [`authors`] takes a sample; gives the candidate spans of the authors' program, for parity.
+//! - [`url`] takes a word; says whether it is a URL.
+//! - [`known`] takes the digest of a file; gives the name of a published corpus file.
+//! - [`files`] takes a path and bytes; writes files whole or not at all, and computes digests.
+//!
 //! What this crate does not do: no tokenizer, no encoder, no pixels, no batches, no
 //! standardisation. Spans and BIO come from `smvae-core`, positions always count the words of the
 //! file, and nothing is skipped silently.

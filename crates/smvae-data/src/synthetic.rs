@@ -37,31 +37,34 @@ pub const FEATURES_FILE: &str = "features.safetensors";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
-    /// Seed of everything.
+    /// Seed of everything. Default: 0.
     pub seed: u64,
-    /// Training posts.
+    /// Number of training posts. Default: 600.
     pub n_train: usize,
-    /// Dev posts.
+    /// Number of dev posts. Default: 200.
     #[serde(rename = "n_valid")]
     pub n_dev: usize,
-    /// Test posts.
+    /// Number of test posts. Default: 400.
     pub n_test: usize,
-    /// Width of the image vectors, at least 8.
+    /// Width of the image vectors, at least 8. Default: 64.
     pub image_dim: usize,
     /// Standard deviation of the noise on every value of an image vector, whose signal is -1 or +1.
+    /// Default: 2.5.
     pub image_noise: f32,
-    /// Share of the entities whose type only the image tells, 0 to 1.
+    /// Share of the entities whose type only the image tells, 0 to 1. Default: 0.6.
     pub ambiguous: f64,
-    /// Share of the posts without entities, 0 to 1.
+    /// Share of the posts without entities, 0 to 1. Default: 0.1.
     pub plain: f64,
-    /// Share of the posts with two phrases, 0 to 1.
+    /// Share of the posts with two phrases, 0 to 1. Default: 0.3.
     pub two_phrases: f64,
-    /// Share of the names in dev and test that the training split never uses, 0 to 1.
+    /// Share of the names in dev and test that the training split never uses, 0 to 1. Default:
+    /// 0.3.
     pub unseen_names: f64,
     /// Names in each type's pool and in the shared one, at least 3; a third of them is kept from
-    /// training.
+    /// training. Default: 60.
     pub names: usize,
     /// Phrases for each type, 1 to 8, as many neutral ones: fewer are learned from fewer labels.
+    /// Default: 4.
     pub phrases: usize,
 }
 

@@ -1,6 +1,18 @@
 //! Words to tensors: BERT and its family with a backward pass that works, tokenisation aligned with
 //! words, weights from files or from the Hugging Face hub, and the device they go to.
 //!
+//! # Modules
+//!
+//! - [`text`] takes a `config.json` and weights; gives a network from packed pieces to hidden
+//!   states (`Transformer`). With the feature `tokenizer`, it takes words and gives their pieces.
+//! - [`weights`] takes a folder or a file of safetensors or PyTorch, and the names and shapes that
+//!   a network expects; gives its tensors.
+//! - `vision` (feature `vision`) takes the bytes of images and a frozen ResNet, ViT or CLIP; gives
+//!   one vector per image.
+//! - `hub` (feature `hub`) takes a name such as `google-bert/bert-base-uncased`; gives a folder of
+//!   files in the cache.
+//! - [`device`] takes a name such as `cuda:0`; gives a device, or what stands in the way.
+//!
 //! An encoder enters a model through the port `smvae_core::TextEncoder`; this crate knows nothing
 //! of spans, corpora or training.
 //!

@@ -13,22 +13,23 @@ const LARGEST: usize = 65_536;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// Width of each LSTM direction and of the hidden layers.
+    /// Width of each LSTM direction and of the hidden layers. Default: 384.
     pub hidden_dim: usize,
-    /// Width of the latent variable.
+    /// Width of the latent variable. Default: 100.
     pub latent_dim: usize,
-    /// Width of an image vector; `None` means a model of text only.
+    /// Width of an image vector; `None`, the default, means a model of text only.
     pub image_dim: Option<usize>,
     /// Whether the classifier's LSTM sees the shapes of words ([`crate::shapes`]) beside the
-    /// encoder's vectors.
+    /// encoder's vectors. Default: false.
     pub word_shapes: bool,
-    /// Whether the classifier is told how many words a span has.
+    /// Whether the classifier is told how many words a span has. Default: false.
     pub span_widths: bool,
-    /// How the two experts become one Gaussian.
+    /// How the two experts become one Gaussian. Default: [`Fusion::Product`].
     pub fusion: Fusion,
-    /// Whether the classifier sees z; without it, the VAEs have no part in the decision.
+    /// Whether the classifier sees z; without it, the VAEs have no part in the decision. Default:
+    /// true.
     pub latent_in_classifier: bool,
-    /// What the authors' program does differently from the paper.
+    /// What the authors' program does differently from the paper. Default: nothing.
     pub quirks: Quirks,
 }
 

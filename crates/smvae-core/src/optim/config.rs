@@ -18,17 +18,18 @@ pub enum AdamForm {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamConfig {
-    /// Where epsilon stands.
+    /// Where epsilon stands. Default: [`AdamForm::PyTorch`].
     pub form: AdamForm,
-    /// Decay of the first moment.
+    /// Decay of the first moment. Default: 0.9.
     pub beta1: f64,
-    /// Decay of the second moment.
+    /// Decay of the second moment. Default: 0.999.
     pub beta2: f64,
-    /// Keeps the step finite where the gradient is zero.
+    /// Keeps the step finite where the gradient is zero. Default: 1e-8.
     pub eps: f64,
     /// Decoupled weight decay; biases and layer norms, the parameters of one dimension, are exempt.
+    /// Default: 0.01.
     pub weight_decay: f64,
-    /// Gradients are scaled down to this global norm; `None` means no clipping.
+    /// Gradients are scaled down to this global norm; `None` means no clipping. Default: 1.
     pub clip_norm: Option<f64>,
 }
 

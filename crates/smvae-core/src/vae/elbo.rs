@@ -1,14 +1,24 @@
-//! The five terms of the multimodal evidence lower bound, a number a row each, not reduced.
+//! The five terms of what the paper calls the multimodal evidence lower bound (ELBO): one number
+//! per row each, not reduced.
+//!
+//! Their sum is a negative ELBO in name. It would be one, up to a constant, if the reconstructions
+//! were negative log-likelihoods: for a Gaussian decoder of unit variance, half the squared errors
+//! *summed* over the features. As in the authors' program they are *means* over the features,
+//! while the KL terms are sums over the latent dimensions, so that beside a bound over `d` features
+//! the KL terms weigh `d / 2` times as much. `kl_fused` has no reconstruction of its own, and
+//! weights or free bits change the sum further. Of all this only the minimum matters to training;
+//! do not read the value as a likelihood.
 
 use crate::Result;
 use candle_core::Tensor;
 
-/// The negative ELBO of each row as its terms, `[rows]` each; to be minimised.
+/// The terms of each row, `[rows]` each, whose sum is minimised. The sum is not a bound on a
+/// likelihood: its reconstructions are means over features, its KL terms sums over dimensions.
 #[derive(Clone, Debug)]
 pub struct ElboTerms {
-    /// Reconstruction of the text feature.
+    /// Mean squared error of the text feature's reconstruction.
     pub mse_text: Tensor,
-    /// Reconstruction of the image feature; 0 where there is no image.
+    /// Mean squared error of the image feature's reconstruction; 0 where there is no image.
     pub mse_image: Tensor,
     /// `KL(text expert || N(0, I))`.
     pub kl_text: Tensor,
@@ -30,8 +40,8 @@ impl ElboTerms {
         ]
     }
 
-    /// Weighted sum of the reconstructions and the divergences, `[rows]`; by default the negative
-    /// ELBO.
+    /// Weighted sum of the reconstructions and the KL terms, `[rows]`; with the default weights the
+    /// paper's unsupervised loss.
     ///
     /// # Errors
     /// If the terms differ in length.
@@ -47,19 +57,20 @@ impl ElboTerms {
     }
 }
 
-/// Weights of the terms.
+/// Weights of the terms of [`ElboTerms`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossWeights {
-    /// Of the two reconstructions.
+    /// Weight of the two reconstructions. Default: 1.
     pub reconstruction: f64,
-    /// Of the three divergences.
+    /// Weight of the three KL terms. Default: 1.
     pub kl: f64,
-    /// Nats below which a divergence of a row counts as so many and has no gradient: free bits.
+    /// Nats below which a KL term of a row counts as this many and has no gradient: free bits.
+    /// Default: 0.
     pub free_bits: f64,
 }
 
 impl Default for LossWeights {
-    /// The negative ELBO.
+    /// The paper's: every term weighs 1.
     fn default() -> Self {
         Self { reconstruction: 1.0, kl: 1.0, free_bits: 0.0 }
     }

@@ -1,4 +1,5 @@
-//! Reconstruction term of the ELBO: a Gaussian decoder of unit variance, up to scale and constant.
+//! Reconstruction term: the negative log-likelihood of a Gaussian decoder of unit variance over `d`
+//! features, up to a constant and divided by `d / 2`.
 
 use super::expect_dims;
 use crate::Result;

@@ -23,9 +23,9 @@ pub struct Pixels {
 /// Limits of a file and an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// The most bytes of a file.
+    /// The most bytes of a file. Default: 64 MiB.
     pub bytes: u64,
-    /// The most pixels of an image.
+    /// The most pixels of an image. Default: 64 million.
     pub pixels: u64,
 }
 

@@ -24,8 +24,9 @@ use smvae_core::candle_core::{self, Tensor};
 pub struct ResNetVariant {
     /// Which convolution of a bottleneck block halves the map: the first, 1 x 1, of the original
     /// and of Keras, or the second, 3 x 3, of torchvision, timm and transformers ("v1.5").
+    /// Default: false, the second.
     pub stride_on_first: bool,
-    /// What is added to the variance in a batch norm.
+    /// What is added to the variance in a batch norm. Default: 1e-5.
     pub eps: f64,
 }
 
