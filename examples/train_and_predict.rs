@@ -8,15 +8,13 @@
 //! cargo run --example train_and_predict
 //! ```
 
-use smvae::core::candle_core::Device;
 use smvae::core::model::ModelConfig;
-use smvae::data::corpus::label_set;
 use smvae::data::synthetic::{SyntheticConfig, generate};
-use smvae::{Config, EncoderSource, Event, Flow, Post, Predictor, ScoredEntity, TrainInput, evaluate, train};
+use smvae::{Config, EncoderSource, Event, Flow, ImageTrust, Post, Predictor, ScoredEntity, TrainInput};
+use smvae::{evaluate, train_with};
 
 fn main() -> smvae::Result<()> {
     let corpus = generate(&SyntheticConfig { n_train: 300, n_dev: 40, n_test: 100, ..SyntheticConfig::default() })?;
-    let labels = label_set(&corpus.train)?;
 
     let mut config = Config { labelled: Some(150), seed: 1, ..Config::default() };
     config.model = ModelConfig { hidden_dim: 32, latent_dim: 8, ..config.model };
@@ -26,19 +24,9 @@ fn main() -> smvae::Result<()> {
     config.training.semi = true;
     (config.training.encoder_lr, config.training.head_lr) = (1e-3, 2e-3);
 
-    let input = TrainInput {
-        train: &corpus.train,
-        valid: &corpus.valid,
-        labels: &labels,
-        selection: None,
-        train_sha256: "made in memory",
-        images: Some(&corpus.images),
-        encoder: EncoderSource::Tiny,
-        device: Device::Cpu,
-        replace_run: false,
-    };
+    let input = TrainInput::from_samples(&corpus.train, &corpus.dev, EncoderSource::Tiny)?.with_images(&corpus.images);
     let out = std::env::temp_dir().join(format!("smvae-example-{}", std::process::id()));
-    let summary = train(&input, &config, &out, &mut |event| {
+    let summary = train_with(&input, &config, &out, &mut |event| {
         if let Event::Epoch(record) = event
             && let Some(dev) = &record.dev
         {
@@ -48,14 +36,14 @@ fn main() -> smvae::Result<()> {
     })?;
 
     // The folder is all a predictor needs; image vectors are checked against those of the training.
-    let predictor = Predictor::load(&summary.folder)?.with_images(corpus.images.clone(), false)?;
-    let evaluation = evaluate(&predictor, &corpus.test, config.input.convention, &mut |_, _| {})?;
+    let predictor = Predictor::load(&summary.folder)?.with_images(corpus.images.clone(), ImageTrust::Recorded)?;
+    let evaluation = evaluate(&predictor, &corpus.test)?;
     println!("\n{}", evaluation.scores);
 
     let i = evaluation.predictions.iter().position(|found| found.len() > 1).unwrap_or(0);
     let sample = &corpus.test[i];
     let post = Post { words: sample.words.clone(), image_id: Some(sample.image_id.clone()) };
-    let found = &predictor.predict(std::slice::from_ref(&post), &mut |_, _| {})?[0].entities;
+    let found = &predictor.predict_one(&post)?.entities;
     println!("{}", post.words.join(" "));
     for entity in found {
         let words = post.words[entity.start..entity.end].join(" ");

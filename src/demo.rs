@@ -3,13 +3,19 @@
 //! The type of many entities can only be told from the image, so text alone must lose; labels are few, so unlabelled
 //! tweets must help.
 
-use crate::config::{InputConfig, TrainingConfig};
-use crate::networks::EncoderSource;
-use crate::progress::{Event, Flow};
-use crate::trainer::{TrainInput, train};
-use crate::{Config, Error, Predictor, Result, evaluate};
+use crate::config::Config;
+use crate::config::input::InputConfig;
+use crate::config::training::TrainingConfig;
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::inference::evaluate::evaluate;
+use crate::inference::predictor::Predictor;
+use crate::input::images::ImageTrust;
+use crate::training::encoder::EncoderSource;
+use crate::training::event::Event;
+use crate::training::input::TrainInput;
+use crate::training::train_with;
 use serde::Serialize;
-use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
 use smvae_core::model::ModelConfig;
 use smvae_core::objective::Objective;
@@ -131,25 +137,15 @@ fn run_method(
     let folder = demo.out.join(method.folder());
     let images = (method != Method::TextOnly).then_some(images);
     let config = settings(method, demo);
-    let input = TrainInput {
-        train: &corpus.train,
-        valid: &corpus.valid,
-        labels: &corpus.labels,
-        selection: None,
-        train_sha256: &corpus.files.train.sha256,
-        images,
-        encoder: EncoderSource::Tiny,
-        device: Device::Cpu,
-        replace_run: false,
-    };
-    if train(&input, &config, &folder, on_event)?.stopped {
+    let input = TrainInput::new(corpus, EncoderSource::Tiny).with_images(images);
+    if train_with(&input, &config, &folder, on_event)?.stopped {
         return Ok(None);
     }
     let mut predictor = Predictor::load(&folder)?;
     if let Some(images) = images {
-        predictor = predictor.with_images(images.clone(), false)?;
+        predictor = predictor.with_images(images.clone(), ImageTrust::Recorded)?;
     }
-    let evaluation = evaluate(&predictor, &corpus.test, config.input.convention, &mut |_, _| {})?;
+    let evaluation = evaluate(&predictor, &corpus.test)?;
     let semi = config.training.semi;
     Ok(Some(DemoRow {
         method,

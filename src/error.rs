@@ -97,14 +97,6 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
     },
-    /// A label of a labelled tweet that is no class.
-    #[error("the tweet with the image {image_id} has an entity of the type {label}, which the label set lacks")]
-    UnknownType {
-        /// Id of the tweet's image.
-        image_id: String,
-        /// The type.
-        label: String,
-    },
     /// Something lies where a folder is to be made.
     #[error("{} exists already: name a folder that does not, or remove it first", path.display())]
     Exists {
@@ -238,5 +230,12 @@ impl From<smvae_data::Error> for Error {
 impl From<smvae_core::candle_core::Error> for Error {
     fn from(error: smvae_core::candle_core::Error) -> Self {
         Self::Core(error.into())
+    }
+}
+
+impl Error {
+    /// A setting that is out of its range.
+    pub(crate) fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Self {
+        Self::Core(smvae_core::Error::Setting { name, want, got: got.to_string() })
     }
 }

@@ -1,6 +1,6 @@
 //! JSON and tensors in files, written to a temporary name and renamed.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smvae_core::candle_core::{Device, Tensor, safetensors};

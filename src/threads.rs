@@ -4,6 +4,8 @@
 //! cores a training step took 15 % longer for it, since they spin where rayon's workers compute. What is left of candle's
 //! own operations on large tensors runs on the calling thread instead.
 
+use crate::error::Result;
+
 /// Starts them. Whatever computes first would do so too, but can only panic where the system has no more threads.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ use smvae::data::corpus::Corpus;
 use smvae::data::{ImageVectors, Selection, selection};
 use smvae::encoders::device::{self, DeviceChoice};
 use smvae::encoders::text::{Transformer, WordTokenizer};
-use smvae::{Config, EncoderSource, Flow, Predictor, Result, RunInfo, TrainInput, evaluate, train};
+use smvae::{Config, EncoderSource, ImageTrust, LoadOptions, Predictor, Result, RunInfo, TrainInput, evaluate, train};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -155,18 +155,12 @@ fn prepare(args: &Args) -> Result<Value> {
     (config.training.epochs, config.training.max_steps) = (Some(1), Some(1));
     (config.training.encoder_lr, config.training.head_lr) = (0.0, 0.0);
     let chosen: Selection = selection::select(2, 0, &corpus.train, &corpus.files.train.sha256)?;
-    let input = TrainInput {
-        train: &corpus.train,
-        valid: &corpus.valid[..2],
-        labels: &corpus.labels,
-        selection: Some(&chosen),
-        train_sha256: &corpus.files.train.sha256,
-        images: Some(&images),
-        encoder: EncoderSource::Folder(folder.clone()),
-        device: Device::Cpu,
-        replace_run: true,
-    };
-    let summary = train(&input, &config, &args.run, &mut |_| Flow::Continue)?;
+    let mut input = TrainInput::new(&corpus, EncoderSource::Folder(folder.clone()))
+        .with_dev(&corpus.dev[..2])
+        .with_selection(&chosen)
+        .with_images(&images);
+    input.replace_run = true;
+    let summary = train(&input, &config, &args.run)?;
     // The run holds all of it.
     let _ = std::fs::remove_dir_all(&folder);
     Ok(json!({ "work": "prepare", "size": args.size, "run": summary.folder }))
@@ -249,11 +243,12 @@ fn time_training(args: &Args) -> Result<Value> {
 fn time_evaluation(args: &Args) -> Result<Value> {
     let base = memory("VmRSS:");
     let (samples, images) = (args.corpus()?.test, args.images()?);
-    let predictor = Predictor::load_on(&args.run, &args.device)?.with_images(images, false)?;
-    let convention = predictor.config().input.convention;
-    evaluate(&predictor, &samples[..64.min(samples.len())], convention, &mut |_, _| {})?;
+    let predictor =
+        Predictor::load_with(&args.run, &LoadOptions { device: args.device.clone(), ..LoadOptions::default() })?
+            .with_images(images, ImageTrust::Recorded)?;
+    evaluate(&predictor, &samples[..64.min(samples.len())])?;
     let start = Instant::now();
-    let evaluation = evaluate(&predictor, &samples, convention, &mut |_, _| {})?;
+    let evaluation = evaluate(&predictor, &samples)?;
     let seconds = start.elapsed().as_secs_f64();
     let counts = evaluation.scores.overall;
     Ok(json!({

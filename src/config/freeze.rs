@@ -1,7 +1,6 @@
 //! The part of the text encoder that is not trained.
 
-use super::setting;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -25,9 +24,10 @@ impl FromStr for Freeze {
         match text {
             "none" => Ok(Self::None),
             "all" => Ok(Self::All),
-            _ => {
-                text.parse().map(Self::Lowest).map_err(|_| setting("freeze", "none, all, or a number of layers", text))
-            }
+            _ => text
+                .parse()
+                .map(Self::Lowest)
+                .map_err(|_| Error::setting("freeze", "none, all, or a number of layers", text)),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Configurations by name.
 
-use super::{BatchUnit, Config, InputConfig, TrainingConfig, setting};
-use crate::Result;
+use crate::config::Config;
+use crate::config::input::InputConfig;
+use crate::config::training::{BatchUnit, TrainingConfig};
+use crate::error::{Error, Result};
 use smvae_core::Convention;
 use smvae_core::model::{ModelConfig, Quirks};
 use smvae_core::objective::Objective;
@@ -21,7 +23,7 @@ impl Config {
             "default" => Ok(Self::default()),
             "twitter2015" => Ok(Self::authors(name, 0.025, 10, 0)),
             "twitter2017" => Ok(Self::authors(name, 0.03, 20, 6)),
-            _ => Err(setting("preset", "one of default, twitter2015, twitter2017", name)),
+            _ => Err(Error::setting("preset", "one of default, twitter2015, twitter2017", name)),
         }
     }
 

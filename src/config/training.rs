@@ -1,7 +1,7 @@
 //! How long and on how much is trained, and at what rates.
 
-use super::{Freeze, setting};
-use crate::Result;
+use crate::config::freeze::Freeze;
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::schedule::Schedule;
 
@@ -108,21 +108,21 @@ impl TrainingConfig {
             ("unlabelled_spans", self.unlabelled_spans),
         ];
         if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
-            return Err(setting(name, "at least 1", 0));
+            return Err(Error::setting(name, "at least 1", 0));
         }
         let not_negative = [("encoder_lr", encoder_lr), ("head_lr", head_lr), ("negatives", negatives.unwrap_or(0.0))];
         if let Some((name, x)) = not_negative.into_iter().find(|(_, x)| !(x.is_finite() && *x >= 0.0)) {
-            return Err(setting(name, "a finite number, at least 0", x));
+            return Err(Error::setting(name, "a finite number, at least 0", x));
         }
         let layer_decay = self.layer_decay;
         if !(layer_decay > 0.0 && layer_decay <= 1.0) {
-            return Err(setting("layer_decay", "above 0 and at most 1", layer_decay));
+            return Err(Error::setting("layer_decay", "above 0 and at most 1", layer_decay));
         }
         if !(0.0..=1.0).contains(&warmup) {
-            return Err(setting("warmup", "a share, 0 to 1", warmup));
+            return Err(Error::setting("warmup", "a share, 0 to 1", warmup));
         }
         match dropout {
-            Some(p) if !(0.0..1.0).contains(&p) => Err(setting("dropout", "in [0, 1)", p)),
+            Some(p) if !(0.0..1.0).contains(&p) => Err(Error::setting("dropout", "in [0, 1)", p)),
             _ => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! Which files a run read, by digest: a result of another machine counts if they were the same.
 
-use super::spec::{RunSpec, Sources};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::experiment::spec::{RunSpec, Sources};
 use serde::{Deserialize, Serialize};
 use smvae_data::Split;
 use smvae_data::corpus::load_split;
@@ -35,7 +35,7 @@ impl Digests {
         let split = |split| Ok::<_, Error>(load_split(&sources.data, split)?.file.sha256);
         Ok(Self {
             train: split(Split::Train)?,
-            valid: split(Split::Valid)?,
+            valid: split(Split::Dev)?,
             test: if dev_only { None } else { Some(split(Split::Test)?) },
             images: sources.images.as_deref().map(sha256_file).transpose()?,
             text_encoder: text_encoder(&sources.text_encoder)?,

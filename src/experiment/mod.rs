@@ -15,6 +15,6 @@ pub mod statistics;
 
 pub use digests::{Digests, KnownDigests};
 pub use plan::Plan;
-pub use results::{Failure, Labels, RunResult};
-pub use spec::{Run, RunSpec, Sources};
+pub use results::{Failure, RunResult};
+pub use spec::{LabelCount, Run, RunSpec, Sources};
 pub use statistics::{Difference, Statistic, Summary, SummaryRow};

@@ -24,10 +24,9 @@
 //! dev_labels = 100                           # optional: dev is cut to so many tweets, drawn by the draw's number
 //! ```
 
-use super::results::Labels;
-use super::spec::{Run, RunSpec, Sources};
-use crate::config::merge;
-use crate::{Config, Error, Result};
+use crate::config::{Config, merge};
+use crate::error::{Error, Result};
+use crate::experiment::spec::{LabelCount, Run, RunSpec, Sources};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -90,7 +89,7 @@ struct Corpus {
 struct Grid {
     corpora: Vec<Spanned<String>>,
     methods: Vec<Spanned<String>>,
-    labels: Vec<Labels>,
+    labels: Vec<LabelCount>,
     draws: Vec<u64>,
     #[serde(default = "first_seed")]
     seeds: Vec<u64>,
@@ -106,7 +105,7 @@ fn first_seed() -> Vec<u64> {
 /// What a corpus and a method are run with.
 #[derive(Clone, Copy)]
 struct Cell {
-    labels: Labels,
+    labels: LabelCount,
     draw: u64,
     seed: u64,
 }
@@ -115,7 +114,7 @@ impl Grid {
     fn cells(&self) -> Vec<Cell> {
         // Nothing is drawn of all labels.
         let draws = |labels| {
-            let drawn = labels != Labels::All || self.dev_labels.is_some();
+            let drawn = labels != LabelCount::All || self.dev_labels.is_some();
             if drawn { &self.draws[..] } else { &[0] }
         };
         let of_draw = |labels, draw| self.seeds.iter().map(move |&seed| Cell { labels, draw, seed });
@@ -126,8 +125,8 @@ impl Grid {
     fn run(&self, corpus: &str, name: &str, method: &Method, cell: Cell, sources: &Sources) -> Run {
         let Cell { labels, draw, seed } = cell;
         let labelled = match labels {
-            Labels::All => None,
-            Labels::Count(n) => Some(n),
+            LabelCount::All => None,
+            LabelCount::Count(n) => Some(n),
         };
         let dev_labels = self.dev_labels.as_ref().map(|n| *n.as_ref());
         let dev = dev_labels.map_or_else(String::new, |n| format!("-dev{n}"));
@@ -305,7 +304,7 @@ impl Reader<'_> {
             // A name that is no folder is `tiny`, or a model of the hub.
             text_encoder: if encoder.is_dir() { encoder.display().to_string() } else { file.text_encoder.clone() },
             images: corpus.image_features.as_deref().filter(|_| images).map(place),
-            selection: corpus.draws.as_ref().filter(|_| cell.labels != Labels::All).map(manifest),
+            selection: corpus.draws.as_ref().filter(|_| cell.labels != LabelCount::All).map(manifest),
         }
     }
 

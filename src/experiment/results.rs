@@ -12,9 +12,10 @@
 //! ```
 //! The names of the fields are those of the structures here. All files are replaced as a whole.
 
-use super::digests::Digests;
-use super::spec::Run;
-use crate::Result;
+use crate::error::Result;
+use crate::experiment::digests::Digests;
+use crate::experiment::spec::Run;
+use crate::experiment::spec::RunSpec;
 use crate::files::{read_json_if_there, read_json_lines, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::{Counts, Scores};
@@ -59,55 +60,6 @@ pub struct Failure {
     pub error: String,
 }
 
-/// Number of labelled tweets: in JSON and TOML a number, or `"all"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "LabelsField", into = "LabelsField")]
-pub enum Labels {
-    /// So many of the training split.
-    Count(usize),
-    /// The whole training split.
-    All,
-}
-
-impl fmt::Display for Labels {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count(n) => write!(f, "{n}"),
-            Self::All => f.write_str("all"),
-        }
-    }
-}
-
-/// [`Labels`] in a file.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum LabelsField {
-    Count(usize),
-    Word(String),
-}
-
-impl TryFrom<LabelsField> for Labels {
-    type Error = String;
-
-    fn try_from(field: LabelsField) -> Result<Self, String> {
-        match field {
-            LabelsField::Count(0) => Err("labels must be at least 1, or \"all\"".to_owned()),
-            LabelsField::Count(n) => Ok(Self::Count(n)),
-            LabelsField::Word(word) if word == "all" => Ok(Self::All),
-            LabelsField::Word(word) => Err(format!("labels must be a number or \"all\", not {word:?}")),
-        }
-    }
-}
-
-impl From<Labels> for LabelsField {
-    fn from(labels: Labels) -> Self {
-        match labels {
-            Labels::Count(n) => Self::Count(n),
-            Labels::All => Self::Word("all".to_owned()),
-        }
-    }
-}
-
 /// The file of a run's result in its folder.
 pub const RESULT: &str = "result.json";
 /// The file of a run's failure in its folder.
@@ -122,6 +74,11 @@ impl RunResult {
     /// A file that cannot be read or is none of ours.
     pub fn read(run: &Path) -> Result<Option<Self>> {
         read_json_if_there(&run.join(RESULT), "result of a run")
+    }
+
+    /// Whether this is all that a run was asked for.
+    pub fn answers(&self, spec: &RunSpec) -> bool {
+        spec.run.dev_only || self.test.is_some()
     }
 
     /// Writes it into the run's folder.

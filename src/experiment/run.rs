@@ -3,22 +3,26 @@
 //! A run can be killed at any moment and begun again: training goes on from its checkpoint, and `result.json` is written
 //! last. Two processes never work on one run: the second waits for the first.
 
-use super::digests::{Digests, KnownDigests};
-use super::results::{FAILED, RunResult, read_results};
-use super::spec::RunSpec;
-use crate::checkpoint::remove as remove_checkpoint;
-use crate::config::setting;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::experiment::digests::{Digests, KnownDigests};
+use crate::experiment::results::{FAILED, RunResult, read_results};
+use crate::experiment::spec::RunSpec;
 use crate::files::{create_folder, read_json, read_json_if_there, remove_file, write_json};
-use crate::predictions;
-use crate::progress::seconds;
-use crate::run_folder::{RunFolder, RunState};
-use crate::{
-    Config, EncoderSource, Error, Event, Flow, Predictor, Result, RunInfo, RunSummary, TrainInput, evaluate,
-    remove_run, resume, train,
-};
+use crate::flow::Flow;
+use crate::inference::evaluate::evaluate;
+use crate::inference::predictor::{LoadOptions, Predictor};
+use crate::input::images::ImageTrust;
+use crate::run::folder::{RunFolder, is_run, remove_checkpoint, remove_run};
+use crate::run::predictions;
+use crate::run::record::{RunState, seconds};
+use crate::training::encoder::EncoderSource;
+use crate::training::event::{Event, RunSummary};
+use crate::training::input::TrainInput;
+use crate::training::{resume_with, train_with};
 use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
-use smvae_data::corpus::{label_set, load_split};
+use smvae_data::corpus::load_split;
 use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
 use std::fs::File;
 use std::path::Path;
@@ -67,7 +71,7 @@ pub fn prepare(folder: &Path, spec: &RunSpec) -> Result<bool> {
 }
 
 fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
-    Ok(RunResult::read(folder)?.is_some_and(|result| spec.is_done(&result)))
+    Ok(RunResult::read(folder)?.is_some_and(|result| result.answers(spec)))
 }
 
 /// What an earlier sitting or another machine finished of these runs: `file` is its `results.jsonl`.
@@ -77,7 +81,7 @@ fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
 pub fn finished_elsewhere(specs: &[RunSpec], file: &Path, known: &mut KnownDigests) -> Result<Vec<RunResult>> {
     let mut finished = Vec::new();
     for result in read_results(file)? {
-        let asked = |spec: &&RunSpec| spec.run.id == result.run.id && spec.is_done(&result);
+        let asked = |spec: &&RunSpec| spec.run.id == result.run.id && result.answers(spec);
         let Some(spec) = specs.iter().find(asked) else { continue };
         check_result(&result, spec, known, file)?;
         finished.push(result);
@@ -119,7 +123,7 @@ fn begun_with(folder: &Path) -> Result<Option<Digests>> {
 pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<Option<RunResult>> {
     let spec: RunSpec = read_json(&folder.join(SPEC), "specification of a run")?;
     let _lock = lock(folder)?;
-    if let Some(result) = RunResult::read(folder)?.filter(|result| spec.is_done(result)) {
+    if let Some(result) = RunResult::read(folder)?.filter(|result| result.answers(&spec)) {
         return Ok(Some(result));
     }
     let images = spec.sources.images.as_ref().map(ImageVectors::load).transpose()?;
@@ -160,44 +164,39 @@ fn trained(
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<RunSummary> {
     let data = &spec.sources.data;
-    let (train_split, valid) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
-    let valid_samples = cut(valid.samples, spec.run.dev_labels, spec.run.draw, &valid.file.sha256)?;
+    let (train_split, dev) = (load_split(data, Split::Train)?, load_split(data, Split::Dev)?);
+    let dev = cut(dev.samples, spec.run.dev_labels, spec.run.draw, &dev.file.sha256)?;
     let manifest = spec.sources.selection.as_ref().map(Selection::load).transpose()?;
-    let input = TrainInput {
-        train: &train_split.samples,
-        valid: &valid_samples,
-        labels: &label_set(&train_split.samples)?,
-        selection: manifest.as_ref(),
-        train_sha256: &train_split.file.sha256,
-        images,
-        encoder: EncoderSource::named(&spec.sources.text_encoder)?,
-        device: device.clone(),
-        replace_run: false,
-    };
-    if RunInfo::exists(folder) {
-        return resume(&input, folder, on_event);
+    let encoder = EncoderSource::named(&spec.sources.text_encoder)?;
+    let input = TrainInput::from_splits(&train_split, &dev, encoder)?
+        .with_selection(manifest.as_ref())
+        .with_images(images)
+        .on(device.clone());
+    if is_run(folder) {
+        return resume_with(&input, folder, on_event);
     }
     let config = Config { data: Some(data.clone()), ..spec.run.config.clone() };
-    train(&input, &config, folder, on_event)
+    train_with(&input, &config, folder, on_event)
 }
 
 /// Some of dev's tweets, in the order of the file.
-fn cut(valid: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Vec<Sample>> {
-    let Some(n) = n else { return Ok(valid) };
-    if n > valid.len() {
-        return Err(setting("dev_labels", "at most the number of dev's tweets", n));
+fn cut(dev: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Vec<Sample>> {
+    let Some(n) = n else { return Ok(dev) };
+    if n > dev.len() {
+        return Err(Error::setting("dev_labels", "at most the number of dev's tweets", n));
     }
-    let (kept, _) = selection::select(n, draw, &valid, sha256)?.split(&valid, sha256)?;
-    Ok(kept.into_iter().map(|i| valid[i].clone()).collect())
+    let (kept, _) = selection::select(n, draw, &dev, sha256)?.split(&dev, sha256)?;
+    Ok(kept.into_iter().map(|i| dev[i].clone()).collect())
 }
 
 fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, device: &Device) -> Result<Scores> {
-    let mut predictor = Predictor::load_on(folder, device)?;
+    let options = LoadOptions { device: device.clone(), ..LoadOptions::default() };
+    let mut predictor = Predictor::load_with(folder, &options)?;
     if let Some(images) = images {
-        predictor = predictor.with_images(images, false)?;
+        predictor = predictor.with_images(images, ImageTrust::Recorded)?;
     }
     let (test, convention) = (load_split(&spec.sources.data, Split::Test)?.samples, spec.run.config.input.convention);
-    let evaluation = evaluate(&predictor, &test, convention, &mut |_, _| {})?;
+    let evaluation = evaluate(&predictor, &test)?;
     // For the reliability of scores: the temperature is dev's.
     predictions::save(folder, Split::Test, &test, convention, &evaluation.predictions)?;
     Ok(evaluation.scores)
@@ -218,7 +217,7 @@ fn remove_begun(folder: &Path) -> Result<()> {
 }
 
 fn remove_training(folder: &Path) -> Result<()> {
-    if RunInfo::exists(folder) {
+    if is_run(folder) {
         remove_run(folder)?;
     }
     remove_checkpoint(folder)

@@ -1,9 +1,10 @@
 //! One run of an experiment: what it depends on, and whether two of them come to the same.
 
-use super::results::{Labels, RunResult};
-use crate::Config;
+use crate::config::Config;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
 /// What a run is: its place in the grid, and everything that its result depends on.
@@ -17,7 +18,7 @@ pub struct Run {
     /// Name of the method.
     pub method: String,
     /// Labelled tweets.
-    pub labels: Labels,
+    pub labels: LabelCount,
     /// Which draw of the labelled tweets; runs of one draw have the same.
     pub draw: u64,
     /// Seed of initialisation, order, noise and dropout.
@@ -82,10 +83,52 @@ impl Run {
     }
 }
 
-impl RunSpec {
-    /// Whether this result is all that is asked for.
-    pub fn is_done(&self, result: &RunResult) -> bool {
-        self.run.dev_only || result.test.is_some()
+/// Number of labelled tweets: in JSON and TOML a number, or `"all"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "LabelsField", into = "LabelsField")]
+pub enum LabelCount {
+    /// So many of the training split.
+    Count(usize),
+    /// The whole training split.
+    All,
+}
+
+impl fmt::Display for LabelCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+/// [`LabelCount`] in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum LabelsField {
+    Count(usize),
+    Word(String),
+}
+
+impl TryFrom<LabelsField> for LabelCount {
+    type Error = String;
+
+    fn try_from(field: LabelsField) -> Result<Self, String> {
+        match field {
+            LabelsField::Count(0) => Err("labels must be at least 1, or \"all\"".to_owned()),
+            LabelsField::Count(n) => Ok(Self::Count(n)),
+            LabelsField::Word(word) if word == "all" => Ok(Self::All),
+            LabelsField::Word(word) => Err(format!("labels must be a number or \"all\", not {word:?}")),
+        }
+    }
+}
+
+impl From<LabelCount> for LabelsField {
+    fn from(labels: LabelCount) -> Self {
+        match labels {
+            LabelCount::Count(n) => Self::Count(n),
+            LabelCount::All => Self::Word("all".to_owned()),
+        }
     }
 }
 

@@ -8,9 +8,9 @@
 //! F1 is in percent, micro over all types. `DIR/summary.json` is a [`Summary`]; `DIR/summary.csv` has a row a corpus x
 //! labels x dev_labels x method x split, with the fields of [`Statistic`] and, named `difference...`, of [`Difference`].
 
-use super::results::{Labels, RunResult, optional};
-use super::spec::Run;
-use crate::Result;
+use crate::error::Result;
+use crate::experiment::results::{RunResult, optional};
+use crate::experiment::spec::{LabelCount, Run};
 use crate::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_data::files::write_atomically;
@@ -42,7 +42,7 @@ pub struct SummaryRow {
     /// Name of the corpus.
     pub corpus: String,
     /// Labelled tweets.
-    pub labels: Labels,
+    pub labels: LabelCount,
     /// Tweets that dev was cut to; none for all of it.
     pub dev_labels: Option<usize>,
     /// Name of the method.
@@ -162,7 +162,7 @@ fn csv_rows(row: &SummaryRow) -> Vec<String> {
 }
 
 /// What the runs of a group have in common.
-fn key(result: &RunResult) -> (&str, Labels, Option<usize>, &str) {
+fn key(result: &RunResult) -> (&str, LabelCount, Option<usize>, &str) {
     let Run { corpus, labels, dev_labels, method, .. } = &result.run;
     (corpus, *labels, *dev_labels, method)
 }
@@ -237,7 +237,7 @@ mod tests {
                 id: format!("c-{method}-{draw}"),
                 corpus: "c".to_owned(),
                 method: method.to_owned(),
-                labels: Labels::Count(5),
+                labels: LabelCount::Count(5),
                 draw,
                 seed: 0,
                 dev_labels: None,
@@ -297,7 +297,7 @@ mod tests {
         use crate::experiment::results::{read_results, results_file, write_results};
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut results = vec![run("a", 0, 50, false), run("b", 0, 60, true)];
-        results[1].run.labels = Labels::All;
+        results[1].run.labels = LabelCount::All;
         results[0].dev.types.insert("PER".to_owned(), Counts { gold: 2, predicted: 2, correct: 1 });
         write_results(dir.path(), &results).expect("writes");
         assert_eq!(read_results(&results_file(dir.path())).expect("its own file"), results);

@@ -3,11 +3,12 @@
 //! The name of a file in the cache is a digest of the model's weights, the preprocessing, the version of this library, the
 //! settings, and the name and content of every file of the folder: whatever changes, another file is asked for.
 
-use super::listing::{Listing, list};
-use super::{BadImage, FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary};
-use super::{bytes_of, digest_of_all, features, model_key};
-use crate::progress::Flow;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::features::description::FeatureDescription;
+use crate::features::extract::{bytes_of, digest_of_all, extract, model_key};
+use crate::features::listing::{Listing, list};
+use crate::features::settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};
+use crate::flow::Flow;
 use rayon::prelude::*;
 use smvae_data::ImageVectors;
 use smvae_data::files::sha256_hex;
@@ -35,7 +36,7 @@ pub fn cached_features(
         return Ok((Some(ImageVectors::load(&path)?), None));
     }
     crate::files::create_folder(cache)?;
-    let summary = match features(folder, model, &path, settings, on_progress) {
+    let summary = match extract(folder, model, &path, settings, on_progress) {
         // Another process has made them meanwhile.
         Err(Error::FeaturesExist { .. }) => return Ok((Some(ImageVectors::load(&path)?), None)),
         made => made?,

@@ -7,9 +7,9 @@
 //! A journal of another key is begun anew, a torn record at its end is dropped. It is locked as long as it is open: another
 //! process that makes the same vectors waits.
 
+use crate::error::{Error, Result};
 use crate::files::remove_file;
-use crate::progress::Flow;
-use crate::{Error, Result};
+use crate::flow::Flow;
 use serde::{Deserialize, Serialize};
 use smvae_data::files::sha256_hex;
 use std::collections::BTreeMap;

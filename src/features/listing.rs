@@ -3,8 +3,8 @@
 //! Ids are made of names that the folder has, and are never made into paths, so that none can lead out of it. Folders in
 //! it are passed over.
 
-use super::BadImage;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::features::settings::BadImage;
 use smvae_encoders::vision::has_image_extension;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

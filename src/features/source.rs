@@ -1,7 +1,7 @@
 //! Where a vision model comes from.
 
-use crate::Result;
-use crate::progress::Flow;
+use crate::error::Result;
+use crate::flow::Flow;
 use smvae_encoders::vision::{Compute, Preprocessing, VisionIdentity, VisionModel};
 use std::path::Path;
 

@@ -3,8 +3,8 @@
 //! The id of an image is the name of its file without the extension, as for `smvae features`. What it does not do: it
 //! never links to a file, so that the page can be moved and opens nothing.
 
+use crate::error::{Error, Result};
 use crate::features::listing::list;
-use crate::{Error, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;

@@ -2,11 +2,11 @@
 //!
 //! The points are of an experiment's `results.jsonl` where there is one, on test; else of the runs themselves, on dev.
 
-use super::RunReport;
-use crate::Result;
-use crate::experiment::results::{self, results_file};
+use crate::error::Result;
+use crate::experiment::results::{self, RunResult, results_file};
+use crate::experiment::spec::LabelCount;
 use crate::experiment::statistics::mean_and_sd;
-use crate::experiment::{Labels, RunResult};
+use crate::report::run::RunReport;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -51,8 +51,8 @@ fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
 /// Labelled tweets: of all, as many as the run's selection has.
 fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
     match result.run.labels {
-        Labels::Count(n) => Some(n),
-        Labels::All => runs.iter().find(|run| run.name == result.run.id)?.labelled,
+        LabelCount::Count(n) => Some(n),
+        LabelCount::All => runs.iter().find(|run| run.name == result.run.id)?.labelled,
     }
 }
 

@@ -8,90 +8,16 @@
 //! What it does not do: it computes nothing with a model, and never opens a corpus. What was found in dev is in
 //! `predictions-valid.jsonl` of the run, which training writes.
 
-mod images;
-mod labels;
-mod page;
-mod run;
-mod split;
+pub(crate) mod gather;
+pub(crate) mod images;
+pub(crate) mod labels;
+pub(crate) mod page;
+pub(crate) mod run;
+pub(crate) mod split;
 
+pub use gather::{Report, gather};
 pub use images::{ImageBudget, Thumbnails};
 pub use labels::LabelsPoint;
 pub use page::{html, image_ids};
 pub use run::{Curve, RunReport, Setting};
 pub use split::{Calibration, OutcomeRow, SplitReport, TypeRow};
-
-use crate::experiment::Summary;
-use crate::experiment::statistics::SUMMARY;
-use crate::run_folder::RunInfo;
-use crate::{Error, Result};
-use serde::Serialize;
-use std::path::{Path, PathBuf};
-
-/// Everything a report shows.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// Name of the folder.
-    pub title: String,
-    /// The runs, by name.
-    pub runs: Vec<RunReport>,
-    /// F1 against the number of labelled tweets, by method, then by labels; empty if that is no more than the runs say.
-    pub points: Vec<LabelsPoint>,
-    /// The split that the points are of: `test` for an experiment's results, else `dev`.
-    pub points_split: &'static str,
-    /// An experiment's means and differences from its baseline.
-    pub summary: Option<Summary>,
-}
-
-/// Gathers a report of a run folder, of a folder of runs, or of an experiment, whose runs are in its folder `runs`.
-///
-/// # Errors
-/// [`Error::NoRuns`] for a folder without any; [`Error::JsonLine`] and the like, naming file and line, for a run whose
-/// files are not what they should be.
-pub fn gather(folder: &Path) -> Result<Report> {
-    let folders = run_folders(folder)?;
-    let results = labels::read_results(folder)?;
-    // The results of an experiment may all come from elsewhere.
-    if folders.is_empty() && results.is_empty() {
-        return Err(Error::NoRuns { path: folder.to_owned() });
-    }
-    let mut runs = folders.iter().map(|(name, path)| RunReport::read(name, path)).collect::<Result<Vec<_>>>()?;
-    for run in &mut runs {
-        if let Some(result) = results.iter().find(|result| result.run.id == run.name) {
-            run.method = labels::method(result, &results);
-            run.test_f1 = result.test.as_ref().map(|test| test.overall.f1()).or(run.test_f1);
-        }
-    }
-    let (mut points, points_split) = labels::points(&results, &runs);
-    if !labels::worth_showing(&points) {
-        points.clear();
-    }
-    let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
-    // Of an experiment alone.
-    let summary = folder.join(SUMMARY).is_file().then(|| Summary::read(folder)).transpose()?;
-    Ok(Report { title, runs, points, points_split, summary })
-}
-
-/// Names and paths of the runs of a folder; none if it has none.
-fn run_folders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
-    if RunInfo::exists(folder) {
-        let path = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-        return Ok(vec![(name_of(&path), folder.to_owned())]);
-    }
-    let inner = folder.join("runs");
-    let parent = if inner.is_dir() { inner } else { folder.to_owned() };
-    let entries = std::fs::read_dir(&parent).map_err(|source| Error::Read { path: parent.clone(), source })?;
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|source| Error::Read { path: parent.clone(), source })?.path();
-        if RunInfo::exists(&path) {
-            found.push((name_of(&path), path));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned())
-}

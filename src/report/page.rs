@@ -4,7 +4,11 @@
 //! JSON, which `tojson` writes without `<`, `>`, `&` and `'`, so that no tweet can end its `<script>`. A policy in the
 //! page (`Content-Security-Policy`) forbids every connection.
 
-use super::{LabelsPoint, Report, RunReport, SplitReport, Thumbnails};
+use crate::report::gather::Report;
+use crate::report::images::Thumbnails;
+use crate::report::labels::LabelsPoint;
+use crate::report::run::RunReport;
+use crate::report::split::SplitReport;
 use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 use smvae_core::calibration::Bin;
@@ -45,7 +49,7 @@ pub fn html(report: &Report, images: &Thumbnails) -> String {
 
 /// Ids of the images that a page could show, those of the first tweets first.
 pub fn image_ids(report: &Report) -> impl Iterator<Item = &str> {
-    let splits = report.runs.iter().filter_map(|run| run.split(Split::Valid));
+    let splits = report.runs.iter().filter_map(|run| run.split(Split::Dev));
     splits.flat_map(|split| split.tweets.iter().map(|tweet| tweet.image_id.as_str()))
 }
 
@@ -96,7 +100,7 @@ impl<'a> Data<'a> {
             x: &run.x,
             curves: &run.curves,
             reliability: run.splits.iter().filter_map(reliability).collect(),
-            tweets: match run.split(Split::Valid) {
+            tweets: match run.split(Split::Dev) {
                 Some(dev) if shown.contains(&i) => texts.tweets(dev),
                 _ => Vec::new(),
             },
@@ -113,9 +117,9 @@ fn reliability(split: &SplitReport) -> Option<Reliability<'_>> {
 
 /// The runs whose tweets are shown: the best on dev of each method, then the second best, and so on.
 fn runs_with_tweets(report: &Report) -> Vec<usize> {
-    let f1 = |i: &usize| report.runs[*i].split(Split::Valid).map_or(0.0, |dev| dev.overall().f1);
+    let f1 = |i: &usize| report.runs[*i].split(Split::Dev).map_or(0.0, |dev| dev.overall().f1);
     let mut order: Vec<usize> =
-        (0..report.runs.len()).filter(|i| report.runs[*i].split(Split::Valid).is_some()).collect();
+        (0..report.runs.len()).filter(|i| report.runs[*i].split(Split::Dev).is_some()).collect();
     order.sort_by(|a, b| f1(b).total_cmp(&f1(a)));
     let mut rank: HashMap<&str, usize> = HashMap::new();
     let mut ranked: Vec<(usize, usize)> = Vec::new();

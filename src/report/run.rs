@@ -1,11 +1,12 @@
 //! One run of a report: its settings, its learning curves, and what it finds in the splits that it was evaluated on.
 
-use super::split::SplitReport;
-use crate::Result;
-use crate::config::{Config, TrainingConfig};
-use crate::predictions;
-use crate::progress::EpochRecord;
-use crate::run_folder::RunFolder;
+use crate::config::Config;
+use crate::config::training::TrainingConfig;
+use crate::error::Result;
+use crate::report::split::SplitReport;
+use crate::run::folder::RunFolder;
+use crate::run::predictions;
+use crate::run::record::EpochRecord;
 use serde::Serialize;
 use serde_json::Value;
 use smvae_core::metrics::Scores;
@@ -74,7 +75,7 @@ impl RunReport {
         let (config, labels, epochs) = (run.config()?, run.labels()?, run.metrics()?);
         let best = epochs.iter().rfind(|record| record.best);
         let mut splits: Vec<SplitReport> = Vec::new();
-        for split in [Split::Valid, Split::Test] {
+        for split in [Split::Dev, Split::Test] {
             let path = folder.join(predictions::file_name(split));
             if path.exists() {
                 let tweets = predictions::read(&path, labels.n_classes())?;

@@ -1,6 +1,6 @@
 //! What a run finds in one split: scores by type, confusion, kinds of mistakes, calibration, and the tweets themselves.
 
-use crate::predictions::TweetPrediction;
+use crate::run::predictions::TweetPrediction;
 use serde::Serialize;
 use smvae_core::LabelSet;
 use smvae_core::calibration::{Bin, expected_calibration_error, fit_temperature, reliability, tempered};
@@ -18,7 +18,7 @@ pub struct SplitReport {
     pub split: Split,
     /// Scores by type, `overall` last.
     pub types: Vec<TypeRow>,
-    /// Labels of the confusion table, `O` first.
+    /// LabelCount of the confusion table, `O` first.
     pub labels: Vec<String>,
     /// Rows of the confusion table: gold label by predicted label.
     pub confusion: Vec<Vec<usize>>,
@@ -137,7 +137,7 @@ impl Calibration {
             }
         }
         let fitted = || fit_temperature(&found.iter().map(|(p, _, gold, _)| (*p, *gold)).collect::<Vec<_>>());
-        let fitted_on = if temperature.is_some() { Split::Valid } else { split };
+        let fitted_on = if temperature.is_some() { Split::Dev } else { split };
         let temperature = temperature.or_else(fitted)?;
         let bins =
             |t: f64| reliability(found.iter().map(|(p, class, _, right)| (tempered(p, t)[*class], *right)), BINS);
@@ -196,14 +196,14 @@ mod tests {
             tweet(&[(0, 2, "LOC")], &[(0, 2, "PER", [0.1, 0.4, 0.5])]),
             tweet(&[], &[(3, 4, "PER", [0.3, 0.1, 0.6])]),
         ];
-        let report = SplitReport::new(Split::Valid, &labels(), tweets, None);
+        let report = SplitReport::new(Split::Dev, &labels(), tweets, None);
         assert_eq!((report.overall().gold, report.overall().predicted, report.overall().correct), (3, 4, 1));
         assert_eq!(report.labels, ["O", "LOC", "PER"]);
         assert_eq!(report.confusion, [[0, 1, 1], [1, 0, 1], [0, 0, 1]]);
         let counts: Vec<_> = report.outcomes.iter().map(|row| (row.gold, row.predicted)).collect();
         assert_eq!(counts, [(1, 1), (0, 0), (0, 1), (1, 1), (1, 1)]);
         let calibration = report.calibration.expect("something was found");
-        assert_eq!(calibration.fitted_on, Split::Valid);
+        assert_eq!(calibration.fitted_on, Split::Dev);
         assert!(calibration.temperature > 1.0, "three of four are wrong: {}", calibration.temperature);
         assert!(calibration.error_after < calibration.error_before);
     }
@@ -213,11 +213,9 @@ mod tests {
         let tweets = || vec![tweet(&[(0, 1, "PER")], &[(0, 1, "PER", [0.1, 0.1, 0.8])])];
         let report = SplitReport::new(Split::Test, &labels(), tweets(), Some(2.0));
         let calibration = report.calibration.expect("something was found");
-        assert_eq!((calibration.temperature, calibration.fitted_on), (2.0, Split::Valid));
+        assert_eq!((calibration.temperature, calibration.fitted_on), (2.0, Split::Dev));
         let report = SplitReport::new(Split::Test, &labels(), tweets(), None);
         assert_eq!(report.calibration.expect("something was found").fitted_on, Split::Test);
-        assert!(
-            SplitReport::new(Split::Valid, &labels(), vec![tweet(&[(0, 1, "X")], &[])], None).calibration.is_none()
-        );
+        assert!(SplitReport::new(Split::Dev, &labels(), vec![tweet(&[(0, 1, "X")], &[])], None).calibration.is_none());
     }
 }

@@ -3,9 +3,7 @@
 use crate::vision_golden::small_model;
 use smvae::data::{ImageVectors, Precision};
 use smvae::encoders::vision::{Compute, DecodeLimits, Pixels, VisionModel};
-use smvae::features::{
-    FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, cached_features, features,
-};
+use smvae::features::{FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, cached_features, extract};
 use smvae::{Error, Flow};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +34,7 @@ impl Place {
     }
 
     fn features(&self, settings: &FeatureSettings) -> smvae::Result<FeatureSummary> {
-        features(&self.at("images"), &self.model, &self.at("v.safetensors"), settings, &mut |_| Flow::Continue)
+        extract(self.at("images"), &self.model, self.at("v.safetensors"), settings, &mut |_| Flow::Continue)
     }
 
     fn vectors(&self) -> ImageVectors {
@@ -151,9 +149,8 @@ fn a_folder_without_a_good_image_is_an_error_with_the_first_reason() {
     place.write("a.jpg", b"");
     let error = place.features(&FeatureSettings::default()).expect_err("no image").to_string();
     assert!(error.contains("1 files were left out. a.jpg: the file is empty"), "{error}");
-    let absent = features(Path::new("absent"), &place.model, &place.at("x"), &FeatureSettings::default(), &mut |_| {
-        Flow::Continue
-    });
+    let absent =
+        extract(Path::new("absent"), &place.model, place.at("x"), &FeatureSettings::default(), &mut |_| Flow::Continue);
     assert!(matches!(absent, Err(Error::Read { .. })));
     assert!(!place.at("x.journal").exists());
 }
@@ -170,7 +167,7 @@ fn a_call_goes_on_where_another_ended() {
         if progress.done == 4 { Flow::Stop } else { Flow::Continue }
     };
     let out = place.at("v.safetensors");
-    let summary = features(&place.at("images"), &place.model, &out, &settings, &mut stop).expect("images");
+    let summary = extract(place.at("images"), &place.model, &out, &settings, &mut stop).expect("images");
     assert!(summary.stopped && !out.exists());
     assert_eq!(seen, [(2, 6), (4, 6)]);
     // An image that changed meanwhile is computed again.

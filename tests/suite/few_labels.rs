@@ -5,8 +5,8 @@ use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{AverageConfig, ImageUse};
 use smvae::core::model::Fusion;
 use smvae::core::objective::UnlabelledClass;
-use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunInfo, RunState, TrainInput};
-use smvae::{evaluate, evaluate_as_authors, resume, train};
+use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunInfo, RunState};
+use smvae::{evaluate, evaluate_as_authors, resume_with, train, train_with};
 use std::collections::BTreeSet;
 
 fn with_teachers() -> Config {
@@ -32,7 +32,7 @@ fn a_student_learns_from_its_teachers() {
     let images = Some(&fixture.images);
     let mut teachers = BTreeSet::new();
     let out = fixture.out("student");
-    train(&fixture.input(images), &with_teachers(), &out, &mut |event| {
+    train_with(&fixture.input(images), &with_teachers(), &out, &mut |event| {
         if let Event::Teacher { number, teachers: n, event } = event {
             assert_eq!(*n, 2);
             if let Event::Epoch(record) = event.as_ref() {
@@ -67,7 +67,7 @@ fn a_student_of_an_earlier_generation_teaches_the_next() {
     config.distillation.as_mut().expect("just made").generations = 2;
     let mut learned = Vec::new();
     let out = fixture.out("second");
-    train(&fixture.input(images), &config, &out, &mut |event| {
+    train_with(&fixture.input(images), &config, &out, &mut |event| {
         if let Event::Teacher { number, teachers: 3, event } = event
             && let Event::Epoch(record) = event.as_ref()
             && record.epoch == 1
@@ -96,11 +96,13 @@ fn a_run_that_is_replaced_leaves_no_teacher_behind() {
         Event::Teacher { number: 2, event, .. } if matches!(event.as_ref(), Event::Step { .. }) => Flow::Stop,
         _ => Flow::Continue,
     };
-    train(&fixture.input(images), &with_teachers(), &out, &mut stop_in_second_teacher).expect("stopping is no error");
+    train_with(&fixture.input(images), &with_teachers(), &out, &mut stop_in_second_teacher)
+        .expect("stopping is no error");
     assert!(out.join("teacher-1").exists() && out.join("teacher-2").exists());
     let other = Config { seed: 5, ..with_teachers() };
-    let input = TrainInput { replace_run: true, ..fixture.input(images) };
-    train(&input, &other, &out, &mut |_| Flow::Continue).expect("another run in its place");
+    let mut input = fixture.input(images);
+    input.replace_run = true;
+    train(&input, &other, &out).expect("another run in its place");
     fixture.train("other", &other, images).expect("a run");
     assert_eq!(metrics(&out), metrics(&fixture.out("other")));
     assert!(!out.join("teacher-1").exists() && !out.join("teacher-2").exists());
@@ -119,7 +121,7 @@ fn check_stops(config: &Config) {
         _ => Flow::Continue,
     };
     let mut stops = 0;
-    let summary = train(&fixture.input(images), config, &run, &mut stop).expect("stopping is no error");
+    let summary = train_with(&fixture.input(images), config, &run, &mut stop).expect("stopping is no error");
     assert_eq!(
         summary.has_weights(),
         config.distillation.is_none(),
@@ -127,7 +129,7 @@ fn check_stops(config: &Config) {
     );
     while !RunState::read(&run).expect("a run").finished {
         stops += 1;
-        resume(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
+        resume_with(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
     }
     assert!(stops >= 4, "{stops}");
     assert_eq!(metrics(&run), metrics(&whole));
@@ -156,7 +158,7 @@ fn the_decision_that_was_tuned_on_dev_is_the_models() {
     let predictor = Predictor::load(&out).expect("a run folder");
     assert_eq!(f64::from(predictor.decision().outside_bias), best["outside_bias"].as_f64().expect("a number"));
     assert_ne!(predictor.decision(), Decision::default(), "an untrained model calls all O, unless it is biased");
-    let again = evaluate(&predictor, &fixture.corpus.valid, config.input.convention, &mut |_, _| {}).expect("scores");
+    let again = evaluate(&predictor, &fixture.corpus.dev).expect("scores");
     assert_eq!(serde_json::to_value(&again.scores).expect("JSON"), best["dev"]);
 }
 
@@ -204,22 +206,22 @@ fn the_authors_protocol_has_the_same_entities_and_its_samples_are_the_seeds() {
     let mut config = small();
     (config.training.epochs, config.training.semi, config.training.head_lr) = (Some(20), false, 0.01);
     fixture.train("run", &config, None).expect("a run");
-    let predictor = Predictor::load(&fixture.out("run")).expect("a run folder");
+    let predictor = Predictor::load(fixture.out("run")).expect("a run folder");
     let test = &fixture.corpus.test;
-    let theirs = |seed| evaluate_as_authors(&predictor, test, seed, &mut |_, _| {}).expect("scores");
-    let ours = evaluate(&predictor, test, config.input.convention, &mut |_, _| {}).expect("scores").scores;
+    let theirs = |seed| evaluate_as_authors(&predictor, test, seed).expect("scores");
+    let ours = evaluate(&predictor, test).expect("scores").scores;
     // No two synthetic tweets of this split have one text, and their tags are well-formed.
     assert_eq!(theirs(0).overall.gold, ours.overall.gold);
     assert_eq!(theirs(0), theirs(0));
     let twice: Vec<_> = test.iter().chain(test).cloned().collect();
-    let merged = evaluate_as_authors(&predictor, &twice, 0, &mut |_, _| {}).expect("scores");
+    let merged = evaluate_as_authors(&predictor, &twice, 0).expect("scores");
     assert_eq!(merged.overall.gold, ours.overall.gold, "tweets of equal text count once");
 
     let mut with_urls = config.clone();
     with_urls.input.drop_urls = false;
     with_urls.training.epochs = Some(1);
     fixture.train("urls", &with_urls, None).expect("a run");
-    let predictor = Predictor::load(&fixture.out("urls")).expect("a run folder");
-    let error = evaluate_as_authors(&predictor, test, 0, &mut |_, _| {}).expect_err("URLs").to_string();
+    let predictor = Predictor::load(fixture.out("urls")).expect("a run folder");
+    let error = evaluate_as_authors(&predictor, test, 0).expect_err("URLs").to_string();
     assert!(error.contains("drop_urls"), "{error}");
 }

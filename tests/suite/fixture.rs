@@ -4,7 +4,7 @@ use crate::device::device;
 use smvae::core::model::ModelConfig;
 use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
 use smvae::data::{Corpus, ImageVectors};
-use smvae::{Config, EncoderSource, Flow, TrainInput, train};
+use smvae::{Config, EncoderSource, LoadOptions, Predictor, TrainInput, train};
 use std::path::{Path, PathBuf};
 
 /// A corpus in a temporary folder, which goes with it.
@@ -30,17 +30,7 @@ impl Fixture {
     }
 
     pub(crate) fn input<'a>(&'a self, images: Option<&'a ImageVectors>) -> TrainInput<'a> {
-        TrainInput {
-            train: &self.corpus.train,
-            valid: &self.corpus.valid,
-            labels: &self.corpus.labels,
-            selection: None,
-            train_sha256: &self.corpus.files.train.sha256,
-            images,
-            encoder: EncoderSource::Tiny,
-            device: device(),
-            replace_run: false,
-        }
+        TrainInput::new(&self.corpus, EncoderSource::Tiny).with_images(images).on(device())
     }
 
     pub(crate) fn train(
@@ -49,8 +39,13 @@ impl Fixture {
         config: &Config,
         images: Option<&ImageVectors>,
     ) -> smvae::Result<smvae::RunSummary> {
-        train(&self.input(images), config, &self.out(name), &mut |_| Flow::Continue)
+        train(&self.input(images), config, self.out(name))
     }
+}
+
+/// The model of a run, on the device of the suite.
+pub(crate) fn load(folder: impl AsRef<Path>) -> smvae::Result<Predictor> {
+    Predictor::load_with(folder, &LoadOptions { device: device(), ..LoadOptions::default() })
 }
 
 /// A semi-supervised run of four steps.

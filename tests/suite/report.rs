@@ -108,7 +108,7 @@ fn dev_and_test_are_shown_at_the_temperature_of_dev() {
     let calibration: Vec<_> = report.runs[0].splits.iter().filter_map(|split| split.calibration.as_ref()).collect();
     assert_eq!(calibration.len(), 2);
     assert_eq!(calibration[0].temperature, calibration[1].temperature);
-    assert_eq!(calibration[1].fitted_on, smvae::data::Split::Valid);
+    assert_eq!(calibration[1].fitted_on, smvae::data::Split::Dev);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn runs_of_other_settings_are_no_repetitions() {
         fixture.train(&format!("runs/{name}"), &config, None).expect("a run");
     }
     let points = || -> Vec<(String, usize, usize)> {
-        let points = gather(&fixture.out("runs")).expect("runs").points;
+        let points = gather(fixture.out("runs")).expect("runs").points;
         points.into_iter().map(|point| (point.method, point.labelled, point.n)).collect()
     };
     let method = || "text only, semi-supervised".to_owned();
@@ -200,7 +200,7 @@ fn what_cannot_be_reported_is_said() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path();
     assert!(matches!(gather(path), Err(Error::NoRuns { .. })));
-    assert!(matches!(gather(&path.join("none")), Err(Error::Read { .. })));
+    assert!(matches!(gather(path.join("none")), Err(Error::Read { .. })));
     let run_folder = path.join("run");
     run(&run_folder);
     predictions(&run_folder, "predictions-valid.jsonl");

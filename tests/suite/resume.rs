@@ -2,9 +2,11 @@
 //!
 //! A kill leaves the run folder as it is at that moment, so that a copy of it taken there is a killed run.
 
+use crate::device::device;
 use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::core::LabelSet;
-use smvae::{Config, Error, Event, Flow, RunInfo, RunState, RunSummary, resume, train};
+use smvae::{Config, EncoderSource, Error, Event, Flow, RunInfo, RunState, RunSummary, TrainInput};
+use smvae::{resume, resume_with, train, train_with};
 use std::path::{Path, PathBuf};
 
 /// Semi-supervised, six steps, an evaluation on dev after the first epoch without one.
@@ -30,7 +32,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn go_on(fixture: &Fixture, run: &Path) -> smvae::Result<RunSummary> {
-    resume(&fixture.input(Some(&fixture.images)), run, &mut |_| Flow::Continue)
+    resume(&fixture.input(Some(&fixture.images)), run)
 }
 
 #[track_caller]
@@ -47,7 +49,7 @@ fn check_killed_anywhere(checkpoint_every: usize) {
     let fixture = Fixture::new();
     let whole = fixture.out("whole");
     let mut killed: Vec<(String, PathBuf)> = Vec::new();
-    train(&fixture.input(Some(&fixture.images)), &config(checkpoint_every), &whole, &mut |event| {
+    train_with(&fixture.input(Some(&fixture.images)), &config(checkpoint_every), &whole, &mut |event| {
         let when = match event {
             Event::Step { step, .. } => format!("step {step}"),
             Event::Evaluating { done, .. } => format!("evaluation of {done}"),
@@ -84,12 +86,12 @@ fn a_run_stopped_after_every_step_goes_on() {
     fixture.train("whole", &config, images).expect("a run");
     let run = fixture.out("stopped");
     let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
-    let mut summary = train(&fixture.input(images), &config, &run, &mut stop).expect("stopping is no error");
+    let mut summary = train_with(&fixture.input(images), &config, &run, &mut stop).expect("stopping is no error");
     let mut stops = 0;
     while !RunState::read(&run).expect("a run").finished {
         stops += 1;
         assert!(summary.stopped && RunInfo::read(&run).is_ok());
-        summary = resume(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
+        summary = resume_with(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
     }
     assert_eq!(stops, 6);
     check_same(&run, &fixture.out("whole"), "stopped after every step");
@@ -100,12 +102,12 @@ fn a_run_stopped_after_every_step_goes_on() {
 fn a_run_stopped_before_its_first_step_goes_on() {
     let fixture = Fixture::new();
     let whole = fixture.out("whole");
-    train(&fixture.input(None), &config(1), &whole, &mut |_| Flow::Continue).expect("a run");
+    train(&fixture.input(None), &config(1), &whole).expect("a run");
     let run = fixture.out("run");
     let mut stop = |event: &Event| if matches!(event, Event::Loaded(_)) { Flow::Stop } else { Flow::Continue };
-    let summary = train(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
+    let summary = train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
     assert!(summary.stopped && summary.best.is_none());
-    assert!(!resume(&fixture.input(None), &run, &mut |_| Flow::Continue).expect("it goes on").stopped);
+    assert!(!resume(&fixture.input(None), &run).expect("it goes on").stopped);
     check_same(&run, &whole, "stopped when the encoder was loaded");
 }
 
@@ -114,7 +116,7 @@ fn what_was_said_of_lost_weights_goes_with_them() {
     let fixture = Fixture::new();
     let run = fixture.out("run");
     let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
-    train(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
     let judgement = ["decision.json", "predictions-valid.jsonl"].map(|file| run.join(file));
     let check = |begin_anew: bool| {
         // As a run leaves them that was killed after its first evaluation and before the next checkpoint.
@@ -124,7 +126,7 @@ fn what_was_said_of_lost_weights_goes_with_them() {
             std::fs::remove_dir_all(run.join("checkpoint")).expect("there");
         }
         let mut stop = |event: &Event| if matches!(event, Event::Started { .. }) { Flow::Stop } else { Flow::Continue };
-        resume(&fixture.input(None), &run, &mut stop).expect("stopping is no error");
+        resume_with(&fixture.input(None), &run, &mut stop).expect("stopping is no error");
         assert!(judgement.iter().all(|path| !path.exists()), "{begin_anew}");
     };
     check(false);
@@ -136,28 +138,28 @@ fn what_is_not_the_runs_own_is_refused() {
     let fixture = Fixture::new();
     let run = fixture.out("run");
     let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
-    train(&fixture.input(Some(&fixture.images)), &config(1), &run, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(Some(&fixture.images)), &config(1), &run, &mut stop).expect("stopping is no error");
     let other = fixture.out("other");
-    train(&fixture.input(None), &config(1), &other, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(None), &config(1), &other, &mut stop).expect("stopping is no error");
 
-    let error = resume(&fixture.input(None), &run, &mut stop).expect_err("no images");
+    let error = resume_with(&fixture.input(None), &run, &mut stop).expect_err("no images");
     assert!(matches!(&error, Error::OtherRun { what: "image vectors' sha256", .. }), "{error}");
-    let mut input = fixture.input(Some(&fixture.images));
-    input.valid = &fixture.corpus.test;
-    let error = resume(&input, &run, &mut stop).expect_err("another dev");
+    let input = fixture.input(Some(&fixture.images)).with_dev(&fixture.corpus.test);
+    let error = resume_with(&input, &run, &mut stop).expect_err("another dev");
     assert!(matches!(&error, Error::OtherRun { what: "sha256 of dev's tweets", .. }), "{error}");
     let mut train_split = fixture.corpus.train.clone();
     train_split[0].words[0].push('x');
-    let mut input = fixture.input(Some(&fixture.images));
-    input.train = &train_split;
-    let error = resume(&input, &run, &mut stop).expect_err("another training split by the old name");
+    let input = TrainInput::from_samples(&train_split, &fixture.corpus.dev, EncoderSource::Tiny).expect("tags");
+    let input = input.with_images(&fixture.images).on(device());
+    let error = resume_with(&input, &run, &mut stop).expect_err("another training split by the old name");
     assert!(matches!(&error, Error::OtherRun { what: "sha256 of the training tweets", .. }), "{error}");
-    let types: Vec<&str> = fixture.corpus.labels.types().iter().rev().map(String::as_str).collect();
-    let turned = LabelSet::new(types).expect("the same types");
-    let mut input = fixture.input(Some(&fixture.images));
-    input.labels = &turned;
-    let error = resume(&input, &run, &mut stop).expect_err("another order of classes");
+    let (labels, text) = (run.join("labels.json"), std::fs::read_to_string(run.join("labels.json")).expect("labels"));
+    let turned: Vec<&str> = fixture.corpus.labels.types().iter().rev().map(String::as_str).collect();
+    let turned = LabelSet::new(turned).expect("the same types");
+    std::fs::write(&labels, serde_json::to_string(&turned).expect("serialises")).expect("writable");
+    let error = resume_with(&fixture.input(Some(&fixture.images)), &run, &mut stop).expect_err("another order");
     assert!(matches!(&error, Error::OtherRun { what: "label set", .. }), "{error}");
+    std::fs::write(&labels, text).expect("writable");
     assert!(run.join("weights.safetensors").exists(), "what is refused changes nothing");
 
     let check = |break_it: &dyn Fn(&Path), file: &str, why: &str| {
@@ -196,7 +198,7 @@ fn what_is_not_the_runs_own_is_refused() {
     let mut stop = |event: &Event| {
         if matches!(event, Event::Epoch(record) if record.best) { Flow::Stop } else { Flow::Continue }
     };
-    resume(&fixture.input(Some(&fixture.images)), &run, &mut stop).expect("stopping is no error");
+    resume_with(&fixture.input(Some(&fixture.images)), &run, &mut stop).expect("stopping is no error");
     std::fs::remove_file(run.join("weights.safetensors")).expect("those of the best epoch");
     let error = go_on(&fixture, &run).expect_err("its best weights are gone");
     assert!(matches!(error, Error::NoRun { missing: "weights.safetensors", .. }), "{error}");

@@ -1,7 +1,6 @@
 //! Runs from end to end on the synthetic corpus with the tiny encoder: what a run folder promises.
 
-use crate::device::device;
-use crate::fixture::{Fixture, bytes, metrics, small};
+use crate::fixture::{Fixture, bytes, load, metrics, small};
 use smvae::config::{Freeze, TrainingConfig};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
@@ -10,7 +9,8 @@ use smvae::data::{ImageVectors, Split};
 use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
 use smvae::predictions;
-use smvae::{Config, EncoderSource, Error, Event, Flow, Post, Prediction, Predictor, RunInfo, evaluate, train};
+use smvae::{Config, EncoderSource, Error, Event, Flow, ImageTrust, LoadOptions, Post, Prediction, Predictor, RunInfo};
+use smvae::{TrainInput, evaluate, evaluate_with, train, train_with};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -36,14 +36,14 @@ fn a_run_folder_is_all_a_predictor_needs() {
     let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
     let moved = fixture.out("moved");
     std::fs::rename(&summary.folder, &moved).expect("the same disk");
-    let predictor = Predictor::load_on(&moved, &device()).and_then(|p| p.with_images(fixture.images.clone(), false));
+    let predictor = load(&moved).and_then(|p| p.with_images(fixture.images.clone(), ImageTrust::Recorded));
     let predictor = predictor.expect("a complete folder");
-    let evaluation = evaluate(&predictor, &fixture.corpus.valid, Convention::Conlleval, &mut |_, _| {});
+    let evaluation = evaluate(&predictor, &fixture.corpus.dev);
     let evaluation = evaluation.expect("valid tweets");
     assert_eq!(Some(evaluation.scores), summary.best, "dev scores are those of training");
-    let saved = predictions::read(&moved.join(predictions::file_name(Split::Valid)), predictor.labels().n_classes());
+    let saved = predictions::read(&moved.join(predictions::file_name(Split::Dev)), predictor.labels().n_classes());
     for (i, tweet) in saved.expect("training leaves them").iter().enumerate() {
-        assert_eq!(tweet.words, fixture.corpus.valid[i].words);
+        assert_eq!(tweet.words, fixture.corpus.dev[i].words);
         let spans = |entities: &[smvae::ScoredEntity]| -> Vec<_> {
             entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
         };
@@ -66,14 +66,14 @@ fn a_run_folder_is_all_a_predictor_needs() {
 fn a_stopped_run_loads() {
     let fixture = Fixture::new();
     let mut steps = 0;
-    let summary = train(&fixture.input(None), &small(), &fixture.out("run"), &mut |event| {
+    let summary = train_with(&fixture.input(None), &small(), fixture.out("run"), &mut |event| {
         steps += usize::from(matches!(event, Event::Step { .. }));
         if steps == 1 { Flow::Stop } else { Flow::Continue }
     })
     .expect("stopping is no error");
     assert!(summary.stopped && summary.best.is_none());
     assert_eq!(steps, 1);
-    Predictor::load_on(&summary.folder, &device()).expect("a loadable folder");
+    load(&summary.folder).expect("a loadable folder");
 }
 
 #[test]
@@ -81,7 +81,8 @@ fn half_precision_is_for_gpus() {
     let fixture = Fixture::new();
     fixture.train("run", &small(), None).expect("a run");
     for dtype in [DType::F16, DType::BF16, DType::F64] {
-        let error = Predictor::load_as(&fixture.out("run"), &Device::Cpu, dtype).expect_err("not on the CPU");
+        let error = Predictor::load_with(fixture.out("run"), &LoadOptions { dtype, ..LoadOptions::default() })
+            .expect_err("not on the CPU");
         assert!(error.to_string().contains("dtype"), "{error}");
     }
 }
@@ -91,16 +92,16 @@ fn image_vectors_other_than_the_models_are_refused() {
     let fixture = Fixture::new();
     fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
     fixture.train("text", &small(), None).expect("a run");
-    let load = |name: &str| Predictor::load_on(&fixture.out(name), &device()).expect("a complete folder");
+    let load = |name: &str| load(fixture.out(name)).expect("a complete folder");
     let vectors = |width: usize| {
         let map = fixture.corpus.train.iter().map(|sample| (sample.image_id.clone(), vec![1.0; width]));
         ImageVectors::from_map(map.collect::<BTreeMap<_, _>>()).expect("equal widths")
     };
     let width = fixture.images.width();
-    assert!(matches!(load("run").with_images(vectors(width + 1), true), Err(Error::OtherImages { .. })));
-    assert!(matches!(load("run").with_images(vectors(width), false), Err(Error::OtherImages { .. })));
-    assert!(load("run").with_images(vectors(width), true).is_ok());
-    assert!(matches!(load("text").with_images(vectors(width), true), Err(Error::NoImages)));
+    assert!(matches!(load("run").with_images(vectors(width + 1), ImageTrust::Any), Err(Error::OtherImages { .. })));
+    assert!(matches!(load("run").with_images(vectors(width), ImageTrust::Recorded), Err(Error::OtherImages { .. })));
+    assert!(load("run").with_images(vectors(width), ImageTrust::Any).is_ok());
+    assert!(matches!(load("text").with_images(vectors(width), ImageTrust::Any), Err(Error::NoImages)));
 }
 
 #[test]
@@ -112,9 +113,15 @@ fn tweets_without_an_image_are_trained_on_and_predicted() {
     });
     let half = ImageVectors::from_map(half.collect::<BTreeMap<_, _>>()).expect("equal widths");
     let summary = fixture.train("run", &small(), Some(&half)).expect("a run");
-    let predictor = Predictor::load_on(&summary.folder, &device()).expect("a complete folder");
-    let evaluation = evaluate(&predictor, &fixture.corpus.test, Convention::Strict, &mut |_, _| {}).expect("valid");
-    assert_eq!(evaluation.images_missing, fixture.corpus.test.len());
+    let predictor = load(&summary.folder).expect("a complete folder");
+    let test = &fixture.corpus.test;
+    let evaluation = evaluate_with(&predictor, test, Convention::Strict, &mut |_, _| Flow::Continue).expect("valid");
+    assert_eq!(evaluation.expect("not ended").images_missing, test.len());
+    let ended = evaluate_with(&predictor, test, Convention::Strict, &mut |done, total| {
+        assert!(done <= total);
+        Flow::Stop
+    });
+    assert!(ended.expect("no error").is_none_or(|all| all.predictions.len() == test.len()));
 }
 
 #[test]
@@ -136,22 +143,23 @@ fn the_authors_presets_train() {
 fn any_post_is_predicted_in_its_place() {
     let fixture = Fixture::new();
     let summary = fixture.train("run", &small(), None).expect("a run");
-    let predictor = Predictor::load_on(&summary.folder, &device()).expect("a complete folder");
+    let predictor = load(&summary.folder).expect("a complete folder");
     let mut posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
-    let alone: Vec<_> = posts
-        .iter()
-        .map(|post| predictor.predict(std::slice::from_ref(post), &mut |_, _| {}).expect("valid"))
-        .collect();
+    let alone: Vec<_> = posts.iter().map(|post| predictor.predict_one(post).expect("valid")).collect();
     posts.extend(["", "http://t.co/x", "\u{a0}", &"word ".repeat(2000), "<script> 🐘 #x"].map(Post::from_text));
     let mut last = (0, 0);
-    let found = predictor.predict(&posts, &mut |done, total| last = (done, total)).expect("valid posts");
+    let found = predictor.predict_with(&posts, &mut |done, total| {
+        last = (done, total);
+        Flow::Continue
+    });
+    let found = found.expect("valid posts").expect("not ended");
     assert_eq!(last, (posts.len(), posts.len()));
     assert_eq!(found.len(), posts.len());
     for (one, all) in alone.iter().zip(&found) {
         let spans = |found: &Prediction| -> Vec<_> {
             found.entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
         };
-        assert_eq!(spans(&one[0]), spans(all), "a post's neighbours do not matter");
+        assert_eq!(spans(one), spans(all), "a post's neighbours do not matter");
     }
     for (post, found) in posts.iter().zip(&found) {
         assert!(found.entities.iter().all(|e| e.start < e.end && e.end <= post.words.len()), "{post:?}");
@@ -163,18 +171,18 @@ fn any_post_is_predicted_in_its_place() {
 fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
     let fixture = Fixture::new();
     let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
-    let predictor = Predictor::load_on(&summary.folder, &device()).expect("a complete folder");
+    let predictor = load(&summary.folder).expect("a complete folder");
     let known = Post::from(&fixture.corpus.test[0]);
     let none = Post { image_id: None, ..known.clone() };
     let absent = Post { image_id: Some("absent".to_owned()), ..known.clone() };
     let posts = [known, none, absent];
     let missing = |predictor: &Predictor| -> Vec<bool> {
-        let found = predictor.predict(&posts, &mut |_, _| {}).expect("valid posts");
+        let found = predictor.predict(&posts).expect("valid posts");
         assert_eq!(found[1].entities, found[2].entities);
         found.iter().map(|found| found.image_missing).collect()
     };
     assert_eq!(missing(&predictor), [true, false, true], "nobody gave it vectors");
-    let predictor = predictor.with_images(fixture.images.clone(), false).expect("its own vectors");
+    let predictor = predictor.with_images(fixture.images.clone(), ImageTrust::Recorded).expect("its own vectors");
     assert_eq!(missing(&predictor), [false, false, true]);
 }
 
@@ -189,7 +197,7 @@ fn check_broken(fixture: &Fixture, break_it: impl Fn(&Path)) -> String {
         std::fs::copy(&path, folder.join(path.file_name().expect("a file"))).expect("a copy");
     }
     break_it(&folder);
-    Predictor::load_on(&folder, &device()).expect_err("a broken folder").to_string()
+    load(&folder).expect_err("a broken folder").to_string()
 }
 
 #[test]
@@ -235,7 +243,7 @@ fn what_cannot_be_trained_on_is_said() {
     check(Config { labelled: Some(0), ..small() }, "labelled");
     let mut missing = fixture.input(None);
     missing.encoder = EncoderSource::Folder("/no/such/folder".into());
-    let error = train(&missing, &small(), &fixture.out("none"), &mut |_| Flow::Continue).expect_err("no encoder");
+    let error = train(&missing, &small(), fixture.out("none")).expect_err("no encoder");
     assert!(error.to_string().starts_with("/no/such/folder is no folder"), "{error}");
 }
 
@@ -250,7 +258,7 @@ fn a_run_is_replaced_only_by_one_that_can_begin() {
     input.replace_run = true;
     let mut replace = |encoder| {
         input.encoder = encoder;
-        train(&input, &Config { seed: 1, ..config.clone() }, &summary.folder, &mut |_| Flow::Continue)
+        train(&input, &Config { seed: 1, ..config.clone() }, &summary.folder)
     };
     replace(EncoderSource::Folder("/no/such/folder".into())).expect_err("no encoder");
     assert_eq!(RunInfo::read(&summary.folder).expect("the old run").config.seed, 0);
@@ -273,7 +281,7 @@ fn files_that_are_no_runs_are_not_written_over() {
     let mut input = fixture.input(None);
     for replace_run in [false, true] {
         input.replace_run = replace_run;
-        let error = train(&input, &small(), &model, &mut |_| Flow::Continue).expect_err("it is no run");
+        let error = train(&input, &small(), &model).expect_err("it is no run");
         assert!(matches!(error, Error::ForeignFolder { file: "config.json", .. }), "{error}");
     }
     assert_eq!(bytes(&model, "tokenizer.json"), b"{}");
@@ -293,29 +301,27 @@ fn two_processes_never_train_one_run() {
         }
         let mut input = fixture.input(None);
         input.replace_run = true;
-        others.push(train(&input, &small(), &run, &mut |_| Flow::Continue));
-        others.push(smvae::resume(&input, &run, &mut |_| Flow::Continue));
+        others.push(train(&input, &small(), &run));
+        others.push(smvae::resume(&input, &run));
         Flow::Stop
     };
-    train(&fixture.input(None), &small(), &run, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(None), &small(), &run, &mut stop).expect("stopping is no error");
     assert!(others.len() == 2 && others.iter().all(|other| matches!(other, Err(Error::Busy { .. }))), "{others:?}");
-    smvae::resume(&fixture.input(None), &run, &mut |_| Flow::Continue).expect("the lock is gone");
+    smvae::resume(&fixture.input(None), &run).expect("the lock is gone");
 }
 
 #[test]
-fn labels_that_are_no_classes_are_an_error() {
+fn malformed_tags_are_an_error_before_anything_is_written() {
     let fixture = Fixture::new();
-    let mut input = fixture.input(None);
-    let labels = smvae::core::LabelSet::new(["PER"]).expect("one type");
-    input.labels = &labels;
-    let error = train(&input, &small(), &fixture.out("run"), &mut |_| Flow::Continue).expect_err("more types");
-    assert!(matches!(error, Error::UnknownType { .. }), "{error}");
     let mut train_split = fixture.corpus.train.clone();
     train_split.iter_mut().for_each(|sample| sample.tags.push("B-PER".to_owned()));
-    input.train = &train_split;
-    let error =
-        train(&input, &small(), &fixture.out("run"), &mut |_| Flow::Continue).expect_err("more tags than words");
-    assert!(error.to_string().contains("tags of the tweet"), "{error}");
+    let error = TrainInput::from_samples(&train_split, &fixture.corpus.dev, EncoderSource::Tiny)
+        .expect_err("more tags than words");
+    assert!(error.to_string().contains("the tags of the post"), "{error}");
+    let mut dev = fixture.corpus.dev.clone();
+    dev[0].tags[0] = "malformed".to_owned();
+    let error = train(&fixture.input(None).with_dev(&dev), &small(), fixture.out("run")).expect_err("a malformed tag");
+    assert!(error.to_string().contains("malformed"), "{error}");
     assert!(!fixture.out("run").exists());
 }
 
@@ -336,7 +342,7 @@ fn what_is_frozen_does_not_move() {
         let mut input = fixture.input(None);
         input.encoder = EncoderSource::Folder(folder.clone());
         let (out, mut told) = (fixture.out(&format!("{freeze:?}")), (0, 0));
-        let summary = train(&input, &config, &out, &mut |event| {
+        let summary = train_with(&input, &config, &out, &mut |event| {
             if let Event::Started { parameters, trained, .. } = event {
                 told = (*parameters, *trained);
             }

@@ -1,8 +1,11 @@
 //! Rules of the house that no compiler checks: see ARCHITECTURE.md.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Sources of the crate `smvae`.
+const FACADE: &str = "src";
 /// The longest source file. Longer ones do more than one thing.
 const MAX_LINES: usize = 500;
 
@@ -57,6 +60,138 @@ fn spans_and_scores_need_no_candle() {
             assert!(!names.iter().any(|name| name == heavy), "{package} without features pulls in {heavy}");
         }
     }
+}
+
+/// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower floor, or in its own folder.
+const FLOORS: [&[&str]; 10] = [
+    &["error", "flow"],
+    &["files", "threads"],
+    &["config", "features"],
+    &["input"],
+    &["scoring"],
+    &["run"],
+    &["inference"],
+    &["training"],
+    &["experiment", "demo"],
+    &["report"],
+];
+
+#[test]
+fn imports_go_down_the_stairs() {
+    let floor = |room: &str| FLOORS.iter().position(|rooms| rooms.contains(&room));
+    for file in Module::all(FACADE) {
+        let Some(room) = file.path.first().filter(|room| *room != "lib") else { continue };
+        let here = floor(room).unwrap_or_else(|| panic!("{room} has no floor: give it one in FLOORS"));
+        for (line, import) in &file.imports {
+            let there = import.first().and_then(|room| floor(room));
+            let below = import.first() == Some(room) || there.is_some_and(|there| there < here);
+            let import = import.join("::");
+            assert!(below, "{}:{line}: {room} stands below crate::{import}, or that is nowhere", file.file.display());
+        }
+    }
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    for folder in
+        [FACADE, "crates/smvae-core/src", "crates/smvae-data/src", "crates/smvae-encoders/src", "crates/smvae-cli/src"]
+    {
+        let files = Module::all(folder);
+        let mut done = BTreeSet::new();
+        for start in 0..files.len() {
+            if let Some(circle) = circle(&files, start, &mut Vec::new(), &mut done) {
+                let names: Vec<_> = circle.into_iter().map(|i| files[i].file.display().to_string()).collect();
+                panic!("{folder}: these files import each other in a circle: {}", names.join(" -> "));
+            }
+        }
+    }
+}
+
+/// Inside the crate a name is imported from the file that defines it; lib.rs is the front door for others.
+#[test]
+fn no_file_imports_through_the_front_door() {
+    for file in Module::all(FACADE).into_iter().filter(|file| file.path != ["lib"]) {
+        let bad = read(&file.file).lines().position(|line| line.trim_start().starts_with("use crate::{"));
+        assert!(bad.is_none(), "{}:{}: name the defining file", file.file.display(), bad.unwrap_or(0) + 1);
+    }
+}
+
+/// A circle that begins at a file, by depth-first search; files in `done` are in none.
+fn circle(files: &[Module], at: usize, way: &mut Vec<usize>, done: &mut BTreeSet<usize>) -> Option<Vec<usize>> {
+    if done.contains(&at) {
+        return None;
+    }
+    if let Some(first) = way.iter().position(|i| *i == at) {
+        return Some(way[first..].iter().copied().chain([at]).collect());
+    }
+    way.push(at);
+    for (_, import) in &files[at].imports {
+        // The longest beginning of the path that is a file: the rest are items in it.
+        let named = (1..=import.len()).rev().find_map(|n| files.iter().position(|file| file.path == import[..n]));
+        if let Some(next) = named.filter(|next| *next != at && files[*next].path != ["lib"])
+            && let Some(circle) = circle(files, next, way, done)
+        {
+            return Some(circle);
+        }
+    }
+    way.pop();
+    done.insert(at);
+    None
+}
+
+/// A file as a module: where it stands in its crate, and what it names of the crate in code (not in comments or tests).
+struct Module {
+    file: PathBuf,
+    path: Vec<String>,
+    /// Line and path below `crate`.
+    imports: Vec<(usize, Vec<String>)>,
+}
+
+impl Module {
+    /// The modules of a crate, `tests.rs` aside.
+    fn all(folder: &str) -> Vec<Self> {
+        let source = root().join(folder);
+        let mut files = Vec::new();
+        collect(&source, "rs", &mut files);
+        files.retain(|file| !file.ends_with("tests.rs") && !file.ends_with("main.rs"));
+        assert!(files.len() > 5, "{folder} is not where it was");
+        files.into_iter().map(|file| Self::read(&source, file)).collect()
+    }
+
+    fn read(source: &Path, file: PathBuf) -> Self {
+        let below = file.strip_prefix(source).expect("a file of the folder").with_extension("");
+        let mut path: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        path.pop_if(|last| last == "mod");
+        let text = read(&file);
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        // What a door hands on to others is no import of its own, nor is a comment.
+        let skipped = ["//", "pub use ", "pub(crate) use ", "mod ", "pub mod ", "pub(crate) mod "];
+        let mut imports = Vec::new();
+        for (i, line) in code.lines().enumerate() {
+            if !skipped.iter().any(|start| line.trim_start().starts_with(start)) {
+                imports.extend(names(line, &path).into_iter().map(|import| (i + 1, import)));
+            }
+        }
+        Self { file, path, imports }
+    }
+}
+
+/// The paths below `crate` that a line of a module names: by `crate::`, by `super::`, or as a module of its own.
+fn names(line: &str, module: &[String]) -> Vec<Vec<String>> {
+    let of_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let mut found = Vec::new();
+    for path in line.split(|c| !of_path(c)).filter(|path| path.contains("::")) {
+        let mut parts = path.split("::").map(str::to_owned).filter(|part| !part.is_empty()).peekable();
+        let mut base = module.to_vec();
+        if parts.next_if(|part| part == "crate").is_some() {
+            base.clear();
+        }
+        while parts.next_if(|part| part == "super").is_some() {
+            base.pop();
+        }
+        found.push(base.into_iter().chain(parts).collect());
+    }
+    found
 }
 
 #[track_caller]

@@ -6,12 +6,12 @@ use crate::progress::{Progress, say};
 use crate::vectors::vectors_of;
 use anyhow::Context as _;
 use smvae::data::{Convention, ImageVectors, Sample};
-use smvae::{Evaluation, Predictor};
+use smvae::{Evaluation, Flow, LoadOptions, Predictor};
 use std::path::Path;
 
 /// A model with its image vectors.
 pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<Predictor> {
-    let model = Predictor::load_as(run, &device.open()?, dtype.dtype())?;
+    let model = Predictor::load_with(run, &LoadOptions { device: device.open()?, dtype: dtype.dtype() })?;
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
         if images.image_features.is_some() || images.images.is_some() {
             return Err(smvae::Error::NoImages.into());
@@ -21,7 +21,7 @@ pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: Nu
     if let Some(folder) = &images.images {
         let trained_with = identity.vision.clone();
         let vectors = vectors_of(folder, &images.vision, trained_with.as_ref(), device)?;
-        return Ok(model.with_images(vectors, images.trust_images)?);
+        return Ok(model.with_images(vectors, images.trust())?);
     }
     let recorded = identity.source.clone();
     let path = images.image_features.clone().or(recorded).context(
@@ -30,14 +30,18 @@ pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: Nu
     let hint =
         "the model was trained with image vectors: name a copy of them with --image-features, or pass --no-images";
     let vectors = ImageVectors::load(&path).context(hint)?;
-    Ok(model.with_images(vectors, images.trust_images)?)
+    Ok(model.with_images(vectors, images.trust())?)
 }
 
 /// Scores a model, with progress, and says what limits the scores.
 pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Convention) -> anyhow::Result<Evaluation> {
     let mut progress = Progress::new("posts");
-    let mut on_progress = |done, total| progress.update(done, total, String::new);
-    let evaluation = smvae::evaluate(model, samples, convention, &mut on_progress)?;
+    let mut on_progress = |done, total| {
+        progress.update(done, total, String::new);
+        Flow::Continue
+    };
+    let evaluation = smvae::evaluate_with(model, samples, convention, &mut on_progress)?;
+    let evaluation = evaluation.expect("the callback ends nothing");
     drop(progress);
     let limits = [
         (evaluation.images_missing, "posts have no image vector"),

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 pub struct Corpus {
     /// Training split.
     pub train: Vec<Sample>,
-    /// Validation split.
-    pub valid: Vec<Sample>,
+    /// The split models are selected on: the file `valid.txt` or `dev.txt`.
+    pub dev: Vec<Sample>,
     /// Test split.
     pub test: Vec<Sample>,
     /// `O` and the types of the training split, see [`label_set`].
@@ -30,13 +30,13 @@ impl Corpus {
     /// As [`load_split`] and [`label_set`].
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
-        let [train, valid, test] = Split::ALL.map(|split| load_split(dir, split));
-        let (train, valid, test) = (train?, valid?, test?);
+        let [train, dev, test] = Split::ALL.map(|split| load_split(dir, split));
+        let (train, dev, test) = (train?, dev?, test?);
         Ok(Self {
             labels: label_set(&train.samples)?,
-            files: CorpusFiles { train: train.file, valid: valid.file, test: test.file },
+            files: CorpusFiles { train: train.file, dev: dev.file, test: test.file },
             train: train.samples,
-            valid: valid.samples,
+            dev: dev.samples,
             test: test.samples,
         })
     }
@@ -45,7 +45,7 @@ impl Corpus {
     pub fn split(&self, split: Split) -> &[Sample] {
         match split {
             Split::Train => &self.train,
-            Split::Valid => &self.valid,
+            Split::Dev => &self.dev,
             Split::Test => &self.test,
         }
     }
@@ -56,8 +56,9 @@ impl Corpus {
 pub struct CorpusFiles {
     /// File of the training split.
     pub train: SplitFile,
-    /// File of the validation split.
-    pub valid: SplitFile,
+    /// File of the split models are selected on.
+    #[serde(rename = "valid")]
+    pub dev: SplitFile,
     /// File of the test split.
     pub test: SplitFile,
 }
@@ -67,7 +68,7 @@ impl CorpusFiles {
     pub fn split(&self, split: Split) -> &SplitFile {
         match split {
             Split::Train => &self.train,
-            Split::Valid => &self.valid,
+            Split::Dev => &self.dev,
             Split::Test => &self.test,
         }
     }
@@ -98,20 +99,21 @@ pub enum Split {
     /// What is learned from.
     Train,
     /// What models are selected on.
-    Valid,
+    #[serde(rename = "valid", alias = "dev")]
+    Dev,
     /// What is read once, at the end.
     Test,
 }
 
 impl Split {
     /// All splits, in the order of their use.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
+    pub const ALL: [Self; 3] = [Self::Train, Self::Dev, Self::Test];
 
     /// Name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
-            Self::Valid => "valid",
+            Self::Dev => "valid",
             Self::Test => "test",
         }
     }
@@ -120,7 +122,7 @@ impl Split {
     pub fn file_names(self) -> &'static [&'static str] {
         match self {
             Self::Train => &["train.txt"],
-            Self::Valid => &["valid.txt", "dev.txt"],
+            Self::Dev => &["valid.txt", "dev.txt"],
             Self::Test => &["test.txt"],
         }
     }
@@ -132,7 +134,7 @@ impl std::str::FromStr for Split {
     /// Reads a [`Split::name`]; `dev` is `valid`.
     fn from_str(text: &str) -> Result<Self> {
         match text {
-            "dev" => Ok(Self::Valid),
+            "dev" => Ok(Self::Dev),
             _ => Self::ALL.into_iter().find(|s| s.name() == text).ok_or_else(|| Error::Setting {
                 name: "split",
                 want: "train, valid (or dev) or test".to_owned(),
@@ -232,10 +234,10 @@ mod tests {
         let dir = folder(&[("train.txt", TRAIN), ("dev.txt", OTHER), ("test.txt", TRAIN)]);
         let corpus = Corpus::load(dir.path()).expect("three well-formed files");
         assert_eq!(corpus.labels.names(), ["O", "LOC", "ORG", "PER"]);
-        assert_eq!(unknown_types(&corpus.labels, &corpus.valid).expect("tags"), ["NEW"]);
+        assert_eq!(unknown_types(&corpus.labels, &corpus.dev).expect("tags"), ["NEW"]);
         assert_eq!(Split::ALL.map(|split| corpus.split(split).len()), [2, 1, 2]);
         assert_eq!(corpus.files.train.sha256, files::sha256_hex(TRAIN.as_bytes()));
-        assert_eq!(corpus.files.valid.path, dir.path().join("dev.txt"));
+        assert_eq!(corpus.files.dev.path, dir.path().join("dev.txt"));
     }
 
     #[test]
@@ -243,9 +245,9 @@ mod tests {
         let dir = folder(&[("train.txt", TRAIN), ("test.txt", "not a corpus")]);
         assert_eq!(load_split(dir.path(), Split::Train).expect("train alone").samples.len(), 2);
         assert!(matches!(load_split(dir.path(), Split::Test), Err(Error::Line { line: 1, .. })));
-        assert!(matches!(load_split(dir.path(), Split::Valid), Err(Error::NoSplit { .. })));
+        assert!(matches!(load_split(dir.path(), Split::Dev), Err(Error::NoSplit { .. })));
         let dir = folder(&[("valid.txt", TRAIN), ("dev.txt", OTHER)]);
-        let error = load_split(dir.path(), Split::Valid).expect_err("which one?").to_string();
+        let error = load_split(dir.path(), Split::Dev).expect_err("which one?").to_string();
         assert!(error.ends_with("has both valid.txt and dev.txt: which is the split? Remove one"), "{error}");
     }
 
@@ -254,7 +256,7 @@ mod tests {
         for split in Split::ALL {
             assert_eq!(split.name().parse::<Split>().expect("its own name"), split);
         }
-        assert_eq!("dev".parse::<Split>().expect("an alias"), Split::Valid);
+        assert_eq!("dev".parse::<Split>().expect("an alias"), Split::Dev);
         assert!(matches!("all".parse::<Split>(), Err(Error::Setting { .. })));
     }
 }

@@ -51,7 +51,7 @@ pub use corpus::{Corpus, Split};
 pub use error::{Error, Result};
 pub use images::{ImageVectors, Precision};
 pub use reader::Reader;
-pub use sample::Sample;
+pub use sample::{Sample, gold_entities};
 pub use selection::Selection;
 pub use smvae_core::{Convention, Entity, LabelSet, Span};
 pub use url::is_url;

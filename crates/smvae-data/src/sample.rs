@@ -30,3 +30,11 @@ impl Sample {
         read.map_err(|source| Error::Tags { image_id: self.image_id.clone(), source: source.into() })
     }
 }
+
+/// The gold entities of each sample, in the order of the samples.
+///
+/// # Errors
+/// As [`Sample::entities`], for the first sample with malformed tags.
+pub fn gold_entities(samples: &[Sample], convention: Convention) -> Result<Vec<Vec<Entity>>> {
+    samples.iter().map(|sample| sample.entities(convention)).collect()
+}

@@ -43,7 +43,7 @@ impl CorpusStats {
                 unknown.insert(split, types);
             }
         }
-        let pairs = [(Split::Train, Split::Valid), (Split::Train, Split::Test), (Split::Valid, Split::Test)];
+        let pairs = [(Split::Train, Split::Dev), (Split::Train, Split::Test), (Split::Dev, Split::Test)];
         let shared = pairs.map(|(a, b)| Shared {
             splits: (a, b),
             image_ids: common(corpus.split(a), corpus.split(b), |s| &s.image_id),

@@ -166,7 +166,7 @@ pub fn generate(config: &SyntheticConfig) -> Result<Synthetic> {
         (0..n).map(make).collect()
     };
     let train = split(Split::Train, config.n_train, 1);
-    let dev = split(Split::Valid, config.n_dev, 2);
+    let dev = split(Split::Dev, config.n_dev, 2);
     let test = split(Split::Test, config.n_test, 3);
     let prototypes = TYPES.iter().map(|name| (*name).to_owned()).zip(prototypes).collect();
     Ok(Synthetic { train, dev, test, images: ImageVectors::from_map(images)?, prototypes })
@@ -177,7 +177,7 @@ impl Synthetic {
     pub fn split(&self, split: Split) -> &[Sample] {
         match split {
             Split::Train => &self.train,
-            Split::Valid => &self.dev,
+            Split::Dev => &self.dev,
             Split::Test => &self.test,
         }
     }

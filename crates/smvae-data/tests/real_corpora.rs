@@ -52,7 +52,7 @@ fn twitter2015_has_its_known_counts() {
     let Some(stats) = stats("twitter2015") else { return };
     assert_eq!(stats.labels, ["O", "LOC", "ORG", "OTHER", "PER"]);
     check(&stats.splits[&Split::Train], [4000, 64439, 6166, 6341, 6352, 175, 11], "Twitter2015 train (UMT)");
-    check(&stats.splits[&Split::Valid], [1000, 16178, 1541, 1593, 1594, 52, 1], "Twitter2015 valid (UMT)");
+    check(&stats.splits[&Split::Dev], [1000, 16178, 1541, 1593, 1594, 52, 1], "Twitter2015 valid (UMT)");
     check(&stats.splits[&Split::Test], [3257, 52822, 5072, 5201, 5207, 129, 6], "Twitter2015 test (UMT)");
 }
 
@@ -61,7 +61,7 @@ fn twitter2017_has_its_known_counts() {
     let Some(stats) = stats("twitter2017") else { return };
     assert_eq!(stats.labels, ["O", "LOC", "MISC", "ORG", "PER"]);
     check(&stats.splits[&Split::Train], [3373, 53007, 6049, 6049, 6049, 0, 0], "Twitter2017 train (UMT)");
-    check(&stats.splits[&Split::Valid], [723, 11309, 1324, 1324, 1324, 0, 0], "Twitter2017 valid (UMT)");
+    check(&stats.splits[&Split::Dev], [723, 11309, 1324, 1324, 1324, 0, 0], "Twitter2017 valid (UMT)");
     check(&stats.splits[&Split::Test], [723, 11330, 1351, 1351, 1351, 0, 0], "Twitter2017 test (UMT)");
     let train = &stats.splits[&Split::Train];
     assert_eq!((train.url_words, train.longest_post, train.repeated_texts.posts), (0, 50, 4));
@@ -76,7 +76,7 @@ fn twitter2015_keeps_its_last_tweet_and_its_no_break_space() {
         assert!(!std::fs::read(&path).expect("reads").ends_with(b"\n\n"), "{split} has no final blank line");
         let samples: Vec<_> = Reader::open(&path).expect("opens").collect::<Result<_, _>>().expect("well-formed");
         let spaces = samples.iter().flat_map(|s| &s.words).filter(|word| *word == "\u{a0}").count();
-        assert_eq!(spaces, usize::from(split == Split::Valid), "{split}");
+        assert_eq!(spaces, usize::from(split == Split::Dev), "{split}");
         let in_entities = samples.iter().flat_map(|s| s.words.iter().zip(&s.tags));
         assert!(in_entities.filter(|(word, _)| smvae_data::is_url(word)).all(|(_, tag)| tag == "O"), "{split}");
     }
@@ -91,7 +91,7 @@ fn golden_candidate_listing_of_twitter2017() {
     let text = std::fs::read_to_string(goldens.join("data_twitter2017.json")).expect("the golden file");
     let golden: Value = serde_json::from_str(&text).expect("JSON");
     let corpus = Corpus::load(&dir).expect("a well-formed corpus");
-    for (name, split) in [("train", Split::Train), ("dev", Split::Valid), ("test", Split::Test)] {
+    for (name, split) in [("train", Split::Train), ("dev", Split::Dev), ("test", Split::Test)] {
         for (filter, when) in [(Filter::None, "before"), (Filter::Authors, "after")] {
             let want = &golden[name];
             let got = listing(corpus.split(split), filter).expect("well-formed tags");

@@ -6,10 +6,10 @@ use crate::output::{self, EntityOutput};
 use crate::progress::Progress;
 use clap::Args;
 use serde::Serialize;
-use smvae::Evaluation;
 use smvae::data::corpus::load_split;
 use smvae::data::{Convention, Entity, Sample, Split};
 use smvae::predictions;
+use smvae::{Evaluation, Flow};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -54,8 +54,12 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let samples = load_split(args.data.folder(), args.split)?.samples;
     if let Some(seed) = args.authors_protocol {
         let mut progress = Progress::new("posts");
-        let mut on_progress = |done, total| progress.update(done, total, String::new);
-        let scores = smvae::evaluate_as_authors(&model, &samples, seed, &mut on_progress)?;
+        let mut on_progress = |done, total| {
+            progress.update(done, total, String::new);
+            Flow::Continue
+        };
+        let scores = smvae::evaluate_as_authors_with(&model, &samples, seed, &mut on_progress)?;
+        let scores = scores.expect("the callback ends nothing");
         drop(progress);
         return if args.json { output::print_json(&scores) } else { output::print(&scores.to_string()) };
     }

@@ -8,7 +8,7 @@ use crate::vectors::{open, tell, with_progress};
 use clap::Args;
 use smvae::data::Precision;
 use smvae::encoders::vision::{self, DecodeLimits, Preprocessing};
-use smvae::features::{FeatureSettings, VisionSource, features};
+use smvae::features::{FeatureSettings, VisionSource, extract};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
         any_extension: args.any_extension,
         overwrite: args.overwrite,
     };
-    let summary = with_progress(|on_progress| features(&args.images, &model, &args.out, &settings, on_progress))?;
+    let summary = with_progress(|on_progress| extract(&args.images, &model, &args.out, &settings, on_progress))?;
     if args.json {
         print_json(&summary)?;
     }

@@ -173,7 +173,7 @@ fn parse(line: &[u8]) -> Result<(Fields, Post), String> {
 /// The answers to the lines of a chunk, one line each; adds what was not read to `losses`.
 fn answer(model: &Predictor, lines: Vec<Line>, losses: &mut Losses) -> anyhow::Result<String> {
     let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
-    let found = model.predict(&posts, &mut |_, _| {})?;
+    let found = model.predict(&posts)?;
     let mut answers = posts.iter().zip(&found);
     let mut text = String::new();
     for line in lines {

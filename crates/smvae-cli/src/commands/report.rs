@@ -58,7 +58,7 @@ fn text(report: &Report) -> String {
     }
     for run in &report.runs {
         for split in &run.splits {
-            let name = if split.split == Split::Valid { "dev" } else { split.split.name() };
+            let name = if split.split == Split::Dev { "dev" } else { split.split.name() };
             let title = format!("{}, {name}", run.name);
             parts.push(format!(
                 "{title}\n\n{}\n{}\n{}{}",
@@ -136,7 +136,7 @@ fn confusion(split: &SplitReport) -> String {
 
 fn calibration(split: &SplitReport) -> String {
     let Some(c) = &split.calibration else { return String::new() };
-    let on = if c.fitted_on == Split::Valid { "dev" } else { c.fitted_on.name() };
+    let on = if c.fitted_on == Split::Dev { "dev" } else { c.fitted_on.name() };
     let (before, after) = (100.0 * c.error_before, 100.0 * c.error_after);
     format!(
         "\nexpected calibration error {before:.1} %, {after:.1} % at temperature {:.2} fitted on {on}\n",

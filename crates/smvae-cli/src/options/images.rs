@@ -1,6 +1,7 @@
 //! Where image vectors come from.
 
 use clap::Args;
+use smvae::ImageTrust;
 use smvae::encoders::vision;
 use std::path::PathBuf;
 
@@ -22,6 +23,13 @@ pub(crate) struct ImageArgs {
     /// Use no images: every image counts as missing.
     #[arg(long)]
     pub(crate) no_images: bool,
+}
+
+impl ImageArgs {
+    /// Which vectors the model accepts.
+    pub(crate) fn trust(&self) -> ImageTrust {
+        if self.trust_images { ImageTrust::Any } else { ImageTrust::Recorded }
+    }
 }
 
 /// A frozen vision model, and where its vectors are kept.

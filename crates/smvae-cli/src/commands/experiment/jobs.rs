@@ -90,7 +90,7 @@ enum Ended {
 /// How a run ended; a failure is recorded in its folder.
 fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended> {
     let folder = run_folder(dir, &spec.run.id);
-    if RunResult::read(&folder)?.is_some_and(|result| spec.is_done(&result)) {
+    if RunResult::read(&folder)?.is_some_and(|result| result.answers(spec)) {
         return Ok(Ended::Done);
     }
     if status.success() && interrupt::requested() {

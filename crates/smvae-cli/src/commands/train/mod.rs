@@ -20,7 +20,7 @@ use crate::watcher::Watcher;
 use args::{Labelled, Mode};
 use ending::tell_end;
 use smvae::TrainInput;
-use smvae::data::corpus::{label_set, load_split, unknown_types};
+use smvae::data::corpus::{load_split, unknown_types};
 use smvae::data::{ImageVectors, Selection, Split};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
@@ -35,9 +35,9 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     // The test split is not opened.
     let folder = args.data.folder();
     config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
-    let (train, dev) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Valid)?);
-    let labels = label_set(&train.samples)?;
-    let unknown = unknown_types(&labels, &dev.samples)?;
+    let (train, dev) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Dev)?);
+    let mut input = TrainInput::from_splits(&train, &dev.samples, encoder)?;
+    let unknown = unknown_types(input.labels(), &dev.samples)?;
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
@@ -57,19 +57,10 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         (Some(folder), _) => Some(vectors_of(folder, &args.vision, None, args.device)?),
         (None, file) => file.as_ref().map(ImageVectors::load).transpose()?,
     };
-    let input = TrainInput {
-        train: &train.samples,
-        valid: &dev.samples,
-        labels: &labels,
-        selection: selection.as_ref(),
-        train_sha256: &train.file.sha256,
-        images: images.as_ref(),
-        encoder,
-        device: args.device.open()?,
-        replace_run: args.overwrite,
-    };
+    input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
+    input.replace_run = args.overwrite;
     let mut watcher = Watcher::new(String::new());
-    let summary = smvae::train(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
+    let summary = smvae::train_with(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);
     tell_end(&summary, Some(&folder));
     Ok(())
@@ -86,10 +77,10 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         no_images: false,
     };
     let predictor = model::load(args.out(), &images, args.device, NumberType::F32)?;
-    for split in [Split::Valid, Split::Test] {
+    for split in [Split::Dev, Split::Test] {
         let samples = load_split(args.data.folder(), split)?.samples;
         let evaluation = model::score(&predictor, &samples, predictor.config().input.convention)?;
-        let name = if split == Split::Valid { "dev" } else { "test" };
+        let name = if split == Split::Dev { "dev" } else { "test" };
         crate::output::print(&format!("{name}\n{}\n", evaluation.scores))?;
     }
     Ok(())

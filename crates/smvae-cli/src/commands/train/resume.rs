@@ -5,7 +5,7 @@ use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::say;
 use crate::watcher::Watcher;
-use smvae::data::corpus::{label_set, load_split};
+use smvae::data::corpus::load_split;
 use smvae::data::{ImageVectors, Split};
 use smvae::encoders::device;
 use smvae::{EncoderSource, RunInfo, RunState, TrainInput};
@@ -21,26 +21,18 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let missing = |what: &str| Usage(format!("{} does not say where its {what} is: start a new run", folder.display()));
     let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
-    let (train, dev) = (load_split(data, Split::Train)?, load_split(data, Split::Valid)?);
+    let (train, dev) = (load_split(data, Split::Train)?, load_split(data, Split::Dev)?);
     let source =
         run.images.as_ref().map(|images| images.source.as_ref().ok_or_else(|| missing("file of image vectors")));
     let images = source.transpose()?.map(ImageVectors::load).transpose()?;
     interrupt::catch()?;
     let (device, tf32) = device::described(&run.config.device);
     device::allow_tf32(tf32);
-    let input = TrainInput {
-        train: &train.samples,
-        valid: &dev.samples,
-        labels: &label_set(&train.samples)?,
-        selection: run.selection.as_ref(),
-        train_sha256: &train.file.sha256,
-        images: images.as_ref(),
-        encoder: EncoderSource::named(encoder)?,
-        device: device::open(device.parse()?)?,
-        replace_run: false,
-    };
+    let input = TrainInput::from_splits(&train, &dev.samples, EncoderSource::named(encoder)?)?
+        .with_images(images.as_ref())
+        .on(device::open(device.parse()?)?);
     let mut watcher = Watcher::new(String::new());
-    let summary = smvae::resume(&input, folder, &mut |event| watcher.watch(event))?;
+    let summary = smvae::resume_with(&input, folder, &mut |event| watcher.watch(event))?;
     drop(watcher);
     tell_end(&summary, Some(data));
     Ok(())

@@ -1,0 +1,254 @@
+//! Everything a run depends on: one value, saved resolved in the run folder, from presets, files and options.
+
+pub(crate) mod average;
+pub(crate) mod distillation;
+pub(crate) mod freeze;
+pub(crate) mod input;
+pub(crate) mod presets;
+pub(crate) mod training;
+
+pub use average::AverageConfig;
+pub use distillation::Distillation;
+pub use freeze::Freeze;
+pub use input::{ImageUse, InputConfig};
+pub use presets::PRESETS;
+pub use training::{BatchUnit, TrainingConfig};
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use smvae_core::model::ModelConfig;
+use smvae_core::objective::Objective;
+use smvae_core::optim::AdamConfig;
+use std::path::{Path, PathBuf};
+
+/// Version of the run folder's format; a newer one is refused.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Everything a run depends on, data and weights aside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Version of the format of this file and the folder it lies in.
+    pub format_version: u32,
+    /// Name of the preset it began with.
+    pub preset: String,
+    /// Initialisation, order of batches, noise, dropout: all of it is drawn from this seed.
+    pub seed: u64,
+    /// Where the text encoder came from: a folder, `tiny`, or `owner/name@commit` of the hub. Set by training.
+    pub text_encoder: Option<String>,
+    /// Folder of the corpus, for a run that is to go on later; none for tweets that were never in a folder. Set by the
+    /// program; training itself does not read it.
+    pub data: Option<PathBuf>,
+    /// Tensors that the text encoder's files lack are drawn afresh; else each is an error.
+    pub allow_missing_weights: bool,
+    /// Number of labelled tweets, drawn from the training split by `selection_seed`; none for all of them.
+    pub labelled: Option<usize>,
+    /// Seed of the draw of labelled tweets; none for `seed`.
+    pub selection_seed: Option<u64>,
+    /// Where it was trained, `cpu` or `cuda:N`, with `, tf32` where products were rounded so. Set from the device that is used.
+    pub device: String,
+    /// How texts and images become input.
+    pub input: InputConfig,
+    /// Sizes of the networks. `image_dim` is set from the image vectors.
+    pub model: ModelConfig,
+    /// The loop, its batches and rates.
+    pub training: TrainingConfig,
+    /// Weights of the loss.
+    pub objective: Objective,
+    /// Soft labels for the unlabelled tweets, by teachers that are trained on the labelled ones first; none without.
+    pub distillation: Option<Distillation>,
+    /// An average of the weights over the steps, which is what is evaluated and saved; none for the weights themselves.
+    pub average: Option<AverageConfig>,
+    /// The optimizer.
+    pub optimizer: AdamConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            preset: "default".to_owned(),
+            seed: 0,
+            labelled: None,
+            selection_seed: None,
+            device: "cpu".to_owned(),
+            text_encoder: None,
+            data: None,
+            allow_missing_weights: false,
+            input: InputConfig::default(),
+            model: ModelConfig::default(),
+            training: TrainingConfig::default(),
+            objective: Objective::default(),
+            distillation: None,
+            average: None,
+            optimizer: AdamConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration; fields it does not have are those of the preset it names, or the defaults.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line; [`Error::Version`].
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let given: serde_json::Map<String, serde_json::Value> = crate::files::read_json(path, "configuration")?;
+        // The version comes first: a later one may have fields that this program does not know.
+        let found = given.get("format_version").and_then(serde_json::Value::as_u64);
+        if let Some(found) = found.filter(|found| *found > u64::from(FORMAT_VERSION)) {
+            return Err(Error::Version { path: path.to_owned(), found, known: FORMAT_VERSION });
+        }
+        // Read as it stands for the sake of its errors, which know line and column.
+        let config: Self = crate::files::read_json(path, "configuration")?;
+        let preset = match Self::preset(&config.preset) {
+            Ok(preset) => preset,
+            // A run's own configuration, which has a version, may name no preset (`demo`); it is complete.
+            Err(_) if found.is_some() => Self::default(),
+            Err(error) => return Err(error),
+        };
+        preset.with(given.into()).map_err(|source| Error::Json { path: path.to_owned(), what: "configuration", source })
+    }
+
+    /// This configuration with the fields that are given over its own.
+    ///
+    /// # Errors
+    /// An unknown field or a wrong type.
+    pub fn with(&self, given: serde_json::Value) -> Result<Self, serde_json::Error> {
+        let mut merged = serde_json::to_value(self)?;
+        merge(&mut merged, given);
+        serde_json::from_value(merged)
+    }
+
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// [`smvae_core::Error::Setting`] naming the first that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate()?;
+        self.objective.validate()?;
+        self.optimizer.validate()?;
+        self.training.validate()?;
+        self.distillation.as_ref().map_or(Ok(()), Distillation::validate)?;
+        if self.format_version != FORMAT_VERSION {
+            return Err(Error::setting("format_version", "that of this program", self.format_version));
+        }
+        let counts = [("labelled", self.labelled.unwrap_or(1)), ("max_width", self.input.max_width)];
+        if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
+            return Err(Error::setting(name, "at least 1", 0));
+        }
+        if let Some(average) = &self.average {
+            if !(0.0..1.0).contains(&average.decay) {
+                return Err(Error::setting("average.decay", "in [0, 1)", average.decay));
+            }
+            if average.teach_from.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+                return Err(Error::setting(
+                    "average.teach_from",
+                    "a share, 0 to 1",
+                    average.teach_from.unwrap_or_default(),
+                ));
+            }
+        }
+        let teaches = self.average.as_ref().is_some_and(|average| average.teach_from.is_some());
+        if (teaches || self.distillation.is_some()) && !self.training.semi {
+            return Err(Error::setting("training.semi", "true where a teacher labels the unlabelled tweets", false));
+        }
+        if self.input.max_pieces < 3 {
+            return Err(Error::setting("max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
+        }
+        Ok(())
+    }
+
+    /// Seed of the draw of labelled tweets.
+    pub fn selection_seed(&self) -> u64 {
+        self.selection_seed.unwrap_or(self.seed)
+    }
+}
+
+/// Writes the fields that are given over those of `base`, object by object.
+pub(crate) fn merge(base: &mut serde_json::Value, given: serde_json::Value) {
+    match (base, given) {
+        (serde_json::Value::Object(base), serde_json::Value::Object(given)) => {
+            for (key, value) in given {
+                merge(base.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (base, given) => *base = given,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_survive_json() {
+        for name in PRESETS {
+            let config = Config::preset(name).expect("a known name");
+            config.validate().expect("a valid preset");
+            let text = serde_json::to_string(&config).expect("serialises");
+            assert_eq!(serde_json::from_str::<Config>(&text).expect("its own text"), config);
+        }
+        assert!(Config::preset("twitter2016").is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_over_the_preset_it_names() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("config.json");
+        let read = |text: &str| {
+            std::fs::write(&path, text).expect("writable");
+            Config::from_file(&path)
+        };
+        let config = read(r#"{"preset": "twitter2017", "training": {"patience": 3}}"#).expect("valid");
+        let mut want = Config::preset("twitter2017").expect("a known name");
+        want.training.patience = 3;
+        assert_eq!(config, want);
+        assert_eq!(read("{}").expect("valid"), Config::default());
+        let error = read("{\n \"training\": {\"patience\": \"x\"}}").expect_err("a wrong type").to_string();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(matches!(read(r#"{"format_version": 99}"#), Err(Error::Version { found: 99, .. })));
+        let error = read(r#"{"preset": "twitter2107"}"#).expect_err("no preset").to_string();
+        assert!(error.contains("twitter2107"), "{error}");
+        assert!(read("[1]").is_err());
+        let mut of_demo = serde_json::to_value(Config::default()).expect("serialises");
+        of_demo["preset"] = "demo".into();
+        assert_eq!(read(&of_demo.to_string()).expect("complete").preset, "demo");
+    }
+
+    #[test]
+    fn what_is_out_of_range_or_unknown_is_named() {
+        let check = |change: fn(&mut Config), name: &str| {
+            let mut config = Config::default();
+            change(&mut config);
+            let message = config.validate().expect_err(name).to_string();
+            assert!(message.contains(name), "{message}");
+        };
+        check(|c| c.training.batch_size = 0, "batch_size");
+        check(|c| c.training.max_steps = Some(0), "max_steps");
+        check(|c| c.distillation = Some(Distillation::default()), "training.semi");
+        check(
+            |c| c.average = Some(AverageConfig { teach_from: Some(0.5), ..AverageConfig::default() }),
+            "training.semi",
+        );
+        check(|c| c.training.head_lr = -1.0, "head_lr");
+        check(|c| c.model.hidden_dim = usize::MAX, "hidden_dim");
+        check(|c| c.format_version = 9, "format_version");
+        check(
+            |c| {
+                let training = TrainingConfig { batch_size: 0, ..TrainingConfig::default() };
+                c.distillation = Some(Distillation { training, ..Distillation::default() });
+                c.training.semi = true;
+            },
+            "batch_size",
+        );
+        check(|c| c.training.dropout = Some(1.0), "dropout");
+        check(|c| c.training.warmup = f64::NAN, "warmup");
+        check(|c| c.training.layer_decay = 0.0, "layer_decay");
+        check(|c| c.training.layer_decay = 1.1, "layer_decay");
+        check(|c| c.input.max_pieces = 2, "max_pieces");
+        check(|c| c.model.latent_dim = 0, "latent_dim");
+        check(|c| c.objective.lambda = -1.0, "lambda");
+        check(|c| c.optimizer.beta1 = 1.0, "beta1");
+        assert!(serde_json::from_str::<Config>(r#"{"lerning_rate": 1}"#).is_err());
+    }
+}

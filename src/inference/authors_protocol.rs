@@ -1,0 +1,114 @@
+//! Scoring as the authors' program does it, to see how many points the protocol itself is worth. Three things in it differ
+//! from what a user would see: which spans are scored is decided with the gold labels, tweets of equal text are merged,
+//! and z is sampled, which makes the figures depend on a seed.
+//!
+//! Not done here: their program also loses the last tweet of a file without a final blank line.
+
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::inference::predictor::Predictor;
+use crate::input::collate::Item;
+use crate::scoring::scorer::{ScoredSpans, Scorer};
+use smvae_core::labels::OUTSIDE;
+use smvae_core::metrics::Scores;
+use smvae_core::{Entity, Span};
+use smvae_data::Sample;
+use smvae_data::authors::{Filter, candidates, kept_words};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The spans of a post that are scored, and its gold entities, all in words left.
+struct Listed {
+    spans: Vec<Span>,
+    gold: Vec<Entity>,
+}
+
+/// Scores a model by the authors' protocol, with samples of z drawn from `seed`.
+///
+/// # Errors
+/// Those of tokenisation and the networks; tags that are none; [`Error::Protocol`] for a model that is given URLs, which
+/// the protocol leaves out.
+///
+/// # Source
+/// `main.py` and `utils.py` of the authors' program, as `smvae_data::authors` has them.
+pub fn evaluate_as_authors(predictor: &Predictor, samples: &[Sample], seed: u64) -> Result<Scores> {
+    let scores = evaluate_as_authors_with(predictor, samples, seed, &mut |_, _| Flow::Continue)?;
+    Ok(scores.expect("the callback ends nothing"))
+}
+
+/// The same, telling a callback how many posts are done, and of how many. `None` if it answers [`Flow::Stop`] before the
+/// last.
+///
+/// # Errors
+/// As [`evaluate_as_authors`].
+pub fn evaluate_as_authors_with(
+    predictor: &Predictor,
+    samples: &[Sample],
+    seed: u64,
+    on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+) -> Result<Option<Scores>> {
+    if !predictor.config().input.drop_urls {
+        return Err(Error::Protocol);
+    }
+    let items = predictor.items(samples)?;
+    let listed: Vec<Listed> = samples.iter().zip(&items).map(listed).collect::<Result<_>>()?;
+    let (spans, golds): (Vec<Vec<Span>>, Vec<Vec<Entity>>) = listed.into_iter().map(|l| (l.spans, l.gold)).unzip();
+    let scorer = Scorer { sampled: true, seed, ..predictor.scorer() };
+    let Some(scored) = scorer.score_spans(&items, &spans, on_progress)? else { return Ok(None) };
+    let mut scores = Scores::default();
+    for group in equal_texts(samples) {
+        let item = &items[group[0]];
+        let mut pooled = ScoredSpans::default();
+        group.iter().for_each(|i| pooled.extend(&scored[*i]));
+        let gold: BTreeSet<(Span, &str)> =
+            group.iter().flat_map(|i| golds[*i].iter().map(|e| (e.span, e.label.as_str()))).collect();
+        let gold: Vec<Entity> = gold.into_iter().map(|(span, label)| in_file_words(item, span, label)).collect();
+        let found = predictor.decision().entities(item, &pooled, predictor.labels());
+        let found: Vec<Entity> = found.iter().map(Entity::from).collect();
+        scores.add(&gold, &found);
+    }
+    Ok(Some(scores))
+}
+
+fn listed((sample, item): (&Sample, &Item)) -> Result<Listed> {
+    let (mut spans, mut gold) = (Vec::new(), Vec::new());
+    for candidate in candidates(sample, Filter::Authors)? {
+        // What the piece limit cut cannot be scored; it stays gold.
+        if candidate.span.end <= item.words.len() {
+            spans.push(candidate.span);
+        }
+        if candidate.label != OUTSIDE {
+            gold.push(Entity { span: candidate.span, label: candidate.label });
+        }
+    }
+    Ok(Listed { spans, gold })
+}
+
+/// Indices of the tweets of each text, in the order of the first of each.
+fn equal_texts(samples: &[Sample]) -> Vec<Vec<usize>> {
+    let mut by_text = BTreeMap::<Vec<&str>, Vec<usize>>::new();
+    for (i, sample) in samples.iter().enumerate() {
+        let text = kept_words(sample).into_iter().map(|k| sample.words[k].as_str()).collect();
+        by_text.entry(text).or_default().push(i);
+    }
+    let mut groups: Vec<Vec<usize>> = by_text.into_values().collect();
+    groups.sort_unstable();
+    groups
+}
+
+/// An entity in words left as one in words of the file; one that was cut is where nothing is found.
+fn in_file_words(item: &Item, span: Span, label: &str) -> Entity {
+    let reachable = span.end <= item.words.len();
+    Entity { span: if reachable { item.original_span(span) } else { span }, label: label.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tweets_of_equal_text_are_merged_urls_aside() {
+        let sample = |words: &str| Sample { words: words.split(' ').map(str::to_owned).collect(), ..Sample::default() };
+        let samples = ["b", "a", "b http://t.co/1", "a b", "b"].map(sample);
+        assert_eq!(equal_texts(&samples), [vec![0, 2, 4], vec![1], vec![3]]);
+    }
+}

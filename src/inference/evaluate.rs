@@ -1,0 +1,84 @@
+//! A model against a split with gold labels.
+
+use crate::error::Result;
+use crate::flow::Flow;
+use crate::inference::predictor::Predictor;
+use crate::input::collate::{Collator, Item};
+use crate::scoring::decision::{Decision, ScoredEntity};
+use crate::scoring::scorer::ScoredSpans;
+use smvae_core::metrics::Scores;
+use smvae_core::{Convention, Entity, LabelSet};
+use smvae_data::{Sample, gold_entities};
+
+/// Scores of a split, and what was found in each of its tweets.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// Precision, recall and F1, overall and by type, conlleval's way.
+    pub scores: Scores,
+    /// What was found, in the order of the tweets.
+    pub predictions: Vec<Vec<ScoredEntity>>,
+    /// Gold entities that no candidate can match: wider than the limit, or cut with the end of a long tweet. They count
+    /// as missed.
+    pub out_of_reach: usize,
+    /// Words that the piece limit cut.
+    pub words_cut: usize,
+    /// Tweets without an image vector, of a model that uses them.
+    pub images_missing: usize,
+}
+
+/// Scores a model on posts with gold labels, whose tags are read by the convention it was trained with. Every post is
+/// scored, and no candidate is chosen by its label.
+///
+/// # Errors
+/// Those of tokenisation and the networks; malformed tags.
+pub fn evaluate(predictor: &Predictor, posts: &[Sample]) -> Result<Evaluation> {
+    let convention = predictor.config().input.convention;
+    let evaluation = evaluate_with(predictor, posts, convention, &mut |_, _| Flow::Continue)?;
+    Ok(evaluation.expect("the callback ends nothing"))
+}
+
+/// The same, with tags read by `convention`, telling a callback how many posts are done, and of how many. `None` if it
+/// answers [`Flow::Stop`] before the last.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_with(
+    predictor: &Predictor,
+    posts: &[Sample],
+    convention: Convention,
+    on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+) -> Result<Option<Evaluation>> {
+    let Some((items, scored)) = predictor.score(posts, on_progress)? else { return Ok(None) };
+    let gold = gold_entities(posts, convention)?;
+    let mut evaluation = judge(&items, &scored, &gold, predictor.labels(), predictor.decision(), &predictor.collator());
+    if predictor.image_identity().is_none() {
+        evaluation.images_missing = 0;
+    }
+    Ok(Some(evaluation))
+}
+
+/// What a decision makes of a split's scored spans, against its gold entities.
+pub(crate) fn judge(
+    items: &[Item],
+    scored: &[ScoredSpans],
+    gold: &[Vec<Entity>],
+    labels: &LabelSet,
+    decision: Decision,
+    collator: &Collator<'_>,
+) -> Evaluation {
+    let entities = |(item, scored)| decision.entities(item, scored, labels);
+    let predictions: Vec<Vec<ScoredEntity>> = items.iter().zip(scored).map(entities).collect();
+    let (mut scores, mut out_of_reach) = (Scores::default(), 0);
+    for ((item, gold), found) in items.iter().zip(gold).zip(&predictions) {
+        scores.add(gold, &found.iter().map(Entity::from).collect::<Vec<_>>());
+        let reachable = collator.labelled_candidates(item, gold, labels);
+        out_of_reach += gold.len() - reachable.iter().filter(|(_, class)| *class != 0).count();
+    }
+    Evaluation {
+        scores,
+        predictions,
+        out_of_reach,
+        words_cut: items.iter().map(|item| item.n_cut).sum(),
+        images_missing: items.iter().filter(|item| item.image.is_none()).count(),
+    }
+}

@@ -1,0 +1,5 @@
+//! A trained model at work: entities of posts, and scores against gold labels.
+
+pub(crate) mod authors_protocol;
+pub(crate) mod evaluate;
+pub(crate) mod predictor;

@@ -1,0 +1,262 @@
+//! A trained model at work: posts in, entities out, in input order.
+//!
+//! Posts are tokenised in parallel, encoded in batches of similar length, one a thread (on a GPU, one after another), and
+//! their spans are scored in chunks of bounded memory. No gradient is tracked.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::input::collate::{Collator, Item};
+use crate::input::images::{ImageIdentity, ImageTrust};
+use crate::run::folder::RunFolder;
+use crate::scoring::decision::{Decision, ScoredEntity};
+use crate::scoring::networks::Networks;
+use crate::scoring::scorer::{ScoredSpans, Scorer};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use smvae_core::LabelSet;
+use smvae_core::candle_core::{DType, Device};
+use smvae_data::{ImageVectors, Sample};
+use smvae_encoders::text::WordTokenizer;
+use std::path::Path;
+
+/// A post to find entities in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Post {
+    /// Its words.
+    pub words: Vec<String>,
+    /// Id of its image among the image vectors, if it has one.
+    pub image_id: Option<String>,
+}
+
+impl Post {
+    /// A post without image, split into words at white space.
+    pub fn from_text(text: &str) -> Self {
+        Self { words: text.split_whitespace().map(str::to_owned).collect(), image_id: None }
+    }
+}
+
+impl From<&Sample> for Post {
+    fn from(sample: &Sample) -> Self {
+        Self { words: sample.words.clone(), image_id: Some(sample.image_id.clone()) }
+    }
+}
+
+/// Whatever has words and perhaps an image: a post, or a sample of a corpus.
+pub(crate) trait Words {
+    /// Its words.
+    fn words(&self) -> &[String];
+    /// Id of its image.
+    fn image_id(&self) -> Option<&str>;
+}
+
+impl Words for Post {
+    fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    fn image_id(&self) -> Option<&str> {
+        self.image_id.as_deref()
+    }
+}
+
+impl Words for Sample {
+    fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    fn image_id(&self) -> Option<&str> {
+        Some(&self.image_id)
+    }
+}
+
+/// What was made of a post.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prediction {
+    /// The entities that were found, by their first word.
+    pub entities: Vec<ScoredEntity>,
+    /// Words at the end of the post that the piece limit cut: no entity is found in them.
+    pub words_cut: usize,
+    /// Whether the model looks at images and the post names one, but was read without: the image vectors lack it, or there are
+    /// none ([`Predictor::with_images`]).
+    pub image_missing: bool,
+}
+
+/// A trained model, loaded from a run folder. Share it between threads as it is.
+#[derive(Debug)]
+pub struct Predictor {
+    networks: Networks,
+    tokenizer: WordTokenizer,
+    labels: LabelSet,
+    config: Config,
+    identity: Option<ImageIdentity>,
+    images: Option<ImageVectors>,
+    decision: Decision,
+    device: Device,
+}
+
+/// How a run folder is loaded.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// Where tensors lie.
+    pub device: Device,
+    /// The number type of the text encoder: f32, or on a GPU also f16 or bf16, which take half the memory.
+    pub dtype: DType,
+}
+
+impl Default for LoadOptions {
+    /// On the CPU, in f32.
+    fn default() -> Self {
+        Self { device: Device::Cpu, dtype: DType::F32 }
+    }
+}
+
+impl Predictor {
+    /// Loads a run folder, on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] for a folder that is not a run, [`Error::Version`] for one of a later version, and whatever is
+    /// wrong with a file in it.
+    pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(folder, &LoadOptions::default())
+    }
+
+    /// Loads a run folder, on a device and in a number type.
+    ///
+    /// # Errors
+    /// As [`Predictor::load`]; [`smvae_core::Error::Setting`] for a number type that the device does not compute in.
+    pub fn load_with(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
+        let LoadOptions { device, dtype } = options;
+        let half = matches!(dtype, DType::F16 | DType::BF16);
+        if !(*dtype == DType::F32 || half && !device.is_cpu()) {
+            return Err(Error::setting("dtype", "f32, or f16 or bf16 on a GPU", dtype.as_str()));
+        }
+        let run = RunFolder::open(folder.as_ref())?;
+        let config = run.config()?;
+        let labels = run.labels()?;
+        let encoder = run.encoder_config()?;
+        let parameters = run.parameters(device, *dtype)?;
+        let networks = Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
+            .map_err(|error| run.weights_do_not_fit(&error))?;
+        Ok(Self {
+            networks,
+            tokenizer: run.tokenizer()?,
+            labels,
+            identity: run.image_identity()?,
+            images: None,
+            decision: run.decision()?,
+            device: device.clone(),
+            config,
+        })
+    }
+
+    /// Gives the model image vectors. Without them every image is missing.
+    ///
+    /// # Errors
+    /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors that it does not accept.
+    pub fn with_images(mut self, images: ImageVectors, trust: ImageTrust) -> Result<Self> {
+        self.identity.as_ref().ok_or(Error::NoImages)?.check(&images, trust)?;
+        self.images = Some(images);
+        Ok(self)
+    }
+
+    /// Which image vectors the model was trained with; none for a model of text alone.
+    pub fn image_identity(&self) -> Option<&ImageIdentity> {
+        self.identity.as_ref()
+    }
+
+    /// The types it finds, `O` first.
+    pub fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// What it was trained with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Finds the entities of one post.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_one(&self, post: &Post) -> Result<Prediction> {
+        let found = self.predict(std::slice::from_ref(post))?;
+        Ok(found.into_iter().next().expect("a prediction for each post"))
+    }
+
+    /// Finds the entities of each post, in the order of the posts. The probabilities of all spans of all posts are in
+    /// memory at once: give a million posts in parts.
+    ///
+    /// # Errors
+    /// Those of tokenisation and the networks.
+    pub fn predict(&self, posts: &[Post]) -> Result<Vec<Prediction>> {
+        let found = self.predict_with(posts, &mut |_, _| Flow::Continue)?;
+        Ok(found.expect("the callback ends nothing"))
+    }
+
+    /// The same, telling a callback how many posts are done, and of how many. `None` if it answers [`Flow::Stop`] before the
+    /// last.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_with(
+        &self,
+        posts: &[Post],
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<Prediction>>> {
+        let Some((items, scored)) = self.score(posts, on_progress)? else { return Ok(None) };
+        let prediction = |((post, item), scored): ((&Post, &Item), &ScoredSpans)| Prediction {
+            entities: self.decision.entities(item, scored, &self.labels),
+            words_cut: item.n_cut,
+            image_missing: self.identity.is_some() && post.image_id.is_some() && item.image.is_none(),
+        };
+        Ok(Some(posts.iter().zip(&items).zip(&scored).map(prediction).collect()))
+    }
+
+    /// The one way from posts to scored spans: tokenised, collated, through the networks. `None` if the callback ended it.
+    pub(crate) fn score<P: Words + Sync>(
+        &self,
+        posts: &[P],
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<(Vec<Item>, Vec<ScoredSpans>)>> {
+        let items = self.items(posts)?;
+        Ok(self.scorer().score(&items, on_progress)?.map(|scored| (items, scored)))
+    }
+
+    /// Posts as the networks take them.
+    pub(crate) fn items<P: Words + Sync>(&self, posts: &[P]) -> Result<Vec<Item>> {
+        let collator = self.collator();
+        posts.par_iter().map(|post| collator.item(post.words(), post.image_id())).collect()
+    }
+
+    /// How probabilities become entities.
+    pub fn decision(&self) -> Decision {
+        self.decision
+    }
+
+    pub(crate) fn collator(&self) -> Collator<'_> {
+        Collator {
+            tokenizer: &self.tokenizer,
+            input: &self.config.input,
+            quirks: &self.config.model.quirks,
+            encoder: self.networks.encoder.config(),
+            images: self.identity.as_ref().zip(self.images.as_ref()),
+        }
+    }
+
+    pub(crate) fn scorer(&self) -> Scorer<'_> {
+        Scorer {
+            networks: &self.networks,
+            collator: self.collator(),
+            sampled: self.config.model.quirks.sampled_evaluation,
+            seed: self.config.seed,
+            device: &self.device,
+        }
+    }
+}
+
+/// A model may be shared between threads.
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Predictor>();
+};

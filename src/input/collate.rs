@@ -1,0 +1,214 @@
+//! Tweets to batches: words to pieces, entities to candidate spans and classes, image ids to rows.
+
+use crate::config::input::{ImageUse, InputConfig};
+use crate::error::Result;
+use crate::input::images::ImageIdentity;
+use smvae_core::candle_core::{Device, Tensor};
+use smvae_core::model::{BatchSpan, Quirks, SpanBatch};
+use smvae_core::shapes::word_shape;
+use smvae_core::spans::candidate_spans;
+use smvae_core::{Entity, LabelSet, PackedPieces, Span};
+use smvae_data::{ImageVectors, is_url};
+use smvae_encoders::text::{TransformerConfig, WordTokenizer};
+use std::ops::Range;
+
+/// A tweet as the networks see it. Words here are those that are left: no URLs, nothing beyond the piece limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    /// Pieces, `[CLS]` and `[SEP]` included.
+    pub ids: Vec<u32>,
+    /// Pieces of each word.
+    pub words: Vec<Range<usize>>,
+    /// Index of each word in the original tweet.
+    pub positions: Vec<usize>,
+    /// The shape of each word.
+    pub shapes: Vec<u32>,
+    /// Words that the piece limit cut.
+    pub n_cut: usize,
+    /// The row of its image among the image vectors, which are not copied here; none is a missing modality.
+    pub image: Option<usize>,
+}
+
+/// A candidate span of an item and its class.
+pub(crate) type LabelledSpan = (Span, u32);
+
+/// What turns tweets into items: borrowed from a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Collator<'a> {
+    pub tokenizer: &'a WordTokenizer,
+    pub input: &'a InputConfig,
+    pub quirks: &'a Quirks,
+    pub encoder: &'a TransformerConfig,
+    pub images: Option<(&'a ImageIdentity, &'a ImageVectors)>,
+}
+
+impl Collator<'_> {
+    /// Tokenises a tweet and looks its image up.
+    pub(crate) fn item(&self, words: &[String], image_id: Option<&str>) -> Result<Item> {
+        let kept = |word: &str| !(self.input.drop_urls && is_url(word));
+        let mut positions: Vec<usize> = (0..words.len()).filter(|i| kept(&words[*i])).collect();
+        let texts: Vec<&str> = positions.iter().map(|i| words[*i].as_str()).collect();
+        let limit =
+            self.input.max_pieces.min(self.encoder.position_limit()).min(self.quirks.pad_to.unwrap_or(usize::MAX));
+        let encoded = self.tokenizer.encode(&texts, limit)?;
+        positions.truncate(encoded.words.len());
+        let image = match (self.images, image_id) {
+            (Some((_, vectors)), Some(id)) => match self.input.image {
+                ImageUse::Own | ImageUse::Zero => vectors.row_of(id),
+                ImageUse::Shuffled => vectors.row_of_other(id),
+            },
+            _ => None,
+        };
+        Ok(Item {
+            ids: encoded.ids,
+            words: encoded.words.iter().map(|r| r.start as usize..r.end as usize).collect(),
+            shapes: positions.iter().map(|i| word_shape(&words[*i])).collect(),
+            positions,
+            n_cut: encoded.n_cut,
+            image,
+        })
+    }
+
+    /// Candidate spans of an item.
+    pub(crate) fn candidates(&self, item: &Item) -> impl Iterator<Item = Span> + use<> {
+        candidate_spans(item.words.len(), self.input.max_width)
+    }
+
+    /// Candidate spans of an item with their classes. Entities that are too wide or were cut are not among them.
+    pub(crate) fn labelled_candidates(&self, item: &Item, entities: &[Entity], labels: &LabelSet) -> Vec<LabelledSpan> {
+        let gold: Vec<LabelledSpan> = entities
+            .iter()
+            .filter_map(|entity| Some((item.span_of(entity.span)?, labels.index(&entity.label)? as u32)))
+            .collect();
+        let class = |span: Span| gold.iter().find(|(g, _)| *g == span).map_or(0, |(_, class)| *class);
+        self.candidates(item).map(|span| (span, class(span))).collect()
+    }
+
+    /// Packs items with the spans chosen of each into one batch.
+    pub(crate) fn batch(&self, items: &[(&Item, Vec<Span>)], device: &Device) -> Result<SpanBatch> {
+        let mut pieces = PackedPieces::new(items.iter().map(|(item, _)| item.ids.as_slice()));
+        if let Some(n) = self.quirks.pad_to {
+            pieces = pieces.padded_to(n, self.encoder.pad_id())?;
+        }
+        let (mut words, mut spans) = (Vec::new(), Vec::new());
+        for (text, (item, chosen)) in items.iter().enumerate() {
+            let (first_row, first_word) = (pieces.layout().rows(text).start, words.len());
+            words.extend(item.words.iter().map(|r| r.start + first_row..r.end + first_row));
+            spans.extend(
+                chosen
+                    .iter()
+                    .map(|span| BatchSpan { text, words: Span::new(span.start + first_word, span.end + first_word) }),
+            );
+        }
+        let images = self.images.map(|(identity, vectors)| {
+            let zeros = self.input.image == ImageUse::Zero;
+            let mut rows = vec![0f32; items.len() * identity.width];
+            for (row, (item, _)) in rows.chunks_mut(identity.width).zip(items) {
+                if let Some(image) = item.image.filter(|_| !zeros) {
+                    identity.prepare(vectors.row(image), row);
+                }
+            }
+            Tensor::from_vec(rows, (items.len(), identity.width), device)
+        });
+        Ok(SpanBatch {
+            has_image: items.iter().map(|(item, _)| item.image.is_some()).collect(),
+            shapes: items.iter().flat_map(|(item, _)| item.shapes.iter().copied()).collect(),
+            images: images.transpose()?,
+            pieces,
+            words,
+            spans,
+        })
+    }
+}
+
+impl Item {
+    /// A span of original words as one of the words that are left; none if one of its ends is not.
+    fn span_of(&self, original: Span) -> Option<Span> {
+        let at = |position: usize| self.positions.binary_search(&position).ok();
+        Some(Span::new(at(original.start)?, at(original.end.checked_sub(1)?)? + 1))
+    }
+
+    /// The other way round.
+    pub(crate) fn original_span(&self, span: Span) -> Span {
+        Span::new(self.positions[span.start], self.positions[span.end - 1] + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collator_test(words: &[&str], max_pieces: usize, check: impl Fn(&Collator<'_>, Item)) {
+        let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "new", "york", "##ers"].map(str::to_owned).to_vec();
+        let tokenizer = WordTokenizer::from_vocab(vocab).expect("a valid vocabulary");
+        let input = InputConfig { max_pieces, max_width: 2, ..InputConfig::default() };
+        let (quirks, encoder) = (Quirks::default(), smvae_encoders::text::tiny(tokenizer.vocab_size()));
+        let collator =
+            Collator { tokenizer: &tokenizer, input: &input, quirks: &quirks, encoder: &encoder, images: None };
+        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+        let item = collator.item(&words, None).expect("valid words");
+        check(&collator, item);
+    }
+
+    #[test]
+    fn positions_are_those_of_the_original_words() {
+        collator_test(&["https://t.co/x", "New", "http://y", "Yorkers", "x"], 100, |collator, item| {
+            assert_eq!(item.ids, [2, 4, 5, 6, 1, 3]);
+            assert_eq!(item.words, [1..2, 2..4, 4..5]);
+            assert_eq!(item.positions, [1, 3, 4]);
+            assert_eq!(item.original_span(Span::new(0, 2)), Span::new(1, 4));
+            let labels = LabelSet::new(["LOC"]).expect("one type");
+            // In original words; the second starts at a URL, which is not there any more.
+            let entities = [Entity::new(1, 2, "LOC"), Entity::new(2, 4, "LOC"), Entity::new(3, 5, "LOC")];
+            let gold: Vec<LabelledSpan> = collator.labelled_candidates(&item, &entities, &labels);
+            let gold: Vec<Span> = gold.into_iter().filter(|(_, class)| *class == 1).map(|(span, _)| span).collect();
+            assert_eq!(gold, [Span::new(0, 1), Span::new(1, 3)]);
+        });
+    }
+
+    #[test]
+    fn a_long_tweet_is_cut_at_a_word_and_says_so() {
+        collator_test(&["new", "yorkers", "new"], 4, |_, item| {
+            assert_eq!((item.ids.as_slice(), item.n_cut), (&[2, 4, 3][..], 2));
+            assert_eq!(item.positions, [0]);
+        });
+    }
+
+    #[test]
+    fn each_tweet_has_the_image_it_is_to_have() {
+        let vectors = [("a", 1.0), ("b", 2.0), ("c", 3.0)].map(|(id, x)| (id.to_owned(), vec![x, -x]));
+        let vectors = ImageVectors::from_map(vectors.into_iter().collect()).expect("vectors of one width");
+        let identity = ImageIdentity::new(&vectors, &[], false);
+        for (image, want) in [
+            (ImageUse::Own, [2.0, -2.0, 0.0, 0.0, 1.0, -1.0]),
+            (ImageUse::Shuffled, [1.0, -1.0, 0.0, 0.0, 3.0, -3.0]),
+            (ImageUse::Zero, [0.0; 6]),
+        ] {
+            collator_test(&["new"], 100, |collator, _| {
+                let input = InputConfig { image, ..InputConfig::default() };
+                let collator = Collator { input: &input, images: Some((&identity, &vectors)), ..*collator };
+                let items =
+                    ["b", "missing", "a"].map(|id| collator.item(&["new".to_owned()], Some(id)).expect("a valid word"));
+                let chosen = items.each_ref().map(|item| (item, vec![Span::new(0, 1)]));
+                let batch = collator.batch(&chosen, &Device::Cpu).expect("it fits");
+                let rows = batch.images.as_ref().expect("there are images").flatten_all().expect("rows");
+                assert_eq!(
+                    (rows.to_vec1::<f32>().expect("f32"), batch.has_image),
+                    (want.to_vec(), vec![true, false, true])
+                );
+            });
+        }
+    }
+
+    #[test]
+    fn texts_are_packed_and_words_counted_over_the_batch() {
+        collator_test(&["new", "yorkers"], 100, |collator, item| {
+            let spans = vec![Span::new(0, 1), Span::new(0, 2)];
+            let batch = collator.batch(&[(&item, spans.clone()), (&item, spans)], &Device::Cpu).expect("it fits");
+            batch.validate().expect("consistent");
+            assert_eq!(batch.words, [1..2, 2..4, 6..7, 7..9]);
+            assert_eq!(batch.spans[3], BatchSpan { text: 1, words: Span::new(2, 4) });
+            assert!(batch.images.is_none() && batch.has_image == [false, false]);
+        });
+    }
+}

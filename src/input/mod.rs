@@ -1,0 +1,8 @@
+//! Posts as the networks take them: words become pieces, image ids become standardised vectors.
+//!
+//! ```text
+//! Post, Sample --collate--> Item (pieces, words, image row) --> SpanBatch
+//! ```
+
+pub(crate) mod collate;
+pub(crate) mod images;

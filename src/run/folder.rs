@@ -1,0 +1,347 @@
+//! A run folder: everything a trained model needs, and how it came to be.
+//!
+//! ```text
+//! config.json          everything the run depended on, resolved, with the format's version
+//! labels.json          entity types in order, O first
+//! selection.json       which tweets were labelled; absent for converted weights
+//! origin.json          where converted weights come from; absent for a model that was trained here
+//! images.json          which image vectors, and their standardisation; absent for text alone
+//! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
+//! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
+//! metrics.jsonl        a line an epoch
+//! decision.json        the bias between O and the rest, where it is not 0
+//! soft-labels.safetensors   what teachers make of the unlabelled tweets' spans, where there are teachers
+//! teachers.json        how these teachers came out, a value each
+//! run.json             what else the run depends on, and whether it is finished; absent for converted weights
+//! checkpoint/          where to go on from, of a run that is not finished
+//! predictions-valid.jsonl   what the best epoch finds in dev, a line a tweet; -test by `smvae eval`, if asked for
+//! ```
+//! Every file is written to a temporary name and renamed.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::files::{
+    read_json, read_json_if_there, read_json_lines, read_tensors, remove_file, write_json, write_json_lines,
+    write_tensors,
+};
+use crate::input::images::ImageIdentity;
+use crate::run::predictions::{self, TweetPrediction};
+use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
+use crate::scoring::decision::Decision;
+use crate::scoring::networks::is_encoders;
+use smvae_core::LabelSet;
+use smvae_core::candle_core::{DType, Device};
+use smvae_core::nn::Parameters;
+use smvae_data::{Selection, Split};
+use smvae_encoders::text::{TransformerConfig, WordTokenizer};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+const CONFIG: &str = "config.json";
+const LABELS: &str = "labels.json";
+const SELECTION: &str = "selection.json";
+const ORIGIN: &str = "origin.json";
+const IMAGES: &str = "images.json";
+const ENCODER: &str = "encoder.json";
+const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const WEIGHTS: &str = "weights.safetensors";
+const METRICS: &str = "metrics.jsonl";
+const DECISION: &str = "decision.json";
+pub(crate) const SOFT_LABELS: &str = "soft-labels.safetensors";
+const TEACHERS: &str = "teachers.json";
+const STATE: &str = "run.json";
+/// The folder of the checkpoint, and the file that makes it one.
+const CHECKPOINT: &str = "checkpoint";
+pub(crate) const CHECKPOINT_STATE: &str = "state.json";
+
+/// Every file of a run, in the order in which they are removed: what makes the folder a run first, what tells its files from
+/// others' last.
+const FILES: [&str; 16] = [
+    CONFIG,
+    LABELS,
+    SELECTION,
+    ORIGIN,
+    IMAGES,
+    TOKENIZER,
+    WEIGHTS,
+    METRICS,
+    DECISION,
+    SOFT_LABELS,
+    TEACHERS,
+    STATE,
+    predictions::file_name(Split::Train),
+    predictions::file_name(Split::Dev),
+    predictions::file_name(Split::Test),
+    ENCODER,
+];
+
+/// The files without which a folder is no run.
+const MAKE_A_RUN: [&str; 2] = [CONFIG, ENCODER];
+
+/// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
+///
+/// # Errors
+/// [`Error::NoRun`] for a folder without a run; [`Error::Write`] if a file cannot be removed.
+pub fn remove_run(folder: impl AsRef<Path>) -> Result<()> {
+    let folder = folder.as_ref();
+    remove_files(folder)?;
+    // Fails if something else lies there, which is then kept.
+    let _ = std::fs::remove_dir(folder);
+    Ok(())
+}
+
+/// The same, but for the folder.
+pub(crate) fn remove_files(folder: &Path) -> Result<()> {
+    RunFolder::open_any(folder)?;
+    // The configuration comes first: without it the rest is no run any more.
+    FILES.into_iter().try_for_each(|file| remove_file(&folder.join(file)))?;
+    remove_checkpoint(folder)?;
+    // Teachers of a run that was ended before their labels were saved.
+    let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
+    for teacher in teachers {
+        if is_run(&teacher) {
+            remove_run(&teacher)?;
+        } else {
+            // A student that had not begun: its labels are there before it is a run.
+            let _ = std::fs::remove_file(teacher.join(SOFT_LABELS));
+            let _ = std::fs::remove_dir(&teacher);
+        }
+    }
+    Ok(())
+}
+
+/// Removes whatever checkpoint a run has.
+pub(crate) fn remove_checkpoint(run: &Path) -> Result<()> {
+    let path = run.join(CHECKPOINT);
+    // The state goes first: without it the rest is no checkpoint.
+    match std::fs::remove_file(path.join(CHECKPOINT_STATE)).and_then(|()| std::fs::remove_dir_all(&path)) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => match std::fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+            _ => Ok(()),
+        },
+        Err(source) => Err(Error::Write { path, source }),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Whether a folder holds a run, of whatever version. Models of other programs have a `config.json` too.
+pub(crate) fn is_run(folder: &Path) -> bool {
+    MAKE_A_RUN.iter().all(|file| folder.join(file).is_file())
+}
+
+/// Held by the process that trains in a folder, which is there, until it is dropped or the process ends in whatever way; none
+/// where the system locks no folders.
+pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
+    if !cfg!(unix) {
+        return Ok(None);
+    }
+    let file = File::open(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy { path: folder.to_owned() }),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// Name of the folder of a teacher, from 1.
+fn teacher(number: usize) -> String {
+    format!("teacher-{number}")
+}
+
+/// The files of a run, by what they hold.
+#[derive(Clone, Debug)]
+pub(crate) struct RunFolder {
+    folder: PathBuf,
+}
+
+/// What is known before the first step.
+pub(crate) struct Start<'a> {
+    pub config: &'a Config,
+    pub labels: &'a LabelSet,
+    pub selection: &'a Selection,
+    pub images: Option<&'a ImageIdentity>,
+    pub state: &'a RunState,
+    pub encoder: &'a TransformerConfig,
+    pub tokenizer: &'a WordTokenizer,
+}
+
+impl RunFolder {
+    pub(crate) fn create(folder: &Path, start: &Start<'_>) -> Result<Self> {
+        if is_run(folder) {
+            return Err(Error::RunExists { path: folder.to_owned() });
+        }
+        let run = Self { folder: folder.to_owned() };
+        // First, as what tells a run that was killed here from what is not ours.
+        let foreign = FILES.into_iter().find(|file| run.path(file).exists());
+        match foreign {
+            Some(file) if !run.path(ENCODER).exists() && file != SOFT_LABELS => {
+                return Err(Error::ForeignFolder { path: folder.to_owned(), file });
+            }
+            _ => write_json(&run.path(ENCODER), start.encoder)?,
+        }
+        write_json(&run.path(LABELS), start.labels)?;
+        start.selection.save(run.path(SELECTION))?;
+        start.tokenizer.save(run.path(TOKENIZER))?;
+        if let Some(images) = start.images {
+            write_json(&run.path(IMAGES), images)?;
+        }
+        run.save_state(start.state)?;
+        // Last, since it is what makes the folder a run.
+        write_json(&run.path(CONFIG), start.config)?;
+        Ok(run)
+    }
+
+    /// A folder with a run of whatever version.
+    pub(crate) fn open_any(folder: &Path) -> Result<Self> {
+        match MAKE_A_RUN.into_iter().find(|file| !folder.join(file).is_file()) {
+            Some(missing) => Err(Error::NoRun { path: folder.to_owned(), missing }),
+            None => Ok(Self { folder: folder.to_owned() }),
+        }
+    }
+
+    pub(crate) fn open(folder: &Path) -> Result<Self> {
+        let run = Self::open_any(folder)?;
+        // Read for its version: everything else is told apart from a later version's files by it.
+        run.config()?;
+        Ok(run)
+    }
+
+    pub(crate) fn config(&self) -> Result<Config> {
+        let config = Config::from_file(&self.path(CONFIG))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    pub(crate) fn labels(&self) -> Result<LabelSet> {
+        read_json(&self.path(LABELS), "label set")
+    }
+
+    pub(crate) fn selection(&self) -> Result<Selection> {
+        Ok(Selection::load(self.path(SELECTION))?)
+    }
+
+    pub(crate) fn state(&self) -> Result<RunState> {
+        let path = self.path(STATE);
+        if !path.is_file() {
+            return Err(Error::NoRun { path: self.folder.clone(), missing: STATE });
+        }
+        read_json(&path, "state of a run")
+    }
+
+    pub(crate) fn save_state(&self, state: &RunState) -> Result<()> {
+        write_json(&self.path(STATE), state)
+    }
+
+    /// Removes what training made, so that it can begin anew.
+    pub(crate) fn remove_results(&self) -> Result<()> {
+        remove_checkpoint(&self.folder)?;
+        [WEIGHTS, METRICS].into_iter().try_for_each(|file| remove_file(&self.path(file)))?;
+        self.remove_judgement()
+    }
+
+    /// Removes what is said of the saved weights, for weights of which nothing is known.
+    pub(crate) fn remove_judgement(&self) -> Result<()> {
+        let files = [DECISION, predictions::file_name(Split::Dev)];
+        files.into_iter().try_for_each(|file| remove_file(&self.path(file)))
+    }
+
+    pub(crate) fn origin(&self) -> Result<Option<Origin>> {
+        read_json_if_there(&self.path(ORIGIN), "origin")
+    }
+
+    pub(crate) fn encoder_config(&self) -> Result<TransformerConfig> {
+        Ok(TransformerConfig::from_file(self.path(ENCODER))?)
+    }
+
+    pub(crate) fn tokenizer(&self) -> Result<WordTokenizer> {
+        Ok(WordTokenizer::from_file(self.path(TOKENIZER))?)
+    }
+
+    pub(crate) fn image_identity(&self) -> Result<Option<ImageIdentity>> {
+        let path = self.path(IMAGES);
+        let wanted = self.config()?.model.image_dim;
+        let found: Option<ImageIdentity> = read_json_if_there(&path, "image identity")?;
+        if found.as_ref().map(|identity| identity.width) != wanted {
+            let why = format!("config.json has image_dim {wanted:?}");
+            return Err(Error::Inconsistent { path, why });
+        }
+        if found.as_ref().is_some_and(|identity| !identity.is_consistent()) {
+            let why = "mean and std are not as many finite numbers as the width".to_owned();
+            return Err(Error::Inconsistent { path, why });
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn has_weights(&self) -> bool {
+        self.path(WEIGHTS).is_file()
+    }
+
+    pub(crate) fn save_weights(&self, parameters: &Parameters) -> Result<()> {
+        let tensors = parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
+        write_tensors(&self.path(WEIGHTS), &tensors)
+    }
+
+    /// Saves the decision of the saved weights; the default is no file.
+    pub(crate) fn save_decision(&self, decision: Decision) -> Result<()> {
+        let path = self.path(DECISION);
+        if decision == Decision::default() { remove_file(&path) } else { write_json(&path, &decision) }
+    }
+
+    pub(crate) fn decision(&self) -> Result<Decision> {
+        Ok(read_json_if_there(&self.path(DECISION), "decision")?.unwrap_or_default())
+    }
+
+    /// The folder of the checkpoint, while there is something to resume.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.path(CHECKPOINT)
+    }
+
+    /// The folder of a teacher, while it is needed.
+    pub(crate) fn teacher(&self, number: usize) -> PathBuf {
+        self.path(&teacher(number))
+    }
+
+    pub(crate) fn save_teachers(&self, teachers: &[Teacher]) -> Result<()> {
+        write_json(&self.path(TEACHERS), &teachers)
+    }
+
+    pub(crate) fn teachers(&self) -> Result<Vec<Teacher>> {
+        Ok(read_json_if_there(&self.path(TEACHERS), "list of teachers")?.unwrap_or_default())
+    }
+
+    /// All parameters, those of the text encoder in this number type.
+    pub(crate) fn parameters(&self, device: &Device, encoder: DType) -> Result<Parameters> {
+        let path = self.path(WEIGHTS);
+        if !path.is_file() {
+            return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
+        }
+        let parameters = Parameters::new(0, device);
+        for (name, tensor) in read_tensors(&path)? {
+            let tensor = if is_encoders(&name) { tensor.to_dtype(encoder)? } else { tensor };
+            parameters.insert(name, &tensor)?;
+        }
+        Ok(parameters)
+    }
+
+    /// The error for weights that the configuration's networks cannot take.
+    pub(crate) fn weights_do_not_fit(&self, error: &Error) -> Error {
+        Error::Inconsistent { path: self.path(WEIGHTS), why: error.to_string() }
+    }
+
+    pub(crate) fn save_metrics(&self, records: &[EpochRecord]) -> Result<()> {
+        write_json_lines(&self.path(METRICS), records)
+    }
+
+    pub(crate) fn metrics(&self) -> Result<Vec<EpochRecord>> {
+        let path = self.path(METRICS);
+        if path.exists() { read_json_lines(&path, "line of metrics") } else { Ok(Vec::new()) }
+    }
+
+    pub(crate) fn save_predictions(&self, split: Split, predictions: &[TweetPrediction]) -> Result<()> {
+        predictions::write(&self.path(predictions::file_name(split)), predictions)
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+}

@@ -1,0 +1,83 @@
+//! A run folder as a person looks at it.
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::files::read_tensors;
+use crate::input::images::ImageIdentity;
+use crate::run::folder::{RunFolder, WEIGHTS, is_run};
+use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
+use smvae_core::LabelSet;
+use smvae_data::Selection;
+use smvae_encoders::text::TransformerConfig;
+use std::path::{Path, PathBuf};
+
+/// What a run folder holds, for a person to look at.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Everything the run depended on.
+    pub config: Config,
+    /// Entity types, `O` first.
+    pub labels: LabelSet,
+    /// Which tweets were labelled; none for converted weights, of which it is not known.
+    pub selection: Option<Selection>,
+    /// Where converted weights come from; none for a model that was trained here.
+    pub origin: Option<Origin>,
+    /// Which image vectors; none for text alone.
+    pub images: Option<ImageIdentity>,
+    /// Sizes of the text encoder.
+    pub encoder: TransformerConfig,
+    /// Number of trained numbers; none if no weights were saved yet.
+    pub parameters: Option<usize>,
+    /// A record an epoch.
+    pub epochs: Vec<EpochRecord>,
+    /// Its teachers, once they have taught.
+    pub teachers: Vec<Teacher>,
+}
+
+impl RunInfo {
+    /// Reads a run folder, its weights' sizes included.
+    ///
+    /// # Errors
+    /// As [`crate::Predictor::load`].
+    pub fn read(folder: &Path) -> Result<Self> {
+        let run = RunFolder::open(folder)?;
+        let origin = run.origin()?;
+        let weights = run.path(WEIGHTS);
+        let parameters =
+            if weights.exists() { Some(read_tensors(&weights)?.values().map(|t| t.elem_count()).sum()) } else { None };
+        Ok(Self {
+            folder: folder.to_owned(),
+            config: run.config()?,
+            labels: run.labels()?,
+            selection: if origin.is_some() { None } else { Some(run.selection()?) },
+            origin,
+            images: run.image_identity()?,
+            encoder: run.encoder_config()?,
+            parameters,
+            epochs: run.metrics()?,
+            teachers: run.teachers()?,
+        })
+    }
+
+    /// Whether a folder holds a run, of whatever version. Models of other programs have a `config.json` too.
+    pub fn exists(folder: impl AsRef<Path>) -> bool {
+        is_run(folder.as_ref())
+    }
+
+    /// The epoch whose weights are saved: the best on dev.
+    pub fn best(&self) -> Option<&EpochRecord> {
+        self.epochs.iter().rfind(|record| record.best)
+    }
+}
+
+impl RunState {
+    /// That of the run in a folder.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`] for a folder without one, converted weights and runs of earlier versions included; [`Error::Json`].
+    pub fn read(folder: &Path) -> Result<Self> {
+        RunFolder::open_any(folder)?.state()
+    }
+}

@@ -1,0 +1,8 @@
+//! The run folder: what a trained model and the way it came to be look like in files.
+//!
+//! Nothing here computes: whoever trains writes the folder, whoever predicts reads it.
+
+pub(crate) mod folder;
+pub(crate) mod info;
+pub mod predictions;
+pub(crate) mod record;

@@ -1,0 +1,118 @@
+//! Records of a run folder: one per epoch, one per teacher, and what the run depends on beside its configuration.
+
+use crate::config::Config;
+use serde::{Deserialize, Serialize};
+use smvae_core::metrics::Scores;
+use smvae_core::step::StepReport;
+use smvae_data::files::sha256_hex;
+
+/// A line of `metrics.jsonl`: one epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Steps taken so far.
+    pub step: usize,
+    /// Loss, its terms and the norm of the gradients: means over the epoch's steps.
+    pub train: StepReport,
+    /// Learning rate of the text encoder's top layer at the last step.
+    pub encoder_lr: f64,
+    /// Learning rate of everything else at the last step.
+    pub head_lr: f64,
+    /// Scores on dev; none in epochs without an evaluation.
+    pub dev: Option<Scores>,
+    /// Whether these scores are the best so far, and the weights were saved.
+    pub best: bool,
+    /// The bias against `O` these scores were reached with.
+    #[serde(default)]
+    pub outside_bias: f32,
+    /// Where time went, and memory: the fields that differ between two runs of one seed.
+    pub timing: Timing,
+}
+
+/// Speed and memory of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Seconds of its steps.
+    pub train_seconds: f64,
+    /// Seconds of the evaluation on dev.
+    pub dev_seconds: f64,
+    /// Tweets trained on a second, labelled and unlabelled.
+    pub tweets_per_second: f64,
+    /// Spans trained on a second.
+    pub spans_per_second: f64,
+    /// Tweets of dev evaluated a second.
+    pub dev_tweets_per_second: f64,
+    /// The most memory the process has had so far, in MiB, where the system tells.
+    pub peak_memory_mib: Option<f64>,
+}
+
+/// The best epoch on dev so far.
+pub(crate) fn best_of(records: &[EpochRecord]) -> Option<(usize, &Scores)> {
+    records.iter().rfind(|record| record.best).and_then(|record| Some((record.epoch, record.dev.as_ref()?)))
+}
+
+/// Seconds of training and of evaluations, without pauses.
+pub(crate) fn seconds(records: &[EpochRecord]) -> f64 {
+    records.iter().map(|record| record.timing.train_seconds + record.timing.dev_seconds).sum()
+}
+
+/// Evaluations on dev since the best.
+pub(crate) fn without_gain(records: &[EpochRecord]) -> usize {
+    records.iter().rev().take_while(|record| !record.best).filter(|record| record.dev.is_some()).count()
+}
+
+/// How a teacher came out, which is known when it is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Teacher {
+    /// Its seed.
+    pub seed: u64,
+    /// The epoch it taught with: the best on dev.
+    pub best_epoch: Option<usize>,
+    /// F1 on dev of that epoch, in percent.
+    pub dev_f1: Option<f64>,
+    /// Seconds of its training and evaluations.
+    pub seconds: f64,
+}
+
+/// Where converted weights come from, as `scripts/convert_authors_weights.py` writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The program that trained them.
+    pub program: String,
+    /// Name of their file.
+    pub file: String,
+    /// sha256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// How the order of the labels is known, which is not in the file.
+    pub labels: String,
+}
+
+/// What a run depends on beside its configuration, and whether it is finished: `run.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunState {
+    /// Whether it came to its end; if not, [`resume`](crate::resume()) goes on with it.
+    pub finished: bool,
+    /// Threads it was begun with. With as many, the same weights.
+    pub threads: usize,
+    /// sha256 of the training split's tweets, as JSON.
+    pub train_sha256: String,
+    /// sha256 of dev's tweets, as JSON.
+    #[serde(rename = "valid_sha256")]
+    pub dev_sha256: String,
+    /// sha256 of the image vectors; none for text alone.
+    pub images_sha256: Option<String>,
+}
+
+impl RunState {
+    /// Digest of what a run depends on, as its checkpoints name it. Where the corpus lies is no part of it.
+    pub(crate) fn identity(&self, config: &Config) -> String {
+        let config = Config { data: None, ..config.clone() };
+        let Self { train_sha256, dev_sha256, images_sha256, .. } = self;
+        let parts = serde_json::to_vec(&(config, train_sha256, dev_sha256, images_sha256));
+        sha256_hex(&parts.expect("our own types have string keys and no failing parts"))
+    }
+}

@@ -1,0 +1,129 @@
+//! From the probabilities of a tweet's spans to its entities, with a threshold between `O` and the rest.
+//!
+//! ```text
+//! p'_O = p_O exp(-b) / Z,   p'_c = p_c / Z                b: the bias against O, in logits; 0 leaves all as it is
+//! ```
+//! A model trained on few labels calls too much `O`: its precision is far above its recall. The bias moves the decision
+//! without touching the weights, and is chosen on dev ([`tune`]).
+
+use crate::input::collate::Item;
+use crate::scoring::scorer::ScoredSpans;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use smvae_core::decode::{Candidate, decode};
+use smvae_core::metrics::Scores;
+use smvae_core::{Entity, LabelSet};
+
+/// How probabilities become entities; saved beside the weights where it is not the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Decision {
+    /// What is taken from the logit of `O` before classes are compared; above 0 it finds more entities.
+    pub outside_bias: f32,
+}
+
+/// An entity that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoredEntity {
+    /// First word, counted over all words of the post.
+    pub start: usize,
+    /// One past the last word.
+    pub end: usize,
+    /// Its type.
+    pub label: String,
+    /// Probability of the type, 0 to 1.
+    pub score: f32,
+    /// Probability of every class of the model's label set, `O` first.
+    pub probabilities: Vec<f32>,
+}
+
+impl From<&ScoredEntity> for Entity {
+    fn from(found: &ScoredEntity) -> Self {
+        Self::new(found.start, found.end, found.label.as_str())
+    }
+}
+
+impl Decision {
+    /// The spans of a tweet that are entities, by their first word, in the item's words.
+    fn decoded(self, scored: &ScoredSpans) -> Vec<Candidate> {
+        let outside = (-self.outside_bias).exp();
+        let candidates: Vec<Candidate> = scored
+            .rows()
+            .map(|(span, row)| {
+                let (class, score) = self.best(row, outside);
+                Candidate { span, class, score }
+            })
+            .collect();
+        decode(&candidates)
+    }
+
+    /// The entities of a tweet, by their first word, in words of the original tweet.
+    pub(crate) fn entities(self, item: &Item, scored: &ScoredSpans, labels: &LabelSet) -> Vec<ScoredEntity> {
+        let entity = |c: Candidate| {
+            let span = item.original_span(c.span);
+            let label = name(labels, c.class);
+            let row = scored.rows().find(|(span, _)| *span == c.span).expect("a candidate is one of the rows").1;
+            let probabilities = self.shifted(row).collect();
+            ScoredEntity { start: span.start, end: span.end, label, score: c.score, probabilities }
+        };
+        self.decoded(scored).into_iter().map(entity).collect()
+    }
+
+    /// The same spans with the probabilities that this decision compares.
+    pub(crate) fn shift(self, scored: &ScoredSpans) -> ScoredSpans {
+        let shifted = scored.rows().flat_map(|(_, row)| self.shifted(row));
+        ScoredSpans::new(scored.spans.clone(), shifted.collect())
+    }
+
+    fn shifted(self, row: &[f32]) -> impl Iterator<Item = f32> {
+        let outside = (-self.outside_bias).exp();
+        let total = self.total(row, outside);
+        row.iter().enumerate().map(move |(class, p)| if class == 0 { p * outside / total } else { p / total })
+    }
+
+    /// What the weighted probabilities sum up to. The sum of a softmax is 1 but for rounding: without a bias nothing changes.
+    fn total(self, row: &[f32], outside: f32) -> f32 {
+        if self.outside_bias == 0.0 { 1.0 } else { 1.0 + row[0] * (outside - 1.0) }
+    }
+
+    /// The most probable class, the first on ties, and its probability; `outside` is `exp(-b)`.
+    fn best(self, row: &[f32], outside: f32) -> (usize, f32) {
+        let weighted = row.iter().enumerate().map(|(class, p)| (class, if class == 0 { p * outside } else { *p }));
+        let (class, p) = weighted.fold((0, f32::MIN), |best, (class, p)| if p > best.1 { (class, p) } else { best });
+        (class, p / self.total(row, outside))
+    }
+
+    /// Scores of what is found in a split against its gold entities.
+    pub(crate) fn scores(
+        self,
+        items: &[Item],
+        scored: &[ScoredSpans],
+        gold: &[Vec<Entity>],
+        labels: &LabelSet,
+    ) -> Scores {
+        let mut scores = Scores::default();
+        for ((item, scored), gold) in items.iter().zip(scored).zip(gold) {
+            let entity = |c: Candidate| Entity { span: item.original_span(c.span), label: name(labels, c.class) };
+            let found: Vec<Entity> = self.decoded(scored).into_iter().map(entity).collect();
+            scores.add(gold, &found);
+        }
+        scores
+    }
+}
+
+fn name(labels: &LabelSet, class: usize) -> String {
+    labels.name(class).expect("a class of the model is one of its labels").to_owned()
+}
+
+/// The decision with the best F1 on a split: biases from -2 to 4 in steps of a quarter, the one nearest 0 on ties.
+pub(crate) fn tune(items: &[Item], scored: &[ScoredSpans], gold: &[Vec<Entity>], labels: &LabelSet) -> Decision {
+    let mut biases: Vec<f32> = (-8..=16).map(|quarters| quarters as f32 / 4.0).collect();
+    biases.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let f1 = |bias: &f32| {
+        let decision = Decision { outside_bias: *bias };
+        (decision, decision.scores(items, scored, gold, labels).overall.f1())
+    };
+    let scores: Vec<(Decision, f64)> = biases.par_iter().map(f1).collect();
+    let best = |best: (Decision, f64), other: (Decision, f64)| if other.1 > best.1 { other } else { best };
+    scores.into_iter().reduce(best).map_or_else(Decision::default, |(decision, _)| decision)
+}

@@ -1,0 +1,63 @@
+//! A text encoder and a span model on one set of parameters.
+
+use crate::error::Result;
+use smvae_core::LabelSet;
+use smvae_core::candle_core::DType;
+use smvae_core::model::{ModelConfig, SpanModel};
+use smvae_core::nn::Parameters;
+use smvae_core::step;
+use smvae_encoders::text::{Transformer, TransformerConfig};
+
+/// Prefix of the encoder's parameters.
+pub(crate) const ENCODER: &str = "encoder";
+
+/// Prefix of the span model's parameters.
+const MODEL: &str = "model";
+
+/// Whether a parameter is the text encoder's.
+pub(crate) fn is_encoders(parameter: &str) -> bool {
+    parameter.strip_prefix(ENCODER).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The networks of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Networks {
+    pub encoder: Transformer,
+    pub model: SpanModel,
+}
+
+impl Networks {
+    /// Networks that a graph tracks, but for the parameters that are frozen; those that do not exist yet are drawn.
+    pub(crate) fn for_training(
+        parameters: &Parameters,
+        encoder: &TransformerConfig,
+        model: &ModelConfig,
+        labels: &LabelSet,
+        is_frozen: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let vb = parameters.partly_frozen_builder(DType::F32, is_frozen);
+        Ok(Self {
+            encoder: Transformer::load(encoder, vb.pp(ENCODER))?,
+            model: SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &vb.pp(MODEL))?,
+        })
+    }
+
+    /// The same on the same memory, without a graph and without what only training needs.
+    pub(crate) fn for_evaluation(
+        parameters: &Parameters,
+        encoder: &TransformerConfig,
+        model: &ModelConfig,
+        labels: &LabelSet,
+    ) -> Result<Self> {
+        let vb = parameters.frozen_builder(DType::F32);
+        let n_classes = labels.n_classes();
+        Ok(Self {
+            encoder: Transformer::load(encoder, vb.pp(ENCODER))?,
+            model: SpanModel::load_for_prediction(model, encoder.hidden_size, n_classes, &vb.pp(MODEL))?,
+        })
+    }
+
+    pub(crate) fn borrow(&self) -> step::Networks<'_> {
+        step::Networks { encoder: &self.encoder, model: &self.model }
+    }
+}

@@ -1,0 +1,188 @@
+//! Networks at work: items in, the probabilities of every candidate span out, in the order of the items.
+//!
+//! Items are encoded in batches of similar length, one a thread (on a GPU, one after another), and their spans are scored
+//! in chunks of bounded memory. No gradient is tracked. What is made of the probabilities is decided elsewhere
+//! (`decision.rs`).
+
+use crate::error::Result;
+use crate::flow::Flow;
+use crate::input::collate::{Collator, Item};
+use crate::scoring::networks::Networks;
+use rayon::prelude::*;
+use smvae_core::candle_core::{self, D, DType, Device, Tensor};
+use smvae_core::model::SpanBatch;
+use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
+use std::borrow::Borrow;
+
+/// Pieces of a batch, about; more would not make products faster.
+const BATCH_PIECES: usize = 512;
+/// Pieces of a batch on a GPU, which has the batch to itself.
+const GPU_BATCH_PIECES: usize = 4096;
+/// Spans scored at once: what bounds the memory of a long text.
+const CHUNK_SPANS: usize = 4096;
+
+/// Scores items with networks that may still be in training.
+#[derive(Clone, Copy)]
+pub(crate) struct Scorer<'a> {
+    pub networks: &'a Networks,
+    pub collator: Collator<'a>,
+    /// Whether z is sampled, as in the authors' evaluation, instead of being its mean.
+    pub sampled: bool,
+    /// Seed of the samples.
+    pub seed: u64,
+    pub device: &'a Device,
+}
+
+/// The candidate spans of an item with the probability of each class, a row a span.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ScoredSpans {
+    /// In the item's words.
+    pub spans: Vec<Span>,
+    /// Row by row, `spans x classes`.
+    probabilities: Vec<f32>,
+}
+
+impl ScoredSpans {
+    /// Spans with their probabilities, row by row.
+    pub(crate) fn new(spans: Vec<Span>, probabilities: Vec<f32>) -> Self {
+        Self { spans, probabilities }
+    }
+
+    /// Adds spans of another item of the same text.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        self.spans.extend(&other.spans);
+        self.probabilities.extend(&other.probabilities);
+    }
+
+    /// Number of classes; 0 without a span.
+    fn n_classes(&self) -> usize {
+        self.probabilities.len() / self.spans.len().max(1)
+    }
+
+    /// Each span with its probabilities.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (Span, &[f32])> {
+        self.spans.iter().copied().zip(self.probabilities.chunks(self.n_classes().max(1)))
+    }
+
+    /// Adds the probabilities another model gave the same spans, `weight` times; a first model may be added to nothing.
+    pub(crate) fn add(&mut self, other: &Self, weight: f32) {
+        if self.spans.is_empty() {
+            self.spans.clone_from(&other.spans);
+            self.probabilities = vec![0.0; other.probabilities.len()];
+        }
+        self.probabilities.iter_mut().zip(&other.probabilities).for_each(|(sum, p)| *sum += weight * p);
+    }
+}
+
+impl Scorer<'_> {
+    /// The scored candidate spans of each item, in the order of the items. `None` if the callback, which is told how many items
+    /// are done and of how many, ended it.
+    pub(crate) fn score<I: Borrow<Item> + Sync>(
+        &self,
+        items: &[I],
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<ScoredSpans>>> {
+        let spans: Vec<Vec<Span>> =
+            items.iter().map(|item| self.collator.candidates(item.borrow()).collect()).collect();
+        self.score_spans(items, &spans, on_progress)
+    }
+
+    /// These spans of each item, in the order of the items.
+    pub(crate) fn score_spans<I: Borrow<Item> + Sync>(
+        &self,
+        items: &[I],
+        spans: &[Vec<Span>],
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<ScoredSpans>>> {
+        let item = |i: usize| -> &Item { items[i].borrow() };
+        let mut order: Vec<usize> = (0..items.len()).filter(|i| !item(*i).words.is_empty()).collect();
+        order.sort_by_key(|i| std::cmp::Reverse(item(*i).ids.len()));
+        let on_cpu = self.device.is_cpu();
+        let limit = if on_cpu { BATCH_PIECES } else { GPU_BATCH_PIECES };
+        let batches = batches(&order, |i| item(i).ids.len(), limit);
+        let mut scored = vec![ScoredSpans::default(); items.len()];
+        let mut done = items.len() - order.len();
+        let score = |batch: &&[usize]| {
+            let texts: Vec<_> = batch.iter().map(|i| (item(*i), spans[*i].clone())).collect();
+            // By the batch, not by the order in which threads come to them.
+            let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
+            self.score_batch(texts, &mut rng)
+        };
+        // A batch a thread: what one batch cannot share out among threads, another one's work fills. A GPU does this by
+        // itself, and each thread would have a stream of its own.
+        for wave in batches.chunks(2 * rayon::current_num_threads()) {
+            let results: Vec<_> = if on_cpu {
+                wave.par_iter().map(score).collect::<Result<_>>()?
+            } else {
+                wave.iter().map(score).collect::<Result<_>>()?
+            };
+            for (batch, results) in wave.iter().zip(results) {
+                for (i, result) in batch.iter().zip(results) {
+                    scored[*i] = result;
+                }
+                done += batch.len();
+            }
+            if on_progress(done, items.len()) == Flow::Stop && done < items.len() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(scored))
+    }
+
+    fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>, rng: &mut Rng) -> Result<Vec<ScoredSpans>> {
+        let batch = self.collator.batch(&spans, self.device)?;
+        let latent_dim = self.networks.model.config().latent_dim;
+        let mut noise =
+            |n_spans| self.sampled.then(|| rng::standard_normal((n_spans, latent_dim), rng, self.device)).transpose();
+        let probabilities = self.networks.probabilities(&batch, &mut noise)?;
+        let n_classes = probabilities.len() / batch.spans.len().max(1);
+        let mut rest = probabilities.as_slice();
+        let of_item = |(_, spans): (&Item, Vec<Span>)| {
+            let (its, later) = rest.split_at(spans.len() * n_classes);
+            rest = later;
+            ScoredSpans::new(spans, its.to_vec())
+        };
+        Ok(spans.into_iter().map(of_item).collect())
+    }
+}
+
+/// Cuts items, in this order, into batches of at most `limit` pieces, or of one item.
+fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Vec<&[usize]> {
+    let mut batches = Vec::new();
+    let mut rest = order;
+    while !rest.is_empty() {
+        let mut total = 0;
+        let fitting = rest.iter().take_while(|i| {
+            total += pieces(**i);
+            total <= limit
+        });
+        let (batch, later) = rest.split_at(fitting.count().max(1));
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
+impl Networks {
+    /// Class probabilities of every span of a batch, row by row, without dropout; z is its mean where there is no `noise` for so
+    /// many spans.
+    pub(crate) fn probabilities(
+        &self,
+        batch: &SpanBatch,
+        noise: &mut dyn FnMut(usize) -> candle_core::Result<Option<Tensor>>,
+    ) -> Result<Vec<f32>> {
+        let h = self.encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32)?;
+        let features = self.model.features(&h, batch)?;
+        let mut probabilities = Vec::new();
+        for chunk in batch.spans.chunks(CHUNK_SPANS) {
+            let scores = self.model.score(&features, batch, chunk, noise(chunk.len())?.as_ref())?;
+            probabilities.extend(softmax_rows(&scores.logits)?);
+        }
+        Ok(probabilities)
+    }
+}
+
+fn softmax_rows(logits: &Tensor) -> Result<Vec<f32>> {
+    let log_sum = logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?;
+    Ok(logits.broadcast_sub(&log_sum)?.exp()?.flatten_all()?.to_vec1()?)
+}

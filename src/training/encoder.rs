@@ -1,0 +1,128 @@
+//! The text encoder before training: from a folder, from the hub, or tiny and untrained.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::run::folder::RunFolder;
+use crate::scoring::networks::ENCODER;
+use crate::training::event::Event;
+use smvae_core::candle_core::Device;
+use smvae_core::nn::Parameters;
+use smvae_data::Sample;
+#[cfg(feature = "hub")]
+use smvae_encoders::hub::{Hub, ModelId};
+#[cfg(feature = "hub")]
+use smvae_encoders::text::wanted_files;
+use smvae_encoders::text::{TransformerConfig, WordTokenizer, load_weights, tiny, tiny_vocabulary};
+use smvae_encoders::weights::{LoadReport, Missing, Weights};
+use std::path::{Path, PathBuf};
+
+/// Where the text encoder comes from.
+#[derive(Clone, Debug)]
+pub enum EncoderSource {
+    /// A model folder as Hugging Face has it: `config.json`, weights, and a tokenizer.
+    Folder(PathBuf),
+    /// A model of the hub, fetched unless the cache has it.
+    #[cfg(feature = "hub")]
+    Hub(Hub, ModelId),
+    /// A tiny encoder, untrained, with a vocabulary of the training split's words.
+    Tiny,
+}
+
+impl EncoderSource {
+    /// What a name means: `tiny`, a folder that exists, or `owner/name[@revision]` of the hub, which is then the one of the
+    /// environment ([`Hub::from_env`]). A name that is none of these is a folder that will not be found.
+    ///
+    /// # Errors
+    /// [`smvae_encoders::hub::HubError::NoHome`] for a model of the hub where there is no folder to keep it in.
+    #[cfg(feature = "hub")]
+    pub fn named(name: &str) -> Result<Self> {
+        match name.parse() {
+            Ok(model) if !Path::new(name).is_dir() => {
+                Ok(Self::Hub(Hub::from_env().map_err(smvae_encoders::Error::from)?, model))
+            }
+            _ => Ok(Self::local(name)),
+        }
+    }
+
+    /// What a name means: `tiny`, or a folder.
+    ///
+    /// # Errors
+    /// None, without the feature `hub`.
+    #[cfg(not(feature = "hub"))]
+    pub fn named(name: &str) -> Result<Self> {
+        Ok(Self::local(name))
+    }
+
+    fn local(name: &str) -> Self {
+        if name == "tiny" { Self::Tiny } else { Self::Folder(name.into()) }
+    }
+}
+
+/// Rarer words are unknown to the tiny encoder.
+const TINY_MIN_COUNT: usize = 10;
+
+/// The text encoder before training.
+pub(crate) struct Encoder {
+    pub config: TransformerConfig,
+    pub tokenizer: WordTokenizer,
+    /// What [`EncoderSource::named`] would open it by.
+    pub name: String,
+    folder: Option<PathBuf>,
+}
+
+impl Encoder {
+    #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "only transfers have something to tell"))]
+    pub(crate) fn open(
+        source: &EncoderSource,
+        train: &[Sample],
+        on_event: &mut dyn FnMut(&Event) -> Flow,
+    ) -> Result<Self> {
+        match source {
+            EncoderSource::Folder(folder) => {
+                let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+                Self::from_folder(folder, absolute.display().to_string())
+            }
+            #[cfg(feature = "hub")]
+            EncoderSource::Hub(hub, model) => {
+                let fetched = hub.fetch(model, wanted_files, &mut |progress| on_event(&Event::from(progress)).into());
+                let fetched = fetched.map_err(smvae_encoders::Error::from)?;
+                Self::from_folder(&fetched.folder, format!("{}@{}", model.name, fetched.revision))
+            }
+            EncoderSource::Tiny => {
+                let words = train.iter().flat_map(|sample| sample.words.iter().map(String::as_str));
+                let vocabulary = tiny_vocabulary(words, TINY_MIN_COUNT);
+                let config = tiny(vocabulary.len());
+                let tokenizer = WordTokenizer::from_vocab(vocabulary)?;
+                Ok(Self { config, tokenizer, name: "tiny".to_owned(), folder: None })
+            }
+        }
+    }
+
+    /// That of a run, whose weights come from a checkpoint.
+    pub(crate) fn of_run(run: &RunFolder) -> Result<Self> {
+        let name = run.config()?.text_encoder.unwrap_or_default();
+        Ok(Self { config: run.encoder_config()?, tokenizer: run.tokenizer()?, name, folder: None })
+    }
+
+    fn from_folder(folder: &Path, name: String) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(Error::NoEncoder { path: folder.to_owned() });
+        }
+        Ok(Self {
+            config: TransformerConfig::from_file(folder.join("config.json"))?,
+            tokenizer: WordTokenizer::from_folder(folder)?,
+            name,
+            folder: Some(folder.to_owned()),
+        })
+    }
+
+    /// The parameters that were loaded, in which the rest of a run is drawn.
+    pub(crate) fn parameters(&self, config: &Config, device: &Device) -> Result<(Parameters, LoadReport)> {
+        let parameters = Parameters::new(config.seed, device);
+        let Some(folder) = &self.folder else { return Ok((parameters, LoadReport::default())) };
+        let missing = if config.allow_missing_weights { Missing::Draw } else { Missing::Refuse };
+        let report = load_weights(&self.config, Weights::from_folder(folder)?, missing, &parameters, ENCODER)?;
+        Ok((parameters, report))
+    }
+}

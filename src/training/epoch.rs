@@ -1,0 +1,135 @@
+//! The epoch in progress: what a run must remember between two of its steps, so that it can go on after either.
+//!
+//! The order of the epoch's steps is not kept: it is drawn again from the generator as it was when the epoch began.
+
+use crate::config::training::TrainingConfig;
+use crate::run::record::{EpochRecord, Timing};
+use crate::training::sampler::{Chosen, LabelledItem, labelled_epoch};
+use serde::{Deserialize, Serialize};
+use smvae_core::Rng;
+use smvae_core::rng::RngState;
+use smvae_core::step::{StepReport, TermMeans};
+
+/// How far an epoch is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Epoch {
+    /// From 1.
+    pub number: usize,
+    /// Steps of it that were taken.
+    pub done: usize,
+    /// The run's generator before the epoch's first step.
+    start: RngState,
+    /// The schedule's factor at the last step.
+    factor: f64,
+    sums: Means,
+    tweets: usize,
+    spans: usize,
+    seconds: f64,
+}
+
+/// What one step was: its losses, tweets, spans, the schedule's factor, and how long it took.
+pub(crate) struct Taken {
+    pub report: StepReport,
+    pub tweets: usize,
+    pub spans: usize,
+    pub factor: f64,
+    pub seconds: f64,
+}
+
+impl Epoch {
+    /// An epoch that begins with the generator as it is.
+    pub(crate) fn new(number: usize, rng: &Rng) -> Self {
+        let start = RngState::of(rng);
+        Self { number, done: 0, start, factor: 0.0, sums: Means::default(), tweets: 0, spans: 0, seconds: 0.0 }
+    }
+
+    /// The steps that are left. At the beginning of an epoch `rng` is moved past the draws of their order; later it is
+    /// further on already.
+    pub(crate) fn steps_left(
+        &self,
+        items: &[LabelledItem],
+        config: &TrainingConfig,
+        rng: &mut Rng,
+    ) -> impl Iterator<Item = Chosen> + use<> {
+        let mut from_start = self.start.rng();
+        let steps = labelled_epoch(items, config, &mut from_start);
+        if self.done == 0 {
+            *rng = from_start;
+        }
+        steps.into_iter().skip(self.done)
+    }
+
+    /// Counts a step.
+    pub(crate) fn add(&mut self, taken: &Taken) {
+        self.done += 1;
+        self.factor = taken.factor;
+        self.sums.add(&taken.report);
+        self.tweets += taken.tweets;
+        self.spans += taken.spans;
+        self.seconds += taken.seconds;
+    }
+
+    /// The record of its steps, `step` of the run being the last; dev comes later.
+    pub(crate) fn record(&self, step: usize, config: &TrainingConfig) -> EpochRecord {
+        EpochRecord {
+            epoch: self.number,
+            step,
+            train: self.sums.means(),
+            encoder_lr: config.encoder_lr * self.factor,
+            head_lr: config.head_lr * self.factor,
+            dev: None,
+            best: false,
+            outside_bias: 0.0,
+            timing: Timing {
+                train_seconds: self.seconds,
+                tweets_per_second: self.tweets as f64 / self.seconds,
+                spans_per_second: self.spans as f64 / self.seconds,
+                peak_memory_mib: peak_memory_mib(),
+                ..Timing::default()
+            },
+        }
+    }
+}
+
+/// Means of step reports.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Means {
+    sum: StepReport,
+    n: usize,
+}
+
+impl Means {
+    pub(crate) fn add(&mut self, report: &StepReport) {
+        let mut sum = fields(&mut self.sum).into_iter();
+        let mut report = *report;
+        for value in fields(&mut report) {
+            *sum.next().expect("as many fields") += *value;
+        }
+        self.n += 1;
+    }
+
+    pub(crate) fn means(&self) -> StepReport {
+        let (n, mut means) = (self.n.max(1) as f64, self.sum);
+        fields(&mut means).into_iter().for_each(|value| *value /= n);
+        means
+    }
+}
+
+/// Every number of a report.
+fn fields(report: &mut StepReport) -> Vec<&mut f64> {
+    let StepReport { loss, ce, labelled, unlabelled, mask, soft_ce, disagreement, grad_norm } = report;
+    let mut fields = vec![loss, ce, mask, soft_ce, disagreement, grad_norm];
+    for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
+        fields.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
+    }
+    fields
+}
+
+/// The most resident memory so far, in MiB; `None` where `/proc/self/status` does not say.
+fn peak_memory_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
+}

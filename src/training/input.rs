@@ -1,0 +1,115 @@
+//! What a run is trained on: a training split with its labels and digest, dev, and what may come with them.
+
+use crate::error::Result;
+use crate::training::encoder::EncoderSource;
+use smvae_core::LabelSet;
+use smvae_core::candle_core::Device;
+use smvae_data::corpus::{LoadedSplit, label_set};
+use smvae_data::files::sha256_json;
+use smvae_data::{Corpus, ImageVectors, Sample, Selection};
+
+/// What a run is trained on. The training split, its label set and the digest that a selection is checked against belong
+/// together, so they are set by the constructors alone.
+///
+/// ```no_run
+/// use smvae::{EncoderSource, TrainInput, data::{Corpus, ImageVectors}};
+/// let corpus = Corpus::load("my-corpus")?;
+/// let images = ImageVectors::load("features.safetensors")?;
+/// let input = TrainInput::new(&corpus, EncoderSource::Tiny).with_images(&images);
+/// assert_eq!(input.labels(), &corpus.labels);
+/// # Ok::<(), smvae::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TrainInput<'a> {
+    train: &'a [Sample],
+    dev: &'a [Sample],
+    labels: LabelSet,
+    train_sha256: String,
+    /// Which posts are labelled. `None` draws as many as the configuration's `labelled` says.
+    pub selection: Option<&'a Selection>,
+    /// Image vectors. `None` trains on text alone.
+    pub images: Option<&'a ImageVectors>,
+    /// Where the text encoder comes from.
+    pub encoder: EncoderSource,
+    /// Where tensors lie.
+    pub device: Device,
+    /// Whether a run that the folder already holds is replaced, once everything else is known to be right.
+    pub replace_run: bool,
+}
+
+impl<'a> TrainInput<'a> {
+    /// The training split and dev of a corpus, without image vectors, on the CPU. Its test split is not used.
+    pub fn new(corpus: &'a Corpus, encoder: EncoderSource) -> Self {
+        let sha256 = corpus.files.train.sha256.clone();
+        Self::from_parts(&corpus.train, &corpus.dev, corpus.labels.clone(), sha256, encoder)
+    }
+
+    /// Two splits that were read on their own, for programs that leave the test split closed.
+    ///
+    /// # Errors
+    /// [`smvae_data::Error::Tags`] for malformed tags of the training split.
+    pub fn from_splits(train: &'a LoadedSplit, dev: &'a [Sample], encoder: EncoderSource) -> Result<Self> {
+        let labels = label_set(&train.samples)?;
+        Ok(Self::from_parts(&train.samples, dev, labels, train.file.sha256.clone(), encoder))
+    }
+
+    /// Posts that were never in a file; a selection of them is checked against the digest of their JSON form.
+    ///
+    /// # Errors
+    /// [`smvae_data::Error::Tags`] for malformed tags of the training split.
+    pub fn from_samples(train: &'a [Sample], dev: &'a [Sample], encoder: EncoderSource) -> Result<Self> {
+        let sha256 = sha256_json(train).expect("words and tags have a JSON form");
+        Ok(Self::from_parts(train, dev, label_set(train)?, sha256, encoder))
+    }
+
+    fn from_parts(
+        train: &'a [Sample],
+        dev: &'a [Sample],
+        labels: LabelSet,
+        train_sha256: String,
+        encoder: EncoderSource,
+    ) -> Self {
+        let device = Device::Cpu;
+        Self { train, dev, labels, train_sha256, selection: None, images: None, encoder, device, replace_run: false }
+    }
+
+    /// The same with image vectors, or `None` for text alone.
+    pub fn with_images(self, images: impl Into<Option<&'a ImageVectors>>) -> Self {
+        Self { images: images.into(), ..self }
+    }
+
+    /// The same with these posts labelled, or `None` for a draw.
+    pub fn with_selection(self, selection: impl Into<Option<&'a Selection>>) -> Self {
+        Self { selection: selection.into(), ..self }
+    }
+
+    /// The same with models selected on these posts.
+    pub fn with_dev(self, dev: &'a [Sample]) -> Self {
+        Self { dev, ..self }
+    }
+
+    /// The same on another device.
+    pub fn on(self, device: Device) -> Self {
+        Self { device, ..self }
+    }
+
+    /// The training split.
+    pub fn train(&self) -> &'a [Sample] {
+        self.train
+    }
+
+    /// The split models are selected on.
+    pub fn dev(&self) -> &'a [Sample] {
+        self.dev
+    }
+
+    /// Entity types of the training split, `O` first, whichever of its posts are labelled.
+    pub fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    /// SHA-256 of the training split, which a selection belongs to.
+    pub fn train_sha256(&self) -> &str {
+        &self.train_sha256
+    }
+}

@@ -1,0 +1,152 @@
+//! Training: from a corpus and a configuration to a run folder, from the beginning or from a checkpoint.
+//!
+//! ```text
+//! TrainInput, Config --prepare--> Prepared, TrainingData --teachers--> soft labels --training_loop--> run folder
+//! ```
+//! A teacher is a run, so training calls itself; that happens in [`train_from`] alone. The labels of unlabelled posts are
+//! never read, nor is the test split.
+
+pub(crate) mod averaging;
+pub(crate) mod checkpoint;
+pub(crate) mod data;
+pub(crate) mod encoder;
+pub(crate) mod epoch;
+pub(crate) mod event;
+pub(crate) mod groups;
+pub(crate) mod input;
+pub(crate) mod prepare;
+pub(crate) mod resumed;
+pub(crate) mod sampler;
+pub(crate) mod teachers;
+pub(crate) mod training_loop;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::run::folder::{RunFolder, WEIGHTS, is_run, lock, remove_checkpoint};
+use crate::run::record::best_of;
+use crate::training::checkpoint::Checkpoint;
+use crate::training::event::{Event, RunSummary};
+use crate::training::input::TrainInput;
+use crate::training::prepare::{Built, Prepared};
+use crate::training::resumed::Resumed;
+use crate::training::teachers::soft_labels;
+use crate::training::training_loop::TrainingLoop;
+use std::path::Path;
+
+/// Trains a model and leaves a run folder at `out`. Same input, configuration and number of threads on the same machine:
+/// the same weights, bit by bit.
+///
+/// # Errors
+/// [`Error::RunExists`] unless it is to be replaced; settings out of range; an empty split; whatever is wrong
+/// with the encoder's files; a loss that is not finite.
+pub fn train(input: &TrainInput<'_>, config: &Config, out: impl AsRef<Path>) -> Result<RunSummary> {
+    train_with(input, config, out, &mut |_| Flow::Continue)
+}
+
+/// The same, telling a callback what happens; it can end the run cleanly after any step.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_with(
+    input: &TrainInput<'_>,
+    config: &Config,
+    out: impl AsRef<Path>,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<RunSummary> {
+    train_from(input, config, out.as_ref(), None, on_event)
+}
+
+/// Continues the run at `out` from its last checkpoint, or from the beginning if it has none yet. Its configuration and
+/// its labelled posts are those it was begun with: `selection` and `replace_run` of `input` are not used. With as many
+/// threads as the run was begun with ([`RunState`](crate::RunState)) the weights are those of a run that was never interrupted. For
+/// a run that is finished its summary is returned and nothing is done.
+///
+/// # Errors
+/// [`Error::OtherRun`] for input other than the run's; [`Error::Checkpoint`] for a checkpoint that is damaged; those of
+/// [`train`].
+pub fn resume(input: &TrainInput<'_>, out: impl AsRef<Path>) -> Result<RunSummary> {
+    resume_with(input, out, &mut |_| Flow::Continue)
+}
+
+/// The same, telling a callback what happens; it can end the run cleanly after any step.
+///
+/// # Errors
+/// As [`resume`].
+pub fn resume_with(
+    input: &TrainInput<'_>,
+    out: impl AsRef<Path>,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<RunSummary> {
+    let out = out.as_ref();
+    if let Some(summary) = finished_run(out)? {
+        return Ok(summary);
+    }
+    let folder = RunFolder::open(out)?;
+    let _lock = lock(out)?;
+    let (config, state) = (folder.config()?, folder.state()?);
+    let selection = folder.selection()?;
+    let checkpoint = Checkpoint::load(&folder.checkpoint(), &state.identity(&config))?;
+    // The weights are those of an epoch that is not trained again.
+    if checkpoint.as_ref().is_some_and(|saved| best_of(&saved.position.records).is_some()) && !folder.has_weights() {
+        return Err(Error::NoRun { path: out.to_owned(), missing: WEIGHTS });
+    }
+    let input = input.clone().with_selection(&selection);
+    train_from(&input, &config, out, Some(Resumed { folder, state, checkpoint }), on_event)
+}
+
+/// The summary of a run that is finished. `None` for one that can be resumed.
+///
+/// # Errors
+/// [`Error::NoRun`] for a folder without a run; [`Error::Json`] for a damaged file.
+pub fn finished_run(out: impl AsRef<Path>) -> Result<Option<RunSummary>> {
+    let out = out.as_ref();
+    let folder = RunFolder::open(out)?;
+    if !folder.state()?.finished {
+        return Ok(None);
+    }
+    // The run may have been killed just before its checkpoint was removed.
+    remove_checkpoint(out)?;
+    Ok(Some(RunSummary::new(out, &folder.metrics()?, false)))
+}
+
+/// Trains a teacher, or resumes one whose training was interrupted.
+fn train_teacher(
+    input: &TrainInput<'_>,
+    config: &Config,
+    out: &Path,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<RunSummary> {
+    if is_run(out) { resume_with(input, out, on_event) } else { train_with(input, config, out, on_event) }
+}
+
+/// Trains from the beginning, or from where a run was interrupted.
+fn train_from(
+    input: &TrainInput<'_>,
+    asked: &Config,
+    out: &Path,
+    resumed: Option<Resumed>,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<RunSummary> {
+    let (prepared, mut data) = Prepared::new(input, asked, out, resumed.as_ref(), on_event)?;
+    let folder = resumed.as_ref().map(|resumed| resumed.folder(&prepared.config)).transpose()?;
+    let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
+    let (mut built, stopped) = Built::new(&prepared, checkpoint.as_mut(), on_event)?;
+    let (folder, _lock) = match folder {
+        // Whoever resumes it holds its lock.
+        Some(folder) => (folder, None),
+        None => prepared.new_folder(out)?,
+    };
+    if stopped {
+        return Ok(RunSummary::new(out, &folder.metrics()?, true));
+    }
+    if let Some(distillation) = prepared.config.distillation.as_ref().filter(|_| !data.unlabelled.is_empty()) {
+        match soft_labels(&prepared, &data.unlabelled, &folder, &mut train_teacher, on_event)? {
+            Some(labels) => data.give_targets(&labels, distillation),
+            None => return Ok(RunSummary::new(out, &[], true)),
+        }
+    }
+    let averaging = built.averaging(&prepared)?;
+    let position = built.position(&prepared, checkpoint, averaging.as_ref(), data.unlabelled.len())?;
+    TrainingLoop::new(&prepared, built, averaging, data, folder, position).run(out, on_event)
+}

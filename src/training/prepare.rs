@@ -1,0 +1,238 @@
+//! What stands before the first step: files loaded, settings resolved, networks and optimizer built.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::files::create_folder;
+use crate::flow::Flow;
+use crate::input::collate::Collator;
+use crate::input::images::ImageIdentity;
+use crate::run::folder::{RunFolder, Start, is_run, lock, remove_files};
+use crate::run::record::RunState;
+use crate::scoring::networks::Networks;
+use crate::training::averaging::Averaging;
+use crate::training::checkpoint::{self, Checkpoint, Position};
+use crate::training::data::TrainingData;
+use crate::training::encoder::Encoder;
+use crate::training::event::Event;
+use crate::training::groups::Groups;
+use crate::training::input::TrainInput;
+use crate::training::resumed::Resumed;
+use crate::training::sampler::{UnlabelledStream, steps_per_epoch};
+use smvae_core::nn::Parameters;
+use smvae_core::optim::Adam;
+use smvae_core::rng;
+use smvae_data::files::sha256_json;
+use smvae_data::images::Coverage;
+use smvae_data::{ImageVectors, Sample, Selection, selection};
+use smvae_encoders::device;
+use std::fs::File;
+use std::path::Path;
+
+/// What a run is made from: its input, and every setting with the value it has for this input.
+pub(crate) struct Prepared<'a> {
+    pub input: &'a TrainInput<'a>,
+    /// The configuration, resolved: what the run folder gets.
+    pub config: Config,
+    pub encoder: Encoder,
+    pub groups: Groups,
+    pub identity: Option<ImageIdentity>,
+    pub selection: Selection,
+    pub state: RunState,
+    /// Training posts with and without an image vector. `None` for text alone.
+    pub coverage: Option<Coverage>,
+    /// Passes over the labelled posts, at most.
+    pub epochs: usize,
+    /// Steps, at most.
+    pub steps: usize,
+}
+
+impl<'a> Prepared<'a> {
+    /// Loads the text encoder, resolves the configuration, chooses the labelled posts and tokenises the splits.
+    pub(crate) fn new(
+        input: &'a TrainInput<'a>,
+        asked: &Config,
+        out: &Path,
+        resumed: Option<&Resumed>,
+        on_event: &mut dyn FnMut(&Event) -> Flow,
+    ) -> Result<(Self, TrainingData)> {
+        asked.validate()?;
+        check_input(input, asked, out)?;
+        let state = run_state(input);
+        if let Some(resumed) = resumed {
+            resumed.check_data(&state, input.labels())?;
+        }
+        let mut encoder = match resumed {
+            Some(Resumed { folder, checkpoint: Some(_), .. }) => Encoder::of_run(folder)?,
+            _ => Encoder::open(&input.encoder, input.train(), on_event)?,
+        };
+        let config = resolve(asked, input, &mut encoder);
+        if let Some(n) = config.model.quirks.pad_to.filter(|n| *n > encoder.config.position_limit()) {
+            return Err(Error::setting("pad_to", "at most the pieces that the text encoder takes", n));
+        }
+        let standardise = config.input.standardise_images;
+        let mut prepared = Self {
+            groups: Groups::new(encoder.config.num_hidden_layers, &config.training)?,
+            coverage: input.images.map(|images| images.coverage(input.train())).transpose()?,
+            identity: input.images.map(|images| ImageIdentity::new(images, input.train(), standardise)),
+            selection: select(input, &config)?,
+            input,
+            config,
+            encoder,
+            state,
+            epochs: 0,
+            steps: 0,
+        };
+        let data = TrainingData::collate(input, &prepared.config, &prepared.collator(), &prepared.selection)?;
+        prepared.set_length(steps_per_epoch(&data.labelled, &prepared.config.training))?;
+        Ok((prepared, data))
+    }
+
+    /// What turns posts into items, as this run does it.
+    pub(crate) fn collator(&self) -> Collator<'_> {
+        Collator {
+            tokenizer: &self.encoder.tokenizer,
+            input: &self.config.input,
+            quirks: &self.config.model.quirks,
+            encoder: &self.encoder.config,
+            images: self.identity.as_ref().zip(self.input.images),
+        }
+    }
+
+    /// A new folder at `out`, in the place of an earlier run if that is asked for, and its lock.
+    pub(crate) fn new_folder(&self, out: &Path) -> Result<(RunFolder, Option<File>)> {
+        create_folder(out)?;
+        let lock = lock(out)?;
+        if self.input.replace_run && is_run(out) {
+            remove_files(out)?;
+        }
+        let start = Start {
+            config: &self.config,
+            labels: self.input.labels(),
+            selection: &self.selection,
+            images: self.identity.as_ref(),
+            state: &self.state,
+            encoder: &self.encoder.config,
+            tokenizer: &self.encoder.tokenizer,
+        };
+        Ok((RunFolder::create(out, &start)?, lock))
+    }
+
+    /// The number of epochs, if it was left open, and with it that of steps.
+    fn set_length(&mut self, steps_per_epoch: usize) -> Result<()> {
+        if steps_per_epoch == 0 {
+            return Err(Error::NothingToTrain { why: "the labelled posts have no candidate spans" });
+        }
+        let training = &mut self.config.training;
+        self.epochs = *training.epochs.get_or_insert((1700 / steps_per_epoch).clamp(8, 30));
+        self.steps = self.epochs.saturating_mul(steps_per_epoch).min(training.max_steps.unwrap_or(usize::MAX));
+        Ok(())
+    }
+}
+
+/// The networks of a run, on parameters that training changes.
+pub(crate) struct Built {
+    pub parameters: Parameters,
+    /// Tracked by a graph, but for what is frozen.
+    pub networks: Networks,
+    /// The same memory without a graph.
+    pub frozen: Networks,
+    pub optimizer: Adam,
+    /// Numbers that are trained.
+    pub n_trained: usize,
+}
+
+impl Built {
+    /// Loads or draws the parameters; those of a checkpoint are taken out of it. Also answers whether the callback ended
+    /// the run.
+    pub(crate) fn new(
+        prepared: &Prepared<'_>,
+        checkpoint: Option<&mut Checkpoint>,
+        on_event: &mut dyn FnMut(&Event) -> Flow,
+    ) -> Result<(Self, bool)> {
+        let Prepared { input, config, encoder, groups, .. } = prepared;
+        let (parameters, report) = encoder.parameters(config, &input.device)?;
+        let stopped = on_event(&Event::Loaded(report)) == Flow::Stop;
+        for (name, tensor) in checkpoint.into_iter().flat_map(|checkpoint| checkpoint.take(checkpoint::WEIGHTS)) {
+            parameters.insert(name, &tensor)?;
+        }
+        let (sizes, model, labels, groups) = (&encoder.config, &config.model, input.labels(), *groups);
+        let is_frozen = move |name: &str| groups.is_frozen(name);
+        let networks = Networks::for_training(&parameters, sizes, model, labels, is_frozen)?;
+        let trained: Vec<_> = parameters.all().into_iter().filter(|(name, _)| !groups.is_frozen(name)).collect();
+        let n_trained = trained.iter().map(|(_, var)| var.elem_count()).sum();
+        let optimizer = Adam::new(trained, |name| groups.of(name), config.optimizer.clone())?;
+        let frozen = Networks::for_evaluation(&parameters, sizes, model, labels)?;
+        Ok((Self { parameters, networks, frozen, optimizer, n_trained }, stopped))
+    }
+
+    /// The average of the weights, if there is to be one.
+    pub(crate) fn averaging(&self, prepared: &Prepared<'_>) -> Result<Option<Averaging>> {
+        let Some(average) = &prepared.config.average else { return Ok(None) };
+        let (encoder, model) = (&prepared.encoder.config, &prepared.config.model);
+        Averaging::new(&self.parameters, prepared.groups, encoder, average, model, prepared.input.labels()).map(Some)
+    }
+
+    /// Where the run begins: before its first step, or where a checkpoint was written, whose moments and average are
+    /// given to the optimizer and `averaging`.
+    pub(crate) fn position(
+        &mut self,
+        prepared: &Prepared<'_>,
+        checkpoint: Option<Checkpoint>,
+        averaging: Option<&Averaging>,
+        n_unlabelled: usize,
+    ) -> Result<Position> {
+        let Some(mut saved) = checkpoint else {
+            let rng = rng::named(prepared.config.seed, "training");
+            return Ok(Position::beginning(UnlabelledStream::new(n_unlabelled), &rng));
+        };
+        if let Some(averaging) = averaging {
+            averaging.parameters().assign(&saved.take(checkpoint::AVERAGE))?;
+        }
+        self.optimizer.load_state(saved.position.steps, &saved.take(checkpoint::ADAM))?;
+        Ok(saved.position)
+    }
+}
+
+fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()> {
+    if input.train().is_empty() || input.dev().is_empty() {
+        return Err(Error::NothingToTrain { why: "the training split or dev has no posts" });
+    }
+    let names = [config.data.as_deref(), input.images.and_then(ImageVectors::path), Some(out)];
+    match names.into_iter().flatten().find(|path| path.to_str().is_none()) {
+        Some(path) => Err(Error::NotUtf8 { path: path.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// What tells this run from others, beside its configuration.
+fn run_state(input: &TrainInput<'_>) -> RunState {
+    let digest = |samples: &[Sample]| sha256_json(samples).expect("words and tags have a JSON form");
+    RunState {
+        finished: false,
+        threads: rayon::current_num_threads(),
+        train_sha256: digest(input.train()),
+        dev_sha256: digest(input.dev()),
+        images_sha256: input.images.map(|images| images.sha256().to_owned()),
+    }
+}
+
+/// Settings that follow from the input.
+fn resolve(asked: &Config, input: &TrainInput<'_>, encoder: &mut Encoder) -> Config {
+    let mut config = asked.clone();
+    config.model.image_dim = input.images.map(ImageVectors::width);
+    config.device = device::describe(&input.device);
+    config.text_encoder = Some(encoder.name.clone());
+    if let Some(p) = config.training.dropout {
+        encoder.config.hidden_dropout_prob = p;
+        encoder.config.attention_probs_dropout_prob = p;
+    }
+    config
+}
+
+fn select(input: &TrainInput<'_>, config: &Config) -> Result<Selection> {
+    if let Some(selection) = input.selection {
+        return Ok(selection.clone());
+    }
+    let n = config.labelled.unwrap_or(input.train().len());
+    Ok(selection::select(n, config.selection_seed(), input.train(), input.train_sha256())?)
+}

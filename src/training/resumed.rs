@@ -1,0 +1,55 @@
+//! A run being resumed: what of it is there, and that it is continued with the data and settings it was begun with.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::run::folder::RunFolder;
+use crate::run::record::RunState;
+use crate::training::checkpoint::Checkpoint;
+use smvae_core::LabelSet;
+
+/// A run being resumed.
+pub(crate) struct Resumed {
+    pub folder: RunFolder,
+    pub state: RunState,
+    /// `None` if it was killed before the first one.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl Resumed {
+    /// The folder of the run, once the configuration is known to be the one it was begun with.
+    pub(crate) fn folder(&self, config: &Config) -> Result<RunFolder> {
+        self.check(config)?;
+        if self.checkpoint.is_none() {
+            self.folder.remove_results()?;
+        }
+        Ok(self.folder.clone())
+    }
+
+    /// Checks that data and labels are those it was begun with.
+    pub(crate) fn check_data(&self, state: &RunState, labels: &LabelSet) -> Result<()> {
+        let names = |labels: &LabelSet| labels.names().join(" ");
+        let images = |state: &RunState| state.images_sha256.clone().unwrap_or_else(|| "none".to_owned());
+        let checks = [
+            ("label set", names(labels), names(&self.folder.labels()?)),
+            ("sha256 of the training tweets", state.train_sha256.clone(), self.state.train_sha256.clone()),
+            ("sha256 of dev's tweets", state.dev_sha256.clone(), self.state.dev_sha256.clone()),
+            ("image vectors' sha256", images(state), images(&self.state)),
+        ];
+        match checks.into_iter().find(|(_, got, want)| got != want) {
+            Some((what, got, want)) => Err(Error::OtherRun { what, got, want }),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&self, config: &Config) -> Result<()> {
+        let begun = self.folder.config()?;
+        if config.device != begun.device {
+            return Err(Error::OtherRun { what: "device", got: config.device.clone(), want: begun.device });
+        }
+        if *config != begun {
+            let json = |config| serde_json::to_string(config).expect("our own types have no failing parts");
+            return Err(Error::OtherRun { what: "configuration", got: json(config), want: json(&begun) });
+        }
+        Ok(())
+    }
+}

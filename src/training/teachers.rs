@@ -1,0 +1,189 @@
+//! Learning from unlabelled tweets through teachers: models trained on the labelled tweets put a probability on every
+//! class of every candidate span of the unlabelled ones, and the student learns these beside the labels.
+//!
+//! ```text
+//! target(span) = mean over teachers of p(class | span)        each with its own decision bias, if that is tuned
+//! loss         = ... + distillation mean_rows( - sum_c target_c log p_c )
+//! ```
+//! Several teachers that differ by their seed alone are better than one and know where they disagree; the student gets
+//! most of it in one model (Hinton et al. 2015; for entities from few labels, Liang et al. 2020). With more generations, a
+//! student of all teachers so far teaches beside them (Furlanello et al. 2018). The tags of unlabelled tweets are never read.
+//! A teacher's folder goes once its labels are saved.
+
+use crate::config::Config;
+use crate::config::average::AverageConfig;
+use crate::config::distillation::Distillation;
+use crate::error::{Error, Result};
+use crate::files::{create_folder, read_tensors, write_tensors};
+use crate::flow::Flow;
+use crate::inference::predictor::{LoadOptions, Predictor};
+use crate::input::images::ImageTrust;
+use crate::run::folder::{RunFolder, SOFT_LABELS, is_run, remove_run};
+use crate::run::record::{Teacher, seconds};
+use crate::scoring::scorer::ScoredSpans;
+use crate::training::event::{Event, RunSummary};
+use crate::training::input::TrainInput;
+use crate::training::prepare::Prepared;
+use crate::training::sampler::UnlabelledItem;
+use smvae_core::candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// How a teacher is trained, or resumed where a folder holds it already: a teacher is a run, and whoever asks for soft labels
+/// says how runs are made.
+pub(crate) type TrainTeacher<'a> =
+    &'a mut dyn FnMut(&TrainInput<'_>, &Config, &Path, &mut dyn FnMut(&Event) -> Flow) -> Result<RunSummary>;
+
+/// The mean of the teachers' probabilities for each unlabelled item, computed here or read where it was saved before.
+/// `None` if the callback ended the training of a teacher.
+pub(crate) fn soft_labels(
+    prepared: &Prepared<'_>,
+    items: &[UnlabelledItem],
+    folder: &RunFolder,
+    train_teacher: TrainTeacher<'_>,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<Option<Vec<ScoredSpans>>> {
+    if let Some(saved) = read(items, folder)? {
+        return Ok(Some(saved));
+    }
+    let distillation = prepared.config.distillation.as_ref().expect("called where there is one");
+    let teachers = distillation.all_teachers();
+    let mut sums = vec![ScoredSpans::default(); items.len()];
+    let mut known = Vec::with_capacity(teachers);
+    for number in 1..=teachers {
+        let next =
+            NextTeacher { number, out: folder.teacher(number), config: configured(prepared, distillation, number) };
+        let mut tell = |event: &Event| {
+            let event = Box::new(event.clone());
+            on_event(&Event::Teacher { number, teachers, event })
+        };
+        let Some((teacher, said)) = next.teach(prepared, items, &sums, train_teacher, &mut tell)? else {
+            return Ok(None);
+        };
+        sums.iter_mut().zip(&said).for_each(|(sum, said)| sum.add(said, 1.0));
+        known.push(teacher);
+    }
+    folder.save_teachers(&known)?;
+    let labels = mean(&sums, teachers);
+    write(&labels, &folder.path(SOFT_LABELS))?;
+    (1..=teachers).try_for_each(|number| remove_run(folder.teacher(number)))?;
+    Ok(Some(labels))
+}
+
+/// The teacher whose turn it is.
+struct NextTeacher {
+    /// From 1.
+    number: usize,
+    out: PathBuf,
+    config: Config,
+}
+
+impl NextTeacher {
+    /// Trains it and asks it about the unlabelled items. `before` is the sum of what earlier teachers said, from which the student of
+    /// an earlier generation learns. `None` if the callback ended it.
+    fn teach(
+        &self,
+        prepared: &Prepared<'_>,
+        items: &[UnlabelledItem],
+        before: &[ScoredSpans],
+        train_teacher: TrainTeacher<'_>,
+        tell: &mut dyn FnMut(&Event) -> Flow,
+    ) -> Result<Option<(Teacher, Vec<ScoredSpans>)>> {
+        if self.config.distillation.is_some() && !is_run(&self.out) {
+            // Its training finds them, and has no teachers of its own to train.
+            create_folder(&self.out)?;
+            write(&mean(before, self.number - 1), &self.out.join(SOFT_LABELS))?;
+        }
+        let input = prepared.input.clone().with_selection(&prepared.selection);
+        let summary = train_teacher(&input, &self.config, &self.out, tell)?;
+        if summary.stopped {
+            return Ok(None);
+        }
+        let teacher = Teacher {
+            seed: self.config.seed,
+            best_epoch: summary.best_epoch,
+            dev_f1: summary.best.map(|scores| scores.overall.f1()),
+            seconds: seconds(&RunFolder::open(&self.out)?.metrics()?),
+        };
+        Ok(self.ask(&input, items, tell)?.map(|said| (teacher, said)))
+    }
+
+    /// What the trained teacher makes of the items. `None` if the callback ended it: then the teacher is finished, and is only
+    /// asked once more.
+    fn ask(
+        &self,
+        input: &TrainInput<'_>,
+        items: &[UnlabelledItem],
+        tell: &mut dyn FnMut(&Event) -> Flow,
+    ) -> Result<Option<Vec<ScoredSpans>>> {
+        let options = LoadOptions { device: input.device.clone(), ..LoadOptions::default() };
+        let mut predictor = Predictor::load_with(&self.out, &options)?;
+        if let Some(images) = input.images {
+            predictor = predictor.with_images(images.clone(), ImageTrust::Any)?;
+        }
+        let texts: Vec<_> = items.iter().map(|u| &u.item).collect();
+        let scored = predictor.scorer().score(&texts, &mut |done, total| tell(&Event::Evaluating { done, total }))?;
+        Ok(scored.map(|scored| scored.iter().map(|scored| predictor.decision().shift(scored)).collect()))
+    }
+}
+
+/// A teacher's configuration: the run's with a seed of its own, but for what is about unlabelled tweets, unless it is the
+/// student of an earlier generation.
+fn configured(prepared: &Prepared<'_>, distillation: &Distillation, number: usize) -> Config {
+    let config = &prepared.config;
+    let student = number > distillation.teachers;
+    Config {
+        // Far from the seeds that people choose.
+        seed: config.seed.wrapping_add(number as u64 * 1_000_003),
+        selection_seed: Some(config.selection_seed()),
+        training: if student { config.training.clone() } else { distillation.training.clone() },
+        distillation: student.then(|| Distillation { generations: 1, ..distillation.clone() }),
+        // Nor does its own average teach a teacher that has no unlabelled tweets.
+        average: config
+            .average
+            .clone()
+            .map(|average| AverageConfig { teach_from: average.teach_from.filter(|_| student), ..average }),
+        ..config.clone()
+    }
+}
+
+/// The mean of what so many teachers said.
+fn mean(sums: &[ScoredSpans], teachers: usize) -> Vec<ScoredSpans> {
+    let mean = |sum| {
+        let mut mean = ScoredSpans::default();
+        mean.add(sum, 1.0 / teachers as f32);
+        mean
+    };
+    sums.iter().map(mean).collect()
+}
+
+/// Name of the one tensor in the file, `[spans of all items, classes]`.
+const TENSOR: &str = "probabilities";
+
+fn write(labels: &[ScoredSpans], path: &Path) -> Result<()> {
+    let rows: Vec<f32> = labels.iter().flat_map(|l| l.rows().flat_map(|(_, row)| row.iter().copied())).collect();
+    let n: usize = labels.iter().map(|l| l.spans.len()).sum();
+    let classes = rows.len() / n.max(1);
+    let tensor = Tensor::from_vec(rows, (n, classes), &Device::Cpu)?;
+    write_tensors(path, &BTreeMap::from([(TENSOR.to_owned(), tensor)]))
+}
+
+fn read(items: &[UnlabelledItem], folder: &RunFolder) -> Result<Option<Vec<ScoredSpans>>> {
+    let path = folder.path(SOFT_LABELS);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let n: usize = items.iter().map(|u| u.candidates.len()).sum();
+    let fault = |why: &str| Error::Inconsistent { path: path.clone(), why: why.to_owned() };
+    let tensors = read_tensors(&path)?;
+    let rows = tensors.get(TENSOR).ok_or_else(|| fault("it has no tensor `probabilities`"))?.to_vec2::<f32>()?;
+    if rows.len() != n {
+        return Err(fault("it has another number of spans than the unlabelled tweets"));
+    }
+    let mut rows = rows.into_iter();
+    let of_item = |u: &UnlabelledItem| {
+        let its = rows.by_ref().take(u.candidates.len()).flatten().collect();
+        ScoredSpans::new(u.candidates.clone(), its)
+    };
+    Ok(Some(items.iter().map(of_item).collect()))
+}

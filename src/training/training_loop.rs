@@ -1,0 +1,288 @@
+//! The loop over epochs: steps, evaluation on dev, the best weights and checkpoints saved, early stopping.
+//!
+//! What happens is told through a callback, which can end the run after any step.
+
+use crate::error::Result;
+use crate::flow::Flow;
+use crate::run::folder::{RunFolder, remove_checkpoint};
+use crate::run::predictions::TweetPrediction;
+use crate::run::record::{EpochRecord, RunState, best_of, without_gain};
+use crate::scoring::decision::{Decision, tune};
+use crate::scoring::networks::Networks;
+use crate::scoring::scorer::Scorer;
+use crate::training::averaging::Averaging;
+use crate::training::checkpoint::{self, Checkpoints, Position, TensorGroups};
+use crate::training::data::TrainingData;
+use crate::training::epoch::{Epoch, Taken};
+use crate::training::event::{Event, RunSummary};
+use crate::training::prepare::{Built, Prepared};
+use crate::training::sampler::{Chosen, UnlabelledStream};
+use smvae_core::nn::Parameters;
+use smvae_core::rng::RngState;
+use smvae_core::step::{LabelledBatch, StepReport, UnlabelledBatch, step};
+use smvae_core::{Rng, Span};
+use smvae_data::Split;
+use std::path::Path;
+use std::time::Instant;
+
+/// A run in training.
+pub(crate) struct TrainingLoop<'a> {
+    prepared: &'a Prepared<'a>,
+    built: Built,
+    averaging: Option<Averaging>,
+    data: TrainingData,
+    folder: RunFolder,
+    checkpoints: Checkpoints,
+    stream: UnlabelledStream,
+    rng: Rng,
+    epoch: Epoch,
+    records: Vec<EpochRecord>,
+    stopped: bool,
+}
+
+impl<'a> TrainingLoop<'a> {
+    /// At a position, whose state optimizer and average have already.
+    pub(crate) fn new(
+        prepared: &'a Prepared<'a>,
+        built: Built,
+        averaging: Option<Averaging>,
+        data: TrainingData,
+        folder: RunFolder,
+        position: Position,
+    ) -> Self {
+        let identity = prepared.state.identity(&prepared.config);
+        let every = prepared.config.training.checkpoint_every;
+        Self {
+            checkpoints: Checkpoints::new(&folder.checkpoint(), identity, every, position.steps),
+            rng: position.rng.rng(),
+            stream: position.stream,
+            epoch: position.epoch,
+            records: position.records,
+            stopped: false,
+            prepared,
+            built,
+            averaging,
+            data,
+            folder,
+        }
+    }
+
+    /// Trains to the end, unless the callback ends it before: then the folder has a checkpoint to resume from.
+    pub(crate) fn run(mut self, out: &Path, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<RunSummary> {
+        let started = Event::Started {
+            labelled: self.data.labelled.len(),
+            unlabelled: self.data.unlabelled.len(),
+            parameters: self.built.parameters.count(),
+            trained: self.built.n_trained,
+            epochs: self.prepared.epochs,
+            steps: self.prepared.steps,
+            taken: self.built.optimizer.steps() as usize,
+            images: self.prepared.coverage.clone(),
+            words_cut: self.data.words_cut,
+        };
+        self.stopped = on_event(&started) == Flow::Stop;
+        let finished = self.epochs(on_event)?;
+        self.finish(out, finished)
+    }
+
+    /// Trains epoch after epoch; the answer is no if the callback ended it.
+    fn epochs(&mut self, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<bool> {
+        let (epochs, steps, training) = (self.prepared.epochs, self.prepared.steps, &self.prepared.config.training);
+        let mut over = self.over();
+        while !over {
+            self.train_epoch(on_event)?;
+            if self.stopped {
+                return Ok(false);
+            }
+            let mut record = self.record();
+            let last = record.epoch == epochs || record.step >= steps;
+            if last || record.epoch.is_multiple_of(training.eval_every) {
+                self.evaluate(&mut record, on_event)?;
+            }
+            self.records.push(record.clone());
+            self.folder.save_metrics(&self.records)?;
+            self.epoch = Epoch::new(record.epoch + 1, &self.rng);
+            self.stopped |= on_event(&Event::Epoch(Box::new(record))) == Flow::Stop;
+            over = self.over();
+            if !over && self.checkpoints.due(self.built.optimizer.steps()) {
+                self.save_checkpoint()?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether there is nothing left to train.
+    fn over(&self) -> bool {
+        let Prepared { epochs, steps, .. } = self.prepared;
+        let done = self.records.last().is_some_and(|last| last.epoch == *epochs || last.step >= *steps);
+        done || without_gain(&self.records) >= self.prepared.config.training.patience
+    }
+
+    fn record(&self) -> EpochRecord {
+        self.epoch.record(self.built.optimizer.steps() as usize, &self.prepared.config.training)
+    }
+
+    fn train_epoch(&mut self, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
+        for chosen in self.epoch.steps_left(&self.data.labelled, &self.prepared.config.training, &mut self.rng) {
+            let taken = self.built.optimizer.steps() as usize;
+            if self.stopped || taken >= self.prepared.steps {
+                break;
+            }
+            let (start, factor) = (Instant::now(), self.factor(taken));
+            let (report, tweets, spans) = self.step(&chosen, &self.prepared.groups.rates(factor))?;
+            self.epoch.add(&Taken { report, tweets, spans, factor, seconds: start.elapsed().as_secs_f64() });
+            let event = Event::Step { epoch: self.epoch.number, step: taken + 1, steps: self.prepared.steps, report };
+            self.stopped |= on_event(&event) == Flow::Stop;
+            if self.checkpoints.due(self.built.optimizer.steps()) {
+                self.save_checkpoint()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights that are evaluated and saved, or their average, and the networks on them.
+    fn evaluated(&self) -> (&Parameters, &Networks) {
+        match &self.averaging {
+            Some(averaging) => (averaging.parameters(), &averaging.networks),
+            None => (&self.built.parameters, &self.built.frozen),
+        }
+    }
+
+    fn scorer(&self) -> Scorer<'_> {
+        Scorer {
+            networks: self.evaluated().1,
+            collator: self.prepared.collator(),
+            sampled: self.prepared.config.model.quirks.sampled_evaluation,
+            seed: self.prepared.config.seed,
+            device: &self.prepared.input.device,
+        }
+    }
+
+    /// Saves all that the steps to come depend on.
+    fn save_checkpoint(&mut self) -> Result<()> {
+        let position = Position {
+            steps: self.built.optimizer.steps(),
+            epoch: self.epoch.clone(),
+            rng: RngState::of(&self.rng),
+            stream: self.stream.clone(),
+            records: self.records.clone(),
+        };
+        let tensors = |parameters: &Parameters| {
+            parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
+        };
+        let mut groups = TensorGroups::from([
+            (checkpoint::WEIGHTS.to_owned(), tensors(&self.built.parameters)),
+            (checkpoint::ADAM.to_owned(), self.built.optimizer.state()?),
+        ]);
+        if let Some(averaging) = &self.averaging {
+            groups.insert(checkpoint::AVERAGE.to_owned(), tensors(averaging.parameters()));
+        }
+        self.checkpoints.save(position, groups)
+    }
+
+    /// The schedule's factor on every learning rate at a step, from 0.
+    fn factor(&self, step: usize) -> f64 {
+        let training = &self.prepared.config.training;
+        let warmup = (training.warmup * self.prepared.steps as f64).round() as usize;
+        training.schedule.factor(step, self.prepared.steps, warmup)
+    }
+
+    /// Share of the steps that are done.
+    fn done(&self) -> f64 {
+        self.built.optimizer.steps() as f64 / self.prepared.steps as f64
+    }
+
+    /// One step; returns also the number of tweets and of spans it used.
+    fn step(&mut self, chosen: &Chosen, rates: &[f64]) -> Result<(StepReport, usize, usize)> {
+        let spans_of = |spans: &[(Span, u32)]| spans.iter().map(|(span, _)| *span).collect::<Vec<_>>();
+        let items: Vec<_> = chosen.iter().map(|(i, spans)| (&self.data.labelled[*i].item, spans_of(spans))).collect();
+        let labelled = LabelledBatch {
+            batch: self.prepared.collator().batch(&items, &self.prepared.input.device)?,
+            targets: chosen.iter().flat_map(|(_, spans)| spans.iter().map(|(_, class)| *class)).collect(),
+        };
+        let drawn = self.stream.next(&self.data.unlabelled, &self.prepared.config.training, &mut self.rng);
+        let unlabelled = if drawn.is_empty() {
+            None
+        } else {
+            let chosen: Vec<_> = drawn.iter().map(|(i, spans)| self.data.unlabelled[*i].choose(spans)).collect();
+            let items: Vec<_> = chosen.iter().map(|(item, spans, _)| (*item, spans.clone())).collect();
+            let with_teacher = chosen.iter().all(|(.., targets)| targets.is_some());
+            let batch = self.prepared.collator().batch(&items, &self.prepared.input.device)?;
+            let targets = || chosen.iter().flat_map(|(.., targets)| targets.iter().flatten().copied()).collect();
+            let teacher = self.averaging.as_ref().filter(|averaging| !with_teacher && averaging.teaches(self.done()));
+            let targets = match teacher {
+                Some(averaging) => Some(averaging.networks.probabilities(&batch, &mut |_| Ok(None))?),
+                None => with_teacher.then(targets),
+            };
+            Some(UnlabelledBatch { batch, targets })
+        };
+        let batches = || std::iter::once(&labelled.batch).chain(unlabelled.as_ref().map(|u| &u.batch));
+        let (tweets, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
+        let report = step(
+            self.built.networks.borrow(),
+            &self.prepared.config.objective.at(self.done()),
+            &mut self.built.optimizer,
+            rates,
+            &labelled,
+            unlabelled.as_ref(),
+            &mut self.rng,
+        )?;
+        if let Some(averaging) = &self.averaging {
+            averaging.follow(self.built.optimizer.steps())?;
+        }
+        Ok((report, tweets, spans))
+    }
+
+    fn evaluate(&mut self, record: &mut EpochRecord, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
+        let start = Instant::now();
+        let mut stopped = self.stopped;
+        let scored = self.scorer().score(&self.data.dev, &mut |done, total| {
+            stopped |= on_event(&Event::Evaluating { done, total }) == Flow::Stop;
+            // The epoch is complete but for this: it is ended after its evaluation.
+            Flow::Continue
+        })?;
+        let scored = scored.expect("the callback ends nothing");
+        self.stopped = stopped;
+        let (dev, gold) = (&self.data.dev, &self.data.dev_gold);
+        let labels = self.prepared.input.labels();
+        let tune_decision = self.prepared.config.training.tune_decision;
+        let decision = if tune_decision { tune(dev, &scored, gold, labels) } else { Decision::default() };
+        let scores = decision.scores(dev, &scored, gold, self.prepared.input.labels());
+        record.timing.dev_seconds = start.elapsed().as_secs_f64();
+        record.timing.dev_tweets_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
+        let f1 = scores.overall.f1();
+        record.best = best_of(&self.records).is_none_or(|(_, best)| f1 > best.overall.f1());
+        record.dev = Some(scores);
+        record.outside_bias = decision.outside_bias;
+        if record.best {
+            // What is large comes first: on a full disk, the decision that is left is that of the weights that are left.
+            self.folder.save_weights(self.evaluated().0)?;
+            self.folder.save_decision(decision)?;
+            let entities = |(item, scored)| decision.entities(item, scored, self.prepared.input.labels());
+            let found: Vec<_> = dev.iter().zip(&scored).map(entities).collect();
+            let predictions = TweetPrediction::join(self.prepared.input.dev(), gold, &found);
+            self.folder.save_predictions(Split::Dev, &predictions)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, out: &Path, finished: bool) -> Result<RunSummary> {
+        let summary = RunSummary::new(out, &self.records, !finished);
+        if summary.best.is_none() {
+            // A run that was stopped early is still one that loads. Before it was killed it may have been further.
+            self.folder.remove_judgement()?;
+            self.folder.save_weights(self.evaluated().0)?;
+        }
+        if finished {
+            self.folder.save_state(&RunState { finished, ..self.prepared.state.clone() })?;
+            remove_checkpoint(out)?;
+            return Ok(summary);
+        }
+        self.save_checkpoint()?;
+        if self.epoch.done > 0 {
+            self.records.push(self.record());
+        }
+        self.folder.save_metrics(&self.records)?;
+        Ok(summary)
+    }
+}
