@@ -7,6 +7,7 @@ mod experiments;
 mod families_golden;
 mod features;
 mod few_labels;
+mod figures;
 mod fixture;
 mod golden;
 mod gradients;

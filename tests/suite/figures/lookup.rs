@@ -1,0 +1,101 @@
+//! Looking up what the kept results of the experiments say, written as the pages write it.
+
+use super::path;
+use smvae::experiment::results::read_results;
+use smvae::experiment::{Difference, RunResult, Statistic, Summary, SummaryRow};
+
+/// The results of the repository's experiments.
+pub(super) struct Results {
+    pub few_labels: Vec<RunResult>,
+    pub options: Vec<RunResult>,
+    pub authors: Vec<RunResult>,
+}
+
+/// Runs of one method: year of the Twitter corpus, number of labels (or `all`), method; dev is whole.
+#[derive(Clone, Copy)]
+pub(super) struct Cell<'a>(pub &'a str, pub &'a str, pub &'a str);
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum On {
+    Dev,
+    Test,
+}
+
+impl Results {
+    pub(super) fn read() -> Self {
+        let read = |name: &str| {
+            let file = path(&format!("experiments/results/{name}.jsonl"));
+            read_results(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+        };
+        Self { few_labels: read("few-labels"), options: read("options"), authors: read("authors") }
+    }
+
+    /// A row for every method of the few-label experiment, compared with `baseline`.
+    pub(super) fn rows(&self, baseline: &str) -> Vec<SummaryRow> {
+        Summary::of(&self.few_labels, Some(baseline), self.few_labels.len()).rows
+    }
+
+    fn statistic(&self, cell: Cell<'_>, baseline: &str, on: On) -> Statistic {
+        let Cell(year, labels, method) = cell;
+        let is_it = |row: &SummaryRow| {
+            let place = (row.corpus.as_str(), row.labels.to_string(), row.method.as_str(), row.dev_labels);
+            place == (&format!("twitter{year}"), labels.to_owned(), method, None)
+        };
+        let row = self.rows(baseline).into_iter().find(is_it);
+        let row = row.unwrap_or_else(|| panic!("no results of {method} with {labels} labels of Twitter{year}"));
+        if on == On::Dev { row.dev } else { row.test.expect("test was scored") }
+    }
+
+    /// `68.68 ± 1.52` on test.
+    pub(super) fn mean(&self, cell: Cell<'_>) -> String {
+        self.mean_on(cell, On::Test)
+    }
+
+    /// The same on dev or test.
+    pub(super) fn mean_on(&self, cell: Cell<'_>, on: On) -> String {
+        mean(&self.statistic(cell, "", on))
+    }
+
+    /// `+1.78 (+0.87 to +2.69)` on test: over the runs of `baseline` on the same draws.
+    pub(super) fn minus(&self, cell: Cell<'_>, baseline: &str) -> String {
+        let statistic = self.statistic(cell, baseline, On::Test);
+        difference(&statistic.difference.unwrap_or_else(|| panic!("{} and {baseline} have no pair", cell.2)))
+    }
+
+    /// F1 on dev of one run of the options experiment.
+    pub(super) fn option(&self, method: &str) -> f64 {
+        self.option_run(method).dev.overall.f1()
+    }
+
+    /// A run of the options experiment.
+    pub(super) fn option_run(&self, method: &str) -> &RunResult {
+        let run = self.options.iter().find(|result| result.run.method == method);
+        run.unwrap_or_else(|| panic!("no results of the option {method}"))
+    }
+}
+
+/// What a run of the options experiment is compared with: the paper's objective if it is semi-supervised as well.
+pub(super) fn compared_with(result: &RunResult) -> &'static str {
+    if result.run.config.training.semi { "paper" } else { "supervised" }
+}
+
+/// Mean and deviation, or the one value there is.
+pub(super) fn mean(statistic: &Statistic) -> String {
+    statistic.sd.map_or_else(|| format!("{:.2}", statistic.mean), |sd| format!("{:.2} ± {sd:.2}", statistic.mean))
+}
+
+/// Mean and deviation of runs that are no row of a summary.
+pub(super) fn mean_of(values: &[f64]) -> String {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let sd = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    format!("{mean:.2} ± {sd:.2}")
+}
+
+/// Mean difference and its interval; a single pair has none.
+pub(super) fn difference(difference: &Difference) -> String {
+    match (difference.low, difference.high) {
+        (Some(low), Some(high)) => format!("{:+.2} ({low:+.2} to {high:+.2})", difference.mean),
+        _ => format!("{:+.2}", difference.mean),
+    }
+}

@@ -1,0 +1,64 @@
+//! Fragments of sentences of README.md and RESULTS.md that have figures, each with its source: the kept results, or a list of
+//! figures that were measured elsewhere.
+
+use super::lookup::{Cell, On, Results, mean_of};
+
+/// Figures that no kept result has: page, fragment, source.
+const ELSEWHERE: [(&str, &str, &str); 8] = [
+    ("README.md", "with a 95 % interval", "the level of the intervals: Student's t in smvae::experiment::statistics"),
+    ("RESULTS.md", "with its 95 % interval", "the same"),
+    ("RESULTS.md", "it has 83.15 on Twitter2017", "a run of 2026-11-23 by the command there, not kept"),
+    ("RESULTS.md", "where that has 83.39", "the PyTorch reference of this project, one run"),
+    ("RESULTS.md", "The published 86.37", "Zhou et al., EMNLP 2022"),
+    ("RESULTS.md", "moved dev by 1.0 and 2.5", "two runs of 2026-11-24, not kept, beside those of 2026-11-23"),
+    ("RESULTS.md", "over-confident by 9 % to 23 %", "the table there, rounded"),
+    ("RESULTS.md", "leaves 2 % to 4 %", "the table there, rounded"),
+];
+
+/// What a page says.
+pub(super) fn of(results: &Results, page: &str) -> Vec<String> {
+    let elsewhere = ELSEWHERE.iter().filter(|(of, ..)| *of == page).map(|(_, fragment, _)| (*fragment).to_owned());
+    let kept = if page == "RESULTS.md" { results_page(results) } else { Vec::new() };
+    elsewhere.chain(kept).collect()
+}
+
+fn results_page(results: &Results) -> Vec<String> {
+    let test = |year, labels, method| results.mean(Cell(year, labels, method));
+    let minus = |year, method, baseline| results.minus(Cell(year, "100", method), baseline);
+    let on_draw_0 = |method: &str| {
+        let is_it = |id: &str| id == format!("twitter2017-{method}-100-d0-s0");
+        let run = results.few_labels.iter().find(|result| is_it(&result.run.id)).expect("a run of draw 0");
+        format!("{:.2}", run.test.as_ref().expect("test was scored").overall.f1())
+    };
+    let authors = results.authors[0].test.as_ref().expect("test was scored").overall.f1();
+    let all_labels = results.few_labels.iter().filter(|r| r.run.corpus == "twitter2017" && r.run.method.starts_with("full"));
+    let all_labels: Vec<f64> = all_labels.filter_map(|r| Some(r.test.as_ref()?.overall.f1())).collect();
+    assert_eq!(all_labels.len(), 11, "the pages say eleven");
+    let longer = results.mean_on(Cell("2017", "all", "full-longer"), On::Dev);
+    vec![
+        format!("{}** is a mean and its standard deviation", test("2017", "100", "supervised")),
+        format!("{}** is the mean of paired differences", minus("2017", "teachers", "supervised")),
+        format!("come to {authors:.2} on draw 0"),
+        format!("`supervised` has {} and `teachers` {}", on_draw_0("supervised"), on_draw_0("teachers")),
+        format!(
+            "no difference is seen: {} on Twitter2017 and {} on Twitter2015",
+            minus("2017", "paper", "supervised"),
+            minus("2015", "paper", "supervised")
+        ),
+        format!("alone gains {}", minus("2017", "negatives", "supervised")),
+        format!("a student with ten negatives over that {}", minus("2017", "teachers-negatives", "negatives")),
+        format!("on Twitter2015 it is {}", minus("2015", "teachers-negatives", "negatives")),
+        format!(
+            "images are worth {} on Twitter2017 and {} on Twitter2015",
+            minus("2017", "supervised", "text"),
+            minus("2015", "supervised", "text")
+        ),
+        format!("eleven models have {}", mean_of(&all_labels)),
+        format!(
+            "gains {} on Twitter2017 and {} on Twitter2015, both on test",
+            minus("2017", "negatives", "supervised"),
+            minus("2015", "negatives", "supervised")
+        ),
+        format!("({longer}, twice the epochs) has {} on test", test("2017", "all", "full-longer")),
+    ]
+}

@@ -1,0 +1,244 @@
+//! The generated blocks of README.md, RESULTS.md and experiments/README.md, by name. Figures that were measured elsewhere, by
+//! programs or runs that are not kept, are constants here, with their source.
+
+use super::lookup::{Cell, On, Results, compared_with, difference, mean};
+use smvae::experiment::{Difference, RunResult};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Markdown of a block.
+pub(super) fn block(results: &Results, name: &str) -> String {
+    match name {
+        "findings" => findings(results),
+        "pytorch" => pytorch(results),
+        "unlabelled" => unlabelled(results),
+        "images" => images(results),
+        "options" => options(results),
+        "calibration" => calibration(),
+        "settings" => settings(),
+        "means" => means(results),
+        "draws" => draws(results),
+        "types" => types(results),
+        "every option" => every_option(results),
+        _ => panic!("there is no block {name:?}"),
+    }
+}
+
+const YEARS: [&str; 2] = ["2017", "2015"];
+
+/// README: what a stranger wants to know first.
+fn findings(results: &Results) -> String {
+    let row = |name: &str, cell: &dyn Fn(&str) -> String| [vec![name.to_owned()], YEARS.map(cell).to_vec()].concat();
+    let rows = [
+        row("all labels (3373 and 4000 tweets), one run", &|year| results.mean(Cell(year, "all", "full"))),
+        row("100 labelled tweets", &|year| results.mean(Cell(year, "100", "supervised"))),
+        row("100 labelled tweets and the rest without labels: what a student of three teachers gains", &|year| {
+            results.minus(Cell(year, "100", "teachers"), "supervised")
+        }),
+        row("the same, with the paper's semi-supervised objective", &|year| {
+            results.minus(Cell(year, "100", "paper"), "supervised")
+        }),
+        row("what images gain over text alone, 100 labels", &|year| {
+            results.minus(Cell(year, "100", "supervised"), "text")
+        }),
+    ];
+    table(&["", "Twitter2017", "Twitter2015"], rows)
+}
+
+/// RESULTS, question 1. The columns of the default settings are runs of 2026-11-23 that are not kept; since then a seed draws other
+/// noise. PyTorch's: the reference of this project, one run each. Published: Zhou et al., EMNLP 2022.
+fn pytorch(results: &Results) -> String {
+    let rows = [
+        ("2017", "all", "full", "83.15 (one run)", "83.39", "86.37"),
+        ("2015", "all", "full", "", "72.92", "75.07"),
+        ("2017", "100", "supervised", "65.72 ± 2.40", "65.42 and 64.19 (two schedules)", ""),
+        ("2017", "100", "paper", "66.61 ± 2.90", "66.81", ""),
+    ];
+    let rows = rows.map(|(year, labels, method, defaults, peer, published)| {
+        let tuned = results.mean(Cell(year, labels, method));
+        let what = if labels == "all" { "all labels".to_owned() } else { format!("{labels} labels, {method}") };
+        [format!("{year}, {what}"), peer.to_owned(), defaults.to_owned(), tuned, published.to_owned()]
+    });
+    let header = ["F1 on test", "PyTorch, one run", "ours, its settings", "ours, settings chosen on dev", "published, BERT-base"];
+    table(&header, rows)
+}
+
+/// RESULTS, question 2.
+fn unlabelled(results: &Results) -> String {
+    let places = YEARS.iter().flat_map(|year| ["50", "100", "200"].map(|labels| (*year, labels)));
+    let rows = places.map(|(year, labels)| {
+        let draws = if labels == "100" { "5" } else { "3" };
+        let [supervised, teachers] = ["supervised", "teachers"].map(|method| Cell(year, labels, method));
+        [
+            format!("{year}, {labels} labels"),
+            draws.to_owned(),
+            results.mean(supervised),
+            results.mean(teachers),
+            results.minus(teachers, "supervised"),
+        ]
+    });
+    table(&["F1 on test", "draws", "supervised", "teachers", "difference"], rows)
+}
+
+/// RESULTS, question 3.
+fn images(results: &Results) -> String {
+    let places = ["100", "all"].iter().flat_map(|labels| YEARS.map(|year| (year, *labels)));
+    let rows = places.map(|(year, labels)| {
+        let methods = if labels == "all" { ["full-text", "full", "full-shuffled"] } else { ["text", "supervised", "shuffled"] };
+        let [text, own, other] = methods.map(|method| Cell(year, labels, method));
+        [
+            format!("{year}, {labels} labels"),
+            results.mean(text),
+            results.mean(own),
+            results.mean(other),
+            results.minus(own, text.2),
+            results.minus(own, other.2),
+        ]
+    });
+    let header = ["F1 on test", "text alone", "own image", "another tweet's", "own minus text alone", "own minus another's"];
+    table(&header, rows)
+}
+
+/// RESULTS, question 4: those that a user may want to know of.
+fn options(results: &Results) -> String {
+    let rows = [
+        ("`--tune-decision 1`", "supervised", "plain-decision"),
+        ("`--word-shapes 1`", "supervised", "no-shapes"),
+        ("`--negatives 10`", "negatives-10", "supervised"),
+        ("z in the classifier (the default)", "supervised", "no-z"),
+        ("`--freeze all`", "frozen", "supervised"),
+        ("`--unlabelled-class marginal`", "marginal", "paper"),
+    ];
+    let rows = rows.map(|(name, with, without)| {
+        let [with, without] = [with, without].map(|method| results.option(method));
+        [name.to_owned(), format!("{with:.2}"), format!("{without:.2}"), format!("{:+.2}", with - without)]
+    });
+    table(&["F1 on dev, one run each", "with", "without", "difference"], rows)
+}
+
+/// RESULTS, question 5: `smvae report` of the runs of few-labels.toml, whose predictions are not kept; means over five draws (all
+/// labels: one run). 2026-11-26.
+fn calibration() -> String {
+    let rows = [
+        ["supervised, 100 labels", "16.5 % → 3.1 % (2.0 to 2.8)", "23.3 % → 2.7 % (2.1 to 4.1)"],
+        ["teachers, 100 labels", "11.6 % → 2.4 % (1.6 to 1.9)", "19.2 % → 3.2 % (1.7 to 2.2)"],
+        ["all labels", "8.9 % → 2.7 % (2.0)", "20.2 % → 3.5 % (3.2)"],
+    ];
+    let header = ["calibration error, before → after (temperatures)", "Twitter2017", "Twitter2015"];
+    table(&header, rows.map(|row| row.map(str::to_owned)))
+}
+
+/// RESULTS: single runs that were made while the options were being written, by the program as it stood then; not kept.
+fn settings() -> String {
+    let masked = "2, on an encoder first trained for ten epochs on the split's words, masked (PyTorch, not in this repository)";
+    let rows = [
+        ["1. defaults (rates 5e-5 and 1e-3, divergences at weight 1)", "68.41", "64.57"],
+        ["2. divergences at 0.01", "66.75", "64.08"],
+        ["3. without VAE terms", "67.19", "63.14"],
+        ["4. 2 and encoder's rate 1e-4", "69.39", ""],
+        [&format!("5. {masked}"), "68.86", ""],
+        ["6. 4 and the bias of `O` tuned", "70.01", "68.88"],
+        ["7. 6 with encoder's rate 2e-4", "69.94", ""],
+        ["8. 6 with word shapes", "70.48", ""],
+        ["9. 6 as three teachers and a student", "71.92", ""],
+    ];
+    table(&["F1 on dev", "seed 1", "seed 2"], rows.map(|row| row.map(str::to_owned)))
+}
+
+/// experiments/README: every method.
+fn means(results: &Results) -> String {
+    let rows = results.rows("supervised").into_iter().map(|row| {
+        let dev = row.dev_labels.map_or_else(String::new, |n| format!(", dev of {n}"));
+        let test = row.test.as_ref().expect("test was scored");
+        let against = test.difference.as_ref().map_or_else(String::new, difference);
+        let runs = test.n.to_string();
+        [year(&row.corpus), format!("{}{dev}", row.labels), row.method.clone(), runs, mean(&row.dev), mean(test), against]
+    });
+    table(&["corpus", "labels", "method", "draws", "F1 on dev", "F1 on test", "test, minus supervised"], by_corpus(rows))
+}
+
+/// experiments/README: every run.
+fn draws(results: &Results) -> String {
+    let mut rows: Vec<(String, BTreeMap<u64, String>)> = Vec::new();
+    for result in &results.few_labels {
+        let run = &result.run;
+        let dev = run.dev_labels.map_or_else(String::new, |n| format!(", dev of {n}"));
+        let name = format!("{}|{}{dev}|{}", year(&run.corpus), run.labels, run.method);
+        let f1 = format!("{:.2}", result.test.as_ref().expect("test was scored").overall.f1());
+        match rows.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, draws)) => drop(draws.insert(run.draw, f1)),
+            None => rows.push((name, BTreeMap::from([(run.draw, f1)]))),
+        }
+    }
+    let rows = rows.into_iter().map(|(name, draws)| {
+        let f1 = (0..5).map(|draw| draws.get(&draw).cloned().unwrap_or_default());
+        name.split('|').map(str::to_owned).chain(f1).collect::<Vec<_>>()
+    });
+    table(&["corpus", "labels", "method", "0", "1", "2", "3", "4"], by_corpus(rows))
+}
+
+/// experiments/README: supervised and teachers at 100 labels, by label.
+fn types(results: &Results) -> String {
+    let runs = |year: &str, method: &str| -> Vec<&RunResult> {
+        let is_it = |r: &&RunResult| {
+            let labels = r.run.labels.to_string();
+            (r.run.corpus.ends_with(year), labels.as_str(), r.run.dev_labels, r.run.method.as_str())
+                == (true, "100", None, method)
+        };
+        results.few_labels.iter().filter(is_it).collect()
+    };
+    let mut rows = Vec::new();
+    for year in YEARS {
+        let (supervised, teachers) = (runs(year, "supervised"), runs(year, "teachers"));
+        let test = |result: &RunResult| result.test.clone().expect("test was scored");
+        let labels: BTreeSet<String> = test(supervised[0]).types.keys().cloned().collect();
+        for label in labels {
+            let f1 = |runs: &[&RunResult]| -> Vec<f64> { runs.iter().map(|run| test(run).types[&label].f1()).collect() };
+            let (before, after) = (f1(&supervised), f1(&teachers));
+            // Both are listed draw by draw.
+            let paired: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+            let mean = |values: &[f64]| format!("{:.1}", values.iter().sum::<f64>() / values.len() as f64);
+            let of = difference(&Difference::of(&paired).expect("five draws"));
+            rows.push([year.to_owned(), format!("`{label}`"), mean(&before), mean(&after), of]);
+        }
+    }
+    table(&["corpus", "label", "supervised", "teachers", "difference"], rows)
+}
+
+/// experiments/README: every run of options.toml.
+fn every_option(results: &Results) -> String {
+    let rows = results.options.iter().map(|result| {
+        let RunResult { run, dev, epochs, .. } = result;
+        let all = dev.overall;
+        let scores = format!("{:.2} / {:.2} / {:.2}", all.precision(), all.recall(), all.f1());
+        let against = compared_with(result);
+        let best = result.best_epoch.map_or_else(String::new, |best| format!("{best} of {epochs}"));
+        let (against, gain) = if matches!(run.method.as_str(), "paper" | "supervised") {
+            (String::new(), String::new())
+        } else {
+            (against.to_owned(), format!("{:+.2}", all.f1() - results.option(against)))
+        };
+        [run.method.clone(), scores, best, against, gain]
+    });
+    table(&["option", "dev P / R / F1", "best epoch", "against", "difference"], rows)
+}
+
+fn year(corpus: &str) -> String {
+    corpus.trim_start_matches("twitter").to_owned()
+}
+
+/// Rows by their first cell, the corpus, the younger first; otherwise in their order.
+fn by_corpus<R: AsRef<[String]>>(rows: impl IntoIterator<Item = R>) -> Vec<R> {
+    let mut rows: Vec<R> = rows.into_iter().collect();
+    rows.sort_by(|a, b| b.as_ref()[0].cmp(&a.as_ref()[0]));
+    rows
+}
+
+fn table<R: AsRef<[String]>>(header: &[&str], rows: impl IntoIterator<Item = R>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | ").trim_end());
+    let mut text = format!("| {} |\n|{}\n", header.join(" | ").trim_start(), "---|".repeat(header.len()));
+    for row in rows {
+        assert_eq!(row.as_ref().len(), header.len(), "{:?}", row.as_ref());
+        text += &line(row.as_ref());
+    }
+    text
+}
