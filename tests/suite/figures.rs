@@ -31,7 +31,10 @@ fn generated_blocks_are_what_the_results_say() {
         let (renewed, names) = renew(page, &text, |name| tables::block(&results, name));
         assert!(!names.is_empty(), "{page} has no generated block");
         if update && renewed != text {
-            std::fs::write(path(page), &renewed).unwrap_or_else(|e| panic!("{page}: {e}"));
+            // The other test reads the page meanwhile.
+            let new = path(page).with_extension("new");
+            let written = std::fs::write(&new, &renewed).and_then(|()| std::fs::rename(&new, path(page)));
+            written.unwrap_or_else(|e| panic!("{page}: {e}"));
         } else if let Some((old, new)) = text.lines().zip(renewed.lines()).find(|(old, new)| old != new) {
             panic!("{page} says\n  {old}\nand the results say\n  {new}\n(UPDATE_FIGURES=1 writes the block anew)");
         } else {
@@ -73,6 +76,19 @@ fn the_digests_of_the_corpora_are_those_that_the_program_knows() {
     let got: Vec<(String, &str)> = got.iter().map(|cells| (format!("{} (UMT)", cells[1]), cells[3])).collect();
     let want: Vec<(String, &str)> = KNOWN_FILES.iter().map(|(digest, name)| ((*name).to_owned(), *digest)).collect();
     assert_eq!(got, want);
+}
+
+#[test]
+fn the_demo_has_the_same_figures_everywhere() {
+    let readme = read("README.md");
+    let rows = readme.lines().filter(|line| line.starts_with("text ") && line.ends_with(char::is_numeric));
+    let f1: Vec<&str> = rows.filter_map(|row| row.split_whitespace().rev().nth(1)).collect();
+    let [text, image, semi] = f1[..] else { panic!("three rows, not {f1:?}") };
+    let rounded = |x: &str| x.parse::<f64>().expect("F1").round();
+    let sentence = format!("An F1 of {}, {} and {}", rounded(text), rounded(image), rounded(semi));
+    assert!(prose(&readme).contains(&sentence), "README.md does not say: {sentence}");
+    let row = format!("| 0 | {text} | {image} | {semi} |");
+    assert!(read("experiments/README.md").contains(&row), "experiments/README.md does not say: {row}");
 }
 
 /// The page with its generated blocks as `block` has them, and their names.
@@ -159,7 +175,8 @@ fn figures(text: &str) -> Vec<(usize, String)> {
 fn is_figure(word: &str) -> bool {
     let is_digit = |c: Option<&u8>| c.is_some_and(u8::is_ascii_digit);
     let bytes = word.as_bytes();
-    let has_point = (0..bytes.len()).any(|i| bytes[i] == b'.' && is_digit(bytes[..i].last()) && is_digit(bytes.get(i + 1)));
+    let has_point =
+        (0..bytes.len()).any(|i| bytes[i] == b'.' && is_digit(bytes[..i].last()) && is_digit(bytes.get(i + 1)));
     let number = word.trim_start_matches(['+', '-', '±']).trim_end_matches('%');
     has_point || number.len() < word.len() && number.bytes().all(|c| c.is_ascii_digit()) && !number.is_empty()
 }

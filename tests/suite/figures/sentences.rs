@@ -31,7 +31,8 @@ fn results_page(results: &Results) -> Vec<String> {
         format!("{:.2}", run.test.as_ref().expect("test was scored").overall.f1())
     };
     let authors = results.authors[0].test.as_ref().expect("test was scored").overall.f1();
-    let all_labels = results.few_labels.iter().filter(|r| r.run.corpus == "twitter2017" && r.run.method.starts_with("full"));
+    let all_labels =
+        results.few_labels.iter().filter(|r| r.run.corpus == "twitter2017" && r.run.method.starts_with("full"));
     let all_labels: Vec<f64> = all_labels.filter_map(|r| Some(r.test.as_ref()?.overall.f1())).collect();
     assert_eq!(all_labels.len(), 11, "the pages say eleven");
     let longer = results.mean_on(Cell("2017", "all", "full-longer"), On::Dev);
@@ -39,7 +40,7 @@ fn results_page(results: &Results) -> Vec<String> {
         format!("{}** is a mean and its standard deviation", test("2017", "100", "supervised")),
         format!("{}** is the mean of paired differences", minus("2017", "teachers", "supervised")),
         format!("come to {authors:.2} on draw 0"),
-        format!("`supervised` has {} and `teachers` {}", on_draw_0("supervised"), on_draw_0("teachers")),
+        format!("supervised training has {} and the student {}", on_draw_0("supervised"), on_draw_0("teachers")),
         format!(
             "no difference is seen: {} on Twitter2017 and {} on Twitter2015",
             minus("2017", "paper", "supervised"),

@@ -1,7 +1,7 @@
 //! The generated blocks of README.md, RESULTS.md and experiments/README.md, by name. Figures that were measured elsewhere, by
 //! programs or runs that are not kept, are constants here, with their source.
 
-use super::lookup::{Cell, On, Results, compared_with, difference, mean};
+use super::lookup::{Cell, Results, compared_with, difference, mean};
 use smvae::experiment::{Difference, RunResult};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,15 +29,15 @@ const YEARS: [&str; 2] = ["2017", "2015"];
 fn findings(results: &Results) -> String {
     let row = |name: &str, cell: &dyn Fn(&str) -> String| [vec![name.to_owned()], YEARS.map(cell).to_vec()].concat();
     let rows = [
-        row("all labels (3373 and 4000 tweets), one run", &|year| results.mean(Cell(year, "all", "full"))),
-        row("100 labelled tweets", &|year| results.mean(Cell(year, "100", "supervised"))),
-        row("100 labelled tweets and the rest without labels: what a student of three teachers gains", &|year| {
+        row("F1 with all labels (3373 and 4000 tweets), one run", &|year| results.mean(Cell(year, "all", "full"))),
+        row("F1 with 100 labelled tweets", &|year| results.mean(Cell(year, "100", "supervised"))),
+        row("gain from the unlabelled rest, by a student of three teachers", &|year| {
             results.minus(Cell(year, "100", "teachers"), "supervised")
         }),
-        row("the same, with the paper's semi-supervised objective", &|year| {
+        row("gain from the unlabelled rest, by the paper's objective", &|year| {
             results.minus(Cell(year, "100", "paper"), "supervised")
         }),
-        row("what images gain over text alone, 100 labels", &|year| {
+        row("gain from images over text alone, with 100 labels", &|year| {
             results.minus(Cell(year, "100", "supervised"), "text")
         }),
     ];
@@ -58,7 +58,13 @@ fn pytorch(results: &Results) -> String {
         let what = if labels == "all" { "all labels".to_owned() } else { format!("{labels} labels, {method}") };
         [format!("{year}, {what}"), peer.to_owned(), defaults.to_owned(), tuned, published.to_owned()]
     });
-    let header = ["F1 on test", "PyTorch, one run", "ours, its settings", "ours, settings chosen on dev", "published, BERT-base"];
+    let header = [
+        "F1 on test",
+        "PyTorch, one run",
+        "ours, its settings",
+        "ours, settings chosen on dev",
+        "published, BERT-base",
+    ];
     table(&header, rows)
 }
 
@@ -83,7 +89,8 @@ fn unlabelled(results: &Results) -> String {
 fn images(results: &Results) -> String {
     let places = ["100", "all"].iter().flat_map(|labels| YEARS.map(|year| (year, *labels)));
     let rows = places.map(|(year, labels)| {
-        let methods = if labels == "all" { ["full-text", "full", "full-shuffled"] } else { ["text", "supervised", "shuffled"] };
+        let methods =
+            if labels == "all" { ["full-text", "full", "full-shuffled"] } else { ["text", "supervised", "shuffled"] };
         let [text, own, other] = methods.map(|method| Cell(year, labels, method));
         [
             format!("{year}, {labels} labels"),
@@ -94,7 +101,8 @@ fn images(results: &Results) -> String {
             results.minus(own, other.2),
         ]
     });
-    let header = ["F1 on test", "text alone", "own image", "another tweet's", "own minus text alone", "own minus another's"];
+    let header =
+        ["F1 on test", "text alone", "own image", "another tweet's", "own minus text alone", "own minus another's"];
     table(&header, rows)
 }
 
@@ -129,17 +137,17 @@ fn calibration() -> String {
 
 /// RESULTS: single runs that were made while the options were being written, by the program as it stood then; not kept.
 fn settings() -> String {
-    let masked = "2, on an encoder first trained for ten epochs on the split's words, masked (PyTorch, not in this repository)";
+    let masked = "e. d, the encoder first trained for ten epochs on the split's words, masked (PyTorch, not kept)";
     let rows = [
-        ["1. defaults (rates 5e-5 and 1e-3, divergences at weight 1)", "68.41", "64.57"],
-        ["2. divergences at 0.01", "66.75", "64.08"],
-        ["3. without VAE terms", "67.19", "63.14"],
-        ["4. 2 and encoder's rate 1e-4", "69.39", ""],
-        [&format!("5. {masked}"), "68.86", ""],
-        ["6. 4 and the bias of `O` tuned", "70.01", "68.88"],
-        ["7. 6 with encoder's rate 2e-4", "69.94", ""],
-        ["8. 6 with word shapes", "70.48", ""],
-        ["9. 6 as three teachers and a student", "71.92", ""],
+        ["a. defaults: rates 5e-5 (encoder) and 1e-3, divergences at weight 1", "68.41", "64.57"],
+        ["b. a, divergences at 0.01", "66.75", "64.08"],
+        ["c. a, without VAE terms", "67.19", "63.14"],
+        ["d. b, encoder's rate 1e-4", "69.39", ""],
+        [masked, "68.86", ""],
+        ["f. d, bias of `O` tuned", "70.01", "68.88"],
+        ["g. f, encoder's rate 2e-4", "69.94", ""],
+        ["h. f, with word shapes", "70.48", ""],
+        ["i. f, as three teachers and a student", "71.92", ""],
     ];
     table(&["F1 on dev", "seed 1", "seed 2"], rows.map(|row| row.map(str::to_owned)))
 }
@@ -151,9 +159,20 @@ fn means(results: &Results) -> String {
         let test = row.test.as_ref().expect("test was scored");
         let against = test.difference.as_ref().map_or_else(String::new, difference);
         let runs = test.n.to_string();
-        [year(&row.corpus), format!("{}{dev}", row.labels), row.method.clone(), runs, mean(&row.dev), mean(test), against]
+        [
+            year(&row.corpus),
+            format!("{}{dev}", row.labels),
+            row.method.clone(),
+            runs,
+            mean(&row.dev),
+            mean(test),
+            against,
+        ]
     });
-    table(&["corpus", "labels", "method", "draws", "F1 on dev", "F1 on test", "test, minus supervised"], by_corpus(rows))
+    table(
+        &["corpus", "labels", "method", "draws", "F1 on dev", "F1 on test", "test, minus supervised"],
+        by_corpus(rows),
+    )
 }
 
 /// experiments/README: every run.
@@ -192,7 +211,8 @@ fn types(results: &Results) -> String {
         let test = |result: &RunResult| result.test.clone().expect("test was scored");
         let labels: BTreeSet<String> = test(supervised[0]).types.keys().cloned().collect();
         for label in labels {
-            let f1 = |runs: &[&RunResult]| -> Vec<f64> { runs.iter().map(|run| test(run).types[&label].f1()).collect() };
+            let f1 =
+                |runs: &[&RunResult]| -> Vec<f64> { runs.iter().map(|run| test(run).types[&label].f1()).collect() };
             let (before, after) = (f1(&supervised), f1(&teachers));
             // Both are listed draw by draw.
             let paired: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
