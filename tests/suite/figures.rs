@@ -1,11 +1,15 @@
 //! Every figure of README.md and RESULTS.md has a source, and says what its source says.
 //!
-//! A *figure* is a number with a decimal point, a sign or a percent sign. Not figures are numbers in code (fenced or between
-//! backticks), in the target of a link, in a date, in a comment, and after a name in [`VERSIONED`]. Each figure must be
-//! - in a generated block, between `<!-- generated: NAME -->` and `<!-- end -->`, which is one of [`tables`]; or
-//! - in a fragment of [`sentences`], which has the figure from the results or names where else it was measured.
+//! A *figure* is a number with a decimal point, a sign or a percent sign. Not figures are numbers
+//! in code (fenced or between backticks), in the target of a link, in a date, in a comment, and
+//! after a name in [`VERSIONED`]. Each figure must be
+//! - in a generated block, between `<!-- generated: NAME -->` and `<!-- end -->`, which is one of
+//!   [`tables`]; or
+//! - in a fragment of [`sentences`], which has the figure from the results or names where else it
+//!   was measured.
 //!
-//! `UPDATE_FIGURES=1 cargo test --test suite figures` writes the generated blocks anew. What this does not do: measure.
+//! `UPDATE_FIGURES=1 cargo test --test suite figures` writes the generated blocks anew. What this
+//! does not do: measure.
 
 mod lookup;
 mod sentences;
@@ -107,7 +111,8 @@ fn renew(page: &str, text: &str, block: impl Fn(&str) -> String) -> (String, Vec
     (renewed + rest, names)
 }
 
-/// Whether the page says every sourced fragment, and has no figure outside of these and of generated blocks.
+/// Whether the page says every sourced fragment, and has no figure outside of these and of
+/// generated blocks.
 fn check_sources(page: &str, text: &str, sourced: &[String]) -> Result<(), String> {
     let (text, _) = renew(page, text, |_| String::new());
     let text = prose(&text);

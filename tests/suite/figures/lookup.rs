@@ -11,7 +11,8 @@ pub(super) struct Results {
     pub authors: Vec<RunResult>,
 }
 
-/// Runs of one method: year of the Twitter corpus, number of labels (or `all`), method; dev is whole.
+/// Runs of one method: year of the Twitter corpus, number of labels (or `all`), method; dev is
+/// whole.
 #[derive(Clone, Copy)]
 pub(super) struct Cell<'a>(pub &'a str, pub &'a str, pub &'a str);
 
@@ -74,7 +75,8 @@ impl Results {
     }
 }
 
-/// What a run of the options experiment is compared with: the paper's objective if it is semi-supervised as well.
+/// What a run of the options experiment is compared with: the paper's objective if it is
+/// semi-supervised as well.
 pub(super) fn compared_with(result: &RunResult) -> &'static str {
     if result.run.config.training.semi { "paper" } else { "supervised" }
 }

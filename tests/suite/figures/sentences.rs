@@ -1,5 +1,5 @@
-//! Fragments of sentences of README.md and RESULTS.md that have figures, each with its source: the kept results, or a list of
-//! figures that were measured elsewhere.
+//! Fragments of sentences of README.md and RESULTS.md that have figures, each with its source: the
+//! kept results, or a list of figures that were measured elsewhere.
 
 use super::lookup::{Cell, On, Results, mean_of};
 

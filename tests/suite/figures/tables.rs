@@ -1,5 +1,6 @@
-//! The generated blocks of README.md, RESULTS.md and experiments/README.md, by name. Figures that were measured elsewhere, by
-//! programs or runs that are not kept, are constants here, with their source.
+//! The generated blocks of README.md, RESULTS.md and experiments/README.md, by name. Figures that
+//! were measured elsewhere, by programs or runs that are not kept, are constants here, with their
+//! source.
 
 use super::lookup::{Cell, Results, compared_with, difference, mean};
 use smvae::experiment::{Difference, RunResult};
@@ -44,8 +45,9 @@ fn findings(results: &Results) -> String {
     table(&["", "Twitter2017", "Twitter2015"], rows)
 }
 
-/// RESULTS, question 1. The columns of the default settings are runs of 2026-11-23 that are not kept; since then a seed draws other
-/// noise. PyTorch's: the reference of this project, one run each. Published: Zhou et al., EMNLP 2022.
+/// RESULTS, question 1. The columns of the default settings are runs of 2026-11-23 that are not
+/// kept; since then a seed draws other noise. PyTorch's: the reference of this project, one run
+/// each. Published: Zhou et al., EMNLP 2022.
 fn pytorch(results: &Results) -> String {
     let rows = [
         ("2017", "all", "full", "83.15 (one run)", "83.39", "86.37"),
@@ -123,8 +125,8 @@ fn options(results: &Results) -> String {
     table(&["F1 on dev, one run each", "with", "without", "difference"], rows)
 }
 
-/// RESULTS, question 5: `smvae report` of the runs of few-labels.toml, whose predictions are not kept; means over five draws (all
-/// labels: one run). 2026-11-26.
+/// RESULTS, question 5: `smvae report` of the runs of few-labels.toml, whose predictions are not
+/// kept; means over five draws (all labels: one run). 2026-11-26.
 fn calibration() -> String {
     let rows = [
         ["supervised, 100 labels", "16.5 % → 3.1 % (2.0 to 2.8)", "23.3 % → 2.7 % (2.1 to 4.1)"],
@@ -135,7 +137,8 @@ fn calibration() -> String {
     table(&header, rows.map(|row| row.map(str::to_owned)))
 }
 
-/// RESULTS: single runs that were made while the options were being written, by the program as it stood then; not kept.
+/// RESULTS: single runs that were made while the options were being written, by the program as it
+/// stood then; not kept.
 fn settings() -> String {
     let masked = "e. d, the encoder first trained for ten epochs on the split's words, masked (PyTorch, not kept)";
     let rows = [
