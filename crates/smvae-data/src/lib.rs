@@ -45,6 +45,7 @@ pub mod selection;
 pub mod stats;
 pub mod synthetic;
 pub mod url;
+pub mod words;
 pub mod writer;
 
 pub use corpus::{Corpus, Split};

@@ -1,0 +1,114 @@
+//! The words of a post as people write it, split as the words of a corpus were.
+//!
+//! A model knows the words of the corpus it was trained on. A person writes `(Oslo), #mufc!`, of which splitting at white
+//! space makes words that no corpus has. [`split`] makes the corpus's; which these are differs by corpus, and a
+//! [`WordConvention`] says it. [`WordConvention::of_corpus`] tells the convention from the words of a corpus.
+//!
+//! | text | `conll` (default) | `twitter2015` | `twitter2017` | setting |
+//! |---|---|---|---|---|
+//! | `(Oslo),` `"yes"!` | `( Oslo ) ,` `" yes " !` | the same | the same | `punctuation` |
+//! | `@ana_b` | `@ana_b` | `@ana _ b` | `@ ana_b` | `mention`, `underscore` |
+//! | `#mufc` | `#mufc` | `#mufc` | `# mufc` | `hashtag` |
+//! | `re-open` `w/o` | whole | whole | `re - open` `w / o` | `compound` |
+//! | `don't` `Ana's` | `do n't` `Ana 's` | `don ' t` `Ana ' s` | `don ' t` `Ana ' s` | `apostrophe` |
+//! | `U.S.` `p.m.` `St.` `t.co` | whole | `U . S .` | `U . S .` | `abbreviation` |
+//! | `3.5` `1,000` | whole | `3 . 5` `1 , 000` | whole | `number` |
+//! | `10:30` | whole | `10 : 30` | `10 : 30` | `number` |
+//! | `5th` `7pm` | whole | whole | `5 th` `7 pm` | `unit` |
+//! | `AT&T` | whole | `AT&T` | `AT & T` | `ampersand` |
+//! | `&amp;` | whole | `&amp ;` | `& amp ;` | `reference` |
+//! | `:)` `:-D` `<3` | whole | `: )` | whole | `emoticon` |
+//! | `...` `!!!` | whole | `. . .` | `. . .` | `run` |
+//! | `America…` | `America …` | whole | `America …` | `ellipsis` |
+//!
+//! Under every convention but `whitespace`, which splits at white space alone: URLs and e-mail addresses are whole,
+//! without the punctuation after them; `$5` is `$ 5`, `50%` is `50 %`, `$AAPL` is whole; `RT @x:` is three words or four;
+//! brackets, quotes, hyphens and apostrophes at the border of a word are words of their own; every emoji is one, with its
+//! skin tone, its joiners (ZWJ) or the second half of its flag; what is left is split by UAX 29, which takes
+//! ideographs one by one. A zero-width space is no white space (Unicode) and hence a word.
+//!
+//! Guaranteed, and tested on random text: words are in order, do not overlap, are not empty and cover every character
+//! that is not white space; none contains white space; no border lies inside a grapheme cluster, unless the cluster has
+//! white space in it; splitting the words joined by single spaces gives the same words. Time is linear in the text.
+//!
+//! What this module does not do: no sentences, no lower case, no correction, no normalisation. [`rejoin()`] goes the other
+//! way, for measurements.
+//!
+//! ```
+//! use smvae_data::words::{WordConvention, split};
+//! let words = |convention: &WordConvention| {
+//!     split("Ana's off to (São Paulo), #hello", convention).into_iter().map(|word| word.text).collect::<Vec<_>>()
+//! };
+//! assert_eq!(words(&WordConvention::default()), ["Ana", "'s", "off", "to", "(", "São", "Paulo", ")", ",", "#hello"]);
+//! let corpus = [["see", "#", "oslo"], ["it", "'", "s"]];
+//! assert_eq!(words(&WordConvention::of_corpus(&corpus))[..3], ["Ana", "'", "s"]);
+//!
+//! let convention: WordConvention = "twitter2017,hashtag=keep".parse()?;
+//! let text = "🇳🇴 Oslo!";
+//! let oslo = &split(text, &convention)[1];
+//! assert_eq!((oslo.text, oslo.bytes.clone(), oslo.chars.clone()), ("Oslo", 9..13, 3..7));
+//! # Ok::<(), smvae_data::Error>(())
+//! ```
+
+mod convention;
+mod evidence;
+mod notation;
+mod patterns;
+#[cfg(test)]
+mod properties;
+pub mod rejoin;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use convention::{Apostrophe, Number, Treatment, WordConvention};
+pub use rejoin::{Rejoined, rejoin};
+
+use scan::Segment;
+use std::ops::Range;
+
+/// A word and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Word<'t> {
+    /// The word: `&text[bytes]`.
+    pub text: &'t str,
+    /// Its bytes in the text.
+    pub bytes: Range<usize>,
+    /// Its characters (Unicode scalar values) in the text, as Python counts.
+    pub chars: Range<usize>,
+}
+
+/// Splits a text into words. See the [module](self) for the rules and for what is guaranteed.
+///
+/// Nothing but white space gives no words.
+pub fn split<'t>(text: &'t str, convention: &WordConvention) -> Vec<Word<'t>> {
+    let mut words = Vec::new();
+    let mut at = Position::default();
+    for part in text.split_inclusive(char::is_whitespace) {
+        let segment = part.trim_end_matches(char::is_whitespace);
+        let mut rest = segment;
+        for end in Segment::new(segment).ends(convention) {
+            let (word, after) = rest.split_at(end - (segment.len() - rest.len()));
+            let start = at;
+            at.pass(word);
+            words.push(Word { text: word, bytes: start.byte..at.byte, chars: start.char..at.char });
+            rest = after;
+        }
+        at.pass(&part[segment.len()..]);
+    }
+    words
+}
+
+/// A place in a text, in both units.
+#[derive(Clone, Copy, Default)]
+struct Position {
+    byte: usize,
+    char: usize,
+}
+
+impl Position {
+    fn pass(&mut self, text: &str) {
+        self.byte += text.len();
+        self.char += text.chars().count();
+    }
+}
