@@ -1,8 +1,9 @@
 //! The words of a post as people write it, split as the words of a corpus were.
 //!
-//! A model knows the words of the corpus it was trained on. A person writes `(Oslo), #mufc!`, of which splitting at white
-//! space makes words that no corpus has. [`split`] makes the corpus's; which these are differs by corpus, and a
-//! [`WordConvention`] says it. [`WordConvention::of_corpus`] tells the convention from the words of a corpus.
+//! A model knows the words of the corpus it was trained on. A person writes `(Oslo), #mufc!`, of
+//! which splitting at white space makes words that no corpus has. [`split`] makes the corpus's;
+//! which these are differs by corpus, and a [`WordConvention`] says it.
+//! [`WordConvention::of_corpus`] tells the convention from the words of a corpus.
 //!
 //! | text | `conll` (default) | `twitter2015` | `twitter2017` | setting |
 //! |---|---|---|---|---|
@@ -21,18 +22,20 @@
 //! | `...` `!!!` | whole | `. . .` | `. . .` | `run` |
 //! | `America…` | `America …` | whole | `America …` | `ellipsis` |
 //!
-//! Under every convention but `whitespace`, which splits at white space alone: URLs and e-mail addresses are whole,
-//! without the punctuation after them; `$5` is `$ 5`, `50%` is `50 %`, `$AAPL` is whole; `RT @x:` is three words or four;
-//! brackets, quotes, hyphens and apostrophes at the border of a word are words of their own; every emoji is one, with its
-//! skin tone, its joiners (ZWJ) or the second half of its flag; what is left is split by UAX 29, which takes
-//! ideographs one by one. A zero-width space is no white space (Unicode) and hence a word.
+//! Under every convention but `whitespace`, which splits at white space alone: URLs and e-mail
+//! addresses are whole, without the punctuation after them; `$5` is `$ 5`, `50%` is `50 %`, `$AAPL`
+//! is whole; `RT @x:` is three words or four; brackets, quotes, hyphens and apostrophes at the
+//! border of a word are words of their own; every emoji is one, with its skin tone, its joiners
+//! (ZWJ) or the second half of its flag; what is left is split by UAX 29, which takes ideographs
+//! one by one. A zero-width space is no white space (Unicode) and hence a word.
 //!
-//! Guaranteed, and tested on random text: words are in order, do not overlap, are not empty and cover every character
-//! that is not white space; none contains white space; no border lies inside a grapheme cluster, unless the cluster has
-//! white space in it; splitting the words joined by single spaces gives the same words. Time is linear in the text.
+//! Guaranteed, and tested on random text: words are in order, do not overlap, are not empty and
+//! cover every character that is not white space; none contains white space; no border lies inside
+//! a grapheme cluster, unless the cluster has white space in it; splitting the words joined by
+//! single spaces gives the same words. Time is linear in the text.
 //!
-//! What this module does not do: no sentences, no lower case, no correction, no normalisation. [`rejoin()`] goes the other
-//! way, for measurements.
+//! What this module does not do: no sentences, no lower case, no correction, no normalisation.
+//! [`rejoin`] goes the other way, for measurements.
 //!
 //! ```
 //! use smvae_data::words::{WordConvention, split};
@@ -56,7 +59,7 @@ mod notation;
 mod patterns;
 #[cfg(test)]
 mod properties;
-pub mod rejoin;
+mod rejoin;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -64,7 +67,6 @@ mod tests;
 pub use convention::{Apostrophe, Number, Treatment, WordConvention};
 pub use rejoin::{Rejoined, rejoin};
 
-use scan::Segment;
 use std::ops::Range;
 
 /// A word and where it stands.
@@ -87,7 +89,7 @@ pub fn split<'t>(text: &'t str, convention: &WordConvention) -> Vec<Word<'t>> {
     for part in text.split_inclusive(char::is_whitespace) {
         let segment = part.trim_end_matches(char::is_whitespace);
         let mut rest = segment;
-        for end in Segment::new(segment).ends(convention) {
+        for end in scan::ends(segment, convention) {
             let (word, after) = rest.split_at(end - (segment.len() - rest.len()));
             let start = at;
             at.pass(word);

@@ -1,6 +1,7 @@
 //! How a corpus splits words: the settings of the splitter and their presets.
 //!
-//! How a convention is written as a line of text is in `notation.rs`, how it is told from a corpus in `evidence.rs`.
+//! How a convention is written as a line of text is in `notation.rs`, how it is told from a corpus
+//! in `evidence.rs`.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,9 +41,10 @@ pub enum Number {
 
 /// How a corpus splits words. The table of the [module](super) shows every setting.
 ///
-/// The presets are constants; `Default` is [`WordConvention::CONLL`]. [`of_corpus`](Self::of_corpus) tells the
-/// convention of a corpus. As text it is the name of a preset and what differs from it, `twitter2017,hashtag=keep`:
-/// see `Display` and `FromStr`. Settings that a JSON object lacks are the default's.
+/// The presets are constants; `Default` is [`WordConvention::CONLL`].
+/// [`of_corpus`](Self::of_corpus) tells the convention of a corpus. As text it is the name of a
+/// preset and what differs from it, `twitter2017,hashtag=keep`: see `Display` and `FromStr`.
+/// Settings that a JSON object lacks are the default's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -63,11 +65,13 @@ pub struct WordConvention {
     pub abbreviation: Treatment,
     /// `3.5`, `1,000` and `10:30`, and which of them is split.
     pub number: Number,
-    /// `5th` and `7pm`, or `5 th` and `7 pm`. Words that begin with a letter (`B2B`) are never split here.
+    /// `5th` and `7pm`, or `5 th` and `7 pm`. Words that begin with a letter (`B2B`) are never
+    /// split here.
     pub unit: Treatment,
     /// `AT&T`, or `AT & T`.
     pub ampersand: Treatment,
-    /// The character reference `&amp;`, or `&amp ;`; with [`ampersand`](Self::ampersand) split too, `& amp ;`.
+    /// The character reference `&amp;`, or `&amp ;`; with [`ampersand`](Self::ampersand) split too,
+    /// `& amp ;`.
     pub reference: Treatment,
     /// `:)`, or `: )`.
     pub emoticon: Treatment,
@@ -80,9 +84,9 @@ pub struct WordConvention {
 use Treatment::{Keep, Split};
 
 impl WordConvention {
-    /// Words of CoNLL-2003, OntoNotes, WNUT and most English corpora: punctuation and clitics split off, mentions,
-    /// hashtags, abbreviations and numbers whole. What is no matter of punctuation there follows what most corpora of
-    /// posts do.
+    /// Words of CoNLL-2003, OntoNotes, WNUT and most English corpora: punctuation and clitics split
+    /// off, mentions, hashtags, abbreviations and numbers whole. What is no matter of punctuation
+    /// there follows what most corpora of posts do.
     pub const CONLL: Self = Self {
         punctuation: Split,
         mention: Keep,

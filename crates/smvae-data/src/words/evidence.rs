@@ -1,23 +1,28 @@
 //! The convention of a corpus, told from its words.
 //!
-//! Every setting is a vote between what only one treatment makes: `@name` against `@` before `name`. The more frequent
-//! wins; without evidence, or with as much on both sides, the setting is the default's.
+//! Every setting is a vote between what only one treatment makes: `@name` against `@` before
+//! `name`. The more frequent wins. What the words do not tell, or tell both ways as often, is as in
+//! the preset that differs least from the rest: one program's words are alike in many ways, and a
+//! few posts seldom show all of them.
 //!
-//! Most votes look at shapes: letters as `a`, digits as `9`, marks as they are, `Oslo-based` as `a-a`.
+//! Most votes look at shapes: letters as `a`, digits as `9`, marks as they are, so that
+//! `Oslo-based` is `a-a`.
 
 use super::convention::{Apostrophe, Number, Treatment, WordConvention};
 use super::patterns::{abbreviation, clitic, emoticon, is_apostrophe, reference, reference_name};
+use std::cmp::Ordering;
 
 impl WordConvention {
     /// Tells the convention from the posts of a corpus, each a list of words in order.
     ///
-    /// Words that were split at white space alone are recognised: their punctuation hangs on them. Then splitting returns
-    /// them as they are. Settings that the words do not tell are the default's.
+    /// Words that were split at white space alone are recognised: their punctuation hangs on them.
+    /// Then splitting returns them as they are. Settings that the words do not tell are those of
+    /// the preset that differs least from the others; without any evidence, the default's.
     ///
     /// ```
     /// use smvae_data::words::WordConvention;
-    /// let posts = [vec!["hello", ",", "@", "ana", "!"], vec!["don", "'", "t"]];
-    /// assert_eq!(WordConvention::of_corpus(&posts).to_string(), "conll,apostrophe=split,mention=split");
+    /// let posts = [vec!["so", "#cold", ",", "@", "ana", "!"], vec!["don", "'", "t"]];
+    /// assert_eq!(WordConvention::of_corpus(&posts).to_string(), "twitter2017,hashtag=keep");
     /// ```
     pub fn of_corpus<P, W>(posts: P) -> Self
     where
@@ -61,15 +66,6 @@ impl<'w> Seen<'w> {
         }
         Self { word, shape }
     }
-
-    /// Whether it begins as a name after `@` or `#` does.
-    fn names(&self) -> bool {
-        self.shape.starts_with(['a', '9', '_'])
-    }
-
-    fn ends_in_word(&self) -> bool {
-        self.shape.ends_with(['a', '9'])
-    }
 }
 
 /// How often a treatment was seen.
@@ -85,11 +81,11 @@ impl Vote {
         self.split += usize::from(split);
     }
 
-    fn treatment(&self, default: Treatment) -> Treatment {
+    fn treatment(&self, untold: Treatment) -> Treatment {
         match self.keep.cmp(&self.split) {
-            std::cmp::Ordering::Greater => Treatment::Keep,
-            std::cmp::Ordering::Less => Treatment::Split,
-            std::cmp::Ordering::Equal => default,
+            Ordering::Greater => Treatment::Keep,
+            Ordering::Less => Treatment::Split,
+            Ordering::Equal => untold,
         }
     }
 }
@@ -121,28 +117,26 @@ impl Votes {
         if word.word.contains("http") {
             return;
         }
-        let is = |shape: &str| word.shape == shape;
-        let are = |shapes: [&str; 3]| shapes == [word.shape.as_str(), next.shape.as_str(), third.shape.as_str()];
-        let sigil = |sigil: &str, name: bool| word.shape.starts_with(sigil) && word.shape.len() > 1 && name;
-        let mark = |marks: &[char]| word.word.ends_with(marks) && !abbreviation(word.word.trim_end_matches('.'));
+        let is = |shapes: &[&str]| shapes.contains(&word.shape.as_str());
+        let are = |shapes: [&str; 3]| shapes == [&word.shape, &next.shape, &third.shape];
+        let after = |sigil: char| word.shape.strip_prefix(sigil).is_some_and(is_name);
+        let apart = |sigil: &str| word.shape == sigil && is_name(&next.shape);
+        let hangs = word.word.ends_with(['.', ',', '!', '?', ':', ';', ')', '"']) && is_name(&word.shape);
         self.punctuation.count(
-            word.names() && mark(&['.', ',', '!', '?', ':', ';', ')', '"']),
-            matches!(word.word, "." | "," | "!" | "?" | ":" | ";" | ")" | "(" | "\""),
+            hangs && !abbreviation(word.word.trim_end_matches('.')),
+            is(&[".", ",", "!", "?", ":", ";", "(", ")", "\""]),
         );
-        let named =
-            |sigil_: &str| word.shape.strip_prefix(sigil_).is_some_and(|name| name.starts_with(['a', '9', '_']));
-        let _ = sigil;
-        self.mention.count(named("@"), is("@") && next.names());
-        self.hashtag.count(named("#"), is("#") && next.names());
-        self.underscore.count(word.shape.contains("a_a"), is("_"));
+        self.mention.count(after('@'), apart("@"));
+        self.hashtag.count(after('#'), apart("#"));
+        self.underscore.count(word.shape.contains("a_a"), is(&["_"]));
         self.compound.count(
-            ["a-a", "9-9", "a/a", "9/9"].contains(&word.shape.as_str()),
-            are(["a", "-", "a"]) || are(["9", "-", "9"]) || are(["a", "/", "a"]) || are(["9", "/", "9"]),
+            is(&["a-a", "9-9", "a/a", "9/9"]),
+            [["a", "-", "a"], ["9", "-", "9"], ["a", "/", "a"], ["9", "/", "9"]].into_iter().any(are),
         );
-        self.decimal
-            .count(is("9.9") || is("9,9"), are(["9", ".", "9"]) || (are(["9", ",", "9"]) && third.word.len() == 3));
-        self.time.count(is("9:9"), are(["9", ":", "9"]));
-        self.ellipsis.count(is("a…"), is("a") && next.word == "…");
+        let thousands = third.word.len() == 3;
+        self.decimal.count(is(&["9.9", "9,9"]), are(["9", ".", "9"]) || (thousands && are(["9", ",", "9"])));
+        self.time.count(is(&["9:9"]), are(["9", ":", "9"]));
+        self.ellipsis.count(is(&["a…"]), is(&["a"]) && next.word == "…");
         self.see_words(word, next, third);
     }
 
@@ -159,7 +153,7 @@ impl Votes {
         self.clitics += usize::from(split_off);
         self.apostrophe.count(
             !split_off && word.shape == "a'a" && parts.is_some_and(|(_, after)| contracted(after)),
-            word.ends_in_word() && next.shape == "'" && contracted(third.word),
+            word.shape.ends_with('a') && next.shape == "'" && contracted(third.word),
         );
 
         let stop = word.word.strip_suffix('.');
@@ -186,36 +180,51 @@ impl Votes {
     }
 
     fn convention(&self) -> WordConvention {
-        let default = WordConvention::default();
-        if self.punctuation.treatment(default.punctuation) == Treatment::Keep {
+        if self.punctuation.treatment(Treatment::Split) == Treatment::Keep {
             return WordConvention::WHITESPACE;
         }
-        let most = self.clitics.max(self.apostrophe.keep).max(self.apostrophe.split);
-        let number =
-            |decimal: &Vote, time: &Vote| match (decimal.treatment(Treatment::Keep), time.treatment(Treatment::Keep)) {
+        let presets = WordConvention::PRESETS.into_iter().map(|(_, preset)| preset);
+        let splitting = presets.filter(|preset| preset.punctuation == Treatment::Split);
+        let filled = splitting.map(|preset| (self.filled_from(&preset), preset));
+        let closest = filled.min_by_key(|(convention, preset)| convention.differences(preset).len());
+        closest.expect("there are presets that split").0
+    }
+
+    /// What the votes tell, and what they do not tell from a preset.
+    fn filled_from(&self, preset: &WordConvention) -> WordConvention {
+        let untold = |split: bool| if split { Treatment::Split } else { Treatment::Keep };
+        let decimal = self.decimal.treatment(untold(preset.number == Number::Split));
+        let time = self.time.treatment(untold(preset.number != Number::Keep));
+        let apostrophes = [
+            (self.clitics, Apostrophe::Clitic),
+            (self.apostrophe.keep, Apostrophe::Keep),
+            (self.apostrophe.split, Apostrophe::Split),
+        ];
+        let most = apostrophes.into_iter().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0);
+        WordConvention {
+            punctuation: Treatment::Split,
+            mention: self.mention.treatment(preset.mention),
+            hashtag: self.hashtag.treatment(preset.hashtag),
+            underscore: self.underscore.treatment(preset.underscore),
+            compound: self.compound.treatment(preset.compound),
+            apostrophe: most.map_or(preset.apostrophe, |(_, apostrophe)| apostrophe),
+            abbreviation: self.abbreviation.treatment(preset.abbreviation),
+            number: match (decimal, time) {
                 (Treatment::Split, _) => Number::Split,
                 (Treatment::Keep, Treatment::Split) => Number::Decimal,
                 (Treatment::Keep, Treatment::Keep) => Number::Keep,
-            };
-        WordConvention {
-            punctuation: Treatment::Split,
-            mention: self.mention.treatment(default.mention),
-            hashtag: self.hashtag.treatment(default.hashtag),
-            underscore: self.underscore.treatment(default.underscore),
-            compound: self.compound.treatment(default.compound),
-            apostrophe: match most {
-                most if most == self.clitics => Apostrophe::Clitic,
-                most if most == self.apostrophe.split => Apostrophe::Split,
-                _ => Apostrophe::Keep,
             },
-            abbreviation: self.abbreviation.treatment(default.abbreviation),
-            number: number(&self.decimal, &self.time),
-            unit: self.unit.treatment(default.unit),
-            ampersand: self.ampersand.treatment(default.ampersand),
-            reference: self.reference.treatment(default.reference),
-            emoticon: self.emoticon.treatment(default.emoticon),
-            run: self.run.treatment(default.run),
-            ellipsis: self.ellipsis.treatment(default.ellipsis),
+            unit: self.unit.treatment(preset.unit),
+            ampersand: self.ampersand.treatment(preset.ampersand),
+            reference: self.reference.treatment(preset.reference),
+            emoticon: self.emoticon.treatment(preset.emoticon),
+            run: self.run.treatment(preset.run),
+            ellipsis: self.ellipsis.treatment(preset.ellipsis),
         }
     }
+}
+
+/// Whether a shape begins as a word or a name after `@` does.
+fn is_name(shape: &str) -> bool {
+    shape.starts_with(['a', '9', '_'])
 }

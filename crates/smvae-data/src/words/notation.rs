@@ -1,7 +1,8 @@
-//! A convention as one line of text: a preset's name, then what differs, `twitter2017,hashtag=keep`.
+//! A convention as one line of text: a preset's name, then what differs,
+//! `twitter2017,hashtag=keep`.
 //!
-//! Names of settings and of their values are those of the JSON form, from which they are taken: a setting added to
-//! [`WordConvention`] is read and written here without a change.
+//! Names of settings and of their values are those of the JSON form, from which they are taken: a
+//! setting added to [`WordConvention`] is read and written here without a change.
 
 use super::WordConvention;
 use crate::{Error, Result};
@@ -9,18 +10,23 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;
 
-/// The preset that differs in the fewest settings (the first of these), and every setting that differs.
+/// The preset that differs in the fewest settings (the first of these), and every setting that
+/// differs.
 impl fmt::Display for WordConvention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = settings(self);
-        let differences = |preset: &WordConvention| {
-            let preset = self::settings(preset);
-            settings.iter().filter(|(name, value)| preset[*name] != **value).map(owned).collect::<Vec<_>>()
-        };
-        let presets = Self::PRESETS.iter().map(|(name, preset)| (name, differences(preset)));
+        let presets = Self::PRESETS.iter().map(|(name, preset)| (name, self.differences(preset)));
         let (name, differences) = presets.min_by_key(|(_, differences)| differences.len()).expect("there are presets");
         f.write_str(name)?;
         differences.iter().try_for_each(|(name, value)| write!(f, ",{name}={value}"))
+    }
+}
+
+impl WordConvention {
+    /// The settings that another convention has otherwise, by name, with their values here.
+    pub(super) fn differences(&self, other: &Self) -> Vec<(String, String)> {
+        let other = settings(other);
+        let different = settings(self).into_iter().filter(|(name, value)| other[name] != *value);
+        different.map(|(name, value)| (name, value.as_str().unwrap_or_default().to_owned())).collect()
     }
 }
 
@@ -46,10 +52,6 @@ fn settings(convention: &WordConvention) -> Map<String, Value> {
         Ok(Value::Object(settings)) => settings,
         other => unreachable!("a struct of names serialises to an object, not {other:?}"),
     }
-}
-
-fn owned((name, value): (&String, &Value)) -> (String, String) {
-    (name.clone(), value.as_str().unwrap_or_default().to_owned())
 }
 
 fn unknown(got: &str) -> Error {

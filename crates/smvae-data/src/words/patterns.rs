@@ -1,11 +1,14 @@
-//! What begins here and is one word although it has marks inside: URLs, addresses, character references, emoticons.
+//! What begins here and is one word although it has marks inside: URLs, addresses, character
+//! references, emoticons.
 //!
-//! Every function takes what is left of a text and gives the length in bytes of the pattern at its beginning, or `None`.
-//! Whatever matches also matches alone: this is what makes splitting stable. What depends on a convention is in `scan.rs`.
+//! Every function takes what is left of a text and gives the length in bytes of the pattern at its
+//! beginning, or `None`. Whatever matches also matches alone: this is what makes splitting stable.
+//! What depends on a convention is in `scan.rs`.
 
 /// What ends a sentence or a quotation rather than a URL.
 const AFTER_URL: [char; 12] = ['.', ',', '!', '?', ';', ':', '\'', '*', '_', '~', '[', ']'];
-/// The longest part of an e-mail address before `@` (RFC 5321, 4.5.3.1.1); also keeps the search for it short.
+/// The longest part of an e-mail address before `@` (RFC 5321, 4.5.3.1.1); also keeps the search
+/// for it short.
 const LONGEST_LOCAL: usize = 64;
 /// The names of character references that posts have; a longer list would not matter.
 const REFERENCES: [&str; 6] = ["amp", "lt", "gt", "quot", "apos", "nbsp"];
@@ -17,8 +20,8 @@ const ABBREVIATIONS: [&str; 32] = [
     "lt", "ltd", "maj", "mr", "mrs", "ms", "prof", "rep", "rev", "sen", "sgt", "sr", "st", "vol", "vs", "messrs",
 ];
 
-/// `http://`, `https://`, `ftp://` or `www.` and what follows, without punctuation at the end. A closing bracket
-/// belongs to it where an opening one does.
+/// `http://`, `https://`, `ftp://` or `www.` and what follows, without punctuation at the end. A
+/// closing bracket belongs to it where an opening one does.
 pub(super) fn url(rest: &str) -> Option<usize> {
     let starts = |scheme: &str| rest.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     let scheme = ["http://", "https://", "ftp://", "www."].into_iter().find(|scheme| starts(scheme))?.len();
@@ -33,9 +36,11 @@ pub(super) fn url(rest: &str) -> Option<usize> {
 /// `name@host.tld`, in ASCII.
 pub(super) fn email(rest: &str) -> Option<usize> {
     let local = |b: &u8| b.is_ascii_alphanumeric() || b"._%+-".contains(b);
+    if !rest.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
     let name = rest.bytes().take(LONGEST_LOCAL + 1).take_while(local).count();
-    let at_sign = rest.as_bytes().get(name) == Some(&b'@');
-    if !at_sign || !rest.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+    if rest.as_bytes().get(name) != Some(&b'@') {
         return None;
     }
     let host = &rest[name + 1..];
@@ -60,7 +65,8 @@ pub(super) fn reference_name(core: &str) -> bool {
     REFERENCES.contains(&core)
 }
 
-/// `:)`, `;-(`, `:'(`, `=D`, `<3`, `</3`. `after_word` says whether a letter or digit stands before it: `Oslo:P` has none.
+/// `:)`, `;-(`, `:'(`, `=D`, `<3`, `</3`. `after_word` says whether a letter or digit stands before
+/// it: `Oslo:P` has none.
 pub(super) fn emoticon(rest: &str, after_word: bool) -> Option<usize> {
     let next_is_word = |end: usize| rest[end..].starts_with(char::is_alphanumeric);
     if let Some(heart) = ["<3", "</3"].into_iter().find(|heart| rest.starts_with(heart)) {
@@ -88,7 +94,8 @@ pub(super) fn cashtag(rest: &str, after_word: bool) -> Option<usize> {
     whole.then_some(1 + length)
 }
 
-/// Whether letters after an apostrophe are a word of their own in the Penn Treebank: the `s` of `Ana's`.
+/// Whether letters after an apostrophe are a word of their own in the Penn Treebank: the `s` of
+/// `Ana's`.
 pub(super) fn clitic(letters: &str) -> bool {
     CLITICS.iter().any(|clitic| clitic.eq_ignore_ascii_case(letters))
 }

@@ -1,17 +1,7 @@
-//! Words of a corpus joined to a text as a person writes it: the other way of [`split`](super::split()), for measurements.
+//! Words of a corpus joined to a text as a person writes it: the other way of
+//! [`split`](super::split()), for measurements.
 //!
-//! A corpus does not say where its posts had white space. These rules say where a person leaves it out; a mark is joined
-//! to both sides only where the convention splits what it would join, since the corpus would have kept it whole otherwise.
-//!
-//! - Nothing stands before `. , ! ? ; : % ) ] } … ’ ”` and nothing after `( [ { “ ‘`, nor between `$ £ €` and a digit.
-//! - `"` opens and closes in turn, `'` where no apostrophe is meant: between a word and `s t d m re ve ll`, after `O`, `D` and `L`
-//!   before a capital, at the end of a word while no quote is open.
-//! - `@` and `#` stand at what follows where mentions and hashtags are split; `_`, `-`, `/` and the `.` between single
-//!   letters, the `:` and `.` and `,` between digits, digits and `th` or `pm`, `& amp ;`, `: )`: joined where split.
-//! - Emoji follow each other without a space; skin tones, variation selectors, joiners and halves of flags are joined
-//!   to what they belong to; `. . .` and `! !` are joined.
-//!
-//! What this file does not do: it does not repair what a corpus lost (curly quotes, white space inside emoticons).
+//! What this file does not do: it does not bring back what a corpus lost, such as curly quotes.
 
 use super::convention::{Apostrophe, Number, Treatment, WordConvention};
 use super::patterns::{clitic, is_apostrophe, reference_name};
@@ -28,6 +18,20 @@ pub struct Rejoined {
 }
 
 /// Joins the words of a post as a person writes them, under the convention that its corpus has.
+///
+/// A corpus does not say where its posts had white space. These rules say where a person leaves it
+/// out; a mark is joined to both sides only where the convention splits what it would join, since
+/// the corpus would have kept it whole otherwise.
+///
+/// - Nothing stands before `. , ! ? ; : % ) ] } … ’ ”` and nothing after `( [ { “ ‘`, nor between
+///   `$ £ €` and a digit.
+/// - `"` opens and closes in turn, `'` where no apostrophe is meant: between a word and `s t d m re
+///   ve ll`, after `O`, `D` and `L` before a capital, at the end of a word while no quote is open.
+/// - `@` and `#` stand at what follows where mentions and hashtags are split; `_`, `-`, `/` and the
+///   `.` between single letters, the `:` and `.` and `,` between digits, digits and `th` or `pm`,
+///   `& amp ;`, `: )`: joined where split.
+/// - Emoji follow each other without a space; skin tones, variation selectors, joiners and halves
+///   of flags are joined to what they belong to; `. . .` and `! !` are joined.
 ///
 /// ```
 /// use smvae_data::words::{WordConvention, rejoin};
@@ -99,7 +103,7 @@ impl Place<'_> {
         let convention = self.convention;
         match word {
             "\"" => toggle(&mut quotes.double),
-            "'" | "’" => self.apostrophe(quotes, word),
+            "'" | "’" => self.apostrophe(quotes),
             "." | "," | ":" | ";" | "=" if self.begins_emoticon() => (false, true),
             "." | "," | ":" if self.in_number() || self.in_address() => both(true),
             "." if splits(convention.abbreviation) && is_letter(previous) && is_letter(next) => both(true),
@@ -126,7 +130,8 @@ impl Place<'_> {
         }
     }
 
-    /// A word without marks that belongs to the one before: `n't`, the `th` of `5th`, an emoji after another.
+    /// A word without marks that belongs to the one before: `n't`, the `th` of `5th`, an emoji
+    /// after another.
     fn follows_closely(&self) -> bool {
         let (previous, word) = (self.word(-1), self.word(0));
         let clitics = self.convention.apostrophe == Apostrophe::Clitic && ends_in_word(previous);
@@ -176,22 +181,25 @@ impl Place<'_> {
     }
 
     /// An apostrophe or a single quote.
-    fn apostrophe(&self, quotes: &mut Quotes, mark: &str) -> (bool, bool) {
-        let (previous, next) = (self.word(-1), self.word(1));
-        let contraction = clitic(next) || next.eq_ignore_ascii_case("t");
-        let name = matches!(previous, "O" | "D" | "L" | "d" | "l") && next.starts_with(char::is_uppercase);
-        if ends_in_word(previous) && (contraction || name) {
-            return (true, true);
+    fn apostrophe(&self, quotes: &mut Quotes) -> (bool, bool) {
+        let curly = self.word(0) == "’";
+        if self.is_inside_word() || curly {
+            return (true, self.is_inside_word());
         }
-        if mark == "’" {
-            return (true, false);
-        }
-        let rest = &self.words[(self.at + 1).min(self.words.len())..];
-        let closes_later = || rest.windows(2).any(|pair| pair[1] == "'") || rest.first() == Some(&"'");
-        if ends_in_word(previous) && !quotes.single && !closes_later() {
+        let mut later = (self.at + 1..self.words.len()).map(|at| Place { at, ..*self });
+        let closes_later = later.any(|place| place.word(0) == "'" && !place.is_inside_word());
+        if ends_in_word(self.word(-1)) && !quotes.single && !closes_later {
             return (true, false);
         }
         toggle(&mut quotes.single)
+    }
+
+    /// Whether an apostrophe stands in `it's`, `don't` or `O'Brien`.
+    fn is_inside_word(&self) -> bool {
+        let (previous, next) = (self.word(-1), self.word(1));
+        let contraction = clitic(next) || next.eq_ignore_ascii_case("t");
+        let name = matches!(previous, "O" | "D" | "L" | "d" | "l") && next.starts_with(char::is_uppercase);
+        ends_in_word(previous) && (contraction || name)
     }
 
     /// Whether the word and the one before are parts of one grapheme cluster.

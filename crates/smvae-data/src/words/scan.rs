@@ -5,9 +5,9 @@
 //!                              convention keeps what they join
 //! ```
 //!
-//! A rule looks at what follows only as far as the word it makes, and what stands before can only keep a rule from being
-//! applied: hence every word, alone, is split into itself. Time is linear because no rule looks further than what it
-//! takes, a bounded number of bytes apart.
+//! A rule looks at what follows only as far as the word it makes, and what stands before can only
+//! keep a rule from being applied: hence every word, alone, is split into itself. Time is linear
+//! because no rule looks further than what it takes, a bounded number of bytes apart.
 
 use super::convention::{Apostrophe, Number, Treatment, WordConvention};
 use super::patterns::{self, is_apostrophe};
@@ -15,9 +15,27 @@ use Treatment::{Keep, Split};
 use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
+/// Where the words of a text without white space end, in order; the last end is the length of the
+/// text.
+pub(super) fn ends(text: &str, convention: &WordConvention) -> Vec<usize> {
+    let mut ends = Vec::new();
+    if convention.punctuation == Keep {
+        ends.extend((!text.is_empty()).then_some(text.len()));
+        return ends;
+    }
+    let segment = Segment::new(text, convention);
+    let mut start = 0;
+    while start < text.len() {
+        start = segment.border_from(segment.end_of_word(start));
+        ends.push(start);
+    }
+    ends
+}
+
 /// Text without white space, with its borders of UAX 29.
-pub(super) struct Segment<'t> {
+struct Segment<'t> {
     text: &'t str,
+    convention: &'t WordConvention,
     /// Whether a grapheme cluster ends before a byte.
     cluster_borders: Vec<bool>,
     /// Whether UAX 29 has a word border before a byte.
@@ -25,62 +43,47 @@ pub(super) struct Segment<'t> {
 }
 
 impl<'t> Segment<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        let mark = |starts: &mut dyn Iterator<Item = usize>| {
-            let mut borders = vec![false; text.len() + 1];
-            borders[text.len()] = true;
-            starts.for_each(|start| borders[start] = true);
-            borders
-        };
-        let cluster_borders = mark(&mut text.grapheme_indices(true).map(|(start, _)| start));
-        let word_borders = mark(&mut text.split_word_bound_indices().map(|(start, _)| start));
-        Self { text, cluster_borders, word_borders }
-    }
-
-    /// Where the words end, in order; the last is the length of the text, unless that is 0.
-    pub(super) fn ends(&self, convention: &WordConvention) -> Vec<usize> {
-        let mut ends = Vec::new();
-        let mut start = 0;
-        while start < self.text.len() {
-            let end =
-                if convention.punctuation == Keep { self.text.len() } else { self.end_of_word(start, convention) };
-            start = self.border_from(end);
-            ends.push(start);
-        }
-        ends
+    fn new(text: &'t str, convention: &'t WordConvention) -> Self {
+        let mut cluster_borders = vec![false; text.len() + 1];
+        let mut word_borders = cluster_borders.clone();
+        text.grapheme_indices(true).for_each(|(start, _)| cluster_borders[start] = true);
+        text.split_word_bound_indices().for_each(|(start, _)| word_borders[start] = true);
+        cluster_borders[text.len()] = true;
+        word_borders[text.len()] = true;
+        Self { text, convention, cluster_borders, word_borders }
     }
 
     /// The end of the word at `start`, perhaps inside a cluster.
-    fn end_of_word(&self, start: usize, convention: &WordConvention) -> usize {
+    fn end_of_word(&self, start: usize) -> usize {
         let rest = &self.text[start..];
         let after_word = self.text[..start].ends_with(char::is_alphanumeric);
         if let Some(length) = patterns::url(rest) {
             let end = start + length;
-            return if convention.ellipsis == Keep { self.past(end, '…') } else { end };
+            return if self.convention.ellipsis == Keep { self.past(end, '…') } else { end };
         }
         let pattern = patterns::email(rest)
-            .or_else(|| patterns::reference(rest).filter(|_| convention.reference == Keep))
-            .or_else(|| patterns::emoticon(rest, after_word).filter(|_| convention.emoticon == Keep))
+            .or_else(|| patterns::reference(rest).filter(|_| self.convention.reference == Keep))
+            .or_else(|| patterns::emoticon(rest, after_word).filter(|_| self.convention.emoticon == Keep))
             .or_else(|| patterns::cashtag(rest, after_word));
         if let Some(length) = pattern {
             return start + length;
         }
         let first = rest.chars().next().expect("the caller stops at the end of the text");
         let next = start + first.len_utf8();
-        if is_word_char(first, convention) {
-            return self.word(start, convention);
+        if self.is_word_char(first) {
+            return self.word(start);
         }
         match first {
-            '@' if convention.mention == Keep => self.tag(next, convention),
-            '#' if convention.hashtag == Keep => self.tag(next, convention),
-            '&' if convention.ampersand == Keep && convention.reference == Split => {
-                let end = self.core(next, convention);
+            '@' if self.convention.mention == Keep => self.tag(next),
+            '#' if self.convention.hashtag == Keep => self.tag(next),
+            '&' if self.convention.ampersand == Keep && self.convention.reference == Split => {
+                let end = self.core(next);
                 if patterns::reference_name(&self.text[next..end]) { end } else { next }
             }
-            '-' if convention.compound == Keep => self.past(next, '-'),
-            '.' | '!' | '?' | '-' | '*' | '~' | '=' if convention.run == Keep => self.past(next, first),
-            c if is_apostrophe(c) && convention.apostrophe == Apostrophe::Clitic => {
-                let end = self.core(next, convention);
+            '-' if self.convention.compound == Keep => self.past(next, '-'),
+            '.' | '!' | '?' | '-' | '*' | '~' | '=' if self.convention.run == Keep => self.past(next, first),
+            c if is_apostrophe(c) && self.convention.apostrophe == Apostrophe::Clitic => {
+                let end = self.core(next);
                 if patterns::clitic(&self.text[next..end]) { end } else { next }
             }
             _ => next,
@@ -88,44 +91,49 @@ impl<'t> Segment<'t> {
     }
 
     /// The end of a word that begins with a letter or digit.
-    fn word(&self, start: usize, convention: &WordConvention) -> usize {
-        let mut core = start..self.core(start, convention);
+    fn word(&self, start: usize) -> usize {
+        let mut core = start..self.core(start);
         while let Some(mark) = self.text[core.end..].chars().next() {
             let next = core.end + mark.len_utf8();
-            if mark == '…' && convention.ellipsis == Keep {
+            if mark == '…' && self.convention.ellipsis == Keep {
                 return self.past(next, '…');
             }
             if core.start == start
-                && let Some(end) = self.negation(core.clone(), convention)
+                && let Some(end) = self.negation(core.clone())
             {
                 return end;
             }
-            let Some(next) = self.joined(core.clone(), mark, next, convention) else { break };
-            core = next..self.core(next, convention);
+            let Some(next) = self.joined(core.clone(), mark, next) else { break };
+            core = next..self.core(next);
         }
-        let stop = convention.abbreviation == Keep && self.text[core.end..].starts_with('.');
+        let stop = self.convention.abbreviation == Keep && self.text[core.end..].starts_with('.');
         let run = self.text[core.end..].starts_with("..");
         let belongs = stop && !run && patterns::abbreviation(&self.text[start..core.end]);
         if belongs { core.end + 1 } else { core.end }
     }
 
-    /// The end of the word where its letters are the `don` of `don't` and clitics are split off: before the `n`, or after
-    /// the `t` if the `n` is all.
-    fn negation(&self, word: Range<usize>, convention: &WordConvention) -> Option<usize> {
-        let n = word
-            .end
-            .checked_sub(1)
-            .filter(|&n| self.cluster_borders[n] && matches!(&self.text[n..word.end], "n" | "N"))?;
+    /// The end of the word where its letters are the `don` of `don't` and clitics are split off:
+    /// before the `n`, or after the `t` if the `n` is all.
+    fn negation(&self, word: Range<usize>) -> Option<usize> {
+        let n = self.last_cluster(&word).filter(|&n| matches!(&self.text[n..word.end], "n" | "N"))?;
         let apostrophe = self.text[word.end..].chars().next().filter(|&c| is_apostrophe(c))?;
         let t = word.end + apostrophe.len_utf8();
-        let end = self.core(t, convention);
-        let negated = convention.apostrophe == Apostrophe::Clitic && self.text[t..end].eq_ignore_ascii_case("t");
-        negated.then_some(if n == word.start { end } else { n })
+        let end = self.core(t);
+        let negated = self.convention.apostrophe == Apostrophe::Clitic && self.text[t..end].eq_ignore_ascii_case("t");
+        let Some(before) = self.last_cluster(&(word.start..n)) else { return negated.then_some(end) };
+        // A soft hyphen before the `n` would be a word of its own when it ends one.
+        let letter = self.text[before..].starts_with(|c| self.is_word_char(c));
+        (negated && letter).then_some(n)
+    }
+
+    /// Where the last cluster of a range begins; `None` if the range is empty.
+    fn last_cluster(&self, range: &Range<usize>) -> Option<usize> {
+        range.clone().rev().find(|&at| self.cluster_borders[at])
     }
 
     /// Where the word goes on after a mark that joins, or `None` if it ends before the mark.
-    fn joined(&self, core: Range<usize>, mark: char, next: usize, convention: &WordConvention) -> Option<usize> {
-        let after = &self.text[next..self.core(next, convention)];
+    fn joined(&self, core: Range<usize>, mark: char, next: usize) -> Option<usize> {
+        let after = &self.text[next..self.core(next)];
         if !self.cluster_borders[next] || !(after.starts_with(char::is_alphanumeric) || mark == '&') {
             return None;
         }
@@ -133,26 +141,27 @@ impl<'t> Segment<'t> {
         let letter = after.starts_with(char::is_alphabetic);
         let numbers = before.ends_with(char::is_numeric) && after.starts_with(char::is_numeric);
         let joins = match mark {
-            '\'' | '’' => match convention.apostrophe {
+            '\'' | '’' => match self.convention.apostrophe {
                 Apostrophe::Keep => letter,
                 Apostrophe::Clitic => letter && !patterns::clitic(after),
                 Apostrophe::Split => false,
             },
-            '-' | '\u{2010}' | '\u{2011}' | '/' => convention.compound == Keep,
-            '.' if numbers => convention.number != Number::Split,
-            '.' => convention.abbreviation == Keep && dot_joins(before, after),
-            ',' => numbers && convention.number != Number::Split && is_thousand(after),
-            ':' => numbers && convention.number == Number::Keep,
-            '&' if convention.ampersand == Keep => return self.past_ampersand(next, after, convention),
+            '-' | '\u{2010}' | '\u{2011}' | '/' => self.convention.compound == Keep,
+            '.' if numbers => self.convention.number != Number::Split,
+            '.' => self.convention.abbreviation == Keep && dot_joins(before, after),
+            ',' => numbers && self.convention.number != Number::Split && is_thousand(after),
+            ':' => numbers && self.convention.number == Number::Keep,
+            '&' if self.convention.ampersand == Keep => return self.past_ampersand(next, after),
             _ => false,
         };
         joins.then_some(next)
     }
 
-    /// Where the word goes on after an ampersand that is kept: in `AT&T`, and in `AT&amp;T` where references are kept.
-    fn past_ampersand(&self, next: usize, after: &str, convention: &WordConvention) -> Option<usize> {
+    /// Where the word goes on after an ampersand that is kept: in `AT&T`, and in `AT&amp;T` where
+    /// references are kept.
+    fn past_ampersand(&self, next: usize, after: &str) -> Option<usize> {
         let rest = &self.text[next - 1..];
-        let next = match patterns::reference(rest).filter(|_| convention.reference == Keep) {
+        let next = match patterns::reference(rest).filter(|_| self.convention.reference == Keep) {
             Some(length) if rest.starts_with("&amp;") => next - 1 + length,
             Some(_) => return None,
             None => return after.starts_with(char::is_alphanumeric).then_some(next),
@@ -162,17 +171,17 @@ impl<'t> Segment<'t> {
     }
 
     /// The end of the letters and digits at `start`; `start` if there are none.
-    fn core(&self, start: usize, convention: &WordConvention) -> usize {
+    fn core(&self, start: usize) -> usize {
         let mut end = start;
         let mut digits = true;
         while let Some(c) = self.text[end..].chars().next() {
             let parted = end > start && self.word_borders[end];
-            let unit = digits && end > start && !c.is_numeric() && convention.unit == Split;
+            let unit = digits && end > start && !c.is_numeric() && self.convention.unit == Split;
             if parted || unit {
                 break;
             }
             let next = self.border_from(end + c.len_utf8());
-            if !is_word_char(c, convention) && (end == start || !self.is_inner(c, next)) {
+            if !self.is_word_char(c) && (end == start || !self.is_inner(c, next)) {
                 break;
             }
             digits &= c.is_numeric();
@@ -181,21 +190,26 @@ impl<'t> Segment<'t> {
         end
     }
 
-    /// Whether UAX 29 joins what stands before and after the cluster of `c`, which ends at `next`, such as a soft hyphen
-    /// or the middle dot of Catalan. The marks of a convention are not its business.
+    /// Whether UAX 29 joins what stands before and after the cluster of `c`, which ends at `next`,
+    /// such as a soft hyphen or the middle dot of Catalan. The marks of a convention are not its
+    /// business.
     fn is_inner(&self, c: char, next: usize) -> bool {
         let joins = !self.word_borders[next] && self.text[next..].starts_with(char::is_alphanumeric);
         joins && !c.is_ascii_punctuation() && !matches!(c, '‘' | '’')
     }
 
     /// The end of the name after `@` or `#`: letters, digits and, where they are kept, underscores.
-    fn tag(&self, start: usize, convention: &WordConvention) -> usize {
+    fn tag(&self, start: usize) -> usize {
         let mut end = start;
         while self.cluster_borders[end] {
-            let Some(c) = self.text[end..].chars().next().filter(|&c| is_word_char(c, convention)) else { break };
+            let Some(c) = self.text[end..].chars().next().filter(|&c| self.is_word_char(c)) else { break };
             end = self.border_from(end + c.len_utf8());
         }
         end
+    }
+
+    fn is_word_char(&self, c: char) -> bool {
+        c.is_alphanumeric() || (c == '_' && self.convention.underscore == Keep)
     }
 
     /// The first place from `at` on that does not hold `c`.
@@ -207,10 +221,6 @@ impl<'t> Segment<'t> {
     fn border_from(&self, at: usize) -> usize {
         at + self.cluster_borders[at..].iter().position(|&border| border).expect("the end of the text is one")
     }
-}
-
-fn is_word_char(c: char, convention: &WordConvention) -> bool {
-    c.is_alphanumeric() || (c == '_' && convention.underscore == Keep)
 }
 
 /// `U.S`, `p.m`: single letters; `example.com`, `t.co`: small letters before and two or more after.

@@ -52,6 +52,7 @@ fn compounds_and_apostrophes_follow_the_convention() {
     check("It's Ana's", "It 's Ana 's", "It ' s Ana ' s", "It ' s Ana ' s");
     check("I'd've o'clock", "I 'd 've o'clock", "I ' d ' ve o ' clock", "I ' d ' ve o ' clock");
     check("n't 's", "n't 's", "n ' t ' s", "n ' t ' s");
+    check("1\u{ad}n't", "1\u{ad}n't", "1\u{ad}n ' t", "1 \u{ad} n ' t");
     same("rappin' players'", "rappin ' players '");
     let keep: WordConvention = "conll,apostrophe=keep".parse().unwrap();
     let words: Vec<_> = split("don't, Ana's players'", &keep).iter().map(|word| word.text).collect();
@@ -63,7 +64,7 @@ fn numbers_follow_the_convention() {
     check("3.5 1,000 10:30", "3.5 1,000 10:30", "3 . 5 1 , 000 10 : 30", "3.5 1,000 10 : 30");
     check("1,234,567.8", "1,234,567.8", "1 , 234 , 567 . 8", "1,234,567.8");
     check("5th 7pm 76ers", "5th 7pm 76ers", "5th 7pm 76ers", "5 th 7 pm 76 ers");
-    same("$5 50% 20°C 1,23 B2B", "$ 5 50 % 20 ° C 1 , 23 B2B".replace("20 ° C", "20 ° C").as_str());
+    same("$5 50% 20°C 1,23 B2B", "$ 5 50 % 20 ° C 1 , 23 B2B");
     same("$AAPL Ke$ha", "$AAPL Ke $ ha");
     same("in 2016, 2017.", "in 2016 , 2017 .");
 }
@@ -84,7 +85,7 @@ fn abbreviations_and_references_follow_the_convention() {
 fn marks_in_a_row_and_emoticons_follow_the_convention() {
     check("so... no!!!", "so ... no !!!", "so . . . no ! ! !", "so . . . no ! ! !");
     check("Ameri… …", "Ameri … …", "Ameri… …", "Ameri … …");
-    check("ok :) :-D <3", "ok :) :-D <3", "ok : ) : -D <3".replace("-D <3", "- D < 3").as_str(), "ok :) :-D <3");
+    check("ok :) :-D <3", "ok :) :-D <3", "ok : ) : - D < 3", "ok :) :-D <3");
     check("ok:)", "ok :)", "ok : )", "ok :)");
     same("Oslo:Pa 10:(a", "Oslo : Pa 10 : ( a");
 }
@@ -130,8 +131,10 @@ fn a_convention_is_told_from_words() {
     check(&["Ana is in Oslo"], "conll");
     check(&["Ana, is in Oslo.", "so (what)?"], "whitespace");
     check(&["Ana , is in Oslo .", "don't go ."], "conll,apostrophe=keep");
-    check(&["it ' s 10 : 30 ."], "conll,apostrophe=split,number=decimal");
-    check(&["@ ana # oslo @eva", "5 th", "a - b"], "conll,compound=split,hashtag=split,unit=split");
+    check(&["RT @ana _ b : it ' s 10 : 30 ."], "twitter2015");
+    check(&["@ ana # oslo @eva", "5 th", "a - b"], "twitter2017");
+    check(&["@ ana #oslo", "5 th", "a - b don't"], "twitter2017,apostrophe=keep,hashtag=keep");
+    check(&["I do n't , it 's", "@ana @eva @ ana"], "conll");
 }
 
 #[test]
