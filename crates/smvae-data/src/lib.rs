@@ -15,11 +15,12 @@
 //! - [`stats`] takes a corpus; gives what it holds, counted.
 //! - [`synthetic`] takes settings; makes a corpus with image vectors.
 //! - [`authors`] takes a sample; gives the candidate spans of the authors' program, for parity.
+//! - [`words`] takes a text; gives its words with their ranges, split as a corpus was.
 //! - [`url`] takes a word; says whether it is a URL.
 //! - [`known`] takes the digest of a file; gives the name of a published corpus file.
 //! - [`files`] takes a path and bytes; writes files whole or not at all, and computes digests.
 //!
-//! What this crate does not do: no tokenizer, no encoder, no pixels, no batches, no
+//! What this crate does not do: no word pieces, no encoder, no pixels, no batches, no
 //! standardisation. Spans and BIO come from `smvae-core`, positions always count the words of the
 //! file, and nothing is skipped silently.
 //!

@@ -2,8 +2,13 @@
 //! writes them, split with the convention that the training split tells. Skipped where the corpora
 //! are not, see `real_corpora.rs`.
 //!
-//! The table of `docs/words.md` is printed by `cargo test -p smvae-data --test words_of_corpora --
-//! --nocapture`; `SMVAE_WORDS_LOST=1` adds the words that are lost, by shape.
+//! The table of `docs/words.md` is printed by
+//!
+//! ```text
+//! cargo test -p smvae-data --test words_of_corpora -- --nocapture
+//! ```
+//!
+//! `SMVAE_WORDS_LOST=1` adds the words that are lost, by shape.
 
 use smvae_data::words::{Rejoined, WordConvention, rejoin, split};
 use smvae_data::{Convention, Sample, reader};
@@ -31,16 +36,12 @@ fn check(corpus: &str, convention: &WordConvention) {
     let told = WordConvention::of_corpus(train.iter().map(|sample| &sample.words));
     assert_eq!((&few, &told), (convention, convention), "{few} by 10 posts, {told} by all");
 
+    let whitespace = WordConvention::WHITESPACE;
     let words = |sample: &Sample| rejoin(&sample.words, &told);
     let tight = |sample: &Sample| tight(&sample.words);
     let ours = measure(&test, words, &told);
     print(corpus, "as a person writes", &told, &ours);
-    print(
-        corpus,
-        "as a person writes",
-        &WordConvention::WHITESPACE,
-        &measure(&test, words, &WordConvention::WHITESPACE),
-    );
+    print(corpus, "as a person writes", &whitespace, &measure(&test, words, &whitespace));
     print(corpus, "without white space at marks", &told, &measure(&test, tight, &told));
     if std::env::var_os("SMVAE_WORDS_LOST").is_some() {
         let mut lost: Vec<_> = ours.lost.iter().collect();

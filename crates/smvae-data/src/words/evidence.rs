@@ -21,7 +21,8 @@ impl WordConvention {
     ///
     /// ```
     /// use smvae_data::words::WordConvention;
-    /// let posts = [vec!["so", "#cold", ",", "@", "ana", "!"], vec!["don", "'", "t"]];
+    /// let posts = ["the 5 th #cold day , @ ana !", "I don ' t"];
+    /// let posts = posts.map(|post| post.split(' ').collect::<Vec<_>>());
     /// assert_eq!(WordConvention::of_corpus(&posts).to_string(), "twitter2017,hashtag=keep");
     /// ```
     pub fn of_corpus<P, W>(posts: P) -> Self

@@ -35,7 +35,7 @@ pub struct Rejoined {
 ///
 /// ```
 /// use smvae_data::words::{WordConvention, rejoin};
-/// let words = ["I", "don", "'", "t", "like", "\"", "Oslo", ",", "7", "pm", "\"", "(", "@", "ana", ")"];
+/// let words: Vec<_> = "I don ' t like \" Oslo , 7 pm \" ( @ ana )".split(' ').collect();
 /// let post = rejoin(&words, &WordConvention::TWITTER2017);
 /// assert_eq!(post.text, "I don't like \"Oslo, 7pm\" (@ana)");
 /// assert_eq!(post.chars[6], 14..18);

@@ -1,8 +1,9 @@
 //! One piece of a text without white space, read from left to right.
 //!
 //! ```text
-//! word = core (mark core)*     core = letters and digits that UAX 29 does not part; mark = ' - / . , : & where the
-//!                              convention keeps what they join
+//! word = core (mark core)*
+//! core = letters and digits that UAX 29 does not part
+//! mark = ' - / . , : & where the convention keeps what it joins
 //! ```
 //!
 //! A rule looks at what follows only as far as the word it makes, and what stands before can only
@@ -131,7 +132,7 @@ impl<'t> Segment<'t> {
         range.clone().rev().find(|&at| self.cluster_borders[at])
     }
 
-    /// Where the word goes on after a mark that joins, or `None` if it ends before the mark.
+    /// Where the word continues after a mark that joins, or `None` if it ends before the mark.
     fn joined(&self, core: Range<usize>, mark: char, next: usize) -> Option<usize> {
         let after = &self.text[next..self.core(next)];
         if !self.cluster_borders[next] || !(after.starts_with(char::is_alphanumeric) || mark == '&') {
@@ -157,7 +158,7 @@ impl<'t> Segment<'t> {
         joins.then_some(next)
     }
 
-    /// Where the word goes on after an ampersand that is kept: in `AT&T`, and in `AT&amp;T` where
+    /// Where the word continues after an ampersand that is kept: in `AT&T`, and in `AT&amp;T` where
     /// references are kept.
     fn past_ampersand(&self, next: usize, after: &str) -> Option<usize> {
         let rest = &self.text[next - 1..];
@@ -166,8 +167,8 @@ impl<'t> Segment<'t> {
             Some(_) => return None,
             None => return after.starts_with(char::is_alphanumeric).then_some(next),
         };
-        let goes_on = self.cluster_borders[next] && self.text[next..].starts_with(char::is_alphanumeric);
-        goes_on.then_some(next)
+        let continues = self.cluster_borders[next] && self.text[next..].starts_with(char::is_alphanumeric);
+        continues.then_some(next)
     }
 
     /// The end of the letters and digits at `start`; `start` if there are none.
