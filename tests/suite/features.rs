@@ -120,7 +120,7 @@ fn bad_files_are_left_out_with_the_reason() {
     check("truncated.bmp", "damaged");
     check("wrong.jpg", "its extension is \"jpg\", its content BMP");
     check("none", "its extension is \"\"");
-    check("text.png", "no JPEG, PNG, GIF, WebP or BMP");
+    check("text.png", "not a JPEG, PNG, GIF, WebP or BMP");
     check("huge.gif", "30000 x 30000 pixels");
     // BMP has a limit of its own; PNG has none but ours.
     check("long.bmp", "too large");
