@@ -13,6 +13,20 @@ pub enum Error {
         /// The text that was found.
         tag: String,
     },
+    /// A tag that the scheme does not have.
+    #[error("expected a tag of {}, got {tag:?}", of_scheme(*scheme))]
+    SchemeTag {
+        /// The text that was found.
+        tag: String,
+        /// The scheme; `None` if it is a tag in no scheme.
+        scheme: Option<crate::schemes::Scheme>,
+    },
+    /// Tags that no one scheme has.
+    #[error("no tag scheme has all of the tags {}", prefixes.join(" and "))]
+    NoScheme {
+        /// What the tags begin with, such as `B`.
+        prefixes: Vec<String>,
+    },
     /// A line of tagged text whose last two columns are not tags.
     #[error("line {line}: expected a gold and a predicted tag in the last two columns, got {text:?}")]
     Column {
@@ -121,6 +135,10 @@ pub enum Error {
     #[cfg(feature = "tensor")]
     #[error("the text encoder failed")]
     Encoder(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn of_scheme(scheme: Option<crate::schemes::Scheme>) -> String {
+    scheme.map_or_else(|| "some scheme: `O`, `B-type` and the like".to_owned(), |scheme| format!("the scheme {scheme}"))
 }
 
 #[cfg(feature = "tensor")]

@@ -7,6 +7,8 @@
 //!
 //! - [`spans`] takes a number of words and a width limit; gives every candidate span.
 //! - [`bio`] takes the BIO tags of a text; gives its entities, and tags of entities.
+//! - [`schemes`] takes the tags of a text in any of six schemes; gives its entities, and tags of
+//!   entities.
 //! - [`labels`] takes entity types; gives class numbers, of which 0 is `O`.
 //! - [`columns`] takes tagged text in columns; gives gold and predicted tags.
 //! - [`decode`](mod@decode) takes scored spans; gives entities that do not overlap.
@@ -152,6 +154,7 @@ pub mod decode;
 mod error;
 pub mod labels;
 pub mod metrics;
+pub mod schemes;
 pub mod shapes;
 pub mod spans;
 
