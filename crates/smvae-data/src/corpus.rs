@@ -1,10 +1,13 @@
-//! A corpus folder: `train.txt`, `valid.txt` (or `dev.txt`), `test.txt`.
+//! A corpus folder: `train.txt`, `valid.txt` (or `dev.txt`), `test.txt`, or the same names with another extension.
 //!
+//! `.txt` and `.conll` are words in columns, the Twitter corpora among them; the others are as in [`formats`](crate::formats).
 //! Training must not read the test split and evaluation reads one split only, hence [`load_split`]; [`Corpus`] is all
 //! three. Types keep the names of the file (`OTHER` in Twitter2015, `MISC` in Twitter2017).
 
-use crate::{Convention, Error, LabelSet, Reader, Result, Sample, files};
+use crate::formats::{self, Decided, Format, Settings, labelled};
+use crate::{Convention, Error, LabelSet, Result, Sample, files};
 use serde::{Deserialize, Serialize};
+use smvae_core::schemes::{Scheme, Told};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -90,6 +93,25 @@ pub struct LoadedSplit {
     pub samples: Vec<Sample>,
     /// Its file.
     pub file: SplitFile,
+    /// How it was read.
+    pub read_as: ReadAs,
+}
+
+/// What was told from a corpus file, or asked for. `Display` says it in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadAs {
+    /// The format.
+    pub format: Decided,
+    /// The scheme of the tags; `None` where entities were not written as tags.
+    pub scheme: Option<Told>,
+}
+
+impl std::fmt::Display for ReadAs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { format, scheme } = self;
+        write!(f, "{format}")?;
+        scheme.as_ref().map_or(Ok(()), |scheme| write!(f, ", scheme {scheme}"))
+    }
 }
 
 /// Which part of a corpus.
@@ -118,12 +140,15 @@ impl Split {
         }
     }
 
-    /// File names that may hold the split; a folder has exactly one of them.
-    pub fn file_names(self) -> &'static [&'static str] {
+    /// Extensions of files that may hold a split, those of words in columns first.
+    pub const EXTENSIONS: [&str; 6] = ["txt", "conll", "jsonl", "json", "csv", "tsv"];
+
+    /// What the names of files that may hold the split are before the extension; a folder has exactly one such file.
+    pub fn stems(self) -> &'static [&'static str] {
         match self {
-            Self::Train => &["train.txt"],
-            Self::Dev => &["valid.txt", "dev.txt"],
-            Self::Test => &["test.txt"],
+            Self::Train => &["train"],
+            Self::Dev => &["valid", "dev"],
+            Self::Test => &["test"],
         }
     }
 }
@@ -153,22 +178,40 @@ impl std::fmt::Display for Split {
 /// Reads one split of a folder; no other file is opened.
 ///
 /// # Errors
-/// [`Error::NoSplit`] or [`Error::TwoSplits`] if the folder does not have one file for it; as
-/// [`read_file`](crate::reader::read_file) if that file cannot be read or is malformed.
+/// [`Error::NoSplit`] or [`Error::TwoSplits`] if the folder does not have one file for it; as [`load_file`] if that file cannot
+/// be read or is malformed.
 pub fn load_split(dir: impl AsRef<Path>, split: Split) -> Result<LoadedSplit> {
     load_file(split_path(dir.as_ref(), split)?)
 }
 
-/// Reads one corpus file, wherever it lies, with its digest.
+/// Reads one corpus file, wherever it lies, with its digest. What its name does not tell is told from its content.
 ///
 /// # Errors
-/// As [`read_file`](crate::reader::read_file).
+/// As [`load_file_with`].
 pub fn load_file(path: impl Into<PathBuf>) -> Result<LoadedSplit> {
+    load_file_with(path, &Settings::default(), None)
+}
+
+/// Reads one corpus file by settings; the scheme of its tags is told from them if none is given. Without a format, a file
+/// is one of words in columns unless its extension says otherwise.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Line`] for a malformed line, or a post without words and labels; [`Error::Scheme`] for tags of no
+/// one scheme; [`Error::Empty`] for a file without posts.
+pub fn load_file_with(path: impl Into<PathBuf>, settings: &Settings, scheme: Option<Scheme>) -> Result<LoadedSplit> {
     let path = path.into();
     // One read for both, so that the digest is of the very bytes that were parsed.
     let bytes = files::read(&path)?;
-    let samples = Reader::new(bytes.as_slice(), &path).collect::<Result<_>>()?;
-    Ok(LoadedSplit { samples, file: SplitFile { path, sha256: files::sha256_hex(&bytes) } })
+    let by_name = Format::of_path(&path).filter(|format| *format != Format::Text);
+    let format = settings.format.or(by_name).unwrap_or(Format::Conll);
+    let mut posts = formats::read(bytes.as_slice(), &path, &Settings { format: Some(format), ..*settings })?;
+    let read = posts.by_ref().collect::<Result<Vec<_>>>()?;
+    if read.is_empty() {
+        return Err(Error::Empty { path });
+    }
+    let (samples, scheme) = labelled::samples(read, &path, scheme)?;
+    let read_as = ReadAs { format: posts.decided(), scheme };
+    Ok(LoadedSplit { samples, file: SplitFile { path, sha256: files::sha256_hex(&bytes) }, read_as })
 }
 
 /// The file of a split in a folder.
@@ -179,12 +222,13 @@ pub fn split_path(dir: &Path, split: Split) -> Result<PathBuf> {
     if !dir.is_dir() {
         return Err(Error::NoFolder { dir: dir.to_owned() });
     }
-    let names = split.file_names();
-    let mut present = names.iter().map(|name| dir.join(name)).filter(|path| path.exists());
-    match (present.next(), present.next()) {
-        (Some(path), None) => Ok(path),
-        (None, _) => Err(Error::NoSplit { dir: dir.to_owned(), names }),
-        (Some(_), Some(_)) => Err(Error::TwoSplits { dir: dir.to_owned(), names }),
+    let names_with = |extension: &'static str| split.stems().iter().map(move |stem| format!("{stem}.{extension}"));
+    let names = Split::EXTENSIONS.into_iter().flat_map(names_with);
+    let present: Vec<String> = names.filter(|name| dir.join(name).exists()).collect();
+    match present.as_slice() {
+        [name] => Ok(dir.join(name)),
+        [] => Err(Error::NoSplit { dir: dir.to_owned(), names: names_with("txt").collect() }),
+        _ => Err(Error::TwoSplits { dir: dir.to_owned(), names: present }),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause in
 //! `source`.
 
+use crate::corpus::Split;
+use crate::formats::Format;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Result of this crate's functions.
@@ -36,7 +39,21 @@ pub enum Error {
         /// The line, shortened if it is long; invalid UTF-8 shows as U+FFFD.
         text: String,
         /// What should stand there.
-        expected: &'static str,
+        expected: Cow<'static, str>,
+    },
+    /// A corpus whose tags are of no one scheme.
+    #[error("{}: the tags cannot be read: name their scheme", path.display())]
+    Scheme {
+        /// The file.
+        path: PathBuf,
+        /// Which tags.
+        source: Box<smvae_core::Error>,
+    },
+    /// A file whose name does not tell its format.
+    #[error("{}: expected a file ending in {}, or a format by name", path.display(), endings())]
+    Format {
+        /// The file.
+        path: PathBuf,
     },
     /// A corpus file without a single post.
     #[error("{}: expected at least one post, the file has none", path.display())]
@@ -51,12 +68,12 @@ pub enum Error {
         dir: PathBuf,
     },
     /// A corpus folder lacks the file of a split.
-    #[error("{} has no {}", dir.display(), names.join(" or "))]
+    #[error("{} has no {}, nor one ending in {}", dir.display(), names.join(" or "), other_endings())]
     NoSplit {
         /// The folder.
         dir: PathBuf,
-        /// File names that were looked for.
-        names: &'static [&'static str],
+        /// File names that were looked for, in the oldest of the formats.
+        names: Vec<String>,
     },
     /// A corpus folder has two files for one split.
     #[error("{} has both {}: which one is meant? Remove the other", dir.display(), names.join(" and "))]
@@ -64,7 +81,7 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
         /// The file names.
-        names: &'static [&'static str],
+        names: Vec<String>,
     },
     /// A sample whose tags are not BIO tags.
     #[error("the tags of the post {image_id:?} cannot be read")]
@@ -183,6 +200,16 @@ impl Error {
     pub(crate) fn setting(name: &'static str, want: impl Into<String>, got: impl ToString) -> Self {
         Self::Setting { name, want: want.into(), got: got.to_string() }
     }
+}
+
+fn other_endings() -> String {
+    let endings: Vec<String> = Split::EXTENSIONS[1..].iter().map(|extension| format!(".{extension}")).collect();
+    endings.join(", ")
+}
+
+fn endings() -> String {
+    let endings: Vec<String> = Format::EXTENSIONS.iter().map(|(extension, _)| format!(".{extension}")).collect();
+    endings.join(", ")
 }
 
 fn prefix(path: &Option<PathBuf>) -> String {

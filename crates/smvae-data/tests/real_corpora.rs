@@ -72,7 +72,7 @@ fn twitter2017_has_its_known_counts() {
 fn twitter2015_keeps_its_last_tweet_and_its_no_break_space() {
     let Some(dir) = shared("data/twitter2015") else { return };
     for split in Split::ALL {
-        let path = dir.join(split.file_names()[0]);
+        let path = smvae_data::corpus::split_path(&dir, split).expect("one file");
         assert!(!std::fs::read(&path).expect("reads").ends_with(b"\n\n"), "{split} has no final blank line");
         let samples: Vec<_> = Reader::open(&path).expect("opens").collect::<Result<_, _>>().expect("well-formed");
         let spaces = samples.iter().flat_map(|s| &s.words).filter(|word| *word == "\u{a0}").count();

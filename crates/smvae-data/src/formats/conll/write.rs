@@ -1,11 +1,13 @@
-//! The corpus format, written: what [`Reader`](crate::Reader) reads back as the same samples.
+//! Words in columns, written: corpus files, which [`Reader`](crate::Reader) reads back as the same samples, and what programs
+//! that score tags take.
 
 use crate::{Error, Result, Sample, files};
 use smvae_core::bio::Tag;
+use smvae_core::schemes::is_tag;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The samples as the text of a corpus file, each tweet followed by a blank line.
+/// The samples as the text of a corpus file, each post followed by a blank line.
 ///
 /// # Errors
 /// [`Error::Unwritable`] for a sample that could not be read back as it is.
@@ -29,6 +31,55 @@ pub fn to_text(samples: &[Sample]) -> Result<String> {
 /// [`Error::Unwritable`] as [`to_text`], [`Error::Write`] if the file cannot be written.
 pub fn write_file(path: impl AsRef<Path>, samples: &[Sample]) -> Result<()> {
     files::write_atomically(path.as_ref(), to_text(samples)?.as_bytes())
+}
+
+/// A post for programs that score tags.
+#[derive(Clone, Copy, Debug)]
+pub struct TaggedPost<'a> {
+    /// What an error calls it.
+    pub id: &'a str,
+    /// Its words.
+    pub words: &'a [String],
+    /// One tag per word, as the corpus has it; `None` leaves the column out.
+    pub gold: Option<&'a [String]>,
+    /// One tag per word, as a model has it.
+    pub predicted: &'a [String],
+}
+
+/// The lines of a post as `conlleval` and seqeval read them, `word gold predicted` or `word predicted` with one space
+/// between, and the blank line after it. [`Scheme::tags`](smvae_core::schemes::Scheme::tags) makes tags of entities.
+///
+/// A word may be U+00A0 and the like: programs that split lines at any white space of Unicode lose it, `conlleval` and
+/// ours do not.
+///
+/// # Errors
+/// [`Error::Unwritable`] for a post without words, with another number of tags, or with a word or tag that would be read as
+/// something else.
+pub fn to_columns(post: &TaggedPost<'_>) -> Result<String> {
+    let TaggedPost { id, words, gold, predicted } = *post;
+    let fail = |why| Error::Unwritable { image_id: id.to_owned(), why };
+    if words.is_empty() || predicted.len() != words.len() || gold.is_some_and(|gold| gold.len() != words.len()) {
+        return Err(fail("it must have words, and as many tags"));
+    }
+    let breaks = |cell: &String| cell.is_empty() || cell.contains(|c: char| c.is_ascii_whitespace());
+    let is_mark = |word: &String| word.starts_with("IMGID:") || ["-DOCSTART-", "-X-"].contains(&word.as_str());
+    if words.iter().any(|word| breaks(word) || is_mark(word)) {
+        return Err(fail("a word is empty, has white space, or is a mark of the format"));
+    }
+    if gold.unwrap_or_default().iter().chain(predicted).any(|tag| breaks(tag) || !is_tag(tag)) {
+        return Err(fail("a tag is not `O` or one such as `B-type`, without white space"));
+    }
+    let mut text = String::new();
+    for (i, word) in words.iter().enumerate() {
+        text += word;
+        for tags in gold.into_iter().chain([predicted]) {
+            text.push(' ');
+            text += &tags[i];
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+    Ok(text)
 }
 
 fn check(sample: &Sample) -> Result<(), &'static str> {

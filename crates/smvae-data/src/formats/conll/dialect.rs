@@ -1,0 +1,165 @@
+//! How the lines of one file in columns are cut: told from its first word, or as it was asked for.
+
+use super::super::lines::Fault;
+use crate::Error;
+use smvae_core::schemes::is_tag;
+use std::borrow::Cow;
+
+/// What stands between two columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Separator {
+    /// One tab. Everything else belongs to the columns, white space included.
+    Tab,
+    /// Any number of spaces and tabs; no other white space, so that a word may be U+00A0.
+    Spaces,
+}
+
+/// Which columns are read, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Columns {
+    /// The column of the words.
+    pub word: usize,
+    /// The column of the tags; `None` means that there are none to read.
+    pub tag: Option<usize>,
+}
+
+impl std::str::FromStr for Columns {
+    type Err = Error;
+
+    /// Reads the numbers of the word's and the tag's column from 1, as in `1,4`; `1` alone means no tags.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let index = |number: &str| number.trim().parse::<usize>().ok()?.checked_sub(1);
+        let columns = match text.split_once(',') {
+            Some((word, tag)) => index(word).zip(index(tag)).map(|(word, tag)| Self { word, tag: Some(tag) }),
+            None => index(text).map(|word| Self { word, tag: None }),
+        };
+        columns.filter(|columns| columns.tag != Some(columns.word)).ok_or_else(|| Error::Setting {
+            name: "columns",
+            want: "two different numbers from 1 for words and tags, such as `1,4`, or one for words alone".to_owned(),
+            got: format!("{text:?}"),
+        })
+    }
+}
+
+/// What is asked of a file in columns; what is `None` is told from its first word.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// What stands between columns; told: a tab if the line has one.
+    pub separator: Option<Separator>,
+    /// Which columns are read; told: words in the first, tags in the last, and no tags in a file of one column.
+    pub columns: Option<Columns>,
+    /// Leave tags unread, whatever they are.
+    pub without_tags: bool,
+}
+
+/// The columns of a file. `Display` says them in a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// What stands between columns.
+    pub separator: Separator,
+    /// Number of columns, the same in every line.
+    pub width: usize,
+    /// Those that are read.
+    pub columns: Columns,
+}
+
+impl Dialect {
+    /// The form of the Twitter corpora: `word TAB tag`.
+    pub const TWITTER: Self = Self { separator: Separator::Tab, width: 2, columns: Columns { word: 0, tag: Some(1) } };
+
+    /// Most columns of a line.
+    pub const MAX_WIDTH: usize = 10;
+
+    /// Tells it from the first word's line.
+    pub(super) fn told(number: usize, line: &str, asked: Asked) -> Result<Self, Fault> {
+        let by_line = if line.contains('\t') { Separator::Tab } else { Separator::Spaces };
+        let separator = asked.separator.unwrap_or(by_line);
+        let width = separator.split(line).count();
+        let last = width.saturating_sub(1);
+        let mut columns = asked.columns.unwrap_or(Columns { word: 0, tag: Some(last).filter(|&tag| tag > 0) });
+        if asked.without_tags {
+            columns.tag = None;
+        }
+        let needed = columns.word.max(columns.tag.unwrap_or(0)) + 1;
+        if width < needed || width > Self::MAX_WIDTH {
+            let max = Self::MAX_WIDTH;
+            let expected = format!("{needed} to {max} columns separated by {}, it has {width}", separator.name());
+            return Err(Fault::new(number, line.as_bytes(), expected));
+        }
+        Ok(Self { separator, width, columns })
+    }
+
+    /// The word of a line, and its tag if tags are read.
+    pub(super) fn cut<'a>(
+        &self,
+        line: &'a str,
+        is_tag: fn(&str) -> bool,
+    ) -> Result<(&'a str, Option<&'a str>), Cow<'static, str>> {
+        let cell = |index| self.separator.split(line).nth(index).unwrap_or_default();
+        let word = cell(self.columns.word);
+        if word.is_empty() || self.separator.split(line).count() != self.width {
+            return Err(self.expected_columns());
+        }
+        let tag = self.columns.tag.map(cell);
+        if tag.is_some_and(|tag| !is_tag(tag)) {
+            return Err(self.expected_tag());
+        }
+        Ok((word, tag))
+    }
+
+    fn expected_columns(&self) -> Cow<'static, str> {
+        if *self == Self::TWITTER {
+            return "`word<TAB>tag` with one tab and a word before it".into();
+        }
+        let Self { separator, width, columns } = self;
+        let of = if *width == 1 { "one column" } else { &format!("{width} columns separated by {}", separator.name()) };
+        format!("{of}, as in the lines before, with a word in column {}", columns.word + 1).into()
+    }
+
+    fn expected_tag(&self) -> Cow<'static, str> {
+        if *self == Self::TWITTER {
+            return "a tag `O`, `B-type` or `I-type` after the tab".into();
+        }
+        format!("a tag such as `O` or `B-type` in column {}", self.columns.tag.unwrap_or_default() + 1).into()
+    }
+}
+
+impl std::fmt::Display for Dialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { separator, width, columns: Columns { word, tag } } = self;
+        match width {
+            1 => write!(f, "one column")?,
+            _ => write!(f, "{width} columns separated by {}", separator.name())?,
+        }
+        write!(f, ", words in column {}, ", word + 1)?;
+        match tag {
+            Some(tag) => write!(f, "tags in column {}", tag + 1),
+            None => write!(f, "no tags"),
+        }
+    }
+}
+
+impl Separator {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tab => "tabs",
+            Self::Spaces => "spaces",
+        }
+    }
+
+    /// The columns of a line.
+    fn split(self, line: &str) -> impl Iterator<Item = &str> {
+        let is_border = move |c| c == '\t' || (self == Self::Spaces && c == ' ');
+        line.split(is_border).filter(move |cell| self == Self::Tab || !cell.is_empty())
+    }
+}
+
+/// Whether the line, which stands before the first word of a post, is a comment: it begins with `# ` and does not read as
+/// the word `#`.
+pub(super) fn is_comment(line: &str, dialect: Option<&Dialect>) -> bool {
+    let reads_as_word = || match dialect {
+        Some(dialect) => dialect.cut(line, is_tag).is_ok(),
+        None => line.split([' ', '\t']).next_back().is_some_and(is_tag),
+    };
+    line.starts_with("# ") && !reads_as_word()
+}

@@ -1,0 +1,81 @@
+//! The fields of a JSON object in their order, each as it was written.
+
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// Names and values in the order of the file, which serde_json's own map would sort. What is passed on stays as it is, to the
+/// last digit.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl Fields {
+    /// The value of a field as it was written, `null` included; the last one of a name counts, as in most readers.
+    pub fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().rfind(|(n, _)| n == name).map(|(_, value)| &**value)
+    }
+
+    /// Reads a field; `null` is as good as no field.
+    ///
+    /// # Errors
+    /// A value of another type.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> serde_json::Result<Option<T>> {
+        Ok(self.get(name).map(|value| serde_json::from_str(value.get())).transpose()?.flatten())
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), &**value))
+    }
+
+    /// Keeps the fields whose names are wanted.
+    pub fn retain(&mut self, mut is_wanted: impl FnMut(&str) -> bool) {
+        self.0.retain(|(name, _)| is_wanted(name));
+    }
+
+    /// Adds a field at the end.
+    pub(crate) fn push_text(&mut self, name: &str, text: &str) {
+        let value = serde_json::value::to_raw_value(text).expect("a string has a JSON form");
+        self.0.push((name.to_owned(), value));
+    }
+}
+
+/// Equal names and values, as they were written.
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().map(|(name, value)| (name, value.get())).eq(other.iter().map(|(name, value)| (name, value.get())))
+    }
+}
+
+impl Eq for Fields {}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}

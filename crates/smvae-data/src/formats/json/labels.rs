@@ -1,0 +1,160 @@
+//! The labels of a JSON object, in the forms that tools for labelling and libraries write.
+//!
+//! ```text
+//! "tags" | "ner_tags":  ["B-PER", "I-PER", "O"]                      one per word
+//! "entities" | "spans" | "label" | "labels":
+//!     {"start": 0, "end": 9, "label": "PER"}                         characters [0, 9) of the text (spaCy, Prodigy)
+//!     {"start_offset": 0, "end_offset": 9, "label": "PER"}           the same (doccano)
+//!     [0, 9, "PER"]                                                  the same (doccano)
+//!     {"words": [0, 2], "label": "PER"}                              words [0, 2)
+//! ```
+//!
+//! Characters are Unicode scalar values. An object with words and text must have the words in the text, with
+//! white space alone between them, and each entity must be of whole words. With words and without text `start` and `end`
+//! count words. Where an entity has both forms, `words` counts where there are words. Other fields of an entity are not
+//! read.
+
+use super::super::lines::Fault;
+use super::super::post::{Labels, TextEntity};
+use super::Object;
+use crate::Result;
+use serde::Deserialize;
+use smvae_core::{Entity, schemes};
+use std::ops::Range;
+
+/// Fields with one tag per word, in the order they are looked for.
+const TAGS: [&str; 2] = ["tags", "ner_tags"];
+/// Fields with entities, likewise, after those.
+const ENTITIES: [&str; 4] = ["entities", "spans", "label", "labels"];
+
+/// What entities must look like.
+const FORMS: &str = r#"a list of {"start", "end", "label"}, {"words", "label"} or [start, end, label]"#;
+
+/// An entity as it was written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Triple(usize, usize, String),
+    Object {
+        #[serde(alias = "start_offset")]
+        start: Option<usize>,
+        #[serde(alias = "end_offset")]
+        end: Option<usize>,
+        words: Option<(usize, usize)>,
+        label: String,
+    },
+}
+
+impl Written {
+    /// Its range in characters, its range in words and its label.
+    fn parts(self) -> (Option<Range<usize>>, Option<Range<usize>>, String) {
+        match self {
+            Self::Triple(start, end, label) => (Some(start..end), None, label),
+            Self::Object { start, end, words, label } => {
+                (start.zip(end).map(|(start, end)| start..end), words.map(|(start, end)| start..end), label)
+            }
+        }
+    }
+}
+
+/// Reads the labels of an object with these words, this text.
+pub(super) fn read(object: &Object<'_>, words: Option<&[String]>, text: Option<&str>) -> Result<Option<Labels>, Fault> {
+    if let Some(name) = object.first_name(&TAGS) {
+        return tags(object, name, words).map(Some);
+    }
+    let Some(name) = object.first_name(&ENTITIES) else { return Ok(None) };
+    let written: Vec<Written> = object.first(&[name], FORMS)?.unwrap_or_default();
+    match (words, text) {
+        (Some(words), text) => of_words(object, name, written, words, text).map(Some),
+        (None, Some(text)) => of_text(object, name, written, text).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+fn tags(object: &Object<'_>, name: &'static str, words: Option<&[String]>) -> Result<Labels, Fault> {
+    let tags: Vec<String> = object.first(&[name], "a list of strings")?.unwrap_or_default();
+    let Some(words) = words else { return Err(object.fault(name, r#"beside "words" or "tokens""#)) };
+    if tags.len() != words.len() {
+        return Err(object.fault(name, &format!("as many as the words, {}, and not {}", words.len(), tags.len())));
+    }
+    match tags.iter().find(|tag| !schemes::is_tag(tag)) {
+        Some(tag) => Err(object.fault(name, &format!("tags such as `O` or `B-type`, and not {tag:?}"))),
+        None => Ok(Labels::Tags(tags)),
+    }
+}
+
+fn of_words(
+    object: &Object<'_>,
+    name: &str,
+    written: Vec<Written>,
+    words: &[String],
+    text: Option<&str>,
+) -> Result<Labels, Fault> {
+    let places = match text {
+        Some(text) => find(words, text),
+        None => Some((0..words.len()).map(|word| word..word + 1).collect()),
+    };
+    let mut entities = Vec::new();
+    for entity in written {
+        let (characters, range, label) = entity.parts();
+        let Range { start, end } = match (range, characters, &places) {
+            (Some(range), _, _) => range,
+            (None, Some(range), Some(places)) => whole_words(&range, places)
+                .ok_or_else(|| object.fault(name, &format!("entities of whole words, and not {range:?}")))?,
+            (None, Some(_), None) => return Err(object.fault("text", "the words and white space between them")),
+            (None, None, _) => return Err(object.fault(name, FORMS)),
+        };
+        if start >= end || end > words.len() {
+            let what = format!("entities within the {} words, and not {start}..{end}", words.len());
+            return Err(object.fault(name, &what));
+        }
+        entities.push(Entity::new(start, end, label));
+    }
+    entities.sort();
+    Ok(Labels::Entities(entities))
+}
+
+fn of_text(object: &Object<'_>, name: &str, written: Vec<Written>, text: &str) -> Result<Labels, Fault> {
+    let length = text.chars().count();
+    let mut entities = Vec::new();
+    for entity in written {
+        let (Some(Range { start, end }), _, label) = entity.parts() else {
+            return Err(object.fault(name, "in characters of the text, since there are no words"));
+        };
+        if start >= end || end > length {
+            let what = format!("entities within the {length} characters, and not {start}..{end}");
+            return Err(object.fault(name, &what));
+        }
+        entities.push(TextEntity { start, end, label });
+    }
+    entities.sort();
+    Ok(Labels::TextEntities(entities))
+}
+
+/// The words that a range of characters covers.
+fn whole_words(range: &Range<usize>, places: &[Range<usize>]) -> Option<Range<usize>> {
+    let first = places.iter().position(|place| place.start == range.start)?;
+    let last = places.iter().position(|place| place.end == range.end)?;
+    Some(first..last + 1)
+}
+
+/// Where each word stands in a text, in characters; `None` if the text is not those words with white space between them.
+pub fn find(words: &[String], text: &str) -> Option<Vec<Range<usize>>> {
+    let (mut rest, mut at) = (text, 0);
+    let mut places = Vec::new();
+    for word in words {
+        // A word may be white space itself, so that it is looked for before any is passed over.
+        rest = loop {
+            if let Some(after) = rest.strip_prefix(word.as_str()) {
+                break after;
+            }
+            let first = rest.chars().next().filter(|c| c.is_whitespace())?;
+            rest = &rest[first.len_utf8()..];
+            at += 1;
+        };
+        let start = at;
+        at += word.chars().count();
+        places.push(start..at);
+    }
+    rest.trim().is_empty().then_some(places)
+}

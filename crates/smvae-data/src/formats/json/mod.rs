@@ -1,0 +1,164 @@
+//! Posts as JSON: one object per line, or the objects of one array.
+//!
+//! ```text
+//! {"text": "Lady Gaga lands", "image": "photos/1.jpg", "id": 7, "entities": [{"start": 0, "end": 9, "label": "PER"}]}
+//! {"words": ["Lady", "Gaga", "lands"], "image_id": "1", "tags": ["B-PER", "I-PER", "O"]}
+//! ```
+//!
+//! | fields | what they are |
+//! |---|---|
+//! | `words` or `tokens` | a list of strings; where there are words, `text` is not split |
+//! | `text` | a string |
+//! | `image_id` or `image` | a string |
+//! | `id` | a string or a number |
+//! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | labels, see [`labels`]; the first of these that is there is read |
+//!
+//! `null` is as good as no field, and of two names for one thing the first that is there counts. Other fields are
+//! nobody's business and are kept ([`PostRecord::fields`]). A line or an object that is no post is an error of its own;
+//! blank lines are passed over. One post is in memory at a time.
+
+mod array;
+pub mod labels;
+pub mod write;
+
+#[cfg(test)]
+mod tests;
+
+use super::fields::Fields;
+use super::lines::{Fault, Lines};
+use super::post::{Body, PostRecord};
+use crate::Result;
+use array::Array;
+use serde::de::DeserializeOwned;
+use std::io::BufRead;
+use std::path::PathBuf;
+
+/// How the objects of a file follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// One per line.
+    Lines,
+    /// All in one array.
+    Array,
+}
+
+/// What is asked of posts in JSON.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// Leave labels unread, whatever they are.
+    pub without_labels: bool,
+}
+
+/// Streams the posts of a file in JSON.
+#[derive(Debug)]
+pub struct JsonReader<R> {
+    objects: Objects<R>,
+    asked: Asked,
+}
+
+#[derive(Debug)]
+enum Objects<R> {
+    Lines(Lines<R>),
+    Array(Array<R>),
+}
+
+impl<R: BufRead> JsonReader<R> {
+    /// Reads from any buffered input; `path` is the name that errors show.
+    pub fn new(input: R, path: impl Into<PathBuf>, layout: Layout, asked: Asked) -> Self {
+        let path = path.into();
+        let objects = match layout {
+            Layout::Lines => Objects::Lines(Lines::new(input, path)),
+            Layout::Array => Objects::Array(Array::new(input, path)),
+        };
+        Self { objects, asked }
+    }
+}
+
+impl<R: BufRead> Iterator for JsonReader<R> {
+    type Item = Result<PostRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self { objects, asked } = self;
+        match objects {
+            Objects::Lines(lines) => loop {
+                let post = match lines.next_line().transpose()? {
+                    Ok((_, line)) if line.trim_ascii().is_empty() => continue,
+                    Ok((number, line)) => post_of(number, line, *asked),
+                    Err(error) => return Some(Err(error)),
+                };
+                return Some(post.map_err(|fault| fault.of(lines.path())));
+            },
+            Objects::Array(array) => {
+                let post = match array.next_object().transpose()? {
+                    Ok((number, object)) => post_of(number, object, *asked),
+                    Err(error) => return Some(Err(error)),
+                };
+                Some(post.map_err(|fault| fault.of(array.path())))
+            }
+        }
+    }
+}
+
+/// Reads one object.
+fn post_of(line: usize, object: &[u8], asked: Asked) -> Result<PostRecord, Fault> {
+    let fields: Fields = serde_json::from_slice(object).map_err(|error| {
+        // The line it says is of the object.
+        let why = error.to_string().replace(" at line 1 column", " at column");
+        Fault::new(line, object, format!("a JSON object ({why})"))
+    })?;
+    let object = Object { line, fields: &fields };
+    let words: Option<Vec<String>> = object.first(&["words", "tokens"], "a list of strings")?;
+    // Where there are words and labels are not read, the text is passed on as it is, whatever it is.
+    let needs_text = words.is_none() || !asked.without_labels;
+    let text: Option<String> = if needs_text { object.first(&["text"], "a string")? } else { None };
+    let image = object.first(&["image_id", "image"], "a string")?;
+    let id = object.id()?;
+    let labels = if asked.without_labels { None } else { labels::read(&object, words.as_deref(), text.as_deref())? };
+    let body = match (words, text) {
+        (Some(words), _) => Body::Words(words),
+        (None, Some(text)) => Body::Text(text),
+        (None, None) => {
+            let written = serde_json::to_string(&fields).unwrap_or_default();
+            return Err(Fault::new(line, written.as_bytes(), r#"an object with "words", "tokens" or "text""#));
+        }
+    };
+    Ok(PostRecord { line, id, body, image, labels, fields })
+}
+
+/// The fields of one object, and its place.
+struct Object<'a> {
+    line: usize,
+    fields: &'a Fields,
+}
+
+impl Object<'_> {
+    /// The first of some fields that is there and not `null`, which is to be `what`.
+    fn first<T: DeserializeOwned>(&self, names: &[&'static str], what: &str) -> Result<Option<T>, Fault> {
+        match self.first_name(names) {
+            Some(name) => self.fields.read(name).map_err(|_| self.fault(name, what)),
+            None => Ok(None),
+        }
+    }
+
+    /// The name of the first of some fields that is there and not `null`.
+    fn first_name(&self, names: &[&'static str]) -> Option<&'static str> {
+        names.iter().copied().find(|name| self.fields.get(name).is_some_and(|value| value.get() != "null"))
+    }
+
+    /// The id: a string, or a number as it was written.
+    fn id(&self) -> Result<Option<String>, Fault> {
+        let Some(value) = self.fields.get("id").map(|value| value.get()).filter(|&value| value != "null") else {
+            return Ok(None);
+        };
+        if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return Ok(Some(value.to_owned()));
+        }
+        self.first(&["id"], "a string or a number")
+    }
+
+    /// The fault of a field that is to be `what`.
+    fn fault(&self, name: &str, what: &str) -> Fault {
+        let value = self.fields.get(name).map_or("", |value| value.get());
+        Fault::new(self.line, value.as_bytes(), format!("{name:?} to be {what}"))
+    }
+}

@@ -1,0 +1,82 @@
+//! Labelled samples of posts, whatever their labels came as.
+//!
+//! BIO tags (IOB1 or IOB2) stay as they are, since a [`Convention`](crate::Convention) says how ill-formed ones are
+//! read. Tags of another scheme must be well-formed, unless the scheme is given, and become IOB2; so do entities. A post without
+//! an image has the empty image id.
+
+use super::lines::Fault;
+use super::post::{Body, Labels, PostRecord};
+use crate::{Error, Result, Sample};
+use smvae_core::schemes::{Scheme, Told};
+use std::path::Path;
+
+/// The samples of some posts of a file, and what is known of the scheme of their tags; `None` where there are no tags.
+///
+/// # Errors
+/// [`Error::Line`] for a post without words or labels, or with labels that do not fit; [`Error::Scheme`] for tags of no one
+/// scheme.
+pub fn samples(posts: Vec<PostRecord>, path: &Path, given: Option<Scheme>) -> Result<(Vec<Sample>, Option<Told>)> {
+    let tags = posts.iter().filter_map(|post| match &post.labels {
+        Some(Labels::Tags(tags)) => Some(tags.as_slice()),
+        _ => None,
+    });
+    let told = match given {
+        Some(scheme) => Some(Told { scheme, fitting: vec![scheme] }),
+        None if tags.clone().next().is_none() => None,
+        None => {
+            let fault = |source| Error::Scheme { path: path.to_owned(), source: Box::new(source) };
+            Some(Scheme::of_posts(tags).map_err(fault)?)
+        }
+    };
+    let reading = Reading { given, told: told.as_ref() };
+    let samples = posts.into_iter().map(|post| reading.sample(post).map_err(|fault| fault.of(path)));
+    Ok((samples.collect::<Result<_>>()?, told))
+}
+
+/// How tags are read.
+struct Reading<'a> {
+    given: Option<Scheme>,
+    told: Option<&'a Told>,
+}
+
+impl Reading<'_> {
+    fn sample(&self, post: PostRecord) -> Result<Sample, Fault> {
+        let PostRecord { line, body, image, labels, .. } = post;
+        let words = match body {
+            Body::Words(words) => words,
+            Body::Text(text) => return Err(Fault::new(line, text.as_bytes(), "words with labels, and not a text")),
+        };
+        let joined = words.join(" ");
+        let fault = |expected: String| Fault::new(line, joined.as_bytes(), expected);
+        if words.is_empty() || words.iter().any(String::is_empty) {
+            return Err(fault("at least one word, and none that is empty".to_owned()));
+        }
+        let written = match labels {
+            Some(Labels::Tags(tags)) => self.iob2(tags, line)?,
+            Some(Labels::Entities(entities)) => {
+                let tags = Scheme::Iob2.tags(&entities, words.len());
+                tags.map_err(|why| fault(format!("entities that fit ({why})")))?
+            }
+            Some(Labels::TextEntities(_)) | None => return Err(fault("labels beside the words".to_owned())),
+        };
+        Ok(Sample { image_id: image.unwrap_or_default(), words, tags: written })
+    }
+
+    fn iob2(&self, tags: Vec<String>, line: usize) -> Result<Vec<String>, Fault> {
+        let Some(Told { scheme, fitting }) = self.told else { return Ok(tags) };
+        let joined = tags.join(" ");
+        let fault = |expected: String| Fault::new(line, joined.as_bytes(), expected);
+        let entities = scheme.entities(&tags).map_err(|_| fault(format!("tags of the scheme {scheme}")))?;
+        let stays = match self.given {
+            Some(given) => given == Scheme::Iob2,
+            None => matches!(scheme, Scheme::Iob1 | Scheme::Iob2),
+        };
+        if stays {
+            return Ok(tags);
+        }
+        if fitting.is_empty() && !scheme.fits(&tags) {
+            return Err(fault(format!("well-formed tags of {scheme}, or the scheme to be given by name")));
+        }
+        Ok(Scheme::Iob2.tags(&entities, tags.len()).expect("entities that were read from as many tags"))
+    }
+}

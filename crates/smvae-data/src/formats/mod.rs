@@ -1,0 +1,270 @@
+//! Corpora and posts in the formats people have them in: one door to all of them.
+//!
+//! | format | extensions | posts |
+//! |---|---|---|
+//! | [`conll`] | `conll` `conllu` `iob` `bio` | words in columns, one per line |
+//! | [`json`] | `jsonl` `ndjson`, `json` | one object per line; `json` may be one array, too |
+//! | [`table`] | `csv`, `tsv` `tab` | rows below a header |
+//! | [`text`] | `txt` | one per line; words in columns where the file begins with `IMGID:` or `-DOCSTART-` |
+//!
+//! [`open`] and [`read`] stream a file as [`PostRecord`]s, of which one is in memory at a time. A bad line is the
+//! [`Error::Line`](crate::Error::Line) of that line, and the next ones are read; after any other error there is nothing. What
+//! was told from the file and not asked for is in [`Posts::decided`], to be said once.
+//!
+//! What this does not do: it splits no text into words, opens no image, and reads tags as they are;
+//! [`corpus`](crate::corpus) makes labelled samples of them.
+//!
+//! ```
+//! use smvae_data::formats::{Body, Format, Settings, read};
+//! let settings = Settings { format: Some(Format::JsonLines), ..Settings::default() };
+//! let lines = "{\"text\": \"Lady Gaga lands\", \"id\": 7}\n{\"txt\": 1}\n";
+//! let posts: Vec<_> = read(lines.as_bytes(), "posts", &settings)?.collect();
+//! let first = posts[0].as_ref().expect("a post");
+//! assert_eq!((first.id.as_deref(), &first.body), (Some("7"), &Body::Text("Lady Gaga lands".into())));
+//! let second = posts[1].as_ref().expect_err("no post").to_string();
+//! assert_eq!(second, r#"posts:2: expected an object with "words", "tokens" or "text", got "{\"txt\":1}""#);
+//! # Ok::<(), smvae_data::Error>(())
+//! ```
+
+pub mod conll;
+mod fields;
+pub mod json;
+pub mod labelled;
+mod lines;
+mod post;
+pub mod table;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use fields::Fields;
+pub use post::{Body, Labels, PostRecord, TextEntity};
+
+use crate::{Error, Result};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Chain, Cursor, Read as _};
+use std::path::{Path, PathBuf};
+
+/// A format of posts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Words in columns.
+    Conll,
+    /// One JSON object per line.
+    JsonLines,
+    /// One JSON array of objects, or one object per line.
+    Json,
+    /// One post per line.
+    Text,
+    /// Comma-separated values.
+    Csv,
+    /// Tab-separated values.
+    Tsv,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 6] = [Self::Conll, Self::JsonLines, Self::Json, Self::Text, Self::Csv, Self::Tsv];
+
+    /// The extensions that name a format.
+    pub const EXTENSIONS: [(&str, Self); 11] = [
+        ("txt", Self::Text),
+        ("conll", Self::Conll),
+        ("jsonl", Self::JsonLines),
+        ("json", Self::Json),
+        ("csv", Self::Csv),
+        ("tsv", Self::Tsv),
+        ("ndjson", Self::JsonLines),
+        ("conllu", Self::Conll),
+        ("iob", Self::Conll),
+        ("bio", Self::Conll),
+        ("tab", Self::Tsv),
+    ];
+
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Conll => "conll",
+            Self::JsonLines => "jsonl",
+            Self::Json => "json",
+            Self::Text => "text",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+        }
+    }
+
+    /// The format that a file's extension names, in any case.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        Self::EXTENSIONS.iter().find(|(name, _)| *name == extension).map(|(_, format)| *format)
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = Error;
+
+    /// Reads a [`Format::name`].
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| Error::Setting {
+            name: "format",
+            want: "conll, jsonl, json, text, csv or tsv".to_owned(),
+            got: format!("{text:?}"),
+        })
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a file is read. The default tells everything from its name and its first post.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// The format; `None` means that the file's name tells it.
+    pub format: Option<Format>,
+    /// Words in columns: what stands between two columns; `None` means that the first word's line tells it.
+    pub separator: Option<conll::Separator>,
+    /// Words in columns: which columns are read; `None` means words in the first, tags in the last, and no tags in a file of
+    /// one column.
+    pub columns: Option<conll::Columns>,
+    /// Leave labels unread, whatever they are. Posts that a model is to label may have those of another one.
+    pub without_labels: bool,
+}
+
+/// A file as [`open`] opens it.
+pub type FileInput = BufReader<File>;
+
+/// Streams the posts of a file.
+///
+/// # Errors
+/// [`Error::Read`] if it cannot be opened, [`Error::Format`] if neither its name nor the settings have a format.
+pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInput>> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    read(BufReader::new(file), path, settings)
+}
+
+/// Streams the posts of any buffered input. `path` is its name: errors show it, and its extension is the format if the settings
+/// have none. As much is read at once as tells the format.
+///
+/// # Errors
+/// As [`open`].
+pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings) -> Result<Posts<R>> {
+    let (path, mut input) = (path.into(), input);
+    let Settings { format, separator, columns, without_labels } = *settings;
+    let named = format.or_else(|| Format::of_path(&path)).ok_or_else(|| Error::Format { path: path.clone() })?;
+    let can_be_columns = format.is_none() && named == Format::Text;
+    let start = match named {
+        Format::Json => peek(&mut input, 1),
+        Format::Text if can_be_columns => peek(&mut input, COLUMN_MARKS[1].len()),
+        _ => Ok(Vec::new()),
+    };
+    let start = start.map_err(|source| Error::Read { path: path.clone(), source })?;
+    let content = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start).trim_ascii_start();
+    let is_columns = can_be_columns && COLUMN_MARKS.iter().any(|mark| content.starts_with(mark));
+    let layout = if content.starts_with(b"[") { json::Layout::Array } else { json::Layout::Lines };
+    let format = if is_columns { Format::Conll } else { named };
+    let input = Cursor::new(start).chain(input);
+    let asked = json::Asked { without_labels };
+    let inner = match format {
+        Format::Conll => {
+            let asked = conll::Asked { separator, columns, without_tags: without_labels };
+            Inner::Conll(conll::ColumnReader::new(input, path, asked))
+        }
+        Format::JsonLines => Inner::Json(json::JsonReader::new(input, path, json::Layout::Lines, asked)),
+        Format::Json => Inner::Json(json::JsonReader::new(input, path, layout, asked)),
+        Format::Text => Inner::Text(text::TextReader::new(input, path)),
+        Format::Csv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Comma, without_labels)),
+        Format::Tsv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Tab, without_labels)),
+    };
+    Ok(Posts { format, inner })
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// How a `.txt` file begins that has words in columns.
+const COLUMN_MARKS: [&[u8]; 2] = [b"IMGID:", b"-DOCSTART-"];
+
+/// Reads what stands before the first byte that is neither of a byte order mark nor white space, and `n` bytes from it on,
+/// where there are as many.
+fn peek<R: BufRead>(input: &mut R, n: usize) -> std::io::Result<Vec<u8>> {
+    let (mut start, mut seen) = (Vec::new(), 0);
+    let mut byte = [0];
+    while seen < n {
+        match input.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) => start.push(byte[0]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        let is_space = byte[0].is_ascii_whitespace() || BYTE_ORDER_MARK.starts_with(&start);
+        seen += usize::from(seen > 0 || !is_space);
+    }
+    Ok(start)
+}
+
+/// The posts of an input: an iterator of `Result<PostRecord>`.
+#[derive(Debug)]
+pub struct Posts<R> {
+    format: Format,
+    inner: Inner<Input<R>>,
+}
+
+/// What was peeked at, and the rest.
+type Input<R> = Chain<Cursor<Vec<u8>>, R>;
+
+#[derive(Debug)]
+enum Inner<R> {
+    Conll(conll::ColumnReader<R>),
+    Json(json::JsonReader<R>),
+    Text(text::TextReader<R>),
+    Table(table::TableReader<R>),
+}
+
+impl<R: BufRead> Posts<R> {
+    /// How the input is read, as far as it has been.
+    pub fn decided(&self) -> Decided {
+        let columns = match &self.inner {
+            Inner::Conll(reader) => reader.dialect(),
+            _ => None,
+        };
+        let has_image_lines = matches!(&self.inner, Inner::Conll(reader) if reader.has_image_lines() == Some(true));
+        Decided { format: self.format, columns, has_image_lines }
+    }
+}
+
+impl<R: BufRead> Iterator for Posts<R> {
+    type Item = Result<PostRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.inner {
+            Inner::Conll(reader) => reader.next(),
+            Inner::Json(reader) => reader.next(),
+            Inner::Text(reader) => reader.next(),
+            Inner::Table(reader) => reader.next(),
+        }
+    }
+}
+
+/// How a file is read. `Display` says it in a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The format.
+    pub format: Format,
+    /// Words in columns: which ones; `None` in other formats, and before the first word.
+    pub columns: Option<conll::Dialect>,
+    /// Words in columns: whether posts have `IMGID:` lines.
+    pub has_image_lines: bool,
+}
+
+impl std::fmt::Display for Decided {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.format)?;
+        if let Some(columns) = self.columns {
+            write!(f, ": {columns}, {} `IMGID:` lines", if self.has_image_lines { "with" } else { "without" })?;
+        }
+        Ok(())
+    }
+}

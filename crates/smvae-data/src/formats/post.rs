@@ -1,0 +1,61 @@
+//! A post as a file has it: what every reader of [`formats`](super) yields.
+
+use super::fields::Fields;
+use smvae_core::Entity;
+
+/// One post of a file, before its text is split and its labels are read by a scheme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostRecord {
+    /// Line of the file it begins at, from 1.
+    pub line: usize,
+    /// The id the file gives it: a string, or the digits of a number as they were written.
+    pub id: Option<String>,
+    /// Text, or words.
+    pub body: Body,
+    /// Id or path of its image.
+    pub image: Option<String>,
+    /// Its labels; `None` if it has none, or they were not asked for.
+    pub labels: Option<Labels>,
+    /// All fields of a JSON object, or all cells of a table's row by their column, those above included. Empty in other
+    /// formats.
+    pub fields: Fields,
+}
+
+impl PostRecord {
+    /// A post of which nothing but the text or the words is known.
+    pub(crate) fn new(line: usize, body: Body) -> Self {
+        Self { line, id: None, body, image: None, labels: None, fields: Fields::default() }
+    }
+}
+
+/// What a post says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Text that is still to be split into words.
+    Text(String),
+    /// Words.
+    Words(Vec<String>),
+}
+
+/// The labels of a post.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Labels {
+    /// One tag per word, in a scheme that the tags of all posts may tell
+    /// ([`Scheme::of_posts`](smvae_core::schemes::Scheme::of_posts)).
+    Tags(Vec<String>),
+    /// Entities of words, by their first word.
+    Entities(Vec<Entity>),
+    /// Entities of a text that is still to be split, by their first character.
+    TextEntities(Vec<TextEntity>),
+}
+
+/// An entity of a text, in characters (Unicode scalar values) `[start, end)`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TextEntity {
+    /// First character.
+    pub start: usize,
+    /// One past the last character.
+    pub end: usize,
+    /// Type, such as `PER`.
+    pub label: String,
+}

@@ -1,0 +1,206 @@
+//! Tables with a header: comma-separated values and tab-separated ones.
+//!
+//! ```text
+//! id,text,image,tags
+//! 7,"Lady Gaga lands, at last",photos/1.jpg,
+//! ```
+//!
+//! | columns | what they are |
+//! |---|---|
+//! | `text` | the text |
+//! | `words` or `tokens` | words, with spaces between them; where there are words, `text` is not read |
+//! | `image_id` or `image`, `id` | as they are; an empty cell is none |
+//! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
+//!
+//! A row with tags and without a column of words has the words of its text, with spaces (U+0020) alone between them. Other
+//! columns are kept in [`PostRecord::fields`]. A cell may be in quotation marks, in files with tabs too, and then hold line
+//! ends, separators and doubled quotation marks.
+
+use super::lines::Fault;
+use super::post::{Body, Labels, PostRecord};
+use crate::{Error, Result};
+use csv::ByteRecord;
+use smvae_core::schemes::is_tag;
+use std::collections::VecDeque;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What separates the cells of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delimiter {
+    /// `,`
+    Comma,
+    /// A tab.
+    Tab,
+}
+
+/// Streams the rows of a table as posts.
+#[derive(Debug)]
+pub struct TableReader<R> {
+    rows: csv::Reader<LineStarts<R>>,
+    path: PathBuf,
+    header: Option<Header>,
+    without_labels: bool,
+    row: ByteRecord,
+    is_finished: bool,
+}
+
+/// The columns by name and by what is read of them.
+#[derive(Debug)]
+struct Header {
+    names: Vec<String>,
+    text: Option<usize>,
+    words: Option<usize>,
+    image: Option<usize>,
+    id: Option<usize>,
+    tags: Option<usize>,
+}
+
+impl<R: Read> TableReader<R> {
+    /// Reads from any input; `path` is the name that errors show. Without labels, tags are left unread.
+    pub fn new(input: R, path: impl Into<PathBuf>, delimiter: Delimiter, without_labels: bool) -> Self {
+        let delimiter = match delimiter {
+            Delimiter::Comma => b',',
+            Delimiter::Tab => b'\t',
+        };
+        // The header and the number of cells are looked at here, where errors have lines.
+        let mut builder = csv::ReaderBuilder::new();
+        builder.delimiter(delimiter).has_headers(false).flexible(true);
+        let rows = builder.from_reader(LineStarts::new(input));
+        let row = ByteRecord::new();
+        Self { rows, path: path.into(), header: None, without_labels, row, is_finished: false }
+    }
+
+    /// Reads the next row into `self.row`; its line, or `None` at the end.
+    fn next_row(&mut self) -> Result<Option<usize>> {
+        let read = self.rows.read_byte_record(&mut self.row);
+        self.is_finished |= !matches!(read, Ok(true));
+        let read =
+            read.map_err(|error| Error::Read { path: self.path.clone(), source: std::io::Error::other(error) })?;
+        let start = self.row.position().map_or(0, csv::Position::byte);
+        Ok(read.then(|| self.rows.get_mut().line_of(start)))
+    }
+
+    fn advance(&mut self) -> Result<Option<PostRecord>> {
+        if self.header.is_none() {
+            let line = self.next_row()?.unwrap_or(1);
+            // Without a header no row means anything.
+            let header = Header::of(&self.row, line).inspect_err(|_| self.is_finished = true);
+            self.header = Some(header.map_err(|fault| fault.of(&self.path))?);
+        }
+        let (Some(line), Some(header)) = (self.next_row()?, &self.header) else { return Ok(None) };
+        let post = header.post(&self.row, line, self.without_labels);
+        post.map(Some).map_err(|fault| fault.of(&self.path))
+    }
+
+    /// The name of the input.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl<R: Read> Iterator for TableReader<R> {
+    type Item = Result<PostRecord>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_finished {
+            return None;
+        }
+        self.advance().transpose()
+    }
+}
+
+impl Header {
+    fn of(row: &ByteRecord, line: usize) -> Result<Self, Fault> {
+        let names: Vec<String> = row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        let first = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|n| n == name));
+        let (text, words) = (first(&["text"]), first(&["words", "tokens"]));
+        if text.or(words).is_none() {
+            let expected = "a header with a column `text`, `words` or `tokens`";
+            return Err(Fault::new(line, names.join(",").as_bytes(), expected));
+        }
+        let (image, id, tags) = (first(&["image_id", "image"]), first(&["id"]), first(&["tags", "ner_tags"]));
+        Ok(Self { text, words, image, id, tags, names })
+    }
+
+    fn post(&self, row: &ByteRecord, line: usize, without_labels: bool) -> Result<PostRecord, Fault> {
+        let whole = || row.iter().collect::<Vec<_>>().join(&b","[..]);
+        if row.len() != self.names.len() {
+            let expected = format!("{} cells, as the header has, and not {}", self.names.len(), row.len());
+            return Err(Fault::new(line, &whole(), expected));
+        }
+        let cells: Result<Vec<&str>, _> = row.iter().map(std::str::from_utf8).collect();
+        let cells = cells.map_err(|_| Fault::new(line, &whole(), "valid UTF-8"))?;
+        let cell = |column: Option<usize>| column.map_or("", |column| cells[column]);
+        let own = |column: Option<usize>| Some(cell(column).to_owned()).filter(|cell| !cell.is_empty());
+        let tags = Some(split(cell(self.tags))).filter(|tags| !without_labels && !tags.is_empty());
+        let body = match (self.words, &tags) {
+            (None, None) => Body::Text(cell(self.text).to_owned()),
+            (words, _) => Body::Words(split(cell(words.or(self.text)))),
+        };
+        if let (Body::Words(words), Some(tags)) = (&body, &tags) {
+            let text = cell(self.tags).as_bytes();
+            if tags.len() != words.len() {
+                let expected = format!("as many tags as words with spaces between them, {}", words.len());
+                return Err(Fault::new(line, text, expected));
+            }
+            if !tags.iter().all(|tag| is_tag(tag)) {
+                return Err(Fault::new(line, text, "tags such as `O` or `B-type`"));
+            }
+        }
+        let labels = tags.map(Labels::Tags);
+        let mut post = PostRecord { id: own(self.id), image: own(self.image), labels, ..PostRecord::new(line, body) };
+        for (name, cell) in self.names.iter().zip(&cells) {
+            post.fields.push_text(name, cell);
+        }
+        Ok(post)
+    }
+}
+
+/// What spaces separate. Other white space may be a word.
+fn split(cell: &str) -> Vec<String> {
+    cell.split(' ').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// An input that knows on which lines the bytes it has given lie: the parser counts the records' lines too, but not past
+/// blank ones.
+#[derive(Debug)]
+struct LineStarts<R> {
+    input: R,
+    /// Offset and line of the first byte of each line that is not blank, as far as they may still be asked for.
+    starts: VecDeque<(u64, usize)>,
+    offset: u64,
+    line: usize,
+    last: u8,
+}
+
+impl<R> LineStarts<R> {
+    fn new(input: R) -> Self {
+        // As if after a line end.
+        Self { input, starts: VecDeque::new(), offset: 0, line: 1, last: b'\n' }
+    }
+
+    /// The line of the record that the parser began to look for at this offset.
+    fn line_of(&mut self, offset: u64) -> usize {
+        while self.starts.front().is_some_and(|(start, _)| *start < offset) {
+            self.starts.pop_front();
+        }
+        self.starts.front().map_or(self.line, |(_, line)| *line)
+    }
+}
+
+impl<R: Read> Read for LineStarts<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        for &byte in &buffer[..n] {
+            let is_end = matches!(byte, b'\r' | b'\n');
+            if !is_end && matches!(self.last, b'\r' | b'\n') {
+                self.starts.push_back((self.offset, self.line));
+            }
+            // CR LF is one end, counted at the CR.
+            self.line += usize::from(byte == b'\r' || (byte == b'\n' && self.last != b'\r'));
+            (self.offset, self.last) = (self.offset + 1, byte);
+        }
+        Ok(n)
+    }
+}
