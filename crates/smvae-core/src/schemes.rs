@@ -9,9 +9,10 @@
 //! | IOBES | `B` | `I` | `E` | `S` |
 //! | BILOU | `B` | `I` | `L` | `U` |
 //!
-//! A span model does not care which one a corpus has: all of them read into the same spans. Ill-formed tags are read as
-//! `conlleval` reads them, in every scheme: an entity is as many words of one label as no tag separates. The other
-//! readings of ill-formed BIO tags are those of [`bio`](crate::bio).
+//! A span model does not care which one a corpus has: all of them read into the same spans.
+//! Ill-formed tags are read as `conlleval` reads them, in every scheme: an entity is as many words
+//! of one label as no tag separates. The other readings of ill-formed BIO tags are those of
+//! [`bio`](crate::bio).
 //!
 //! ```
 //! use smvae_core::{Entity, schemes::Scheme};
@@ -68,7 +69,8 @@ impl Scheme {
     /// The scheme of some posts, told from the tags of each.
     ///
     /// # Errors
-    /// [`Error::SchemeTag`] for a text that is a tag in no scheme, [`Error::NoScheme`] if no scheme has all the prefixes.
+    /// [`Error::SchemeTag`] for a text that is a tag in no scheme, [`Error::NoScheme`] if no scheme
+    /// has all the prefixes.
     pub fn of_posts<'a, S: AsRef<str> + 'a>(posts: impl IntoIterator<Item = &'a [S]>) -> Result<Told> {
         let (mut prefixes, mut fitting) = (Vec::new(), Self::ALL.to_vec());
         for tags in posts {
@@ -117,7 +119,8 @@ impl Scheme {
     /// Writes entities as the tags of a text of `n_words` words.
     ///
     /// # Errors
-    /// [`Error::Entity`] if one is empty, reaches past the last word, overlaps another, or has a label without text.
+    /// [`Error::Entity`] if one is empty, reaches past the last word, overlaps another, or has a
+    /// label without text.
     pub fn tags(self, entities: &[Entity], n_words: usize) -> Result<Vec<String>> {
         let bio = write_tags(entities, n_words)?;
         let parsed: Vec<Tag<'_>> = bio.iter().map(|tag| Tag::parse(tag).expect("written just now")).collect();
@@ -136,7 +139,8 @@ impl Scheme {
         Ok(tags.collect())
     }
 
-    /// Whether the tags of one text are well-formed: they are what the scheme writes for the entities they mean.
+    /// Whether the tags of one text are well-formed: they are what the scheme writes for the
+    /// entities they mean.
     pub fn fits<S: AsRef<str>>(self, tags: &[S]) -> bool {
         let written = self.entities(tags).and_then(|entities| self.tags(&entities, tags.len()));
         written.is_ok_and(|written| written.iter().zip(tags).all(|(a, b)| a == b.as_ref()))
@@ -211,8 +215,9 @@ impl std::fmt::Display for Scheme {
 pub struct Told {
     /// The scheme the tags are read by.
     pub scheme: Scheme,
-    /// The schemes in which all tags are well-formed. Several: the tags do not tell which one it is. None: the tags are
-    /// ill-formed in each, and the scheme is the first that has all their prefixes.
+    /// The schemes in which all tags are well-formed. Several: the tags do not tell which one it
+    /// is. None: the tags are ill-formed in each, and the scheme is the first that has all their
+    /// prefixes.
     pub fitting: Vec<Scheme>,
 }
 
@@ -227,7 +232,8 @@ impl std::fmt::Display for Told {
     }
 }
 
-/// Whether a text is a tag of some scheme: `O`, or `B`, `I`, `E`, `S`, `L` or `U`, a hyphen and a label.
+/// Whether a text is a tag of some scheme: `O`, or `B`, `I`, `E`, `S`, `L` or `U`, a hyphen and a
+/// label.
 pub fn is_tag(text: &str) -> bool {
     split_tag(text).is_ok()
 }

@@ -1,10 +1,12 @@
-//! A corpus folder: `train.txt`, `valid.txt` (or `dev.txt`), `test.txt`, or the same names with another extension.
+//! A corpus folder: `train.txt`, `valid.txt` (or `dev.txt`), `test.txt`, or the same names with
+//! another extension.
 //!
-//! `.txt` and `.conll` are words in columns, the Twitter corpora among them; the others are as in [`formats`](crate::formats).
-//! Training must not read the test split and evaluation reads one split only, hence [`load_split`]; [`Corpus`] is all
-//! three. Types keep the names of the file (`OTHER` in Twitter2015, `MISC` in Twitter2017).
+//! `.txt` and `.conll` are words in columns, the Twitter corpora among them; the others are as in
+//! [`formats`](crate::formats). Training must not read the test split and evaluation reads one
+//! split only, hence [`load_split`]; [`Corpus`] is all three. Types keep the names of the file
+//! (`OTHER` in Twitter2015, `MISC` in Twitter2017).
 
-use crate::formats::{self, Decided, Format, Settings, labelled};
+use crate::formats::{self, Decided, Format, LabelUse, Settings, labelled};
 use crate::{Convention, Error, LabelSet, Result, Sample, files};
 use serde::{Deserialize, Serialize};
 use smvae_core::schemes::{Scheme, Told};
@@ -143,7 +145,8 @@ impl Split {
     /// Extensions of files that may hold a split, those of words in columns first.
     pub const EXTENSIONS: [&str; 6] = ["txt", "conll", "jsonl", "json", "csv", "tsv"];
 
-    /// What the names of files that may hold the split are before the extension; a folder has exactly one such file.
+    /// What the names of files that may hold the split are before the extension; a folder has
+    /// exactly one such file.
     pub fn stems(self) -> &'static [&'static str] {
         match self {
             Self::Train => &["train"],
@@ -178,13 +181,14 @@ impl std::fmt::Display for Split {
 /// Reads one split of a folder; no other file is opened.
 ///
 /// # Errors
-/// [`Error::NoSplit`] or [`Error::TwoSplits`] if the folder does not have one file for it; as [`load_file`] if that file cannot
-/// be read or is malformed.
+/// [`Error::NoSplit`] or [`Error::TwoSplits`] if the folder does not have one file for it; as
+/// [`load_file`] if that file cannot be read or is malformed.
 pub fn load_split(dir: impl AsRef<Path>, split: Split) -> Result<LoadedSplit> {
     load_file(split_path(dir.as_ref(), split)?)
 }
 
-/// Reads one corpus file, wherever it lies, with its digest. What its name does not tell is told from its content.
+/// Reads one corpus file, wherever it lies, with its digest. What its name does not tell is told
+/// from its content.
 ///
 /// # Errors
 /// As [`load_file_with`].
@@ -192,19 +196,21 @@ pub fn load_file(path: impl Into<PathBuf>) -> Result<LoadedSplit> {
     load_file_with(path, &Settings::default(), None)
 }
 
-/// Reads one corpus file by settings; the scheme of its tags is told from them if none is given. Without a format, a file
-/// is one of words in columns unless its extension says otherwise.
+/// Reads one corpus file by settings, whose `labels` are always required; the scheme of its tags is
+/// told from them if none is given. Without a format, a file is one of words in columns unless its
+/// extension says otherwise.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Line`] for a malformed line, or a post without words and labels; [`Error::Scheme`] for tags of no
-/// one scheme; [`Error::Empty`] for a file without posts.
+/// [`Error::Read`]; [`Error::Line`] for a malformed line, or a post without words and labels;
+/// [`Error::Scheme`] for tags of no one scheme; [`Error::Empty`] for a file without posts.
 pub fn load_file_with(path: impl Into<PathBuf>, settings: &Settings, scheme: Option<Scheme>) -> Result<LoadedSplit> {
     let path = path.into();
     // One read for both, so that the digest is of the very bytes that were parsed.
     let bytes = files::read(&path)?;
     let by_name = Format::of_path(&path).filter(|format| *format != Format::Text);
     let format = settings.format.or(by_name).unwrap_or(Format::Conll);
-    let mut posts = formats::read(bytes.as_slice(), &path, &Settings { format: Some(format), ..*settings })?;
+    let settings = Settings { format: Some(format), labels: LabelUse::Required, ..*settings };
+    let mut posts = formats::read(bytes.as_slice(), &path, &settings)?;
     let read = posts.by_ref().collect::<Result<Vec<_>>>()?;
     if read.is_empty() {
         return Err(Error::Empty { path });
@@ -217,7 +223,8 @@ pub fn load_file_with(path: impl Into<PathBuf>, settings: &Settings, scheme: Opt
 /// The file of a split in a folder.
 ///
 /// # Errors
-/// [`Error::NoFolder`], [`Error::NoSplit`] if there is none, [`Error::TwoSplits`] if there is more than one.
+/// [`Error::NoFolder`], [`Error::NoSplit`] if there is none, [`Error::TwoSplits`] if there is more
+/// than one.
 pub fn split_path(dir: &Path, split: Split) -> Result<PathBuf> {
     if !dir.is_dir() {
         return Err(Error::NoFolder { dir: dir.to_owned() });
@@ -232,8 +239,8 @@ pub fn split_path(dir: &Path, split: Split) -> Result<PathBuf> {
     }
 }
 
-/// `O` and the entity types of some tweets, sorted by name: the same corpus gives the same class indices on every run,
-/// whichever tweets are labelled.
+/// `O` and the entity types of some tweets, sorted by name: the same corpus gives the same class
+/// indices on every run, whichever tweets are labelled.
 ///
 /// # Errors
 /// [`Error::Tags`] for a tag that is none, [`Error::Labels`] for a type named `O`.

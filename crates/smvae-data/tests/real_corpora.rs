@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use smvae_data::authors::{Filter, listing};
+use smvae_data::corpus::{load_file, split_path};
 use smvae_data::stats::{CorpusStats, SplitStats};
 use smvae_data::{Corpus, ImageVectors, Reader, Split};
 use std::io::Write as _;
@@ -72,9 +73,16 @@ fn twitter2017_has_its_known_counts() {
 fn twitter2015_keeps_its_last_tweet_and_its_no_break_space() {
     let Some(dir) = shared("data/twitter2015") else { return };
     for split in Split::ALL {
-        let path = smvae_data::corpus::split_path(&dir, split).expect("one file");
+        let path = split_path(&dir, split).expect("one file");
         assert!(!std::fs::read(&path).expect("reads").ends_with(b"\n\n"), "{split} has no final blank line");
         let samples: Vec<_> = Reader::open(&path).expect("opens").collect::<Result<_, _>>().expect("well-formed");
+        let loaded = load_file(&path).expect("well-formed");
+        assert!(loaded.samples == samples, "{split}: nothing is told from the file that changes it");
+        assert_eq!(
+            loaded.read_as.to_string(),
+            "conll: 2 columns separated by tabs, words in column 1, tags in column 2, with `IMGID:` lines, \
+             scheme iob2, ill-formed in places"
+        );
         let spaces = samples.iter().flat_map(|s| &s.words).filter(|word| *word == "\u{a0}").count();
         assert_eq!(spaces, usize::from(split == Split::Dev), "{split}");
         let in_entities = samples.iter().flat_map(|s| s.words.iter().zip(&s.tags));

@@ -5,13 +5,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Names and values in the order of the file, which serde_json's own map would sort. What is passed on stays as it is, to the
-/// last digit.
+/// Names and values in the order of the file, which serde_json's own map would sort. What is passed
+/// on stays as it is, to the last digit.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl Fields {
-    /// The value of a field as it was written, `null` included; the last one of a name counts, as in most readers.
+    /// The value of a field as it was written, `null` included; the last one of a name counts, as
+    /// in most readers.
     pub fn get(&self, name: &str) -> Option<&RawValue> {
         self.0.iter().rfind(|(n, _)| n == name).map(|(_, value)| &**value)
     }

@@ -1,8 +1,8 @@
 //! Labelled samples of posts, whatever their labels came as.
 //!
-//! BIO tags (IOB1 or IOB2) stay as they are, since a [`Convention`](crate::Convention) says how ill-formed ones are
-//! read. Tags of another scheme must be well-formed, unless the scheme is given, and become IOB2; so do entities. A post without
-//! an image has the empty image id.
+//! BIO tags (IOB1 or IOB2) stay as they are, since a [`Convention`](crate::Convention) says how
+//! ill-formed ones are read. Tags of another scheme must be well-formed, unless the scheme is
+//! given, and become IOB2; so do entities. A post without an image has the empty image id.
 
 use super::lines::Fault;
 use super::post::{Body, Labels, PostRecord};
@@ -10,11 +10,12 @@ use crate::{Error, Result, Sample};
 use smvae_core::schemes::{Scheme, Told};
 use std::path::Path;
 
-/// The samples of some posts of a file, and what is known of the scheme of their tags; `None` where there are no tags.
+/// The samples of some posts of a file, and what is known of the scheme of their tags; `None` where
+/// there are no tags.
 ///
 /// # Errors
-/// [`Error::Line`] for a post without words or labels, or with labels that do not fit; [`Error::Scheme`] for tags of no one
-/// scheme.
+/// [`Error::Line`] for a post without words or labels, or with labels that do not fit;
+/// [`Error::Scheme`] for tags of no one scheme.
 pub fn samples(posts: Vec<PostRecord>, path: &Path, given: Option<Scheme>) -> Result<(Vec<Sample>, Option<Told>)> {
     let tags = posts.iter().filter_map(|post| match &post.labels {
         Some(Labels::Tags(tags)) => Some(tags.as_slice()),
@@ -75,8 +76,13 @@ impl Reading<'_> {
             return Ok(tags);
         }
         if fitting.is_empty() && !scheme.fits(&tags) {
-            return Err(fault(format!("well-formed tags of {scheme}, or the scheme to be given by name")));
+            return Err(fault(format!(
+                "well-formed tags of {scheme}, whose prefixes the file has, or the scheme by name"
+            )));
         }
         Ok(Scheme::Iob2.tags(&entities, tags.len()).expect("entities that were read from as many tags"))
     }
 }
+
+#[cfg(test)]
+mod tests;

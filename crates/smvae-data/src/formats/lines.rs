@@ -21,8 +21,8 @@ impl<R: BufRead> Lines<R> {
         Self { input, path, number: 0, buffer: Vec::new(), is_finished: false }
     }
 
-    /// The next line with its number from 1, without its end (LF, or CR LF) and, if it is the first, without a byte order
-    /// mark. Bytes, not text: a line that is not UTF-8 is one bad line.
+    /// The next line with its number from 1, without its end (LF, or CR LF) and, if it is the
+    /// first, without a byte order mark. Bytes, not text: a line that is not UTF-8 is one bad line.
     ///
     /// # Errors
     /// [`Error::Read`]; there are no lines after it.

@@ -7,9 +7,10 @@
 //! | [`table`] | `csv`, `tsv` `tab` | rows below a header |
 //! | [`text`] | `txt` | one per line; words in columns where the file begins with `IMGID:` or `-DOCSTART-` |
 //!
-//! [`open`] and [`read`] stream a file as [`PostRecord`]s, of which one is in memory at a time. A bad line is the
-//! [`Error::Line`](crate::Error::Line) of that line, and the next ones are read; after any other error there is nothing. What
-//! was told from the file and not asked for is in [`Posts::decided`], to be said once.
+//! [`open`] and [`read`] stream a file as [`PostRecord`]s, of which one is in memory at a time. A
+//! bad line is the [`Error::Line`](crate::Error::Line) of that line, and the next ones are read;
+//! after any other error there is nothing. What was told from the file and not asked for is in
+//! [`Posts::decided`], to be said once.
 //!
 //! What this does not do: it splits no text into words, opens no image, and reads tags as they are;
 //! [`corpus`](crate::corpus) makes labelled samples of them.
@@ -39,7 +40,7 @@ pub mod text;
 mod tests;
 
 pub use fields::Fields;
-pub use post::{Body, Labels, PostRecord, TextEntity};
+pub use post::{Body, LabelUse, Labels, PostRecord, TextEntity};
 
 use crate::{Error, Result};
 use std::fs::File;
@@ -125,13 +126,14 @@ impl std::fmt::Display for Format {
 pub struct Settings {
     /// The format; `None` means that the file's name tells it.
     pub format: Option<Format>,
-    /// Words in columns: what stands between two columns; `None` means that the first word's line tells it.
+    /// Words in columns: what stands between two columns; `None` means that the first word's line
+    /// tells it.
     pub separator: Option<conll::Separator>,
-    /// Words in columns: which columns are read; `None` means words in the first, tags in the last, and no tags in a file of
-    /// one column.
+    /// Words in columns: which columns are read; `None` means words in the first, tags in the last,
+    /// and no tags in a file of one column.
     pub columns: Option<conll::Columns>,
-    /// Leave labels unread, whatever they are. Posts that a model is to label may have those of another one.
-    pub without_labels: bool,
+    /// Whether labels are read, or must be there.
+    pub labels: LabelUse,
 }
 
 /// A file as [`open`] opens it.
@@ -140,21 +142,22 @@ pub type FileInput = BufReader<File>;
 /// Streams the posts of a file.
 ///
 /// # Errors
-/// [`Error::Read`] if it cannot be opened, [`Error::Format`] if neither its name nor the settings have a format.
+/// [`Error::Read`] if it cannot be opened, [`Error::Format`] if neither its name nor the settings
+/// have a format.
 pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInput>> {
     let path = path.as_ref();
     let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     read(BufReader::new(file), path, settings)
 }
 
-/// Streams the posts of any buffered input. `path` is its name: errors show it, and its extension is the format if the settings
-/// have none. As much is read at once as tells the format.
+/// Streams the posts of any buffered input. `path` is its name: errors show it, and its extension
+/// is the format if the settings have none. As much is read at once as tells the format.
 ///
 /// # Errors
 /// As [`open`].
 pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings) -> Result<Posts<R>> {
     let (path, mut input) = (path.into(), input);
-    let Settings { format, separator, columns, without_labels } = *settings;
+    let Settings { format, separator, columns, labels } = *settings;
     let named = format.or_else(|| Format::of_path(&path)).ok_or_else(|| Error::Format { path: path.clone() })?;
     let can_be_columns = format.is_none() && named == Format::Text;
     let start = match named {
@@ -168,17 +171,16 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
     let layout = if content.starts_with(b"[") { json::Layout::Array } else { json::Layout::Lines };
     let format = if is_columns { Format::Conll } else { named };
     let input = Cursor::new(start).chain(input);
-    let asked = json::Asked { without_labels };
     let inner = match format {
         Format::Conll => {
-            let asked = conll::Asked { separator, columns, without_tags: without_labels };
+            let asked = conll::Asked { separator, columns, labels };
             Inner::Conll(conll::ColumnReader::new(input, path, asked))
         }
-        Format::JsonLines => Inner::Json(json::JsonReader::new(input, path, json::Layout::Lines, asked)),
-        Format::Json => Inner::Json(json::JsonReader::new(input, path, layout, asked)),
+        Format::JsonLines => Inner::Json(json::JsonReader::new(input, path, json::Layout::Lines, labels)),
+        Format::Json => Inner::Json(json::JsonReader::new(input, path, layout, labels)),
         Format::Text => Inner::Text(text::TextReader::new(input, path)),
-        Format::Csv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Comma, without_labels)),
-        Format::Tsv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Tab, without_labels)),
+        Format::Csv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Comma, labels)),
+        Format::Tsv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Tab, labels)),
     };
     Ok(Posts { format, inner })
 }
@@ -187,8 +189,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// How a `.txt` file begins that has words in columns.
 const COLUMN_MARKS: [&[u8]; 2] = [b"IMGID:", b"-DOCSTART-"];
 
-/// Reads what stands before the first byte that is neither of a byte order mark nor white space, and `n` bytes from it on,
-/// where there are as many.
+/// Reads what stands before the first byte that is neither of a byte order mark nor white space,
+/// and `n` bytes from it on, where there are as many.
 fn peek<R: BufRead>(input: &mut R, n: usize) -> std::io::Result<Vec<u8>> {
     let (mut start, mut seen) = (Vec::new(), 0);
     let mut byte = [0];

@@ -16,8 +16,8 @@ pub struct PostRecord {
     pub image: Option<String>,
     /// Its labels; `None` if it has none, or they were not asked for.
     pub labels: Option<Labels>,
-    /// All fields of a JSON object, or all cells of a table's row by their column, those above included. Empty in other
-    /// formats.
+    /// All fields of a JSON object, or all cells of a table's row by their column, those above
+    /// included. Empty in other formats.
     pub fields: Fields,
 }
 
@@ -58,4 +58,18 @@ pub struct TextEntity {
     pub end: usize,
     /// Type, such as `PER`.
     pub label: String,
+}
+
+/// What is made of labels that a file may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelUse {
+    /// They are read where there are any.
+    #[default]
+    IfAny,
+    /// A file in columns without tags is an error at its first word; in other formats as
+    /// [`LabelUse::IfAny`].
+    Required,
+    /// They are left unread, whatever they are: posts that a model is to label may have those of
+    /// another one.
+    Ignored,
 }

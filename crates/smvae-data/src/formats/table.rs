@@ -12,12 +12,12 @@
 //! | `image_id` or `image`, `id` | as they are; an empty cell is none |
 //! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
 //!
-//! A row with tags and without a column of words has the words of its text, with spaces (U+0020) alone between them. Other
-//! columns are kept in [`PostRecord::fields`]. A cell may be in quotation marks, in files with tabs too, and then hold line
-//! ends, separators and doubled quotation marks.
+//! A row with tags and without a column of words has the words of its text, with spaces (U+0020)
+//! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
+//! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks.
 
 use super::lines::Fault;
-use super::post::{Body, Labels, PostRecord};
+use super::post::{Body, LabelUse, Labels, PostRecord};
 use crate::{Error, Result};
 use csv::ByteRecord;
 use smvae_core::schemes::is_tag;
@@ -40,7 +40,7 @@ pub struct TableReader<R> {
     rows: csv::Reader<LineStarts<R>>,
     path: PathBuf,
     header: Option<Header>,
-    without_labels: bool,
+    labels: LabelUse,
     row: ByteRecord,
     is_finished: bool,
 }
@@ -57,8 +57,8 @@ struct Header {
 }
 
 impl<R: Read> TableReader<R> {
-    /// Reads from any input; `path` is the name that errors show. Without labels, tags are left unread.
-    pub fn new(input: R, path: impl Into<PathBuf>, delimiter: Delimiter, without_labels: bool) -> Self {
+    /// Reads from any input; `path` is the name that errors show.
+    pub fn new(input: R, path: impl Into<PathBuf>, delimiter: Delimiter, labels: LabelUse) -> Self {
         let delimiter = match delimiter {
             Delimiter::Comma => b',',
             Delimiter::Tab => b'\t',
@@ -68,7 +68,7 @@ impl<R: Read> TableReader<R> {
         builder.delimiter(delimiter).has_headers(false).flexible(true);
         let rows = builder.from_reader(LineStarts::new(input));
         let row = ByteRecord::new();
-        Self { rows, path: path.into(), header: None, without_labels, row, is_finished: false }
+        Self { rows, path: path.into(), header: None, labels, row, is_finished: false }
     }
 
     /// Reads the next row into `self.row`; its line, or `None` at the end.
@@ -89,7 +89,7 @@ impl<R: Read> TableReader<R> {
             self.header = Some(header.map_err(|fault| fault.of(&self.path))?);
         }
         let (Some(line), Some(header)) = (self.next_row()?, &self.header) else { return Ok(None) };
-        let post = header.post(&self.row, line, self.without_labels);
+        let post = header.post(&self.row, line, self.labels);
         post.map(Some).map_err(|fault| fault.of(&self.path))
     }
 
@@ -123,7 +123,7 @@ impl Header {
         Ok(Self { text, words, image, id, tags, names })
     }
 
-    fn post(&self, row: &ByteRecord, line: usize, without_labels: bool) -> Result<PostRecord, Fault> {
+    fn post(&self, row: &ByteRecord, line: usize, labels: LabelUse) -> Result<PostRecord, Fault> {
         let whole = || row.iter().collect::<Vec<_>>().join(&b","[..]);
         if row.len() != self.names.len() {
             let expected = format!("{} cells, as the header has, and not {}", self.names.len(), row.len());
@@ -133,7 +133,7 @@ impl Header {
         let cells = cells.map_err(|_| Fault::new(line, &whole(), "valid UTF-8"))?;
         let cell = |column: Option<usize>| column.map_or("", |column| cells[column]);
         let own = |column: Option<usize>| Some(cell(column).to_owned()).filter(|cell| !cell.is_empty());
-        let tags = Some(split(cell(self.tags))).filter(|tags| !without_labels && !tags.is_empty());
+        let tags = Some(split(cell(self.tags))).filter(|tags| labels != LabelUse::Ignored && !tags.is_empty());
         let body = match (self.words, &tags) {
             (None, None) => Body::Text(cell(self.text).to_owned()),
             (words, _) => Body::Words(split(cell(words.or(self.text)))),
@@ -148,8 +148,12 @@ impl Header {
                 return Err(Fault::new(line, text, "tags such as `O` or `B-type`"));
             }
         }
-        let labels = tags.map(Labels::Tags);
-        let mut post = PostRecord { id: own(self.id), image: own(self.image), labels, ..PostRecord::new(line, body) };
+        let mut post = PostRecord {
+            id: own(self.id),
+            image: own(self.image),
+            labels: tags.map(Labels::Tags),
+            ..PostRecord::new(line, body)
+        };
         for (name, cell) in self.names.iter().zip(&cells) {
             post.fields.push_text(name, cell);
         }
@@ -162,12 +166,13 @@ fn split(cell: &str) -> Vec<String> {
     cell.split(' ').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// An input that knows on which lines the bytes it has given lie: the parser counts the records' lines too, but not past
-/// blank ones.
+/// An input that knows on which lines the bytes it has given lie: the parser counts the records'
+/// lines too, but not past blank ones.
 #[derive(Debug)]
 struct LineStarts<R> {
     input: R,
-    /// Offset and line of the first byte of each line that is not blank, as far as they may still be asked for.
+    /// Offset and line of the first byte of each line that is not blank, as far as they may still
+    /// be asked for.
     starts: VecDeque<(u64, usize)>,
     offset: u64,
     line: usize,

@@ -1,1 +1,280 @@
-//! stub
+//! Tests of all formats together: the same posts from each, three wrong inputs for each, arbitrary
+//! bytes.
+
+use super::*;
+use crate::Sample;
+use crate::corpus::{Split, load_split};
+use proptest::prelude::*;
+
+/// Invented posts: words, and BIO tags.
+const POSTS: [(&str, &str); 10] = [
+    ("Lady Gaga lands in Oslo", "B-PER I-PER O O B-LOC"),
+    ("nothing here", "O O"),
+    ("\" Quoted , \" said Ann", "O O O O O B-PER"),
+    ("# mufc wins 2 - 1", "O B-ORG O O O O"),
+    ("#mufc @ann http://t.co/1", "B-ORG O O"),
+    ("😀 👩\u{200d}👩\u{200d}👧 Bø", "O O B-LOC"),
+    ("Rio\u{a0}de Janeiro", "B-LOC I-LOC"),
+    ("a \u{a0} b", "O O O"),
+    ("Ann Bob", "B-PER B-PER"),
+    ("It 's AT&T ; <b>", "O O B-ORG O O"),
+];
+
+fn samples() -> Vec<Sample> {
+    let own = |text: &str| text.split(' ').map(str::to_owned).collect();
+    POSTS
+        .iter()
+        .enumerate()
+        .map(|(i, (words, tags))| Sample { image_id: format!("{i}.jpg"), words: own(words), tags: own(tags) })
+        .collect()
+}
+
+fn table(delimiter: u8) -> String {
+    let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+    writer.write_record(["image", "text", "mine", "tags"]).expect("in memory");
+    for sample in samples() {
+        let (words, tags) = (sample.words.join(" "), sample.tags.join(" "));
+        writer.write_record([&sample.image_id, &words, "two\nlines", &tags]).expect("in memory");
+    }
+    String::from_utf8(writer.into_inner().expect("in memory")).expect("text")
+}
+
+/// The posts as a file of each format that holds labels.
+fn files() -> [(&'static str, String); 5] {
+    let lines: Vec<String> = samples().iter().map(json::write::to_line).collect();
+    [
+        ("train.txt", conll::write::to_text(&samples()).expect("writable")),
+        ("train.jsonl", lines.join("\n")),
+        ("train.json", format!("[\n{}\n]", lines.join(",\n"))),
+        ("train.csv", table(b',')),
+        ("train.tsv", table(b'\t')),
+    ]
+}
+
+#[test]
+fn the_same_posts_from_every_format() {
+    for (name, text) in files() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(dir.path().join(name), text).expect("writes");
+        let posts: Vec<PostRecord> = open(dir.path().join(name), &Settings::default())
+            .expect("opens")
+            .collect::<Result<_>>()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (post, sample) in posts.iter().zip(&samples()) {
+            assert_eq!(post.body, Body::Words(sample.words.clone()), "{name}");
+            assert_eq!(post.labels, Some(Labels::Tags(sample.tags.clone())), "{name}");
+            assert_eq!(post.image.as_ref(), Some(&sample.image_id), "{name}");
+        }
+        assert_eq!(load_split(dir.path(), Split::Train).expect(name).samples, samples(), "{name}");
+    }
+    let text: String = POSTS.iter().map(|(words, _)| format!("{words}\r\n")).collect();
+    let posts: Vec<PostRecord> = read_as(Format::Text, text.as_bytes()).collect::<Result<_>>().expect("text");
+    assert!(posts.iter().map(|post| &post.body).eq(&POSTS.map(|(words, _)| Body::Text(words.to_owned()))));
+    assert_eq!(posts.iter().map(|post| post.line).max(), Some(10));
+}
+
+#[test]
+fn rows_keep_their_lines_and_their_other_cells() {
+    let (_, text) = files().into_iter().find(|(name, _)| *name == "train.csv").expect("one of them");
+    let posts: Vec<PostRecord> = read_as(Format::Csv, text.as_bytes()).collect::<Result<_>>().expect("a table");
+    assert_eq!(posts.iter().map(|post| post.line).collect::<Vec<_>>(), (0..10).map(|i| 2 + 2 * i).collect::<Vec<_>>());
+    assert_eq!(posts[0].fields.read::<String>("mine").expect("text").as_deref(), Some("two\nlines"));
+    let text = "\u{feff}id,text\r\n\r\n\r\n7,a\r\n,\"b\r\nc\"\r\n\r\n8,d";
+    let posts: Vec<PostRecord> = read_as(Format::Csv, text.as_bytes()).collect::<Result<_>>().expect("a table");
+    let shown: Vec<_> = posts.iter().map(|post| (post.line, post.id.as_deref())).collect();
+    assert_eq!(shown, [(4, Some("7")), (5, None), (8, Some("8"))]);
+    assert_eq!(posts[1].body, Body::Text("b\r\nc".to_owned()));
+}
+
+#[test]
+fn a_blank_line_of_text_is_a_post_without_text() {
+    let posts: Vec<PostRecord> = read_as(Format::Text, b"\xef\xbb\xbfa\n\n b ").collect::<Result<_>>().expect("text");
+    assert!(posts.iter().map(|post| &post.body).eq(&["a", "", " b "].map(|text| Body::Text(text.to_owned()))));
+}
+
+fn read_as(format: Format, bytes: &[u8]) -> Posts<&[u8]> {
+    read(bytes, "f", &Settings { format: Some(format), ..Settings::default() }).expect("bytes can be read")
+}
+
+/// The one error among the posts of a text, of which so many are read.
+#[track_caller]
+fn check_error(format: Format, text: &[u8], posts: usize, want: &str) {
+    let (read, mut errors): (Vec<_>, Vec<_>) = read_as(format, text).partition(Result::is_ok);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors.pop().expect("one").expect_err("parted").to_string(), want);
+    assert_eq!(read.len(), posts);
+}
+
+#[test]
+fn wrong_inputs_are_named_and_the_rest_is_read() {
+    use Format::{Conll, Csv, Json, JsonLines, Text, Tsv};
+    let header = "a header with a column `text`, `words` or `tokens`";
+    check_error(
+        Conll,
+        b"a O\nb X-Y\n\nc O",
+        1,
+        "f:2: expected a tag such as `O` or `B-type` in column 2, got \"b X-Y\"",
+    );
+    check_error(
+        Conll,
+        b"a\tO\n\nIMGID:1\nb\tO\n",
+        1,
+        "f:3: expected no `IMGID:` line, since the first post has none, got \"IMGID:1\"",
+    );
+    check_error(Conll, b"a O\n\n\xff O\n", 1, "f:3: expected valid UTF-8, got \"\u{fffd} O\"");
+    check_error(
+        JsonLines,
+        b"{\"text\": \"a\"}\n[1]\n",
+        1,
+        "f:2: expected a JSON object (invalid type: sequence, expected an object at column 0), got \"[1]\"",
+    );
+    check_error(
+        JsonLines,
+        b"{\"text\": 1}\n\n{\"text\": \"a\"}",
+        1,
+        "f:1: expected \"text\" to be a string, got \"1\"",
+    );
+    check_error(
+        JsonLines,
+        b"\xef\xbb\xbf{\"x\": 1}\n",
+        0,
+        "f:1: expected an object with \"words\", \"tokens\" or \"text\", got \"{\\\"x\\\":1}\"",
+    );
+    check_error(
+        Json,
+        b"[{\"text\": \"a\"},\n{\"text\": \"b\"}\n",
+        2,
+        "f:3: expected `]` at the end of the array, got \"\"",
+    );
+    check_error(
+        Json,
+        b"[{\"text\": \"a\"},\n{\"text\": \"b\",}]",
+        1,
+        "f:2: expected a JSON object (trailing comma at column 14), got \"{\\\"text\\\": \\\"b\\\",}\"",
+    );
+    check_error(Json, b"[{\"text\": \"a\"}]\n[]", 1, "f:2: expected nothing after the array's `]`, got \"[\"");
+    check_error(Text, b"a\n\xff\nb\n", 2, "f:2: expected valid UTF-8, got \"\u{fffd}\"");
+    check_error(Csv, b"id,txt\n1,a\n", 0, &format!("f:1: expected {header}, got \"id,txt\""));
+    check_error(Csv, b"id,text\n1,a\n2\n3,b", 2, "f:3: expected 2 cells, as the header has, and not 1, got \"2\"");
+    check_error(
+        Csv,
+        b"text,tags\na b,O\nc,O\n",
+        1,
+        "f:2: expected as many tags as words with spaces between them, 2, got \"O\"",
+    );
+    check_error(Tsv, b"", 0, &format!("f:1: expected {header}, got \"\""));
+    check_error(Tsv, b"text\ttags\na\tPER\n", 0, "f:2: expected tags such as `O` or `B-type`, got \"PER\"");
+    check_error(Tsv, b"text\tid\n\n\xff\t1\n", 0, "f:3: expected valid UTF-8, got \"\u{fffd},1\"");
+}
+
+#[test]
+fn a_name_tells_the_format_and_a_text_may_be_columns() {
+    let told = |name: &str, text: &str| {
+        let mut posts = read(text.as_bytes(), name, &Settings::default())?;
+        posts.by_ref().for_each(drop);
+        Ok::<_, Error>(posts.decided().to_string())
+    };
+    #[track_caller]
+    fn check(got: Result<String>, want: &str) {
+        assert_eq!(got.expect("a known name"), want);
+    }
+    check(told("a/b.JSONL", ""), "jsonl");
+    check(told("b.txt", "a\tO"), "text");
+    let columns = "2 columns separated by tabs, words in column 1, tags in column 2";
+    check(told("b.txt", "\u{feff}\nIMGID:1\na\tO"), &format!("conll: {columns}, with `IMGID:` lines"));
+    check(told("b.txt", "-DOCSTART-\na\tO"), &format!("conll: {columns}, without `IMGID:` lines"));
+    check(told("b.json", " {\"text\": \"a\"}\n{}"), "json");
+    let error = told("b.doc", "").expect_err("unknown").to_string();
+    assert!(error.starts_with("b.doc: expected a file ending in .txt, .conll, .jsonl"), "{error}");
+    for format in Format::ALL {
+        assert_eq!(format.name().parse::<Format>().expect("its own name"), format);
+    }
+    assert!(matches!("xml".parse::<Format>(), Err(Error::Setting { .. })));
+    assert!(matches!(open("no/such.csv", &Settings::default()), Err(Error::Read { .. })));
+}
+
+/// Pieces of all formats, so that the readers are reached beyond their first line.
+const PIECES: [&[u8]; 24] = [
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b" ",
+    b"\t",
+    b",",
+    b"\"",
+    b"\\",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"{\"text\": \"a\"}",
+    b"IMGID:1\n",
+    b"-DOCSTART-",
+    b"a O\n",
+    b"b\tB-X\n",
+    b"# c\n",
+    b"text,tags\n",
+    b"text\tid\n",
+    b"a,O\n",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"{\"words\": [\"a\"], \"tags\": [\"O\"]},\n",
+];
+
+fn check_bytes(bytes: &[u8]) -> std::result::Result<(), TestCaseError> {
+    let lines = bytes.iter().filter(|&&byte| byte == b'\n' || byte == b'\r').count() + 1;
+    for format in Format::ALL {
+        for labels in [LabelUse::IfAny, LabelUse::Required, LabelUse::Ignored] {
+            let posts = read(bytes, "f", &Settings { format: Some(format), labels, ..Settings::default() });
+            let mut last = 0;
+            for post in posts.expect("bytes can be read") {
+                let line = match post {
+                    Ok(post) => {
+                        prop_assert!(post.line >= last, "{format}: posts are in order");
+                        last = post.line;
+                        post.line
+                    }
+                    Err(Error::Line { line, .. }) => line,
+                    Err(error) => return Err(TestCaseError::fail(error.to_string())),
+                };
+                prop_assert!((1..=lines).contains(&line), "{format}: line {line} of {lines}");
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_are_read_or_are_errors_with_a_line(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        check_bytes(&bytes)?;
+    }
+
+    #[test]
+    fn arbitrary_pieces_are_read_or_are_errors_with_a_line(picks in prop::collection::vec(0usize..24, 0..40)) {
+        check_bytes(&picks.iter().flat_map(|&i| PIECES[i]).copied().collect::<Vec<u8>>())?;
+    }
+
+    /// Rows of any cells are what they were, on the lines on which they were written.
+    #[test]
+    fn rows_are_read_back(
+        rows in prop::collection::vec((".{0,3}", "[a\" ,\t\n\r;]{0,6}"), 1..8), tab in any::<bool>(),
+    ) {
+        let mut text = Vec::new();
+        let mut starts = Vec::new();
+        for row in std::iter::once(("id".to_owned(), "text".to_owned())).chain(rows.clone()) {
+            let ends = String::from_utf8_lossy(&text).replace("\r\n", "\n").replace('\r', "\n").matches('\n').count();
+            starts.push(ends + 1);
+            let delimiter = if tab { b'\t' } else { b',' };
+            let style = csv::QuoteStyle::Always;
+            let mut writer = csv::WriterBuilder::new().delimiter(delimiter).quote_style(style).from_writer(&mut text);
+            writer.write_record([row.0, row.1]).expect("in memory");
+        }
+        let format = if tab { Format::Tsv } else { Format::Csv };
+        let posts: Vec<PostRecord> = read_as(format, &text).collect::<Result<_>>().expect("written by us");
+        let got: Vec<_> = posts.into_iter().map(|post| (post.line, post.id.unwrap_or_default(), post.body)).collect();
+        let want = rows.into_iter().zip(&starts[1..]).map(|((id, text), &line)| (line, id, Body::Text(text)));
+        let want: Vec<_> = want.collect();
+        prop_assert_eq!(got, want);
+    }
+}

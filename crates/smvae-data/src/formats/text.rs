@@ -1,6 +1,7 @@
 //! Plain text: one post per line.
 //!
-//! A blank line is a post without text, so that the posts are as many as the lines and in their order. No line is trimmed.
+//! A blank line is a post without text, so that the posts are as many as the lines and in their
+//! order. No line is trimmed.
 
 use super::lines::{Fault, Lines};
 use super::post::{Body, PostRecord};

@@ -1,6 +1,6 @@
 //! How the lines of one file in columns are cut: told from its first word, or as it was asked for.
 
-use super::super::lines::Fault;
+use super::super::post::LabelUse;
 use crate::Error;
 use smvae_core::schemes::is_tag;
 use std::borrow::Cow;
@@ -26,7 +26,8 @@ pub struct Columns {
 impl std::str::FromStr for Columns {
     type Err = Error;
 
-    /// Reads the numbers of the word's and the tag's column from 1, as in `1,4`; `1` alone means no tags.
+    /// Reads the numbers of the word's and the tag's column from 1, as in `1,4`; `1` alone means no
+    /// tags.
     fn from_str(text: &str) -> Result<Self, Error> {
         let index = |number: &str| number.trim().parse::<usize>().ok()?.checked_sub(1);
         let columns = match text.split_once(',') {
@@ -46,10 +47,11 @@ impl std::str::FromStr for Columns {
 pub struct Asked {
     /// What stands between columns; told: a tab if the line has one.
     pub separator: Option<Separator>,
-    /// Which columns are read; told: words in the first, tags in the last, and no tags in a file of one column.
+    /// Which columns are read; told: words in the first, tags in the last, and no tags in a file of
+    /// one column.
     pub columns: Option<Columns>,
-    /// Leave tags unread, whatever they are.
-    pub without_tags: bool,
+    /// Whether tags are read, or must be there.
+    pub labels: LabelUse,
 }
 
 /// The columns of a file. `Display` says them in a sentence.
@@ -70,21 +72,32 @@ impl Dialect {
     /// Most columns of a line.
     pub const MAX_WIDTH: usize = 10;
 
-    /// Tells it from the first word's line.
-    pub(super) fn told(number: usize, line: &str, asked: Asked) -> Result<Self, Fault> {
-        let by_line = if line.contains('\t') { Separator::Tab } else { Separator::Spaces };
+    /// Tells it from the first word's line. A file with `IMGID:` lines has the form of the Twitter
+    /// corpora, or words alone, unless something else was asked for.
+    pub(super) fn told(line: &str, asked: Asked, has_headers: bool) -> Result<Self, Cow<'static, str>> {
+        let is_twitters = has_headers && asked.separator.is_none() && asked.columns.is_none();
+        let by_line = if is_twitters || line.contains('\t') { Separator::Tab } else { Separator::Spaces };
         let separator = asked.separator.unwrap_or(by_line);
         let width = separator.split(line).count();
         let last = width.saturating_sub(1);
         let mut columns = asked.columns.unwrap_or(Columns { word: 0, tag: Some(last).filter(|&tag| tag > 0) });
-        if asked.without_tags {
+        if asked.labels == LabelUse::Ignored {
             columns.tag = None;
         }
-        let needed = columns.word.max(columns.tag.unwrap_or(0)) + 1;
-        if width < needed || width > Self::MAX_WIDTH {
-            let max = Self::MAX_WIDTH;
-            let expected = format!("{needed} to {max} columns separated by {}, it has {width}", separator.name());
-            return Err(Fault::new(number, line.as_bytes(), expected));
+        let lacks_tag = asked.labels == LabelUse::Required && columns.tag.is_none();
+        if is_twitters && (lacks_tag || width > 2 || (width == 1 && line.contains(' '))) {
+            return Err(Self::TWITTER.expected_columns());
+        }
+        let needed = columns.word.max(columns.tag.unwrap_or(usize::from(lacks_tag))) + 1;
+        let (max, name) = (Self::MAX_WIDTH, separator.name());
+        if lacks_tag {
+            return Err(format!("at least {needed} columns separated by {name}, one of them tags").into());
+        }
+        if width < needed {
+            return Err(format!("at least {needed} columns separated by {name}").into());
+        }
+        if width > max {
+            return Err(format!("at most {max} columns separated by {name}").into());
         }
         Ok(Self { separator, width, columns })
     }
@@ -154,8 +167,8 @@ impl Separator {
     }
 }
 
-/// Whether the line, which stands before the first word of a post, is a comment: it begins with `# ` and does not read as
-/// the word `#`.
+/// Whether the line, which stands before the first word of a post, is a comment: it begins with `#
+/// ` and does not read as the word `#`.
 pub(super) fn is_comment(line: &str, dialect: Option<&Dialect>) -> bool {
     let reads_as_word = || match dialect {
         Some(dialect) => dialect.cut(line, is_tag).is_ok(),

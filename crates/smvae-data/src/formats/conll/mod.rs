@@ -9,10 +9,11 @@
 //!                                # a blank line ends the post; the last one may lack it
 //! ```
 //!
-//! Lines end in LF or CR LF. What separates columns and which ones are read is told from the first word, see
-//! [`Dialect`]; what a line is, is never told from white space beyond tab and space. [`samples`] reads the files of
-//! the Twitter corpora, of which all this is fixed. What this does not do: no lemmas, no heads, no ranges of
-//! CoNLL-U, and no scheme of tags (see [`schemes`](smvae_core::schemes)).
+//! Lines end in LF or CR LF. What separates columns and which ones are read is told from the first
+//! word, see [`Asked`]; no white space but tab and space ever separates anything. Files with
+//! `IMGID:` lines have the form of [`Dialect::TWITTER`], or words alone, unless something else is
+//! asked for; [`samples`] reads that form and no other. What this does not do: no lemmas, no heads,
+//! no ranges of CoNLL-U, and no scheme of tags (see [`schemes`](smvae_core::schemes)).
 
 mod dialect;
 pub mod samples;
@@ -28,6 +29,7 @@ use super::post::{Body, Labels, PostRecord};
 use crate::{Error, Result};
 use dialect::is_comment;
 use smvae_core::schemes;
+use std::borrow::Cow;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -38,8 +40,9 @@ const DOCUMENT: &str = "-DOCSTART-";
 
 /// Streams the posts of a file in columns.
 ///
-/// After an error the reader continues: a post with a malformed line is left out whole, since a missing word would move the
-/// positions of all after it, and each of its malformed lines is an error of its own. After [`Error::Read`] it ends.
+/// After an error the reader continues: a post with a malformed line is left out whole, since a
+/// missing word would move the positions of all after it, and each of its malformed lines is an
+/// error of its own. After [`Error::Read`] it ends.
 #[derive(Debug)]
 pub struct ColumnReader<R> {
     lines: Lines<R>,
@@ -194,7 +197,8 @@ impl State {
         Step::within(self.take_word(number, text))
     }
 
-    /// Spaces alone make a line blank too, unless tabs separate columns: a word may be a space there.
+    /// Spaces alone make a line blank too, unless tabs separate columns: a word may be a space
+    /// there.
     fn is_blank(&self, text: &str) -> bool {
         let by_spaces = match self.dialect {
             Some(dialect) => dialect.separator == Separator::Spaces,
@@ -221,14 +225,10 @@ impl State {
         if self.open.is_none() && self.has_headers == Some(true) {
             return Err(self.spoil(number, text.as_bytes(), EXPECTED_HEADER));
         }
-        let dialect = match self.dialect.map_or_else(|| Dialect::told(number, text, self.asked), Ok) {
-            Ok(dialect) => dialect,
-            Err(fault) => {
-                self.block(number).is_spoiled = true;
-                return Err(fault);
-            }
-        };
-        let (word, tag) = match dialect.cut(text, self.is_tag) {
+        let told = || Dialect::told(text, self.asked, self.has_headers == Some(true));
+        let dialect = self.dialect.map_or_else(told, Ok);
+        let cells = dialect.and_then(|dialect| Ok((dialect, dialect.cut(text, self.is_tag)?)));
+        let (dialect, (word, tag)) = match cells {
             Ok(cells) => cells,
             Err(expected) => return Err(self.spoil(number, text.as_bytes(), expected)),
         };
@@ -268,7 +268,7 @@ impl State {
     }
 
     /// The fault of a line, whose post is left out.
-    fn spoil(&mut self, number: usize, text: &[u8], expected: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
+    fn spoil(&mut self, number: usize, text: &[u8], expected: impl Into<Cow<'static, str>>) -> Fault {
         self.block(number).is_spoiled = true;
         Fault::new(number, text, expected)
     }

@@ -6,11 +6,12 @@
 //! LF                         ends the post; the last one may lack it
 //! ```
 //!
-//! Lines are split at LF (a CR right before it is dropped, as is a byte order mark at the start) and at the tab,
-//! nowhere else: a word may be any other text, U+00A0 alone included. Several blank lines in a row are one, and an
-//! `IMGID:` line ends the post before it. Everything else is an error with its line; [`read_lenient`] collects the
-//! errors instead. Ill-formed BIO sequences (`O I-PER`) are not malformed input: a [`Convention`](crate::Convention)
-//! reads them. Other files in columns are read by [`ColumnReader`].
+//! Lines are split at LF (a CR right before it is dropped, as is a byte order mark at the start)
+//! and at the tab, nowhere else: a word may be any other text, U+00A0 alone included. Several blank
+//! lines in a row are one, and an `IMGID:` line ends the post before it. Everything else is an
+//! error with its line; [`read_lenient`] collects the errors instead. Ill-formed BIO sequences (`O
+//! I-PER`) are not malformed input: a [`Convention`](crate::Convention) reads them. Other files in
+//! columns are read by [`ColumnReader`].
 
 use super::super::post::{Body, Labels, PostRecord};
 use super::ColumnReader;
@@ -85,7 +86,8 @@ pub fn read_file(path: impl AsRef<Path>) -> Result<Vec<Sample>> {
 /// Reads a whole file and continues after malformed lines.
 ///
 /// # Errors
-/// [`Error::Read`] if the file cannot be opened; whatever happens after that is in [`Lenient::errors`].
+/// [`Error::Read`] if the file cannot be opened; whatever happens after that is in
+/// [`Lenient::errors`].
 pub fn read_file_lenient(path: impl AsRef<Path>) -> Result<Lenient> {
     Ok(read_lenient(Reader::open(path)?))
 }
@@ -134,5 +136,4 @@ impl std::fmt::Display for Lenient {
 }
 
 #[cfg(test)]
-#[path = "samples_tests.rs"]
 mod tests;

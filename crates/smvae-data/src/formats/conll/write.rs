@@ -1,5 +1,5 @@
-//! Words in columns, written: corpus files, which [`Reader`](crate::Reader) reads back as the same samples, and what programs
-//! that score tags take.
+//! Words in columns, written: corpus files, which [`Reader`](crate::Reader) reads back as the same
+//! samples, and what programs that score tags take.
 
 use crate::{Error, Result, Sample, files};
 use smvae_core::bio::Tag;
@@ -46,15 +46,16 @@ pub struct TaggedPost<'a> {
     pub predicted: &'a [String],
 }
 
-/// The lines of a post as `conlleval` and seqeval read them, `word gold predicted` or `word predicted` with one space
-/// between, and the blank line after it. [`Scheme::tags`](smvae_core::schemes::Scheme::tags) makes tags of entities.
+/// The lines of a post as `conlleval` and seqeval read them, `word gold predicted` or `word
+/// predicted` with one space between, and the blank line after it.
+/// [`Scheme::tags`](smvae_core::schemes::Scheme::tags) makes tags of entities.
 ///
-/// A word may be U+00A0 and the like: programs that split lines at any white space of Unicode lose it, `conlleval` and
-/// ours do not.
+/// A word may be U+00A0 and the like: programs that split lines at any white space of Unicode lose
+/// it, `conlleval` and ours do not.
 ///
 /// # Errors
-/// [`Error::Unwritable`] for a post without words, with another number of tags, or with a word or tag that would be read as
-/// something else.
+/// [`Error::Unwritable`] for a post without words, with another number of tags, or with a word or
+/// tag that would be read as something else.
 pub fn to_columns(post: &TaggedPost<'_>) -> Result<String> {
     let TaggedPost { id, words, gold, predicted } = *post;
     let fail = |why| Error::Unwritable { image_id: id.to_owned(), why };
@@ -62,7 +63,10 @@ pub fn to_columns(post: &TaggedPost<'_>) -> Result<String> {
         return Err(fail("it must have words, and as many tags"));
     }
     let breaks = |cell: &String| cell.is_empty() || cell.contains(|c: char| c.is_ascii_whitespace());
-    let is_mark = |word: &String| word.starts_with("IMGID:") || ["-DOCSTART-", "-X-"].contains(&word.as_str());
+    let is_mark = |word: &String| {
+        // A byte order mark would be lost at the start of a file.
+        word.starts_with("IMGID:") || word.starts_with('\u{feff}') || ["-DOCSTART-", "-X-"].contains(&word.as_str())
+    };
     if words.iter().any(|word| breaks(word) || is_mark(word)) {
         return Err(fail("a word is empty, has white space, or is a mark of the format"));
     }

@@ -1,8 +1,9 @@
 //! The elements of a JSON array, cut out of a stream one by one.
 //!
-//! Only brackets, strings and commas are looked at: whether an element is JSON at all is for its parser to say, and an
-//! element that is not does not end the array. A line end, which no string of JSON may have, ends a string, so that a missing
-//! quotation mark spoils the elements it touches and not the rest of the file.
+//! Only brackets, strings and commas are looked at: whether an element is JSON at all is for its
+//! parser to say, and an element that is not does not end the array. A line end in a string, which
+//! JSON does not have, ends the element, so that a missing quotation mark spoils what is near it
+//! and not the rest of the file.
 
 use super::super::lines::Fault;
 use crate::{Error, Result};
@@ -55,7 +56,8 @@ impl<R: BufRead> Array<R> {
     /// The next element and the line it begins at.
     ///
     /// # Errors
-    /// [`Error::Line`] for a file that is not one array, [`Error::Read`]; there are no elements after these.
+    /// [`Error::Line`] for a file that is not one array, [`Error::Read`]; there are no elements
+    /// after these.
     pub(super) fn next_object(&mut self) -> Result<Option<(usize, &[u8])>> {
         let line = self.cut().inspect_err(|_| self.place = Place::Done)?;
         Ok(line.map(|line| (line, self.element.as_slice())))
@@ -113,7 +115,7 @@ impl<R: BufRead> Array<R> {
         let mut next = Some(first);
         while let Some(byte) = next {
             match byte {
-                b'\n' => in_string = false,
+                b'\n' if in_string => return Ok(End::Comma),
                 _ if is_escaped => (),
                 b'"' => in_string = !in_string,
                 _ if in_string => (),

@@ -1,18 +1,18 @@
 //! The labels of a JSON object, in the forms that tools for labelling and libraries write.
 //!
 //! ```text
-//! "tags" | "ner_tags":  ["B-PER", "I-PER", "O"]                      one per word
+//! "tags" | "ner_tags":  ["B-PER", "I-PER", "O"]                one per word
 //! "entities" | "spans" | "label" | "labels":
-//!     {"start": 0, "end": 9, "label": "PER"}                         characters [0, 9) of the text (spaCy, Prodigy)
-//!     {"start_offset": 0, "end_offset": 9, "label": "PER"}           the same (doccano)
-//!     [0, 9, "PER"]                                                  the same (doccano)
-//!     {"words": [0, 2], "label": "PER"}                              words [0, 2)
+//!     {"start": 0, "end": 9, "label": "PER"}                   characters [0, 9) of the text
+//!     {"start_offset": 0, "end_offset": 9, "label": "PER"}     the same, as doccano has it
+//!     [0, 9, "PER"]                                            the same, as doccano has it
+//!     {"words": [0, 2], "label": "PER"}                        words [0, 2)
 //! ```
 //!
-//! Characters are Unicode scalar values. An object with words and text must have the words in the text, with
-//! white space alone between them, and each entity must be of whole words. With words and without text `start` and `end`
-//! count words. Where an entity has both forms, `words` counts where there are words. Other fields of an entity are not
-//! read.
+//! Characters are Unicode scalar values. An object with words and text must have the words in the
+//! text, with white space alone between them, and each entity must be of whole words. With words
+//! and without text `start` and `end` count words. Where an entity has both forms, `words` counts
+//! where there are words. Other fields of an entity are not read.
 
 use super::super::lines::Fault;
 use super::super::post::{Labels, TextEntity};
@@ -138,7 +138,8 @@ fn whole_words(range: &Range<usize>, places: &[Range<usize>]) -> Option<Range<us
     Some(first..last + 1)
 }
 
-/// Where each word stands in a text, in characters; `None` if the text is not those words with white space between them.
+/// Where each word stands in a text, in characters; `None` if the text is not those words with
+/// white space between them.
 pub fn find(words: &[String], text: &str) -> Option<Vec<Range<usize>>> {
     let (mut rest, mut at) = (text, 0);
     let mut places = Vec::new();

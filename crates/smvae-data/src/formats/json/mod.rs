@@ -11,11 +11,12 @@
 //! | `text` | a string |
 //! | `image_id` or `image` | a string |
 //! | `id` | a string or a number |
-//! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | labels, see [`labels`]; the first of these that is there is read |
+//! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | the first that is there: see [`labels`] |
 //!
-//! `null` is as good as no field, and of two names for one thing the first that is there counts. Other fields are
-//! nobody's business and are kept ([`PostRecord::fields`]). A line or an object that is no post is an error of its own;
-//! blank lines are passed over. One post is in memory at a time.
+//! `null` is as good as no field, and of two names for one thing the first that is there counts.
+//! Other fields are nobody's business and are kept ([`PostRecord::fields`]). A line or an object
+//! that is no post is an error of its own; blank lines are passed over. One post is in memory at a
+//! time.
 
 mod array;
 pub mod labels;
@@ -26,7 +27,7 @@ mod tests;
 
 use super::fields::Fields;
 use super::lines::{Fault, Lines};
-use super::post::{Body, PostRecord};
+use super::post::{Body, LabelUse, PostRecord};
 use crate::Result;
 use array::Array;
 use serde::de::DeserializeOwned;
@@ -42,18 +43,11 @@ pub enum Layout {
     Array,
 }
 
-/// What is asked of posts in JSON.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Asked {
-    /// Leave labels unread, whatever they are.
-    pub without_labels: bool,
-}
-
 /// Streams the posts of a file in JSON.
 #[derive(Debug)]
 pub struct JsonReader<R> {
     objects: Objects<R>,
-    asked: Asked,
+    labels: LabelUse,
 }
 
 #[derive(Debug)]
@@ -64,13 +58,13 @@ enum Objects<R> {
 
 impl<R: BufRead> JsonReader<R> {
     /// Reads from any buffered input; `path` is the name that errors show.
-    pub fn new(input: R, path: impl Into<PathBuf>, layout: Layout, asked: Asked) -> Self {
+    pub fn new(input: R, path: impl Into<PathBuf>, layout: Layout, labels: LabelUse) -> Self {
         let path = path.into();
         let objects = match layout {
             Layout::Lines => Objects::Lines(Lines::new(input, path)),
             Layout::Array => Objects::Array(Array::new(input, path)),
         };
-        Self { objects, asked }
+        Self { objects, labels }
     }
 }
 
@@ -78,19 +72,19 @@ impl<R: BufRead> Iterator for JsonReader<R> {
     type Item = Result<PostRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Self { objects, asked } = self;
+        let Self { objects, labels } = self;
         match objects {
             Objects::Lines(lines) => loop {
                 let post = match lines.next_line().transpose()? {
                     Ok((_, line)) if line.trim_ascii().is_empty() => continue,
-                    Ok((number, line)) => post_of(number, line, *asked),
+                    Ok((number, line)) => post_of(number, line, *labels),
                     Err(error) => return Some(Err(error)),
                 };
                 return Some(post.map_err(|fault| fault.of(lines.path())));
             },
             Objects::Array(array) => {
                 let post = match array.next_object().transpose()? {
-                    Ok((number, object)) => post_of(number, object, *asked),
+                    Ok((number, object)) => post_of(number, object, *labels),
                     Err(error) => return Some(Err(error)),
                 };
                 Some(post.map_err(|fault| fault.of(array.path())))
@@ -100,7 +94,7 @@ impl<R: BufRead> Iterator for JsonReader<R> {
 }
 
 /// Reads one object.
-fn post_of(line: usize, object: &[u8], asked: Asked) -> Result<PostRecord, Fault> {
+fn post_of(line: usize, object: &[u8], labels: LabelUse) -> Result<PostRecord, Fault> {
     let fields: Fields = serde_json::from_slice(object).map_err(|error| {
         // The line it says is of the object.
         let why = error.to_string().replace(" at line 1 column", " at column");
@@ -108,12 +102,16 @@ fn post_of(line: usize, object: &[u8], asked: Asked) -> Result<PostRecord, Fault
     })?;
     let object = Object { line, fields: &fields };
     let words: Option<Vec<String>> = object.first(&["words", "tokens"], "a list of strings")?;
-    // Where there are words and labels are not read, the text is passed on as it is, whatever it is.
-    let needs_text = words.is_none() || !asked.without_labels;
+    // Where there are words and labels are not read, the text is passed on as it is, whatever it
+    // is.
+    let needs_text = words.is_none() || labels != LabelUse::Ignored;
     let text: Option<String> = if needs_text { object.first(&["text"], "a string")? } else { None };
     let image = object.first(&["image_id", "image"], "a string")?;
     let id = object.id()?;
-    let labels = if asked.without_labels { None } else { labels::read(&object, words.as_deref(), text.as_deref())? };
+    let labels = match labels {
+        LabelUse::Ignored => None,
+        LabelUse::IfAny | LabelUse::Required => labels::read(&object, words.as_deref(), text.as_deref())?,
+    };
     let body = match (words, text) {
         (Some(words), _) => Body::Words(words),
         (None, Some(text)) => Body::Text(text),

@@ -12,7 +12,8 @@ struct Line<'a> {
     tags: &'a [String],
 }
 
-/// A sample as one line without its end: `{"image_id", "words", "tags"}`, without an image id that is empty.
+/// A sample as one line without its end: `{"image_id", "words", "tags"}`, without an image id that
+/// is empty.
 pub fn to_line(sample: &Sample) -> String {
     let Sample { image_id, words, tags } = sample;
     serde_json::to_string(&Line { image_id, words, tags }).expect("strings have a JSON form")

@@ -1,4 +1,5 @@
-//! Tests of the reader: well-formed files, each kind of malformed line with its number, arbitrary bytes.
+//! Tests of the reader: well-formed files, each kind of malformed line with its number, arbitrary
+//! bytes.
 
 use super::*;
 use proptest::prelude::*;
@@ -34,7 +35,8 @@ fn well_formed_files() {
     check("IMGID: 1 \nhttp://t.co\tO\n", &[" 1 |http://t.co/O"]);
 }
 
-/// The first error of a text as `line: got; expected`, and what the lenient reader makes of the text.
+/// The first error of a text as `line: got; expected`, and what the lenient reader makes of the
+/// text.
 #[track_caller]
 fn check_malformed(text: &[u8], line: usize, got: &str, expected: &str, lenient: (usize, usize, usize)) {
     match read(text) {
@@ -99,7 +101,8 @@ proptest! {
         prop_assert!(!read.samples.is_empty() || read.n_errors > 0);
     }
 
-    /// Pieces of the format in any order reach deeper than bytes do: every word is in a sample or beside an error.
+    /// Pieces of the format in any order reach deeper than bytes do: every word is in a sample or
+    /// beside an error.
     #[test]
     fn arbitrary_lines_are_read_or_reported(picks in prop::collection::vec(0usize..10, 0..40)) {
         const LINES: [&[u8]; 10] = [
