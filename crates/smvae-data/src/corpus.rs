@@ -2,7 +2,7 @@
 //! another extension.
 //!
 //! `.txt` and `.conll` are words in columns, the Twitter corpora among them; the others are as in
-//! [`formats`](crate::formats). Training must not read the test split and evaluation reads one
+//! [`formats`]. Training must not read the test split and evaluation reads one
 //! split only, hence [`load_split`]; [`Corpus`] is all three. Types keep the names of the file
 //! (`OTHER` in Twitter2015, `MISC` in Twitter2017).
 
@@ -91,7 +91,7 @@ pub struct SplitFile {
 /// One split, read.
 #[derive(Clone, Debug)]
 pub struct LoadedSplit {
-    /// Its tweets, in file order.
+    /// Its posts, in file order.
     pub samples: Vec<Sample>,
     /// Its file.
     pub file: SplitFile,
@@ -239,19 +239,19 @@ pub fn split_path(dir: &Path, split: Split) -> Result<PathBuf> {
     }
 }
 
-/// `O` and the entity types of some tweets, sorted by name: the same corpus gives the same class
-/// indices on every run, whichever tweets are labelled.
+/// `O` and the entity types of some posts, sorted by name: the same corpus gives the same class
+/// indices on every run, whichever posts are labelled.
 ///
 /// # Errors
-/// [`Error::Tags`] for a tag that is none, [`Error::Labels`] for a type named `O`.
+/// [`Error::Tags`] for a malformed tag, [`Error::Labels`] for a type named `O`.
 pub fn label_set(samples: &[Sample]) -> Result<LabelSet> {
     LabelSet::new(entity_types(samples)?).map_err(|source| Error::Labels { source })
 }
 
-/// Types of some tweets that a label set lacks, sorted: their entities can never be found.
+/// Types of some posts that a label set lacks, sorted: their entities can never be found.
 ///
 /// # Errors
-/// [`Error::Tags`] for a tag that is none.
+/// [`Error::Tags`] for a malformed tag.
 pub fn unknown_types(labels: &LabelSet, samples: &[Sample]) -> Result<Vec<String>> {
     Ok(entity_types(samples)?.into_iter().filter(|name| labels.index(name).is_none()).collect())
 }

@@ -72,7 +72,7 @@ pub enum Error {
     NoSplit {
         /// The folder.
         dir: PathBuf,
-        /// File names that were looked for, in the oldest of the formats.
+        /// The names it could have with the extension `.txt`.
         names: Vec<String>,
     },
     /// A corpus folder has two files for one split.

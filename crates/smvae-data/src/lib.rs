@@ -1,13 +1,15 @@
 //! Multimodal NER corpora: from files to samples, without tensors.
 //!
 //! ```text
-//! train.txt valid.txt test.txt -reader-> Sample { image_id, words, tags } -entities-> Entity
-//! features.safetensors --------images--> image id -> Vec<f32>
+//! train.txt valid.txt test.txt --corpus--> Sample { image_id, words, tags } -entities-> Entity
+//! columns, JSON, text, tables -formats--> PostRecord { text or words, image, labels }
+//! features.safetensors ---------images--> image id -> Vec<f32>
 //! ```
 //!
 //! # Modules
 //!
 //! - [`corpus`] takes a folder; gives the samples of its splits, the label set and digests.
+//! - [`formats`] takes a file of posts in columns, JSON, text or a table; gives its posts one by one.
 //! - [`reader`] takes the bytes of a corpus file; gives its samples one by one. [`writer`] takes
 //!   samples; gives such a file.
 //! - [`selection`] takes a number and a seed; gives the posts that are labelled, as a manifest.

@@ -1,17 +1,17 @@
-//! One tweet: its image's id, its words, its tags.
+//! One labelled post: its image's id, its words, its tags.
 
 use crate::{Convention, Entity, Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::bio::read_entities;
 
-/// One tweet as its file has it: nothing trimmed, nothing dropped, URL words included.
+/// One post as its file has it: nothing trimmed, nothing dropped, URL words included.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sample {
-    /// Id of the tweet's image: what follows `IMGID:`.
+    /// Id of the post's image, such as what follows `IMGID:`; empty if the file has none.
     pub image_id: String,
     /// Words, in order.
     pub words: Vec<String>,
-    /// One BIO tag a word: `O`, `B-type` or `I-type`. [`Reader`](crate::Reader) yields no others.
+    /// One BIO tag per word: `O`, `B-type` or `I-type`. Whatever reads a file yields no others.
     pub tags: Vec<String>,
 }
 
@@ -19,13 +19,14 @@ impl Sample {
     /// The entities of the tags, in words `[start, end)`, by their first word.
     ///
     /// # Errors
-    /// [`Error::Tags`] if a tag is none, or there are not as many as words, which cannot happen for a sample that a
-    /// [`Reader`](crate::Reader) made.
+    /// [`Error::Tags`] for a malformed tag, or another number of tags than words, which cannot
+    /// happen for a sample that was read from a file.
     pub fn entities(&self, convention: Convention) -> Result<Vec<Entity>> {
         let (got, want) = (self.tags.len(), self.words.len());
-        let read = match got == want {
-            true => read_entities(&self.tags, convention),
-            false => Err(smvae_core::Error::Length { op: "Sample::entities", what: "tags, one a word", got, want }),
+        let read = if got == want {
+            read_entities(&self.tags, convention)
+        } else {
+            Err(smvae_core::Error::Length { op: "Sample::entities", what: "tags, one per word", got, want })
         };
         read.map_err(|source| Error::Tags { image_id: self.image_id.clone(), source: source.into() })
     }

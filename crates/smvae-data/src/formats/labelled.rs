@@ -47,8 +47,7 @@ impl Reading<'_> {
             Body::Words(words) => words,
             Body::Text(text) => return Err(Fault::new(line, text.as_bytes(), "words with labels, and not a text")),
         };
-        let joined = words.join(" ");
-        let fault = |expected: String| Fault::new(line, joined.as_bytes(), expected);
+        let fault = |expected: String| Fault::new(line, words.join(" ").as_bytes(), expected);
         if words.is_empty() || words.iter().any(String::is_empty) {
             return Err(fault("at least one word, and none that is empty".to_owned()));
         }
@@ -65,8 +64,7 @@ impl Reading<'_> {
 
     fn iob2(&self, tags: Vec<String>, line: usize) -> Result<Vec<String>, Fault> {
         let Some(Told { scheme, fitting }) = self.told else { return Ok(tags) };
-        let joined = tags.join(" ");
-        let fault = |expected: String| Fault::new(line, joined.as_bytes(), expected);
+        let fault = |expected: String| Fault::new(line, tags.join(" ").as_bytes(), expected);
         let entities = scheme.entities(&tags).map_err(|_| fault(format!("tags of the scheme {scheme}")))?;
         let stays = match self.given {
             Some(given) => given == Scheme::Iob2,

@@ -8,7 +8,7 @@
 //! | [`text`] | `txt` | one per line; words in columns where the file begins with `IMGID:` or `-DOCSTART-` |
 //!
 //! [`open`] and [`read`] stream a file as [`PostRecord`]s, of which one is in memory at a time. A
-//! bad line is the [`Error::Line`](crate::Error::Line) of that line, and the next ones are read;
+//! bad line is the [`Error::Line`] of that line, and the next ones are read;
 //! after any other error there is nothing. What was told from the file and not asked for is in
 //! [`Posts::decided`], to be said once.
 //!

@@ -8,11 +8,11 @@
 //! | columns | what they are |
 //! |---|---|
 //! | `text` | the text |
-//! | `words` or `tokens` | words, with spaces between them; where there are words, `text` is not read |
+//! | `words` or `tokens` | words, with spaces between them; where it is empty, `text` counts |
 //! | `image_id` or `image`, `id` | as they are; an empty cell is none |
 //! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
 //!
-//! A row with tags and without a column of words has the words of its text, with spaces (U+0020)
+//! A row with tags and without words has the words of its text, with spaces (U+0020)
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
 //! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks.
 
@@ -134,9 +134,10 @@ impl Header {
         let cell = |column: Option<usize>| column.map_or("", |column| cells[column]);
         let own = |column: Option<usize>| Some(cell(column).to_owned()).filter(|cell| !cell.is_empty());
         let tags = Some(split(cell(self.tags))).filter(|tags| labels != LabelUse::Ignored && !tags.is_empty());
-        let body = match (self.words, &tags) {
-            (None, None) => Body::Text(cell(self.text).to_owned()),
-            (words, _) => Body::Words(split(cell(words.or(self.text)))),
+        let body = match own(self.words) {
+            Some(words) => Body::Words(split(&words)),
+            None if tags.is_some() || self.text.is_none() => Body::Words(split(cell(self.text))),
+            None => Body::Text(cell(self.text).to_owned()),
         };
         if let (Body::Words(words), Some(tags)) = (&body, &tags) {
             let text = cell(self.tags).as_bytes();

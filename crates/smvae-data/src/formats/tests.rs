@@ -87,6 +87,16 @@ fn rows_keep_their_lines_and_their_other_cells() {
 }
 
 #[test]
+fn a_row_has_words_or_a_text() {
+    let rows = "words,text,tags\na  \u{a0},c,\n,a b,\n,a b,O O\n,,\n";
+    let posts: Vec<PostRecord> = read_as(Format::Csv, rows.as_bytes()).collect::<Result<_>>().expect("a table");
+    let words = |words: &[&str]| Body::Words(words.iter().map(|&word| word.to_owned()).collect());
+    let text = |text: &str| Body::Text(text.to_owned());
+    let want = [words(&["a", "\u{a0}"]), text("a b"), words(&["a", "b"]), text("")];
+    assert!(posts.iter().map(|post| &post.body).eq(&want), "{posts:?}");
+}
+
+#[test]
 fn a_blank_line_of_text_is_a_post_without_text() {
     let posts: Vec<PostRecord> = read_as(Format::Text, b"\xef\xbb\xbfa\n\n b ").collect::<Result<_>>().expect("text");
     assert!(posts.iter().map(|post| &post.body).eq(&["a", "", " b "].map(|text| Body::Text(text.to_owned()))));

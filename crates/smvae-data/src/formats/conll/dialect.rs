@@ -167,8 +167,8 @@ impl Separator {
     }
 }
 
-/// Whether the line, which stands before the first word of a post, is a comment: it begins with `#
-/// ` and does not read as the word `#`.
+/// Whether the line, which stands before the first word of a post, is a comment: it begins with a
+/// hash and a space, and does not read as a hash that is a word.
 pub(super) fn is_comment(line: &str, dialect: Option<&Dialect>) -> bool {
     let reads_as_word = || match dialect {
         Some(dialect) => dialect.cut(line, is_tag).is_ok(),
