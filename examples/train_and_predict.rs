@@ -41,18 +41,16 @@ fn main() -> smvae::Result<()> {
     println!("\n{}", evaluation.scores);
 
     let i = evaluation.predictions.iter().position(|found| found.len() > 1).unwrap_or(0);
-    let sample = &corpus.test[i];
-    let post = Post { words: sample.words.clone(), image_id: Some(sample.image_id.clone()) };
-    let found = &predictor.predict_one(&post)?.entities;
-    println!("{}", post.words.join(" "));
-    for entity in found {
-        let words = post.words[entity.start..entity.end].join(" ");
-        println!("  {} {words} ({:.2})", entity.label, entity.score);
+    let post = Post::from(&corpus.test[i]);
+    let found = predictor.predict_one(&post)?.entities;
+    println!("{}", post.text());
+    for entity in &found {
+        println!("  {} {} ({:.2})", entity.label, entity.text, entity.score);
     }
 
     // Probabilities differ in their last digits, since another batch is added up in another order.
-    let what = |found: &[ScoredEntity]| found.iter().map(|e| (e.start, e.end, e.label.clone())).collect::<Vec<_>>();
-    assert_eq!(what(found), what(&evaluation.predictions[i]), "a post is what its tweet is");
+    let what = |found: &[ScoredEntity]| found.iter().map(|e| (e.words.clone(), e.label.clone())).collect::<Vec<_>>();
+    assert_eq!(what(&found), what(&evaluation.predictions[i]), "a post is what its sample is");
     assert_eq!(summary.epochs, 30);
     // The folder was only made for this example.
     let _ = std::fs::remove_dir_all(&out);

@@ -243,9 +243,8 @@ fn time_training(args: &Args) -> Result<Value> {
 fn time_evaluation(args: &Args) -> Result<Value> {
     let base = memory("VmRSS:");
     let (samples, images) = (args.corpus()?.test, args.images()?);
-    let predictor =
-        Predictor::load_with(&args.run, &LoadOptions { device: args.device.clone(), ..LoadOptions::default() })?
-            .with_images(images, ImageTrust::Recorded)?;
+    let predictor = Predictor::load_with(&args.run, &LoadOptions::on(args.device.clone()))?
+        .with_images(images, ImageTrust::Recorded)?;
     evaluate(&predictor, &samples[..64.min(samples.len())])?;
     let start = Instant::now();
     let evaluation = evaluate(&predictor, &samples)?;

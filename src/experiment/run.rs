@@ -14,7 +14,7 @@ use crate::inference::evaluate::evaluate;
 use crate::inference::predictor::{LoadOptions, Predictor};
 use crate::input::images::ImageTrust;
 use crate::run::folder::{RunFolder, is_run, remove_checkpoint, remove_run};
-use crate::run::predictions;
+use crate::run::predictions::PostPrediction;
 use crate::run::record::{RunState, seconds};
 use crate::training::encoder::EncoderSource;
 use crate::training::event::{Event, RunSummary};
@@ -23,7 +23,7 @@ use crate::training::{resume_with, train_with};
 use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
 use smvae_data::corpus::load_split;
-use smvae_data::{ImageVectors, Sample, Selection, Split, selection};
+use smvae_data::{ImageVectors, Sample, Selection, Split, gold_entities, selection};
 use std::fs::File;
 use std::path::Path;
 
@@ -190,15 +190,16 @@ fn cut(dev: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Ve
 }
 
 fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, device: &Device) -> Result<Scores> {
-    let options = LoadOptions { device: device.clone(), ..LoadOptions::default() };
-    let mut predictor = Predictor::load_with(folder, &options)?;
+    let mut predictor = Predictor::load_with(folder, &LoadOptions::on(device.clone()))?;
     if let Some(images) = images {
         predictor = predictor.with_images(images, ImageTrust::Recorded)?;
     }
-    let (test, convention) = (load_split(&spec.sources.data, Split::Test)?.samples, spec.run.config.input.convention);
+    let test = load_split(&spec.sources.data, Split::Test)?.samples;
     let evaluation = evaluate(&predictor, &test)?;
     // For the reliability of scores: the temperature is dev's.
-    predictions::save(folder, Split::Test, &test, convention, &evaluation.predictions)?;
+    let gold = gold_entities(&test, spec.run.config.input.convention)?;
+    let predictions = PostPrediction::join(&test, &gold, &evaluation.predictions);
+    RunFolder::open(folder)?.save_predictions(Split::Test, &predictions)?;
     Ok(evaluation.scores)
 }
 

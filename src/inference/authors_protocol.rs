@@ -62,9 +62,7 @@ pub fn evaluate_as_authors_with(
         let gold: BTreeSet<(Span, &str)> =
             group.iter().flat_map(|i| golds[*i].iter().map(|e| (e.span, e.label.as_str()))).collect();
         let gold: Vec<Entity> = gold.into_iter().map(|(span, label)| in_file_words(item, span, label)).collect();
-        let found = predictor.decision().entities(item, &pooled, predictor.labels());
-        let found: Vec<Entity> = found.iter().map(Entity::from).collect();
-        scores.add(&gold, &found);
+        scores.add(&gold, &predictor.decision().found(item, &pooled, predictor.labels()));
     }
     Ok(Some(scores))
 }

@@ -3,11 +3,11 @@
 use crate::error::Result;
 use crate::flow::Flow;
 use crate::inference::predictor::Predictor;
-use crate::input::collate::{Collator, Item};
-use crate::scoring::decision::{Decision, ScoredEntity};
-use crate::scoring::scorer::ScoredSpans;
+use crate::input::collate::Item;
+use crate::input::post::Post;
+use crate::scoring::entity::ScoredEntity;
 use smvae_core::metrics::Scores;
-use smvae_core::{Convention, Entity, LabelSet};
+use smvae_core::{Convention, Entity};
 use smvae_data::{Sample, gold_entities};
 
 /// Scores of a split, and what was found in each of its tweets.
@@ -50,35 +50,22 @@ pub fn evaluate_with(
 ) -> Result<Option<Evaluation>> {
     let Some((items, scored)) = predictor.score(posts, on_progress)? else { return Ok(None) };
     let gold = gold_entities(posts, convention)?;
-    let mut evaluation = judge(&items, &scored, &gold, predictor.labels(), predictor.decision(), &predictor.collator());
-    if predictor.image_identity().is_none() {
-        evaluation.images_missing = 0;
-    }
-    Ok(Some(evaluation))
-}
-
-/// What a decision makes of a split's scored spans, against its gold entities.
-pub(crate) fn judge(
-    items: &[Item],
-    scored: &[ScoredSpans],
-    gold: &[Vec<Entity>],
-    labels: &LabelSet,
-    decision: Decision,
-    collator: &Collator<'_>,
-) -> Evaluation {
-    let entities = |(item, scored)| decision.entities(item, scored, labels);
-    let predictions: Vec<Vec<ScoredEntity>> = items.iter().zip(scored).map(entities).collect();
+    let (labels, decision, collator) = (predictor.labels(), predictor.decision(), predictor.collator());
+    let entities =
+        |((post, item), scored): ((&Sample, &Item), _)| decision.entities(&Post::from(post), item, scored, labels);
+    let predictions: Vec<Vec<ScoredEntity>> = posts.iter().zip(&items).zip(&scored).map(entities).collect();
     let (mut scores, mut out_of_reach) = (Scores::default(), 0);
-    for ((item, gold), found) in items.iter().zip(gold).zip(&predictions) {
+    for ((item, gold), found) in items.iter().zip(&gold).zip(&predictions) {
         scores.add(gold, &found.iter().map(Entity::from).collect::<Vec<_>>());
         let reachable = collator.labelled_candidates(item, gold, labels);
         out_of_reach += gold.len() - reachable.iter().filter(|(_, class)| *class != 0).count();
     }
-    Evaluation {
+    let images_missing = items.iter().filter(|item| item.image.is_none()).count();
+    Ok(Some(Evaluation {
         scores,
         predictions,
         out_of_reach,
         words_cut: items.iter().map(|item| item.n_cut).sum(),
-        images_missing: items.iter().filter(|item| item.image.is_none()).count(),
-    }
+        images_missing: if predictor.image_identity().is_some() { images_missing } else { 0 },
+    }))
 }

@@ -2,4 +2,5 @@
 
 pub(crate) mod authors_protocol;
 pub(crate) mod evaluate;
+pub mod json;
 pub(crate) mod predictor;

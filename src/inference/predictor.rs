@@ -8,67 +8,19 @@ use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::input::collate::{Collator, Item};
 use crate::input::images::{ImageIdentity, ImageTrust};
+use crate::input::post::{Post, Words};
 use crate::run::folder::RunFolder;
-use crate::scoring::decision::{Decision, ScoredEntity};
+use crate::scoring::decision::Decision;
+use crate::scoring::entity::ScoredEntity;
 use crate::scoring::networks::Networks;
 use crate::scoring::scorer::{ScoredSpans, Scorer};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
-use smvae_data::{ImageVectors, Sample};
+use smvae_data::ImageVectors;
+use smvae_data::words::WordConvention;
 use smvae_encoders::text::WordTokenizer;
 use std::path::Path;
-
-/// A post to find entities in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Post {
-    /// Its words.
-    pub words: Vec<String>,
-    /// Id of its image among the image vectors, if it has one.
-    pub image_id: Option<String>,
-}
-
-impl Post {
-    /// A post without image, split into words at white space.
-    pub fn from_text(text: &str) -> Self {
-        Self { words: text.split_whitespace().map(str::to_owned).collect(), image_id: None }
-    }
-}
-
-impl From<&Sample> for Post {
-    fn from(sample: &Sample) -> Self {
-        Self { words: sample.words.clone(), image_id: Some(sample.image_id.clone()) }
-    }
-}
-
-/// Whatever has words and perhaps an image: a post, or a sample of a corpus.
-pub(crate) trait Words {
-    /// Its words.
-    fn words(&self) -> &[String];
-    /// Id of its image.
-    fn image_id(&self) -> Option<&str>;
-}
-
-impl Words for Post {
-    fn words(&self) -> &[String] {
-        &self.words
-    }
-
-    fn image_id(&self) -> Option<&str> {
-        self.image_id.as_deref()
-    }
-}
-
-impl Words for Sample {
-    fn words(&self) -> &[String] {
-        &self.words
-    }
-
-    fn image_id(&self) -> Option<&str> {
-        Some(&self.image_id)
-    }
-}
 
 /// What was made of a post.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,6 +39,7 @@ pub struct Prediction {
 pub struct Predictor {
     networks: Networks,
     tokenizer: WordTokenizer,
+    words: WordConvention,
     labels: LabelSet,
     config: Config,
     identity: Option<ImageIdentity>,
@@ -97,17 +50,37 @@ pub struct Predictor {
 
 /// How a run folder is loaded.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// Where tensors lie.
     pub device: Device,
     /// The number type of the text encoder: f32, or on a GPU also f16 or bf16, which take half the memory.
     pub dtype: DType,
+    /// How text is split into words. `None` splits as the corpus of the run was split.
+    pub words: Option<WordConvention>,
 }
 
 impl Default for LoadOptions {
     /// On the CPU, in f32.
     fn default() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32 }
+        Self { device: Device::Cpu, dtype: DType::F32, words: None }
+    }
+}
+
+impl LoadOptions {
+    /// On a device, in f32.
+    pub fn on(device: Device) -> Self {
+        Self { device, ..Self::default() }
+    }
+
+    /// The same with the text encoder in another number type.
+    pub fn with_dtype(self, dtype: DType) -> Self {
+        Self { dtype, ..self }
+    }
+
+    /// The same with text split into words by another convention.
+    pub fn with_words(self, words: WordConvention) -> Self {
+        Self { words: Some(words), ..self }
     }
 }
 
@@ -126,7 +99,7 @@ impl Predictor {
     /// # Errors
     /// As [`Predictor::load`]; [`smvae_core::Error::Setting`] for a number type that the device does not compute in.
     pub fn load_with(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
-        let LoadOptions { device, dtype } = options;
+        let LoadOptions { device, dtype, .. } = options;
         let half = matches!(dtype, DType::F16 | DType::BF16);
         if !(*dtype == DType::F32 || half && !device.is_cpu()) {
             return Err(Error::setting("dtype", "f32, or f16 or bf16 on a GPU", dtype.as_str()));
@@ -141,6 +114,7 @@ impl Predictor {
         Ok(Self {
             networks,
             tokenizer: run.tokenizer()?,
+            words: options.words.clone().map_or_else(|| run.words(), Ok)?,
             labels,
             identity: run.image_identity()?,
             images: None,
@@ -175,6 +149,24 @@ impl Predictor {
         &self.config
     }
 
+    /// How text is split into words for this model.
+    pub fn words(&self) -> &WordConvention {
+        &self.words
+    }
+
+    /// A post as somebody wrote it, split into words as the model's corpus was.
+    pub fn post(&self, text: impl Into<String>) -> Post {
+        Post::split(text, &self.words)
+    }
+
+    /// Finds the entities of a text, split into words as the model's corpus was, without an image.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_text(&self, text: impl Into<String>) -> Result<Prediction> {
+        self.predict_one(&self.post(text))
+    }
+
     /// Finds the entities of one post.
     ///
     /// # Errors
@@ -206,11 +198,24 @@ impl Predictor {
     ) -> Result<Option<Vec<Prediction>>> {
         let Some((items, scored)) = self.score(posts, on_progress)? else { return Ok(None) };
         let prediction = |((post, item), scored): ((&Post, &Item), &ScoredSpans)| Prediction {
-            entities: self.decision.entities(item, scored, &self.labels),
+            entities: self.decision.entities(post, item, scored, &self.labels),
             words_cut: item.n_cut,
             image_missing: self.identity.is_some() && post.image_id.is_some() && item.image.is_none(),
         };
         Ok(Some(posts.iter().zip(&items).zip(&scored).map(prediction).collect()))
+    }
+
+    /// Finds the entities of each post by itself, where that is possible: a post that cannot be tokenised or computed is an error in
+    /// its place and takes none of the others with it.
+    pub fn predict_each(&self, posts: &[Post]) -> Vec<Result<Prediction>> {
+        match self.predict(posts) {
+            Ok(found) => found.into_iter().map(Ok).collect(),
+            Err(error) if posts.len() <= 1 => vec![Err(error)],
+            Err(_) => {
+                let (before, after) = posts.split_at(posts.len() / 2);
+                self.predict_each(before).into_iter().chain(self.predict_each(after)).collect()
+            }
+        }
     }
 
     /// The one way from posts to scored spans: tokenised, collated, through the networks. `None` if the callback ended it.

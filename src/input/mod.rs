@@ -6,3 +6,4 @@
 
 pub(crate) mod collate;
 pub(crate) mod images;
+pub(crate) mod post;

@@ -148,9 +148,10 @@ impl<'a> Texts<'a> {
                 self.all.push(Text { id, words });
                 self.all.len() - 1
             });
-            let gold = tweet.gold.iter().zip(&judged.gold).map(|(e, o)| (e.start, e.end, e.label.as_str(), *o));
-            let found = tweet.predicted.iter().zip(&judged.predicted);
-            let found = found.map(|(e, o)| (e.start, e.end, e.label.as_str(), *o, e.score));
+            let gold =
+                tweet.gold.iter().zip(&judged.gold).map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o));
+            let found = tweet.entities.iter().zip(&judged.predicted);
+            let found = found.map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o, e.score));
             tweets.push(Tweet { text, gold: gold.collect(), found: found.collect() });
         }
         tweets

@@ -5,7 +5,6 @@ use crate::config::training::TrainingConfig;
 use crate::error::Result;
 use crate::report::split::SplitReport;
 use crate::run::folder::RunFolder;
-use crate::run::predictions;
 use crate::run::record::EpochRecord;
 use serde::Serialize;
 use serde_json::Value;
@@ -76,9 +75,7 @@ impl RunReport {
         let best = epochs.iter().rfind(|record| record.best);
         let mut splits: Vec<SplitReport> = Vec::new();
         for split in [Split::Dev, Split::Test] {
-            let path = folder.join(predictions::file_name(split));
-            if path.exists() {
-                let tweets = predictions::read(&path, labels.n_classes())?;
+            if let Some(tweets) = run.predictions(split)? {
                 // Dev comes first: its temperature is the one that test is judged by.
                 let temperature = splits.first().and_then(|dev| dev.calibration.as_ref()).map(|c| c.temperature);
                 splits.push(SplitReport::new(split, &labels, tweets, temperature));

@@ -1,6 +1,6 @@
 //! What a run finds in one split: scores by type, confusion, kinds of mistakes, calibration, and the tweets themselves.
 
-use crate::run::predictions::TweetPrediction;
+use crate::run::predictions::PostPrediction;
 use serde::Serialize;
 use smvae_core::LabelSet;
 use smvae_core::calibration::{Bin, expected_calibration_error, fit_temperature, reliability, tempered};
@@ -28,7 +28,7 @@ pub struct SplitReport {
     pub calibration: Option<Calibration>,
     /// The tweets.
     #[serde(skip)]
-    pub tweets: Vec<TweetPrediction>,
+    pub tweets: Vec<PostPrediction>,
     /// What became of the entities of each tweet.
     #[serde(skip)]
     pub judged: Vec<Judged>,
@@ -77,10 +77,10 @@ pub struct Calibration {
 
 impl SplitReport {
     /// Evaluates what was found; `temperature` is that of dev, and none for dev itself.
-    pub(super) fn new(split: Split, labels: &LabelSet, tweets: Vec<TweetPrediction>, temperature: Option<f64>) -> Self {
+    pub(super) fn new(split: Split, labels: &LabelSet, tweets: Vec<PostPrediction>, temperature: Option<f64>) -> Self {
         let (mut scores, mut confusion, mut judged) = (Scores::default(), Confusion::default(), Vec::new());
         for tweet in &tweets {
-            let (gold, predicted) = (tweet.gold_entities(), tweet.predicted_entities());
+            let (gold, predicted) = (tweet.gold_entities(), tweet.found_entities());
             scores.add(&gold, &predicted);
             confusion.add(&gold, &predicted);
             judged.push(judge(&gold, &predicted));
@@ -121,15 +121,15 @@ impl Calibration {
     fn new(
         split: Split,
         labels: &LabelSet,
-        tweets: &[TweetPrediction],
+        tweets: &[PostPrediction],
         judged: &[Judged],
         temperature: Option<f64>,
     ) -> Option<Self> {
         // Of each found entity: its probabilities, its class, the gold class of its words, and whether it is right.
         let mut found = Vec::new();
         for (tweet, judged) in tweets.iter().zip(judged) {
-            for (entity, outcome) in tweet.predicted.iter().zip(&judged.predicted) {
-                let gold = tweet.gold.iter().find(|g| (g.start, g.end) == (entity.start, entity.end));
+            for (entity, outcome) in tweet.entities.iter().zip(&judged.predicted) {
+                let gold = tweet.gold.iter().find(|g| g.words == entity.words);
                 // A gold type that the run does not know is no class, and the row takes no part in the fit.
                 let gold = gold.map_or(Some(0), |gold| labels.index(&gold.label)).unwrap_or(usize::MAX);
                 let class = labels.index(&entity.label)?;
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     /// A tweet of four words, its entities as (start, end, label) and as (start, end, label, probabilities).
-    fn tweet(gold: &[(usize, usize, &str)], predicted: &[(usize, usize, &str, [f32; 3])]) -> TweetPrediction {
+    fn tweet(gold: &[(usize, usize, &str)], predicted: &[(usize, usize, &str, [f32; 3])]) -> PostPrediction {
         let gold: Vec<_> = gold.iter().map(|(a, b, l)| serde_json::json!({"start": a, "end": b, "label": l})).collect();
         let predicted: Vec<_> = predicted
             .iter()

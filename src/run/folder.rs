@@ -7,6 +7,7 @@
 //! origin.json          where converted weights come from; absent for a model that was trained here
 //! images.json          which image vectors, and their standardisation; absent for text alone
 //! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
+//! words.json           how the corpus was split into words; absent in runs of earlier versions
 //! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
 //! metrics.jsonl        a line an epoch
 //! decision.json        the bias between O and the rest, where it is not 0
@@ -25,13 +26,14 @@ use crate::files::{
     write_tensors,
 };
 use crate::input::images::ImageIdentity;
-use crate::run::predictions::{self, TweetPrediction};
+use crate::run::predictions::{self, PostPrediction};
 use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
 use crate::scoring::decision::Decision;
 use crate::scoring::networks::is_encoders;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
+use smvae_data::words::WordConvention;
 use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::fs::{File, TryLockError};
@@ -43,6 +45,7 @@ const SELECTION: &str = "selection.json";
 const ORIGIN: &str = "origin.json";
 const IMAGES: &str = "images.json";
 const ENCODER: &str = "encoder.json";
+const WORDS: &str = "words.json";
 const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
@@ -56,13 +59,14 @@ pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
 /// Every file of a run, in the order in which they are removed: what makes the folder a run first, what tells its files from
 /// others' last.
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
     CONFIG,
     LABELS,
     SELECTION,
     ORIGIN,
     IMAGES,
     TOKENIZER,
+    WORDS,
     WEIGHTS,
     METRICS,
     DECISION,
@@ -163,6 +167,7 @@ pub(crate) struct Start<'a> {
     pub state: &'a RunState,
     pub encoder: &'a TransformerConfig,
     pub tokenizer: &'a WordTokenizer,
+    pub words: &'a WordConvention,
 }
 
 impl RunFolder {
@@ -182,6 +187,7 @@ impl RunFolder {
         write_json(&run.path(LABELS), start.labels)?;
         start.selection.save(run.path(SELECTION))?;
         start.tokenizer.save(run.path(TOKENIZER))?;
+        write_json(&run.path(WORDS), start.words)?;
         if let Some(images) = start.images {
             write_json(&run.path(IMAGES), images)?;
         }
@@ -255,6 +261,11 @@ impl RunFolder {
 
     pub(crate) fn tokenizer(&self) -> Result<WordTokenizer> {
         Ok(WordTokenizer::from_file(self.path(TOKENIZER))?)
+    }
+
+    /// How the corpus was split into words. For a run that does not say, what most corpora do.
+    pub(crate) fn words(&self) -> Result<WordConvention> {
+        Ok(read_json_if_there(&self.path(WORDS), "word convention")?.unwrap_or_default())
     }
 
     pub(crate) fn image_identity(&self) -> Result<Option<ImageIdentity>> {
@@ -337,8 +348,17 @@ impl RunFolder {
         if path.exists() { read_json_lines(&path, "line of metrics") } else { Ok(Vec::new()) }
     }
 
-    pub(crate) fn save_predictions(&self, split: Split, predictions: &[TweetPrediction]) -> Result<()> {
+    pub(crate) fn save_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
         predictions::write(&self.path(predictions::file_name(split)), predictions)
+    }
+
+    /// What the model found in a split. `None` if nobody saved it.
+    pub(crate) fn predictions(&self, split: Split) -> Result<Option<Vec<PostPrediction>>> {
+        let path = self.path(predictions::file_name(split));
+        if !path.exists() {
+            return Ok(None);
+        }
+        predictions::read(&path, self.labels()?.n_classes()).map(Some)
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {

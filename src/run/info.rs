@@ -5,9 +5,11 @@ use crate::error::Result;
 use crate::files::read_tensors;
 use crate::input::images::ImageIdentity;
 use crate::run::folder::{RunFolder, WEIGHTS, is_run};
+use crate::run::predictions::PostPrediction;
 use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
 use smvae_core::LabelSet;
-use smvae_data::Selection;
+use smvae_data::words::WordConvention;
+use smvae_data::{Selection, Split};
 use smvae_encoders::text::TransformerConfig;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,8 @@ pub struct RunInfo {
     pub origin: Option<Origin>,
     /// Which image vectors; none for text alone.
     pub images: Option<ImageIdentity>,
+    /// How its corpus was split into words, and so how text is split for it.
+    pub words: WordConvention,
     /// Sizes of the text encoder.
     pub encoder: TransformerConfig,
     /// Number of trained numbers; none if no weights were saved yet.
@@ -54,6 +58,7 @@ impl RunInfo {
             selection: if origin.is_some() { None } else { Some(run.selection()?) },
             origin,
             images: run.image_identity()?,
+            words: run.words()?,
             encoder: run.encoder_config()?,
             parameters,
             epochs: run.metrics()?,
@@ -64,6 +69,22 @@ impl RunInfo {
     /// Whether a folder holds a run, of whatever version. Models of other programs have a `config.json` too.
     pub fn exists(folder: impl AsRef<Path>) -> bool {
         is_run(folder.as_ref())
+    }
+
+    /// What the model found in a split. `None` if nobody saved it: training saves that of dev.
+    ///
+    /// # Errors
+    /// [`Error::JsonLine`](crate::Error::JsonLine) naming a line that is not a prediction of this run.
+    pub fn predictions(&self, split: Split) -> Result<Option<Vec<PostPrediction>>> {
+        RunFolder::open(&self.folder)?.predictions(split)
+    }
+
+    /// Saves what the model found in a split beside its weights, whole or not at all: reports read it.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::Error::Data) if it cannot be written.
+    pub fn save_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
+        RunFolder::open(&self.folder)?.save_predictions(split, predictions)
     }
 
     /// The epoch whose weights are saved: the best on dev.

@@ -4,5 +4,5 @@
 
 pub(crate) mod folder;
 pub(crate) mod info;
-pub mod predictions;
+pub(crate) mod predictions;
 pub(crate) mod record;

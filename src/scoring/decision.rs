@@ -7,6 +7,8 @@
 //! without touching the weights, and is chosen on dev ([`tune`]).
 
 use crate::input::collate::Item;
+use crate::input::post::Post;
+use crate::scoring::entity::ScoredEntity;
 use crate::scoring::scorer::ScoredSpans;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -20,27 +22,6 @@ use smvae_core::{Entity, LabelSet};
 pub struct Decision {
     /// What is taken from the logit of `O` before classes are compared; above 0 it finds more entities.
     pub outside_bias: f32,
-}
-
-/// An entity that was found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ScoredEntity {
-    /// First word, counted over all words of the post.
-    pub start: usize,
-    /// One past the last word.
-    pub end: usize,
-    /// Its type.
-    pub label: String,
-    /// Probability of the type, 0 to 1.
-    pub score: f32,
-    /// Probability of every class of the model's label set, `O` first.
-    pub probabilities: Vec<f32>,
-}
-
-impl From<&ScoredEntity> for Entity {
-    fn from(found: &ScoredEntity) -> Self {
-        Self::new(found.start, found.end, found.label.as_str())
-    }
 }
 
 impl Decision {
@@ -57,15 +38,25 @@ impl Decision {
         decode(&candidates)
     }
 
-    /// The entities of a tweet, by their first word, in words of the original tweet.
-    pub(crate) fn entities(self, item: &Item, scored: &ScoredSpans, labels: &LabelSet) -> Vec<ScoredEntity> {
+    /// The entities of a post, by their first word.
+    pub(crate) fn entities(
+        self,
+        post: &Post,
+        item: &Item,
+        scored: &ScoredSpans,
+        labels: &LabelSet,
+    ) -> Vec<ScoredEntity> {
         let entity = |c: Candidate| {
-            let span = item.original_span(c.span);
-            let label = name(labels, c.class);
             let row = scored.rows().find(|(span, _)| *span == c.span).expect("a candidate is one of the rows").1;
             let probabilities = self.shifted(row).collect();
-            ScoredEntity { start: span.start, end: span.end, label, score: c.score, probabilities }
+            ScoredEntity::new(post, item.original_span(c.span), name(labels, c.class), c.score, probabilities)
         };
+        self.decoded(scored).into_iter().map(entity).collect()
+    }
+
+    /// The same in words of the post and without scores.
+    pub(crate) fn found(self, item: &Item, scored: &ScoredSpans, labels: &LabelSet) -> Vec<Entity> {
+        let entity = |c: Candidate| Entity { span: item.original_span(c.span), label: name(labels, c.class) };
         self.decoded(scored).into_iter().map(entity).collect()
     }
 
@@ -103,9 +94,7 @@ impl Decision {
     ) -> Scores {
         let mut scores = Scores::default();
         for ((item, scored), gold) in items.iter().zip(scored).zip(gold) {
-            let entity = |c: Candidate| Entity { span: item.original_span(c.span), label: name(labels, c.class) };
-            let found: Vec<Entity> = self.decoded(scored).into_iter().map(entity).collect();
-            scores.add(gold, &found);
+            scores.add(gold, &self.found(item, scored, labels));
         }
         scores
     }

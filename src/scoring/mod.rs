@@ -3,5 +3,6 @@
 //! What is here also works on networks that are still in training; it knows nothing of files.
 
 pub(crate) mod decision;
+pub(crate) mod entity;
 pub(crate) mod networks;
 pub(crate) mod scorer;

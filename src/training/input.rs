@@ -6,6 +6,7 @@ use smvae_core::LabelSet;
 use smvae_core::candle_core::Device;
 use smvae_data::corpus::{LoadedSplit, label_set};
 use smvae_data::files::sha256_json;
+use smvae_data::words::WordConvention;
 use smvae_data::{Corpus, ImageVectors, Sample, Selection};
 
 /// What a run is trained on. The training split, its label set and the digest that a selection is checked against belong
@@ -29,6 +30,9 @@ pub struct TrainInput<'a> {
     pub selection: Option<&'a Selection>,
     /// Image vectors. `None` trains on text alone.
     pub images: Option<&'a ImageVectors>,
+    /// How the corpus was split into words, which text is split like when the model is used. `None` tells it from the
+    /// words of the training split.
+    pub words: Option<WordConvention>,
     /// Where the text encoder comes from.
     pub encoder: EncoderSource,
     /// Where tensors lie.
@@ -70,7 +74,18 @@ impl<'a> TrainInput<'a> {
         encoder: EncoderSource,
     ) -> Self {
         let device = Device::Cpu;
-        Self { train, dev, labels, train_sha256, selection: None, images: None, encoder, device, replace_run: false }
+        Self {
+            train,
+            dev,
+            labels,
+            train_sha256,
+            selection: None,
+            images: None,
+            words: None,
+            encoder,
+            device,
+            replace_run: false,
+        }
     }
 
     /// The same with image vectors, or `None` for text alone.

@@ -23,6 +23,7 @@ use smvae_core::optim::Adam;
 use smvae_core::rng;
 use smvae_data::files::sha256_json;
 use smvae_data::images::Coverage;
+use smvae_data::words::WordConvention;
 use smvae_data::{ImageVectors, Sample, Selection, selection};
 use smvae_encoders::device;
 use std::fs::File;
@@ -105,7 +106,10 @@ impl<'a> Prepared<'a> {
         if self.input.replace_run && is_run(out) {
             remove_files(out)?;
         }
+        let told = || WordConvention::of_corpus(self.input.train().iter().map(|sample| &sample.words));
+        let words = self.input.words.clone().unwrap_or_else(told);
         let start = Start {
+            words: &words,
             config: &self.config,
             labels: self.input.labels(),
             selection: &self.selection,

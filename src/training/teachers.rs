@@ -116,8 +116,7 @@ impl NextTeacher {
         items: &[UnlabelledItem],
         tell: &mut dyn FnMut(&Event) -> Flow,
     ) -> Result<Option<Vec<ScoredSpans>>> {
-        let options = LoadOptions { device: input.device.clone(), ..LoadOptions::default() };
-        let mut predictor = Predictor::load_with(&self.out, &options)?;
+        let mut predictor = Predictor::load_with(&self.out, &LoadOptions::on(input.device.clone()))?;
         if let Some(images) = input.images {
             predictor = predictor.with_images(images.clone(), ImageTrust::Any)?;
         }

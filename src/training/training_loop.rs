@@ -4,8 +4,9 @@
 
 use crate::error::Result;
 use crate::flow::Flow;
+use crate::input::post::Post;
 use crate::run::folder::{RunFolder, remove_checkpoint};
-use crate::run::predictions::TweetPrediction;
+use crate::run::predictions::PostPrediction;
 use crate::run::record::{EpochRecord, RunState, best_of, without_gain};
 use crate::scoring::decision::{Decision, tune};
 use crate::scoring::networks::Networks;
@@ -258,9 +259,10 @@ impl<'a> TrainingLoop<'a> {
             // What is large comes first: on a full disk, the decision that is left is that of the weights that are left.
             self.folder.save_weights(self.evaluated().0)?;
             self.folder.save_decision(decision)?;
-            let entities = |(item, scored)| decision.entities(item, scored, self.prepared.input.labels());
-            let found: Vec<_> = dev.iter().zip(&scored).map(entities).collect();
-            let predictions = TweetPrediction::join(self.prepared.input.dev(), gold, &found);
+            let samples = self.prepared.input.dev();
+            let entities = |((sample, item), scored)| decision.entities(&Post::from(sample), item, scored, labels);
+            let found: Vec<_> = samples.iter().zip(dev).zip(&scored).map(entities).collect();
+            let predictions = PostPrediction::join(samples, gold, &found);
             self.folder.save_predictions(Split::Dev, &predictions)?;
         }
         Ok(())

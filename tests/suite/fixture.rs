@@ -45,7 +45,7 @@ impl Fixture {
 
 /// The model of a run, on the device of the suite.
 pub(crate) fn load(folder: impl AsRef<Path>) -> smvae::Result<Predictor> {
-    Predictor::load_with(folder, &LoadOptions { device: device(), ..LoadOptions::default() })
+    Predictor::load_with(folder, &LoadOptions::on(device()))
 }
 
 /// A semi-supervised run of four steps.

@@ -8,7 +8,6 @@ use smvae::core::nn::Parameters;
 use smvae::data::{ImageVectors, Split};
 use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
-use smvae::predictions;
 use smvae::{Config, EncoderSource, Error, Event, Flow, ImageTrust, LoadOptions, Post, Prediction, Predictor, RunInfo};
 use smvae::{TrainInput, evaluate, evaluate_with, train, train_with};
 use std::collections::BTreeMap;
@@ -41,21 +40,21 @@ fn a_run_folder_is_all_a_predictor_needs() {
     let evaluation = evaluate(&predictor, &fixture.corpus.dev);
     let evaluation = evaluation.expect("valid tweets");
     assert_eq!(Some(evaluation.scores), summary.best, "dev scores are those of training");
-    let saved = predictions::read(&moved.join(predictions::file_name(Split::Dev)), predictor.labels().n_classes());
-    for (i, tweet) in saved.expect("training leaves them").iter().enumerate() {
-        assert_eq!(tweet.words, fixture.corpus.dev[i].words);
-        let spans = |entities: &[smvae::ScoredEntity]| -> Vec<_> {
-            entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
+    let info = RunInfo::read(&moved).expect("a complete folder");
+    let saved = info.predictions(Split::Dev).expect("readable").expect("training leaves them");
+    for (i, post) in saved.iter().enumerate() {
+        assert_eq!(post.words, fixture.corpus.dev[i].words);
+        let what = |entities: &[smvae::ScoredEntity]| -> Vec<_> {
+            entities.iter().map(|e| (e.start..e.end, e.words.clone(), e.label.clone())).collect()
         };
-        assert_eq!(spans(&tweet.predicted), spans(&evaluation.predictions[i]), "those of the best epoch");
-        for entity in &tweet.predicted {
+        assert_eq!(what(&post.entities), what(&evaluation.predictions[i]), "those of the best epoch");
+        for entity in &post.entities {
             let class = predictor.labels().index(&entity.label).expect("a class of the run");
             assert_eq!(entity.probabilities[class], entity.score);
             assert!((entity.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            assert_eq!(post.text.get(entity.start..entity.end), Some(entity.text.as_str()), "synthetic text is ASCII");
         }
     }
-
-    let info = RunInfo::read(&moved).expect("a complete folder");
     assert_eq!(info.config.model.image_dim, Some(fixture.images.width()));
     assert_eq!(info.selection.as_ref().expect("a trained model").labelled.len(), 8);
     assert_eq!(info.epochs.len(), 2);
@@ -81,7 +80,7 @@ fn half_precision_is_for_gpus() {
     let fixture = Fixture::new();
     fixture.train("run", &small(), None).expect("a run");
     for dtype in [DType::F16, DType::BF16, DType::F64] {
-        let error = Predictor::load_with(fixture.out("run"), &LoadOptions { dtype, ..LoadOptions::default() })
+        let error = Predictor::load_with(fixture.out("run"), &LoadOptions::default().with_dtype(dtype))
             .expect_err("not on the CPU");
         assert!(error.to_string().contains("dtype"), "{error}");
     }
@@ -157,13 +156,13 @@ fn any_post_is_predicted_in_its_place() {
     assert_eq!(found.len(), posts.len());
     for (one, all) in alone.iter().zip(&found) {
         let spans = |found: &Prediction| -> Vec<_> {
-            found.entities.iter().map(|e| (e.start, e.end, e.label.clone())).collect()
+            found.entities.iter().map(|e| (e.words.clone(), e.label.clone())).collect()
         };
         assert_eq!(spans(one), spans(all), "a post's neighbours do not matter");
     }
     for (post, found) in posts.iter().zip(&found) {
-        assert!(found.entities.iter().all(|e| e.start < e.end && e.end <= post.words.len()), "{post:?}");
-        assert_eq!(found.words_cut > 0, post.words.len() == 2000, "{post:?}");
+        assert!(found.entities.iter().all(|e| e.words.end <= post.words().len() && !e.text.is_empty()), "{post:?}");
+        assert_eq!(found.words_cut > 0, post.words().len() == 2000, "{post:?}");
     }
 }
 
@@ -173,8 +172,8 @@ fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
     let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
     let predictor = load(&summary.folder).expect("a complete folder");
     let known = Post::from(&fixture.corpus.test[0]);
-    let none = Post { image_id: None, ..known.clone() };
-    let absent = Post { image_id: Some("absent".to_owned()), ..known.clone() };
+    let none = Post::from_words(known.words().to_vec());
+    let absent = none.clone().with_image("absent");
     let posts = [known, none, absent];
     let missing = |predictor: &Predictor| -> Vec<bool> {
         let found = predictor.predict(&posts).expect("valid posts");

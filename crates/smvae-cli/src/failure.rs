@@ -16,6 +16,20 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
+/// So many lines of the input are not posts: everything else is done; exit code 3.
+#[derive(Debug)]
+pub(crate) struct BadLines(pub(crate) usize);
+
+impl fmt::Display for BadLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = if self.0 == 1 { "1 line is no post and has" } else { "lines are no posts and have" };
+        let count = if self.0 == 1 { String::new() } else { format!("{} ", self.0) };
+        write!(f, "{count}{lines} an \"error\" in the output")
+    }
+}
+
+impl std::error::Error for BadLines {}
+
 /// Prints `error: ...` and the causes, one line each, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
@@ -24,6 +38,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     // A closed stderr is no reason to panic.
     let _ = write!(std::io::stderr(), "{}", message(error));
+    if error.chain().any(|cause| cause.is::<BadLines>()) {
+        return ExitCode::from(3);
+    }
     ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
 }
 

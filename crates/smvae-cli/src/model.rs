@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// A model with its image vectors.
 pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<Predictor> {
-    let model = Predictor::load_with(run, &LoadOptions { device: device.open()?, dtype: dtype.dtype() })?;
+    let model = Predictor::load_with(run, &LoadOptions::on(device.open()?).with_dtype(dtype.dtype()))?;
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
         if images.image_features.is_some() || images.images.is_some() {
             return Err(smvae::Error::NoImages.into());

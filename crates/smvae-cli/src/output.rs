@@ -3,7 +3,6 @@
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use serde::Serialize;
-use smvae::ScoredEntity;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -73,21 +72,6 @@ where
     }
     // Cells are padded to their column; nobody needs the blanks at the end of a line.
     table.to_string().lines().map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
-/// An entity as `predict` and `--predictions` write it.
-#[derive(Serialize)]
-pub(crate) struct EntityOutput<'a> {
-    start: usize,
-    end: usize,
-    r#type: &'a str,
-    score: f32,
-}
-
-impl<'a> From<&'a ScoredEntity> for EntityOutput<'a> {
-    fn from(entity: &'a ScoredEntity) -> Self {
-        Self { start: entity.start, end: entity.end, r#type: &entity.label, score: entity.score }
-    }
 }
 
 #[cfg(test)]

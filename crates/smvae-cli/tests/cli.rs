@@ -205,16 +205,48 @@ fn predictions_keep_order_and_fields(dir: &Path) {
         out.starts_with(r#"{"id":1,"text":"met  Zarko in Oslo","words":["met","#),
         "fields keep their order: {out}"
     );
+    assert_eq!(lines[1]["text"], "a b c", "positions are those of the words joined by spaces");
+    for entity in lines.iter().flat_map(|line| line["entities"].as_array().expect("checked")) {
+        let text = lines[0]["text"].as_str().expect("the first post has a text");
+        let range = entity["start"].as_u64().expect("a number") as usize..entity["end"].as_u64().expect("one") as usize;
+        assert_eq!(text.get(range), entity["text"].as_str(), "{entity}");
+    }
     let bad = format!("{posts}{{\"id\": 4}}\n");
-    let (out, log) = check(dir, "predict --model run --no-images", &bad, 1);
-    assert!(log.contains("stdin:5: expected a post") && !log.contains("vector"), "{log}");
+    let (out, log) = check(dir, "predict --model run --no-images --strict", &bad, 1);
+    assert!(log.contains("stdin:5: expected an object with") && !log.contains("vector"), "{log}");
     assert_eq!(out.lines().count(), 3, "what came before it is answered");
     let long = format!("{{\"text\": \"{}\"}}", "word ".repeat(2000));
     let (_, log) = check(dir, "predict --model run --no-images", &long, 0);
     assert!(log.contains("words were cut by the piece limit"), "{log}");
-    let (out, log) = check(dir, "predict --model run --no-images --skip-bad", &bad, 0);
+    let (out, log) = check(dir, "predict --model run --no-images", &bad, 3);
     assert_eq!(json_of(out.lines().last().expect("four lines"))["line"], 5);
-    assert!(log.contains("1 lines are not posts") && log.contains("(4 lines in all)"), "{log}");
+    assert!(log.contains("1 line is no post and has an \"error\" in the output"), "{log}");
+    posts_are_the_same_in_every_format(dir);
+}
+
+#[track_caller]
+fn posts_are_the_same_in_every_format(dir: &Path) {
+    let files = [
+        ("posts.jsonl", "{\"text\": \"met Zarko in Oslo\"}\n{\"text\": \"go , now\"}\n"),
+        ("posts.json", "[{\"text\": \"met Zarko in Oslo\"}, {\"tokens\": [\"go\", \",\", \"now\"]}]"),
+        ("posts.txt", "met Zarko in Oslo\ngo , now\n"),
+        ("posts.csv", "id,text\n1,met Zarko in Oslo\n2,\"go , now\"\n"),
+        ("posts.tsv", "text\tid\nmet Zarko in Oslo\t1\ngo , now\t2\n"),
+        ("posts.conll", "met O\nZarko O\nin O\nOslo O\n\ngo O\n, O\nnow O\n"),
+    ];
+    let found = files.map(|(name, text)| {
+        std::fs::write(dir.join(name), text).expect("writable");
+        let (out, _) = check(dir, &format!("predict --model run --no-images --input {name}"), "", 0);
+        let line = |line| {
+            let line = json_of(line);
+            [line["text"].clone(), line["words"].clone(), line["entities"].clone()]
+        };
+        out.lines().map(line).collect::<Vec<_>>()
+    });
+    assert_eq!(found[0].len(), 2);
+    for (other, (name, _)) in found.iter().zip(files) {
+        assert_eq!(*other, found[0], "{name}");
+    }
 }
 
 /// The folders `vision`, with a ResNet of one block, and `pictures`, with a BMP of one colour for

@@ -234,7 +234,10 @@ pub fn split_path(dir: &Path, split: Split) -> Result<PathBuf> {
     let present: Vec<String> = names.filter(|name| dir.join(name).exists()).collect();
     match present.as_slice() {
         [name] => Ok(dir.join(name)),
-        [] => Err(Error::NoSplit { dir: dir.to_owned(), names: names_with("txt").collect() }),
+        [] => {
+            let endings = Split::EXTENSIONS[1..].iter().map(|extension| format!(".{extension}")).collect();
+            Err(Error::NoSplit { dir: dir.to_owned(), names: names_with("txt").collect(), endings })
+        }
         _ => Err(Error::TwoSplits { dir: dir.to_owned(), names: present }),
     }
 }

@@ -1,8 +1,6 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause in
 //! `source`.
 
-use crate::corpus::Split;
-use crate::formats::Format;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -50,10 +48,12 @@ pub enum Error {
         source: Box<smvae_core::Error>,
     },
     /// A file whose name does not tell its format.
-    #[error("{}: expected a file ending in {}, or a format by name", path.display(), endings())]
+    #[error("{}: expected a file ending in {}, or a format by name", path.display(), endings.join(", "))]
     Format {
         /// The file.
         path: PathBuf,
+        /// The endings that name a format.
+        endings: Vec<String>,
     },
     /// A corpus file without a single post.
     #[error("{}: expected at least one post, the file has none", path.display())]
@@ -68,12 +68,14 @@ pub enum Error {
         dir: PathBuf,
     },
     /// A corpus folder lacks the file of a split.
-    #[error("{} has no {}, nor one ending in {}", dir.display(), names.join(" or "), other_endings())]
+    #[error("{} has no {}, nor one ending in {}", dir.display(), names.join(" or "), endings.join(", "))]
     NoSplit {
         /// The folder.
         dir: PathBuf,
         /// The names it could have with the extension `.txt`.
         names: Vec<String>,
+        /// The endings of the other formats.
+        endings: Vec<String>,
     },
     /// A corpus folder has two files for one split.
     #[error("{} has both {}: which one is meant? Remove the other", dir.display(), names.join(" and "))]
@@ -200,16 +202,6 @@ impl Error {
     pub(crate) fn setting(name: &'static str, want: impl Into<String>, got: impl ToString) -> Self {
         Self::Setting { name, want: want.into(), got: got.to_string() }
     }
-}
-
-fn other_endings() -> String {
-    let endings: Vec<String> = Split::EXTENSIONS[1..].iter().map(|extension| format!(".{extension}")).collect();
-    endings.join(", ")
-}
-
-fn endings() -> String {
-    let endings: Vec<String> = Format::EXTENSIONS.iter().map(|(extension, _)| format!(".{extension}")).collect();
-    endings.join(", ")
 }
 
 fn prefix(path: &Option<PathBuf>) -> String {

@@ -2,14 +2,12 @@
 
 use crate::model::{load, score};
 use crate::options::{DataArgs, DeviceArgs, ImageArgs, NumberType};
-use crate::output::{self, EntityOutput};
+use crate::output;
 use crate::progress::Progress;
 use clap::Args;
-use serde::Serialize;
 use smvae::data::corpus::load_split;
-use smvae::data::{Convention, Entity, Sample, Split};
-use smvae::predictions;
-use smvae::{Evaluation, Flow};
+use smvae::data::{Convention, Split, gold_entities};
+use smvae::{Flow, PostPrediction, RunInfo};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -73,49 +71,23 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     } else {
         output::print(&evaluation.scores.to_string())?;
     }
-    if let Some(path) = &args.predictions {
-        output::write(path, &prediction_lines(&samples, convention, &evaluation)?)?;
-    }
+    let predictions = PostPrediction::join(&samples, &gold_entities(&samples, convention)?, &evaluation.predictions);
     if args.save_predictions {
-        predictions::save(&args.model, args.split, &samples, convention, &evaluation.predictions)?;
+        RunInfo::read(&args.model)?.save_predictions(args.split, &predictions)?;
+    }
+    if let Some(path) = &args.predictions {
+        output::write(path, &prediction_lines(predictions)?)?;
     }
     Ok(())
 }
 
-fn prediction_lines(samples: &[Sample], convention: Convention, evaluation: &Evaluation) -> anyhow::Result<String> {
+/// Posts with gold and found entities, one JSON line each; without the probabilities of all classes.
+fn prediction_lines(predictions: Vec<PostPrediction>) -> anyhow::Result<String> {
     let mut text = String::new();
-    for (sample, found) in samples.iter().zip(&evaluation.predictions) {
-        let gold = sample.entities(convention)?;
-        let line = PredictionLine {
-            image_id: &sample.image_id,
-            words: &sample.words,
-            gold: gold.iter().map(GoldOutput::from).collect(),
-            entities: found.iter().map(EntityOutput::from).collect(),
-        };
-        text += &serde_json::to_string(&line)?;
+    for mut post in predictions {
+        post.entities.iter_mut().for_each(|entity| entity.probabilities.clear());
+        text += &serde_json::to_string(&post)?;
         text.push('\n');
     }
     Ok(text)
-}
-
-/// A line of `--predictions`.
-#[derive(Serialize)]
-struct PredictionLine<'a> {
-    image_id: &'a str,
-    words: &'a [String],
-    gold: Vec<GoldOutput<'a>>,
-    entities: Vec<EntityOutput<'a>>,
-}
-
-#[derive(Serialize)]
-struct GoldOutput<'a> {
-    start: usize,
-    end: usize,
-    r#type: &'a str,
-}
-
-impl<'a> From<&'a Entity> for GoldOutput<'a> {
-    fn from(entity: &'a Entity) -> Self {
-        Self { start: entity.span.start, end: entity.span.end, r#type: &entity.label }
-    }
 }

@@ -136,6 +136,11 @@ pub struct Settings {
     pub labels: LabelUse,
 }
 
+fn unnamed(path: &Path) -> Error {
+    let endings = Format::EXTENSIONS.iter().map(|(extension, _)| format!(".{extension}")).collect();
+    Error::Format { path: path.to_owned(), endings }
+}
+
 /// A file as [`open`] opens it.
 pub type FileInput = BufReader<File>;
 
@@ -158,7 +163,7 @@ pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInp
 pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings) -> Result<Posts<R>> {
     let (path, mut input) = (path.into(), input);
     let Settings { format, separator, columns, labels } = *settings;
-    let named = format.or_else(|| Format::of_path(&path)).ok_or_else(|| Error::Format { path: path.clone() })?;
+    let named = format.or_else(|| Format::of_path(&path)).ok_or_else(|| unnamed(&path))?;
     let can_be_columns = format.is_none() && named == Format::Text;
     let start = match named {
         Format::Json => peek(&mut input, 1),

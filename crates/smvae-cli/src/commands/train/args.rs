@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
 use smvae::config::{Config, PRESETS};
 use smvae::data::Selection;
+use smvae::data::words::WordConvention;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -70,6 +71,11 @@ pub(crate) struct TrainArgs {
     /// Seed of the choice of labelled posts; by default that of --seed.
     #[arg(long, value_name = "N")]
     selection_seed: Option<u64>,
+    /// How the corpus was split into words, so that text is split like it when the model is used:
+    /// twitter2015, twitter2017, conll or whitespace, with changes such as twitter2017,hashtag=keep.
+    /// By default told from the words of the training split.
+    #[arg(long, value_name = "CONVENTION")]
+    pub(crate) words: Option<WordConvention>,
     /// Also train on the posts without labels (semi-supervised).
     #[arg(
         long,
@@ -100,7 +106,8 @@ pub(crate) struct TrainArgs {
 }
 
 /// Options, and groups of options, that a resumed run has settled already.
-const NOT_WITH_RESUME: [&str; 20] = [
+const NOT_WITH_RESUME: [&str; 21] = [
+    "words",
     "text_encoder",
     "allow_missing_weights",
     "image_features",

@@ -59,6 +59,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     };
     input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
     input.replace_run = args.overwrite;
+    input.words = args.words.clone();
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::train_with(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);

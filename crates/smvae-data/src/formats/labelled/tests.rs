@@ -83,15 +83,15 @@ fn corpora_have_words_and_labels() {
 fn a_split_has_one_file_of_any_format() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let write = |name: &str| std::fs::write(dir.path().join(name), "").expect("writes");
-    let error = split_path(dir.path(), Split::Valid).expect_err("none").to_string();
+    let error = split_path(dir.path(), Split::Dev).expect_err("none").to_string();
     assert!(
         error.ends_with("has no valid.txt or dev.txt, nor one ending in .conll, .jsonl, .json, .csv, .tsv"),
         "{error}"
     );
     write("dev.csv");
     write("valid.doc");
-    assert_eq!(split_path(dir.path(), Split::Valid).expect("one"), dir.path().join("dev.csv"));
+    assert_eq!(split_path(dir.path(), Split::Dev).expect("one"), dir.path().join("dev.csv"));
     write("valid.conll");
-    let error = split_path(dir.path(), Split::Valid).expect_err("two").to_string();
+    let error = split_path(dir.path(), Split::Dev).expect_err("two").to_string();
     assert!(error.ends_with("has both valid.conll and dev.csv: which is the split? Remove one"), "{error}");
 }

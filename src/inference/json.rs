@@ -1,0 +1,135 @@
+//! A post and what was found in it as a line of JSON: the one form of `smvae predict` and of whoever serves a model.
+//!
+//! ```text
+//! {"id": 7, "text": "Lady Gaga lands"}
+//! {"id": 7, "text": "Lady Gaga lands", "words": ["Lady", "Gaga", "lands"],
+//!  "entities": [{"start": 0, "end": 9, "text": "Lady Gaga", "label": "PER", "score": 0.98, "words": [0, 2]}]}
+//! ```
+//! An answer has the post's own fields first, as they were written, then ours: `text` where the post had words alone,
+//! `words`, `entities`, `words_cut` where the piece limit cut words off, and `"image_missing": true` where the model looks at
+//! images and the post's was not there. Fields of these names that the post had are replaced.
+
+use crate::inference::predictor::Prediction;
+use crate::input::post::Post;
+use crate::scoring::entity::ScoredEntity;
+use serde::Serialize;
+use smvae_data::formats::{Body, Fields, PostRecord};
+use smvae_data::words::WordConvention;
+
+/// Fields of an answer, which a post's own do not survive; its text does.
+const OURS: [&str; 5] = ["words", "tokens", "entities", "words_cut", "image_missing"];
+
+/// The post of a record: its words if it has some, else its text, split by a convention. The image id is that of the record.
+///
+/// # Errors
+/// In words, for a record whose text does not hold its words.
+pub fn post(record: &PostRecord, convention: &WordConvention) -> Result<Post, String> {
+    let mut post = match &record.body {
+        Body::Text(text) => Post::split(text.as_str(), convention),
+        Body::Words(words) => match record.fields.read::<String>("text").ok().flatten() {
+            Some(text) => Post::from_words_of(text, words.clone())
+                .map_err(|word| format!("\"text\" does not hold \"words\" in their order: {word:?} is missing"))?,
+            None => Post::from_words(words.clone()),
+        },
+    };
+    post.image_id.clone_from(&record.image);
+    Ok(post)
+}
+
+/// The line of a post with what was found in it, without the line's end.
+pub fn answer(record: &PostRecord, post: &Post, found: &Prediction) -> String {
+    let mut fields = record.fields.clone();
+    fields.retain(|name| !OURS.contains(&name));
+    let answer = Answer {
+        text: fields.get("text").is_none().then(|| post.text()),
+        fields: &fields,
+        words: post.words(),
+        entities: &found.entities,
+        words_cut: found.words_cut,
+        image_missing: found.image_missing,
+    };
+    serde_json::to_string(&answer).expect("strings and numbers have a JSON form")
+}
+
+/// The line of a post that cannot be read or computed, without the line's end.
+pub fn failure(line: usize, why: &str) -> String {
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        line: usize,
+        error: &'a str,
+    }
+    serde_json::to_string(&Failure { line, error: why }).expect("strings and numbers have a JSON form")
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    fields: &'a Fields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    words: &'a [String],
+    entities: &'a [ScoredEntity],
+    #[serde(skip_serializing_if = "is_zero")]
+    words_cut: usize,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    image_missing: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smvae_core::Span;
+    use smvae_data::formats::{Format, LabelUse, Settings, read};
+
+    #[track_caller]
+    fn check(line: &str, want: Result<&str, &str>) {
+        let settings = Settings { format: Some(Format::JsonLines), labels: LabelUse::Ignored, ..Settings::default() };
+        let mut posts = read(line.as_bytes(), "posts", &settings).expect("a format");
+        let record = posts.next().expect("a line").expect("a post");
+        let answered = post(&record, &WordConvention::default()).map(|post| {
+            let entities = match post.words().len() {
+                0 => Vec::new(),
+                n => vec![ScoredEntity::new(&post, Span::new(n - 1, n), "X".to_owned(), 0.5, Vec::new())],
+            };
+            answer(&record, &post, &Prediction { entities, words_cut: 1, ..Prediction::default() })
+        });
+        assert_eq!(answered.as_deref().map_err(String::as_str), want);
+    }
+
+    #[test]
+    fn answers_have_the_fields_of_the_post_then_ours() {
+        check(
+            r#"{"id":1e3,"text":"in Oslo.","entities":[1],"z":{"b":1,"a":2}}"#,
+            Ok(
+                r#"{"id":1e3,"text":"in Oslo.","z":{"b":1,"a":2},"words":["in","Oslo","."],"entities":[{"start":7,"end":8,"text":".","label":"X","score":0.5,"words":[2,3]}],"words_cut":1}"#,
+            ),
+        );
+        check(
+            r#"{"words":["in","Oslo"]}"#,
+            Ok(
+                r#"{"text":"in Oslo","words":["in","Oslo"],"entities":[{"start":3,"end":7,"text":"Oslo","label":"X","score":0.5,"words":[1,2]}],"words_cut":1}"#,
+            ),
+        );
+        check(
+            r#"{"text":"(Oslo)","words":["(","Oslo",")"]}"#,
+            Ok(
+                r#"{"text":"(Oslo)","words":["(","Oslo",")"],"entities":[{"start":5,"end":6,"text":")","label":"X","score":0.5,"words":[2,3]}],"words_cut":1}"#,
+            ),
+        );
+        check(r#"{"text":""}"#, Ok(r#"{"text":"","words":[],"entities":[],"words_cut":1}"#));
+        check(
+            r#"{"text":"Oslo","words":["Bergen"]}"#,
+            Err(r#""text" does not hold "words" in their order: "Bergen" is missing"#),
+        );
+    }
+
+    #[test]
+    fn a_failure_names_its_line() {
+        assert_eq!(failure(3, "no \"text\""), r#"{"line":3,"error":"no \"text\""}"#);
+    }
+}

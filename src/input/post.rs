@@ -1,0 +1,177 @@
+//! A post: its text, its words with their place in the text, and the id of its image.
+//!
+//! Spans count words inside the program; whoever reads a post counts characters (Unicode scalar values, as Python does).
+//! This is the one place that turns the first into the second.
+
+use serde::Serialize;
+use smvae_core::Span;
+use smvae_data::Sample;
+use smvae_data::words::{WordConvention, split};
+use std::ops::Range;
+
+/// A post to find entities in. Text and words belong together, so they are set by the constructors alone.
+///
+/// ```
+/// use smvae::Post;
+/// let post = Post::from_text("Lady Gaga (live) in Oslo.");
+/// assert_eq!(post.words(), ["Lady", "Gaga", "(", "live", ")", "in", "Oslo", "."]);
+/// let words = ["New".to_owned(), "York".to_owned()];
+/// assert_eq!(Post::from_words(words.to_vec()).text(), "New York");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Post {
+    text: String,
+    words: Vec<String>,
+    /// The bytes of each word in the text.
+    bytes: Vec<Range<usize>>,
+    /// Id of its image among the image vectors. `None` for a post without one.
+    pub image_id: Option<String>,
+}
+
+impl Post {
+    /// A post as somebody wrote it, split into words by the default convention. A model knows that of its own corpus:
+    /// [`Predictor::post`](crate::Predictor::post).
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self::split(text, &WordConvention::default())
+    }
+
+    /// A post as somebody wrote it, split into words as a corpus was.
+    pub fn split(text: impl Into<String>, convention: &WordConvention) -> Self {
+        let text = text.into();
+        let found = split(&text, convention);
+        let (words, bytes) = found.into_iter().map(|word| (word.text.to_owned(), word.bytes)).unzip();
+        Self { words, bytes, text, image_id: None }
+    }
+
+    /// A post whose words are known. Its text is the words, joined by single spaces.
+    pub fn from_words(words: Vec<String>) -> Self {
+        let mut text = String::with_capacity(words.iter().map(|word| word.len() + 1).sum());
+        let mut bytes = Vec::with_capacity(words.len());
+        for word in &words {
+            if !bytes.is_empty() {
+                text.push(' ');
+            }
+            bytes.push(text.len()..text.len() + word.len());
+            text.push_str(word);
+        }
+        Self { text, words, bytes, image_id: None }
+    }
+
+    /// A post whose text and words are known.
+    ///
+    /// # Errors
+    /// The first word that does not follow the words before it in the text.
+    pub fn from_words_of(text: impl Into<String>, words: Vec<String>) -> Result<Self, String> {
+        let text = text.into();
+        let (mut bytes, mut end) = (Vec::with_capacity(words.len()), 0);
+        for word in &words {
+            let at = text[end..].find(word.as_str()).ok_or_else(|| word.clone())?;
+            bytes.push(end + at..end + at + word.len());
+            end += at + word.len();
+        }
+        Ok(Self { text, words, bytes, image_id: None })
+    }
+
+    /// The same post with the id of its image.
+    pub fn with_image(self, id: impl Into<String>) -> Self {
+        Self { image_id: Some(id.into()), ..self }
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its words, in order.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// A span of words as characters of the text, and that part of the text.
+    ///
+    /// # Panics
+    /// If the span is empty or ends after the last word.
+    pub fn mention(&self, words: Span) -> Mention {
+        let bytes = self.bytes[words.start].start..self.bytes[words.end - 1].end;
+        let text = &self.text[bytes.clone()];
+        let start = self.text[..bytes.start].chars().count();
+        Mention { start, end: start + text.chars().count(), text: text.to_owned() }
+    }
+}
+
+impl From<&Sample> for Post {
+    fn from(sample: &Sample) -> Self {
+        Self::from_words(sample.words.clone()).with_image(sample.image_id.as_str())
+    }
+}
+
+/// Where a span stands in a text: `text[start..end]` in characters is the mention's own text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mention {
+    /// First character.
+    pub start: usize,
+    /// One past the last character.
+    pub end: usize,
+    /// The characters from `start` to `end`.
+    pub text: String,
+}
+
+/// Whatever has words and perhaps an image: a post, or a sample of a corpus.
+pub(crate) trait Words {
+    /// Its words.
+    fn words(&self) -> &[String];
+    /// Id of its image.
+    fn image_id(&self) -> Option<&str>;
+}
+
+impl Words for Post {
+    fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    fn image_id(&self) -> Option<&str> {
+        self.image_id.as_deref()
+    }
+}
+
+impl Words for Sample {
+    fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    fn image_id(&self) -> Option<&str> {
+        Some(&self.image_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(post: &Post, words: Range<usize>, want: (usize, usize, &str)) {
+        let mention = post.mention(Span::new(words.start, words.end));
+        assert_eq!((mention.start, mention.end, mention.text.as_str()), want);
+        let chars: String = post.text().chars().skip(mention.start).take(mention.end - mention.start).collect();
+        assert_eq!(chars, mention.text);
+    }
+
+    #[test]
+    fn mentions_are_parts_of_the_text_as_it_was_given() {
+        let post = Post::from_text("🎉 in\r\nSa\u{303}o  Paulo, #Oslo!");
+        check(&post, 0..1, (0, 1, "🎉"));
+        check(&post, 2..4, (6, 17, "Sa\u{303}o  Paulo"));
+        check(&post, post.words().len() - 1..post.words().len(), (24, 25, "!"));
+        check(&Post::from_words(vec!["Zoë".to_owned(), "x".to_owned()]), 1..2, (4, 5, "x"));
+    }
+
+    #[test]
+    fn words_are_found_in_their_text() {
+        let words = |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let post = Post::from_words_of("(Oslo), Oslo!", words("( Oslo ) , Oslo !")).expect("they are there");
+        check(&post, 4..5, (8, 12, "Oslo"));
+        check(&post, 0..3, (0, 6, "(Oslo)"));
+        assert_eq!(Post::from_words_of("a b", words("b a")).expect_err("another order"), "a");
+        assert_eq!(Post::from_words_of("", Vec::new()).expect("nothing is in nothing").words(), [""; 0]);
+    }
+}
