@@ -76,7 +76,7 @@ fn weights(run: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn a_killed_run_goes_on_to_the_same_bits() {
+fn a_killed_run_continues_to_the_same_bits() {
     let dir = folder();
     let dir = dir.path();
     let train = "train --data corpus --image-features corpus/features.safetensors --text-encoder tiny --hidden-dim 8 \
@@ -150,7 +150,7 @@ fn write(dir: &Path, text: &str) -> PathBuf {
 }
 
 #[test]
-fn a_killed_experiment_goes_on_to_the_same_results() {
+fn a_killed_experiment_continues_to_the_same_results() {
     let dir = folder();
     let dir = dir.path();
     write(dir, EXPERIMENT);

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_saved_generator_goes_on() {
+    fn a_saved_generator_continues() {
         let mut rng = named(7, "x");
         rng.set_stream(3);
         for n in 0..70 {

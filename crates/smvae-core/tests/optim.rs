@@ -82,7 +82,7 @@ fn steps_are_the_formula() {
 }
 
 #[test]
-fn a_saved_state_goes_on_with_the_same_bits() -> Result<()> {
+fn a_saved_state_continues_with_the_same_bits() -> Result<()> {
     let (whole, halves) = (parameters()?, parameters()?);
     let new = |p: &[(String, Var)]| Adam::new(p.to_vec(), |_| 0, AdamConfig::default()).expect("defaults");
     let (mut adam, mut first) = (new(&whole), new(&halves));

@@ -78,7 +78,7 @@ pub enum Error {
         endings: Vec<String>,
     },
     /// A corpus folder has two files for one split.
-    #[error("{} has both {}: which one is meant? Remove the other", dir.display(), names.join(" and "))]
+    #[error("{} has both {}: which is the split? Remove one", dir.display(), names.join(" and "))]
     TwoSplits {
         /// The folder.
         dir: PathBuf,

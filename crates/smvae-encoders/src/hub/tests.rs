@@ -233,7 +233,7 @@ fn a_model_is_fetched_once_and_then_offline() {
 }
 
 #[test]
-fn a_cut_transfer_goes_on_where_it_broke_off() {
+fn a_cut_transfer_continues_where_it_broke_off() {
     let server = Server::start(Behaviour { cuts: 2, ..Behaviour::default() });
     let client = Client::of(&server.endpoint);
     check_whole(&client.fetch("me/tiny").expect("the third attempt"));
@@ -243,7 +243,7 @@ fn a_cut_transfer_goes_on_where_it_broke_off() {
 }
 
 #[test]
-fn a_transfer_that_is_ended_goes_on_next_time() {
+fn a_transfer_that_is_ended_continues_next_time() {
     let server = Server::start(Behaviour::default());
     let client = Client::of(&server.endpoint);
     let wanted = |_: &[&str]| vec![WEIGHTS.to_owned()];

@@ -81,7 +81,7 @@ impl Transfer<'_> {
         let mut idle = 0;
         loop {
             let before = part.metadata().map_err(io(&path))?.len();
-            match self.go_on(file, &mut part, &path, on_progress) {
+            match self.resume(file, &mut part, &path, on_progress) {
                 Ok(()) => break,
                 Err(HubError::Cut { got, .. }) if got > before => idle = 0,
                 Err(HubError::Cut { .. }) if idle + 1 < ATTEMPTS => idle += 1,
@@ -97,7 +97,7 @@ impl Transfer<'_> {
     }
 
     /// Appends what is missing of a part.
-    fn go_on(
+    fn resume(
         &self,
         file: &RemoteFile,
         part: &mut File,
