@@ -125,7 +125,8 @@ impl SpanLayers {
 /// bounded memory.
 fn lengths(criterion: &mut Criterion) -> smvae::core::Result<()> {
     const CHUNK: usize = 4096;
-    let config = ModelConfig { hidden_dim: HIDDEN, image_dim: Some(384), ..ModelConfig::default() };
+    let mut config = ModelConfig::default();
+    (config.hidden_dim, config.image_dim) = (HIDDEN, Some(384));
     let parameters = Parameters::new(0, &Device::Cpu);
     SpanModel::load(&config, HIDDEN, 5, &parameters.builder(DType::F32))?;
     let model = SpanModel::load(&config, HIDDEN, 5, &parameters.frozen_builder(DType::F32))?;

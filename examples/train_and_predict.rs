@@ -8,7 +8,6 @@
 //! cargo run --example train_and_predict
 //! ```
 
-use smvae::core::model::ModelConfig;
 use smvae::data::synthetic::{SyntheticConfig, generate};
 use smvae::{Config, EncoderSource, Event, Flow, ImageTrust, Post, Predictor, ScoredEntity, TrainInput};
 use smvae::{evaluate, train_with};
@@ -17,7 +16,7 @@ fn main() -> smvae::Result<()> {
     let corpus = generate(&SyntheticConfig { n_train: 300, n_dev: 40, n_test: 100, ..SyntheticConfig::default() })?;
 
     let mut config = Config { labelled: Some(150), seed: 1, ..Config::default() };
-    config.model = ModelConfig { hidden_dim: 32, latent_dim: 8, ..config.model };
+    (config.model.hidden_dim, config.model.latent_dim) = (32, 8);
     config.training.epochs = Some(30);
     config.training.eval_every = 5;
     config.training.batch_size = 8;

@@ -168,12 +168,15 @@ fn corpus_settings(seed: u64) -> SyntheticConfig {
 /// The divergences weigh 0.01. At 1, as in the paper, carrying a type of four in z costs `2 log 4` nats a row and saves
 /// less than `log 4` of cross entropy: both VAEs collapse and images are not used, whatever the number of labels.
 fn settings(method: Method, demo: &DemoConfig) -> Config {
+    let (mut model, mut objective) = (ModelConfig::default(), Objective::default());
+    (model.hidden_dim, model.latent_dim) = (64, 16);
+    objective.kl_weight = 0.01;
     Config {
         preset: "demo".to_owned(),
         seed: demo.seed,
         labelled: Some(demo.labelled),
         input: InputConfig { max_width: 2, ..InputConfig::default() },
-        model: ModelConfig { hidden_dim: 64, latent_dim: 16, ..ModelConfig::default() },
+        model,
         training: TrainingConfig {
             epochs: Some(80),
             patience: 80,
@@ -186,7 +189,7 @@ fn settings(method: Method, demo: &DemoConfig) -> Config {
             dropout: Some(0.2),
             ..TrainingConfig::default()
         },
-        objective: Objective { kl_weight: 0.01, ..Objective::default() },
+        objective,
         ..Config::default()
     }
 }

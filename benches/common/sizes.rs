@@ -20,6 +20,7 @@ pub(crate) fn sizes(name: &str, image_dim: usize) -> Option<(TransformerConfig, 
         max_position_embeddings: 512,
         ..tiny(30522)
     };
-    let model = ModelConfig { hidden_dim: hidden_size, image_dim: Some(image_dim), ..ModelConfig::default() };
+    let mut model = ModelConfig::default();
+    (model.hidden_dim, model.image_dim) = (hidden_size, Some(image_dim));
     Some((bert, model))
 }

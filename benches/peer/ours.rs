@@ -275,7 +275,8 @@ fn check(args: &Args) -> Result<Value> {
         Mode::Eval,
     )?;
     let grad_norm = loaded.optimizer()?.step(&loss.loss.backward()?, &[0.0, 0.0])?;
-    let report = StepReport { grad_norm, ..loss.report()? };
+    let mut report = loss.report()?;
+    report.grad_norm = grad_norm;
     Ok(serde_json::to_value(report).expect("numbers have a JSON form"))
 }
 

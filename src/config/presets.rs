@@ -29,6 +29,9 @@ impl Config {
 
     /// The authors' scripts: 100 labelled tweets, 8 labelled and 8 unlabelled spans a step, Keras' Adam.
     fn authors(name: &str, gamma: f64, patience: usize, seed: u64) -> Self {
+        let (mut model, mut objective) = (ModelConfig::default(), Objective::default());
+        (model.hidden_dim, model.quirks) = (768, Quirks::authors());
+        objective.gamma = gamma;
         Self {
             preset: name.to_owned(),
             seed,
@@ -40,7 +43,7 @@ impl Config {
                 standardise_images: false,
                 ..InputConfig::default()
             },
-            model: ModelConfig { hidden_dim: 768, quirks: Quirks::authors(), ..ModelConfig::default() },
+            model,
             training: TrainingConfig {
                 epochs: Some(100),
                 patience,
@@ -56,7 +59,7 @@ impl Config {
                 dropout: Some(0.1),
                 ..TrainingConfig::default()
             },
-            objective: Objective { gamma, ..Objective::default() },
+            objective,
             optimizer: AdamConfig::keras(),
             ..Self::default()
         }

@@ -8,7 +8,7 @@ use crate::training::sampler::{Chosen, LabelledItem, labelled_epoch};
 use serde::{Deserialize, Serialize};
 use smvae_core::Rng;
 use smvae_core::rng::RngState;
-use smvae_core::step::{StepReport, TermMeans};
+use smvae_core::step::StepReport;
 
 /// How far an epoch is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -101,29 +101,16 @@ pub(crate) struct Means {
 
 impl Means {
     pub(crate) fn add(&mut self, report: &StepReport) {
-        let mut sum = fields(&mut self.sum).into_iter();
         let mut report = *report;
-        for value in fields(&mut report) {
-            *sum.next().expect("as many fields") += *value;
-        }
+        self.sum.numbers_mut().into_iter().zip(report.numbers_mut()).for_each(|(sum, value)| *sum += *value);
         self.n += 1;
     }
 
     pub(crate) fn means(&self) -> StepReport {
         let (n, mut means) = (self.n.max(1) as f64, self.sum);
-        fields(&mut means).into_iter().for_each(|value| *value /= n);
+        means.numbers_mut().into_iter().for_each(|value| *value /= n);
         means
     }
-}
-
-/// Every number of a report.
-fn fields(report: &mut StepReport) -> Vec<&mut f64> {
-    let StepReport { loss, ce, labelled, unlabelled, mask, soft_ce, disagreement, grad_norm } = report;
-    let mut fields = vec![loss, ce, mask, soft_ce, disagreement, grad_norm];
-    for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
-        fields.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
-    }
-    fields
 }
 
 /// The most resident memory so far, in MiB; `None` where `/proc/self/status` does not say.

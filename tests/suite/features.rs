@@ -110,7 +110,8 @@ fn bad_files_are_left_out_with_the_reason() {
         link("nowhere.bmp", "broken.bmp");
         link("0.bmp", "inside.bmp");
     }
-    let limits = DecodeLimits { bytes: 4000, ..DecodeLimits::default() };
+    let mut limits = DecodeLimits::default();
+    limits.bytes = 4000;
     let summary = place.features(&FeatureSettings { limits, ..FeatureSettings::default() }).expect("two good images");
     let check = |file: &str, reason: &str| {
         let found = summary.bad.iter().find(|bad| bad.file == file).unwrap_or_else(|| panic!("{file} is not bad"));
@@ -200,7 +201,8 @@ fn the_cache_is_used_again_and_never_stale() {
     assert!(made.is_some() && sha256(&third) != sha256(&first));
     place.write("new.bmp", &bmp(&picture(7)));
     assert!(call(&place, &settings).1.is_some());
-    let limits = DecodeLimits { pixels: 70, ..DecodeLimits::default() };
+    let mut limits = DecodeLimits::default();
+    limits.pixels = 70;
     assert!(call(&place, &FeatureSettings { limits, ..settings }).1.is_some_and(|summary| summary.vectors == 2));
     let mut stop = |_| Flow::Stop;
     let one = FeatureSettings { batch: 1, precision: Precision::F16, ..settings };

@@ -1,7 +1,6 @@
 //! A small synthetic corpus, runs on it, and what is compared of them.
 
 use crate::device::device;
-use smvae::core::model::ModelConfig;
 use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
 use smvae::data::{Corpus, ImageVectors};
 use smvae::{Config, EncoderSource, LoadOptions, Predictor, TrainInput, train};
@@ -50,9 +49,8 @@ pub(crate) fn load(folder: impl AsRef<Path>) -> smvae::Result<Predictor> {
 
 /// A semi-supervised run of four steps.
 pub(crate) fn small() -> Config {
-    let mut config = Config::default();
-    config.labelled = Some(8);
-    config.model = ModelConfig { hidden_dim: 8, latent_dim: 4, ..config.model };
+    let mut config = Config { labelled: Some(8), ..Config::default() };
+    (config.model.hidden_dim, config.model.latent_dim) = (8, 4);
     config.training.semi = true;
     config.training.epochs = Some(2);
     config.training.batch_size = 4;

@@ -77,13 +77,11 @@ impl Manifest {
 
     /// Their model, for texts padded to `pad_to` pieces.
     pub(crate) fn model(&self, pad_to: usize) -> ModelConfig {
-        ModelConfig {
-            hidden_dim: self.hidden_dim,
-            latent_dim: self.latent_dim,
-            image_dim: Some(self.image_dim),
-            quirks: Quirks { pad_to: Some(pad_to), ..Quirks::authors() },
-            ..ModelConfig::default()
-        }
+        let mut model = ModelConfig::default();
+        (model.hidden_dim, model.latent_dim) = (self.hidden_dim, self.latent_dim);
+        (model.image_dim, model.quirks) = (Some(self.image_dim), Quirks::authors());
+        model.quirks.pad_to = Some(pad_to);
+        model
     }
 
     pub(crate) fn n_classes(&self) -> usize {
@@ -93,7 +91,9 @@ impl Manifest {
     /// Their optimizer and its learning rate.
     pub(crate) fn adam(&self) -> (AdamConfig, f64) {
         let AdamSettings { lr, beta1, beta2, eps } = self.adam;
-        (AdamConfig { beta1, beta2, eps, ..AdamConfig::keras() }, lr)
+        let mut config = AdamConfig::keras();
+        (config.beta1, config.beta2, config.eps) = (beta1, beta2, eps);
+        (config, lr)
     }
 
     /// Every variable, in their order.

@@ -236,7 +236,8 @@ impl Case {
     #[track_caller]
     fn loss(&self, step: usize) -> StepLoss {
         let gamma = 1.0 - self.manifest.semi_gamma.ln();
-        let objective = Objective { gamma, lambda: self.manifest.semi_lambda, ..Objective::default() };
+        let mut objective = Objective::default();
+        (objective.gamma, objective.lambda) = (gamma, self.manifest.semi_lambda);
         let networks = Networks { encoder: &self.bert, model: &self.model };
         let labelled_noise = self.noise(step, "labelled");
         let noise = self.unlabelled.as_ref().map(|_| self.noise(step, "unlabelled"));

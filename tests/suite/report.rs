@@ -5,7 +5,6 @@ use crate::fixture::{Fixture, small};
 use serde_json::{Value, json};
 use smvae::Config;
 use smvae::Error;
-use smvae::core::objective::Objective;
 use smvae::experiment::Summary;
 use smvae::report::{ImageBudget, Thumbnails, gather, html, image_ids};
 use std::path::Path;
@@ -128,11 +127,10 @@ fn runs_are_found_in_a_folder_and_in_an_experiment() {
 #[test]
 fn runs_of_other_settings_are_no_repetitions() {
     let fixture = Fixture::new();
-    let with = |seed: u64, labelled: usize, kl_weight: f64| Config {
-        seed,
-        labelled: Some(labelled),
-        objective: Objective { kl_weight, ..Objective::default() },
-        ..small()
+    let with = |seed: u64, labelled: usize, kl_weight: f64| {
+        let mut config = Config { seed, labelled: Some(labelled), ..small() };
+        config.objective.kl_weight = kl_weight;
+        config
     };
     for (name, config) in [("a", with(0, 8, 1.0)), ("b", with(1, 8, 1.0)), ("c", with(0, 12, 1.0))] {
         fixture.train(&format!("runs/{name}"), &config, None).expect("a run");

@@ -112,7 +112,8 @@
 //! let vb = parameters.builder(DType::F32);
 //! let init = smvae_core::candle_nn::init::DEFAULT_KAIMING_NORMAL;
 //! let encoder = Table(vb.get_with_hints((100, 8), "table", init)?);
-//! let config = ModelConfig { hidden_dim: 4, latent_dim: 2, ..ModelConfig::default() };
+//! let mut config = ModelConfig::default();
+//! (config.hidden_dim, config.latent_dim) = (4, 2);
 //! let model = SpanModel::load(&config, encoder.dim(), 3, &vb.pp("model"))?;
 //! let mut optimizer = Adam::new(parameters.all(), |_| 0, AdamConfig::default())?;
 //!

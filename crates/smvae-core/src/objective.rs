@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 /// other noise moves by 1 to 2.5 points).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Objective {
     /// With unlabelled texts, cross entropy weighs `exp(1 - gamma)`. Default: 0.03, the authors'.
     pub gamma: f64,

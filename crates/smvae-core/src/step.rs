@@ -44,6 +44,7 @@ pub struct Networks<'a> {
 
 /// The loss of one step and its terms, as means over rows, for a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StepReport {
     /// What was minimised.
     pub loss: f64,
@@ -67,9 +68,22 @@ pub struct StepReport {
     pub grad_norm: f64,
 }
 
+impl StepReport {
+    /// Every number of the report, for sums and means over steps.
+    pub fn numbers_mut(&mut self) -> Vec<&mut f64> {
+        let Self { loss, ce, labelled, unlabelled, mask, soft_ce, disagreement, grad_norm } = self;
+        let mut numbers = vec![loss, ce, mask, soft_ce, disagreement, grad_norm];
+        for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
+            numbers.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
+        }
+        numbers
+    }
+}
+
 /// Means over rows of the terms of the negative ELBO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are those of `ElboTerms`")]
+#[non_exhaustive]
 pub struct TermMeans {
     pub mse_text: f64,
     pub mse_image: f64,

@@ -30,6 +30,13 @@ fn rows(x: &Tensor) -> Vec<Vec<f32>> {
     x.to_vec2().expect("a matrix")
 }
 
+/// The default weights, changed.
+fn weights(edit: impl FnOnce(&mut LossWeights)) -> LossWeights {
+    let mut weights = LossWeights::default();
+    edit(&mut weights);
+    weights
+}
+
 #[test]
 fn kl_has_its_closed_form() -> Result<()> {
     let e = std::f64::consts::E;
@@ -71,13 +78,10 @@ fn samples_errors_and_sums_are_as_defined() -> Result<()> {
         kl_fused: term(16.0),
     };
     assert_eq!(elbo.weighted_sum(LossWeights::default()).expect("a row").to_vec1::<f32>()?, [31.0]);
-    assert_eq!(
-        elbo.weighted_sum(LossWeights { kl: 0.5, ..LossWeights::default() }).expect("a row").to_vec1::<f32>()?,
-        [17.0]
-    );
+    assert_eq!(elbo.weighted_sum(weights(|w| w.kl = 0.5)).expect("a row").to_vec1::<f32>()?, [17.0]);
     // 4 counts as 6: 1 + 2 and 0.5 (6 + 8 + 16).
-    let weights = LossWeights { reconstruction: 1.0, kl: 0.5, free_bits: 6.0 };
-    assert_eq!(elbo.weighted_sum(weights).expect("a row").to_vec1::<f32>()?, [18.0]);
+    let floored = weights(|w| (w.kl, w.free_bits) = (0.5, 6.0));
+    assert_eq!(elbo.weighted_sum(floored).expect("a row").to_vec1::<f32>()?, [18.0]);
     let shapes = (matrix(&[[0.0, 0.0]]), matrix(&[[0.0]]));
     assert!(Gaussian::new(shapes.0.clone(), &shapes.1).is_err() && q.sample(&shapes.1).is_err());
     assert!(mean_squared_error(&shapes.0, &shapes.1).is_err() && product_of_experts(&[]).is_err());
@@ -124,7 +128,7 @@ fn free_bits_give_no_gradient_below_their_floor() -> Result<()> {
         kl_image: zero.clone(),
         kl_fused: zero,
     };
-    let sum = elbo.weighted_sum(LossWeights { free_bits: 1.0, ..LossWeights::default() }).expect("rows");
+    let sum = elbo.weighted_sum(weights(|w| w.free_bits = 1.0)).expect("rows");
     assert_eq!(sum.to_vec1::<f32>()?, [3.0, 5.0]);
     let grads = sum.sum_all()?.backward()?;
     assert_eq!(grads.get(&kl).expect("a gradient").to_vec1::<f32>()?, [0.0, 1.0]);

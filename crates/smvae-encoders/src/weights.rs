@@ -44,6 +44,7 @@ pub enum Missing {
 
 /// How a file's tensors fitted a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LoadReport {
     /// Tensors the file lacks, which are initialised at random; always empty under
     /// [`Missing::Refuse`].
@@ -56,6 +57,7 @@ pub struct LoadReport {
 
 /// A tensor with the network's numbers in another shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Reshaped {
     /// Its name in the network.
     pub name: String,

@@ -58,10 +58,12 @@ pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
     interrupt::catch()?;
     let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device, args.dtype)?;
+    let mut limits = DecodeLimits::default();
+    (limits.bytes, limits.pixels) = (args.max_bytes, args.max_pixels);
     let settings = FeatureSettings {
         batch: args.batch as usize,
         precision: args.precision,
-        limits: DecodeLimits { bytes: args.max_bytes, pixels: args.max_pixels },
+        limits,
         any_extension: args.any_extension,
         overwrite: args.overwrite,
     };

@@ -12,6 +12,7 @@ const LARGEST: usize = 65_536;
 /// Sizes of the networks; saved beside the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct ModelConfig {
     /// Width of each LSTM direction and of the hidden layers. Default: 384.
     pub hidden_dim: usize,
@@ -86,6 +87,7 @@ pub enum Fusion {
 /// be checked. All off by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Quirks {
     /// Every text is padded to this many pieces, and the LSTM of the VAE path runs over the
     /// padding.

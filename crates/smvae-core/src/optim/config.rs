@@ -17,6 +17,7 @@ pub enum AdamForm {
 /// Settings of [`Adam`](super::Adam).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct AdamConfig {
     /// Where epsilon stands. Default: [`AdamForm::PyTorch`].
     pub form: AdamForm,

@@ -59,6 +59,7 @@ impl ElboTerms {
 
 /// Weights of the terms of [`ElboTerms`].
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LossWeights {
     /// Weight of the two reconstructions. Default: 1.
     pub reconstruction: f64,

@@ -22,6 +22,7 @@ pub struct Pixels {
 
 /// Limits of a file and an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DecodeLimits {
     /// The most bytes of a file. Default: 64 MiB.
     pub bytes: u64,

@@ -34,6 +34,7 @@ pub struct VisionModel {
 /// same identity give the same vectors up to rounding, wherever their files are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VisionIdentity {
     /// The folder, file or name of a hub, as it was given.
     pub model: String,

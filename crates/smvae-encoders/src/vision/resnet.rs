@@ -21,6 +21,7 @@ use smvae_core::candle_core::{self, Tensor};
 
 /// What tensors do not tell of a ResNet.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ResNetVariant {
     /// Which convolution of a bottleneck block halves the map: the first, 1 x 1, of the original
     /// and of Keras, or the second, 3 x 3, of torchvision, timm and transformers ("v1.5").
