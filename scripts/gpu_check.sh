@@ -20,7 +20,7 @@ if [ "${PARITY:-1}" = 1 ]; then
     export SMVAE_DEVICE=cuda RUST_MIN_STACK=$((256 << 20))
     cargo test --locked --release --features "$FEATURES" -p smvae-core --lib device_tests
     # One at a time: each opens the GPU for itself.
-    cargo test --locked --release --features "$FEATURES" -p smvae --test suite -- --test-threads 1
+    cargo test --locked --release --features "$FEATURES" -p smvae-suite --test suite -- --test-threads 1
     unset SMVAE_DEVICE RUST_MIN_STACK
 fi
 if [ "${SPEED:-1}" = 1 ]; then

@@ -27,7 +27,7 @@ if [ ! -x "$VENV/bin/python" ]; then
     # The versions this was written with.
     "$VENV/bin/pip" install --quiet torch==2.15.0 transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
 fi
-cargo build --locked --release --example peer_ours --features "${FEATURES:-}"
+cargo build --locked --release -p smvae-benches --example peer_ours --features "${FEATURES:-}"
 ours=${CARGO_TARGET_DIR:-target}/release/examples/peer_ours
 export RAYON_NUM_THREADS=$THREADS OMP_NUM_THREADS=$THREADS TOKENIZERS_PARALLELISM=true
 

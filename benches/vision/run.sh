@@ -17,7 +17,7 @@ python=${PEER_VENV:?an environment with torch 2.15.0, torchvision 0.29.2 and saf
 [ $# -gt 0 ] || set -- resnet50 resnet152
 mkdir -p "$OUT"
 if [ -z "${OURS:-}" ]; then
-    cargo build --locked --release --example vision_ours
+    cargo build --locked --release -p smvae-benches --example vision_ours
     OURS=${CARGO_TARGET_DIR:-target}/release/examples/vision_ours
 fi
 export RAYON_NUM_THREADS=$THREADS OMP_NUM_THREADS=$THREADS

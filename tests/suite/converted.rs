@@ -244,7 +244,7 @@ fn values(x: &Tensor) -> (Vec<usize>, Vec<f32>) {
 
 /// The golden files of the repository, whatever set `SMVAE_GOLDENS` names: the small files go with them.
 fn golden_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+    golden::root().join("tests/golden")
 }
 
 fn committed() -> PathBuf {
@@ -267,7 +267,7 @@ fn python(test: &str, module: &str) -> Option<Python> {
 
 impl Python {
     fn run(&self, script: &str, args: &[&Path]) -> Output {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script);
+        let script = golden::root().join("scripts").join(script);
         Command::new(&self.0).arg(script).args(args).output().expect("it ran before")
     }
 }

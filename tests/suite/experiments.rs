@@ -1,17 +1,17 @@
 //! The experiments of the repository: their files are sound, and their draws are what their script makes.
 
-use crate::golden::shared;
+use crate::golden::{root, shared};
 use smvae::data::corpus::load_split;
 use smvae::data::{Selection, Split, selection};
 use smvae::experiment::results::{read_results, write_results};
 use smvae::experiment::run::finished_elsewhere;
 use smvae::experiment::{KnownDigests, Plan};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const CORPORA: [&str; 2] = ["twitter2015", "twitter2017"];
 
 fn experiments() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments")
+    root().join("experiments")
 }
 
 fn draw(corpus: &str, labels: usize, draw: u64) -> Selection {

@@ -12,7 +12,7 @@ use smvae_core::{Mode, PackedPieces, rng};
 use smvae_encoders::text::{Family, Transformer, TransformerConfig, WordTokenizer, load_weights};
 use smvae_encoders::weights::{LoadReport, Missing, Weights};
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Their folders.
 const FAMILIES: [(&str, Family); 3] =
@@ -25,7 +25,7 @@ const RELATIVE: f64 = 1e-4;
 const WITHOUT_EFFECT: &str = ".key.bias";
 
 fn folder(family: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hf_families").join(family)
+    golden::root().join("tests/golden/hf_families").join(family)
 }
 
 fn texts() -> Vec<Vec<String>> {

@@ -17,7 +17,7 @@ mod tables;
 
 use lookup::Results;
 use smvae::data::known::KNOWN_FILES;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Pages in which every figure must have a source.
 const CHECKED: [&str; 2] = ["README.md", "RESULTS.md"];
@@ -190,9 +190,6 @@ fn read(page: &str) -> String {
     std::fs::read_to_string(path(page)).unwrap_or_else(|e| panic!("{page}: {e}"))
 }
 
-/// The root of the repository: the nearest folder up from the crate that has the results.
 fn path(page: &str) -> PathBuf {
-    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = crate_folder.ancestors().find(|folder| folder.join("experiments/results").is_dir());
-    root.expect("the results are in the repository").join(page)
+    crate::golden::root().join(page)
 }

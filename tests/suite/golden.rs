@@ -1,13 +1,18 @@
-//! Where the golden files are. `SMVAE_GOLDENS` names another set of the same layout; every test on them has `golden`
+//! Where the repository and the golden files are. `SMVAE_GOLDENS` names another set of the same layout; every test on them has `golden`
 //! in its name and takes its sizes from the files.
 
 use serde::de::DeserializeOwned;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// The root of the repository: this package stands in `tests`.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the repository")
+}
+
 /// The folder of the golden files.
 pub(crate) fn folder() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let default = || root().join("tests/golden");
     std::env::var_os("SMVAE_GOLDENS").map_or_else(default, PathBuf::from)
 }
 
@@ -27,7 +32,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path) -> T {
 /// A path in the folder of data that cannot be committed (`SMVAE_SHARED`, or `../shared` beside the workspace); says
 /// that `test` is skipped when it is absent.
 pub(crate) fn shared(test: &str, path: &str) -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let default = || root().join("../shared");
     let path = std::env::var_os("SMVAE_SHARED").map_or_else(default, PathBuf::from).join(path);
     if path.exists() {
         return Some(path);

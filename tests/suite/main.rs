@@ -14,7 +14,6 @@ mod gradients;
 mod keras;
 mod minilm_golden;
 mod parity_golden;
-#[cfg(feature = "report")]
 mod report;
 mod resume;
 mod runs;

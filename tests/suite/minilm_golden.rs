@@ -12,7 +12,6 @@ use smvae_core::{Mode, PackedPieces};
 use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights};
 use smvae_encoders::weights::{Missing, Weights};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Largest difference of a hidden state; they are of the order of 1.
 const HIDDEN: f64 = 1e-4;
@@ -24,7 +23,7 @@ fn golden_minilm_is_transformers() -> Result<()> {
     let test = "golden_minilm_is_transformers";
     let Some(folder) = golden::shared(test, "models/all-MiniLM-L6-v2") else { return Ok(()) };
     let Some(corpus) = golden::shared(test, "data/twitter2017/test.txt") else { return Ok(()) };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hf_minilm.safetensors");
+    let path = golden::root().join("tests/golden/hf_minilm.safetensors");
     let theirs = safetensors::load(path, &device())?;
     let lengths: Vec<i64> = theirs["lengths"].to_vec1()?;
 

@@ -2,6 +2,7 @@
 //! makes of the page is tested in `tests/browser`.
 
 use crate::fixture::{Fixture, small};
+use crate::golden::root;
 use serde_json::{Value, json};
 use smvae::Config;
 use smvae::Error;
@@ -14,7 +15,7 @@ const HOSTILE: [&str; 5] = ["<script>alert(1)</script>", "</script>", "&amp;'\""
 
 /// Makes a run folder without weights and metrics, as converted ones may be.
 fn run(folder: &Path) {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/authors_run");
+    let golden = root().join("tests/golden/authors_run");
     std::fs::create_dir_all(folder).expect("writable");
     for entry in std::fs::read_dir(golden).expect("the golden run") {
         let path = entry.expect("a readable folder").path();

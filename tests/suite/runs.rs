@@ -1,6 +1,7 @@
 //! Runs from end to end on the synthetic corpus with the tiny encoder: what a run folder promises.
 
 use crate::fixture::{Fixture, bytes, load, metrics, small};
+use crate::golden::root;
 use smvae::config::{Freeze, TrainingConfig};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
@@ -327,7 +328,7 @@ fn malformed_tags_are_an_error_before_anything_is_written() {
 #[test]
 fn what_is_frozen_does_not_move() {
     let fixture = Fixture::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hf_families/bert");
+    let folder = root().join("tests/golden/hf_families/bert");
     let loaded = Parameters::new(0, &Device::Cpu);
     let encoder = TransformerConfig::from_file(folder.join("config.json")).expect("a model folder");
     let weights = Weights::from_folder(&folder).expect("a model folder");

@@ -1,11 +1,12 @@
 //! Rules of the house that no compiler checks: see ARCHITECTURE.md.
 
+use crate::golden::root;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Sources of the crate `smvae`.
-const FACADE: &str = "src";
+const FACADE: &str = "crates/smvae/src";
 /// The longest source file. Longer ones do more than one thing.
 const MAX_LINES: usize = 500;
 
@@ -49,7 +50,7 @@ fn dependencies_point_one_way() {
     check_depends("crates/smvae-data", &["smvae-core"]);
     check_depends("crates/smvae-encoders", &["smvae-core"]);
     check_depends("crates/smvae-cli", &["smvae"]);
-    check_depends(".", &["smvae-core", "smvae-data", "smvae-encoders"]);
+    check_depends("crates/smvae", &["smvae-core", "smvae-data", "smvae-encoders"]);
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn tree(package: &str, options: &[&str]) -> Vec<String> {
 /// Every Rust file of the workspace.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["src", "crates", "tests", "examples", "benches"] {
+    for folder in ["crates", "tests", "examples", "benches"] {
         collect(&root().join(folder), "rs", &mut found);
     }
     assert!(found.len() > 50, "the sources are not where they were");
@@ -230,7 +231,11 @@ fn sources() -> Vec<PathBuf> {
 
 fn manifests() -> Vec<PathBuf> {
     let mut found = vec![root().join("Cargo.toml")];
-    collect(&root().join("crates"), "toml", &mut found);
+    for folder in ["crates", "tests", "examples", "benches"] {
+        let mut files = Vec::new();
+        collect(&root().join(folder), "toml", &mut files);
+        found.extend(files.into_iter().filter(|file| file.ends_with("Cargo.toml")));
+    }
     found
 }
 
@@ -248,8 +253,4 @@ fn collect(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
