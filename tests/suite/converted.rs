@@ -164,7 +164,7 @@ fn a_converted_folder_predicts_and_does_not_train() -> Result<()> {
     let predictor = crate::fixture::load(folder.path()).expect("a complete folder");
     let posts = [Post::from_text("w7 w8 nothing w9"), Post::from_text("")];
     let found = predictor.predict(&posts).expect("valid posts");
-    assert!(found[0].entities.iter().all(|e| e.end <= 4) && found[1].entities.is_empty(), "{found:?}");
+    assert!(found[0].entities.iter().all(|e| e.words.end <= 4) && found[1].entities.is_empty(), "{found:?}");
     check_networks(case, folder.path())?;
 
     std::fs::remove_file(folder.path().join("origin.json")).expect("there");
