@@ -1,22 +1,45 @@
-//! The one test binary of the workspace's facade: what crosses crates, and what needs the golden files.
+//! What crosses crates, and what needs the golden files: one binary, since each would link all of candle.
+//! Try not to add modules: a test of one crate belongs in that crate.
 
+// Weights of the authors' program as a run folder.
 mod converted;
+// The device that `SMVAE_DEVICE` names.
 mod device;
+// Decoding and scores against the authors' program and conlleval.
 mod eval_golden;
+// Committed results and the files that describe experiments.
 mod experiments;
+// Each family of text encoders against transformers.
 mod families_golden;
+// Folders of images to files of vectors.
 mod features;
+// Teachers, averages, options for few labels, the protocol of the authors.
 mod few_labels;
+// Figures of the documents against the results.
 mod figures;
+// No tests: the small corpus and runs that tests share.
 mod fixture;
+// No tests: where golden files are, and how a test says that it is skipped.
 mod golden;
+// Every variable has the gradient of finite differences, and nothing else has one.
 mod gradients;
+// ResNet-152 as Keras has it.
 mod keras;
+// A pretrained encoder against transformers.
 mod minilm_golden;
+// Losses, gradients and optimizer steps of the authors' program.
 mod parity_golden;
+// What a report says, and that no text in it becomes markup.
 mod report;
+// Runs that were killed come to the same bits.
 mod resume;
+// Run folders: what training leaves, what prediction takes, what is refused.
 mod runs;
+// Text against the corpus's words, with a trained run.
+mod text;
+// Rules of the house that no compiler checks.
 mod tidy;
+// Word pieces against transformers.
 mod tokenizer_golden;
+// Pixels and vision models against Pillow, torchvision, timm and transformers.
 mod vision_golden;

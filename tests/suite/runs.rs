@@ -6,6 +6,7 @@ use smvae::config::{Freeze, TrainingConfig};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
 use smvae::core::nn::Parameters;
+use smvae::data::words::WordConvention;
 use smvae::data::{ImageVectors, Split};
 use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
@@ -74,6 +75,45 @@ fn a_stopped_run_loads() {
     assert!(summary.stopped && summary.best.is_none());
     assert_eq!(steps, 1);
     load(&summary.folder).expect("a loadable folder");
+}
+
+#[test]
+fn a_post_that_cannot_be_computed_takes_no_other_with_it() {
+    let fixture = Fixture::new();
+    let out = fixture.train("run", &small(), None).expect("a run").folder;
+    // A word piece that the table of embeddings has no row for.
+    let path = out.join("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&bytes(&out, "tokenizer.json")).expect("JSON");
+    let vocabulary = tokenizer["model"]["vocab"].as_object_mut().expect("word pieces");
+    vocabulary.insert("zzz".to_owned(), (vocabulary.len() + 7).into());
+    std::fs::write(path, tokenizer.to_string()).expect("writable");
+
+    let predictor = load(&out).expect("a complete folder");
+    let posts = ["one good post", "zzz", "another", "zzz zzz", ""].map(Post::from_text);
+    assert!(predictor.predict(&posts).is_err());
+    let found = predictor.predict_each(&posts);
+    assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, false, true]);
+}
+
+#[test]
+fn text_is_split_as_the_corpus_of_the_run_was() {
+    let fixture = Fixture::new();
+    let words = |input: &TrainInput<'_>, name: &str| {
+        train(input, &small(), fixture.out(name)).expect("a run");
+        RunInfo::read(&fixture.out(name)).expect("a complete folder").words
+    };
+    let told = WordConvention::of_corpus(fixture.corpus.train.iter().map(|sample| &sample.words));
+    assert_eq!(words(&fixture.input(None), "told"), told);
+    let mut asked = fixture.input(None);
+    asked.words = Some(WordConvention::TWITTER2017);
+    assert_eq!(words(&asked, "asked"), WordConvention::TWITTER2017);
+    let predictor = load(fixture.out("asked")).expect("a complete folder");
+    assert_eq!(predictor.post("#Oslo's").words(), ["#", "Oslo", "'", "s"]);
+    let found = predictor.predict_text("see #Oslo.").expect("a valid text");
+    assert!(found.entities.iter().all(|e| "see #Oslo.".get(e.start..e.end) == Some(&e.text)), "{found:?}");
+    // A run of an earlier version does not say.
+    std::fs::remove_file(fixture.out("asked").join("words.json")).expect("there");
+    assert_eq!(*load(fixture.out("asked")).expect("it loads").words(), WordConvention::default());
 }
 
 #[test]
