@@ -2,9 +2,9 @@
 
     report.py --smvae target/debug/smvae --chromium /usr/bin/chromium [--pictures DIR]
 
-Trains a few small models on the demo's corpus, adds a hostile tweet and invented images, writes the page with `smvae
+Trains a few small models on the demo's corpus, adds a hostile post and invented images, writes the page with `smvae
 report`, and checks: nothing on the console, no connection, texts are texts, filters show what the predictions say, keys
-work, no horizontal scrolling on a phone, light and dark. --pictures leaves screenshots of the page before the hostile tweet,
+work, no horizontal scrolling on a phone, light and dark. --pictures leaves screenshots of the page before the hostile post,
 among them report.png, the README's: a shortened page. Written with Chromium 156 and Python 3.11.
 """
 
@@ -23,7 +23,7 @@ HOSTILE = ["<script>alert(1)</script>", "</script>", "<img", "src=x", "onerror=a
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1180, "height": 900}
 PAGE = 20
-# Labelled tweets and seeds of the runs, supervised and semi-supervised.
+# Labelled posts and seeds of the runs, supervised and semi-supervised.
 LABELS, SEEDS = [10, 20, 40], [0, 1]
 # The run that is looked at.
 RUN = "semi-40-0"
@@ -40,7 +40,7 @@ def main():
         work = pathlib.Path(work)
         runs, images = train(smvae, work), work / "images"
         run = runs / RUN / "predictions-valid.jsonl"
-        draw_images(images, [tweet["image_id"] for tweet in read(run)])
+        draw_images(images, [post["image_id"] for post in read(run)])
 
         def report(name):
             page = work / name
@@ -52,9 +52,9 @@ def main():
             take_pictures(browser, report("clean.html"), options.pictures)
         add_hostile(run)
         path = report("report.html")
-        tweets = read(run)
+        posts = read(run)
         for scheme in ["light", "dark"]:
-            with_page(browser, path, DESKTOP, scheme, lambda page: check_desktop(page, tweets))
+            with_page(browser, path, DESKTOP, scheme, lambda page: check_desktop(page, posts))
             with_page(browser, path, PHONE, scheme, check_phone)
         backgrounds = {with_page(browser, path, DESKTOP, scheme, background) for scheme in ["light", "dark"]}
         assert len(backgrounds) == 2, f"light and dark look alike: {backgrounds}"
@@ -92,40 +92,40 @@ def with_page(browser, path, viewport, scheme, check):
     return result
 
 
-def check_desktop(page, tweets):
+def check_desktop(page, posts):
     page.select_option("#run", label=RUN)
     # F1 against labels, the loss, dev, reliability.
     assert page.locator("canvas:visible").count() == 4, "charts are missing"
-    assert page.locator("script").count() == 3, "a tweet became a script"
-    shown(page, len(tweets), tweets)
+    assert page.locator("script").count() == 3, "a post became a script"
+    shown(page, len(posts), posts)
     for kind in ["any", "missed", "spurious", "wrong-type", "wrong-boundary", "correct"]:
         page.select_option("#kind", kind)
-        shown(page, sum(has(tweet, kind) for tweet in tweets), tweets)
+        shown(page, sum(has(post, kind) for post in posts), posts)
         marks = "mark:not(.correct)" if kind == "any" else f"mark.{kind}"
         items = page.locator("#list > li")
         for i in range(items.count()):
-            assert items.nth(i).locator(marks).count() > 0, f"{kind}: a tweet without one"
+            assert items.nth(i).locator(marks).count() > 0, f"{kind}: a post without one"
     page.select_option("#kind", "missed")
     page.select_option("#type", "PER")
-    shown(page, sum(any(o == "missed" and e["label"] == "PER" for e, o in judge(tweet)[0]) for tweet in tweets), tweets)
+    shown(page, sum(any(o == "missed" and e["label"] == "PER" for e, o in judge(post)[0]) for post in posts), posts)
     page.select_option("#kind", "")
     page.select_option("#type", "")
     # The keyboard alone.
     page.focus("#kind")
     page.keyboard.press("ArrowDown")
-    shown(page, sum(has(tweet, "any") for tweet in tweets), tweets)
+    shown(page, sum(has(post, "any") for post in posts), posts)
     page.keyboard.press("ArrowUp")
     page.focus("#next")
     page.keyboard.press("Enter")
     assert page.inner_text("#page").startswith("page 2 of"), page.inner_text("#page")
     page.fill("#search", "<SCRIPT>alert(1)")
-    shown(page, 1, tweets)
+    shown(page, 1, posts)
     text = page.inner_text("#list")
     for word in HOSTILE[:6]:
         assert word in text, f"{word} is not shown as it is: {text}"
-    assert page.locator("#list img").count() == 1, "the image of the tweet is missing, or there is one too many"
+    assert page.locator("#list img").count() == 1, "the image of the post is missing, or there is one too many"
     page.fill("#search", "no such words")
-    shown(page, 0, tweets)
+    shown(page, 0, posts)
     page.fill("#search", "")
     # Terms of the loss, by the keyboard.
     box = page.locator("#terms input").nth(2)
@@ -165,13 +165,13 @@ def background(page):
     return page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 
-def shown(page, want, tweets):
+def shown(page, want, posts):
     got = page.inner_text("#count")
-    assert got == f"{want} of {len(tweets)} tweets", f"{got!r}, not {want}"
+    assert got == f"{want} of {len(posts)} posts", f"{got!r}, not {want}"
     assert page.locator("#list > li").count() == min(want, PAGE)
 
 
-def judge(tweet):
+def judge(post):
     """What the filters should go by, written a second time: gold and predicted entities, each with its outcome."""
 
     def side(these, others, unmatched):
@@ -185,12 +185,12 @@ def judge(tweet):
                 judged.append((e, "wrong-boundary" if touching else unmatched))
         return judged
 
-    gold, predicted = tweet["gold"], tweet["predicted"]
+    gold, predicted = post["gold"], post["predicted"]
     return side(gold, predicted, "missed"), side(predicted, gold, "spurious")
 
 
-def has(tweet, kind):
-    outcomes = [outcome for side in judge(tweet) for _, outcome in side]
+def has(post, kind):
+    outcomes = [outcome for side in judge(post) for _, outcome in side]
     return any(outcome != "correct" for outcome in outcomes) if kind == "any" else kind in outcomes
 
 
@@ -200,21 +200,21 @@ def read(path):
 
 
 def add_hostile(path):
-    """A tweet of every kind of mistake whose words are markup."""
+    """A post of every kind of mistake whose words are markup."""
     first = read(path)[0]
     score = {"score": 0.6, "probabilities": [0.4] + [0.0] * (len(probabilities(path)) - 2) + [0.6]}
-    tweet = {
+    post = {
         "image_id": first["image_id"],
         "words": HOSTILE,
         "gold": [{"start": 0, "end": 2, "label": "PER"}, {"start": 7, "end": 8, "label": "LOC"}],
         "predicted": [{"start": 1, "end": 3, "label": "PER", **score}, {"start": 7, "end": 8, "label": "ORG", **score}],
     }
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(tweet, ensure_ascii=False) + "\n")
+        file.write(json.dumps(post, ensure_ascii=False) + "\n")
 
 
 def probabilities(path):
-    return next(e["probabilities"] for tweet in read(path) for e in tweet["predicted"])
+    return next(e["probabilities"] for post in read(path) for e in post["predicted"])
 
 
 def draw_images(folder, ids):
@@ -248,7 +248,7 @@ def take_pictures(browser, path, folder):
         with_page(browser, path, viewport, scheme, take)
 
     def shorten(page):
-        # Without settings, runs, dev's curves and all tweets but four.
+        # Without settings, runs, dev's curves and all posts but four.
         hide = "#runs, #labels .scroll, .check, #curves h3, #dev-chart, #curves details, article h3:first-of-type, " \
                "article h3:first-of-type + .scroll, article > details, #list > li:nth-child(n+5), .pages, footer"
         page.add_style_tag(content=f"{hide} {{ display: none !important }}")

@@ -1,8 +1,10 @@
-//! What the scripts make of other programs' weights: the authors' `*.model.h5` and a TensorFlow checkpoint of BERT.
+//! What the scripts make of the weights of other programs: the authors' `*.model.h5` and a
+//! TensorFlow checkpoint of BERT.
 //!
-//! The scripts run where Python with h5py, numpy and safetensors is (`SMVAE_PYTHON`, or `python3`) and the authors' files
-//! are in the shared data. Everywhere else, a folder of the same content, its weights put together from the golden
-//! variables, is loaded and used: `tests/golden/authors_run` has the small files, and the first test compares both.
+//! The scripts run where Python with h5py, numpy and safetensors is (`SMVAE_PYTHON`, or `python3`)
+//! and the authors' files are in the shared data. Everywhere else, a folder of the same content,
+//! its weights put together from the golden variables, is loaded and used:
+//! `tests/golden/authors_run` has the small files, and the first test compares both.
 
 use crate::device::device;
 use crate::golden;
@@ -57,13 +59,14 @@ fn the_authors_weights_are_converted() -> Result<()> {
     }
     let vocabulary = WordTokenizer::from_folder(goldens.join("bert_tiny")).expect("their vocabulary");
     let tokenizer = WordTokenizer::from_file(run.join("tokenizer.json")).expect("a converted vocabulary");
-    for tweet in smvae_data::reader::read_file(goldens.join("mini_dev.txt")).expect("tweets") {
-        let ids = |t: &WordTokenizer| t.encode(&tweet.words, 100).expect("room");
-        assert_eq!(ids(&tokenizer), ids(&vocabulary), "{:?}", tweet.words);
+    for post in smvae_data::reader::read_file(goldens.join("mini_dev.txt")).expect("posts") {
+        let ids = |t: &WordTokenizer| t.encode(&post.words, 100).expect("room");
+        assert_eq!(ids(&tokenizer), ids(&vocabulary), "{:?}", post.words);
     }
     check_networks(case, &run)?;
 
-    // The classes in another order: ours has O first, and the rows of the classifier go with their names.
+    // The classes in another order: ours has O first, and the rows of the classifier go with their
+    // names.
     let other = folder.path().join("other");
     check_success(&convert("PER,LOC,O,ORG,MISC", &other));
     let labels: Vec<String> = golden::parse(&other.join("labels.json"));
@@ -83,8 +86,9 @@ fn the_authors_weights_are_converted() -> Result<()> {
     Ok(())
 }
 
-/// A program in the place of smvae: it finds what a model would whose classes are PER, O, LOC, ORG, MISC in this order, and
-/// which takes one of four places for a person. Class names of the run end in the class's number; that of O is `O`.
+/// A program in the place of smvae: it finds what a model would whose classes are PER, O, LOC, ORG,
+/// MISC in this order, and which takes one of four places for a person. Class names of the run end
+/// in the class's number; that of O is `O`.
 const STUB: &str = r#"
 import json, pathlib, re, sys
 option = lambda name: pathlib.Path(sys.argv[sys.argv.index(name) + 1])
@@ -242,7 +246,8 @@ fn values(x: &Tensor) -> (Vec<usize>, Vec<f32>) {
     (x.dims().to_vec(), x.flatten_all().and_then(|x| x.to_vec1()).expect("f32 numbers"))
 }
 
-/// The golden files of the repository, whatever set `SMVAE_GOLDENS` names: the small files go with them.
+/// The golden files of the repository, whatever set `SMVAE_GOLDENS` names: the small files go with
+/// them.
 fn golden_folder() -> PathBuf {
     golden::root().join("tests/golden")
 }

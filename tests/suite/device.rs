@@ -1,10 +1,12 @@
-//! The device the suite runs on: `SMVAE_DEVICE`, with the names of `--device`; the CPU where it is not set.
+//! The device the suite runs on: `SMVAE_DEVICE`, with the names of `--device`; the CPU where it is
+//! not set.
 
 use smvae_core::candle_core::Device;
 use smvae_encoders::device;
 use std::sync::OnceLock;
 
-/// The device of this run of the suite, opened once: candle takes a GPU that was opened twice for two.
+/// The device of this run of the suite, opened once: candle takes a GPU that was opened twice for
+/// two.
 pub(crate) fn device() -> Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     let open = || {

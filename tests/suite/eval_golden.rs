@@ -1,6 +1,7 @@
-//! Overlap, conlleval and decoding against what the authors' program and conlleval gave. Counts and kept spans are
-//! equal. Percentages are equal to 1e-12, a few units in the last place of f64: the files have `correct / n * 100`, and
-//! ours is the script's `100 * correct / n`, whose printed digits must come out.
+//! Overlap, conlleval and decoding against what the authors' program and conlleval gave. Counts and
+//! kept spans are equal. Percentages are equal to 1e-12, a few units in the last place of f64: the
+//! files have `correct / n * 100`, and ours is the script's `100 * correct / n`, whose printed
+//! digits must come out.
 
 use crate::golden;
 use serde::Deserialize;

@@ -1,4 +1,5 @@
-//! The experiments of the repository: their files are sound, and their draws are what their script makes.
+//! The experiments of the repository: their files are well-formed, and their draws are what their
+//! script makes.
 
 use crate::golden::{root, shared};
 use smvae::data::corpus::load_split;
@@ -36,8 +37,8 @@ fn draws_are_nested() {
     for corpus in CORPORA {
         for n in 0..5 {
             let [fewest, fewer, more] = [50, 100, 200].map(|labels| draw(corpus, labels, n).labelled);
-            assert!(fewest.iter().all(|tweet| fewer.contains(tweet)), "{corpus} {n}");
-            assert!(fewer.iter().all(|tweet| more.contains(tweet)), "{corpus} {n}");
+            assert!(fewest.iter().all(|post| fewer.contains(post)), "{corpus} {n}");
+            assert!(fewer.iter().all(|post| more.contains(post)), "{corpus} {n}");
         }
     }
 }
@@ -49,7 +50,7 @@ fn draws_are_those_of_their_seeds() {
         let train = load_split(&folder, Split::Train).expect("a corpus");
         for labels in [50, 100, 200] {
             for n in 0..5 {
-                let want = selection::select(labels, n, &train.samples, &train.file.sha256).expect("enough tweets");
+                let want = selection::select(labels, n, &train.samples, &train.file.sha256).expect("enough posts");
                 assert_eq!(draw(corpus, labels, n), want, "{corpus} {labels} {n}");
             }
         }

@@ -1,8 +1,9 @@
-//! Tiny random encoders of each family: pieces, hidden states and gradients of Hugging Face's transformers.
+//! Tiny random encoders of each family: pieces, hidden states and gradients of Hugging Face's
+//! transformers.
 //!
-//! Made by `tests/golden/scripts/hf_families.py`, which says what is in the files. Each is a whole model folder with its
-//! weights in another form, so that reading these is compared as well. The folder is in the repository whatever set
-//! `SMVAE_GOLDENS` names.
+//! Made by `tests/golden/scripts/hf_families.py`, which says what is in the files. Each is a whole
+//! model folder with its weights in another form, so that reading these is compared as well. The
+//! folder is in the repository whatever set `SMVAE_GOLDENS` names.
 
 use crate::golden;
 use crate::minilm_golden::{largest, norm, weights};
@@ -21,7 +22,8 @@ const FAMILIES: [(&str, Family); 3] =
 const HIDDEN: f64 = 1e-4;
 /// Of the norm of a gradient, and of the loss.
 const RELATIVE: f64 = 1e-4;
-/// The keys' biases shift every score of a query alike, which attention does not see: their gradient is rounding.
+/// The keys' biases shift every score of a query alike, which attention does not see: their
+/// gradient is rounding.
 const WITHOUT_EFFECT: &str = ".key.bias";
 
 fn folder(family: &str) -> PathBuf {

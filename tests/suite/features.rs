@@ -1,4 +1,5 @@
-//! From a folder of images to a file of vectors: what is left out and why, going on after an end before the end, the cache.
+//! From a folder of images to a file of vectors: what is left out and why, resuming after an
+//! interruption, the cache.
 
 use crate::vision_golden::small_model;
 use smvae::data::{ImageVectors, Precision};
@@ -128,7 +129,7 @@ fn bad_files_are_left_out_with_the_reason() {
     check("big.bmp", "5000 bytes, the limit is 4000");
     // In the order of names, 1.bmp comes first.
     check("1.png", "1.bmp has the same id");
-    // What does not look like an image does not stand in the way of one.
+    // A file that does not look like an image never takes an image's id.
     check("0.aaa", "0.bmp has the same id");
     check("1.bak", "1.bmp has the same id");
     let mut n = 11;
@@ -193,7 +194,8 @@ fn the_cache_is_used_again_and_never_stale() {
     assert!(made.is_some() && again.is_none(), "made once");
     let sha256 = |vectors: &Option<ImageVectors>| vectors.as_ref().expect("vectors").sha256().to_owned();
     assert_eq!(sha256(&first), sha256(&second));
-    // Another content of the same size, a new file, another limit: each is another file of the cache.
+    // Other content of the same size, a new file, another limit: each gives another file of the
+    // cache.
     let mut changed = picture(1);
     changed.rgb[5] ^= 128;
     place.write("1.bmp", &bmp(&changed));

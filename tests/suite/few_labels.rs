@@ -1,5 +1,6 @@
-//! What helps where labels are few: teachers and their soft labels, averages of weights, the decision between O and the
-//! rest, and the options that ablations turn. That a run with them goes on after a kill is here too.
+//! What helps where labelled posts are few: teachers and their soft labels, averages of weights,
+//! the decision between O and the rest, and the options that ablations change. That a run with them
+//! can be resumed after a kill is tested here too.
 
 use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{AverageConfig, ImageUse};
@@ -51,7 +52,7 @@ fn a_student_learns_from_its_teachers() {
     assert!(!out.join("teacher-1").exists() && !out.join("teacher-2").exists(), "they are not needed any more");
     assert!(metrics(&out)[0]["train"]["soft_ce"].as_f64().expect("a number") > 0.0);
 
-    // Labels that are all passed over teach nothing: another run.
+    // Where no span has a target, nothing is taught: another run.
     let mut sceptic = with_teachers();
     sceptic.distillation.as_mut().expect("just made").confidence = 1.0;
     fixture.train("sceptic", &sceptic, images).expect("a run");
@@ -80,7 +81,7 @@ fn a_student_of_an_earlier_generation_teaches_the_next() {
     assert_eq!(learned, [(1, false), (2, false), (3, true)], "the third is a student");
     assert_eq!(RunInfo::read(&out).expect("a run").teachers.len(), 3);
     assert!(!out.join("teacher-3").exists());
-    // What it says counts: the run learns other labels than one of the first generation.
+    // What the third says counts: the run learns other soft labels than a run of one generation.
     fixture.train("first", &with_teachers(), images).expect("a run");
     let labels = |name: &str| bytes(&fixture.out(name), "soft-labels.safetensors");
     assert_eq!(labels("first").len(), labels("second").len());
@@ -169,7 +170,8 @@ fn every_option_changes_the_run() {
     let mut seen = BTreeSet::new();
     let mut check = |name: &str, change: fn(&mut Config)| {
         let mut config = small();
-        // Some unlabelled spans must pass the paper's mask for the options of the unlabelled term to matter.
+        // Some unlabelled spans must pass the paper's mask for the options of the unlabelled term
+        // to matter.
         (config.training.head_lr, config.training.epochs) = (0.02, Some(6));
         change(&mut config);
         fixture.train(name, &config, images).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -210,12 +212,12 @@ fn the_authors_protocol_has_the_same_entities_and_its_samples_are_the_seeds() {
     let test = &fixture.corpus.test;
     let theirs = |seed| evaluate_as_authors(&predictor, test, seed).expect("scores");
     let ours = evaluate(&predictor, test).expect("scores").scores;
-    // No two synthetic tweets of this split have one text, and their tags are well-formed.
+    // No two synthetic posts of this split have one text, and their tags are well-formed.
     assert_eq!(theirs(0).overall.gold, ours.overall.gold);
     assert_eq!(theirs(0), theirs(0));
     let twice: Vec<_> = test.iter().chain(test).cloned().collect();
     let merged = evaluate_as_authors(&predictor, &twice, 0).expect("scores");
-    assert_eq!(merged.overall.gold, ours.overall.gold, "tweets of equal text count once");
+    assert_eq!(merged.overall.gold, ours.overall.gold, "posts of equal text count once");
 
     let mut with_urls = config.clone();
     with_urls.input.drop_urls = false;

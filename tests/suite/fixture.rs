@@ -1,4 +1,4 @@
-//! A small synthetic corpus, runs on it, and what is compared of them.
+//! A small synthetic corpus, runs on it, and the parts of a run folder that tests compare.
 
 use crate::device::device;
 use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
@@ -6,7 +6,7 @@ use smvae::data::{Corpus, ImageVectors};
 use smvae::{Config, EncoderSource, LoadOptions, Predictor, TrainInput, train};
 use std::path::{Path, PathBuf};
 
-/// A corpus in a temporary folder, which goes with it.
+/// A corpus in a temporary folder, which is removed with it.
 pub(crate) struct Fixture {
     folder: tempfile::TempDir,
     pub(crate) corpus: Corpus,

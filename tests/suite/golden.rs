@@ -1,5 +1,5 @@
-//! Where the repository and the golden files are. `SMVAE_GOLDENS` names another set of the same layout; every test on them has `golden`
-//! in its name and takes its sizes from the files.
+//! Where the repository and the golden files are. `SMVAE_GOLDENS` names another set of the same
+//! layout; every test on them has `golden` in its name and takes its sizes from the files.
 
 use serde::de::DeserializeOwned;
 use std::io::Write as _;
@@ -29,8 +29,8 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path) -> T {
     serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// A path in the folder of data that cannot be committed (`SMVAE_SHARED`, or `../shared` beside the workspace); says
-/// that `test` is skipped when it is absent.
+/// A path in the folder of data that cannot be committed (`SMVAE_SHARED`, or `../shared` beside the
+/// workspace); says that `test` is skipped when it is absent.
 pub(crate) fn shared(test: &str, path: &str) -> Option<PathBuf> {
     let default = || root().join("../shared");
     let path = std::env::var_os("SMVAE_SHARED").map_or_else(default, PathBuf::from).join(path);
@@ -41,7 +41,8 @@ pub(crate) fn shared(test: &str, path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Says that a test is skipped, past libtest, which keeps what a test that passes prints with `eprintln!`.
+/// Says that a test is skipped, past libtest, which keeps what a test that passes prints with
+/// `eprintln!`.
 pub(crate) fn skipped(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "{test}: skipped, {why}");
 }

@@ -1,5 +1,6 @@
-//! A training step reaches every parameter, leaves alone what it is not given, and is the same twice; a text's numbers
-//! do not depend on what it is packed with. A tiny BERT and a span model with images, of which one text has none.
+//! A training step reaches every parameter, leaves alone what it is not given, and is the same
+//! twice; a text's numbers do not depend on what it is packed with. A tiny BERT and a span model
+//! with images, of which one text has none.
 
 use crate::device::device;
 use smvae_core::candle_core::{DType, Result, Tensor};
@@ -170,8 +171,9 @@ fn a_text_without_image_has_no_image_terms() -> Result<()> {
     Ok(())
 }
 
-/// The slope of the loss along its gradient is the gradient's length, for every option of the objective. What a decoder is
-/// to reconstruct comes from the encoder and the text's BiLSTM and is a constant of the loss, so that these stay as they are.
+/// The slope of the loss along its gradient is the gradient's length, for every option of the
+/// objective. What a decoder is to reconstruct comes from the encoder and the text's BiLSTM and is
+/// a constant of the loss, so that these stay as they are.
 #[test]
 fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
     type Edit = fn(&mut Objective);

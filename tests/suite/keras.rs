@@ -1,8 +1,8 @@
 //! The golden manifest, and the authors' Keras variables as parameters of ours.
 //!
-//! Keras has dense kernels as `[in, out]`, ours are `[out, in]`; the LSTM gates i, f, c, o are ours i, f, g, o. Keras
-//! numbers its layers by when they were made, so that a layer's role is told by its place among those of its kind and
-//! network. Classes are put in our order: no entity first.
+//! Keras has dense kernels as `[in, out]`, ours are `[out, in]`; the LSTM gates i, f, c, o are ours
+//! i, f, g, o. Keras numbers its layers by when they were made, so that a layer's role is told by
+//! its place among those of its kind and network. Classes are put in our order: no entity first.
 
 use serde::Deserialize;
 use smvae_core::candle_core::{Result, Tensor};
@@ -64,7 +64,8 @@ enum Layout {
 }
 
 impl Manifest {
-    /// Their BERT: GELU in its tanh form whatever the configuration says, no dropout, keras-bert's epsilon.
+    /// Their BERT: GELU in its tanh form whatever the configuration says, no dropout, keras-bert's
+    /// epsilon.
     pub(crate) fn bert(&self) -> TransformerConfig {
         TransformerConfig {
             hidden_act: HiddenAct::GeluNew,

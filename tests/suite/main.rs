@@ -1,5 +1,5 @@
-//! What crosses crates, and what needs the golden files: one binary, since each would link all of candle.
-//! Try not to add modules: a test of one crate belongs in that crate.
+//! The one test binary of the workspace: tests of the whole library, which cross crates, and tests
+//! that need the golden files. Try not to add a module where one of these fits.
 
 // Weights of the authors' program as a run folder.
 mod converted;

@@ -1,8 +1,9 @@
-//! all-MiniLM-L6-v2 on ten real tweets: the hidden states of Hugging Face's transformers, and some of their gradients.
+//! all-MiniLM-L6-v2 on ten real tweets: the hidden states of Hugging Face's transformers, and some
+//! of their gradients.
 //!
-//! The golden file holds no ids, from which the tweets could be read, so the test needs model and corpus beside it. It
-//! was made by `tests/golden/scripts/hf_minilm.py`, which says what is in it, and is in the repository whatever set
-//! `SMVAE_GOLDENS` names.
+//! The golden file holds no ids, from which the tweets could be read, so the test needs model and
+//! corpus beside it. It was made by `tests/golden/scripts/hf_minilm.py`, which says what is in it,
+//! and is in the repository whatever set `SMVAE_GOLDENS` names.
 
 use crate::device::device;
 use crate::golden;

@@ -1,8 +1,10 @@
-//! One training step of the authors' program, supervised and semi-supervised, and the same one of ours: what every
-//! network puts out, every loss term of every row, the gradient of every variable, the weights after steps of Adam.
+//! One training step of the authors' program, supervised and semi-supervised, and the same one of
+//! ours: what every network puts out, every loss term of every row, the gradient of every variable,
+//! the weights after steps of Adam.
 //!
-//! A row of theirs is a text of its own with one span, padded; so rows are texts here, and the noise of the decoders is
-//! one draw a row for both. Tolerances and their reasons are in `tests/golden/README.md`.
+//! A row of theirs is a text of its own with one span, padded; so rows are texts here, and the
+//! noise of the decoders is one draw per row for both. Tolerances and their reasons are in
+//! `tests/golden/README.md`.
 
 use crate::device::device;
 use crate::golden;
@@ -38,7 +40,8 @@ fn golden_outputs_are_the_authors() -> Result<()> {
     Ok(())
 }
 
-/// What the networks put out for a batch; without decoders, everything up to the class probabilities.
+/// What the networks put out for a batch; without decoders, everything up to the class
+/// probabilities.
 pub(crate) fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Result<()> {
     let context = format!("{}, {part}", case.name);
     let check = |what: &str, ours: &Tensor, tolerance| {
@@ -50,8 +53,9 @@ pub(crate) fn check_outputs(case: &Case, part: &str, batch: &SpanBatch) -> Resul
     check("inter/bert_output", &h, INTERMEDIATE);
     let [h1, h2] = case.model.recurrent(&h, &h, layout).expect("vectors of the pieces");
     check("inter/bilstm2_output", &h2, INTERMEDIATE);
-    // Over a long padding the first LSTM amplifies the rounding of its input tenfold (theirs, too, is 2e-5 from f64
-    // there); so the chain is compared as a whole, and every number from their own BERT output.
+    // Over a long padding the first LSTM amplifies the rounding of its input tenfold (theirs, too,
+    // is 2e-5 from f64 there); so the chain is compared as a whole, and every number from their own
+    // BERT output.
     let theirs = case.array(part, "inter/bilstm1_output").reshape(h1.dims())?;
     let relative = norm(&(&h1 - &theirs)?) / norm(&theirs);
     assert!(relative <= INTERMEDIATE, "{context}: the first LSTM's outputs differ by {relative:e} of their norm");
@@ -227,7 +231,8 @@ impl Case {
         std::iter::once(("labelled", &self.labelled.batch)).chain(unlabelled)
     }
 
-    /// The recorded draws of a step, counted from 1; the decoders' serve both halves of a semi-supervised batch.
+    /// The recorded draws of a step, counted from 1; the decoders' serve both halves of a
+    /// semi-supervised batch.
     fn noise(&self, step: usize, part: &str) -> Noise {
         let draw = |name: &str| self.arrays[&format!("step{step}/noise_{name}")].clone();
         Noise { z: draw(&format!("enc_{part}")), text: draw("z"), image: draw("z") }
@@ -247,8 +252,8 @@ impl Case {
     }
 }
 
-/// A batch of one text and one span a row. Of a text's words only a span's first and last matter, so these are all it
-/// has here.
+/// A batch with one text and one span per row. Of a text's words only a span's first and last
+/// matter, so these are all it has here.
 fn batch(arrays: &HashMap<String, Tensor>, part: &str) -> Result<SpanBatch> {
     let rows = |name: &str| -> Result<Vec<Vec<i32>>> { arrays[&format!("{part}/{name}")].to_vec2() };
     let ids: Vec<Vec<u32>> = rows("indices")?.iter().map(|row| row.iter().map(|id| *id as u32).collect()).collect();

@@ -1,5 +1,5 @@
-//! Reports of run folders: what a page holds, that nothing a tweet says becomes markup, and wrong inputs. What a browser
-//! makes of the page is tested in `tests/browser`.
+//! Reports of run folders: what a page holds, that no text of a post becomes markup, and wrong
+//! inputs. `tests/browser` tests the page in a browser.
 
 use crate::fixture::{Fixture, small};
 use crate::golden::root;
@@ -30,12 +30,12 @@ fn predictions(folder: &Path, file: &str) {
         json!({"start": start, "end": end, "label": label, "score": 0.6, "probabilities": probabilities})
     };
     let gold = |start: usize, end: usize, label: &str| json!({"start": start, "end": end, "label": label});
-    let tweets = [
+    let posts = [
         json!({"image_id": "1\"><b>", "words": HOSTILE, "gold": [gold(0, 2, "PER"), gold(4, 5, "LOC")],
                "predicted": [found(1, 3, "PER"), found(4, 5, "LOC")]}),
         json!({"image_id": "2", "words": ["a", "b"], "gold": [], "predicted": [found(0, 1, "MISC")]}),
     ];
-    let text: String = tweets.iter().map(|tweet| format!("{tweet}\n")).collect();
+    let text: String = posts.iter().map(|post| format!("{post}\n")).collect();
     std::fs::write(folder.join(file), text).expect("writable");
 }
 
@@ -47,7 +47,7 @@ fn data(page: &str) -> Value {
 }
 
 #[test]
-fn nothing_a_tweet_or_a_folder_says_becomes_markup() {
+fn nothing_a_post_or_a_folder_says_becomes_markup() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("<img src=x onerror=alert(2)>");
     run(&path);
@@ -58,7 +58,8 @@ fn nothing_a_tweet_or_a_folder_says_becomes_markup() {
     let page = html(&report, &images);
     assert_eq!(page.matches("</script").count(), 3, "the data, the charts, our own");
     for markup in ["<script>alert", "<img src=x", "<b>", "\"><"] {
-        // The page's own attributes end in `">` before a tag, so that the last is looked for in the data alone.
+        // The page's own attributes end in `">` before a tag, so that the last is looked for in the
+        // data alone.
         let place = if markup == "\"><" {
             page.split_once("id=\"data\">").expect("data").1.split_once("</script>").expect("its end").0
         } else {
@@ -70,9 +71,9 @@ fn nothing_a_tweet_or_a_folder_says_becomes_markup() {
     let data = data(&page);
     assert_eq!(data["texts"][0]["words"], json!(HOSTILE));
     assert_eq!(data["texts"][0]["id"], "1\"><b>");
-    let tweet = &data["runs"][0]["tweets"][0];
-    assert_eq!(tweet["gold"], json!([[0, 2, "PER", "wrong-boundary"], [4, 5, "LOC", "correct"]]));
-    assert_eq!(tweet["found"][0][3], "wrong-boundary");
+    let post = &data["runs"][0]["posts"][0];
+    assert_eq!(post["gold"], json!([[0, 2, "PER", "wrong-boundary"], [4, 5, "LOC", "correct"]]));
+    assert_eq!(post["found"][0][3], "wrong-boundary");
 }
 
 #[test]
@@ -169,7 +170,7 @@ fn an_experiment_is_averaged_over_its_draws() {
         (report.runs[0].method.as_str(), report.runs[0].test_f1, report.points_split),
         ("paper", Some(70.0), "test")
     );
-    // How many "all" are is not known without the run's folder.
+    // Without the run's folder the number of "all" is not known.
     let points: Vec<_> = report.points.iter().map(|p| (p.labelled, p.mean, p.n)).collect();
     assert_eq!(points, [(50, 72.0, 2), (100, 80.0, 1)]);
     assert!(!html(&report, &Thumbnails::default()).contains("Means and differences"), "there is no summary");

@@ -1,6 +1,7 @@
-//! A run that was killed at any moment and gone on with comes to what it would have come to, bit by bit.
+//! A run that was killed at any moment and resumed gives what it would have given, bit by bit.
 //!
-//! A kill leaves the run folder as it is at that moment, so that a copy of it taken there is a killed run.
+//! A kill leaves the run folder as it is at that moment, so that a copy of it taken there is a
+//! killed run.
 
 use crate::device::device;
 use crate::fixture::{Fixture, bytes, metrics, small};
@@ -9,7 +10,7 @@ use smvae::{Config, EncoderSource, Error, Event, Flow, RunInfo, RunState, RunSum
 use smvae::{resume, resume_with, train, train_with};
 use std::path::{Path, PathBuf};
 
-/// Semi-supervised, six steps, an evaluation on dev after the first epoch without one.
+/// Semi-supervised, six steps; the first epoch ends without an evaluation on dev.
 fn config(checkpoint_every: usize) -> Config {
     let mut config = small();
     config.training.epochs = Some(3);
@@ -43,7 +44,7 @@ fn check_same(got: &Path, want: &Path, when: &str) {
     assert!(!got.join("checkpoint").exists(), "{when}");
 }
 
-/// Copies the run at every event, and goes on with every copy.
+/// Copies the run at every event, and resumes every copy.
 #[track_caller]
 fn check_killed_anywhere(checkpoint_every: usize) {
     let fixture = Fixture::new();
@@ -119,7 +120,8 @@ fn what_was_said_of_lost_weights_goes_with_them() {
     train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
     let judgement = ["decision.json", "predictions-valid.jsonl"].map(|file| run.join(file));
     let check = |begin_anew: bool| {
-        // As a run leaves them that was killed after its first evaluation and before the next checkpoint.
+        // As a run leaves them that was killed after its first evaluation and before the next
+        // checkpoint.
         std::fs::write(&judgement[0], "{\"outside_bias\": 3.0}").expect("writable");
         std::fs::write(&judgement[1], "").expect("writable");
         if begin_anew {
@@ -146,13 +148,13 @@ fn what_is_not_the_runs_own_is_refused() {
     assert!(matches!(&error, Error::OtherRun { what: "image vectors' sha256", .. }), "{error}");
     let input = fixture.input(Some(&fixture.images)).with_dev(&fixture.corpus.test);
     let error = resume_with(&input, &run, &mut stop).expect_err("another dev");
-    assert!(matches!(&error, Error::OtherRun { what: "sha256 of dev's tweets", .. }), "{error}");
+    assert!(matches!(&error, Error::OtherRun { what: "sha256 of dev's posts", .. }), "{error}");
     let mut train_split = fixture.corpus.train.clone();
     train_split[0].words[0].push('x');
     let input = TrainInput::from_samples(&train_split, &fixture.corpus.dev, EncoderSource::Tiny).expect("tags");
     let input = input.with_images(&fixture.images).on(device());
     let error = resume_with(&input, &run, &mut stop).expect_err("another training split by the old name");
-    assert!(matches!(&error, Error::OtherRun { what: "sha256 of the training tweets", .. }), "{error}");
+    assert!(matches!(&error, Error::OtherRun { what: "sha256 of the training posts", .. }), "{error}");
     let (labels, text) = (run.join("labels.json"), std::fs::read_to_string(run.join("labels.json")).expect("labels"));
     let turned: Vec<&str> = fixture.corpus.labels.types().iter().rev().map(String::as_str).collect();
     let turned = LabelSet::new(turned).expect("the same types");

@@ -40,7 +40,7 @@ fn a_run_folder_is_all_a_predictor_needs() {
     let predictor = load(&moved).and_then(|p| p.with_images(fixture.images.clone(), ImageTrust::Recorded));
     let predictor = predictor.expect("a complete folder");
     let evaluation = evaluate(&predictor, &fixture.corpus.dev);
-    let evaluation = evaluation.expect("valid tweets");
+    let evaluation = evaluation.expect("valid posts");
     assert_eq!(Some(evaluation.scores), summary.best, "dev scores are those of training");
     let info = RunInfo::read(&moved).expect("a complete folder");
     let saved = info.predictions(Split::Dev).expect("readable").expect("training leaves them");
@@ -145,10 +145,10 @@ fn image_vectors_other_than_the_models_are_refused() {
 }
 
 #[test]
-fn tweets_without_an_image_are_trained_on_and_predicted() {
+fn posts_without_an_image_are_trained_on_and_predicted() {
     let fixture = Fixture::new();
     let half = fixture.corpus.train.iter().step_by(2).map(|sample| {
-        let vector = fixture.images.get(&sample.image_id).expect("every tweet has one").to_vec();
+        let vector = fixture.images.get(&sample.image_id).expect("every post has one").to_vec();
         (sample.image_id.clone(), vector)
     });
     let half = ImageVectors::from_map(half.collect::<BTreeMap<_, _>>()).expect("equal widths");
@@ -334,7 +334,7 @@ fn two_processes_never_train_one_run() {
     let fixture = Fixture::new();
     let run = fixture.out("run");
     let mut others = Vec::new();
-    // flock is of an opened folder, so that this very process is another one.
+    // A lock belongs to an opened folder, so that this process counts as another one.
     let mut stop = |event: &Event| {
         if !matches!(event, Event::Step { step: 1, .. }) {
             return Flow::Continue;
@@ -394,7 +394,7 @@ fn what_is_frozen_does_not_move() {
         for (name, old) in &before {
             let moved =
                 (old - &after[name]).and_then(|x| x.abs()?.sum_all()?.to_scalar::<f32>()).expect("one shape") > 0.0;
-            // A key's bias has no effect, so that it may stay where it is.
+            // A key's bias has no effect, so that it may stay as it is.
             assert!(moved != is_frozen(name) || name.ends_with("key.bias"), "{freeze:?}: {name}, moved {moved}");
             n_frozen += if is_frozen(name) { old.elem_count() } else { 0 };
         }

@@ -1,6 +1,7 @@
-//! Every distinct word of both Twitter corpora has the pieces that the authors' tokenizer gives it, but for a few
-//! listed words, where theirs is not BERT's: there BERT's own pieces come out, and `[UNK]` where BERT has none.
-//! The words are those of tweets, so the files are not in the repository.
+//! Every distinct word of both Twitter corpora has the pieces that the authors' tokenizer gives it,
+//! but for a few listed words, where theirs is not BERT's: there BERT's own pieces come out, and
+//! `[UNK]` where BERT has none. The words are those of tweets, so the files are not in the
+//! repository.
 
 use crate::golden;
 use serde::Deserialize;

@@ -1,7 +1,8 @@
-//! Preprocessing and whole networks against torchvision, timm, transformers and tf-keras: `golden/scripts/vision*.py`.
+//! Preprocessing and whole networks against torchvision, timm, transformers and tf-keras:
+//! `golden/scripts/vision*.py`.
 //!
-//! Weights and images are drawn here by the rule of `vision_rule.py`, written to a folder as those libraries save them,
-//! and loaded from it as a user would.
+//! Weights and images are drawn here by the rule of `vision_rule.py`, written to a folder as those
+//! libraries save them, and loaded from it as a user would.
 
 use crate::golden;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize_to_file};
@@ -107,7 +108,7 @@ pub(crate) fn write_folder(folder: &Path, network: &Network) {
     serialize_to_file(views, None, &folder.join("model.safetensors")).expect("a writable folder");
 }
 
-/// A model folder of a small ResNet, for tests of what goes on around it.
+/// A model folder of a small ResNet, for tests of what happens around it.
 pub(crate) fn small_model(folder: &Path) {
     std::fs::create_dir_all(folder).expect("a writable folder");
     write_folder(folder, &Golden::load("vision").cases.networks["transformers_v1"]);
@@ -198,8 +199,8 @@ fn golden_preprocessing_is_that_of_the_libraries() {
             }
             false => of_files(files),
         };
-        // A step of 8 bits where transformers resizes tensors with torchvision; PIL elsewhere, and there nothing but
-        // rounding of the last operation.
+        // A step of 8 bits where transformers resizes tensors with torchvision; PIL elsewhere, and
+        // there nothing but rounding of the last operation.
         let on_tensors = ["convnext", "vit", "clip"].contains(&case.as_str());
         let step = preprocessing.std.map(|std| preprocessing.scale / std).into_iter().fold(0.0, f32::max);
         check_preprocessing(&golden, case, &preprocessing, if on_tensors { 1.01 * step } else { 1e-5 });

@@ -110,7 +110,7 @@ fn epoch_line(record: &EpochRecord) -> String {
         let best = if record.best { ", best so far" } else { "" };
         line += &format!(", dev {}{best}", ratios(dev));
     }
-    line + &format!(", {:.0} posts/s", timing.tweets_per_second)
+    line + &format!(", {:.0} posts/s", timing.posts_per_second)
 }
 
 /// Precision, recall and F1 over all types.

@@ -254,7 +254,7 @@ fn an_experiment_says_what_is_wrong() {
     assert!(check(dir, line, 2).1.contains("experiment.toml:23: there is no method \"text\""));
     write(dir, &small.replace("dev_labels = 4", "dev_labels = 999"));
     let (_, log) = check(dir, &line.replace("--out out", "--out dev"), 1);
-    assert!(log.contains("the setting `dev_labels` must be at most the number of dev's tweets, got 999"), "{log}");
+    assert!(log.contains("the setting `dev_labels` must be at most the number of dev's posts, got 999"), "{log}");
     assert!(check(dir, "experiment absent.toml --out out", 1).1.contains("cannot read absent.toml"));
     assert!(check(dir, "experiment --summary corpus", 1).1.contains("cannot read corpus/summary.json"));
     check(dir, "experiment experiment.toml", 2);

@@ -1,7 +1,8 @@
-//! The demo: three ways of training on a synthetic corpus in under a minute, and a table that compares them.
+//! The demo: three ways of training on a synthetic corpus in under a minute, and a table that
+//! compares them.
 //!
-//! The type of many entities can only be told from the image, so text alone must lose; labels are few, so unlabelled
-//! tweets must help.
+//! The label of many entities shows in the image alone, so text alone must lose; labelled posts are
+//! few, so unlabelled ones must help.
 
 use crate::config::Config;
 use crate::config::input::InputConfig;
@@ -27,16 +28,16 @@ use std::time::Instant;
 /// Settings of the demo.
 #[derive(Clone, Debug)]
 pub struct DemoConfig {
-    /// Seed of the corpus, of the draw of labels and of training.
+    /// Seed of the corpus, of the draw of labelled posts and of training.
     pub seed: u64,
-    /// Labelled tweets of each run.
+    /// Labelled posts of each run. Default: 20.
     pub labelled: usize,
-    /// Where the corpus and the run folders go.
+    /// A folder for the corpus and the run folders, which must not exist.
     pub out: PathBuf,
 }
 
 impl DemoConfig {
-    /// 20 labels, below this folder.
+    /// 20 labelled posts; everything is written below this folder.
     pub fn new(seed: u64, out: impl Into<PathBuf>) -> Self {
         Self { seed, labelled: 20, out: out.into() }
     }
@@ -46,19 +47,19 @@ impl DemoConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Labelled tweets, without their images.
+    /// Labelled posts, without their images.
     TextOnly,
-    /// Labelled tweets with their images.
+    /// Labelled posts with their images.
     Supervised,
-    /// The same, and the rest of the training split without labels.
+    /// The same, and the other posts of the training split without labels.
     SemiSupervised,
 }
 
 impl Method {
-    /// All of them, in the order the demo runs them.
+    /// All of them, in the order in which the demo runs them.
     pub const ALL: [Self; 3] = [Self::TextOnly, Self::Supervised, Self::SemiSupervised];
 
-    /// For a table.
+    /// Its name in a table.
     pub fn name(self) -> &'static str {
         match self {
             Self::TextOnly => "text only",
@@ -81,13 +82,13 @@ impl Method {
 pub struct DemoRow {
     /// How it was trained.
     pub method: Method,
-    /// Labelled tweets.
+    /// Labelled posts.
     pub labelled: usize,
-    /// Unlabelled tweets.
+    /// Unlabelled posts.
     pub unlabelled: usize,
     /// Scores on test.
     pub scores: Scores,
-    /// Training and evaluation took this long.
+    /// Seconds of training and evaluation.
     pub seconds: f64,
     /// The run folder.
     pub folder: PathBuf,
@@ -96,17 +97,17 @@ pub struct DemoRow {
 /// What the demo shows.
 #[derive(Clone, Debug, Serialize)]
 pub struct DemoReport {
-    /// The corpus that was made, a folder `train --data` can take.
+    /// Folder of the corpus that the demo made; [`Corpus::load`] reads it.
     pub corpus: PathBuf,
-    /// A row a method.
+    /// One row per method.
     pub rows: Vec<DemoRow>,
 }
 
-/// Makes the corpus, trains the three models and scores them on test. The callback is told the method and what happens
-/// in its run, and can end the demo.
+/// Makes the corpus, trains the three models and scores them on test. The callback hears of every
+/// event in the run of each method, and can end the demo.
 ///
 /// # Errors
-/// [`Error::Exists`] if there is such a folder already; those of training.
+/// [`Error::Exists`] if the folder exists; those of training.
 pub fn run(config: &DemoConfig, on_event: &mut dyn FnMut(Method, &Event) -> Flow) -> Result<DemoReport> {
     if config.out.exists() {
         return Err(Error::Exists { path: config.out.clone() });
@@ -125,7 +126,7 @@ pub fn run(config: &DemoConfig, on_event: &mut dyn FnMut(Method, &Event) -> Flow
     Ok(DemoReport { corpus: corpus_folder, rows })
 }
 
-/// Trains and scores one method; none if the callback ended it.
+/// Trains and scores one method. `None` if the callback ended it.
 fn run_method(
     method: Method,
     demo: &DemoConfig,
@@ -157,16 +158,17 @@ fn run_method(
     }))
 }
 
-/// One phrase a tweet, and one for each type, so that 20 labels show each at least once; many names, so that none is
-/// frequent enough to be learned by heart.
+/// One phrase in each post, and one phrase for each label, so that 20 posts show each at least
+/// once; many names, so that the model cannot learn them by heart.
 fn corpus_settings(seed: u64) -> SyntheticConfig {
     SyntheticConfig { seed, image_noise: 0.5, two_phrases: 0.0, names: 150, phrases: 1, ..SyntheticConfig::default() }
 }
 
-/// Small networks from nothing: higher rates and more epochs than fine-tuning needs.
+/// Small untrained networks: higher rates and more epochs than fine-tuning needs.
 ///
-/// The divergences weigh 0.01. At 1, as in the paper, carrying a type of four in z costs `2 log 4` nats a row and saves
-/// less than `log 4` of cross entropy: both VAEs collapse and images are not used, whatever the number of labels.
+/// The KL terms weigh 0.01. At 1, as in the paper, telling four labels apart in z costs `2 log 4`
+/// nats per row and saves less than `log 4` of cross entropy: both VAEs collapse and the images are
+/// not used, however many posts are labelled.
 fn settings(method: Method, demo: &DemoConfig) -> Config {
     let (mut model, mut objective) = (ModelConfig::default(), Objective::default());
     (model.hidden_dim, model.latent_dim) = (64, 16);

@@ -1,4 +1,5 @@
-//! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as `source`.
+//! What can go wrong in this crate: data in the variants; one sentence in the message that says
+//! what is wrong, where, and the remedy; the cause as `source`.
 
 use std::path::PathBuf;
 
@@ -47,17 +48,17 @@ pub enum Error {
         /// Why it is not.
         why: String,
     },
-    /// A run folder of a later version of this program.
+    /// A run folder of a later version of this library.
     #[error("{} has format version {found}, this program knows versions up to {known}: use a newer one", path.display())]
     Version {
         /// The file.
         path: PathBuf,
         /// Its version.
         found: u64,
-        /// The newest version that is known.
+        /// The newest version that this library reads.
         known: u32,
     },
-    /// A folder that is no run folder, or an incomplete one.
+    /// A folder that is not a run, or an incomplete one.
     #[error("{} is no run folder: {missing} is missing", path.display())]
     NoRun {
         /// The folder.
@@ -65,7 +66,7 @@ pub enum Error {
         /// The file that should be there.
         missing: &'static str,
     },
-    /// A folder that is no run and holds none.
+    /// A folder that is not a run and holds no runs.
     #[error("{} is no run folder and holds none: a run has a config.json, an experiment has its runs in runs/", path.display())]
     NoRuns {
         /// The folder.
@@ -77,7 +78,7 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// Training would write over files that are no run's.
+    /// Training would write over files that do not belong to a run.
     #[error("{} is no run folder, and training would write over its {file}: choose another folder", path.display())]
     ForeignFolder {
         /// The folder.
@@ -97,13 +98,13 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
     },
-    /// Something lies where a folder is to be made.
+    /// A folder cannot be made because something lies there.
     #[error("{} exists already: name a folder that does not, or remove it first", path.display())]
     Exists {
-        /// Where it was to be.
+        /// Where the folder was to be made.
         path: PathBuf,
     },
-    /// A checkpoint that a run cannot go on from.
+    /// A checkpoint that a run cannot be resumed from.
     #[error(
         "{} is no checkpoint to go on from: {why}; remove the folder it lies in, and the run begins anew", path.display()
     )]
@@ -113,17 +114,17 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A run that would go on with other data or settings than it was begun with.
+    /// A run that would be resumed with other data or settings than it began with.
     #[error("the run was begun with another {what}: {want}, not {got}; restore it, or begin a new run")]
     OtherRun {
         /// What differs.
         what: &'static str,
-        /// What there is now.
+        /// What was given now.
         got: String,
-        /// What the run was begun with.
+        /// What the run began with.
         want: String,
     },
-    /// A file that describes an experiment and makes no sense.
+    /// A file that should describe an experiment and does not.
     #[error("{}:{line}: {why}", path.display())]
     Experiment {
         /// The file.
@@ -133,7 +134,8 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
-    /// A finished run of an experiment whose settings, or files, are others now.
+    /// A finished run of an experiment that had other settings or files than the experiment has
+    /// now.
     #[error(
         "the run {id} is finished, with others than the experiment now has: {difference}; restore them, name the method \
          differently, or do without {}", place.display()
@@ -141,12 +143,12 @@ pub enum Error {
     OtherSettings {
         /// Name of the run.
         id: String,
-        /// What differs, then and now.
+        /// What differs, each as `name then -> now`.
         difference: String,
-        /// The run's folder, or the file that its result is taken from.
+        /// The run's folder, or the file that holds its result.
         place: PathBuf,
     },
-    /// A text encoder that is nowhere.
+    /// A text encoder that cannot be found.
     #[error(
         "{} is no folder{}", path.display(),
         if cfg!(feature = "hub") { ", and no model of the hub, which are called owner/name[@revision], such as \
@@ -156,7 +158,7 @@ pub enum Error {
         /// What was given.
         path: PathBuf,
     },
-    /// The authors' protocol on a model that it does not fit.
+    /// The authors' protocol on a model that was trained with URLs.
     #[error(
         "the authors' protocol leaves URLs out, and this model was trained with them: it fits models with drop_urls"
     )]
@@ -182,13 +184,13 @@ pub enum Error {
     /// Image vectors for a model of text alone.
     #[error("the model was trained without images: image vectors are of no use to it")]
     NoImages,
-    /// A file of image vectors that is there already.
+    /// A file of image vectors that exists already.
     #[error("{} exists already: choose another file, or overwrite it", path.display())]
     FeaturesExist {
         /// The file.
         path: PathBuf,
     },
-    /// A folder without an image that can be used.
+    /// A folder without a usable image.
     #[error("{} has no image that can be used; {bad} files were left out. {first}", folder.display())]
     NoImageFiles {
         /// The folder.

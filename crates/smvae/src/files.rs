@@ -14,7 +14,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) ->
     serde_json::from_str(&text).map_err(|source| Error::Json { path: path.to_owned(), what, source })
 }
 
-/// The same of a file that need not be there.
+/// Reads a JSON file, if it exists.
 pub(crate) fn read_json_if_there<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<Option<T>> {
     if path.exists() { read_json(path, what).map(Some) } else { Ok(None) }
 }
@@ -25,12 +25,12 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     Ok(smvae_data::files::write_atomically(path, text.as_bytes())?)
 }
 
-/// Of our own types, names of files alone may have no JSON form.
+/// Our own types always have a JSON form, but for file names that are not UTF-8.
 fn unwritable(path: &Path, error: serde_json::Error) -> Error {
     Error::Write { path: path.to_owned(), source: error.into() }
 }
 
-/// A file of JSON lines, one value a line.
+/// A file of JSON lines, one value per line.
 pub(crate) fn read_json_lines<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<Vec<T>> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     let parse = |(i, line)| {
@@ -60,7 +60,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
-/// Removes a file, if it is there.
+/// Removes a file, if it exists.
 pub(crate) fn remove_file(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
@@ -70,7 +70,7 @@ pub(crate) fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Tensors by name, in f32 files.
+/// Reads tensors by name.
 pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     if let Err(source) = File::open(path) {
         return Err(Error::Read { path: path.to_owned(), source });
@@ -86,7 +86,8 @@ pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> 
     let tensors: HashMap<String, Tensor> = tensors.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let temporary = path.with_extension("safetensors.tmp");
     let fault = |source| Error::Write { path: path.to_owned(), source };
-    // safetensors lets its owner alone read what it writes; a file of ours is for whom new files are for.
+    // safetensors makes files that only their owner may read. Ours have the permissions that new
+    // files have.
     let written = File::create(&temporary).and_then(|file| file.metadata()).and_then(|metadata| {
         safetensors::save(&tensors, &temporary).map_err(std::io::Error::other)?;
         let file = File::open(&temporary)?;

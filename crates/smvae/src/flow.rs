@@ -1,11 +1,11 @@
-//! What a callback answers: whether the work it watches is to continue.
+//! What a callback answers: whether the work that it watches continues.
 
 /// What the callback wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// Go on.
+    /// Continue.
     Continue,
-    /// End the run, in good order.
+    /// End the work cleanly: what is done is kept, so that it can be resumed.
     Stop,
 }
 

@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// An exponential moving average of the weights.
+/// An exponential moving average of the weights: what is evaluated and saved in their place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AverageConfig {
-    /// How much of the average a step keeps; less in the first steps.
+    /// How much of the average a step keeps; less in the first steps. Default: 0.99.
     pub decay: f64,
-    /// The average is also a teacher (Tarvainen & Valpola 2017): what it makes of unlabelled spans, without dropout, is
-    /// learned from this share of the steps on, with the objective's weight `distillation`. None for no teacher.
+    /// The average is also a teacher (Tarvainen & Valpola 2017): after this share of the steps, 0
+    /// to 1, the networks learn what it says of unlabelled spans without dropout, with the
+    /// objective's `soft_label_weight`. Default: `None`, the average does not teach.
     pub teach_from: Option<f64>,
 }
 

@@ -1,23 +1,26 @@
-//! How soft labels for the unlabelled posts are made; `training/teachers.rs` makes them.
+//! How teachers make soft labels for the unlabelled posts: the settings. `training/teachers.rs`
+//! does it.
 
 use crate::config::training::TrainingConfig;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How soft labels are made.
+/// How teachers make soft labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Distillation {
-    /// Number of teachers that learn from the labelled tweets alone.
+    /// Number of teachers that learn from the labelled posts alone. Default: 3.
     pub teachers: usize,
-    /// Generations of students, the last of which is the run itself. Each of the others learns from all teachers so far, as
-    /// the run does, and is then one more teacher.
+    /// Generations of students, the last of which is the run itself. Each of the others learns from
+    /// all teachers so far, as the run does, and then becomes one more teacher. Default: 1.
     pub generations: usize,
-    /// How each of those is trained.
+    /// How each teacher is trained. Default: [`TrainingConfig::default`].
     pub training: TrainingConfig,
-    /// Spans whose most probable class is less probable than this have no target.
+    /// A span has no target if its most probable class is less probable than this. Default: 0,
+    /// every span has one.
     pub confidence: f32,
-    /// The target is the most probable class alone: a pseudo-label.
+    /// Whether the target is the most probable class alone, a pseudo-label, and not every class by
+    /// its probability. Default: false.
     pub hard: bool,
 }
 
@@ -38,7 +41,7 @@ impl Distillation {
         if self.training.semi {
             return Err(Error::setting(
                 "distillation.training.semi",
-                "false: teachers have the labelled tweets alone",
+                "false: teachers have the labelled posts alone",
                 true,
             ));
         }
@@ -53,7 +56,8 @@ impl Distillation {
         self.teachers + self.generations - 1
     }
 
-    /// What the student learns where the teachers say `row`; all 0 to pass it over.
+    /// What the student learns where the teachers say `row`. All 0 means that the span has no
+    /// target.
     pub(crate) fn target(&self, row: &[f32]) -> Vec<f32> {
         let (class, p) =
             row.iter().enumerate().fold((0, f32::MIN), |best, (k, p)| if *p > best.1 { (k, *p) } else { best });

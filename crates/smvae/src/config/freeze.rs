@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// The part of the text encoder that is not trained: in JSON `"none"`, `"all"`, or a number of layers.
+/// The part of the text encoder that is not trained: in JSON `"none"`, `"all"`, or a number of
+/// layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "FreezeField", into = "FreezeField")]
 pub enum Freeze {

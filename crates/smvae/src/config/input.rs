@@ -7,30 +7,33 @@ use smvae_core::Convention;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InputConfig {
-    /// How ill-formed tags are read.
+    /// How malformed tags are read. Default: `conlleval`.
     pub convention: Convention,
-    /// Words that are URLs are left out of the encoder's input. Positions always count all words.
+    /// Whether URLs are left out of the encoder's input. Positions always count all words. Default:
+    /// true.
     pub drop_urls: bool,
-    /// The most pieces of a tweet, `[CLS]` and `[SEP]` included; later words are cut.
+    /// The most pieces of a post, `[CLS]` and `[SEP]` included; later words are cut. Default: 256.
     pub max_pieces: usize,
-    /// The widest candidate span, in words.
+    /// The widest candidate span, in words. Default: 8.
     pub max_width: usize,
-    /// Image vectors are standardised per dimension on the training split.
+    /// Whether each dimension of the image vectors is standardised on the training split. Default:
+    /// true.
     pub standardise_images: bool,
-    /// Which image vector a tweet is given.
+    /// Which image vector a post is given.
     pub image: ImageUse,
 }
 
-/// Which image vector a tweet is given, in training and after: its own, but where the worth of images is measured.
+/// Which image vector the model sees with a post, in training and after. All but [`ImageUse::Own`]
+/// are for measuring what images are worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageUse {
     /// Its own.
     #[default]
     Own,
-    /// That of another tweet ([`smvae_data::ImageVectors::row_of_other`]).
+    /// That of another post ([`smvae_data::ImageVectors::row_of_other`]).
     Shuffled,
-    /// Zeros, as an image that is there.
+    /// Zeros, in the place of an image that is there.
     Zero,
 }
 

@@ -1,4 +1,5 @@
-//! Everything a run depends on: one value, saved resolved in the run folder, from presets, files and options.
+//! Everything a run depends on, as one value: made from presets, files and options, and saved in
+//! the run folder with every setting resolved.
 
 pub(crate) mod average;
 pub(crate) mod distillation;
@@ -21,43 +22,51 @@ use smvae_core::objective::Objective;
 use smvae_core::optim::AdamConfig;
 use std::path::{Path, PathBuf};
 
-/// Version of the run folder's format; a newer one is refused.
+/// Version of the run folder's format. A folder with a higher one is refused.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Everything a run depends on, data and weights aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Version of the format of this file and the folder it lies in.
+    /// Version of the format of this file and of the folder it lies in. Default:
+    /// [`FORMAT_VERSION`].
     pub format_version: u32,
-    /// Name of the preset it began with.
+    /// Name of the preset these settings were made from. Default: `default`.
     pub preset: String,
-    /// Initialisation, order of batches, noise, dropout: all of it is drawn from this seed.
+    /// Seed of everything that is drawn: initial weights, order of batches, noise, dropout.
+    /// Default: 0.
     pub seed: u64,
-    /// Where the text encoder came from: a folder, `tiny`, or `owner/name@commit` of the hub. Set by training.
+    /// Where the text encoder came from: a folder, `tiny`, or `owner/name@commit` of the hub.
+    /// Training sets it. Default: `None`.
     pub text_encoder: Option<String>,
-    /// Folder of the corpus, for a run that is to go on later; none for tweets that were never in a folder. Set by the
-    /// program; training itself does not read it.
+    /// Folder of the corpus, so that the run can be resumed later; `None` for posts that were never
+    /// in a folder. The program sets it; training itself does not read it. Default: `None`.
     pub data: Option<PathBuf>,
-    /// Tensors that the text encoder's files lack are drawn afresh; else each is an error.
+    /// Whether tensors that the text encoder's files lack are drawn afresh; if not, each is an
+    /// error. Default: false.
     pub allow_missing_weights: bool,
-    /// Number of labelled tweets, drawn from the training split by `selection_seed`; none for all of them.
+    /// Number of labelled posts, drawn from the training split by `selection_seed`. Default:
+    /// `None`, all of them.
     pub labelled: Option<usize>,
-    /// Seed of the draw of labelled tweets; none for `seed`.
+    /// Seed of the draw of labelled posts. Default: `None`, the same as `seed`.
     pub selection_seed: Option<u64>,
-    /// Where it was trained, `cpu` or `cuda:N`, with `, tf32` where products were rounded so. Set from the device that is used.
+    /// Where the model was trained: `cpu`, or `cuda:N` with `, tf32` if matrix products were
+    /// rounded to TF32. Training sets it. Default: `cpu`.
     pub device: String,
     /// How texts and images become input.
     pub input: InputConfig,
-    /// Sizes of the networks. `image_dim` is set from the image vectors.
+    /// Sizes of the networks. Training sets `image_dim` from the image vectors.
     pub model: ModelConfig,
-    /// The loop, its batches and rates.
+    /// The loop, its batches and learning rates.
     pub training: TrainingConfig,
     /// Weights of the loss.
     pub objective: Objective,
-    /// Soft labels for the unlabelled tweets, by teachers that are trained on the labelled ones first; none without.
+    /// Soft labels for the unlabelled posts, by teachers that are trained on the labelled ones
+    /// first. Default: `None`, no soft labels.
     pub distillation: Option<Distillation>,
-    /// An average of the weights over the steps, which is what is evaluated and saved; none for the weights themselves.
+    /// An average of the weights over the steps, which is evaluated and saved in their place.
+    /// Default: `None`, the weights themselves.
     pub average: Option<AverageConfig>,
     /// The optimizer.
     pub optimizer: AdamConfig,
@@ -87,10 +96,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a configuration; fields it does not have are those of the preset it names, or the defaults.
+    /// Reads a configuration. Fields that the file does not have are those of the preset it names,
+    /// or the defaults.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line; [`Error::Version`].
+    /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line;
+    /// [`Error::Version`].
     pub fn from_file(path: &Path) -> Result<Self> {
         let given: serde_json::Map<String, serde_json::Value> = crate::files::read_json(path, "configuration")?;
         // The version comes first: a later one may have fields that this program does not know.
@@ -98,18 +109,19 @@ impl Config {
         if let Some(found) = found.filter(|found| *found > u64::from(FORMAT_VERSION)) {
             return Err(Error::Version { path: path.to_owned(), found, known: FORMAT_VERSION });
         }
-        // Read as it stands for the sake of its errors, which know line and column.
+        // Parsed as it stands for the sake of the errors, which know line and column.
         let config: Self = crate::files::read_json(path, "configuration")?;
         let preset = match Self::preset(&config.preset) {
             Ok(preset) => preset,
-            // A run's own configuration, which has a version, may name no preset (`demo`); it is complete.
+            // The configuration of a run has a version and is complete, and what it names (`demo`)
+            // need not be a preset.
             Err(_) if found.is_some() => Self::default(),
             Err(error) => return Err(error),
         };
         preset.with(given.into()).map_err(|source| Error::Json { path: path.to_owned(), what: "configuration", source })
     }
 
-    /// This configuration with the fields that are given over its own.
+    /// This configuration with the given fields in the place of its own.
     ///
     /// # Errors
     /// An unknown field or a wrong type.
@@ -150,7 +162,7 @@ impl Config {
         }
         let teaches = self.average.as_ref().is_some_and(|average| average.teach_from.is_some());
         if (teaches || self.distillation.is_some()) && !self.training.semi {
-            return Err(Error::setting("training.semi", "true where a teacher labels the unlabelled tweets", false));
+            return Err(Error::setting("training.semi", "true where a teacher labels the unlabelled posts", false));
         }
         if self.input.max_pieces < 3 {
             return Err(Error::setting("max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
@@ -158,13 +170,13 @@ impl Config {
         Ok(())
     }
 
-    /// Seed of the draw of labelled tweets.
+    /// Seed of the draw of labelled posts.
     pub fn selection_seed(&self) -> u64 {
         self.selection_seed.unwrap_or(self.seed)
     }
 }
 
-/// Writes the fields that are given over those of `base`, object by object.
+/// Puts the given fields in the place of those of `base`, object by object.
 pub(crate) fn merge(base: &mut serde_json::Value, given: serde_json::Value) {
     match (base, given) {
         (serde_json::Value::Object(base), serde_json::Value::Object(given)) => {

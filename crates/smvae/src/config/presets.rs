@@ -14,7 +14,8 @@ use smvae_core::schedule::Schedule;
 pub const PRESETS: [&str; 3] = ["default", "twitter2015", "twitter2017"];
 
 impl Config {
-    /// A preset by name: `default` (ours) or the authors' two scripts, `twitter2015` and `twitter2017`.
+    /// A preset by name: `default` (ours) or the authors' two scripts, `twitter2015` and
+    /// `twitter2017`.
     ///
     /// # Errors
     /// [`smvae_core::Error::Setting`] for a name that is none of [`PRESETS`].
@@ -27,7 +28,8 @@ impl Config {
         }
     }
 
-    /// The authors' scripts: 100 labelled tweets, 8 labelled and 8 unlabelled spans a step, Keras' Adam.
+    /// The authors' scripts: 100 labelled tweets, 8 labelled and 8 unlabelled spans per step,
+    /// Keras' Adam.
     fn authors(name: &str, gamma: f64, patience: usize, seed: u64) -> Self {
         let (mut model, mut objective) = (ModelConfig::default(), Objective::default());
         (model.hidden_dim, model.quirks) = (768, Quirks::authors());

@@ -1,4 +1,4 @@
-//! How long and on how much is trained, and at what rates.
+//! How long training takes, what a step is made of, and at what learning rates.
 
 use crate::config::freeze::Freeze;
 use crate::error::{Error, Result};
@@ -9,57 +9,61 @@ use smvae_core::schedule::Schedule;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchUnit {
-    /// Tweets, each with all its sampled spans.
-    Tweets,
+    /// Posts, each with all its sampled spans.
+    #[serde(rename = "tweets", alias = "posts")]
+    Posts,
     /// Spans, as the authors' program does.
     Spans,
 }
 
-/// The loop, its batches and rates.
+/// The loop, its batches and learning rates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingConfig {
-    /// Passes over the labelled tweets; none for as many as make about 1,700 steps, at least 8 and at most 30.
+    /// Passes over the labelled posts. Default: `None`, as many as give about 1,700 steps, at least
+    /// 8 and at most 30.
     pub epochs: Option<usize>,
-    /// Training ends after this many evaluations on dev without a better F1.
+    /// Training ends after this many evaluations on dev without a better F1. Default: 10.
     pub patience: usize,
-    /// Evaluation on dev every this many epochs, and after the last.
+    /// Epochs between evaluations on dev; the last epoch is always evaluated. Default: 1.
     pub eval_every: usize,
-    /// Ends training early, after this many steps.
+    /// Training ends early after this many steps. Default: `None`, no such limit.
     pub max_steps: Option<usize>,
-    /// What `batch_size` and `unlabelled_batch_size` count.
+    /// What `batch_size` and `unlabelled_batch_size` count. Default: posts.
     pub batch_unit: BatchUnit,
-    /// Labelled tweets (or spans) a step.
+    /// Labelled posts (or spans) per step. Default: 16.
     pub batch_size: usize,
-    /// Whether the tweets without labels are trained on.
+    /// Whether the model also learns from the posts without labels. Default: false.
     pub semi: bool,
-    /// Unlabelled tweets (or spans) a step.
+    /// Unlabelled posts (or spans) per step. Default: 16.
     pub unlabelled_batch_size: usize,
-    /// Spans drawn from each unlabelled tweet.
+    /// Spans drawn from each unlabelled post. Default: 16.
     pub unlabelled_spans: usize,
-    /// Up to half of these are drawn among the spans that the teachers of `distillation` think may be entities.
+    /// Whether up to half of these are drawn among the spans that the teachers of `distillation`
+    /// think may be entities. Default: false.
     pub balance_unlabelled: bool,
-    /// O-spans drawn for each gold span of a batch; none for all of them.
+    /// Spans of class `O` drawn for each gold span of a batch. Default: `None`, all of them.
     pub negatives: Option<f64>,
-    /// Learning rate of the text encoder.
+    /// Learning rate of the text encoder. Default: 5e-5.
     pub encoder_lr: f64,
-    /// Learning rate of everything else.
+    /// Learning rate of everything else. Default: 1e-3.
     pub head_lr: f64,
-    /// The part of the text encoder that is not trained.
+    /// The part of the text encoder that is not trained. Default: [`Freeze::None`].
     pub freeze: Freeze,
-    /// The rate of each layer of the text encoder, and of its embeddings, is this factor times that of the layer above;
-    /// the top layer has `encoder_lr`.
+    /// The rate of each layer of the text encoder, and of its embeddings, is this factor times that
+    /// of the layer above; the top layer has `encoder_lr`. Default: 1.
     pub layer_decay: f64,
-    /// Share of the steps in which the rates rise.
+    /// Share of the steps in which the rates rise, 0 to 1. Default: 0.1.
     pub warmup: f64,
-    /// How the rates change after that.
+    /// How the rates change after that. Default: linearly.
     pub schedule: Schedule,
-    /// Dropout of the text encoder; none for what its own configuration says.
+    /// Dropout of the text encoder. Default: `None`, what its own configuration says.
     pub dropout: Option<f64>,
-    /// The bias between `O` and the rest is chosen on dev at every evaluation ([`crate::Decision`]).
+    /// Whether every evaluation on dev chooses the bias between `O` and the rest
+    /// ([`crate::Decision`]). Default: false.
     pub tune_decision: bool,
-    /// A checkpoint every this many steps; none for at least a minute apart and at most 2 % of the time. It changes no
-    /// result.
+    /// Steps between checkpoints, which change no result. Default: `None`, checkpoints are at least
+    /// a minute apart and take at most 2 % of the time.
     pub checkpoint_every: Option<usize>,
 }
 
@@ -70,7 +74,7 @@ impl Default for TrainingConfig {
             patience: 10,
             eval_every: 1,
             max_steps: None,
-            batch_unit: BatchUnit::Tweets,
+            batch_unit: BatchUnit::Posts,
             batch_size: 16,
             semi: false,
             unlabelled_batch_size: 16,

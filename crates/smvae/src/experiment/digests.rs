@@ -1,4 +1,4 @@
-//! Which files a run read, by digest: a result of another machine counts if they were the same.
+//! Which files a run read, by digest: a result from another machine counts if it read the same.
 
 use crate::error::{Error, Result};
 use crate::experiment::spec::{RunSpec, Sources};
@@ -10,45 +10,48 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
-/// Digests (SHA-256) of a run's files. The labelled tweets are no part of it: their manifest names the training file.
+/// Digests (SHA-256) of a run's files. The labelled posts need none: their manifest names the
+/// training file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Digests {
     /// Of the file of the training split.
     pub train: String,
     /// Of the file of dev.
-    pub valid: String,
-    /// Of the file of the test split; none if it stayed closed.
+    #[serde(rename = "valid")]
+    pub dev: String,
+    /// Of the file of the test split. `None` if it stayed closed.
     pub test: Option<String>,
-    /// Of the file of image vectors; none for text alone.
+    /// Of the file of image vectors. `None` for text alone.
     pub images: Option<String>,
-    /// Of the weights in the text encoder's folder; of a model of the hub, and of `tiny`, the name.
+    /// Of the weights in the text encoder's folder. For a model of the hub and for `tiny` it is the
+    /// name.
     pub text_encoder: String,
 }
 
 impl Digests {
-    /// Those of these files as they are now.
+    /// Digests of these files as they are now.
     ///
     /// # Errors
-    /// Files that cannot be read; a split that is no corpus.
+    /// Files that cannot be read; a split that is not a corpus.
     pub fn of(sources: &Sources, dev_only: bool) -> Result<Self> {
         let split = |split| Ok::<_, Error>(load_split(&sources.data, split)?.file.sha256);
         Ok(Self {
             train: split(Split::Train)?,
-            valid: split(Split::Dev)?,
+            dev: split(Split::Dev)?,
             test: if dev_only { None } else { Some(split(Split::Test)?) },
             images: sources.images.as_deref().map(sha256_file).transpose()?,
             text_encoder: text_encoder(&sources.text_encoder)?,
         })
     }
 
-    /// The files that have changed since, each as `name then -> now`; none if they are the same. A test split that one of
-    /// both left closed makes no difference.
+    /// The files that have changed, each as `name then -> now`. `None` if they are the same. A test
+    /// split that either run left closed makes no difference.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let of = |digests: &Self| {
-            let Self { train, valid, images, text_encoder, .. } = digests.clone();
+            let Self { train, dev, images, text_encoder, .. } = digests.clone();
             let images = images.unwrap_or_else(|| "none".to_owned());
-            [("train", train), ("valid", valid), ("images", images), ("text encoder", text_encoder)]
+            [("train", train), ("dev", dev), ("images", images), ("text encoder", text_encoder)]
         };
         let mut pairs: Vec<_> = of(self).into_iter().zip(of(now)).map(|((name, a), (_, b))| (name, a, b)).collect();
         pairs.extend(self.test.clone().zip(now.test.clone()).map(|(a, b)| ("test", a, b)));
@@ -59,12 +62,12 @@ impl Digests {
     }
 }
 
-/// Digests that were taken before: a corpus has many runs, and reading it takes a while.
+/// Digests that were computed before: a corpus has many runs, and reading it takes a while.
 #[derive(Debug, Default)]
 pub struct KnownDigests(HashMap<(Sources, bool), Digests>);
 
 impl KnownDigests {
-    /// Those of a run's files as they were when they were first asked for.
+    /// Digests of a run's files as they were at the first call.
     ///
     /// # Errors
     /// As [`Digests::of`].
@@ -79,7 +82,7 @@ impl KnownDigests {
     }
 }
 
-/// The digest of a folder's weights, in whatever number of files, or the name of what is no folder.
+/// The digest of a folder's weights, in any number of files, or the name if it is not a folder.
 fn text_encoder(name: &str) -> Result<String> {
     let folder = Path::new(name);
     if !folder.is_dir() {
@@ -128,7 +131,7 @@ mod tests {
         let now = Digests::of(&Sources { images: None, ..sources }, false).expect("they can be read");
         let difference = then.difference(&now).expect("three files are others");
         assert!(!difference.contains("train") && !difference.contains("test"), "{difference}");
-        for name in ["file of valid, sha256 ", "file of images, sha256 ", " -> none", "file of text encoder, sha256 "] {
+        for name in ["file of dev, sha256 ", "file of images, sha256 ", " -> none", "file of text encoder, sha256 "] {
             assert!(difference.contains(name), "{difference}");
         }
         assert_eq!(text_encoder("tiny").expect("a name"), "tiny");

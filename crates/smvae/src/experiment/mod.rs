@@ -4,7 +4,8 @@
 //! FILE.toml --plan--> runs with stable names --run (one process each)--> DIR/runs/<id>/result.json
 //!                                            --results, statistics-----> DIR/results.csv, results.jsonl, summary.*
 //! ```
-//! What this module does not do: start processes, or draw a table; that is the program's (`smvae experiment`).
+//! What this module does not do: start processes, or draw a table; the program does that
+//! (`smvae experiment`).
 
 pub mod digests;
 pub mod plan;

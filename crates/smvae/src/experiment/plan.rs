@@ -1,4 +1,5 @@
-//! From the file that describes an experiment to the list of its runs, each with everything it depends on.
+//! From the file that describes an experiment to the list of its runs, each with everything it
+//! depends on.
 //!
 //! ```toml
 //! text_encoder = "models/all-MiniLM-L6-v2"   # paths are relative to this file
@@ -6,7 +7,7 @@
 //! [corpora.mine]
 //! data = "data/mine"
 //! image_features = "features/mine.safetensors"   # optional
-//! draws = "draws/mine-{labels}-{draw}.json"      # optional selection manifests; else draw N is drawn by seed N
+//! draws = "draws/mine-{labels}-{draw}.json"      # optional selection manifests; else seed N draws draw N
 //! [settings]                                 # of every method, as in config.json; fields not given are the defaults
 //! [methods.supervised]                       # over these
 //! [methods.text]
@@ -17,11 +18,11 @@
 //! [[grids]]                                  # any number; a run that two of them ask for is run once
 //! corpora = ["mine"]
 //! methods = ["supervised", "text"]
-//! labels = [50, "all"]                       # of all labels there is draw 0 alone
+//! labels = [50, "all"]                       # "all" has draw 0 alone
 //! draws = [0, 1, 2]
 //! seeds = [0]
 //! dev_only = false                           # true: the test split is not opened
-//! dev_labels = 100                           # optional: dev is cut to so many tweets, drawn by the draw's number
+//! dev_labels = 100                           # optional: dev is cut to this many posts, drawn by the draw's number
 //! ```
 
 use crate::config::{Config, merge};
@@ -55,7 +56,8 @@ struct File {
     grids: Vec<Grid>,
 }
 
-/// Settings as JSON has them, which would take the numbers of TOML that are none, `nan` and `inf`, for settings not given.
+/// Settings as JSON. TOML has the numbers `nan` and `inf`, which JSON would take for settings that
+/// are not given.
 struct Settings(Value);
 
 impl<'de> Deserialize<'de> for Settings {
@@ -112,7 +114,7 @@ struct Cell {
 
 impl Grid {
     fn cells(&self) -> Vec<Cell> {
-        // Nothing is drawn of all labels.
+        // If all posts are labelled and dev is whole, nothing is drawn.
         let draws = |labels| {
             let drawn = labels != LabelCount::All || self.dev_labels.is_some();
             if drawn { &self.draws[..] } else { &[0] }
@@ -152,15 +154,15 @@ struct Method {
     images: bool,
 }
 
-/// What the grid sets, and no method may.
+/// What the grids and corpora set, and methods may not.
 const OF_THE_GRID: [&str; 6] = ["seed", "labelled", "selection_seed", "text_encoder", "data", "device"];
 
 impl Plan {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Experiment`] with the line for whatever makes no sense: unknown fields, names and
-    /// settings, and settings out of their range.
+    /// [`Error::Read`]; [`Error::Experiment`] with the line for unknown fields, names and settings,
+    /// and settings out of their range.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Reader { path, text: &text }.plan()
@@ -197,7 +199,7 @@ impl Reader<'_> {
                         let why = format!("{} would be the name of two runs: rename a corpus or a method", spec.run.id);
                         return Err(self.error(grid.methods[0].span().start, why));
                     }
-                    // Two grids may ask for it, and one of them for the test split.
+                    // Two grids may ask for a run, and only one of them for its test split.
                     Some(run) => run.run.dev_only &= spec.run.dev_only,
                     None => runs.push(spec),
                 }
@@ -216,13 +218,14 @@ impl Reader<'_> {
             if common.get("like").is_some() {
                 return Err(self.error(settings.span().start, "settings are like no method: a method is (`like`)"));
             }
-            // For its own line: else the first method would be blamed.
+            // Checked here so that an error names this line: else it would name the first method.
             self.method(settings.span().start, "settings", common.clone())?;
         }
         let mut methods = BTreeMap::new();
         for name in file.methods.keys() {
             let mut given = common.clone();
-            // From the most general on, so that each one's mistakes are found in its own line.
+            // From the most general to the method itself, so that each mistake is found in its own
+            // line.
             for name in self.lineage(file, name)?.into_iter().rev() {
                 merge(&mut given, file.methods[name].0.clone());
                 let method = self.method(name.span().start, &format!("method {}", name.as_ref()), given.clone())?;
@@ -232,7 +235,7 @@ impl Reader<'_> {
         Ok(methods)
     }
 
-    /// A method, the one that it is like, the one that this is like, and so on.
+    /// A method, the method that it is like, the method that that is like, and so on.
     fn lineage<'f>(&self, file: &'f File, name: &'f Spanned<String>) -> Result<Vec<&'f Spanned<String>>> {
         let mut lineage = vec![name];
         let mut last = name;
@@ -301,7 +304,7 @@ impl Reader<'_> {
         };
         Sources {
             data: place(&corpus.data),
-            // A name that is no folder is `tiny`, or a model of the hub.
+            // A name that is not a folder is `tiny`, or a model of the hub.
             text_encoder: if encoder.is_dir() { encoder.display().to_string() } else { file.text_encoder.clone() },
             images: corpus.image_features.as_deref().filter(|_| images).map(place),
             selection: corpus.draws.as_ref().filter(|_| cell.labels != LabelCount::All).map(manifest),

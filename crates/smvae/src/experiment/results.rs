@@ -1,16 +1,16 @@
-//! What the runs of an experiment came to, and the files that hold it.
+//! Results of the runs of an experiment, and the files that hold them.
 //!
 //! ```text
 //! DIR/runs/<id>/result.json   a RunResult, written last; the rest of the folder is an ordinary run folder
 //! DIR/runs/<id>/failed.json   a Failure in its place
-//! DIR/results.jsonl           a RunResult a line, in the order of the experiment
-//! DIR/results.csv             a row a run x split x type, the type `all` first:
+//! DIR/results.jsonl           one RunResult per line, in the order of the experiment
+//! DIR/results.csv             one row per run x split x type, the type `all` first:
 //!     id, corpus, method, labels, draw, seed, dev_labels, split (dev or test), type, precision, recall, f1 (percent),
 //!     gold, predicted, correct (numbers of entities), best_epoch, epochs, steps, seconds, teacher_seconds,
 //!     threads
 //! DIR/summary.json, summary.csv   see [`statistics`](super::statistics)
 //! ```
-//! The names of the fields are those of the structures here. All files are replaced as a whole.
+//! The fields have the names that they have in the structs here. Every file is replaced as a whole.
 
 use crate::error::Result;
 use crate::experiment::digests::Digests;
@@ -37,16 +37,18 @@ pub struct RunResult {
     pub epochs: usize,
     /// Steps of training.
     pub steps: usize,
-    /// Seconds of training and of its evaluations, without pauses, and without those of its teachers.
+    /// Seconds of training and of its evaluations, without pauses, and without those of its
+    /// teachers.
     pub seconds: f64,
-    /// Those of its teachers; none for a run without, or of a program that did not count them.
+    /// Seconds of its teachers. `None` for a run without teachers, or in files of versions that did
+    /// not count them.
     #[serde(default)]
     pub teacher_seconds: Option<f64>,
     /// Threads it was trained with.
     pub threads: usize,
     /// Scores on dev, of the best epoch.
     pub dev: Scores,
-    /// Scores on test; none if it was left closed.
+    /// Scores on test. `None` if it stayed closed.
     pub test: Option<Scores>,
 }
 
@@ -68,15 +70,16 @@ pub const FAILED: &str = "failed.json";
 pub const RUNS: &str = "runs";
 
 impl RunResult {
-    /// The result in a run's folder; none if there is none yet.
+    /// Reads the result in a run's folder. `None` if there is no result yet.
     ///
     /// # Errors
-    /// A file that cannot be read or is none of ours.
+    /// [`Error::Read`](crate::Error::Read) and [`Error::Json`](crate::Error::Json) for a file that
+    /// cannot be read or is not a result.
     pub fn read(run: &Path) -> Result<Option<Self>> {
         read_json_if_there(&run.join(RESULT), "result of a run")
     }
 
-    /// Whether this is all that a run was asked for.
+    /// Whether this result has all that the specification asks for.
     pub fn answers(&self, spec: &RunSpec) -> bool {
         spec.run.dev_only || self.test.is_some()
     }
@@ -90,10 +93,11 @@ impl RunResult {
     }
 }
 
-/// All results of an experiment, as its `results.jsonl` has them.
+/// Reads all results of an experiment from its `results.jsonl`.
 ///
 /// # Errors
-/// [`Error::Read`](crate::Error::Read); [`Error::JsonLine`](crate::Error::JsonLine) for a line that is no result.
+/// [`Error::Read`](crate::Error::Read); [`Error::JsonLine`](crate::Error::JsonLine) for a line that
+/// is not a result.
 pub fn read_results(file: &Path) -> Result<Vec<RunResult>> {
     read_json_lines(file, "result of an experiment")
 }
@@ -148,7 +152,7 @@ fn csv_rows(result: &RunResult) -> Vec<String> {
         .collect()
 }
 
-/// A cell of whatever text: a type may have any sign in its name.
+/// A cell with any text: a label may have any character in its name.
 fn cell(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),

@@ -1,7 +1,9 @@
-//! One run of an experiment: trained or gone on with, then scored, in the folder it has in the experiment's.
+//! One run of an experiment: trained or resumed, then scored, in its folder inside the
+//! experiment's.
 //!
-//! A run can be killed at any moment and begun again: training goes on from its checkpoint, and `result.json` is written
-//! last. Two processes never work on one run: the second waits for the first.
+//! A run can be killed at any moment and started again: training resumes from its checkpoint, and
+//! `result.json` is written last. Two processes never work on one run: the second waits for the
+//! first.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -29,12 +31,13 @@ use std::path::Path;
 
 /// The specification in a run's folder.
 const SPEC: &str = "spec.json";
-/// Digests of the files that it was begun with.
+/// Digests of the files that the run began with.
 const FILES: &str = "files.json";
 const LOCK: &str = "lock";
 
-/// Checks that a run, if it is finished, has the settings it is to have, and read the files that it would read now. A run that
-/// is not begins anew.
+/// Checks that a run, if it is finished, had the settings of `spec` and read the files that it
+/// would read now. A run that is not finished needs no check: [`prepare`] and [`run`] start it over
+/// if anything differs.
 ///
 /// # Errors
 /// [`Error::OtherSettings`]; files that cannot be read.
@@ -52,8 +55,8 @@ fn check_result(result: &RunResult, spec: &RunSpec, known: &mut KnownDigests, pl
     Err(Error::OtherSettings { id: spec.run.id.clone(), difference, place: place.to_owned() })
 }
 
-/// Prepares the folder of a run that is not done, once it is checked ([`check`]); the answer is no if it is done. What was begun
-/// with other settings is removed.
+/// Prepares the folder of a run that has no result yet; call [`check`] first. If the run began with
+/// other settings, this removes what it made. Answers false if the run is done.
 ///
 /// # Errors
 /// Files that cannot be read or written.
@@ -74,10 +77,12 @@ fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
     Ok(RunResult::read(folder)?.is_some_and(|result| result.answers(spec)))
 }
 
-/// What an earlier sitting or another machine finished of these runs: `file` is its `results.jsonl`.
+/// The results of these runs that `file`, a `results.jsonl` of an earlier time or of another
+/// machine, already has.
 ///
 /// # Errors
-/// [`Error::OtherSettings`] if one of them had other settings or read other files; files that cannot be read.
+/// [`Error::OtherSettings`] if one of them had other settings or read other files; files that
+/// cannot be read.
 pub fn finished_elsewhere(specs: &[RunSpec], file: &Path, known: &mut KnownDigests) -> Result<Vec<RunResult>> {
     let mut finished = Vec::new();
     for result in read_results(file)? {
@@ -89,8 +94,8 @@ pub fn finished_elsewhere(specs: &[RunSpec], file: &Path, known: &mut KnownDiges
     Ok(finished)
 }
 
-/// Takes a result from elsewhere into the folder of its run, which then has nothing else. One that is finished stays as it is,
-/// and the answer is no.
+/// Puts a result from elsewhere into the folder of its run, in the place of whatever is there. If
+/// the run is finished already, this changes nothing and answers false.
 ///
 /// # Errors
 /// Files that cannot be read or written.
@@ -105,18 +110,18 @@ pub fn take_in(folder: &Path, spec: &RunSpec, result: &RunResult) -> Result<bool
     Ok(true)
 }
 
-/// The specification that a folder's run was begun with.
+/// The specification that the run in a folder began with.
 fn begun(folder: &Path) -> Result<Option<RunSpec>> {
     read_json_if_there(&folder.join(SPEC), "specification of a run")
 }
 
-/// The files that a folder's run was begun with.
+/// Digests of the files that the run in a folder began with.
 fn begun_with(folder: &Path) -> Result<Option<Digests>> {
     read_json_if_there(&folder.join(FILES), "list of a run's files")
 }
 
-/// Does what is left of the run in this folder, as its specification says; what was begun with other files begins anew. None if
-/// the callback ended it.
+/// Trains and scores the run in this folder, as its specification says, and does not repeat what is
+/// done. If the run began with other files, it starts over. `None` if the callback ended it.
 ///
 /// # Errors
 /// Those of training, of evaluation and of the files.
@@ -127,7 +132,7 @@ pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> F
         return Ok(Some(result));
     }
     let images = spec.sources.images.as_ref().map(ImageVectors::load).transpose()?;
-    // Of what is about to be read: the files may be others by the end.
+    // Computed before the files are read: they may have changed by the end.
     let files = Digests::of(&spec.sources, spec.run.dev_only)?;
     if begun_with(folder)?.is_some_and(|then| then.difference(&files).is_some()) {
         remove_training(folder)?;
@@ -179,11 +184,11 @@ fn trained(
     train_with(&input, &config, folder, on_event)
 }
 
-/// Some of dev's tweets, in the order of the file.
+/// Some of dev's posts, in the order of the file.
 fn cut(dev: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Vec<Sample>> {
     let Some(n) = n else { return Ok(dev) };
     if n > dev.len() {
-        return Err(Error::setting("dev_labels", "at most the number of dev's tweets", n));
+        return Err(Error::setting("dev_labels", "at most the number of dev's posts", n));
     }
     let (kept, _) = selection::select(n, draw, &dev, sha256)?.split(&dev, sha256)?;
     Ok(kept.into_iter().map(|i| dev[i].clone()).collect())
@@ -196,14 +201,14 @@ fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, devic
     }
     let test = load_split(&spec.sources.data, Split::Test)?.samples;
     let evaluation = evaluate(&predictor, &test)?;
-    // For the reliability of scores: the temperature is dev's.
+    // Reports show from these how reliable the scores are, at the temperature of dev.
     let gold = gold_entities(&test, spec.run.config.input.convention)?;
     let predictions = PostPrediction::join(&test, &gold, &evaluation.predictions);
     RunFolder::open(folder)?.save_predictions(Split::Test, &predictions)?;
     Ok(evaluation.scores)
 }
 
-/// Held until it is dropped, or the process ends in whatever way.
+/// Locks a folder until the file is dropped or the process ends, however it ends.
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join(LOCK);
     let locked = File::create(&path).and_then(|file| file.lock().map(|()| file));

@@ -1,4 +1,4 @@
-//! One run of an experiment: what it depends on, and whether two of them come to the same.
+//! One run of an experiment: what it depends on, and whether two descriptions give the same result.
 
 use crate::config::Config;
 use crate::error::Result;
@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a run is: its place in the grid, and everything that its result depends on.
+/// A run: its place in the grid, and everything that its result depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
@@ -17,19 +17,20 @@ pub struct Run {
     pub corpus: String,
     /// Name of the method.
     pub method: String,
-    /// Labelled tweets.
+    /// Labelled posts.
     pub labels: LabelCount,
-    /// Which draw of the labelled tweets; runs of one draw have the same.
+    /// Which draw of the labelled posts; runs of one draw have the same ones.
     pub draw: u64,
     /// Seed of initialisation, order, noise and dropout.
     pub seed: u64,
-    /// Tweets that dev is cut to; none for all of it.
+    /// Number of posts that dev is cut to. `None` for all of dev.
     pub dev_labels: Option<usize>,
     /// Whether the test split stays closed.
     pub dev_only: bool,
     /// Whether it has image vectors.
     pub images: bool,
-    /// Whether the labelled tweets are those of a manifest, and not drawn by the number of the draw.
+    /// Whether a manifest lists the labelled posts; if not, they are drawn with the draw's number
+    /// as seed.
     pub manifest: bool,
     /// All settings.
     pub config: Config,
@@ -41,7 +42,7 @@ pub struct Run {
 pub struct RunSpec {
     /// What its result depends on.
     pub run: Run,
-    /// Where files lie, on this machine.
+    /// Where its files lie on this machine.
     pub sources: Sources,
 }
 
@@ -53,15 +54,16 @@ pub struct Sources {
     pub data: PathBuf,
     /// What [`EncoderSource::named`](crate::EncoderSource::named) takes.
     pub text_encoder: String,
-    /// Image vectors; none for text alone.
+    /// Image vectors. `None` for text alone.
     pub images: Option<PathBuf>,
-    /// Manifest of the labelled tweets; none to draw them.
+    /// Manifest of the labelled posts. `None` draws them.
     pub selection: Option<PathBuf>,
 }
 
 impl Run {
-    /// The settings in which another description of the same run differs, each as `name then -> now`; none if it would come to
-    /// the same. What changes no result makes no difference.
+    /// The settings in which another description of the same run differs, each as
+    /// `name then -> now`. `None` if both give the same result: settings that change no result are
+    /// not compared.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let flat = |run: &Self| {
             let mut config = run.config.clone();
@@ -83,11 +85,11 @@ impl Run {
     }
 }
 
-/// Number of labelled tweets: in JSON and TOML a number, or `"all"`.
+/// Number of labelled posts: in JSON and TOML a number, or `"all"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "LabelsField", into = "LabelsField")]
 pub enum LabelCount {
-    /// So many of the training split.
+    /// This many posts of the training split.
     Count(usize),
     /// The whole training split.
     All,

@@ -1,12 +1,14 @@
-//! What the results of an experiment say: means, deviations, and differences from a baseline on the same draws.
+//! What the results of an experiment say: means, deviations, and differences from a baseline on the
+//! same draws.
 //!
 //! ```text
 //! mean = sum x / n,   sd = sqrt(sum (x - mean)^2 / (n - 1))            over the runs of a corpus, labels and method
 //! d_i  = x_i - baseline_i                                              paired: same draw, same seed
 //! interval = mean d +- t(0.975, n - 1) sd d / sqrt(n)                  Student's t, 95 %
 //! ```
-//! F1 is in percent, micro over all types. `DIR/summary.json` is a [`Summary`]; `DIR/summary.csv` has a row a corpus x
-//! labels x dev_labels x method x split, with the fields of [`Statistic`] and, named `difference...`, of [`Difference`].
+//! F1 is in percent, micro over all labels. `DIR/summary.json` is a [`Summary`]; `DIR/summary.csv`
+//! has one row per corpus x labels x dev_labels x method x split, with the fields of [`Statistic`]
+//! and, named `difference...`, of [`Difference`].
 
 use crate::error::Result;
 use crate::experiment::results::{RunResult, optional};
@@ -18,20 +20,20 @@ use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Its file in the folder of an experiment.
+/// The summary's file in the folder of an experiment.
 pub(crate) const SUMMARY: &str = "summary.json";
 
-/// What an experiment came to so far.
+/// The results of an experiment so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
-    /// The method that the others are compared with; none if the experiment names none.
+    /// The method that the others are compared with. `None` if the experiment names no baseline.
     pub baseline: Option<String>,
     /// Runs of the experiment.
     pub runs: usize,
-    /// Those of them that are finished.
+    /// How many of them are finished.
     pub finished: usize,
-    /// A row a corpus x labels x dev_labels x method, in the order of the experiment.
+    /// One row per corpus x labels x dev_labels x method, in the order of the experiment.
     pub rows: Vec<SummaryRow>,
 }
 
@@ -41,15 +43,15 @@ pub struct Summary {
 pub struct SummaryRow {
     /// Name of the corpus.
     pub corpus: String,
-    /// Labelled tweets.
+    /// Labelled posts.
     pub labels: LabelCount,
-    /// Tweets that dev was cut to; none for all of it.
+    /// Number of posts that dev was cut to. `None` for all of dev.
     pub dev_labels: Option<usize>,
     /// Name of the method.
     pub method: String,
     /// F1 on dev.
     pub dev: Statistic,
-    /// F1 on test; none if no run opened it.
+    /// F1 on test. `None` if no run opened it.
     pub test: Option<Statistic>,
 }
 
@@ -61,9 +63,9 @@ pub struct Statistic {
     pub n: usize,
     /// Their mean.
     pub mean: f64,
-    /// Their standard deviation; none for one run.
+    /// Their standard deviation. `None` for a single run.
     pub sd: Option<f64>,
-    /// Against the baseline; none for the baseline itself, and where no draw has both.
+    /// Difference from the baseline. `None` for the baseline itself, and where no draw has both.
     pub difference: Option<Difference>,
 }
 
@@ -75,19 +77,19 @@ pub struct Difference {
     pub n: usize,
     /// Mean difference.
     pub mean: f64,
-    /// Standard deviation of the differences; none for one pair.
+    /// Standard deviation of the differences. `None` for a single pair.
     pub sd: Option<f64>,
-    /// Lower end of the 95 % confidence interval of the mean; none for one pair.
+    /// Lower end of the 95 % confidence interval of the mean. `None` for a single pair.
     pub low: Option<f64>,
-    /// Its upper end.
+    /// Upper end of that interval.
     pub high: Option<f64>,
 }
 
-/// A split's F1 of a run, if it was opened.
+/// F1 of a run on a split, if the run opened it.
 type F1 = fn(&RunResult) -> Option<f64>;
 
 impl Summary {
-    /// Summarises results, in their order; `runs` is how many the experiment has in all.
+    /// Summarises results, in their order; `runs` is the number of runs of the whole experiment.
     pub fn of(results: &[RunResult], baseline: Option<&str>, runs: usize) -> Self {
         let mut groups: Vec<Vec<&RunResult>> = Vec::new();
         for result in results {
@@ -122,10 +124,11 @@ impl Summary {
         }
     }
 
-    /// That of an experiment's folder.
+    /// Reads the summary in an experiment's folder.
     ///
     /// # Errors
-    /// A file that cannot be read or is none of ours.
+    /// [`Error::Read`](crate::Error::Read) and [`Error::Json`](crate::Error::Json) for a file that
+    /// cannot be read or is not a summary.
     pub fn read(dir: &Path) -> Result<Self> {
         read_json(&dir.join(SUMMARY), "summary of an experiment")
     }
@@ -180,7 +183,7 @@ impl Statistic {
 }
 
 impl Difference {
-    /// Of paired differences; none without a pair.
+    /// Summarises paired differences. `None` without a pair.
     pub fn of(differences: &[f64]) -> Option<Self> {
         let (n, (mean, sd)) = (differences.len(), mean_and_sd(differences)?);
         let half = sd.map(|sd| {
@@ -191,7 +194,7 @@ impl Difference {
     }
 }
 
-/// Mean and sample standard deviation; none of nothing, and no deviation of one.
+/// Mean and sample standard deviation. `None` without values, and no deviation for a single value.
 pub(crate) fn mean_and_sd(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let n = values.len() as f64;
     if values.is_empty() {
@@ -248,7 +251,7 @@ mod tests {
             },
             files: Digests {
                 train: "1".to_owned(),
-                valid: "2".to_owned(),
+                dev: "2".to_owned(),
                 test: None,
                 images: None,
                 text_encoder: "tiny".to_owned(),

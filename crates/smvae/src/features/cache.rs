@@ -1,7 +1,9 @@
-//! Vectors of a folder of images that are made once and found again by what they depend on.
+//! A cache of vectors: those of a folder of images are made once and found again by what they
+//! depend on.
 //!
-//! The name of a file in the cache is a digest of the model's weights, the preprocessing, the version of this library, the
-//! settings, and the name and content of every file of the folder: whatever changes, another file is asked for.
+//! The name of a file in the cache is a digest of the model's weights, the preprocessing, the
+//! version of this library, the settings, and the name and content of every file of the folder: if
+//! any of it changes, the name does.
 
 use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
@@ -16,11 +18,11 @@ use smvae_encoders::vision::VisionModel;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The vectors of a folder of images, from the cache or made now; with a summary if they were made, and none of the vectors
-/// if that was ended early.
+/// The vectors of a folder of images, from the cache or made now. The summary is `None` if the
+/// cache had them; the vectors are `None` if the callback ended the work.
 ///
 /// # Errors
-/// As [`features`]; [`Error::ImagesChanged`] if the folder changes meanwhile.
+/// As [`extract`]; [`Error::ImagesChanged`] if the folder changes meanwhile.
 pub fn cached_features(
     folder: &Path,
     model: &VisionModel,
@@ -37,7 +39,7 @@ pub fn cached_features(
     }
     crate::files::create_folder(cache)?;
     let summary = match extract(folder, model, &path, settings, on_progress) {
-        // Another process has made them meanwhile.
+        // Another process made them meanwhile.
         Err(Error::FeaturesExist { .. }) => return Ok((Some(ImageVectors::load(&path)?), None)),
         made => made?,
     };
@@ -52,7 +54,7 @@ pub fn cached_features(
     Ok((Some(vectors), Some(summary)))
 }
 
-/// The digest that [`features`] writes into its file, without making any vector.
+/// The digest that [`extract`] writes into its file, without making any vector.
 fn digest_of_folder(folder: &Path, settings: &FeatureSettings) -> Result<String> {
     let Listing { files, mut bad } = list(folder)?;
     let read = files.par_iter().map(|file| (file.name.clone(), bytes_of(&file.path, &settings.limits)));

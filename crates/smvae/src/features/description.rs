@@ -17,7 +17,7 @@ pub struct FeatureDescription {
 }
 
 impl FeatureDescription {
-    /// What vectors say of themselves; none for those of another program.
+    /// What vectors say of themselves. `None` for vectors that another program made.
     pub fn of(images: &ImageVectors) -> Option<Self> {
         serde_json::from_str(images.description()?).ok()
     }

@@ -1,4 +1,4 @@
-//! Images of a folder through a network, batch by batch, into a journal and then a file.
+//! Sends the images of a folder through a network, batch by batch, into a journal and then a file.
 
 use crate::error::Error;
 use crate::error::Result;
@@ -26,14 +26,15 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Instant;
 
-/// Version of the library, part of what vectors depend on.
+/// Version of the library, on which vectors depend too.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Makes the vectors of all images in a folder (not of folders in it) and writes them to `out`.
 ///
 /// # Errors
-/// A folder that cannot be read or has no image that can be used; a file that is there already, unless it is to be
-/// replaced; a file that cannot be written; those of the network. A bad image is no error.
+/// A folder that cannot be read or has no usable image; a file that exists already, unless the
+/// settings replace it; a file that cannot be written; those of the network. A bad image is not an
+/// error.
 pub fn extract(
     folder: impl AsRef<Path>,
     model: &VisionModel,
@@ -52,7 +53,7 @@ pub fn extract(
         return Ok(FeatureSummary { vectors: 0, width, resumed: 0, bad, stopped: true, seconds });
     };
     if out.exists() && !settings.overwrite {
-        // Another process has made them, while it was waited for.
+        // Another process made them while this one waited for it.
         journal.remove()?;
         return Err(Error::FeaturesExist { path: out.to_owned() });
     }
@@ -110,7 +111,8 @@ pub(crate) fn model_key(model: &VisionModel) -> String {
     sha256_hex(text.as_bytes())
 }
 
-/// Digest of a folder: every file with what it holds, or with why that is not known.
+/// Digest of a folder: every file with the digest of its content, or with the reason why that is
+/// not known.
 pub(crate) fn digest_of_all(digests: &BTreeMap<String, String>, bad: &[BadImage]) -> String {
     let unread = bad.iter().filter(|b| !digests.contains_key(&b.file)).map(|b| (&b.file, &b.reason));
     let all: BTreeMap<&String, &String> = digests.iter().chain(unread).collect();
@@ -122,15 +124,15 @@ struct Run<'a> {
     model: &'a VisionModel,
     settings: &'a FeatureSettings,
     journal: &'a mut Journal,
-    /// sha256 of the content by file name.
+    /// SHA-256 of the content by file name.
     digests: BTreeMap<String, String>,
-    /// Ids that have a vector in the journal, and whether it was there before.
+    /// Ids with a vector in the journal, and whether it was there before.
     done: BTreeMap<String, bool>,
 }
 
 impl Run<'_> {
-    /// All files; true if the callback ended it early. It is told how many images went through the network, and how many
-    /// files are done.
+    /// Does all files. Answers true if the callback ended it early, which is told how many images
+    /// went through the network and how many files are done.
     fn all(
         &mut self,
         files: &[ImageFile],
@@ -147,7 +149,8 @@ impl Run<'_> {
         while !ready.is_empty() {
             let (waiting, pixels): (Vec<_>, Vec<_>) = ready.iter_mut().filter_map(Read::take_pixels).unzip();
             let encode = || if pixels.is_empty() { Ok(Vec::new()) } else { self.model.encode(&pixels) };
-            // The next images are decoded while these are computed: a device would otherwise wait for them.
+            // The next images are decoded while these are computed, so that the device never waits
+            // for them.
             let (vectors, next) = rayon::join(encode, || prepare(chunks.next(), self.journal));
             done += ready.len();
             computed += waiting.len();
@@ -191,7 +194,7 @@ impl Run<'_> {
 struct Read {
     id: String,
     file: String,
-    /// None if it could not be read.
+    /// `None` if it could not be read.
     sha256: Option<String>,
     outcome: Outcome,
 }

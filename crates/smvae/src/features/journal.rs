@@ -1,11 +1,13 @@
-//! Vectors that are made, beside the file they are for: where a later call goes on.
+//! A journal of the vectors made so far, beside the file they are for, from which a later call
+//! continues.
 //!
 //! ```text
 //! {"version", "key", "width"}\n   then for each vector   {"id", "image", "vector"}\n and its numbers, f32
 //! ```
-//! `key` stands for the model, its preprocessing and what an image may be, `image` is the digest of the image and `vector` that of the numbers.
-//! A journal of another key is begun anew, a torn record at its end is dropped. It is locked as long as it is open: another
-//! process that makes the same vectors waits.
+//! `key` stands for the model, its preprocessing and what an image may be, `image` is the digest of
+//! the image and `vector` that of the numbers. A journal with another key is emptied; a torn record
+//! at its end is dropped. It is locked as long as it is open: another process that makes the same
+//! vectors waits.
 
 use crate::error::{Error, Result};
 use crate::files::remove_file;
@@ -41,12 +43,12 @@ struct Record {
     vector: String,
 }
 
-/// How often it is looked whether another process has let go of a journal.
+/// How long to wait before trying again to lock a journal that another process holds.
 const WAIT: Duration = Duration::from_millis(200);
 
 impl Journal {
-    /// The journal of a file of vectors. While another process has it, `on_wait` is asked whether to go on waiting; none if
-    /// not.
+    /// Opens the journal of a file of vectors. While another process has it, `on_wait` says whether
+    /// to keep waiting; `None` if it stops.
     pub(super) fn open(out: &Path, key: &str, width: usize, on_wait: &mut dyn FnMut() -> Flow) -> Result<Option<Self>> {
         let mut name = out.file_name().unwrap_or_default().to_owned();
         name.push(".journal");
@@ -86,7 +88,7 @@ impl Journal {
         self.vectors.get(id).is_some_and(|(known, _)| known == image)
     }
 
-    /// Adds a vector; [`Journal::flush`] makes it last.
+    /// Adds a vector, which is safe after [`Journal::flush`].
     pub(super) fn add(&mut self, id: &str, image: &str, values: &[f32]) -> Result<()> {
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         let record = Record { id: id.to_owned(), image: image.to_owned(), vector: sha256_hex(&bytes) };
@@ -99,12 +101,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Hands what was added to the system.
+    /// Hands what was added to the operating system.
     pub(super) fn flush(&mut self) -> Result<()> {
         self.file.flush().map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
-    /// The vectors of these ids.
+    /// Takes the vectors of these ids out.
     pub(super) fn take<'a>(&mut self, ids: impl Iterator<Item = &'a String>) -> BTreeMap<String, Vec<f32>> {
         ids.filter_map(|id| self.vectors.remove_entry(id)).map(|(id, (_, vector))| (id, vector)).collect()
     }
@@ -115,7 +117,7 @@ impl Journal {
     }
 }
 
-/// The vectors of a journal, and how many of its bytes are whole records of this header.
+/// The vectors of a journal with this header, and how many of its bytes are whole records.
 fn parse(bytes: &[u8], header: &Header) -> (BTreeMap<String, (String, Vec<f32>)>, usize) {
     let mut vectors = BTreeMap::new();
     let Some((found, mut at)) = line::<Header>(bytes, 0).filter(|(found, _)| found == header) else {

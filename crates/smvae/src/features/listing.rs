@@ -1,7 +1,7 @@
 //! Which files of a folder may be images, and what their ids are.
 //!
-//! Ids are made of names that the folder has, and are never made into paths, so that none can lead out of it. Folders in
-//! it are passed over.
+//! Ids are made of names that the folder has, and are never made into paths, so that none can lead
+//! out of it. Folders in it are ignored.
 
 use crate::error::{Error, Result};
 use crate::features::settings::BadImage;
@@ -36,7 +36,7 @@ pub(crate) fn list(folder: &Path) -> Result<Listing> {
         let path = entry.path();
         names.push((!looks_like_an_image(&path), entry.file_name(), path));
     }
-    // Of several files of one id it is the first that looks like an image.
+    // Of several files with one id, the first that looks like an image has it.
     names.sort();
     let mut listing = Listing::default();
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
@@ -59,12 +59,12 @@ pub(crate) fn list(folder: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
-/// By its name, and that there is something in it.
+/// Whether a file has an image's extension and is not empty.
 fn looks_like_an_image(path: &Path) -> bool {
     has_image_extension(path) && path.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
-/// The id of a file; none for a folder. Links are followed, but not out of `root`.
+/// The id of a file. `None` for a folder. Links are followed, but not out of `root`.
 fn file_id(path: &Path, root: &Path) -> Result<Option<String>, String> {
     let real = path.canonicalize().map_err(|e| format!("it cannot be read: {e}"))?;
     let metadata = real.metadata().map_err(|e| format!("it cannot be read: {e}"))?;
@@ -75,7 +75,7 @@ fn file_id(path: &Path, root: &Path) -> Result<Option<String>, String> {
         return Err(format!("it is a symbolic link out of the folder, to {}", real.display()));
     }
     if !metadata.is_file() {
-        // Reading a pipe would wait for ever.
+        // Reading a pipe could wait forever.
         return Err("it is not a file".to_owned());
     }
     let name = path.file_name().and_then(|name| name.to_str()).ok_or("its name is no UTF-8")?;

@@ -1,4 +1,4 @@
-//! How image vectors are made, and what is told of it.
+//! How image vectors are made: settings, progress and summary.
 
 use serde::Serialize;
 use smvae_data::Precision;
@@ -7,15 +7,15 @@ use smvae_encoders::vision::DecodeLimits;
 /// How vectors are made and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeatureSettings {
-    /// Images that go through the network at once.
+    /// Images that go through the network at once. Default: 8.
     pub batch: usize,
-    /// The numbers of the file.
+    /// The number type in the file. Default: f32.
     pub precision: Precision,
-    /// What an image may be.
+    /// The largest image that is read. Default: [`DecodeLimits::default`].
     pub limits: DecodeLimits,
-    /// Whether a file may have another extension than its content.
+    /// Whether a file may have an extension that does not fit its content. Default: false.
     pub any_extension: bool,
-    /// Whether a file that is there already is replaced.
+    /// Whether to replace a file that exists already. Default: false.
     pub overwrite: bool,
 }
 
@@ -26,14 +26,14 @@ impl Default for FeatureSettings {
     }
 }
 
-/// How far it has come.
+/// How far the work is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeatureProgress {
-    /// Images that are done, left out or taken from the journal.
+    /// Files that are done: computed, left out or taken from the journal.
     pub done: usize,
     /// Files of the folder.
     pub total: usize,
-    /// Images a second that went through the network, since the start.
+    /// Images that went through the network per second, since the start.
     pub images_per_second: f64,
 }
 
@@ -46,19 +46,19 @@ pub struct BadImage {
     pub reason: String,
 }
 
-/// What came of it.
+/// What the work came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FeatureSummary {
     /// Vectors in the file.
     pub vectors: usize,
     /// Width of a vector.
     pub width: usize,
-    /// Of the vectors, those that an earlier call had made.
+    /// How many of them an earlier call had made.
     pub resumed: usize,
     /// Files that were left out, by name.
     pub bad: Vec<BadImage>,
-    /// Whether the callback ended it early: there is a journal and no file.
+    /// Whether the callback ended the work: then there is a journal and no file.
     pub stopped: bool,
-    /// Seconds it took.
+    /// Seconds that it took.
     pub seconds: f64,
 }

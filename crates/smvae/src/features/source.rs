@@ -8,14 +8,14 @@ use std::path::Path;
 /// A vision model, and how its images are prepared.
 #[derive(Clone, Debug)]
 pub struct VisionSource {
-    /// A folder, a weights file, or `owner/name[@revision]` of the hub, which is then that of the environment.
+    /// A folder, a weights file, or `owner/name[@revision]` of the hub that the environment names.
     pub name: String,
-    /// Instead of what the model's files say.
+    /// Preprocessing instead of the one in the model's files. `None` keeps that.
     pub preprocessing: Option<Preprocessing>,
 }
 
 impl VisionSource {
-    /// The model that made some vectors, at the revision it had.
+    /// The model that made some vectors, at its revision then.
     pub fn of(identity: &VisionIdentity) -> Self {
         let VisionIdentity { model, revision, preprocessing, .. } = identity;
         let name = revision.as_ref().map_or_else(|| model.clone(), |revision| format!("{model}@{revision}"));
@@ -23,11 +23,11 @@ impl VisionSource {
     }
 }
 
-/// Opens a vision model; one of the hub is fetched unless the cache has it, and `on_fetch` is told file, bytes done and
-/// bytes in all, and may end it.
+/// Opens a vision model. A model of the hub is fetched unless the cache has it; `on_fetch` is told
+/// file, bytes done and bytes in all, and may end the transfer.
 ///
 /// # Errors
-/// Those of [`VisionModel::open`], and of the hub.
+/// Those of [`VisionModel::open`], and those of the hub.
 pub fn open_vision(
     source: &VisionSource,
     compute: Compute,

@@ -1,8 +1,8 @@
-//! Scoring as the authors' program does it, to see how many points the protocol itself is worth. Three things in it differ
-//! from what a user would see: which spans are scored is decided with the gold labels, tweets of equal text are merged,
-//! and z is sampled, which makes the figures depend on a seed.
+//! Scoring as the authors' program does it, to see how many points the protocol itself is worth.
+//! Three things in it differ from what a user would see: gold labels decide which spans are scored,
+//! posts of equal text are merged, and z is sampled, which makes the scores depend on a seed.
 //!
-//! Not done here: their program also loses the last tweet of a file without a final blank line.
+//! Not done here: their program also loses the last post of a file without a final blank line.
 
 use crate::error::{Error, Result};
 use crate::flow::Flow;
@@ -16,7 +16,8 @@ use smvae_data::Sample;
 use smvae_data::authors::{Filter, candidates, kept_words};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The spans of a post that are scored, and its gold entities, all in words left.
+/// The spans of a post that are scored, and its gold entities, both counted in the words that are
+/// left without URLs.
 struct Listed {
     spans: Vec<Span>,
     gold: Vec<Entity>,
@@ -25,8 +26,8 @@ struct Listed {
 /// Scores a model by the authors' protocol, with samples of z drawn from `seed`.
 ///
 /// # Errors
-/// Those of tokenisation and the networks; tags that are none; [`Error::Protocol`] for a model that is given URLs, which
-/// the protocol leaves out.
+/// Those of tokenisation and the networks; malformed tags; [`Error::Protocol`] for a model that
+/// sees URLs, which the protocol leaves out.
 ///
 /// # Source
 /// `main.py` and `utils.py` of the authors' program, as `smvae_data::authors` has them.
@@ -35,8 +36,8 @@ pub fn evaluate_as_authors(predictor: &Predictor, samples: &[Sample], seed: u64)
     Ok(scores.expect("the callback ends nothing"))
 }
 
-/// The same, telling a callback how many posts are done, and of how many. `None` if it answers [`Flow::Stop`] before the
-/// last.
+/// The same, telling a callback how many posts are done, and of how many. `None` if it answers
+/// [`Flow::Stop`] before the last.
 ///
 /// # Errors
 /// As [`evaluate_as_authors`].
@@ -70,7 +71,7 @@ pub fn evaluate_as_authors_with(
 fn listed((sample, item): (&Sample, &Item)) -> Result<Listed> {
     let (mut spans, mut gold) = (Vec::new(), Vec::new());
     for candidate in candidates(sample, Filter::Authors)? {
-        // What the piece limit cut cannot be scored; it stays gold.
+        // A span that the piece limit cut cannot be scored; its entity still counts as gold.
         if candidate.span.end <= item.words.len() {
             spans.push(candidate.span);
         }
@@ -81,7 +82,7 @@ fn listed((sample, item): (&Sample, &Item)) -> Result<Listed> {
     Ok(Listed { spans, gold })
 }
 
-/// Indices of the tweets of each text, in the order of the first of each.
+/// Indices of the posts of each text, in the order of the first of each.
 fn equal_texts(samples: &[Sample]) -> Vec<Vec<usize>> {
     let mut by_text = BTreeMap::<Vec<&str>, Vec<usize>>::new();
     for (i, sample) in samples.iter().enumerate() {
@@ -93,7 +94,8 @@ fn equal_texts(samples: &[Sample]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// An entity in words left as one in words of the file; one that was cut is where nothing is found.
+/// Turns a span of the words that are left into an entity in words of the file. One that was cut
+/// keeps its span, at which nothing is found.
 fn in_file_words(item: &Item, span: Span, label: &str) -> Entity {
     let reachable = span.end <= item.words.len();
     Entity { span: if reachable { item.original_span(span) } else { span }, label: label.to_owned() }
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tweets_of_equal_text_are_merged_urls_aside() {
+    fn posts_of_equal_text_are_merged_urls_aside() {
         let sample = |words: &str| Sample { words: words.split(' ').map(str::to_owned).collect(), ..Sample::default() };
         let samples = ["b", "a", "b http://t.co/1", "a b", "b"].map(sample);
         assert_eq!(equal_texts(&samples), [vec![0, 2, 4], vec![1], vec![3]]);

@@ -1,4 +1,4 @@
-//! A model against a split with gold labels.
+//! Scores of a model on posts with gold labels.
 
 use crate::error::Result;
 use crate::flow::Flow;
@@ -10,24 +10,24 @@ use smvae_core::metrics::Scores;
 use smvae_core::{Convention, Entity};
 use smvae_data::{Sample, gold_entities};
 
-/// Scores of a split, and what was found in each of its tweets.
+/// Scores of a split, and what was found in each of its posts.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
-    /// Precision, recall and F1, overall and by type, conlleval's way.
+    /// Precision, recall and F1, overall and by label, as conlleval counts.
     pub scores: Scores,
-    /// What was found, in the order of the tweets.
+    /// What was found, in the order of the posts.
     pub predictions: Vec<Vec<ScoredEntity>>,
-    /// Gold entities that no candidate can match: wider than the limit, or cut with the end of a long tweet. They count
-    /// as missed.
+    /// Gold entities that no candidate can match: wider than the limit, or cut with the end of a
+    /// long post. They count as missed.
     pub out_of_reach: usize,
     /// Words that the piece limit cut.
     pub words_cut: usize,
-    /// Tweets without an image vector, of a model that uses them.
+    /// Posts without an image vector, if the model uses images.
     pub images_missing: usize,
 }
 
-/// Scores a model on posts with gold labels, whose tags are read by the convention it was trained with. Every post is
-/// scored, and no candidate is chosen by its label.
+/// Scores a model on posts with gold labels, whose tags are read by the convention it was trained
+/// with. Every post is scored, and no candidate is chosen by its label.
 ///
 /// # Errors
 /// Those of tokenisation and the networks; malformed tags.
@@ -37,8 +37,8 @@ pub fn evaluate(predictor: &Predictor, posts: &[Sample]) -> Result<Evaluation> {
     Ok(evaluation.expect("the callback ends nothing"))
 }
 
-/// The same, with tags read by `convention`, telling a callback how many posts are done, and of how many. `None` if it
-/// answers [`Flow::Stop`] before the last.
+/// The same, with tags read by `convention`, telling a callback how many posts are done, and of how
+/// many. `None` if it answers [`Flow::Stop`] before the last.
 ///
 /// # Errors
 /// As [`evaluate`].

@@ -1,13 +1,15 @@
-//! A post and what was found in it as a line of JSON: the one form of `smvae predict` and of whoever serves a model.
+//! A post and what was found in it as a line of JSON: the one form of `smvae predict` and of
+//! anything else that serves a model.
 //!
 //! ```text
 //! {"id": 7, "text": "Lady Gaga lands"}
 //! {"id": 7, "text": "Lady Gaga lands", "words": ["Lady", "Gaga", "lands"],
 //!  "entities": [{"start": 0, "end": 9, "text": "Lady Gaga", "label": "PER", "score": 0.98, "words": [0, 2]}]}
 //! ```
-//! An answer has the post's own fields first, as they were written, then ours: `text` where the post had words alone,
-//! `words`, `entities`, `words_cut` where the piece limit cut words off, and `"image_missing": true` where the model looks at
-//! images and the post's was not there. Fields of these names that the post had are replaced.
+//! An answer has the post's own fields first, as they were written, then ours: `text` where the
+//! post had words alone, `words`, `entities`, `words_cut` where the piece limit cut words off, and
+//! `"image_missing": true` where the model looks at images and has none for the post. Fields of the
+//! post with these names are replaced.
 
 use crate::inference::predictor::Prediction;
 use crate::input::post::Post;
@@ -16,13 +18,14 @@ use serde::Serialize;
 use smvae_data::formats::{Body, Fields, PostRecord};
 use smvae_data::words::WordConvention;
 
-/// Fields of an answer, which a post's own do not survive; its text does.
+/// Fields of an answer that replace those of the post; its text stays.
 const OURS: [&str; 5] = ["words", "tokens", "entities", "words_cut", "image_missing"];
 
-/// The post of a record: its words if it has some, else its text, split by a convention. The image id is that of the record.
+/// The post of a record: its words if it has any, else its text, split by a convention. It has the
+/// record's image id.
 ///
 /// # Errors
-/// In words, for a record whose text does not hold its words.
+/// A sentence, for a record whose text does not hold its words.
 pub fn post(record: &PostRecord, convention: &WordConvention) -> Result<Post, String> {
     let mut post = match &record.body {
         Body::Text(text) => Post::split(text.as_str(), convention),

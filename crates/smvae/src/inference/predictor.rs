@@ -1,7 +1,8 @@
 //! A trained model at work: posts in, entities out, in input order.
 //!
-//! Posts are tokenised in parallel, encoded in batches of similar length, one a thread (on a GPU, one after another), and
-//! their spans are scored in chunks of bounded memory. No gradient is tracked.
+//! Posts are tokenised in parallel and encoded in batches of similar length, one per thread (on a
+//! GPU, one after another); their spans are scored in chunks of bounded memory. No gradient is
+//! tracked.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -22,15 +23,15 @@ use smvae_data::words::WordConvention;
 use smvae_encoders::text::WordTokenizer;
 use std::path::Path;
 
-/// What was made of a post.
+/// What was found in a post.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prediction {
     /// The entities that were found, by their first word.
     pub entities: Vec<ScoredEntity>,
     /// Words at the end of the post that the piece limit cut: no entity is found in them.
     pub words_cut: usize,
-    /// Whether the model looks at images and the post names one, but was read without: the image vectors lack it, or there are
-    /// none ([`Predictor::with_images`]).
+    /// Whether the model looks at images and the post names one, but was read without it: the image
+    /// vectors lack it, or the predictor has none ([`Predictor::with_images`]).
     pub image_missing: bool,
 }
 
@@ -54,7 +55,8 @@ pub struct Predictor {
 pub struct LoadOptions {
     /// Where tensors lie.
     pub device: Device,
-    /// The number type of the text encoder: f32, or on a GPU also f16 or bf16, which take half the memory.
+    /// The number type of the text encoder: f32, or on a GPU also f16 or bf16, which take half the
+    /// memory.
     pub dtype: DType,
     /// How text is split into words. `None` splits as the corpus of the run was split.
     pub words: Option<WordConvention>,
@@ -88,8 +90,8 @@ impl Predictor {
     /// Loads a run folder, on the CPU.
     ///
     /// # Errors
-    /// [`Error::NoRun`] for a folder that is not a run, [`Error::Version`] for one of a later version, and whatever is
-    /// wrong with a file in it.
+    /// [`Error::NoRun`] for a folder that is not a run, [`Error::Version`] for one of a later
+    /// version, and whatever is wrong with a file in it.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         Self::load_with(folder, &LoadOptions::default())
     }
@@ -97,7 +99,8 @@ impl Predictor {
     /// Loads a run folder, on a device and in a number type.
     ///
     /// # Errors
-    /// As [`Predictor::load`]; [`smvae_core::Error::Setting`] for a number type that the device does not compute in.
+    /// As [`Predictor::load`]; [`Error::Core`] with `Setting` for a number type that the device
+    /// does not compute in.
     pub fn load_with(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
         let LoadOptions { device, dtype, .. } = options;
         let half = matches!(dtype, DType::F16 | DType::BF16);
@@ -127,19 +130,20 @@ impl Predictor {
     /// Gives the model image vectors. Without them every image is missing.
     ///
     /// # Errors
-    /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors that it does not accept.
+    /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors that it
+    /// does not accept.
     pub fn with_images(mut self, images: ImageVectors, trust: ImageTrust) -> Result<Self> {
         self.identity.as_ref().ok_or(Error::NoImages)?.check(&images, trust)?;
         self.images = Some(images);
         Ok(self)
     }
 
-    /// Which image vectors the model was trained with; none for a model of text alone.
+    /// Which image vectors the model was trained with. `None` for a model of text alone.
     pub fn image_identity(&self) -> Option<&ImageIdentity> {
         self.identity.as_ref()
     }
 
-    /// The types it finds, `O` first.
+    /// The labels it finds, `O` first.
     pub fn labels(&self) -> &LabelSet {
         &self.labels
     }
@@ -176,8 +180,8 @@ impl Predictor {
         Ok(found.into_iter().next().expect("a prediction for each post"))
     }
 
-    /// Finds the entities of each post, in the order of the posts. The probabilities of all spans of all posts are in
-    /// memory at once: give a million posts in parts.
+    /// Finds the entities of each post, in the order of the posts. The probabilities of all spans
+    /// of all posts are in memory at once: give a million posts in parts.
     ///
     /// # Errors
     /// Those of tokenisation and the networks.
@@ -186,8 +190,8 @@ impl Predictor {
         Ok(found.expect("the callback ends nothing"))
     }
 
-    /// The same, telling a callback how many posts are done, and of how many. `None` if it answers [`Flow::Stop`] before the
-    /// last.
+    /// The same, telling a callback how many posts are done, and of how many. `None` if it answers
+    /// [`Flow::Stop`] before the last.
     ///
     /// # Errors
     /// As [`Predictor::predict`].
@@ -205,8 +209,8 @@ impl Predictor {
         Ok(Some(posts.iter().zip(&items).zip(&scored).map(prediction).collect()))
     }
 
-    /// Finds the entities of each post by itself, where that is possible: a post that cannot be tokenised or computed is an error in
-    /// its place and takes none of the others with it.
+    /// Finds the entities of each post, where that is possible: a post that cannot be tokenised or
+    /// computed gives an error in its place, and the others are predicted all the same.
     pub fn predict_each(&self, posts: &[Post]) -> Vec<Result<Prediction>> {
         match self.predict(posts) {
             Ok(found) => found.into_iter().map(Ok).collect(),
@@ -218,7 +222,8 @@ impl Predictor {
         }
     }
 
-    /// The one way from posts to scored spans: tokenised, collated, through the networks. `None` if the callback ended it.
+    /// The one way from posts to scored spans: tokenised, collated, through the networks. `None` if
+    /// the callback ended it.
     pub(crate) fn score<P: Words + Sync>(
         &self,
         posts: &[P],

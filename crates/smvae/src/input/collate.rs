@@ -1,4 +1,5 @@
-//! Tweets to batches: words to pieces, entities to candidate spans and classes, image ids to rows.
+//! Turns posts into batches: words into pieces, entities into candidate spans and classes, image
+//! ids into rows.
 
 use crate::config::input::{ImageUse, InputConfig};
 use crate::error::Result;
@@ -12,27 +13,29 @@ use smvae_data::{ImageVectors, is_url};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::ops::Range;
 
-/// A tweet as the networks see it. Words here are those that are left: no URLs, nothing beyond the piece limit.
+/// A post as the networks see it. Its words are those that are left: no URLs, nothing beyond the
+/// piece limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     /// Pieces, `[CLS]` and `[SEP]` included.
     pub ids: Vec<u32>,
     /// Pieces of each word.
     pub words: Vec<Range<usize>>,
-    /// Index of each word in the original tweet.
+    /// Index of each word in the original post.
     pub positions: Vec<usize>,
     /// The shape of each word.
     pub shapes: Vec<u32>,
     /// Words that the piece limit cut.
     pub n_cut: usize,
-    /// The row of its image among the image vectors, which are not copied here; none is a missing modality.
+    /// The row of its image among the image vectors, which are not copied here. `None` is a missing
+    /// modality.
     pub image: Option<usize>,
 }
 
 /// A candidate span of an item and its class.
 pub(crate) type LabelledSpan = (Span, u32);
 
-/// What turns tweets into items: borrowed from a run.
+/// What turns posts into items: tokenizer, settings and image vectors, borrowed from a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Collator<'a> {
     pub tokenizer: &'a WordTokenizer,
@@ -43,7 +46,7 @@ pub(crate) struct Collator<'a> {
 }
 
 impl Collator<'_> {
-    /// Tokenises a tweet and looks its image up.
+    /// Tokenises a post and looks its image up.
     pub(crate) fn item(&self, words: &[String], image_id: Option<&str>) -> Result<Item> {
         let kept = |word: &str| !(self.input.drop_urls && is_url(word));
         let mut positions: Vec<usize> = (0..words.len()).filter(|i| kept(&words[*i])).collect();
@@ -74,7 +77,8 @@ impl Collator<'_> {
         candidate_spans(item.words.len(), self.input.max_width)
     }
 
-    /// Candidate spans of an item with their classes. Entities that are too wide or were cut are not among them.
+    /// Candidate spans of an item with their classes. Entities that are too wide or were cut are
+    /// not among them.
     pub(crate) fn labelled_candidates(&self, item: &Item, entities: &[Entity], labels: &LabelSet) -> Vec<LabelledSpan> {
         let gold: Vec<LabelledSpan> = entities
             .iter()
@@ -122,13 +126,14 @@ impl Collator<'_> {
 }
 
 impl Item {
-    /// A span of original words as one of the words that are left; none if one of its ends is not.
+    /// Turns a span of original words into one of the words that are left. `None` if one of its
+    /// ends is not left.
     fn span_of(&self, original: Span) -> Option<Span> {
         let at = |position: usize| self.positions.binary_search(&position).ok();
         Some(Span::new(at(original.start)?, at(original.end.checked_sub(1)?)? + 1))
     }
 
-    /// The other way round.
+    /// Turns a span of the words that are left into one of original words.
     pub(crate) fn original_span(&self, span: Span) -> Span {
         Span::new(self.positions[span.start], self.positions[span.end - 1] + 1)
     }
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_tweet_is_cut_at_a_word_and_says_so() {
+    fn a_long_post_is_cut_at_a_word_and_says_so() {
         collator_test(&["new", "yorkers", "new"], 4, |_, item| {
             assert_eq!((item.ids.as_slice(), item.n_cut), (&[2, 4, 3][..], 2));
             assert_eq!(item.positions, [0]);
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tweet_has_the_image_it_is_to_have() {
+    fn each_post_has_the_image_it_is_to_have() {
         let vectors = [("a", 1.0), ("b", 2.0), ("c", 3.0)].map(|(id, x)| (id.to_owned(), vec![x, -x]));
         let vectors = ImageVectors::from_map(vectors.into_iter().collect()).expect("vectors of one width");
         let identity = ImageIdentity::new(&vectors, &[], false);

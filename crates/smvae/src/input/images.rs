@@ -1,4 +1,4 @@
-//! Image vectors as a model is given them: standardised, and tied to the file they come from.
+//! Image vectors as a model sees them: standardised, and tied to the file they come from.
 
 use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
@@ -13,14 +13,14 @@ use std::path::PathBuf;
 pub struct ImageIdentity {
     /// Width of a vector.
     pub width: usize,
-    /// Absolute path of the file at training; none for vectors that were never in a file.
+    /// Absolute path of the file at training. `None` for vectors that were never in a file.
     pub source: Option<PathBuf>,
-    /// sha256 of the file, in hexadecimal digits.
+    /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
-    /// The vision model that made them; none where the file does not say.
+    /// The vision model that made them. `None` where the file does not say.
     #[serde(default)]
     pub vision: Option<VisionIdentity>,
-    /// What is subtracted and divided by; none for raw vectors.
+    /// What is subtracted from them, and what they are divided by. `None` for raw vectors.
     pub standardisation: Option<Standardisation>,
 }
 
@@ -37,15 +37,17 @@ pub struct Standardisation {
 /// Which image vectors a model accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ImageTrust {
-    /// Those of the file it was trained with, or of other images by the same vision model.
+    /// The vectors of the file it was trained with, or those of other images by the same vision
+    /// model.
     #[default]
     Recorded,
-    /// Any of the right width: whoever says so knows where they come from.
+    /// Any vectors of the right width: the caller knows where they come from.
     Any,
 }
 
 impl ImageIdentity {
-    /// Identity of these vectors, with the statistics of a training split if they are to be standardised.
+    /// Identity of these vectors, with the statistics of a training split if the model standardises
+    /// them.
     pub(crate) fn new(images: &ImageVectors, train: &[Sample], standardise: bool) -> Self {
         Self {
             width: images.width(),
@@ -56,7 +58,7 @@ impl ImageIdentity {
         }
     }
 
-    /// Whether its parts fit each other, as those of a file may not.
+    /// Whether its parts fit each other, which those of a damaged file may not.
     pub(crate) fn is_consistent(&self) -> bool {
         let width = |numbers: &[f32]| numbers.len() == self.width && numbers.iter().all(|x| x.is_finite());
         self.standardisation.as_ref().is_none_or(|s| width(&s.mean) && width(&s.std))
@@ -75,13 +77,14 @@ impl ImageIdentity {
         Ok(())
     }
 
-    /// Whether the vision model that made these vectors is the one of training, with the same preprocessing.
+    /// Whether the vision model that made these vectors is the one of training, with the same
+    /// preprocessing.
     fn same_vision(&self, images: &ImageVectors) -> bool {
         let made_by = FeatureDescription::of(images).map(|description| description.vision);
         self.vision.as_ref().zip(made_by).is_some_and(|(ours, theirs)| ours.same_vectors(&theirs))
     }
 
-    /// Writes the vector of an image as the model is given it.
+    /// Writes the vector of an image as the model sees it.
     pub(crate) fn prepare(&self, raw: &[f32], prepared: &mut [f32]) {
         prepared.copy_from_slice(raw);
         if let Some(s) = &self.standardisation {
@@ -91,7 +94,7 @@ impl ImageIdentity {
 }
 
 impl Standardisation {
-    /// Statistics of the tweets that have a vector; an image of two tweets counts twice.
+    /// Statistics of the posts that have a vector; an image of two posts counts twice.
     fn of(images: &ImageVectors, train: &[Sample]) -> Self {
         let vectors = || train.iter().filter_map(|sample| images.get(&sample.image_id));
         let n = vectors().count().max(1) as f64;

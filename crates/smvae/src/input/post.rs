@@ -1,7 +1,7 @@
 //! A post: its text, its words with their place in the text, and the id of its image.
 //!
-//! Spans count words inside the program; whoever reads a post counts characters (Unicode scalar values, as Python does).
-//! This is the one place that turns the first into the second.
+//! Spans count words inside the library; people and other programs count characters (Unicode scalar
+//! values, as Python does). This is the one place that turns the first into the second.
 
 use serde::Serialize;
 use smvae_core::Span;
@@ -9,7 +9,7 @@ use smvae_data::Sample;
 use smvae_data::words::{WordConvention, split};
 use std::ops::Range;
 
-/// A post to find entities in. Text and words belong together, so they are set by the constructors alone.
+/// A post to find entities in. Text and words belong together, so only the constructors set them.
 ///
 /// ```
 /// use smvae::Post;
@@ -29,8 +29,8 @@ pub struct Post {
 }
 
 impl Post {
-    /// A post as somebody wrote it, split into words by the default convention. A model knows that of its own corpus:
-    /// [`Predictor::post`](crate::Predictor::post).
+    /// A post as somebody wrote it, split into words by the default convention. A model knows the
+    /// convention of its own corpus: [`Predictor::post`](crate::Predictor::post).
     pub fn from_text(text: impl Into<String>) -> Self {
         Self::split(text, &WordConvention::default())
     }

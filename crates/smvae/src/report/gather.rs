@@ -15,24 +15,26 @@ pub struct Report {
     pub title: String,
     /// The runs, by name.
     pub runs: Vec<RunReport>,
-    /// F1 against the number of labelled tweets, by method, then by labels; empty if that is no more than the runs say.
+    /// F1 against the number of labelled posts, by method, then by number. Empty if the table of
+    /// runs says as much.
     pub points: Vec<LabelsPoint>,
-    /// The split that the points are of: `test` for an experiment's results, else `dev`.
+    /// The split of the points: `test` for an experiment's results, else `dev`.
     pub points_split: &'static str,
-    /// An experiment's means and differences from its baseline.
+    /// An experiment's means and differences from its baseline. `None` for other folders.
     pub summary: Option<Summary>,
 }
 
-/// Gathers a report of a run folder, of a folder of runs, or of an experiment, whose runs are in its folder `runs`.
+/// Gathers a report of a run folder, of a folder of runs, or of an experiment, whose runs are in
+/// its folder `runs`.
 ///
 /// # Errors
-/// [`Error::NoRuns`] for a folder without any; [`Error::JsonLine`] and the like, naming file and line, for a run whose
-/// files are not what they should be.
+/// [`Error::NoRuns`] for a folder without runs; [`Error::JsonLine`] and the like, naming file and
+/// line, for a run with a malformed file.
 pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     let folder = folder.as_ref();
     let folders = run_folders(folder)?;
     let results = labels::read_results(folder)?;
-    // The results of an experiment may all come from elsewhere.
+    // An experiment may have results without runs, if another machine computed them all.
     if folders.is_empty() && results.is_empty() {
         return Err(Error::NoRuns { path: folder.to_owned() });
     }
@@ -49,12 +51,12 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     }
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
-    // Of an experiment alone.
+    // Only an experiment has one.
     let summary = folder.join(SUMMARY).is_file().then(|| Summary::read(folder)).transpose()?;
     Ok(Report { title, runs, points, points_split, summary })
 }
 
-/// Names and paths of the runs of a folder; none if it has none.
+/// Names and paths of the runs of a folder, perhaps of none.
 fn run_folders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     if is_run(folder) {
         let path = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;

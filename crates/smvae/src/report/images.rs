@@ -1,7 +1,7 @@
 //! Images of a report: small JPEGs as data URLs, within a budget.
 //!
-//! The id of an image is the name of its file without the extension, as for `smvae features`. What it does not do: it
-//! never links to a file, so that the page can be moved and opens nothing.
+//! The id of an image is the name of its file without the extension, as for `smvae features`. What
+//! it does not do: link to a file. So the page can be moved, and opens nothing.
 
 use crate::error::{Error, Result};
 use crate::features::listing::list;
@@ -17,9 +17,9 @@ use std::path::Path;
 /// How much of the images a page may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageBudget {
-    /// The longer side, in pixels.
+    /// The longer side, in pixels. Default: 240.
     pub side: u32,
-    /// Bytes of all data URLs.
+    /// Bytes of all data URLs together. Default: 24 MiB.
     pub bytes: usize,
 }
 
@@ -35,14 +35,14 @@ impl Default for ImageBudget {
 pub struct Thumbnails {
     /// Data URLs.
     pub urls: BTreeMap<String, String>,
-    /// Ids whose file is no image that can be read.
+    /// Ids whose file is not a readable image.
     pub unreadable: usize,
-    /// Ids that the budget left out.
+    /// Ids without an image because the budget was spent.
     pub left_out: usize,
 }
 
 impl Thumbnails {
-    /// Makes small images of those of these ids that the folder has, in the order of the ids.
+    /// Makes small images of those ids that the folder has, in the order of the ids.
     ///
     /// # Errors
     /// [`Error::Read`] if the folder cannot be listed.
@@ -71,7 +71,7 @@ impl Thumbnails {
     }
 }
 
-/// A small JPEG of a file; none if it is no image that can be read.
+/// A small JPEG of a file. `None` if the file is not a readable image.
 fn data_url(path: &Path, side: u32) -> Option<String> {
     let limits = DecodeLimits::default();
     check_bytes(path.metadata().ok()?.len(), &limits).ok()?;

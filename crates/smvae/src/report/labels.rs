@@ -1,6 +1,8 @@
-//! F1 against the number of labelled tweets: the mean of each method, over draws and seeds, with its deviation.
+//! F1 against the number of labelled posts: the mean of each method over draws and seeds, with its
+//! deviation.
 //!
-//! The points are of an experiment's `results.jsonl` where there is one, on test; else of the runs themselves, on dev.
+//! The points come from an experiment's `results.jsonl`, on test, where there is one; else from the
+//! runs themselves, on dev.
 
 use crate::error::Result;
 use crate::experiment::results::{self, RunResult, results_file};
@@ -11,23 +13,23 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// A method at a number of labels.
+/// A method at a number of labelled posts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LabelsPoint {
     /// The method.
     pub method: String,
-    /// Labelled tweets.
+    /// Labelled posts.
     pub labelled: usize,
     /// Mean F1, in percent.
     pub mean: f64,
-    /// Standard deviation (of a sample); none of a single run.
+    /// Standard deviation (of a sample). `None` for a single run.
     pub deviation: Option<f64>,
     /// Number of runs.
     pub n: usize,
 }
 
-/// The method of a result, with the corpus if there are several, and with dev's size if it was cut: runs that may be averaged
-/// have the same.
+/// The method of a result, with the corpus if there are several, and with dev's size if dev was
+/// cut: runs that may be averaged have the same text here.
 pub(super) fn method(result: &RunResult, all: &[RunResult]) -> String {
     let corpora: BTreeSet<&str> = all.iter().map(|result| result.run.corpus.as_str()).collect();
     let corpus = if corpora.len() > 1 { format!("{}: ", result.run.corpus) } else { String::new() };
@@ -35,8 +37,8 @@ pub(super) fn method(result: &RunResult, all: &[RunResult]) -> String {
     format!("{corpus}{}{cut}", result.run.method)
 }
 
-/// The method of a run that is of no experiment, with the name of the first run like it ([`RunReport::repeats`]) where others of
-/// the method have another corpus or other settings.
+/// The method of a run that belongs to no experiment. Where other runs of the method have another
+/// corpus or other settings, the name of the first run like it ([`RunReport::repeats`]) follows.
 fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
     let of_method = || all.iter().filter(|other| other.method == run.method);
     match of_method().all(|other| other.repeats == run.repeats) {
@@ -48,7 +50,7 @@ fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
     }
 }
 
-/// Labelled tweets: of all, as many as the run's selection has.
+/// Number of labelled posts; for `all`, as many as the run's selection has.
 fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
     match result.run.labels {
         LabelCount::Count(n) => Some(n),
@@ -56,13 +58,13 @@ fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
     }
 }
 
-/// The results of an experiment; nothing for a folder that is none.
+/// The results of an experiment; empty for other folders.
 pub(super) fn read_results(folder: &Path) -> Result<Vec<RunResult>> {
     let file = results_file(folder);
     if file.is_file() { results::read_results(&file) } else { Ok(Vec::new()) }
 }
 
-/// The points, and the split they are of: test if every result has it.
+/// The points, and their split: test if every result has it.
 pub(super) fn points(results: &[RunResult], runs: &[RunReport]) -> (Vec<LabelsPoint>, &'static str) {
     if results.is_empty() {
         let dev = |run: &RunReport| Some((method_of_run(run, runs), run.labelled?, run.dev.as_ref()?.overall.f1()));

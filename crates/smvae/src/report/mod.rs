@@ -1,12 +1,13 @@
-//! A report of runs: what a run folder, a folder of runs or an experiment shows, gathered, and written as one HTML file.
+//! A report of runs: gathers what a run folder, a folder of runs or an experiment shows, and writes
+//! it as one HTML file.
 //!
 //! ```text
-//! run folders ──run──> RunReport (settings, curves) ──split──> SplitReport (types, confusion, calibration, tweets)
-//! results.jsonl, or the runs themselves ──labels──> F1 against the number of labels
+//! run folders ──run──> RunReport (settings, curves) ──split──> SplitReport (types, confusion, calibration, posts)
+//! results.jsonl, or the runs themselves ──labels──> F1 against the number of labelled posts
 //! Report ──page (and images)──> HTML
 //! ```
-//! What it does not do: it computes nothing with a model, and never opens a corpus. What was found in dev is in
-//! `predictions-valid.jsonl` of the run, which training writes.
+//! What it does not do: compute with a model, or open a corpus. What the model finds in dev is in
+//! the run's `predictions-valid.jsonl`, which training writes.
 
 pub(crate) mod gather;
 pub(crate) mod images;

@@ -1,8 +1,9 @@
-//! A report as one HTML file that opens from disk: no network, styles, charts, data and images are inside.
+//! A report as one HTML file that opens from disk without a network: styles, charts, data and
+//! images are inside.
 //!
-//! Tables are in the page itself, escaped by the template engine. Charts and tweets are drawn by `assets/page.js` from
-//! JSON, which `tojson` writes without `<`, `>`, `&` and `'`, so that no tweet can end its `<script>`. A policy in the
-//! page (`Content-Security-Policy`) forbids every connection.
+//! Tables are in the page itself, escaped by the template engine. `assets/page.js` draws charts and
+//! posts from JSON, which `tojson` writes without `<`, `>`, `&` and `'`, so that no post can end
+//! its `<script>`. A policy in the page (`Content-Security-Policy`) forbids every connection.
 
 use crate::report::gather::Report;
 use crate::report::images::Thumbnails;
@@ -16,10 +17,10 @@ use smvae_core::confusion::Outcome;
 use smvae_data::Split;
 use std::collections::{BTreeMap, HashMap};
 
-/// Runs whose tweets a page holds at most: a thousand tweets of a run take about 200 kB.
-const RUNS_WITH_TWEETS: usize = 12;
+/// The most runs whose posts a page holds: a thousand posts of a run take about 200 kB.
+const RUNS_WITH_POSTS: usize = 12;
 
-/// Writes a report as HTML, with these images beside its tweets.
+/// Writes a report as HTML, with these images beside its posts.
 pub fn html(report: &Report, images: &Thumbnails) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -32,11 +33,11 @@ pub fn html(report: &Report, images: &Thumbnails) -> String {
     }
     let template = environment.get_template("page.html").expect("added above");
     let data = Data::new(report, images);
-    let with_tweets = data.runs.iter().filter(|run| !run.tweets.is_empty()).count();
+    let with_posts = data.runs.iter().filter(|run| !run.posts.is_empty()).count();
     let context = context! {
         report,
         images => context! { n => images.urls.len(), unreadable => images.unreadable, left_out => images.left_out },
-        with_tweets,
+        with_posts,
         data,
         version => env!("CARGO_PKG_VERSION"),
         css => include_str!("assets/page.css"),
@@ -47,10 +48,10 @@ pub fn html(report: &Report, images: &Thumbnails) -> String {
     template.render(context).expect("the template asks for what is given")
 }
 
-/// Ids of the images that a page could show, those of the first tweets first.
+/// Ids of the images that a page could show, those of the first posts first.
 pub fn image_ids(report: &Report) -> impl Iterator<Item = &str> {
     let splits = report.runs.iter().filter_map(|run| run.split(Split::Dev));
-    splits.flat_map(|split| split.tweets.iter().map(|tweet| tweet.image_id.as_str()))
+    splits.flat_map(|split| split.posts.iter().map(|post| post.image_id.as_str()))
 }
 
 /// What `page.js` reads.
@@ -67,7 +68,7 @@ struct RunData<'a> {
     x: &'a [usize],
     curves: &'a [super::Curve],
     reliability: Vec<Reliability<'a>>,
-    tweets: Vec<Tweet<'a>>,
+    posts: Vec<PostData<'a>>,
 }
 
 #[derive(Serialize)]
@@ -77,16 +78,17 @@ struct Reliability<'a> {
     after: &'a [Bin],
 }
 
-/// A tweet's words, once for all runs.
+/// A post's words, once for all runs.
 #[derive(Serialize)]
 struct Text<'a> {
     id: &'a str,
     words: &'a [String],
 }
 
-/// What a run makes of a text: entities by first word, word after the last, type, outcome, and score if found.
+/// What a run finds in a text: entities as first word, word after the last, label, outcome and, of
+/// those found, score.
 #[derive(Serialize)]
-struct Tweet<'a> {
+struct PostData<'a> {
     text: usize,
     gold: Vec<(usize, usize, &'a str, Outcome)>,
     found: Vec<(usize, usize, &'a str, Outcome, f32)>,
@@ -94,14 +96,14 @@ struct Tweet<'a> {
 
 impl<'a> Data<'a> {
     fn new(report: &'a Report, images: &'a Thumbnails) -> Self {
-        let shown = runs_with_tweets(report);
+        let shown = runs_with_posts(report);
         let mut texts = Texts::default();
         let run = |(i, run): (usize, &'a RunReport)| RunData {
             x: &run.x,
             curves: &run.curves,
             reliability: run.splits.iter().filter_map(reliability).collect(),
-            tweets: match run.split(Split::Dev) {
-                Some(dev) if shown.contains(&i) => texts.tweets(dev),
+            posts: match run.split(Split::Dev) {
+                Some(dev) if shown.contains(&i) => texts.posts(dev),
                 _ => Vec::new(),
             },
         };
@@ -115,8 +117,8 @@ fn reliability(split: &SplitReport) -> Option<Reliability<'_>> {
     Some(Reliability { split: split.split, before: &calibration.before, after: &calibration.after })
 }
 
-/// The runs whose tweets are shown: the best on dev of each method, then the second best, and so on.
-fn runs_with_tweets(report: &Report) -> Vec<usize> {
+/// The runs whose posts are shown: the best on dev of each method, then the second best, and so on.
+fn runs_with_posts(report: &Report) -> Vec<usize> {
     let f1 = |i: &usize| report.runs[*i].split(Split::Dev).map_or(0.0, |dev| dev.overall().f1);
     let mut order: Vec<usize> =
         (0..report.runs.len()).filter(|i| report.runs[*i].split(Split::Dev).is_some()).collect();
@@ -129,7 +131,7 @@ fn runs_with_tweets(report: &Report) -> Vec<usize> {
         *rank += 1;
     }
     ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.into_iter().take(RUNS_WITH_TWEETS).map(|(_, i)| i).collect()
+    ranked.into_iter().take(RUNS_WITH_POSTS).map(|(_, i)| i).collect()
 }
 
 /// Texts by their content.
@@ -140,20 +142,20 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn tweets(&mut self, split: &'a SplitReport) -> Vec<Tweet<'a>> {
-        let mut tweets = Vec::with_capacity(split.tweets.len());
-        for (tweet, judged) in split.tweets.iter().zip(&split.judged) {
-            let (id, words) = (tweet.image_id.as_str(), tweet.words.as_slice());
+    fn posts(&mut self, split: &'a SplitReport) -> Vec<PostData<'a>> {
+        let mut posts = Vec::with_capacity(split.posts.len());
+        for (post, judged) in split.posts.iter().zip(&split.judged) {
+            let (id, words) = (post.image_id.as_str(), post.words.as_slice());
             let text = *self.index.entry((id, words)).or_insert_with(|| {
                 self.all.push(Text { id, words });
                 self.all.len() - 1
             });
             let gold =
-                tweet.gold.iter().zip(&judged.gold).map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o));
-            let found = tweet.entities.iter().zip(&judged.predicted);
+                post.gold.iter().zip(&judged.gold).map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o));
+            let found = post.entities.iter().zip(&judged.predicted);
             let found = found.map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o, e.score));
-            tweets.push(Tweet { text, gold: gold.collect(), found: found.collect() });
+            posts.push(PostData { text, gold: gold.collect(), found: found.collect() });
         }
-        tweets
+        posts
     }
 }

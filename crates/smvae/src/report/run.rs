@@ -1,4 +1,5 @@
-//! One run of a report: its settings, its learning curves, and what it finds in the splits that it was evaluated on.
+//! One run of a report: its settings, its learning curves, and what it finds in the splits it was
+//! evaluated on.
 
 use crate::config::Config;
 use crate::config::training::TrainingConfig;
@@ -18,22 +19,23 @@ use std::path::Path;
 pub struct RunReport {
     /// Name of its folder.
     pub name: String,
-    /// The method's name in the experiment, or what the settings say about images and unlabelled tweets.
+    /// The method's name in the experiment, or what the settings say about images and unlabelled
+    /// posts.
     pub method: String,
-    /// What runs have in common that differ by their draw and seed alone: corpus and settings.
+    /// Corpus and settings as text, which runs have in common that differ in draw and seed alone.
     #[serde(skip)]
     pub(super) repeats: String,
-    /// Labelled tweets; none for converted weights, of which it is not known.
+    /// Labelled posts. `None` for converted weights, whose posts are not known.
     pub labelled: Option<usize>,
     /// Its seed.
     pub seed: u64,
     /// Epochs that were completed.
     pub epochs: usize,
-    /// The epoch whose weights are saved; none if dev was never evaluated.
+    /// The epoch whose weights are saved. `None` if dev was never evaluated.
     pub best_epoch: Option<usize>,
     /// Scores on dev of that epoch.
     pub dev: Option<Scores>,
-    /// F1 on test, in percent, where it was evaluated.
+    /// F1 on test, in percent. `None` if test was not evaluated.
     pub test_f1: Option<f64>,
     /// Every setting, those that differ from the defaults first.
     pub settings: Vec<Setting>,
@@ -41,7 +43,7 @@ pub struct RunReport {
     pub x: Vec<usize>,
     /// Loss, its terms, and what else an epoch records.
     pub curves: Vec<Curve>,
-    /// Dev, and test if it was evaluated with `--save-predictions`.
+    /// Dev, and test if its predictions were saved ([`RunInfo::save_predictions`](crate::RunInfo)).
     pub splits: Vec<SplitReport>,
 }
 
@@ -52,7 +54,7 @@ pub struct Setting {
     pub name: String,
     /// Its value, as JSON.
     pub value: String,
-    /// The default, as JSON; empty where there is none.
+    /// The default, as JSON; empty if there is no such setting.
     pub default: String,
     /// Whether the two differ.
     pub differs: bool,
@@ -63,7 +65,7 @@ pub struct Setting {
 pub struct Curve {
     /// Its path in `metrics.jsonl`, such as `train.labelled.kl_text`.
     pub name: String,
-    /// A value an epoch; none where dev was not evaluated.
+    /// One value per epoch. `None` where dev was not evaluated.
     pub values: Vec<Option<f64>>,
 }
 
@@ -75,10 +77,10 @@ impl RunReport {
         let best = epochs.iter().rfind(|record| record.best);
         let mut splits: Vec<SplitReport> = Vec::new();
         for split in [Split::Dev, Split::Test] {
-            if let Some(tweets) = run.predictions(split)? {
+            if let Some(posts) = run.predictions(split)? {
                 // Dev comes first: its temperature is the one that test is judged by.
                 let temperature = splits.first().and_then(|dev| dev.calibration.as_ref()).map(|c| c.temperature);
-                splits.push(SplitReport::new(split, &labels, tweets, temperature));
+                splits.push(SplitReport::new(split, &labels, posts, temperature));
             }
         }
         let selection = if run.origin()?.is_some() { None } else { Some(run.selection()?) };
@@ -105,7 +107,7 @@ impl RunReport {
     }
 }
 
-/// What the settings say about images and unlabelled tweets.
+/// What the settings say about images and unlabelled posts.
 fn method(config: &Config) -> String {
     let images = if config.model.image_dim.is_some() { "text + image" } else { "text only" };
     let semi = if config.training.semi { ", semi-supervised" } else { "" };
@@ -115,7 +117,8 @@ fn method(config: &Config) -> String {
 /// The settings that are the same in every repetition, and the corpus.
 fn repeats(config: &Config, train_sha256: Option<&str>) -> String {
     let config = Config { seed: 0, selection_seed: None, labelled: None, data: None, ..config.clone() };
-    // Epochs are chosen by the number of labels, where they are not set; checkpoints change no result.
+    // Epochs that are not set follow from the number of labelled posts; checkpoints change no
+    // result.
     let training = TrainingConfig { epochs: None, checkpoint_every: None, ..config.training.clone() };
     let parts = (Config { training, device: String::new(), ..config }, train_sha256);
     serde_json::to_string(&parts).expect("a configuration has string keys and no failing parts")
@@ -138,7 +141,7 @@ fn settings(config: &Config) -> Vec<Setting> {
     settings
 }
 
-/// Every number of the records but timings and counts, whatever fields later versions add.
+/// Every number of the records but timings and counts, with the fields that later versions may add.
 fn curves(epochs: &[EpochRecord]) -> Vec<Curve> {
     let mut found: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
     for (i, record) in epochs.iter().enumerate() {

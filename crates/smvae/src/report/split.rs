@@ -1,4 +1,5 @@
-//! What a run finds in one split: scores by type, confusion, kinds of mistakes, calibration, and the tweets themselves.
+//! What a run finds in one split: scores by label, confusion, kinds of mistakes, calibration, and
+//! the posts themselves.
 
 use crate::run::predictions::PostPrediction;
 use serde::Serialize;
@@ -16,25 +17,25 @@ const BINS: usize = 10;
 pub struct SplitReport {
     /// Which.
     pub split: Split,
-    /// Scores by type, `overall` last.
+    /// Scores by label, `overall` last.
     pub types: Vec<TypeRow>,
-    /// LabelCount of the confusion table, `O` first.
+    /// Labels of the confusion table, `O` first.
     pub labels: Vec<String>,
     /// Rows of the confusion table: gold label by predicted label.
     pub confusion: Vec<Vec<usize>>,
-    /// How many entities came to what.
+    /// How many entities had which outcome.
     pub outcomes: Vec<OutcomeRow>,
-    /// Scores against precision; none if nothing was found.
+    /// Scores against precision. `None` if nothing was found.
     pub calibration: Option<Calibration>,
-    /// The tweets.
+    /// The posts.
     #[serde(skip)]
-    pub tweets: Vec<PostPrediction>,
-    /// What became of the entities of each tweet.
+    pub posts: Vec<PostPrediction>,
+    /// The outcome of the entities of each post.
     #[serde(skip)]
     pub judged: Vec<Judged>,
 }
 
-/// Scores of a type, in percent.
+/// Scores of a label, in percent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names are those of `Counts`")]
 pub struct TypeRow {
@@ -47,10 +48,10 @@ pub struct TypeRow {
     pub correct: usize,
 }
 
-/// How many gold and how many predicted entities came to something.
+/// How many gold and how many predicted entities had an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct OutcomeRow {
-    /// To what.
+    /// The outcome.
     pub outcome: Outcome,
     /// Gold entities.
     pub gold: usize,
@@ -61,9 +62,9 @@ pub struct OutcomeRow {
 /// The scores of found entities against their precision, before and after temperature scaling.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Calibration {
-    /// The temperature: fitted on dev, for test as well where dev is known.
+    /// The temperature, fitted on dev where dev is known, for test as well.
     pub temperature: f64,
-    /// The split it was fitted on.
+    /// The split on which it was fitted.
     pub fitted_on: Split,
     /// Expected calibration error of the scores as they are, 0 to 1.
     pub error_before: f64,
@@ -76,11 +77,11 @@ pub struct Calibration {
 }
 
 impl SplitReport {
-    /// Evaluates what was found; `temperature` is that of dev, and none for dev itself.
-    pub(super) fn new(split: Split, labels: &LabelSet, tweets: Vec<PostPrediction>, temperature: Option<f64>) -> Self {
+    /// Evaluates what was found. `temperature` is that of dev; `None` fits one on this split.
+    pub(super) fn new(split: Split, labels: &LabelSet, posts: Vec<PostPrediction>, temperature: Option<f64>) -> Self {
         let (mut scores, mut confusion, mut judged) = (Scores::default(), Confusion::default(), Vec::new());
-        for tweet in &tweets {
-            let (gold, predicted) = (tweet.gold_entities(), tweet.found_entities());
+        for post in &posts {
+            let (gold, predicted) = (post.gold_entities(), post.found_entities());
             scores.add(&gold, &predicted);
             confusion.add(&gold, &predicted);
             judged.push(judge(&gold, &predicted));
@@ -98,13 +99,13 @@ impl SplitReport {
             confusion: names.iter().map(row).collect(),
             labels: names,
             outcomes: outcomes(&judged),
-            calibration: Calibration::new(split, labels, &tweets, &judged, temperature),
-            tweets,
+            calibration: Calibration::new(split, labels, &posts, &judged, temperature),
+            posts,
             judged,
         }
     }
 
-    /// All types together.
+    /// All labels together.
     pub fn overall(&self) -> &TypeRow {
         self.types.last().expect("made with a row `overall`")
     }
@@ -121,16 +122,18 @@ impl Calibration {
     fn new(
         split: Split,
         labels: &LabelSet,
-        tweets: &[PostPrediction],
+        posts: &[PostPrediction],
         judged: &[Judged],
         temperature: Option<f64>,
     ) -> Option<Self> {
-        // Of each found entity: its probabilities, its class, the gold class of its words, and whether it is right.
+        // Of each found entity: its probabilities, its class, the gold class of its words, and
+        // whether it is right.
         let mut found = Vec::new();
-        for (tweet, judged) in tweets.iter().zip(judged) {
-            for (entity, outcome) in tweet.entities.iter().zip(&judged.predicted) {
-                let gold = tweet.gold.iter().find(|g| g.words == entity.words);
-                // A gold type that the run does not know is no class, and the row takes no part in the fit.
+        for (post, judged) in posts.iter().zip(judged) {
+            for (entity, outcome) in post.entities.iter().zip(&judged.predicted) {
+                let gold = post.gold.iter().find(|g| g.words == entity.words);
+                // A gold label that the run does not know is not a class, and the row takes no part
+                // in the fit.
                 let gold = gold.map_or(Some(0), |gold| labels.index(&gold.label)).unwrap_or(usize::MAX);
                 let class = labels.index(&entity.label)?;
                 found.push((entity.probabilities.as_slice(), class, gold, *outcome == Outcome::Correct));
@@ -170,8 +173,9 @@ fn outcomes(judged: &[Judged]) -> Vec<OutcomeRow> {
 mod tests {
     use super::*;
 
-    /// A tweet of four words, its entities as (start, end, label) and as (start, end, label, probabilities).
-    fn tweet(gold: &[(usize, usize, &str)], predicted: &[(usize, usize, &str, [f32; 3])]) -> PostPrediction {
+    /// A post of four words, its gold entities as (start, end, label), the found ones as (start,
+    /// end, label, probabilities).
+    fn post(gold: &[(usize, usize, &str)], predicted: &[(usize, usize, &str, [f32; 3])]) -> PostPrediction {
         let gold: Vec<_> = gold.iter().map(|(a, b, l)| serde_json::json!({"start": a, "end": b, "label": l})).collect();
         let predicted: Vec<_> = predicted
             .iter()
@@ -182,7 +186,7 @@ mod tests {
             .collect();
         let json =
             serde_json::json!({"image_id": "1", "words": ["a", "b", "c", "d"], "gold": gold, "predicted": predicted});
-        serde_json::from_value(json).expect("a tweet")
+        serde_json::from_value(json).expect("a post")
     }
 
     fn labels() -> LabelSet {
@@ -191,12 +195,12 @@ mod tests {
 
     #[test]
     fn a_split_is_counted_in_every_way() {
-        let tweets = vec![
-            tweet(&[(0, 1, "PER"), (2, 3, "LOC")], &[(0, 1, "PER", [0.1, 0.1, 0.8]), (2, 4, "LOC", [0.2, 0.7, 0.1])]),
-            tweet(&[(0, 2, "LOC")], &[(0, 2, "PER", [0.1, 0.4, 0.5])]),
-            tweet(&[], &[(3, 4, "PER", [0.3, 0.1, 0.6])]),
+        let posts = vec![
+            post(&[(0, 1, "PER"), (2, 3, "LOC")], &[(0, 1, "PER", [0.1, 0.1, 0.8]), (2, 4, "LOC", [0.2, 0.7, 0.1])]),
+            post(&[(0, 2, "LOC")], &[(0, 2, "PER", [0.1, 0.4, 0.5])]),
+            post(&[], &[(3, 4, "PER", [0.3, 0.1, 0.6])]),
         ];
-        let report = SplitReport::new(Split::Dev, &labels(), tweets, None);
+        let report = SplitReport::new(Split::Dev, &labels(), posts, None);
         assert_eq!((report.overall().gold, report.overall().predicted, report.overall().correct), (3, 4, 1));
         assert_eq!(report.labels, ["O", "LOC", "PER"]);
         assert_eq!(report.confusion, [[0, 1, 1], [1, 0, 1], [0, 0, 1]]);
@@ -210,12 +214,12 @@ mod tests {
 
     #[test]
     fn test_is_judged_at_the_temperature_of_dev() {
-        let tweets = || vec![tweet(&[(0, 1, "PER")], &[(0, 1, "PER", [0.1, 0.1, 0.8])])];
-        let report = SplitReport::new(Split::Test, &labels(), tweets(), Some(2.0));
+        let posts = || vec![post(&[(0, 1, "PER")], &[(0, 1, "PER", [0.1, 0.1, 0.8])])];
+        let report = SplitReport::new(Split::Test, &labels(), posts(), Some(2.0));
         let calibration = report.calibration.expect("something was found");
         assert_eq!((calibration.temperature, calibration.fitted_on), (2.0, Split::Dev));
-        let report = SplitReport::new(Split::Test, &labels(), tweets(), None);
+        let report = SplitReport::new(Split::Test, &labels(), posts(), None);
         assert_eq!(report.calibration.expect("something was found").fitted_on, Split::Test);
-        assert!(SplitReport::new(Split::Dev, &labels(), vec![tweet(&[(0, 1, "X")], &[])], None).calibration.is_none());
+        assert!(SplitReport::new(Split::Dev, &labels(), vec![post(&[(0, 1, "X")], &[])], None).calibration.is_none());
     }
 }

@@ -2,20 +2,20 @@
 //!
 //! ```text
 //! config.json          everything the run depended on, resolved, with the format's version
-//! labels.json          entity types in order, O first
-//! selection.json       which tweets were labelled; absent for converted weights
+//! labels.json          labels in order, O first
+//! selection.json       which posts were labelled; absent for converted weights
 //! origin.json          where converted weights come from; absent for a model that was trained here
 //! images.json          which image vectors, and their standardisation; absent for text alone
 //! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
 //! words.json           how the corpus was split into words; absent in runs of earlier versions
 //! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
-//! metrics.jsonl        a line an epoch
+//! metrics.jsonl        one line per epoch
 //! decision.json        the bias between O and the rest, where it is not 0
-//! soft-labels.safetensors   what teachers make of the unlabelled tweets' spans, where there are teachers
-//! teachers.json        how these teachers came out, a value each
+//! soft-labels.safetensors   what teachers say of the unlabelled posts' spans, where there are teachers
+//! teachers.json        how these teachers came out, one value per teacher
 //! run.json             what else the run depends on, and whether it is finished; absent for converted weights
-//! checkpoint/          where to go on from, of a run that is not finished
-//! predictions-valid.jsonl   what the best epoch finds in dev, a line a tweet; -test by `smvae eval`, if asked for
+//! checkpoint/          where to resume a run that is not finished
+//! predictions-valid.jsonl   what the best epoch finds in dev, one line per post; -test if evaluation saved it
 //! ```
 //! Every file is written to a temporary name and renamed.
 
@@ -57,8 +57,8 @@ const STATE: &str = "run.json";
 const CHECKPOINT: &str = "checkpoint";
 pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
-/// Every file of a run, in the order in which they are removed: what makes the folder a run first, what tells its files from
-/// others' last.
+/// Every file of a run, in the order in which they are removed: first the file that makes the
+/// folder a run, last the one that shows that the rest is ours.
 const FILES: [&str; 17] = [
     CONFIG,
     LABELS,
@@ -79,10 +79,11 @@ const FILES: [&str; 17] = [
     ENCODER,
 ];
 
-/// The files without which a folder is no run.
+/// The files without which a folder is not a run.
 const MAKE_A_RUN: [&str; 2] = [CONFIG, ENCODER];
 
-/// Removes the files of a run, and the folder if nothing else is in it. A folder that is no run is left alone.
+/// Removes the files of a run, and the folder if nothing else is in it. It leaves a folder that is
+/// not a run alone.
 ///
 /// # Errors
 /// [`Error::NoRun`] for a folder without a run; [`Error::Write`] if a file cannot be removed.
@@ -94,19 +95,19 @@ pub fn remove_run(folder: impl AsRef<Path>) -> Result<()> {
     Ok(())
 }
 
-/// The same, but for the folder.
+/// Removes the files of a run and keeps the folder.
 pub(crate) fn remove_files(folder: &Path) -> Result<()> {
     RunFolder::open_any(folder)?;
-    // The configuration comes first: without it the rest is no run any more.
+    // The configuration comes first: without it the rest is not a run any more.
     FILES.into_iter().try_for_each(|file| remove_file(&folder.join(file)))?;
     remove_checkpoint(folder)?;
-    // Teachers of a run that was ended before their labels were saved.
+    // Teachers of a run that ended before it saved their labels.
     let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
     for teacher in teachers {
         if is_run(&teacher) {
             remove_run(&teacher)?;
         } else {
-            // A student that had not begun: its labels are there before it is a run.
+            // A student that had not begun: its soft labels are written before it is a run.
             let _ = std::fs::remove_file(teacher.join(SOFT_LABELS));
             let _ = std::fs::remove_dir(&teacher);
         }
@@ -117,7 +118,7 @@ pub(crate) fn remove_files(folder: &Path) -> Result<()> {
 /// Removes whatever checkpoint a run has.
 pub(crate) fn remove_checkpoint(run: &Path) -> Result<()> {
     let path = run.join(CHECKPOINT);
-    // The state goes first: without it the rest is no checkpoint.
+    // The state goes first: without it the rest is not a checkpoint.
     match std::fs::remove_file(path.join(CHECKPOINT_STATE)).and_then(|()| std::fs::remove_dir_all(&path)) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => match std::fs::remove_dir_all(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
@@ -128,13 +129,14 @@ pub(crate) fn remove_checkpoint(run: &Path) -> Result<()> {
     }
 }
 
-/// Whether a folder holds a run, of whatever version. Models of other programs have a `config.json` too.
+/// Whether a folder holds a run, of any version. Models of other programs have a `config.json`
+/// too.
 pub(crate) fn is_run(folder: &Path) -> bool {
     MAKE_A_RUN.iter().all(|file| folder.join(file).is_file())
 }
 
-/// Held by the process that trains in a folder, which is there, until it is dropped or the process ends in whatever way; none
-/// where the system locks no folders.
+/// Locks an existing folder for the process that trains in it. The lock lasts until the file is
+/// dropped or the process ends, however it ends. `None` on systems that lock no folders.
 pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
     if !cfg!(unix) {
         return Ok(None);
@@ -176,7 +178,7 @@ impl RunFolder {
             return Err(Error::RunExists { path: folder.to_owned() });
         }
         let run = Self { folder: folder.to_owned() };
-        // First, as what tells a run that was killed here from what is not ours.
+        // Written first: if the process is killed here, this file shows that the rest is ours.
         let foreign = FILES.into_iter().find(|file| run.path(file).exists());
         match foreign {
             Some(file) if !run.path(ENCODER).exists() && file != SOFT_LABELS => {
@@ -192,12 +194,12 @@ impl RunFolder {
             write_json(&run.path(IMAGES), images)?;
         }
         run.save_state(start.state)?;
-        // Last, since it is what makes the folder a run.
+        // Written last, since it makes the folder a run.
         write_json(&run.path(CONFIG), start.config)?;
         Ok(run)
     }
 
-    /// A folder with a run of whatever version.
+    /// Opens a folder with a run of any version.
     pub(crate) fn open_any(folder: &Path) -> Result<Self> {
         match MAKE_A_RUN.into_iter().find(|file| !folder.join(file).is_file()) {
             Some(missing) => Err(Error::NoRun { path: folder.to_owned(), missing }),
@@ -207,7 +209,7 @@ impl RunFolder {
 
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         let run = Self::open_any(folder)?;
-        // Read for its version: everything else is told apart from a later version's files by it.
+        // Read first for its version: what a later version wrote is refused here.
         run.config()?;
         Ok(run)
     }
@@ -238,14 +240,14 @@ impl RunFolder {
         write_json(&self.path(STATE), state)
     }
 
-    /// Removes what training made, so that it can begin anew.
+    /// Removes what training made, so that it can start over.
     pub(crate) fn remove_results(&self) -> Result<()> {
         remove_checkpoint(&self.folder)?;
         [WEIGHTS, METRICS].into_iter().try_for_each(|file| remove_file(&self.path(file)))?;
         self.remove_judgement()
     }
 
-    /// Removes what is said of the saved weights, for weights of which nothing is known.
+    /// Removes decision and predictions, for new weights that nobody has evaluated.
     pub(crate) fn remove_judgement(&self) -> Result<()> {
         let files = [DECISION, predictions::file_name(Split::Dev)];
         files.into_iter().try_for_each(|file| remove_file(&self.path(file)))
@@ -263,7 +265,7 @@ impl RunFolder {
         Ok(WordTokenizer::from_file(self.path(TOKENIZER))?)
     }
 
-    /// How the corpus was split into words. For a run that does not say, what most corpora do.
+    /// How the corpus was split into words. For a run that does not say, as most corpora are.
     pub(crate) fn words(&self) -> Result<WordConvention> {
         Ok(read_json_if_there(&self.path(WORDS), "word convention")?.unwrap_or_default())
     }
@@ -292,7 +294,7 @@ impl RunFolder {
         write_tensors(&self.path(WEIGHTS), &tensors)
     }
 
-    /// Saves the decision of the saved weights; the default is no file.
+    /// Saves the decision of the saved weights. The default decision has no file.
     pub(crate) fn save_decision(&self, decision: Decision) -> Result<()> {
         let path = self.path(DECISION);
         if decision == Decision::default() { remove_file(&path) } else { write_json(&path, &decision) }
@@ -302,12 +304,12 @@ impl RunFolder {
         Ok(read_json_if_there(&self.path(DECISION), "decision")?.unwrap_or_default())
     }
 
-    /// The folder of the checkpoint, while there is something to resume.
+    /// The folder of the checkpoint, which exists while there is something to resume.
     pub(crate) fn checkpoint(&self) -> PathBuf {
         self.path(CHECKPOINT)
     }
 
-    /// The folder of a teacher, while it is needed.
+    /// The folder of a teacher, which exists while the run needs it.
     pub(crate) fn teacher(&self, number: usize) -> PathBuf {
         self.path(&teacher(number))
     }

@@ -1,4 +1,5 @@
-//! A run folder as a person looks at it.
+//! What a run folder holds, read at once for a person to look at. Whoever trains or predicts uses
+//! `folder.rs`.
 
 use crate::config::Config;
 use crate::error::Result;
@@ -20,21 +21,21 @@ pub struct RunInfo {
     pub folder: PathBuf,
     /// Everything the run depended on.
     pub config: Config,
-    /// Entity types, `O` first.
+    /// Labels, `O` first.
     pub labels: LabelSet,
-    /// Which tweets were labelled; none for converted weights, of which it is not known.
+    /// Which posts were labelled. `None` for converted weights, whose posts are not known.
     pub selection: Option<Selection>,
-    /// Where converted weights come from; none for a model that was trained here.
+    /// Where converted weights come from. `None` for a model that this library trained.
     pub origin: Option<Origin>,
-    /// Which image vectors; none for text alone.
+    /// Which image vectors the model was trained with. `None` for text alone.
     pub images: Option<ImageIdentity>,
-    /// How its corpus was split into words, and so how text is split for it.
+    /// How its corpus was split into words, and so how it splits text.
     pub words: WordConvention,
     /// Sizes of the text encoder.
     pub encoder: TransformerConfig,
-    /// Number of trained numbers; none if no weights were saved yet.
+    /// Number of parameters. `None` if no weights were saved yet.
     pub parameters: Option<usize>,
-    /// A record an epoch.
+    /// One record per epoch.
     pub epochs: Vec<EpochRecord>,
     /// Its teachers, once they have taught.
     pub teachers: Vec<Teacher>,
@@ -66,7 +67,8 @@ impl RunInfo {
         })
     }
 
-    /// Whether a folder holds a run, of whatever version. Models of other programs have a `config.json` too.
+    /// Whether a folder holds a run, of any version. Models of other programs have a `config.json`
+    /// too.
     pub fn exists(folder: impl AsRef<Path>) -> bool {
         is_run(folder.as_ref())
     }
@@ -74,12 +76,14 @@ impl RunInfo {
     /// What the model found in a split. `None` if nobody saved it: training saves that of dev.
     ///
     /// # Errors
-    /// [`Error::JsonLine`](crate::Error::JsonLine) naming a line that is not a prediction of this run.
+    /// [`Error::JsonLine`](crate::Error::JsonLine) naming a line that is not a prediction of this
+    /// run.
     pub fn predictions(&self, split: Split) -> Result<Option<Vec<PostPrediction>>> {
         RunFolder::open(&self.folder)?.predictions(split)
     }
 
-    /// Saves what the model found in a split beside its weights, whole or not at all: reports read it.
+    /// Saves what the model found in a split beside its weights, whole or not at all: reports read
+    /// it.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) if it cannot be written.
@@ -94,10 +98,11 @@ impl RunInfo {
 }
 
 impl RunState {
-    /// That of the run in a folder.
+    /// Reads the state of the run in a folder.
     ///
     /// # Errors
-    /// [`Error::NoRun`] for a folder without one, converted weights and runs of earlier versions included; [`Error::Json`].
+    /// [`NoRun`](crate::Error::NoRun) for a folder without one, converted weights and runs of
+    /// earlier versions included; [`Json`](crate::Error::Json).
     pub fn read(folder: &Path) -> Result<Self> {
         RunFolder::open_any(folder)?.state()
     }

@@ -1,13 +1,15 @@
-//! What a model found in a split with gold labels, as a file of a run folder and of `smvae eval`: one line per post.
+//! What a model found in a split with gold labels, as a file of a run folder and of `smvae eval`:
+//! one line per post.
 //!
 //! ```text
 //! predictions-valid.jsonl   {"image_id", "text", "words": ["Lady", ...],
 //!                            "gold":     [{"start", "end", "text", "label", "words": [from, to]}],
 //!                            "entities": [{the same, "score", "probabilities"}]}
 //! ```
-//! `start` and `end` count characters of `text`; `words` are half-open and count all words of the post. `probabilities` has one
-//! number per class of the run's `labels.json`, `O` first. The file holds the text of posts, as the corpus does. Files of
-//! earlier versions, whose `start` and `end` count words and whose list is called `predicted`, are read as well.
+//! `start` and `end` count characters of `text`; `words` are half-open and count all words of the
+//! post. `probabilities` has one number per class of the run's `labels.json`, `O` first. The file
+//! holds the text of posts, as the corpus does. Files of earlier versions, whose `start` and `end`
+//! count words and whose list is called `predicted`, are read as well.
 
 use crate::error::{Error, Result};
 use crate::files::{read_json_lines, write_json_lines};
@@ -62,7 +64,7 @@ impl PostPrediction {
     }
 }
 
-/// A line as it may be written, by this version or an earlier one.
+/// A line as this version or an earlier one writes it.
 #[derive(Deserialize)]
 struct Line {
     image_id: String,
@@ -140,8 +142,8 @@ pub(crate) fn write(path: &Path, predictions: &[PostPrediction]) -> Result<()> {
 /// Reads a file of a run with this many classes, `O` included.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::JsonLine`] naming a line that is not a prediction, or not one of such a run;
-/// [`Error::Inconsistent`] for a file without a line, since no split is empty.
+/// [`Error::Read`]; [`Error::JsonLine`] naming a line that is not a prediction, or not one of such
+/// a run; [`Error::Inconsistent`] for a file without a line, since no split is empty.
 pub(crate) fn read(path: &Path, n_classes: usize) -> Result<Vec<PostPrediction>> {
     let posts: Vec<PostPrediction> = read_json_lines(path, WHAT)?;
     if posts.is_empty() {

@@ -1,4 +1,5 @@
-//! Records of a run folder: one per epoch, one per teacher, and what the run depends on beside its configuration.
+//! Records of a run folder: one per epoch, one per teacher, and what the run depends on besides its
+//! configuration.
 
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,14 @@ pub struct EpochRecord {
     pub encoder_lr: f64,
     /// Learning rate of everything else at the last step.
     pub head_lr: f64,
-    /// Scores on dev; none in epochs without an evaluation.
+    /// Scores on dev. `None` in epochs without an evaluation.
     pub dev: Option<Scores>,
-    /// Whether these scores are the best so far, and the weights were saved.
+    /// Whether these scores are the best so far, so that the weights were saved.
     pub best: bool,
-    /// The bias against `O` these scores were reached with.
+    /// The bias against `O` that gave these scores.
     #[serde(default)]
     pub outside_bias: f32,
-    /// Where time went, and memory: the fields that differ between two runs of one seed.
+    /// Time and memory: the only fields that differ between two runs with the same seed.
     pub timing: Timing,
 }
 
@@ -37,13 +38,16 @@ pub struct Timing {
     pub train_seconds: f64,
     /// Seconds of the evaluation on dev.
     pub dev_seconds: f64,
-    /// Tweets trained on a second, labelled and unlabelled.
-    pub tweets_per_second: f64,
-    /// Spans trained on a second.
+    /// Posts trained on per second, labelled and unlabelled.
+    #[serde(rename = "tweets_per_second")]
+    pub posts_per_second: f64,
+    /// Spans trained on per second.
     pub spans_per_second: f64,
-    /// Tweets of dev evaluated a second.
-    pub dev_tweets_per_second: f64,
-    /// The most memory the process has had so far, in MiB, where the system tells.
+    /// Posts of dev evaluated per second.
+    #[serde(rename = "dev_tweets_per_second")]
+    pub dev_posts_per_second: f64,
+    /// The most memory that the process has used so far, in MiB. `None` where the system does not
+    /// tell.
     pub peak_memory_mib: Option<f64>,
 }
 
@@ -62,13 +66,13 @@ pub(crate) fn without_gain(records: &[EpochRecord]) -> usize {
     records.iter().rev().take_while(|record| !record.best).filter(|record| record.dev.is_some()).count()
 }
 
-/// How a teacher came out, which is known when it is gone.
+/// How a teacher came out: what remains of it once its folder is removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Teacher {
     /// Its seed.
     pub seed: u64,
-    /// The epoch it taught with: the best on dev.
+    /// The epoch whose weights taught: the best on dev.
     pub best_epoch: Option<usize>,
     /// F1 on dev of that epoch, in percent.
     pub dev_f1: Option<f64>,
@@ -86,29 +90,30 @@ pub struct Origin {
     pub file: String,
     /// sha256 of the file, in hexadecimal digits.
     pub sha256: String,
-    /// How the order of the labels is known, which is not in the file.
+    /// How the order of the labels, which is not in the file, came to be known.
     pub labels: String,
 }
 
-/// What a run depends on beside its configuration, and whether it is finished: `run.json`.
+/// What a run depends on besides its configuration, and whether it is finished: `run.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunState {
-    /// Whether it came to its end; if not, [`resume`](crate::resume()) goes on with it.
+    /// Whether it came to its end; if not, [`resume`](crate::resume()) continues it.
     pub finished: bool,
-    /// Threads it was begun with. With as many, the same weights.
+    /// Number of threads at its beginning. Resumed with as many, it gives the same weights.
     pub threads: usize,
-    /// sha256 of the training split's tweets, as JSON.
+    /// SHA-256 of the training split's posts, as JSON.
     pub train_sha256: String,
-    /// sha256 of dev's tweets, as JSON.
+    /// SHA-256 of dev's posts, as JSON.
     #[serde(rename = "valid_sha256")]
     pub dev_sha256: String,
-    /// sha256 of the image vectors; none for text alone.
+    /// SHA-256 of the file of image vectors. `None` for text alone.
     pub images_sha256: Option<String>,
 }
 
 impl RunState {
-    /// Digest of what a run depends on, as its checkpoints name it. Where the corpus lies is no part of it.
+    /// Digest of what a run depends on, which its checkpoints name. It does not depend on where the
+    /// corpus lies.
     pub(crate) fn identity(&self, config: &Config) -> String {
         let config = Config { data: None, ..config.clone() };
         let Self { train_sha256, dev_sha256, images_sha256, .. } = self;

@@ -1,10 +1,12 @@
-//! From the probabilities of a tweet's spans to its entities, with a threshold between `O` and the rest.
+//! From the probabilities of a post's spans to its entities, with a threshold between `O` and the
+//! rest.
 //!
 //! ```text
-//! p'_O = p_O exp(-b) / Z,   p'_c = p_c / Z                b: the bias against O, in logits; 0 leaves all as it is
+//! p'_O = p_O exp(-b) / Z,   p'_c = p_c / Z                b: the bias against O, in logits; 0 changes nothing
 //! ```
-//! A model trained on few labels calls too much `O`: its precision is far above its recall. The bias moves the decision
-//! without touching the weights, and is chosen on dev ([`tune`]).
+//! A model trained on few labelled posts calls too many spans `O`: its precision is far above its
+//! recall. The bias moves the decision and leaves the weights alone; it is chosen on dev
+//! ([`tune`]).
 
 use crate::input::collate::Item;
 use crate::input::post::Post;
@@ -20,12 +22,13 @@ use smvae_core::{Entity, LabelSet};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Decision {
-    /// What is taken from the logit of `O` before classes are compared; above 0 it finds more entities.
+    /// What is subtracted from the logit of `O` before classes are compared; above 0 it finds more
+    /// entities. Default: 0.
     pub outside_bias: f32,
 }
 
 impl Decision {
-    /// The spans of a tweet that are entities, by their first word, in the item's words.
+    /// The spans of a post that are entities, by their first word, in the item's words.
     fn decoded(self, scored: &ScoredSpans) -> Vec<Candidate> {
         let outside = (-self.outside_bias).exp();
         let candidates: Vec<Candidate> = scored
@@ -54,7 +57,7 @@ impl Decision {
         self.decoded(scored).into_iter().map(entity).collect()
     }
 
-    /// The same in words of the post and without scores.
+    /// The same in words of the post, without scores.
     pub(crate) fn found(self, item: &Item, scored: &ScoredSpans, labels: &LabelSet) -> Vec<Entity> {
         let entity = |c: Candidate| Entity { span: item.original_span(c.span), label: name(labels, c.class) };
         self.decoded(scored).into_iter().map(entity).collect()
@@ -72,7 +75,8 @@ impl Decision {
         row.iter().enumerate().map(move |(class, p)| if class == 0 { p * outside / total } else { p / total })
     }
 
-    /// What the weighted probabilities sum up to. The sum of a softmax is 1 but for rounding: without a bias nothing changes.
+    /// The sum of the weighted probabilities. Without a bias it is taken as 1, which a softmax sums
+    /// to but for rounding, so that nothing changes.
     fn total(self, row: &[f32], outside: f32) -> f32 {
         if self.outside_bias == 0.0 { 1.0 } else { 1.0 + row[0] * (outside - 1.0) }
     }
@@ -104,7 +108,8 @@ fn name(labels: &LabelSet, class: usize) -> String {
     labels.name(class).expect("a class of the model is one of its labels").to_owned()
 }
 
-/// The decision with the best F1 on a split: biases from -2 to 4 in steps of a quarter, the one nearest 0 on ties.
+/// The decision with the best F1 on a split: biases from -2 to 4 in steps of a quarter, the one
+/// nearest 0 on ties.
 pub(crate) fn tune(items: &[Item], scored: &[ScoredSpans], gold: &[Vec<Entity>], labels: &LabelSet) -> Decision {
     let mut biases: Vec<f32> = (-8..=16).map(|quarters| quarters as f32 / 4.0).collect();
     biases.sort_by(|a, b| a.abs().total_cmp(&b.abs()));

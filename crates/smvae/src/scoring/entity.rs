@@ -1,4 +1,5 @@
-//! An entity that was found, in the one form that prediction, evaluation, run folders and JSON lines share.
+//! An entity that was found, in the form that prediction, evaluation, run folders and JSON lines
+//! share.
 //!
 //! ```text
 //! {"start": 0, "end": 9, "text": "Lady Gaga", "label": "PER", "score": 0.98, "words": [0, 2]}
@@ -20,20 +21,21 @@ pub struct ScoredEntity {
     pub end: usize,
     /// The characters from `start` to `end`.
     pub text: String,
-    /// Its type.
+    /// Its label.
     pub label: String,
-    /// Probability of the type, 0 to 1.
+    /// Probability of the label, 0 to 1.
     pub score: f32,
     /// Its words, half-open, counted over all words of the post; in JSON `[from, to]`.
     #[serde(serialize_with = "as_pair", deserialize_with = "from_pair")]
     pub words: Range<usize>,
-    /// Probability of every class of the model's label set, `O` first; empty where it was not kept.
+    /// Probability of every class of the model's label set, `O` first; empty where they were not
+    /// kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probabilities: Vec<f32>,
 }
 
 impl ScoredEntity {
-    /// The entity of these words of a post.
+    /// The entity at these words of a post.
     pub(crate) fn new(post: &Post, words: Span, label: String, score: f32, probabilities: Vec<f32>) -> Self {
         let mention = post.mention(words);
         let words = words.start..words.end;
@@ -57,7 +59,7 @@ pub struct GoldEntity {
     pub end: usize,
     /// The characters from `start` to `end`.
     pub text: String,
-    /// Its type.
+    /// Its label.
     pub label: String,
     /// Its words, half-open, counted over all words of the post; in JSON `[from, to]`.
     #[serde(serialize_with = "as_pair", deserialize_with = "from_pair")]

@@ -1,6 +1,6 @@
 //! Networks at work: items in, probabilities of spans out, and entities from these.
 //!
-//! What is here also works on networks that are still in training; it knows nothing of files.
+//! This also works on networks that are still in training, and knows nothing of files.
 
 pub(crate) mod decision;
 pub(crate) mod entity;

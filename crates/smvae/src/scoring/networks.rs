@@ -27,7 +27,8 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    /// Networks that a graph tracks, but for the parameters that are frozen; those that do not exist yet are drawn.
+    /// Networks whose parameters, but for the frozen ones, are tracked for gradients. Parameters
+    /// that do not exist yet are drawn.
     pub(crate) fn for_training(
         parameters: &Parameters,
         encoder: &TransformerConfig,
@@ -42,7 +43,8 @@ impl Networks {
         })
     }
 
-    /// The same on the same memory, without a graph and without what only training needs.
+    /// The same networks on the same memory, without gradients and without what only training
+    /// needs.
     pub(crate) fn for_evaluation(
         parameters: &Parameters,
         encoder: &TransformerConfig,

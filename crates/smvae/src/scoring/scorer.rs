@@ -1,8 +1,9 @@
-//! Networks at work: items in, the probabilities of every candidate span out, in the order of the items.
+//! Networks at work: items in, the probabilities of every candidate span out, in the order of the
+//! items.
 //!
-//! Items are encoded in batches of similar length, one a thread (on a GPU, one after another), and their spans are scored
-//! in chunks of bounded memory. No gradient is tracked. What is made of the probabilities is decided elsewhere
-//! (`decision.rs`).
+//! Items are encoded in batches of similar length, one per thread (on a GPU, one after another),
+//! and their spans are scored in chunks of bounded memory. No gradient is tracked. What this does
+//! not do: turn probabilities into entities (`decision.rs`).
 
 use crate::error::Result;
 use crate::flow::Flow;
@@ -14,11 +15,11 @@ use smvae_core::model::SpanBatch;
 use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
 use std::borrow::Borrow;
 
-/// Pieces of a batch, about; more would not make products faster.
+/// About this many pieces per batch; more would not make matrix products faster.
 const BATCH_PIECES: usize = 512;
-/// Pieces of a batch on a GPU, which has the batch to itself.
+/// The same on a GPU, which computes one batch at a time.
 const GPU_BATCH_PIECES: usize = 4096;
-/// Spans scored at once: what bounds the memory of a long text.
+/// Spans scored at once, so that a long text takes bounded memory.
 const CHUNK_SPANS: usize = 4096;
 
 /// Scores items with networks that may still be in training.
@@ -33,7 +34,7 @@ pub(crate) struct Scorer<'a> {
     pub device: &'a Device,
 }
 
-/// The candidate spans of an item with the probability of each class, a row a span.
+/// The candidate spans of an item with the probability of each class, one row per span.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ScoredSpans {
     /// In the item's words.
@@ -64,7 +65,8 @@ impl ScoredSpans {
         self.spans.iter().copied().zip(self.probabilities.chunks(self.n_classes().max(1)))
     }
 
-    /// Adds the probabilities another model gave the same spans, `weight` times; a first model may be added to nothing.
+    /// Adds the probabilities that another model gave the same spans, times `weight`. An empty sum
+    /// takes the spans of `other` first.
     pub(crate) fn add(&mut self, other: &Self, weight: f32) {
         if self.spans.is_empty() {
             self.spans.clone_from(&other.spans);
@@ -75,8 +77,8 @@ impl ScoredSpans {
 }
 
 impl Scorer<'_> {
-    /// The scored candidate spans of each item, in the order of the items. `None` if the callback, which is told how many items
-    /// are done and of how many, ended it.
+    /// The scored candidate spans of each item, in the order of the items. The callback is told how
+    /// many items are done, and of how many; `None` if it ended the work.
     pub(crate) fn score<I: Borrow<Item> + Sync>(
         &self,
         items: &[I],
@@ -87,7 +89,7 @@ impl Scorer<'_> {
         self.score_spans(items, &spans, on_progress)
     }
 
-    /// These spans of each item, in the order of the items.
+    /// Scores these spans of each item, in the order of the items.
     pub(crate) fn score_spans<I: Borrow<Item> + Sync>(
         &self,
         items: &[I],
@@ -104,12 +106,13 @@ impl Scorer<'_> {
         let mut done = items.len() - order.len();
         let score = |batch: &&[usize]| {
             let texts: Vec<_> = batch.iter().map(|i| (item(*i), spans[*i].clone())).collect();
-            // By the batch, not by the order in which threads come to them.
+            // Named by the batch, so that it does not depend on the order in which threads take
+            // batches.
             let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
             self.score_batch(texts, &mut rng)
         };
-        // A batch a thread: what one batch cannot share out among threads, another one's work fills. A GPU does this by
-        // itself, and each thread would have a stream of its own.
+        // One batch per thread: while one batch cannot use several threads, other batches do. A GPU
+        // needs no such help, and each thread would have a stream of its own.
         for wave in batches.chunks(2 * rayon::current_num_threads()) {
             let results: Vec<_> = if on_cpu {
                 wave.par_iter().map(score).collect::<Result<_>>()?
@@ -164,8 +167,8 @@ fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Ve
 }
 
 impl Networks {
-    /// Class probabilities of every span of a batch, row by row, without dropout; z is its mean where there is no `noise` for so
-    /// many spans.
+    /// Class probabilities of every span of a batch, row by row, without dropout. `noise` gives the
+    /// noise of z for a number of spans; where it gives `None`, z is its mean.
     pub(crate) fn probabilities(
         &self,
         batch: &SpanBatch,

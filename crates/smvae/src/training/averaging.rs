@@ -1,5 +1,5 @@
-//! The average of a run's weights: what is evaluated and saved in their place, and, if asked, a teacher of unlabelled
-//! tweets.
+//! The average of a run's weights: what is evaluated and saved in their place and, if asked, a
+//! teacher of unlabelled posts.
 
 use crate::config::average::AverageConfig;
 use crate::error::Result;
@@ -36,8 +36,8 @@ impl Averaging {
         &self.average.parameters
     }
 
-    /// Follows the weights after a step; `steps` are those taken. The first steps count more, so that the weights training
-    /// began with are soon forgotten.
+    /// Follows the weights after a step; `steps` counts the steps so far. The first steps count
+    /// more, so that the average soon forgets the weights at the beginning.
     pub(crate) fn follow(&self, steps: u64) -> Result<()> {
         let decay = self.config.decay.min((1.0 + steps as f64) / (10.0 + steps as f64));
         Ok(self.average.follow(decay)?)

@@ -1,14 +1,14 @@
-//! Checkpoints: the state of a run between two steps, in its folder, so that a run that was killed goes on where it was
-//! and comes to the same weights, bit by bit.
+//! Checkpoints: the state of a run between two steps, in its folder, so that a run that was killed
+//! resumes where it was and comes to the same weights, bit by bit.
 //!
 //! ```text
 //! checkpoint/state.json               where the run is, and name and sha256 of the file with its tensors
 //! checkpoint/tensors-<0|1>.safetensors  weights/<parameter>, adam/<parameter>.m and .v, average/<parameter>
 //! ```
-//! The tensors are written first, to the name that `state.json` does not mention, and synced; then `state.json` is
-//! renamed into place; then the older tensors are removed. So a kill at any moment leaves one whole checkpoint. One that
-//! is damaged or belongs to another run is an error and never passed over: to go on from an older one in silence would
-//! hide a failing disk.
+//! The tensors are written first, to the name that `state.json` does not mention, and synced; then
+//! `state.json` is renamed into place; then the older tensors are removed. So a kill at any moment
+//! leaves one whole checkpoint. One that is damaged or belongs to another run is always an error:
+//! to resume from an older one in silence would hide a failing disk.
 
 use crate::error::{Error, Result};
 use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 const VERSION: u32 = 1;
 
-/// Checkpoints by time are this far apart, at least, and take at most this share of the time.
+/// Checkpoints by time are at least this far apart, and take at most this share of the time.
 const APART: Duration = Duration::from_secs(60);
 const SHARE: f64 = 0.02;
 
@@ -57,7 +57,7 @@ pub(crate) struct Position {
     pub epoch: Epoch,
     /// The run's generator.
     pub rng: RngState,
-    /// Order of the unlabelled tweets, and the place in it.
+    /// Order of the unlabelled posts, and the place in it.
     pub stream: UnlabelledStream,
     /// Epochs that are complete.
     pub records: Vec<EpochRecord>,
@@ -82,7 +82,7 @@ struct StateFile {
 }
 
 impl Checkpoint {
-    /// The checkpoint in this folder of a run. `None` if there is none yet.
+    /// Reads the checkpoint in this folder of a run. `None` if there is no checkpoint yet.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] for one that is damaged or belongs to another run.
@@ -126,7 +126,8 @@ pub(crate) struct Checkpoints {
     folder: PathBuf,
     identity: String,
     every: Option<usize>,
-    /// Of the last one: its tensors' file, the steps before it, when it was complete, and what it cost.
+    /// Of the last one: the file of its tensors, the steps before it, when it was complete, and how
+    /// long it took.
     file: String,
     steps: u64,
     at: Instant,
@@ -134,7 +135,7 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// In this folder of a run, which has taken so many steps; `every` as in
+    /// Checkpoints in this folder of a run that has taken `steps` steps; `every` is
     /// [`TrainingConfig::checkpoint_every`](crate::config::TrainingConfig).
     pub(crate) fn new(folder: &Path, identity: String, every: Option<usize>, steps: u64) -> Self {
         let folder = folder.to_owned();
@@ -143,7 +144,7 @@ impl Checkpoints {
         Self { folder, identity, every, file, steps, at: Instant::now(), cost: Duration::ZERO }
     }
 
-    /// Whether it is time for one after so many steps.
+    /// Whether it is time for one after this many steps.
     pub(crate) fn due(&self, steps: u64) -> bool {
         match self.every {
             Some(every) => steps - self.steps >= every as u64,
@@ -151,7 +152,7 @@ impl Checkpoints {
         }
     }
 
-    /// Writes one, in place of the last.
+    /// Writes one, in the place of the last.
     pub(crate) fn save(&mut self, position: Position, groups: TensorGroups) -> Result<()> {
         let start = Instant::now();
         create_folder(&self.folder)?;
@@ -172,7 +173,7 @@ impl Checkpoints {
         };
         write_json(&self.folder.join(CHECKPOINT_STATE), &state)?;
         if !self.file.is_empty() {
-            // It may be gone already; a leftover is written over by the next but one.
+            // It may be gone already; if it stays, the checkpoint after the next writes over it.
             let _ = std::fs::remove_file(self.folder.join(&self.file));
         }
         (self.file, self.steps, self.at, self.cost) = (name.to_owned(), steps, Instant::now(), start.elapsed());

@@ -1,6 +1,7 @@
-//! The splits of a training run as items: tokenised, with candidate spans, and the soft labels of unlabelled tweets.
+//! The splits of a training run as items: tokenised, with candidate spans, and the soft labels of
+//! unlabelled posts.
 //!
-//! Of unlabelled tweets only words and image are read, never tags.
+//! Of unlabelled posts it reads words and image alone, never tags.
 
 use crate::config::Config;
 use crate::config::distillation::Distillation;
@@ -56,7 +57,7 @@ impl TrainingData {
         })
     }
 
-    /// Gives the unlabelled tweets a teacher's soft labels, in their order.
+    /// Gives the unlabelled posts a teacher's soft labels, in their order.
     pub(crate) fn give_targets(&mut self, labels: &[ScoredSpans], distillation: &Distillation) {
         for (item, labels) in self.unlabelled.iter_mut().zip(labels) {
             item.targets = Some(labels.rows().map(|(_, row)| distillation.target(row)).collect());
@@ -64,7 +65,7 @@ impl TrainingData {
     }
 }
 
-/// Keeps errors, and tweets with a candidate.
+/// Keeps errors, and posts with a candidate.
 fn keep_nonempty(item: &Result<UnlabelledItem>) -> bool {
     item.as_ref().map_or(true, |item| !item.candidates.is_empty())
 }

@@ -30,11 +30,13 @@ pub enum EncoderSource {
 }
 
 impl EncoderSource {
-    /// What a name means: `tiny`, a folder that exists, or `owner/name[@revision]` of the hub, which is then the one of the
-    /// environment ([`Hub::from_env`]). A name that is none of these is a folder that will not be found.
+    /// What a name means: `tiny`, a folder that exists, or `owner/name[@revision]` of the hub that
+    /// the environment names ([`Hub::from_env`]). Any other name is taken for a folder, which
+    /// training will not find.
     ///
     /// # Errors
-    /// [`smvae_encoders::hub::HubError::NoHome`] for a model of the hub where there is no folder to keep it in.
+    /// [`smvae_encoders::hub::HubError::NoHome`] for a model of the hub where there is no folder to
+    /// keep it in.
     #[cfg(feature = "hub")]
     pub fn named(name: &str) -> Result<Self> {
         match name.parse() {
@@ -59,7 +61,7 @@ impl EncoderSource {
     }
 }
 
-/// Rarer words are unknown to the tiny encoder.
+/// The tiny encoder does not know words that occur less often than this in the training split.
 const TINY_MIN_COUNT: usize = 10;
 
 /// The text encoder before training.
@@ -99,7 +101,7 @@ impl Encoder {
         }
     }
 
-    /// That of a run, whose weights come from a checkpoint.
+    /// The text encoder of a run, whose weights come from a checkpoint.
     pub(crate) fn of_run(run: &RunFolder) -> Result<Self> {
         let name = run.config()?.text_encoder.unwrap_or_default();
         Ok(Self { config: run.encoder_config()?, tokenizer: run.tokenizer()?, name, folder: None })
@@ -117,7 +119,8 @@ impl Encoder {
         })
     }
 
-    /// The parameters that were loaded, in which the rest of a run is drawn.
+    /// The encoder's parameters, loaded; the rest of a run's parameters is drawn into the same set
+    /// later.
     pub(crate) fn parameters(&self, config: &Config, device: &Device) -> Result<(Parameters, LoadReport)> {
         let parameters = Parameters::new(config.seed, device);
         let Some(folder) = &self.folder else { return Ok((parameters, LoadReport::default())) };

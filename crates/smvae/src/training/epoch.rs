@@ -1,6 +1,8 @@
-//! The epoch in progress: what a run must remember between two of its steps, so that it can go on after either.
+//! The epoch in progress: what a run must remember between two steps, so that it can be resumed
+//! there.
 //!
-//! The order of the epoch's steps is not kept: it is drawn again from the generator as it was when the epoch began.
+//! The order of the epoch's steps is not kept: it is drawn again from the generator's state at the
+//! beginning of the epoch.
 
 use crate::config::training::TrainingConfig;
 use crate::run::record::{EpochRecord, Timing};
@@ -16,36 +18,38 @@ use smvae_core::step::StepReport;
 pub(crate) struct Epoch {
     /// From 1.
     pub number: usize,
-    /// Steps of it that were taken.
+    /// Steps taken in this epoch.
     pub done: usize,
     /// The run's generator before the epoch's first step.
     start: RngState,
     /// The schedule's factor at the last step.
     factor: f64,
     sums: Means,
-    tweets: usize,
+    #[serde(rename = "tweets")]
+    posts: usize,
     spans: usize,
     seconds: f64,
 }
 
-/// What one step was: its losses, tweets, spans, the schedule's factor, and how long it took.
+/// What a step was: its losses, its number of posts and spans, the schedule's factor, and its
+/// seconds.
 pub(crate) struct Taken {
     pub report: StepReport,
-    pub tweets: usize,
+    pub posts: usize,
     pub spans: usize,
     pub factor: f64,
     pub seconds: f64,
 }
 
 impl Epoch {
-    /// An epoch that begins with the generator as it is.
+    /// An epoch that begins now, with this state of the generator.
     pub(crate) fn new(number: usize, rng: &Rng) -> Self {
         let start = RngState::of(rng);
-        Self { number, done: 0, start, factor: 0.0, sums: Means::default(), tweets: 0, spans: 0, seconds: 0.0 }
+        Self { number, done: 0, start, factor: 0.0, sums: Means::default(), posts: 0, spans: 0, seconds: 0.0 }
     }
 
-    /// The steps that are left. At the beginning of an epoch `rng` is moved past the draws of their order; later it is
-    /// further on already.
+    /// The steps that are left. At the beginning of an epoch this moves `rng` past the draws of
+    /// their order; later `rng` is past them already.
     pub(crate) fn steps_left(
         &self,
         items: &[LabelledItem],
@@ -65,12 +69,13 @@ impl Epoch {
         self.done += 1;
         self.factor = taken.factor;
         self.sums.add(&taken.report);
-        self.tweets += taken.tweets;
+        self.posts += taken.posts;
         self.spans += taken.spans;
         self.seconds += taken.seconds;
     }
 
-    /// The record of its steps, `step` of the run being the last; dev comes later.
+    /// The record of its steps, the last of which is the run's step `step`. Scores on dev are added
+    /// later.
     pub(crate) fn record(&self, step: usize, config: &TrainingConfig) -> EpochRecord {
         EpochRecord {
             epoch: self.number,
@@ -83,7 +88,7 @@ impl Epoch {
             outside_bias: 0.0,
             timing: Timing {
                 train_seconds: self.seconds,
-                tweets_per_second: self.tweets as f64 / self.seconds,
+                posts_per_second: self.posts as f64 / self.seconds,
                 spans_per_second: self.spans as f64 / self.seconds,
                 peak_memory_mib: peak_memory_mib(),
                 ..Timing::default()

@@ -1,4 +1,4 @@
-//! What a run tells: events for whoever watches it, and a summary at the end.
+//! What a run reports: events while it lasts, and a summary at the end.
 
 use crate::run::folder::WEIGHTS;
 use crate::run::record::{EpochRecord, best_of};
@@ -16,32 +16,32 @@ pub enum Event {
     Fetching {
         /// Its name.
         file: String,
-        /// Bytes that are here.
+        /// Bytes fetched so far.
         done: u64,
-        /// Bytes in all; none if the hub does not tell.
+        /// Bytes in all. `None` if the hub does not tell.
         total: Option<u64>,
     },
     /// After the text encoder's weights were read.
     Loaded(LoadReport),
     /// Before the first step.
     Started {
-        /// Labelled tweets.
+        /// Labelled posts.
         labelled: usize,
-        /// Unlabelled tweets that are trained on.
+        /// Unlabelled posts that are trained on.
         unlabelled: usize,
-        /// Numbers of all networks.
+        /// Number of parameters of all networks.
         parameters: usize,
-        /// Those of them that are not frozen.
+        /// How many of them are not frozen.
         trained: usize,
-        /// Passes over the labelled tweets, at most.
+        /// Passes over the labelled posts, at most.
         epochs: usize,
         /// Steps, at most.
         steps: usize,
-        /// Steps that were taken before, by a run that goes on; 0 for one that begins.
+        /// Steps that a resumed run has taken before; 0 for a new run.
         taken: usize,
-        /// Training tweets with and without an image vector; none for text alone.
+        /// Training posts with and without an image vector. `None` for text alone.
         images: Option<Coverage>,
-        /// Words of training tweets that the piece limit cut.
+        /// Words of training posts that the piece limit cut.
         words_cut: usize,
     },
     /// After a step.
@@ -57,9 +57,9 @@ pub enum Event {
     },
     /// While dev is evaluated.
     Evaluating {
-        /// Tweets done.
+        /// Posts done.
         done: usize,
-        /// Tweets in all.
+        /// Posts in all.
         total: usize,
     },
     /// After an epoch.
@@ -87,7 +87,7 @@ impl From<smvae_encoders::hub::Progress<'_>> for Event {
 pub struct RunSummary {
     /// The run folder.
     pub folder: PathBuf,
-    /// The epoch whose weights were saved; none if the run was stopped before dev was evaluated.
+    /// The epoch whose weights were saved. `None` if the run was stopped before dev was evaluated.
     pub best_epoch: Option<usize>,
     /// Its scores on dev.
     pub best: Option<Scores>,
@@ -98,12 +98,13 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
-    /// Whether there are weights: not in a run that was stopped while its teachers were trained.
+    /// Whether the folder has weights. It has none if the run was stopped while its teachers were
+    /// trained.
     pub fn has_weights(&self) -> bool {
         self.folder.join(WEIGHTS).is_file()
     }
 
-    /// Of a run with these records.
+    /// The summary of a run with these records.
     pub(crate) fn new(folder: &Path, records: &[EpochRecord], stopped: bool) -> Self {
         let best = best_of(records);
         Self {

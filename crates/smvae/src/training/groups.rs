@@ -5,8 +5,8 @@
 //!        l = 1 .. L   its layers, from below            encoder_lr decay^(L - l)
 //!        L + 1        everything else                   head_lr
 //! ```
-//! Groups `0 ..= n` are frozen for [`Freeze::Lowest`] of `n` layers. Frozen parameters have no part in the graph and no
-//! state in the optimizer; dropout between them stays as it is.
+//! Groups `0 ..= n` are frozen for [`Freeze::Lowest`] of `n` layers. Frozen parameters have no part
+//! in the graph and no state in the optimizer; dropout between them stays as it is.
 
 use crate::config::freeze::Freeze;
 use crate::config::training::TrainingConfig;
@@ -14,11 +14,11 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::scoring::networks::ENCODER;
 
-/// The groups of a text encoder of so many layers and what stands on it.
+/// The groups of a text encoder with `layers` layers and of what stands on it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Groups {
     layers: usize,
-    /// Groups from below that are frozen.
+    /// Number of groups, from below, that are frozen.
     frozen: usize,
     encoder_lr: f64,
     head_lr: f64,

@@ -1,4 +1,5 @@
-//! What a run is trained on: a training split with its labels and digest, dev, and what may come with them.
+//! What a run is trained on: a training split with its labels and digest, dev, and what may come
+//! with them.
 
 use crate::error::Result;
 use crate::training::encoder::EncoderSource;
@@ -9,8 +10,8 @@ use smvae_data::files::sha256_json;
 use smvae_data::words::WordConvention;
 use smvae_data::{Corpus, ImageVectors, Sample, Selection};
 
-/// What a run is trained on. The training split, its label set and the digest that a selection is checked against belong
-/// together, so they are set by the constructors alone.
+/// What a run is trained on. The training split, its label set and the digest that a selection is
+/// checked against belong together, so they are set by the constructors alone.
 ///
 /// ```no_run
 /// use smvae::{EncoderSource, TrainInput, data::{Corpus, ImageVectors}};
@@ -30,25 +31,27 @@ pub struct TrainInput<'a> {
     pub selection: Option<&'a Selection>,
     /// Image vectors. `None` trains on text alone.
     pub images: Option<&'a ImageVectors>,
-    /// How the corpus was split into words, which text is split like when the model is used. `None` tells it from the
-    /// words of the training split.
+    /// How the corpus was split into words, so that the model later splits text alike. `None` tells
+    /// it from the words of the training split.
     pub words: Option<WordConvention>,
     /// Where the text encoder comes from.
     pub encoder: EncoderSource,
     /// Where tensors lie.
     pub device: Device,
-    /// Whether a run that the folder already holds is replaced, once everything else is known to be right.
+    /// Whether to replace a run that the folder already holds, once everything else is known to be
+    /// right.
     pub replace_run: bool,
 }
 
 impl<'a> TrainInput<'a> {
-    /// The training split and dev of a corpus, without image vectors, on the CPU. Its test split is not used.
+    /// The training split and dev of a corpus, without image vectors, on the CPU. Its test split is
+    /// not used.
     pub fn new(corpus: &'a Corpus, encoder: EncoderSource) -> Self {
         let sha256 = corpus.files.train.sha256.clone();
         Self::from_parts(&corpus.train, &corpus.dev, corpus.labels.clone(), sha256, encoder)
     }
 
-    /// Two splits that were read on their own, for programs that leave the test split closed.
+    /// Two splits that were read by themselves, for programs that leave the test split closed.
     ///
     /// # Errors
     /// [`smvae_data::Error::Tags`] for malformed tags of the training split.
@@ -57,7 +60,8 @@ impl<'a> TrainInput<'a> {
         Ok(Self::from_parts(&train.samples, dev, labels, train.file.sha256.clone(), encoder))
     }
 
-    /// Posts that were never in a file; a selection of them is checked against the digest of their JSON form.
+    /// Posts that were never in a file; a selection of them is checked against the digest of their
+    /// JSON form.
     ///
     /// # Errors
     /// [`smvae_data::Error::Tags`] for malformed tags of the training split.
@@ -118,7 +122,7 @@ impl<'a> TrainInput<'a> {
         self.dev
     }
 
-    /// Entity types of the training split, `O` first, whichever of its posts are labelled.
+    /// Labels of the training split, `O` first, whichever of its posts are labelled.
     pub fn labels(&self) -> &LabelSet {
         &self.labels
     }

@@ -1,10 +1,11 @@
-//! Training: from a corpus and a configuration to a run folder, from the beginning or from a checkpoint.
+//! Training: from a corpus and a configuration to a run folder, from the beginning or from a
+//! checkpoint.
 //!
 //! ```text
 //! TrainInput, Config --prepare--> Prepared, TrainingData --teachers--> soft labels --training_loop--> run folder
 //! ```
-//! A teacher is a run, so training calls itself; that happens in [`train_from`] alone. The labels of unlabelled posts are
-//! never read, nor is the test split.
+//! A teacher is a run, so training calls itself; that happens in [`train_from`] alone. The labels
+//! of unlabelled posts are never read, nor is the test split.
 
 pub(crate) mod averaging;
 pub(crate) mod checkpoint;
@@ -34,12 +35,12 @@ use crate::training::teachers::soft_labels;
 use crate::training::training_loop::TrainingLoop;
 use std::path::Path;
 
-/// Trains a model and leaves a run folder at `out`. Same input, configuration and number of threads on the same machine:
-/// the same weights, bit by bit.
+/// Trains a model and leaves a run folder at `out`. The same input, configuration and number of
+/// threads on the same machine give the same weights, bit by bit.
 ///
 /// # Errors
-/// [`Error::RunExists`] unless it is to be replaced; settings out of range; an empty split; whatever is wrong
-/// with the encoder's files; a loss that is not finite.
+/// [`Error::RunExists`] unless the input asks for its replacement; settings out of range; an empty
+/// split; whatever is wrong with the encoder's files; a loss that is not finite.
 pub fn train(input: &TrainInput<'_>, config: &Config, out: impl AsRef<Path>) -> Result<RunSummary> {
     train_with(input, config, out, &mut |_| Flow::Continue)
 }
@@ -57,14 +58,15 @@ pub fn train_with(
     train_from(input, config, out.as_ref(), None, on_event)
 }
 
-/// Continues the run at `out` from its last checkpoint, or from the beginning if it has none yet. Its configuration and
-/// its labelled posts are those it was begun with: `selection` and `replace_run` of `input` are not used. With as many
-/// threads as the run was begun with ([`RunState`](crate::RunState)) the weights are those of a run that was never interrupted. For
-/// a run that is finished its summary is returned and nothing is done.
+/// Continues the run at `out` from its last checkpoint, or from the beginning if it has none yet.
+/// Configuration and labelled posts are those it began with: `selection` and `replace_run` of
+/// `input` are not used. With as many threads as at its beginning ([`RunState`](crate::RunState))
+/// the weights are those of a run that was never interrupted. For a run that is finished it returns
+/// the summary and does nothing.
 ///
 /// # Errors
-/// [`Error::OtherRun`] for input other than the run's; [`Error::Checkpoint`] for a checkpoint that is damaged; those of
-/// [`train`].
+/// [`Error::OtherRun`] for input other than the run's; [`Error::Checkpoint`] for a checkpoint that
+/// is damaged; those of [`train`].
 pub fn resume(input: &TrainInput<'_>, out: impl AsRef<Path>) -> Result<RunSummary> {
     resume_with(input, out, &mut |_| Flow::Continue)
 }
@@ -87,7 +89,7 @@ pub fn resume_with(
     let (config, state) = (folder.config()?, folder.state()?);
     let selection = folder.selection()?;
     let checkpoint = Checkpoint::load(&folder.checkpoint(), &state.identity(&config))?;
-    // The weights are those of an epoch that is not trained again.
+    // The saved weights are those of an epoch that is not trained again.
     if checkpoint.as_ref().is_some_and(|saved| best_of(&saved.position.records).is_some()) && !folder.has_weights() {
         return Err(Error::NoRun { path: out.to_owned(), missing: WEIGHTS });
     }
@@ -95,7 +97,7 @@ pub fn resume_with(
     train_from(&input, &config, out, Some(Resumed { folder, state, checkpoint }), on_event)
 }
 
-/// The summary of a run that is finished. `None` for one that can be resumed.
+/// The summary of a finished run. `None` for a run that can be resumed.
 ///
 /// # Errors
 /// [`Error::NoRun`] for a folder without a run; [`Error::Json`] for a damaged file.
@@ -133,7 +135,7 @@ fn train_from(
     let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (mut built, stopped) = Built::new(&prepared, checkpoint.as_mut(), on_event)?;
     let (folder, _lock) = match folder {
-        // Whoever resumes it holds its lock.
+        // The caller that resumes the run holds its lock.
         Some(folder) => (folder, None),
         None => prepared.new_folder(out)?,
     };

@@ -1,4 +1,5 @@
-//! What stands before the first step: files loaded, settings resolved, networks and optimizer built.
+//! What happens before the first step: loading files, resolving settings, building networks and
+//! optimizer.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ use smvae_encoders::device;
 use std::fs::File;
 use std::path::Path;
 
-/// What a run is made from: its input, and every setting with the value it has for this input.
+/// What a run is made from: its input, and every setting with its value for this input.
 pub(crate) struct Prepared<'a> {
     pub input: &'a TrainInput<'a>,
     /// The configuration, resolved: what the run folder gets.
@@ -48,7 +49,8 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// Loads the text encoder, resolves the configuration, chooses the labelled posts and tokenises the splits.
+    /// Loads the text encoder, resolves the configuration, chooses the labelled posts and tokenises
+    /// the splits.
     pub(crate) fn new(
         input: &'a TrainInput<'a>,
         asked: &Config,
@@ -99,7 +101,8 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// A new folder at `out`, in the place of an earlier run if that is asked for, and its lock.
+    /// Makes a new folder at `out`, in the place of an earlier run if the input asks for that, and
+    /// locks it.
     pub(crate) fn new_folder(&self, out: &Path) -> Result<(RunFolder, Option<File>)> {
         create_folder(out)?;
         let lock = lock(out)?;
@@ -121,7 +124,7 @@ impl<'a> Prepared<'a> {
         Ok((RunFolder::create(out, &start)?, lock))
     }
 
-    /// The number of epochs, if it was left open, and with it that of steps.
+    /// Sets the number of epochs, if it was left open, and with it the number of steps.
     fn set_length(&mut self, steps_per_epoch: usize) -> Result<()> {
         if steps_per_epoch == 0 {
             return Err(Error::NothingToTrain { why: "the labelled posts have no candidate spans" });
@@ -146,8 +149,8 @@ pub(crate) struct Built {
 }
 
 impl Built {
-    /// Loads or draws the parameters; those of a checkpoint are taken out of it. Also answers whether the callback ended
-    /// the run.
+    /// Loads or draws the parameters; those of a checkpoint are taken out of it. Also answers
+    /// whether the callback ended the run.
     pub(crate) fn new(
         prepared: &Prepared<'_>,
         checkpoint: Option<&mut Checkpoint>,
@@ -169,15 +172,15 @@ impl Built {
         Ok((Self { parameters, networks, frozen, optimizer, n_trained }, stopped))
     }
 
-    /// The average of the weights, if there is to be one.
+    /// The average of the weights, if the configuration asks for one.
     pub(crate) fn averaging(&self, prepared: &Prepared<'_>) -> Result<Option<Averaging>> {
         let Some(average) = &prepared.config.average else { return Ok(None) };
         let (encoder, model) = (&prepared.encoder.config, &prepared.config.model);
         Averaging::new(&self.parameters, prepared.groups, encoder, average, model, prepared.input.labels()).map(Some)
     }
 
-    /// Where the run begins: before its first step, or where a checkpoint was written, whose moments and average are
-    /// given to the optimizer and `averaging`.
+    /// Where the run begins: before its first step, or at a checkpoint, whose moments and average
+    /// go to the optimizer and `averaging`.
     pub(crate) fn position(
         &mut self,
         prepared: &Prepared<'_>,
@@ -208,7 +211,7 @@ fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()
     }
 }
 
-/// What tells this run from others, beside its configuration.
+/// What tells this run from others, besides its configuration.
 fn run_state(input: &TrainInput<'_>) -> RunState {
     let digest = |samples: &[Sample]| sha256_json(samples).expect("words and tags have a JSON form");
     RunState {

@@ -1,4 +1,5 @@
-//! A run being resumed: what of it is there, and that it is continued with the data and settings it was begun with.
+//! A run being resumed: what it left, and the check that it continues with the data and settings it
+//! began with.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ pub(crate) struct Resumed {
 }
 
 impl Resumed {
-    /// The folder of the run, once the configuration is known to be the one it was begun with.
+    /// The folder of the run, once the configuration is known to be the one it began with.
     pub(crate) fn folder(&self, config: &Config) -> Result<RunFolder> {
         self.check(config)?;
         if self.checkpoint.is_none() {
@@ -25,14 +26,14 @@ impl Resumed {
         Ok(self.folder.clone())
     }
 
-    /// Checks that data and labels are those it was begun with.
+    /// Checks that data and labels are those it began with.
     pub(crate) fn check_data(&self, state: &RunState, labels: &LabelSet) -> Result<()> {
         let names = |labels: &LabelSet| labels.names().join(" ");
         let images = |state: &RunState| state.images_sha256.clone().unwrap_or_else(|| "none".to_owned());
         let checks = [
             ("label set", names(labels), names(&self.folder.labels()?)),
-            ("sha256 of the training tweets", state.train_sha256.clone(), self.state.train_sha256.clone()),
-            ("sha256 of dev's tweets", state.dev_sha256.clone(), self.state.dev_sha256.clone()),
+            ("sha256 of the training posts", state.train_sha256.clone(), self.state.train_sha256.clone()),
+            ("sha256 of dev's posts", state.dev_sha256.clone(), self.state.dev_sha256.clone()),
             ("image vectors' sha256", images(state), images(&self.state)),
         ];
         match checks.into_iter().find(|(_, got, want)| got != want) {

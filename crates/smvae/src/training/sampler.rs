@@ -1,6 +1,7 @@
-//! Which tweets and which spans make a step: shuffled, drawn from the run's generator.
+//! Which posts and which spans make a step: shuffled, drawn from the run's generator.
 //!
-//! Tweets of a batch are shuffled, not sorted: without padding a batch of mixed lengths wastes nothing.
+//! The posts of a batch are shuffled, not sorted: without padding a batch of mixed lengths wastes
+//! nothing.
 
 use crate::config::training::{BatchUnit, TrainingConfig};
 use crate::input::collate::{Item, LabelledSpan};
@@ -10,19 +11,20 @@ use serde::{Deserialize, Serialize};
 use smvae_core::{Rng, Span};
 use std::collections::BTreeMap;
 
-/// A labelled tweet with all its candidates.
+/// A labelled post with all its candidates.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelledItem {
     pub item: Item,
     pub candidates: Vec<LabelledSpan>,
 }
 
-/// An unlabelled tweet with all its candidates.
+/// An unlabelled post with all its candidates.
 #[derive(Clone, Debug)]
 pub(crate) struct UnlabelledItem {
     pub item: Item,
     pub candidates: Vec<Span>,
-    /// A teacher's class probabilities of each candidate; a row of zeros is passed over.
+    /// A teacher's class probabilities of each candidate. A row of zeros means that it has no
+    /// target.
     pub targets: Option<Vec<Vec<f32>>>,
 }
 
@@ -34,23 +36,24 @@ impl UnlabelledItem {
         (&self.item, chosen.iter().map(|k| self.candidates[*k]).collect(), targets)
     }
 
-    /// Candidates of which a teacher thinks that they may well be entities.
+    /// Candidates that a teacher thinks may well be entities.
     fn entity_like(&self) -> Vec<usize> {
         let rows = self.targets.iter().flatten().enumerate();
         rows.filter(|(_, row)| row.iter().skip(1).sum::<f32>() > ENTITY_LIKE).map(|(k, _)| k).collect()
     }
 }
 
-/// Probability of all entity types together above which a candidate is drawn first, if classes are to be balanced.
+/// Probability of all labels together above which a candidate is drawn first, if classes are to be
+/// balanced.
 const ENTITY_LIKE: f32 = 0.1;
 
-/// Tweets by index with the spans chosen of each: one side of a step.
+/// Posts by index with the spans chosen of each: one side of a step.
 pub(crate) type Chosen = Vec<(usize, Vec<LabelledSpan>)>;
 
 /// The labelled steps of one epoch.
 pub(crate) fn labelled_epoch(items: &[LabelledItem], config: &TrainingConfig, rng: &mut Rng) -> Vec<Chosen> {
     match config.batch_unit {
-        BatchUnit::Tweets => {
+        BatchUnit::Posts => {
             let mut order: Vec<usize> = (0..items.len()).filter(|i| !items[*i].candidates.is_empty()).collect();
             order.shuffle(rng);
             let batches = order.chunks(config.batch_size);
@@ -71,7 +74,7 @@ pub(crate) fn labelled_epoch(items: &[LabelledItem], config: &TrainingConfig, rn
 /// Number of steps [`labelled_epoch`] makes.
 pub(crate) fn steps_per_epoch(items: &[LabelledItem], config: &TrainingConfig) -> usize {
     let rows = match config.batch_unit {
-        BatchUnit::Tweets => items.iter().filter(|item| !item.candidates.is_empty()).count(),
+        BatchUnit::Posts => items.iter().filter(|item| !item.candidates.is_empty()).count(),
         BatchUnit::Spans => {
             let count = |entity: bool| {
                 items.iter().flat_map(|i| &i.candidates).filter(|(_, class)| (*class != 0) == entity).count()
@@ -82,7 +85,8 @@ pub(crate) fn steps_per_epoch(items: &[LabelledItem], config: &TrainingConfig) -
     rows.div_ceil(config.batch_size)
 }
 
-/// O-spans to draw for `n_gold` gold spans; at least one, so that a batch without entities still teaches something.
+/// Number of `O` spans to draw for `n_gold` gold spans; at least one, so that a batch without
+/// entities still teaches something.
 fn n_negatives(n_gold: usize, n_outside: usize, per_gold: Option<f64>) -> usize {
     match per_gold {
         None => n_outside,
@@ -90,12 +94,12 @@ fn n_negatives(n_gold: usize, n_outside: usize, per_gold: Option<f64>) -> usize 
     }
 }
 
-/// All gold spans of these tweets, and as many O-spans as the ratio says, drawn over all of them.
-fn balanced(items: &[LabelledItem], tweets: &[usize], negatives: Option<f64>, rng: &mut Rng) -> Chosen {
+/// All gold spans of these posts, and as many `O` spans as the ratio says, drawn over all of them.
+fn balanced(items: &[LabelledItem], posts: &[usize], negatives: Option<f64>, rng: &mut Rng) -> Chosen {
     if negatives.is_none() {
-        return tweets.iter().map(|i| (*i, items[*i].candidates.clone())).collect();
+        return posts.iter().map(|i| (*i, items[*i].candidates.clone())).collect();
     }
-    let (gold, outside): (Vec<_>, Vec<_>) = tweets
+    let (gold, outside): (Vec<_>, Vec<_>) = posts
         .iter()
         .flat_map(|&i| items[i].candidates.iter().map(move |span| (i, *span)))
         .partition(|(_, (_, class))| *class != 0);
@@ -104,7 +108,7 @@ fn balanced(items: &[LabelledItem], tweets: &[usize], negatives: Option<f64>, rn
     group(gold.into_iter().chain(drawn))
 }
 
-/// Rows by tweet.
+/// Groups spans by post.
 fn group(rows: impl Iterator<Item = (usize, LabelledSpan)>) -> Chosen {
     let mut grouped = BTreeMap::<usize, Vec<LabelledSpan>>::new();
     for (i, span) in rows {
@@ -113,7 +117,7 @@ fn group(rows: impl Iterator<Item = (usize, LabelledSpan)>) -> Chosen {
     grouped.into_iter().collect()
 }
 
-/// An endless stream of unlabelled steps: every tweet once, shuffled, then again.
+/// An endless stream of unlabelled posts: every post once, shuffled, then again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct UnlabelledStream {
     order: Vec<usize>,
@@ -121,11 +125,11 @@ pub(crate) struct UnlabelledStream {
 }
 
 impl UnlabelledStream {
-    pub(crate) fn new(n_tweets: usize) -> Self {
-        Self { order: (0..n_tweets).collect(), at: n_tweets }
+    pub(crate) fn new(n_posts: usize) -> Self {
+        Self { order: (0..n_posts).collect(), at: n_posts }
     }
 
-    /// The next step's tweets, each with candidates drawn of all it has, by index.
+    /// The posts of the next step, each with some of its candidates, by index.
     pub(crate) fn next(
         &mut self,
         items: &[UnlabelledItem],
@@ -162,7 +166,8 @@ impl UnlabelledStream {
     }
 }
 
-/// Candidates of a tweet for one step: drawn evenly or, balanced, half of them among the entity-like ones.
+/// Candidates of a post for one step: drawn evenly or, if balanced, up to half of them among the
+/// entity-like ones.
 fn choose_spans(item: &UnlabelledItem, config: &TrainingConfig, rng: &mut Rng) -> Vec<usize> {
     let all = item.candidates.len();
     let n = config.unlabelled_spans.min(all);
@@ -202,14 +207,14 @@ mod tests {
 
     #[test]
     fn an_epoch_has_every_gold_span_once_and_the_asked_for_negatives() {
-        check(BatchUnit::Tweets, None, 2, 13);
-        check(BatchUnit::Tweets, Some(1.0), 10, 6);
+        check(BatchUnit::Posts, None, 2, 13);
+        check(BatchUnit::Posts, Some(1.0), 10, 6);
         check(BatchUnit::Spans, Some(1.0), 4, 6);
         check(BatchUnit::Spans, Some(100.0), 4, 13);
     }
 
     #[test]
-    fn the_unlabelled_stream_visits_every_tweet_before_any_again() {
+    fn the_unlabelled_stream_visits_every_post_before_any_again() {
         let items: Vec<UnlabelledItem> = (0..5)
             .map(|_| {
                 let item =

@@ -1,14 +1,16 @@
-//! Learning from unlabelled tweets through teachers: models trained on the labelled tweets put a probability on every
-//! class of every candidate span of the unlabelled ones, and the student learns these beside the labels.
+//! Learning from unlabelled posts through teachers: models trained on the labelled posts give every
+//! candidate span of the unlabelled ones a probability of each class, and the student learns these
+//! soft labels besides the labels.
 //!
 //! ```text
 //! target(span) = mean over teachers of p(class | span)        each with its own decision bias, if that is tuned
-//! loss         = ... + distillation mean_rows( - sum_c target_c log p_c )
+//! loss         = ... + soft_label_weight mean_rows( - sum_c target_c log p_c )
 //! ```
-//! Several teachers that differ by their seed alone are better than one and know where they disagree; the student gets
-//! most of it in one model (Hinton et al. 2015; for entities from few labels, Liang et al. 2020). With more generations, a
-//! student of all teachers so far teaches beside them (Furlanello et al. 2018). The tags of unlabelled tweets are never read.
-//! A teacher's folder goes once its labels are saved.
+//! Several teachers that differ in their seed alone are better than one, and their mean shows where
+//! they disagree; the student keeps most of that gain in one model (Hinton et al. 2015; for
+//! entities from few labels, Liang et al. 2020). With more generations, a student of all teachers
+//! so far teaches beside them (Furlanello et al. 2018). The tags of unlabelled posts are never
+//! read. A teacher's folder is removed once its soft labels are saved.
 
 use crate::config::Config;
 use crate::config::average::AverageConfig;
@@ -29,13 +31,13 @@ use smvae_core::candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// How a teacher is trained, or resumed where a folder holds it already: a teacher is a run, and whoever asks for soft labels
-/// says how runs are made.
+/// Trains a teacher, or resumes it where its folder exists already. A teacher is a run, and the
+/// caller says how runs are trained.
 pub(crate) type TrainTeacher<'a> =
     &'a mut dyn FnMut(&TrainInput<'_>, &Config, &Path, &mut dyn FnMut(&Event) -> Flow) -> Result<RunSummary>;
 
-/// The mean of the teachers' probabilities for each unlabelled item, computed here or read where it was saved before.
-/// `None` if the callback ended the training of a teacher.
+/// The mean of the teachers' probabilities for each unlabelled item, computed here or read where it
+/// was saved before. `None` if the callback ended the training of a teacher.
 pub(crate) fn soft_labels(
     prepared: &Prepared<'_>,
     items: &[UnlabelledItem],
@@ -79,8 +81,9 @@ struct NextTeacher {
 }
 
 impl NextTeacher {
-    /// Trains it and asks it about the unlabelled items. `before` is the sum of what earlier teachers said, from which the student of
-    /// an earlier generation learns. `None` if the callback ended it.
+    /// Trains it and asks it about the unlabelled items. `before` is the sum of what the teachers
+    /// before it said, from which a student of an earlier generation learns. `None` if the callback
+    /// ended it.
     fn teach(
         &self,
         prepared: &Prepared<'_>,
@@ -90,7 +93,7 @@ impl NextTeacher {
         tell: &mut dyn FnMut(&Event) -> Flow,
     ) -> Result<Option<(Teacher, Vec<ScoredSpans>)>> {
         if self.config.distillation.is_some() && !is_run(&self.out) {
-            // Its training finds them, and has no teachers of its own to train.
+            // Its training finds them there, and so trains no teachers of its own.
             create_folder(&self.out)?;
             write(&mean(before, self.number - 1), &self.out.join(SOFT_LABELS))?;
         }
@@ -108,8 +111,8 @@ impl NextTeacher {
         Ok(self.ask(&input, items, tell)?.map(|said| (teacher, said)))
     }
 
-    /// What the trained teacher makes of the items. `None` if the callback ended it: then the teacher is finished, and is only
-    /// asked once more.
+    /// What the trained teacher says of the items. `None` if the callback ended it: the next call
+    /// finds a trained teacher and asks it again.
     fn ask(
         &self,
         input: &TrainInput<'_>,
@@ -126,8 +129,8 @@ impl NextTeacher {
     }
 }
 
-/// A teacher's configuration: the run's with a seed of its own, but for what is about unlabelled tweets, unless it is the
-/// student of an earlier generation.
+/// A teacher's configuration: the run's with a seed of its own and without what concerns unlabelled
+/// posts, which a student of an earlier generation keeps.
 fn configured(prepared: &Prepared<'_>, distillation: &Distillation, number: usize) -> Config {
     let config = &prepared.config;
     let student = number > distillation.teachers;
@@ -137,7 +140,7 @@ fn configured(prepared: &Prepared<'_>, distillation: &Distillation, number: usiz
         selection_seed: Some(config.selection_seed()),
         training: if student { config.training.clone() } else { distillation.training.clone() },
         distillation: student.then(|| Distillation { generations: 1, ..distillation.clone() }),
-        // Nor does its own average teach a teacher that has no unlabelled tweets.
+        // A teacher without unlabelled posts has nothing that its own average could teach.
         average: config
             .average
             .clone()
@@ -146,7 +149,7 @@ fn configured(prepared: &Prepared<'_>, distillation: &Distillation, number: usiz
     }
 }
 
-/// The mean of what so many teachers said.
+/// The mean of what this many teachers said.
 fn mean(sums: &[ScoredSpans], teachers: usize) -> Vec<ScoredSpans> {
     let mean = |sum| {
         let mut mean = ScoredSpans::default();
@@ -177,7 +180,7 @@ fn read(items: &[UnlabelledItem], folder: &RunFolder) -> Result<Option<Vec<Score
     let tensors = read_tensors(&path)?;
     let rows = tensors.get(TENSOR).ok_or_else(|| fault("it has no tensor `probabilities`"))?.to_vec2::<f32>()?;
     if rows.len() != n {
-        return Err(fault("it has another number of spans than the unlabelled tweets"));
+        return Err(fault("it has another number of spans than the unlabelled posts"));
     }
     let mut rows = rows.into_iter();
     let of_item = |u: &UnlabelledItem| {

@@ -1,6 +1,7 @@
-//! The loop over epochs: steps, evaluation on dev, the best weights and checkpoints saved, early stopping.
+//! The loop over epochs: steps, evaluation on dev, the best weights and checkpoints saved, early
+//! stopping.
 //!
-//! What happens is told through a callback, which can end the run after any step.
+//! A callback hears what happens, and can end the run after any step.
 
 use crate::error::Result;
 use crate::flow::Flow;
@@ -42,7 +43,7 @@ pub(crate) struct TrainingLoop<'a> {
 }
 
 impl<'a> TrainingLoop<'a> {
-    /// At a position, whose state optimizer and average have already.
+    /// A run at a position, whose state optimizer and average have already.
     pub(crate) fn new(
         prepared: &'a Prepared<'a>,
         built: Built,
@@ -68,7 +69,8 @@ impl<'a> TrainingLoop<'a> {
         }
     }
 
-    /// Trains to the end, unless the callback ends it before: then the folder has a checkpoint to resume from.
+    /// Trains to the end, unless the callback ends it before; then the folder has a checkpoint to
+    /// resume from.
     pub(crate) fn run(mut self, out: &Path, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<RunSummary> {
         let started = Event::Started {
             labelled: self.data.labelled.len(),
@@ -86,7 +88,7 @@ impl<'a> TrainingLoop<'a> {
         self.finish(out, finished)
     }
 
-    /// Trains epoch after epoch; the answer is no if the callback ended it.
+    /// Trains epoch after epoch. Answers false if the callback ended it.
     fn epochs(&mut self, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<bool> {
         let (epochs, steps, training) = (self.prepared.epochs, self.prepared.steps, &self.prepared.config.training);
         let mut over = self.over();
@@ -130,8 +132,8 @@ impl<'a> TrainingLoop<'a> {
                 break;
             }
             let (start, factor) = (Instant::now(), self.factor(taken));
-            let (report, tweets, spans) = self.step(&chosen, &self.prepared.groups.rates(factor))?;
-            self.epoch.add(&Taken { report, tweets, spans, factor, seconds: start.elapsed().as_secs_f64() });
+            let (report, posts, spans) = self.step(&chosen, &self.prepared.groups.rates(factor))?;
+            self.epoch.add(&Taken { report, posts, spans, factor, seconds: start.elapsed().as_secs_f64() });
             let event = Event::Step { epoch: self.epoch.number, step: taken + 1, steps: self.prepared.steps, report };
             self.stopped |= on_event(&event) == Flow::Stop;
             if self.checkpoints.due(self.built.optimizer.steps()) {
@@ -193,7 +195,7 @@ impl<'a> TrainingLoop<'a> {
         self.built.optimizer.steps() as f64 / self.prepared.steps as f64
     }
 
-    /// One step; returns also the number of tweets and of spans it used.
+    /// Takes one step. Returns also the number of posts and of spans in it.
     fn step(&mut self, chosen: &Chosen, rates: &[f64]) -> Result<(StepReport, usize, usize)> {
         let spans_of = |spans: &[(Span, u32)]| spans.iter().map(|(span, _)| *span).collect::<Vec<_>>();
         let items: Vec<_> = chosen.iter().map(|(i, spans)| (&self.data.labelled[*i].item, spans_of(spans))).collect();
@@ -218,7 +220,7 @@ impl<'a> TrainingLoop<'a> {
             Some(UnlabelledBatch { batch, targets })
         };
         let batches = || std::iter::once(&labelled.batch).chain(unlabelled.as_ref().map(|u| &u.batch));
-        let (tweets, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
+        let (posts, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
         let report = step(
             self.built.networks.borrow(),
             &self.prepared.config.objective.at(self.done()),
@@ -231,7 +233,7 @@ impl<'a> TrainingLoop<'a> {
         if let Some(averaging) = &self.averaging {
             averaging.follow(self.built.optimizer.steps())?;
         }
-        Ok((report, tweets, spans))
+        Ok((report, posts, spans))
     }
 
     fn evaluate(&mut self, record: &mut EpochRecord, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
@@ -239,7 +241,7 @@ impl<'a> TrainingLoop<'a> {
         let mut stopped = self.stopped;
         let scored = self.scorer().score(&self.data.dev, &mut |done, total| {
             stopped |= on_event(&Event::Evaluating { done, total }) == Flow::Stop;
-            // The epoch is complete but for this: it is ended after its evaluation.
+            // The epoch is complete but for its evaluation, which therefore runs to its end.
             Flow::Continue
         })?;
         let scored = scored.expect("the callback ends nothing");
@@ -250,13 +252,14 @@ impl<'a> TrainingLoop<'a> {
         let decision = if tune_decision { tune(dev, &scored, gold, labels) } else { Decision::default() };
         let scores = decision.scores(dev, &scored, gold, self.prepared.input.labels());
         record.timing.dev_seconds = start.elapsed().as_secs_f64();
-        record.timing.dev_tweets_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
+        record.timing.dev_posts_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
         let f1 = scores.overall.f1();
         record.best = best_of(&self.records).is_none_or(|(_, best)| f1 > best.overall.f1());
         record.dev = Some(scores);
         record.outside_bias = decision.outside_bias;
         if record.best {
-            // What is large comes first: on a full disk, the decision that is left is that of the weights that are left.
+            // The large file comes first: if the disk is full, the old decision stays with the old
+            // weights.
             self.folder.save_weights(self.evaluated().0)?;
             self.folder.save_decision(decision)?;
             let samples = self.prepared.input.dev();
@@ -271,7 +274,8 @@ impl<'a> TrainingLoop<'a> {
     fn finish(mut self, out: &Path, finished: bool) -> Result<RunSummary> {
         let summary = RunSummary::new(out, &self.records, !finished);
         if summary.best.is_none() {
-            // A run that was stopped early is still one that loads. Before it was killed it may have been further.
+            // A run that was stopped early can still be loaded. What it found before belongs to
+            // other weights.
             self.folder.remove_judgement()?;
             self.folder.save_weights(self.evaluated().0)?;
         }

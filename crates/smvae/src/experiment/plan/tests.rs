@@ -1,4 +1,4 @@
-//! Tests of the plan of an experiment: its runs, their names, and what is said of a file that is none.
+//! Tests of the plan of an experiment: its runs, their names, and the errors of malformed files.
 
 use super::*;
 
@@ -153,7 +153,7 @@ fn a_method_builds_on_another() {
     check("\"base\"", "\"bass\"", 7, "there is no method \"bass\"; there are an-heir-of-the-heir, base, heir");
     check("\"base\"", "1", 7, "there is no method \"1\"");
     check("\"base\"", "\"an-heir-of-the-heir\"", 7, "method an-heir-of-the-heir is like itself");
-    // Where it is, not where it is inherited.
+    // The line where the mistake is, not where it is inherited.
     check("eval_every = 2", "eval_every = 0", 5, "method base: the setting `eval_every`");
 }
 

@@ -1,4 +1,4 @@
-// Charts and tweets of the report. Texts reach the page as text nodes alone: nothing here parses HTML.
+// Charts and posts of the report. Texts reach the page as text nodes alone: nothing here parses HTML.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -98,7 +98,7 @@
       options: {
         width, height: 300,
         scales: { x: { time: false, distr: 3, range: [x[0] / 1.3, x[x.length - 1] * 1.3] }, y: { range: [low - room, high + room] } },
-        axes: [axis("labelled tweets", { splits: () => x, filter: apart }), axis("F1")],
+        axes: [axis("labelled posts", { splits: () => x, filter: apart }), axis("F1")],
         series: [{ label: "labelled" }, ...methods.map((m, i) => series(m, i))],
         hooks: { draw: [errorBars(deviations)] },
       },
@@ -181,26 +181,26 @@
       }
     }
     showCurves(run);
-    at("no-tweets").hidden = run.tweets.length > 0;
-    at("tweets-body").hidden = run.tweets.length === 0;
-    const types = [...new Set(run.tweets.flatMap((t) => [...t.gold, ...t.found].map((e) => e[2])))].sort();
+    at("no-posts").hidden = run.posts.length > 0;
+    at("posts-body").hidden = run.posts.length === 0;
+    const types = [...new Set(run.posts.flatMap((t) => [...t.gold, ...t.found].map((e) => e[2])))].sort();
     const chosen = at("type").value;
     at("type").replaceChildren(el("option", { value: "" }, "any"), ...types.map((type) => el("option", { value: type }, type)));
     at("type").value = types.includes(chosen) ? chosen : "";
-    showTweets(run, 0);
+    showPosts(run, 0);
   }
 
-  // ---- tweets -------------------------------------------------------------------------------------------------
+  // ---- posts -------------------------------------------------------------------------------------------------
 
   const lower = data.texts.map((text) => (text.words.join(" ") + " " + text.id).toLowerCase());
   let matches = [], page = 0;
 
-  function passes(tweet, kind, type, search) {
-    if (search && !lower[tweet.text].includes(search)) return false;
+  function passes(post, kind, type, search) {
+    if (search && !lower[post.text].includes(search)) return false;
     if (!kind && !type) return true;
     const entity = ([, , label, outcome]) => (!type || label === type)
       && (!kind || outcome === kind || (kind === "any" && outcome !== "correct"));
-    return tweet.gold.some(entity) || tweet.found.some(entity);
+    return post.gold.some(entity) || post.found.some(entity);
   }
 
   /** One line of words with its entities marked. Found entities never overlap; of gold ones that do, the later is cut. */
@@ -219,19 +219,19 @@
     return paragraph;
   }
 
-  function item(tweet) {
-    const { id, words } = data.texts[tweet.text];
-    const body = el("div", { class: "body" }, el("p", { class: "id" }, id), line("gold", words, tweet.gold), line("found", words, tweet.found));
+  function item(post) {
+    const { id, words } = data.texts[post.text];
+    const body = el("div", { class: "body" }, el("p", { class: "id" }, id), line("gold", words, post.gold), line("found", words, post.found));
     const made = el("li", {}, body);
     if (Object.hasOwn(data.images, id)) made.append(el("img", { src: data.images[id], alt: `Image ${id}` }));
     return made;
   }
 
-  function showTweets(run, wanted) {
+  function showPosts(run, wanted) {
     const [kind, type, search] = ["kind", "type", "search"].map((id) => at(id).value);
-    matches = run.tweets.filter((tweet) => passes(tweet, kind, type, search.trim().toLowerCase()));
+    matches = run.posts.filter((post) => passes(post, kind, type, search.trim().toLowerCase()));
     showPage(wanted);
-    at("count").textContent = `${matches.length} of ${run.tweets.length} tweets`;
+    at("count").textContent = `${matches.length} of ${run.posts.length} posts`;
   }
 
   function showPage(wanted) {
@@ -248,9 +248,9 @@
   function listen() {
     at("run").addEventListener("change", () => showRun(Number(at("run").value)));
     at("filters").addEventListener("submit", (event) => event.preventDefault());
-    for (const id of ["kind", "type", "search"]) at(id).addEventListener("input", () => showTweets(chosenRun(), 0));
+    for (const id of ["kind", "type", "search"]) at(id).addEventListener("input", () => showPosts(chosenRun(), 0));
     for (const [id, step] of [["previous", -1], ["next", 1]]) {
-      at(id).addEventListener("click", () => { showPage(page + step); at("tweets-title").scrollIntoView(); });
+      at(id).addEventListener("click", () => { showPage(page + step); at("posts-title").scrollIntoView(); });
     }
   }
 
