@@ -150,7 +150,7 @@ fn a_folder_without_a_good_image_is_an_error_with_the_first_reason() {
     let place = Place::new(0);
     place.write("a.jpg", b"");
     let error = place.features(&FeatureSettings::default()).expect_err("no image").to_string();
-    assert!(error.contains("1 files were left out. a.jpg: the file is empty"), "{error}");
+    assert!(error.contains("no usable image among 1 files, of which the first is a.jpg: the file is empty"), "{error}");
     let absent =
         extract(Path::new("absent"), &place.model, place.at("x"), &FeatureSettings::default(), &mut |_| Flow::Continue);
     assert!(matches!(absent, Err(Error::Read { .. })));
@@ -158,7 +158,7 @@ fn a_folder_without_a_good_image_is_an_error_with_the_first_reason() {
 }
 
 #[test]
-fn a_call_goes_on_where_another_ended() {
+fn a_call_continues_where_another_ended() {
     let place = Place::new(6);
     let settings = FeatureSettings { batch: 2, ..FeatureSettings::default() };
     let whole = Place::new(6);

@@ -98,7 +98,7 @@ fn a_run_that_is_replaced_leaves_no_teacher_behind() {
         _ => Flow::Continue,
     };
     train_with(&fixture.input(images), &with_teachers(), &out, &mut stop_in_second_teacher)
-        .expect("stopping is no error");
+        .expect("stopping is not an error");
     assert!(out.join("teacher-1").exists() && out.join("teacher-2").exists());
     let other = Config { seed: 5, ..with_teachers() };
     let mut input = fixture.input(images);
@@ -122,7 +122,7 @@ fn check_stops(config: &Config) {
         _ => Flow::Continue,
     };
     let mut stops = 0;
-    let summary = train_with(&fixture.input(images), config, &run, &mut stop).expect("stopping is no error");
+    let summary = train_with(&fixture.input(images), config, &run, &mut stop).expect("stopping is not an error");
     assert_eq!(
         summary.has_weights(),
         config.distillation.is_none(),
@@ -130,7 +130,7 @@ fn check_stops(config: &Config) {
     );
     while !RunState::read(&run).expect("a run").finished {
         stops += 1;
-        resume_with(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
+        resume_with(&fixture.input(images), &run, &mut stop).expect("stopping is not an error");
     }
     assert!(stops >= 4, "{stops}");
     assert_eq!(metrics(&run), metrics(&whole));
@@ -138,7 +138,7 @@ fn check_stops(config: &Config) {
 }
 
 #[test]
-fn runs_with_teachers_or_averages_go_on_after_every_step() {
+fn runs_with_teachers_or_averages_resume_after_every_step() {
     check_stops(&averaged());
     let mut config = with_teachers();
     check_stops(&config);
@@ -176,7 +176,7 @@ fn every_option_changes_the_run() {
         change(&mut config);
         fixture.train(name, &config, images).unwrap_or_else(|e| panic!("{name}: {e}"));
         let records = metrics(&fixture.out(name));
-        assert!(records.iter().all(|record| record["train"]["loss"].is_f64()), "{name}: a loss that is no number");
+        assert!(records.iter().all(|record| record["train"]["loss"].is_f64()), "{name}: a loss that is not a number");
         assert!(
             seen.insert(records.iter().map(|r| r["train"].to_string()).collect::<String>()),
             "{name} changed nothing"

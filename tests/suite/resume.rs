@@ -32,7 +32,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn go_on(fixture: &Fixture, run: &Path) -> smvae::Result<RunSummary> {
+fn resume_run(fixture: &Fixture, run: &Path) -> smvae::Result<RunSummary> {
     resume(&fixture.input(Some(&fixture.images)), run)
 }
 
@@ -66,49 +66,49 @@ fn check_killed_anywhere(checkpoint_every: usize) {
     .expect("a run");
     assert!(killed.iter().filter(|(when, _)| when.starts_with("step")).count() == 6, "{killed:?}");
     for (when, run) in killed {
-        let summary = go_on(&fixture, &run).unwrap_or_else(|e| panic!("{when}: {e}"));
+        let summary = resume_run(&fixture, &run).unwrap_or_else(|e| panic!("{when}: {e}"));
         check_same(&run, &whole, &format!("killed at {when}, a checkpoint every {checkpoint_every}"));
         assert_eq!(summary.best_epoch, RunInfo::read(&whole).expect("a run").best().map(|record| record.epoch));
     }
 }
 
 #[test]
-fn a_run_killed_at_any_moment_goes_on() {
+fn a_run_killed_at_any_moment_resumes() {
     check_killed_anywhere(1);
     check_killed_anywhere(2);
     check_killed_anywhere(5);
 }
 
 #[test]
-fn a_run_stopped_after_every_step_goes_on() {
+fn a_run_stopped_after_every_step_resumes() {
     let fixture = Fixture::new();
     let images = Some(&fixture.images);
     let config = config(1000);
     fixture.train("whole", &config, images).expect("a run");
     let run = fixture.out("stopped");
     let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
-    let mut summary = train_with(&fixture.input(images), &config, &run, &mut stop).expect("stopping is no error");
+    let mut summary = train_with(&fixture.input(images), &config, &run, &mut stop).expect("stopping is not an error");
     let mut stops = 0;
     while !RunState::read(&run).expect("a run").finished {
         stops += 1;
         assert!(summary.stopped && RunInfo::read(&run).is_ok());
-        summary = resume_with(&fixture.input(images), &run, &mut stop).expect("stopping is no error");
+        summary = resume_with(&fixture.input(images), &run, &mut stop).expect("stopping is not an error");
     }
     assert_eq!(stops, 6);
     check_same(&run, &fixture.out("whole"), "stopped after every step");
-    assert!(!go_on(&fixture, &run).expect("nothing to do").stopped);
+    assert!(!resume_run(&fixture, &run).expect("nothing to do").stopped);
 }
 
 #[test]
-fn a_run_stopped_before_its_first_step_goes_on() {
+fn a_run_stopped_before_its_first_step_resumes() {
     let fixture = Fixture::new();
     let whole = fixture.out("whole");
     train(&fixture.input(None), &config(1), &whole).expect("a run");
     let run = fixture.out("run");
     let mut stop = |event: &Event| if matches!(event, Event::Loaded(_)) { Flow::Stop } else { Flow::Continue };
-    let summary = train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
+    let summary = train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is not an error");
     assert!(summary.stopped && summary.best.is_none());
-    assert!(!resume(&fixture.input(None), &run).expect("it goes on").stopped);
+    assert!(!resume(&fixture.input(None), &run).expect("it can be resumed").stopped);
     check_same(&run, &whole, "stopped when the encoder was loaded");
 }
 
@@ -117,7 +117,7 @@ fn what_was_said_of_lost_weights_goes_with_them() {
     let fixture = Fixture::new();
     let run = fixture.out("run");
     let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
-    train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is not an error");
     let judgement = ["decision.json", "predictions-valid.jsonl"].map(|file| run.join(file));
     let check = |begin_anew: bool| {
         // As a run leaves them that was killed after its first evaluation and before the next
@@ -128,7 +128,7 @@ fn what_was_said_of_lost_weights_goes_with_them() {
             std::fs::remove_dir_all(run.join("checkpoint")).expect("there");
         }
         let mut stop = |event: &Event| if matches!(event, Event::Started { .. }) { Flow::Stop } else { Flow::Continue };
-        resume_with(&fixture.input(None), &run, &mut stop).expect("stopping is no error");
+        resume_with(&fixture.input(None), &run, &mut stop).expect("stopping is not an error");
         assert!(judgement.iter().all(|path| !path.exists()), "{begin_anew}");
     };
     check(false);
@@ -140,9 +140,9 @@ fn what_is_not_the_runs_own_is_refused() {
     let fixture = Fixture::new();
     let run = fixture.out("run");
     let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
-    train_with(&fixture.input(Some(&fixture.images)), &config(1), &run, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(Some(&fixture.images)), &config(1), &run, &mut stop).expect("stopping is not an error");
     let other = fixture.out("other");
-    train_with(&fixture.input(None), &config(1), &other, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(None), &config(1), &other, &mut stop).expect("stopping is not an error");
 
     let error = resume_with(&fixture.input(None), &run, &mut stop).expect_err("no images");
     assert!(matches!(&error, Error::OtherRun { what: "image vectors' sha256", .. }), "{error}");
@@ -169,12 +169,12 @@ fn what_is_not_the_runs_own_is_refused() {
         let _ = std::fs::remove_dir_all(&broken);
         copy(&run, &broken);
         break_it(&broken.join("checkpoint"));
-        let error = go_on(&fixture, &broken).expect_err(why);
+        let error = resume_run(&fixture, &broken).expect_err(why);
         let message = error.to_string();
         assert!(matches!(error, Error::Checkpoint { .. }), "{message}");
         assert!(message.contains(file) && message.contains(why), "{message:?} does not say {file} and {why}");
         std::fs::remove_dir_all(broken.join("checkpoint")).expect("the remedy");
-        go_on(&fixture, &broken).expect("the remedy helps");
+        resume_run(&fixture, &broken).expect("the remedy helps");
     };
     let tensors = |folder: &Path| {
         let names = ["tensors-0.safetensors", "tensors-1.safetensors"].map(|name| folder.join(name));
@@ -200,8 +200,8 @@ fn what_is_not_the_runs_own_is_refused() {
     let mut stop = |event: &Event| {
         if matches!(event, Event::Epoch(record) if record.best) { Flow::Stop } else { Flow::Continue }
     };
-    resume_with(&fixture.input(Some(&fixture.images)), &run, &mut stop).expect("stopping is no error");
+    resume_with(&fixture.input(Some(&fixture.images)), &run, &mut stop).expect("stopping is not an error");
     std::fs::remove_file(run.join("weights.safetensors")).expect("those of the best epoch");
-    let error = go_on(&fixture, &run).expect_err("its best weights are gone");
+    let error = resume_run(&fixture, &run).expect_err("its best weights are gone");
     assert!(matches!(error, Error::NoRun { missing: "weights.safetensors", .. }), "{error}");
 }

@@ -71,7 +71,7 @@ fn a_stopped_run_loads() {
         steps += usize::from(matches!(event, Event::Step { .. }));
         if steps == 1 { Flow::Stop } else { Flow::Continue }
     })
-    .expect("stopping is no error");
+    .expect("stopping is not an error");
     assert!(summary.stopped && summary.best.is_none());
     assert_eq!(steps, 1);
     load(&summary.folder).expect("a loadable folder");
@@ -284,7 +284,7 @@ fn what_cannot_be_trained_on_is_said() {
     let mut missing = fixture.input(None);
     missing.encoder = EncoderSource::Folder("/no/such/folder".into());
     let error = train(&missing, &small(), fixture.out("none")).expect_err("no encoder");
-    assert!(error.to_string().starts_with("/no/such/folder is no folder"), "{error}");
+    assert!(error.to_string().starts_with("/no/such/folder is not a folder"), "{error}");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_run_is_replaced_only_by_one_that_can_begin() {
     assert_eq!(bytes(&summary.folder, "notes.txt"), b"mine");
     let other = fixture.out("data");
     assert!(matches!(smvae::remove_run(&other), Err(Error::NoRun { .. })));
-    assert!(other.join("train.txt").exists(), "a folder that is no run is left alone");
+    assert!(other.join("train.txt").exists(), "a folder that is not a run is left alone");
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn files_that_are_no_runs_are_not_written_over() {
     let mut input = fixture.input(None);
     for replace_run in [false, true] {
         input.replace_run = replace_run;
-        let error = train(&input, &small(), &model).expect_err("it is no run");
+        let error = train(&input, &small(), &model).expect_err("it is not a run");
         assert!(matches!(error, Error::ForeignFolder { file: "config.json", .. }), "{error}");
     }
     assert_eq!(bytes(&model, "tokenizer.json"), b"{}");
@@ -345,7 +345,7 @@ fn two_processes_never_train_one_run() {
         others.push(smvae::resume(&input, &run));
         Flow::Stop
     };
-    train_with(&fixture.input(None), &small(), &run, &mut stop).expect("stopping is no error");
+    train_with(&fixture.input(None), &small(), &run, &mut stop).expect("stopping is not an error");
     assert!(others.len() == 2 && others.iter().all(|other| matches!(other, Err(Error::Busy { .. }))), "{others:?}");
     smvae::resume(&fixture.input(None), &run).expect("the lock is gone");
 }

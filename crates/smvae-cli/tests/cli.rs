@@ -98,8 +98,8 @@ fn wrong_input_is_an_error_with_its_place() {
     check(&format!("{TINY} --out run --labelled 41"), "", 2, "must be 1 to 40, the number of training posts, got 41");
     check(&format!("{TINY} --out run --config absent.json"), "", 1, "cannot read absent.json");
     check(&format!("{TINY} --out run --image-features dataset/mine/test.txt"), "", 1, "not a valid safetensors file");
-    check("eval --model dataset --data dataset/mine", "", 1, "dataset is no run folder: config.json is missing");
-    check("inspect dataset", "", 1, "dataset is no run folder");
+    check("eval --model dataset --data dataset/mine", "", 1, "dataset is not a run folder: config.json is missing");
+    check("inspect dataset", "", 1, "dataset is not a run folder");
     check("--threads 0 score", "", 2, "0 is not in 1..");
     let (_, log) = self::check(dir.path(), "demo --out dataset", "", 1);
     assert!(log.contains("error: dataset exists already"), "{log}");
@@ -180,7 +180,7 @@ fn reports_of_a_run(dir: &Path) {
     let (tables, _) = check(dir, "report run --text", "", 0);
     let f1 = format!("{:.2}", scores["f1"].as_f64().expect("a number"));
     assert!(tables.starts_with("run") && tables.contains(&f1) && tables.contains("gold \\ predicted"), "{tables}");
-    check_error(dir, "report dataset", "", 1, "dataset is no run folder and holds none");
+    check_error(dir, "report dataset", "", 1, "dataset is not a run folder and holds none");
     check_error(dir, "report absent", "", 1, "cannot read absent");
     check_error(dir, "report run --images absent", "", 1, "cannot read absent");
     check_error(dir, "report run --out absent/page.html", "", 1, "cannot write absent/page.html");
@@ -417,7 +417,7 @@ fn a_model_of_the_hub_is_recorded_with_its_commit_and_found_again_offline() {
     for (name, offline, want) in [
         ("me/none", "0", "error: http://127.0.0.1:"),
         ("me/none", "1", "error: me/none@main is not in the cache"),
-        ("none", "0", "error: none is no folder, and no model of the hub"),
+        ("none", "0", "error: none is not a folder, nor the name of a model of the hub"),
     ] {
         let (code, stderr) = train(&format!("--text-encoder {name} --out c"), offline);
         assert!(code == Some(1) && stderr.starts_with(want), "{name}: {stderr}");

@@ -101,7 +101,7 @@ fn a_killed_run_continues_to_the_same_bits() {
     assert_eq!(lines(&killed.join("metrics.jsonl"), "timing"), lines(&whole.join("metrics.jsonl"), "timing"));
     assert!(weights(&killed) == weights(&whole), "other weights");
     assert!(check(dir, "train --resume killed", 0).1.contains("finished: there is nothing to do"));
-    assert!(check(dir, "train --resume corpus", 1).1.contains("corpus is no run folder: config.json is missing"));
+    assert!(check(dir, "train --resume corpus", 1).1.contains("corpus is not a run folder: config.json is missing"));
     assert!(check(dir, "train --resume killed --seed 3", 2).1.contains("--seed <N>"));
 }
 
@@ -218,10 +218,10 @@ fn an_experiment_says_what_is_wrong() {
     let valid = std::fs::read_to_string(dir.join("corpus/valid.txt")).expect("it is there");
     std::fs::write(dir.join("corpus/valid.txt"), valid.clone() + "\nIMGID:0\nOslo\tB-LOC\n").expect("writes");
     let (_, log) = check(dir, &taken.replace("--out taken", "--out other"), 1);
-    assert!(log.contains("with others than the experiment now has: file of valid, sha256 "), "{log}");
+    assert!(log.contains("than the experiment has now: file of dev, sha256 "), "{log}");
     // Nor do runs that are finished here count, if they read others.
     let (_, log) = check(dir, line, 1);
-    assert!(log.contains("with others than the experiment now has: file of valid, sha256 "), "{log}");
+    assert!(log.contains("than the experiment has now: file of dev, sha256 "), "{log}");
     std::fs::write(dir.join("corpus/valid.txt"), valid).expect("writes");
     // What was begun with other files begins anew, whatever it has come to.
     let run = dir.join("out/runs/synthetic-semi-8-d0-s0");

@@ -49,7 +49,10 @@ pub enum Error {
         why: String,
     },
     /// A run folder of a later version of this library.
-    #[error("{} has format version {found}, this program knows versions up to {known}: use a newer one", path.display())]
+    #[error(
+        "{} has format version {found}, this version of smvae reads versions up to {known}: use a newer smvae",
+        path.display()
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -59,7 +62,7 @@ pub enum Error {
         known: u32,
     },
     /// A folder that is not a run, or an incomplete one.
-    #[error("{} is no run folder: {missing} is missing", path.display())]
+    #[error("{} is not a run folder: {missing} is missing", path.display())]
     NoRun {
         /// The folder.
         path: PathBuf,
@@ -67,19 +70,26 @@ pub enum Error {
         missing: &'static str,
     },
     /// A folder that is not a run and holds no runs.
-    #[error("{} is no run folder and holds none: a run has a config.json, an experiment has its runs in runs/", path.display())]
+    #[error(
+        "{} is not a run folder and holds none: name a run, a folder of runs, or an experiment, whose runs are in \
+         its folder runs",
+        path.display()
+    )]
     NoRuns {
         /// The folder.
         path: PathBuf,
     },
     /// Training would write over an earlier run.
-    #[error("{} holds a run already: choose another folder, or have it replaced (--overwrite)", path.display())]
+    #[error("{} holds a run already: choose another folder, or ask for the run to be replaced", path.display())]
     RunExists {
         /// The folder.
         path: PathBuf,
     },
     /// Training would write over files that do not belong to a run.
-    #[error("{} is no run folder, and training would write over its {file}: choose another folder", path.display())]
+    #[error(
+        "{} is not a run folder, and training would write over its {file}: choose another folder",
+        path.display()
+    )]
     ForeignFolder {
         /// The folder.
         path: PathBuf,
@@ -87,26 +97,30 @@ pub enum Error {
         file: &'static str,
     },
     /// Two processes on one run.
-    #[error("another process trains in {}: wait for it, or end it", path.display())]
+    #[error("another process is training in {}: wait until it ends, or end it", path.display())]
     Busy {
         /// The folder.
         path: PathBuf,
     },
     /// A name that the files of a run cannot hold.
-    #[error("the name of {} is not UTF-8, as the files of a run are: rename it, or link to it", path.display())]
+    #[error(
+        "the name of {} is not UTF-8, which the files of a run need: rename it, or make a link to it",
+        path.display()
+    )]
     NotUtf8 {
         /// The file or folder.
         path: PathBuf,
     },
     /// A folder cannot be made because something lies there.
-    #[error("{} exists already: name a folder that does not, or remove it first", path.display())]
+    #[error("{} exists already: choose a folder that does not exist, or remove it first", path.display())]
     Exists {
         /// Where the folder was to be made.
         path: PathBuf,
     },
     /// A checkpoint that a run cannot be resumed from.
     #[error(
-        "{} is no checkpoint to go on from: {why}; remove the folder it lies in, and the run begins anew", path.display()
+        "{} cannot be used to resume the run: {why}; remove the checkpoint's folder to train it from its beginning",
+        path.display()
     )]
     Checkpoint {
         /// The file.
@@ -115,7 +129,7 @@ pub enum Error {
         why: String,
     },
     /// A run that would be resumed with other data or settings than it began with.
-    #[error("the run was begun with another {what}: {want}, not {got}; restore it, or begin a new run")]
+    #[error("the run began with another {what}: {want}, not {got}; resume it with that, or train a new run")]
     OtherRun {
         /// What differs.
         what: &'static str,
@@ -137,8 +151,8 @@ pub enum Error {
     /// A finished run of an experiment that had other settings or files than the experiment has
     /// now.
     #[error(
-        "the run {id} is finished, with others than the experiment now has: {difference}; restore them, name the method \
-         differently, or do without {}", place.display()
+        "the run {id} was finished with other settings or files than the experiment has now: {difference}; restore \
+         them, give the method another name, or discard the result in {}", place.display()
     )]
     OtherSettings {
         /// Name of the run.
@@ -150,8 +164,8 @@ pub enum Error {
     },
     /// A text encoder that cannot be found.
     #[error(
-        "{} is no folder{}", path.display(),
-        if cfg!(feature = "hub") { ", and no model of the hub, which are called owner/name[@revision], such as \
+        "{} is not a folder{}", path.display(),
+        if cfg!(feature = "hub") { ", nor the name of a model of the hub: those are owner/name[@revision], such as \
                                     google-bert/bert-base-uncased" } else { " with a text encoder" }
     )]
     NoEncoder {
@@ -160,7 +174,8 @@ pub enum Error {
     },
     /// The authors' protocol on a model that was trained with URLs.
     #[error(
-        "the authors' protocol leaves URLs out, and this model was trained with them: it fits models with drop_urls"
+        "the authors' protocol leaves URLs out, and this model was trained with them: use a model trained with \
+         `drop_urls`"
     )]
     Protocol,
     /// The parts of a run folder contradict each other.
@@ -182,22 +197,22 @@ pub enum Error {
         want: String,
     },
     /// Image vectors for a model of text alone.
-    #[error("the model was trained without images: image vectors are of no use to it")]
+    #[error("the model was trained without images and cannot use image vectors: leave them out")]
     NoImages,
     /// A file of image vectors that exists already.
-    #[error("{} exists already: choose another file, or overwrite it", path.display())]
+    #[error("{} exists already: choose another file, or ask for it to be replaced", path.display())]
     FeaturesExist {
         /// The file.
         path: PathBuf,
     },
     /// A folder without a usable image.
-    #[error("{} has no image that can be used; {bad} files were left out. {first}", folder.display())]
+    #[error("{} has no usable image{}", folder.display(), left_out(*bad, first))]
     NoImageFiles {
         /// The folder.
         folder: PathBuf,
         /// Number of files that were left out.
         bad: usize,
-        /// The first of them, and why.
+        /// The first of them, and why; empty if there is none.
         first: String,
     },
     /// A folder of images that changed while their vectors were made.
@@ -221,6 +236,15 @@ pub enum Error {
     /// Encoders and tokenisation.
     #[error(transparent)]
     Encoders(#[from] smvae_encoders::Error),
+}
+
+/// What became of the files of a folder without a usable image.
+fn left_out(bad: usize, first: &str) -> String {
+    if bad == 0 {
+        ": it holds no file".to_owned()
+    } else {
+        format!(" among {bad} files, of which the first is {first}")
+    }
 }
 
 impl From<smvae_data::Error> for Error {

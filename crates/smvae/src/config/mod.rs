@@ -142,7 +142,7 @@ impl Config {
         self.training.validate()?;
         self.distillation.as_ref().map_or(Ok(()), Distillation::validate)?;
         if self.format_version != FORMAT_VERSION {
-            return Err(Error::setting("format_version", "that of this program", self.format_version));
+            return Err(Error::setting("format_version", "that of this version of smvae", self.format_version));
         }
         let counts = [("labelled", self.labelled.unwrap_or(1)), ("max_width", self.input.max_width)];
         if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {

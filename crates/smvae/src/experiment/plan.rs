@@ -182,8 +182,10 @@ impl Reader<'_> {
         for name in file.corpora.keys().chain(file.methods.keys()) {
             let plain = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
             if name.as_ref().is_empty() || !name.as_ref().chars().all(plain) || name.as_ref().starts_with('.') {
-                let why =
-                    format!("{:?} is part of folder names: letters, digits, `_`, `.`, `+` and `-` only", name.as_ref());
+                let why = format!(
+                    "{:?} becomes part of folder names: use letters, digits, `_`, `.`, `+` and `-` alone",
+                    name.as_ref()
+                );
                 return Err(self.error(name.span().start, why));
             }
         }
@@ -216,7 +218,9 @@ impl Reader<'_> {
         if let Some(settings) = &file.settings {
             common = settings.as_ref().0.clone();
             if common.get("like").is_some() {
-                return Err(self.error(settings.span().start, "settings are like no method: a method is (`like`)"));
+                return Err(
+                    self.error(settings.span().start, "settings cannot be like a method: `like` is for methods")
+                );
             }
             // Checked here so that an error names this line: else it would name the first method.
             self.method(settings.span().start, "settings", common.clone())?;
@@ -264,7 +268,7 @@ impl Reader<'_> {
             Some(other) => return Err(error(format!("images must be true or false, not {other}"))),
         };
         if let Some(key) = OF_THE_GRID.iter().find(|key| given.contains_key(**key)) {
-            return Err(error(format!("{key} is no setting of a method: grids and corpora say it")));
+            return Err(error(format!("{key} is not a setting of a method: grids and corpora set it")));
         }
         let preset = given.get("preset").and_then(|preset| preset.as_str()).unwrap_or("default").to_owned();
         let config = Config::preset(&preset).map_err(|e| error(e.to_string()))?;

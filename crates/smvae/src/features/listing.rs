@@ -78,7 +78,7 @@ fn file_id(path: &Path, root: &Path) -> Result<Option<String>, String> {
         // Reading a pipe could wait forever.
         return Err("it is not a file".to_owned());
     }
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or("its name is no UTF-8")?;
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or("its name is not UTF-8")?;
     let id = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name);
     if id == "__metadata__" {
         return Err("its id is one that safetensors reserves".to_owned());

@@ -95,10 +95,10 @@ impl Checkpoint {
         let state: StateFile = read_json(&path, "checkpoint").map_err(|error| refuse(&path, error.to_string()))?;
         if state.format_version != VERSION {
             let found = state.format_version;
-            return Err(refuse(&path, format!("its format version is {found}, this program knows {VERSION}")));
+            return Err(refuse(&path, format!("its format version is {found}, this version of smvae reads {VERSION}")));
         }
         if state.run != identity {
-            let why = "it belongs to a run with other settings or data, or of another version of this program";
+            let why = "it belongs to a run with other settings or data, or of another version of smvae";
             return Err(refuse(&path, why.to_owned()));
         }
         let file = path.with_file_name(&state.tensors);

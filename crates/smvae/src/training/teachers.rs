@@ -180,7 +180,7 @@ fn read(items: &[UnlabelledItem], folder: &RunFolder) -> Result<Option<Vec<Score
     let tensors = read_tensors(&path)?;
     let rows = tensors.get(TENSOR).ok_or_else(|| fault("it has no tensor `probabilities`"))?.to_vec2::<f32>()?;
     if rows.len() != n {
-        return Err(fault("it has another number of spans than the unlabelled posts"));
+        return Err(fault("its number of spans is not that of the unlabelled posts"));
     }
     let mut rows = rows.into_iter();
     let of_item = |u: &UnlabelledItem| {

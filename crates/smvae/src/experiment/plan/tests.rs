@@ -122,14 +122,14 @@ fn what_makes_no_sense_is_named_with_its_line() {
     check("eval_every = 2", "eval_every = 2, dropout = nan", 8, "neither nan nor inf");
     check("semi = true", "semi = true, negatives = inf", 11, "neither nan nor inf");
     check("images = false", "images = 0", 13, "images must be true or false");
-    check("images = false", "seed = 1", 13, "seed is no setting of a method");
+    check("images = false", "seed = 1", 13, "seed is not a setting of a method");
     check("images = false", "preset = \"x\"", 13, "preset");
     check("[\"c\"]", "[\"d\"]", 16, "there is no corpus \"d\"; there are c");
     check("labels = [5, \"all\"]", "labels = [5, \"most\"]", 18, "labels must be a number or \"all\"");
     check("labels = [5, \"all\"]", "labels = [0]", 18, "at least 1");
     check("[methods.text]", "[methods.\"a/b\"]", 13, "part of folder names");
     check("dev_only = true", "dev_labels = 0", 20, "dev_labels must be at least 1");
-    check("[settings]", "[settings]\nlike = \"base\"", 8, "settings are like no method");
+    check("[settings]", "[settings]\nlike = \"base\"", 8, "settings cannot be like a method");
     check("draws = [0, 1]", "draws = [0, 1", 20, "missing comma");
 }
 
