@@ -214,7 +214,7 @@ fn a_bert_checkpoint_is_converted() -> Result<()> {
 #[track_caller]
 fn check_networks(mut case: Case, run: &Path) -> Result<()> {
     let bert = TransformerConfig::from_file(run.join("encoder.json")).expect("a configuration");
-    let config = Config::from_file(&run.join("config.json")).expect("a configuration");
+    let config = Config::from_file(run.join("config.json")).expect("a configuration");
     let labels: Vec<String> = golden::parse(&run.join("labels.json"));
     let parameters = Parameters::new(0, &device());
     for (name, tensor) in load(&run.join("weights.safetensors"))? {

@@ -22,7 +22,7 @@ fn draw(corpus: &str, labels: usize, draw: u64) -> Selection {
 
 #[test]
 fn every_run_of_an_experiment_has_its_draw() {
-    let read = |file| Plan::read(&experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
+    let read = |file| Plan::read(experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
     let runs = [read("few-labels.toml"), read("options.toml"), read("authors.toml")].concat();
     assert!(runs.len() > 60, "{}", runs.len());
     for run in runs.iter().filter(|run| run.run.config.labelled.is_some()) {
@@ -62,7 +62,7 @@ fn kept_results_are_of_the_experiments_as_they_are() {
     let Some(_) = shared("kept_results_are_of_the_experiments_as_they_are", "models") else { return };
     let read = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     for (name, at_least) in [("few-labels", 60), ("options", 23), ("authors", 1)] {
-        let plan = Plan::read(&experiments().join(format!("{name}.toml"))).unwrap_or_else(|e| panic!("{e}"));
+        let plan = Plan::read(experiments().join(format!("{name}.toml"))).unwrap_or_else(|e| panic!("{e}"));
         let kept = experiments().join("results").join(name);
         let file = kept.with_extension("jsonl");
         // Reading says which settings or files differ.

@@ -186,7 +186,7 @@ fn the_cache_is_used_again_and_never_stale() {
     let place = Place::new(3);
     let cache = place.at("cache");
     let call = |place: &Place, settings: &FeatureSettings| {
-        cached_features(&place.at("images"), &place.model, &cache, settings, &mut |_| Flow::Continue).expect("images")
+        cached_features(place.at("images"), &place.model, &cache, settings, &mut |_| Flow::Continue).expect("images")
     };
     let settings = FeatureSettings::default();
     let (first, made) = call(&place, &settings);
@@ -208,6 +208,6 @@ fn the_cache_is_used_again_and_never_stale() {
     assert!(call(&place, &FeatureSettings { limits, ..settings }).1.is_some_and(|summary| summary.vectors == 2));
     let mut stop = |_| Flow::Stop;
     let one = FeatureSettings { batch: 1, precision: Precision::F16, ..settings };
-    let (none, summary) = cached_features(&place.at("images"), &place.model, &cache, &one, &mut stop).expect("images");
+    let (none, summary) = cached_features(place.at("images"), &place.model, &cache, &one, &mut stop).expect("images");
     assert!(none.is_none() && summary.is_some_and(|summary| summary.stopped));
 }

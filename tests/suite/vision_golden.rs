@@ -188,16 +188,15 @@ fn golden_preprocessing_is_that_of_the_libraries() {
     let golden = Golden::load("vision");
     let keras = Golden::load("vision_keras");
     for (case, files) in &golden.cases.preprocessing {
-        let preprocessing = match files.is_empty() {
+        let preprocessing = if files.is_empty() {
             // Sizes other than the preset's, so that the golden stays small.
-            true => {
-                let mut small =
-                    serde_json::to_value(Preprocessing::preset("torchvision").expect("a preset")).expect("JSON");
-                small["resize"] = serde_json::json!({"shortest_edge": 37});
-                small["crop"] = serde_json::json!({"height": 32, "width": 32, "odd": "even"});
-                serde_json::from_value(small).expect("settings")
-            }
-            false => of_files(files),
+            let preset = Preprocessing::preset("torchvision").expect("a preset");
+            let mut small = serde_json::to_value(preset).expect("JSON");
+            small["resize"] = serde_json::json!({"shortest_edge": 37});
+            small["crop"] = serde_json::json!({"height": 32, "width": 32, "odd": "even"});
+            serde_json::from_value(small).expect("settings")
+        } else {
+            of_files(files)
         };
         // A step of 8 bits where transformers resizes tensors with torchvision; PIL elsewhere, and
         // there nothing but rounding of the last operation.

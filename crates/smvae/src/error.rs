@@ -79,7 +79,8 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// Training would write over an earlier run.
+    /// Training would write over an earlier run, which
+    /// [`TrainInput::replace_run`](crate::TrainInput::replace_run) allows.
     #[error("{} holds a run already: choose another folder, or ask for the run to be replaced", path.display())]
     RunExists {
         /// The folder.
@@ -199,7 +200,7 @@ pub enum Error {
     /// Image vectors for a model of text alone.
     #[error("the model was trained without images and cannot use image vectors: leave them out")]
     NoImages,
-    /// A file of image vectors that exists already.
+    /// A file of image vectors that exists already, which the settings' `overwrite` replaces.
     #[error("{} exists already: choose another file, or ask for it to be replaced", path.display())]
     FeaturesExist {
         /// The file.

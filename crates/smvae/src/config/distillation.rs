@@ -61,10 +61,12 @@ impl Distillation {
     pub(crate) fn target(&self, row: &[f32]) -> Vec<f32> {
         let (class, p) =
             row.iter().enumerate().fold((0, f32::MIN), |best, (k, p)| if *p > best.1 { (k, *p) } else { best });
-        match (p >= self.confidence, self.hard) {
-            (false, _) => vec![0.0; row.len()],
-            (true, true) => (0..row.len()).map(|k| f32::from(k == class)).collect(),
-            (true, false) => row.to_vec(),
+        if p < self.confidence {
+            vec![0.0; row.len()]
+        } else if self.hard {
+            (0..row.len()).map(|k| f32::from(k == class)).collect()
+        } else {
+            row.to_vec()
         }
     }
 }

@@ -102,7 +102,8 @@ impl Config {
     /// # Errors
     /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line;
     /// [`Error::Version`].
-    pub fn from_file(path: &Path) -> Result<Self> {
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let given: serde_json::Map<String, serde_json::Value> = crate::files::read_json(path, "configuration")?;
         // The version comes first: a later one may have fields that this program does not know.
         let found = given.get("format_version").and_then(serde_json::Value::as_u64);
@@ -140,7 +141,9 @@ impl Config {
         self.objective.validate()?;
         self.optimizer.validate()?;
         self.training.validate()?;
-        self.distillation.as_ref().map_or(Ok(()), Distillation::validate)?;
+        if let Some(distillation) = &self.distillation {
+            distillation.validate()?;
+        }
         if self.format_version != FORMAT_VERSION {
             return Err(Error::setting("format_version", "that of this version of smvae", self.format_version));
         }

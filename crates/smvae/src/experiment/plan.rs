@@ -114,14 +114,16 @@ struct Cell {
 
 impl Grid {
     fn cells(&self) -> Vec<Cell> {
-        // If all posts are labelled and dev is whole, nothing is drawn.
-        let draws = |labels| {
+        let mut cells = Vec::new();
+        for &labels in &self.labels {
+            // If all posts are labelled and dev is whole, nothing is drawn.
             let drawn = labels != LabelCount::All || self.dev_labels.is_some();
-            if drawn { &self.draws[..] } else { &[0] }
-        };
-        let of_draw = |labels, draw| self.seeds.iter().map(move |&seed| Cell { labels, draw, seed });
-        let of_labels = |labels| draws(labels).iter().flat_map(move |&draw| of_draw(labels, draw));
-        self.labels.iter().flat_map(|&labels| of_labels(labels)).collect()
+            let draws = if drawn { &self.draws[..] } else { &[0] };
+            for &draw in draws {
+                cells.extend(self.seeds.iter().map(|&seed| Cell { labels, draw, seed }));
+            }
+        }
+        cells
     }
 
     fn run(&self, corpus: &str, name: &str, method: &Method, cell: Cell, sources: &Sources) -> Run {
@@ -163,7 +165,8 @@ impl Plan {
     /// # Errors
     /// [`Error::Read`]; [`Error::Experiment`] with the line for unknown fields, names and settings,
     /// and settings out of their range.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Reader { path, text: &text }.plan()
     }

@@ -75,8 +75,8 @@ impl RunResult {
     /// # Errors
     /// [`Error::Read`](crate::Error::Read) and [`Error::Json`](crate::Error::Json) for a file that
     /// cannot be read or is not a result.
-    pub fn read(run: &Path) -> Result<Option<Self>> {
-        read_json_if_there(&run.join(RESULT), "result of a run")
+    pub fn read(run: impl AsRef<Path>) -> Result<Option<Self>> {
+        read_json_if_there(&run.as_ref().join(RESULT), "result of a run")
     }
 
     /// Whether this result has all that the specification asks for.
@@ -88,8 +88,8 @@ impl RunResult {
     ///
     /// # Errors
     /// [`smvae_data::Error::Write`].
-    pub fn write(&self, run: &Path) -> Result<()> {
-        write_json(&run.join(RESULT), self)
+    pub fn write(&self, run: impl AsRef<Path>) -> Result<()> {
+        write_json(&run.as_ref().join(RESULT), self)
     }
 }
 
@@ -98,20 +98,21 @@ impl RunResult {
 /// # Errors
 /// [`Error::Read`](crate::Error::Read); [`Error::JsonLine`](crate::Error::JsonLine) for a line that
 /// is not a result.
-pub fn read_results(file: &Path) -> Result<Vec<RunResult>> {
-    read_json_lines(file, "result of an experiment")
+pub fn read_results(file: impl AsRef<Path>) -> Result<Vec<RunResult>> {
+    read_json_lines(file.as_ref(), "result of an experiment")
 }
 
 /// Where an experiment's results are.
-pub fn results_file(dir: &Path) -> PathBuf {
-    dir.join("results.jsonl")
+pub fn results_file(dir: impl AsRef<Path>) -> PathBuf {
+    dir.as_ref().join("results.jsonl")
 }
 
 /// Writes `results.jsonl` and `results.csv`.
 ///
 /// # Errors
 /// [`smvae_data::Error::Write`].
-pub fn write_results(dir: &Path, results: &[RunResult]) -> Result<()> {
+pub fn write_results(dir: impl AsRef<Path>, results: &[RunResult]) -> Result<()> {
+    let dir = dir.as_ref();
     let json = |result| serde_json::to_string(result).expect("our own types have string keys") + "\n";
     let lines: String = results.iter().map(json).collect();
     write_atomically(&results_file(dir), lines.as_bytes())?;
@@ -122,42 +123,38 @@ pub fn write_results(dir: &Path, results: &[RunResult]) -> Result<()> {
 }
 
 /// The folder of a run.
-pub fn run_folder(dir: &Path, id: &str) -> PathBuf {
-    dir.join(RUNS).join(id)
+pub fn run_folder(dir: impl AsRef<Path>, id: &str) -> PathBuf {
+    dir.as_ref().join(RUNS).join(id)
 }
 
 fn csv_rows(result: &RunResult) -> Vec<String> {
-    let splits = [("dev", Some(&result.dev)), ("test", result.test.as_ref())];
-    let splits = splits.into_iter().filter_map(|(split, scores)| Some((split, scores?)));
-    let row = |split: &str, of_type: &str, counts: Counts| {
-        let Run { id, corpus, method, labels, draw, seed, .. } = &result.run;
-        let RunResult { epochs, steps, seconds, threads, .. } = result;
-        let (dev_labels, best) = (optional(result.run.dev_labels), optional(result.best_epoch));
-        let teacher_seconds = optional(result.teacher_seconds);
-        let (precision, recall, f1) = (counts.precision(), counts.recall(), counts.f1());
-        let Counts { gold, predicted, correct } = counts;
-        let of_type = cell(of_type);
-        // Names of corpora and methods have no comma or quote.
-        format!(
-            "{id},{corpus},{method},{labels},{draw},{seed},{dev_labels},{split},{of_type},{precision},{recall},{f1},\
-             {gold},{predicted},{correct},{best},{epochs},{steps},{seconds},{teacher_seconds},{threads}\n"
-        )
-    };
-    splits
-        .flat_map(|(split, scores)| {
-            let types = scores.types.iter().map(|(name, counts)| (name.as_str(), *counts));
-            std::iter::once(("all", scores.overall)).chain(types).map(move |(name, counts)| (split, name, counts))
-        })
-        .map(|(split, name, counts)| row(split, name, counts))
-        .collect()
+    let mut rows = Vec::new();
+    for (split, scores) in [("dev", Some(&result.dev)), ("test", result.test.as_ref())] {
+        let Some(scores) = scores else { continue };
+        rows.push(csv_row(result, split, "all", scores.overall));
+        rows.extend(scores.types.iter().map(|(name, counts)| csv_row(result, split, name, *counts)));
+    }
+    rows
+}
+
+fn csv_row(result: &RunResult, split: &str, of_type: &str, counts: Counts) -> String {
+    let Run { id, corpus, method, labels, draw, seed, .. } = &result.run;
+    let RunResult { epochs, steps, seconds, threads, .. } = result;
+    let (dev_labels, best) = (optional(result.run.dev_labels), optional(result.best_epoch));
+    let teacher_seconds = optional(result.teacher_seconds);
+    let (precision, recall, f1) = (counts.precision(), counts.recall(), counts.f1());
+    let Counts { gold, predicted, correct } = counts;
+    let of_type = cell(of_type);
+    // Names of corpora and methods have no comma or quote.
+    format!(
+        "{id},{corpus},{method},{labels},{draw},{seed},{dev_labels},{split},{of_type},{precision},{recall},{f1},\
+         {gold},{predicted},{correct},{best},{epochs},{steps},{seconds},{teacher_seconds},{threads}\n"
+    )
 }
 
 /// A cell with any text: a label may have any character in its name.
 fn cell(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
 /// A cell that may be empty.

@@ -41,8 +41,12 @@ const LOCK: &str = "lock";
 ///
 /// # Errors
 /// [`Error::OtherSettings`]; files that cannot be read.
-pub fn check(folder: &Path, spec: &RunSpec, known: &mut KnownDigests) -> Result<()> {
-    RunResult::read(folder)?.map_or(Ok(()), |result| check_result(&result, spec, known, folder))
+pub fn check(folder: impl AsRef<Path>, spec: &RunSpec, known: &mut KnownDigests) -> Result<()> {
+    let folder = folder.as_ref();
+    if let Some(result) = RunResult::read(folder)? {
+        check_result(&result, spec, known, folder)?;
+    }
+    Ok(())
 }
 
 fn check_result(result: &RunResult, spec: &RunSpec, known: &mut KnownDigests, place: &Path) -> Result<()> {
@@ -60,7 +64,8 @@ fn check_result(result: &RunResult, spec: &RunSpec, known: &mut KnownDigests, pl
 ///
 /// # Errors
 /// Files that cannot be read or written.
-pub fn prepare(folder: &Path, spec: &RunSpec) -> Result<bool> {
+pub fn prepare(folder: impl AsRef<Path>, spec: &RunSpec) -> Result<bool> {
+    let folder = folder.as_ref();
     if is_done(folder, spec)? {
         return Ok(false);
     }
@@ -83,7 +88,12 @@ fn is_done(folder: &Path, spec: &RunSpec) -> Result<bool> {
 /// # Errors
 /// [`Error::OtherSettings`] if one of them had other settings or read other files; files that
 /// cannot be read.
-pub fn finished_elsewhere(specs: &[RunSpec], file: &Path, known: &mut KnownDigests) -> Result<Vec<RunResult>> {
+pub fn finished_elsewhere(
+    specs: &[RunSpec],
+    file: impl AsRef<Path>,
+    known: &mut KnownDigests,
+) -> Result<Vec<RunResult>> {
+    let file = file.as_ref();
     let mut finished = Vec::new();
     for result in read_results(file)? {
         let asked = |spec: &&RunSpec| spec.run.id == result.run.id && result.answers(spec);
@@ -99,7 +109,8 @@ pub fn finished_elsewhere(specs: &[RunSpec], file: &Path, known: &mut KnownDiges
 ///
 /// # Errors
 /// Files that cannot be read or written.
-pub fn take_in(folder: &Path, spec: &RunSpec, result: &RunResult) -> Result<bool> {
+pub fn take_in(folder: impl AsRef<Path>, spec: &RunSpec, result: &RunResult) -> Result<bool> {
+    let folder = folder.as_ref();
     if is_done(folder, spec)? {
         return Ok(false);
     }
@@ -125,7 +136,12 @@ fn begun_with(folder: &Path) -> Result<Option<Digests>> {
 ///
 /// # Errors
 /// Those of training, of evaluation and of the files.
-pub fn run(folder: &Path, device: &Device, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<Option<RunResult>> {
+pub fn run(
+    folder: impl AsRef<Path>,
+    device: &Device,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<Option<RunResult>> {
+    let folder = folder.as_ref();
     let spec: RunSpec = read_json(&folder.join(SPEC), "specification of a run")?;
     let _lock = lock(folder)?;
     if let Some(result) = RunResult::read(folder)?.filter(|result| result.answers(&spec)) {

@@ -129,15 +129,16 @@ impl Summary {
     /// # Errors
     /// [`Error::Read`](crate::Error::Read) and [`Error::Json`](crate::Error::Json) for a file that
     /// cannot be read or is not a summary.
-    pub fn read(dir: &Path) -> Result<Self> {
-        read_json(&dir.join(SUMMARY), "summary of an experiment")
+    pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
+        read_json(&dir.as_ref().join(SUMMARY), "summary of an experiment")
     }
 
     /// Writes `summary.json` and `summary.csv`.
     ///
     /// # Errors
     /// [`smvae_data::Error::Write`].
-    pub fn write(&self, dir: &Path) -> Result<()> {
+    pub fn write(&self, dir: impl AsRef<Path>) -> Result<()> {
+        let dir = dir.as_ref();
         write_json(&dir.join(SUMMARY), self)?;
         let header = "corpus,labels,dev_labels,method,split,n,mean,sd,\
                       difference_n,difference,difference_sd,difference_low,difference_high\n";
@@ -303,7 +304,7 @@ mod tests {
         results[1].run.labels = LabelCount::All;
         results[0].dev.types.insert("PER".to_owned(), Counts { gold: 2, predicted: 2, correct: 1 });
         write_results(dir.path(), &results).expect("writes");
-        assert_eq!(read_results(&results_file(dir.path())).expect("its own file"), results);
+        assert_eq!(read_results(results_file(dir.path())).expect("its own file"), results);
         let csv = std::fs::read_to_string(dir.path().join("results.csv")).expect("there");
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 3 + 1);

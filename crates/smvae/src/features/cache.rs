@@ -24,12 +24,13 @@ use std::path::Path;
 /// # Errors
 /// As [`extract`]; [`Error::ImagesChanged`] if the folder changes meanwhile.
 pub fn cached_features(
-    folder: &Path,
+    folder: impl AsRef<Path>,
     model: &VisionModel,
-    cache: &Path,
+    cache: impl AsRef<Path>,
     settings: &FeatureSettings,
     on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
 ) -> Result<(Option<ImageVectors>, Option<FeatureSummary>)> {
+    let (folder, cache) = (folder.as_ref(), cache.as_ref());
     let images_sha256 = digest_of_folder(folder, settings)?;
     let FeatureSettings { precision, limits, any_extension, .. } = settings;
     let key = format!("{} {images_sha256} {precision:?} {limits:?} {any_extension}", model_key(model));

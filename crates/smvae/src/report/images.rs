@@ -46,7 +46,12 @@ impl Thumbnails {
     ///
     /// # Errors
     /// [`Error::Read`] if the folder cannot be listed.
-    pub fn make<'a>(folder: &Path, ids: impl IntoIterator<Item = &'a str>, budget: ImageBudget) -> Result<Self> {
+    pub fn make<'a>(
+        folder: impl AsRef<Path>,
+        ids: impl IntoIterator<Item = &'a str>,
+        budget: ImageBudget,
+    ) -> Result<Self> {
+        let folder = folder.as_ref();
         if !folder.is_dir() {
             let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
             return Err(Error::Read { path: folder.to_owned(), source });
@@ -107,6 +112,6 @@ mod tests {
         assert_eq!((jpeg.width, jpeg.height), (240, 120));
         let one = make(ImageBudget { bytes: all.urls["a"].len(), ..ImageBudget::default() });
         assert_eq!((one.urls.len(), one.left_out), (1, 1));
-        assert!(Thumbnails::make(&folder.path().join("none"), ["a"], ImageBudget::default()).is_err());
+        assert!(Thumbnails::make(folder.path().join("none"), ["a"], ImageBudget::default()).is_err());
     }
 }

@@ -41,13 +41,11 @@ pub(super) fn method(result: &RunResult, all: &[RunResult]) -> String {
 /// corpus or other settings, the name of the first run like it ([`RunReport::repeats`]) follows.
 fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
     let of_method = || all.iter().filter(|other| other.method == run.method);
-    match of_method().all(|other| other.repeats == run.repeats) {
-        true => run.method.clone(),
-        false => {
-            let first = of_method().find(|other| other.repeats == run.repeats).unwrap_or(run);
-            format!("{}, as {}", run.method, first.name)
-        }
+    if of_method().all(|other| other.repeats == run.repeats) {
+        return run.method.clone();
     }
+    let first = of_method().find(|other| other.repeats == run.repeats).unwrap_or(run);
+    format!("{}, as {}", run.method, first.name)
 }
 
 /// Number of labelled posts; for `all`, as many as the run's selection has.

@@ -215,7 +215,7 @@ impl RunFolder {
     }
 
     pub(crate) fn config(&self) -> Result<Config> {
-        let config = Config::from_file(&self.path(CONFIG))?;
+        let config = Config::from_file(self.path(CONFIG))?;
         config.validate()?;
         Ok(config)
     }

@@ -46,7 +46,8 @@ impl RunInfo {
     ///
     /// # Errors
     /// As [`crate::Predictor::load`].
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
         let run = RunFolder::open(folder)?;
         let origin = run.origin()?;
         let weights = run.path(WEIGHTS);
@@ -103,7 +104,7 @@ impl RunState {
     /// # Errors
     /// [`NoRun`](crate::Error::NoRun) for a folder without one, converted weights and runs of
     /// earlier versions included; [`Json`](crate::Error::Json).
-    pub fn read(folder: &Path) -> Result<Self> {
-        RunFolder::open_any(folder)?.state()
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
+        RunFolder::open_any(folder.as_ref())?.state()
     }
 }

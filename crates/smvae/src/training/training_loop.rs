@@ -197,28 +197,8 @@ impl<'a> TrainingLoop<'a> {
 
     /// Takes one step. Returns also the number of posts and of spans in it.
     fn step(&mut self, chosen: &Chosen, rates: &[f64]) -> Result<(StepReport, usize, usize)> {
-        let spans_of = |spans: &[(Span, u32)]| spans.iter().map(|(span, _)| *span).collect::<Vec<_>>();
-        let items: Vec<_> = chosen.iter().map(|(i, spans)| (&self.data.labelled[*i].item, spans_of(spans))).collect();
-        let labelled = LabelledBatch {
-            batch: self.prepared.collator().batch(&items, &self.prepared.input.device)?,
-            targets: chosen.iter().flat_map(|(_, spans)| spans.iter().map(|(_, class)| *class)).collect(),
-        };
-        let drawn = self.stream.next(&self.data.unlabelled, &self.prepared.config.training, &mut self.rng);
-        let unlabelled = if drawn.is_empty() {
-            None
-        } else {
-            let chosen: Vec<_> = drawn.iter().map(|(i, spans)| self.data.unlabelled[*i].choose(spans)).collect();
-            let items: Vec<_> = chosen.iter().map(|(item, spans, _)| (*item, spans.clone())).collect();
-            let with_teacher = chosen.iter().all(|(.., targets)| targets.is_some());
-            let batch = self.prepared.collator().batch(&items, &self.prepared.input.device)?;
-            let targets = || chosen.iter().flat_map(|(.., targets)| targets.iter().flatten().copied()).collect();
-            let teacher = self.averaging.as_ref().filter(|averaging| !with_teacher && averaging.teaches(self.done()));
-            let targets = match teacher {
-                Some(averaging) => Some(averaging.networks.probabilities(&batch, &mut |_| Ok(None))?),
-                None => with_teacher.then(targets),
-            };
-            Some(UnlabelledBatch { batch, targets })
-        };
+        let labelled = self.labelled_batch(chosen)?;
+        let unlabelled = self.unlabelled_batch()?;
         let batches = || std::iter::once(&labelled.batch).chain(unlabelled.as_ref().map(|u| &u.batch));
         let (posts, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
         let report = step(
@@ -236,6 +216,39 @@ impl<'a> TrainingLoop<'a> {
         Ok((report, posts, spans))
     }
 
+    fn labelled_batch(&self, chosen: &Chosen) -> Result<LabelledBatch> {
+        let spans_of = |spans: &[(Span, u32)]| spans.iter().map(|(span, _)| *span).collect::<Vec<_>>();
+        let items: Vec<_> = chosen.iter().map(|(i, spans)| (&self.data.labelled[*i].item, spans_of(spans))).collect();
+        Ok(LabelledBatch {
+            batch: self.prepared.collator().batch(&items, &self.prepared.input.device)?,
+            targets: chosen.iter().flat_map(|(_, spans)| spans.iter().map(|(_, class)| *class)).collect(),
+        })
+    }
+
+    /// The next unlabelled posts, with soft labels if somebody teaches. `None` if the run has no
+    /// unlabelled posts.
+    fn unlabelled_batch(&mut self) -> Result<Option<UnlabelledBatch>> {
+        let drawn = self.stream.next(&self.data.unlabelled, &self.prepared.config.training, &mut self.rng);
+        if drawn.is_empty() {
+            return Ok(None);
+        }
+        let chosen: Vec<_> = drawn.iter().map(|(i, spans)| self.data.unlabelled[*i].choose(spans)).collect();
+        let items: Vec<_> = chosen.iter().map(|(item, spans, _)| (*item, spans.clone())).collect();
+        let with_teacher = chosen.iter().all(|(.., targets)| targets.is_some());
+        let batch = self.prepared.collator().batch(&items, &self.prepared.input.device)?;
+        let teacher = self.averaging.as_ref().filter(|averaging| !with_teacher && averaging.teaches(self.done()));
+        let targets = if let Some(averaging) = teacher {
+            Some(averaging.networks.probabilities(&batch, &mut |_| Ok(None))?)
+        } else if with_teacher {
+            Some(chosen.iter().flat_map(|(.., targets)| targets.iter().flatten().copied()).collect())
+        } else {
+            None
+        };
+        Ok(Some(UnlabelledBatch { batch, targets }))
+    }
+
+    /// Evaluates dev, completes the record of the epoch and, if it is the best so far, saves the
+    /// weights.
     fn evaluate(&mut self, record: &mut EpochRecord, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
         let start = Instant::now();
         let mut stopped = self.stopped;

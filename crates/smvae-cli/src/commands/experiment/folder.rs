@@ -12,7 +12,7 @@ pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::
     let mut taken = 0;
     for spec in &plan.runs {
         if let Some(result) = elsewhere.iter().find(|result| result.run.id == spec.run.id) {
-            taken += usize::from(take_in(&run_folder(dir, &spec.run.id), spec, result)?);
+            taken += usize::from(take_in(run_folder(dir, &spec.run.id), spec, result)?);
         }
     }
     Ok(taken)
@@ -22,11 +22,11 @@ pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::
 /// checked before any is changed.
 pub(super) fn waiting<'p>(plan: &'p Plan, dir: &Path, known: &mut KnownDigests) -> anyhow::Result<Vec<&'p RunSpec>> {
     for spec in &plan.runs {
-        check(&run_folder(dir, &spec.run.id), spec, known)?;
+        check(run_folder(dir, &spec.run.id), spec, known)?;
     }
     let mut waiting = Vec::new();
     for spec in &plan.runs {
-        if prepare(&run_folder(dir, &spec.run.id), spec)? {
+        if prepare(run_folder(dir, &spec.run.id), spec)? {
             waiting.push(spec);
         }
     }
@@ -37,7 +37,7 @@ pub(super) fn waiting<'p>(plan: &'p Plan, dir: &Path, known: &mut KnownDigests) 
 pub(super) fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
     let mut results = Vec::new();
     for spec in &plan.runs {
-        results.extend(RunResult::read(&run_folder(dir, &spec.run.id))?);
+        results.extend(RunResult::read(run_folder(dir, &spec.run.id))?);
     }
     write_results(dir, &results)?;
     Summary::of(&results, plan.baseline.as_deref(), plan.runs.len()).write(dir)?;

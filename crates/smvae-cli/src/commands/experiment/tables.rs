@@ -9,7 +9,7 @@ use std::path::Path;
 pub(super) fn plan(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<String> {
     let mut rows = Vec::new();
     for spec in &plan.runs {
-        let here = RunResult::read(&run_folder(dir, &spec.run.id))?.filter(|result| result.answers(spec));
+        let here = RunResult::read(run_folder(dir, &spec.run.id))?.filter(|result| result.answers(spec));
         let there = || elsewhere.iter().any(|result| result.run.id == spec.run.id);
         let state = if here.is_some() || there() { "done" } else { unfinished(&run_folder(dir, &spec.run.id)) };
         let splits = if spec.run.dev_only { "dev" } else { "dev, test" };
