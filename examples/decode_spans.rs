@@ -1,7 +1,8 @@
 //! From scored spans to entities to scores, without tensors and without a model.
 //!
-//! Shows candidate spans, greedy decoding and conlleval's scores: all a tagger of your own needs from `smvae-core`,
-//! which builds with `default-features = false` for this. Needs nothing; prints the entities and a table:
+//! Shows candidate spans, greedy decoding and conlleval's scores: all a tagger of your own needs
+//! from `smvae-core`, which builds with `default-features = false` for this. Needs nothing; prints
+//! the entities and a table:
 //!
 //! ```text
 //! cargo run --example decode_spans

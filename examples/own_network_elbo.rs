@@ -1,8 +1,9 @@
 //! The multimodal ELBO with a network of your own.
 //!
-//! `smvae::core::vae` holds pure functions: tensors in, one number a row out, noise as an argument. Here plain candle
-//! matrices encode and decode two views of the same points, and the second view of every other point is missing. Needs
-//! nothing; prints the negative ELBO as gradient descent brings it down:
+//! `smvae::core::vae` holds pure functions: tensors in, one number a row out, noise as an argument.
+//! Here plain candle matrices encode and decode two views of the same points, and the second view
+//! of every other point is missing. Needs nothing; prints the negative ELBO as gradient descent
+//! brings it down:
 //!
 //! ```text
 //! cargo run --example own_network_elbo

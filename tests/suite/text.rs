@@ -1,14 +1,16 @@
-//! What it costs to be given text instead of the corpus's words: the test posts of a corpus, joined to text by two sets of
-//! rules, against the same posts as words. Entities are compared by their characters.
+//! What it costs to be given text instead of the corpus's words: the test posts of a corpus, joined
+//! to text by two sets of rules, against the same posts as words. Entities are compared by their
+//! characters.
 //!
-//! Needs a run on a real corpus, which takes minutes to train: `SMVAE_TEXT_RUNS` names run folders, separated by
-//! colons. The table of `docs/words.md` is printed by
+//! Needs a run on a real corpus, which takes minutes to train: `SMVAE_TEXT_RUNS` names run folders,
+//! separated by colons. The table of `docs/words.md` is printed by
 //!
 //! ```text
 //! SMVAE_TEXT_RUNS=runs/t17 cargo test --test suite text_costs -- --nocapture
 //! ```
 //!
-//! The first rules are `smvae_data::words::rejoin`; the second, `rules.rs`, were made without knowing how text is split.
+//! The first rules are `smvae_data::words::rejoin`; the second, `rules.rs`, were made without
+//! knowing how text is split.
 
 mod rules;
 
@@ -68,7 +70,8 @@ fn check(run: &Path) {
     assert!(costs.iter().all(|cost| *cost <= LIMIT), "text costs {costs:?} of F1, more than {LIMIT}");
 }
 
-/// Scores in characters: `post` makes a post of words, `chars` says where each word stands in its text.
+/// Scores in characters: `post` makes a post of words, `chars` says where each word stands in its
+/// text.
 fn measure(
     model: &Predictor,
     samples: &[Sample],

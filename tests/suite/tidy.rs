@@ -9,6 +9,8 @@ use std::process::Command;
 const FACADE: &str = "crates/smvae/src";
 /// The longest source file. Longer ones do more than one thing.
 const MAX_LINES: usize = 500;
+/// The last column of a comment.
+const MAX_COMMENT: usize = 100;
 
 #[test]
 fn every_source_file_says_what_it_is() {
@@ -23,6 +25,25 @@ fn no_source_file_is_long() {
     for path in sources() {
         let lines = read(&path).lines().count();
         assert!(lines <= MAX_LINES, "{} has {lines} lines, more than {MAX_LINES}", path.display());
+    }
+}
+
+#[test]
+fn comments_end_at_their_column() {
+    for path in sources() {
+        let mut in_fence = false;
+        for (i, line) in read(&path).lines().enumerate() {
+            let Some(comment) = line.trim_start().strip_prefix("//") else {
+                in_fence = false;
+                continue;
+            };
+            let comment = comment.trim_start_matches(['/', '!']).trim_start();
+            in_fence ^= comment.starts_with("```");
+            // What is laid out in columns cannot be wrapped.
+            let wraps = !in_fence && !comment.starts_with('|');
+            let length = line.chars().count();
+            assert!(!wraps || length <= MAX_COMMENT, "{}:{}: {length} columns", path.display(), i + 1);
+        }
     }
 }
 
@@ -63,7 +84,8 @@ fn spans_and_scores_need_no_candle() {
     }
 }
 
-/// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower floor, or in its own folder.
+/// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower
+/// floor, or in its own folder.
 const FLOORS: [&[&str]; 10] = [
     &["error", "flow"],
     &["files", "threads"],
@@ -108,7 +130,8 @@ fn no_files_import_each_other_in_a_circle() {
     }
 }
 
-/// Inside the crate a name is imported from the file that defines it; lib.rs is the front door for others.
+/// Inside the crate a name is imported from the file that defines it; lib.rs is the front door for
+/// others.
 #[test]
 fn no_file_imports_through_the_front_door() {
     for file in Module::all(FACADE).into_iter().filter(|file| file.path != ["lib"]) {
@@ -140,7 +163,8 @@ fn circle(files: &[Module], at: usize, way: &mut Vec<usize>, done: &mut BTreeSet
     None
 }
 
-/// A file as a module: where it stands in its crate, and what it names of the crate in code (not in comments or tests).
+/// A file as a module: where it stands in its crate, and what it names of the crate in code (not in
+/// comments or tests).
 struct Module {
     file: PathBuf,
     path: Vec<String>,
@@ -177,7 +201,8 @@ impl Module {
     }
 }
 
-/// The paths below `crate` that a line of a module names: by `crate::`, by `super::`, or as a module of its own.
+/// The paths below `crate` that a line of a module names: by `crate::`, by `super::`, or as a
+/// module of its own.
 fn names(line: &str, module: &[String]) -> Vec<Vec<String>> {
     let of_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let mut found = Vec::new();

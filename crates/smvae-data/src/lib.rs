@@ -9,7 +9,8 @@
 //! # Modules
 //!
 //! - [`corpus`] takes a folder; gives the samples of its splits, the label set and digests.
-//! - [`formats`] takes a file of posts in columns, JSON, text or a table; gives its posts one by one.
+//! - [`formats`] takes a file of posts in columns, JSON, text or a table; gives its posts one by
+//!   one.
 //! - [`reader`] takes the bytes of a corpus file; gives its samples one by one. [`writer`] takes
 //!   samples; gives such a file.
 //! - [`selection`] takes a number and a seed; gives the posts that are labelled, as a manifest.

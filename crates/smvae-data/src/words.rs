@@ -30,9 +30,9 @@
 //! one by one. To Unicode a zero-width space is not white space: it is a word.
 //!
 //! Guaranteed, and tested on random text: words are in order, do not overlap, are not empty and
-//! cover every character that is not white space; no word contains white space; no border lies inside
-//! a grapheme cluster, unless the cluster has white space in it; splitting the words joined by
-//! single spaces gives the same words. Time is linear in the text.
+//! cover every character that is not white space; no word contains white space; no border lies
+//! inside a grapheme cluster, unless the cluster has white space in it; splitting the words joined
+//! by single spaces gives the same words. Time is linear in the text.
 //!
 //! What this module does not do: no sentences, no lower case, no correction, no normalisation.
 //! [`rejoin`] goes the other way, for measurements.

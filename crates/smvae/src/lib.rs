@@ -1,9 +1,10 @@
-//! Span-based multimodal named entity recognition that learns from few labels: SMVAE (Zhou et al., EMNLP 2022) on
-//! candle.
+//! Span-based multimodal named entity recognition that learns from few labels: SMVAE (Zhou et al.,
+//! EMNLP 2022) on candle.
 //!
-//! This crate is the assembly, the only code that sees [`core`] (spans, networks, one training step), [`data`] (corpora,
-//! image vectors) and [`encoders`] (BERT, tokenisation) together. Train with [`train()`], which leaves a run folder;
-//! [`resume()`] goes on with it if it was interrupted; [`Predictor::load`] needs nothing else.
+//! This crate is the assembly, the only code that sees [`core`] (spans, networks, one training
+//! step), [`data`] (corpora, image vectors) and [`encoders`] (BERT, tokenisation) together. Train
+//! with [`train()`], which leaves a run folder; [`resume()`] goes on with it if it was interrupted;
+//! [`Predictor::load`] needs nothing else.
 //!
 //! | you want | look at |
 //! |---|---|
@@ -13,8 +14,8 @@
 //! | scores; entities of posts | [`evaluate()`]; [`Predictor`] |
 //! | a grid of runs and what it says | [`experiment`] |
 //!
-//! Features: `hub` fetches models by their names, `report` writes the page of a run, `cuda` and `cudnn` compute on a GPU. None
-//! is on by default.
+//! Features: `hub` fetches models by their names, `report` writes the page of a run, `cuda` and
+//! `cudnn` compute on a GPU. None is on by default.
 //!
 //! # Train
 //!
@@ -47,8 +48,8 @@
 //!
 //! # Predict
 //!
-//! A model that was trained with images looks at those it is given ([`Predictor::with_images`]), and reads a post without one
-//! as text alone.
+//! A model that was trained with images looks at those it is given ([`Predictor::with_images`]),
+//! and reads a post without one as text alone.
 //!
 //! ```no_run
 //! use smvae::{Post, Predictor};

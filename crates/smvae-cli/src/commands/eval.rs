@@ -81,7 +81,8 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Posts with gold and found entities, one JSON line each; without the probabilities of all classes.
+/// Posts with gold and found entities, one JSON line each; without the probabilities of all
+/// classes.
 fn prediction_lines(predictions: Vec<PostPrediction>) -> anyhow::Result<String> {
     let mut text = String::new();
     for mut post in predictions {

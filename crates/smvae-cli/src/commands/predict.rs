@@ -1,5 +1,5 @@
-//! `smvae predict`: posts in, in any of the formats, and one JSON line per post out, in order. Posts are
-//! read, computed and written in chunks, so that memory does not grow with their number.
+//! `smvae predict`: posts in, in any of the formats, and one JSON line per post out, in order.
+//! Posts are read, computed and written in chunks, so that memory does not grow with their number.
 
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
@@ -30,14 +30,14 @@ pub(crate) struct PredictArgs {
     /// Where the JSON lines go; - for stdout.
     #[arg(long, default_value = "-", value_name = "FILE")]
     output: PathBuf,
-    /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes such
-    /// as twitter2017,hashtag=keep. By default as the model's corpus was.
+    /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
+    /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
     #[arg(long, value_name = "CONVENTION")]
     words: Option<WordConvention>,
     #[command(flatten)]
     images: ImageArgs,
-    /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in its
-    /// place, and the exit code is 3 at the end.
+    /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in
+    /// its place, and the exit code is 3 at the end.
     #[arg(long)]
     strict: bool,
     /// What is now the default.
@@ -151,8 +151,8 @@ fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, words: &WordConvention
     Ok(lines)
 }
 
-/// A line for every post of a chunk; counts what was not read. With `strict` the lines end before the first
-/// that is not a post, which is then returned.
+/// A line for every post of a chunk; counts what was not read. With `strict` the lines end before
+/// the first that is not a post, which is then returned.
 fn answer(model: &Predictor, lines: &[Line], strict: bool, losses: &mut Losses) -> (String, Option<(usize, String)>) {
     let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
     let mut found = model.predict_each(&posts).into_iter();

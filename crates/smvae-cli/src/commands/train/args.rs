@@ -72,8 +72,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N")]
     selection_seed: Option<u64>,
     /// How the corpus was split into words, so that text is split like it when the model is used:
-    /// twitter2015, twitter2017, conll or whitespace, with changes such as twitter2017,hashtag=keep.
-    /// By default told from the words of the training split.
+    /// twitter2015, twitter2017, conll or whitespace, with changes such as
+    /// twitter2017,hashtag=keep. By default told from the words of the training split.
     #[arg(long, value_name = "CONVENTION")]
     pub(crate) words: Option<WordConvention>,
     /// Also train on the posts without labels (semi-supervised).

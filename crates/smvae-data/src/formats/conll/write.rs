@@ -46,8 +46,8 @@ pub struct TaggedPost<'a> {
     pub predicted: &'a [String],
 }
 
-/// The lines of a post as `conlleval` and seqeval read them, and the blank line after it: a word, its
-/// gold tag if there are any, its predicted tag, with one space between.
+/// The lines of a post as `conlleval` and seqeval read them, and the blank line after it: a word,
+/// its gold tag if there are any, its predicted tag, with one space between.
 /// [`Scheme::tags`](smvae_core::schemes::Scheme::tags) makes tags of entities.
 ///
 /// A word may be U+00A0 and the like: programs that split lines at any white space of Unicode lose
