@@ -39,8 +39,6 @@ use std::time::Instant;
 const RATES: [f64; 2] = [5e-5, 1e-3];
 
 fn main() -> ExitCode {
-    // SAFETY: no other thread exists yet.
-    unsafe { smvae::threads::configure(None) };
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(message) => {

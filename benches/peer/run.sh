@@ -29,6 +29,8 @@ if [ ! -x "$VENV/bin/python" ]; then
 fi
 cargo build --locked --release -p smvae-benches --example peer_ours --features "${FEATURES:-}"
 ours=${CARGO_TARGET_DIR:-target}/release/examples/peer_ours
+# Ours as the program runs it: without the second pool of candle, which is slower.
+export CANDLE_NUM_THREADS=1
 export RAYON_NUM_THREADS=$THREADS OMP_NUM_THREADS=$THREADS TOKENIZERS_PARALLELISM=true
 
 results=$OUT/results-$(date +%Y%m%d-%H%M%S).jsonl

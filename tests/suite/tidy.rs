@@ -84,11 +84,18 @@ fn spans_and_scores_need_no_candle() {
     }
 }
 
-/// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower
-/// floor, or in its own folder.
+#[test]
+fn text_needs_neither_toml_nor_statistics_nor_decoders_of_images() {
+    let names = tree("smvae", &["--no-default-features"]);
+    for heavy in ["toml", "statrs", "image", "png", "image-webp", "ureq", "minijinja"] {
+        assert!(!names.iter().any(|name| name == heavy), "smvae without features pulls in {heavy}");
+    }
+}
+
+/// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower floor, or in its own folder.
 const FLOORS: [&[&str]; 10] = [
     &["error", "flow"],
-    &["files", "threads"],
+    &["files"],
     &["config", "features"],
     &["input"],
     &["scoring"],

@@ -15,9 +15,11 @@ mod options;
 mod output;
 mod progress;
 mod summary_table;
+mod threads;
 mod vectors;
 mod watcher;
 
+use anyhow::Context as _;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use std::process::ExitCode;
@@ -25,11 +27,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse_from(cli::with_implied_command(std::env::args_os()));
     // SAFETY: no other thread exists yet.
-    unsafe { smvae::threads::configure(threads(&cli)) };
-    let result = smvae::threads::start()
-        .map_err(|why| anyhow::anyhow!("cannot start the threads ({why}): ask for fewer with --threads"));
-    let result = result.and_then(|()| run(&cli));
-    match result {
+    unsafe { threads::configure(number_of_threads(&cli)) };
+    let started = threads::start().context("cannot start the threads: ask for fewer with --threads");
+    match started.and_then(|()| run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }
@@ -54,7 +54,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
 }
 
 /// The number of threads asked for, or that of the run being resumed.
-fn threads(cli: &Cli) -> Option<usize> {
+fn number_of_threads(cli: &Cli) -> Option<usize> {
     let of_run = || match &cli.command {
         Command::Train(args) => args.resume.as_deref().and_then(commands::train::resume::threads),
         _ => None,

@@ -67,6 +67,7 @@ pub enum Error {
     },
     /// A word or a span of a batch that is out of place.
     #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("{what} {index} of the batch, {got:?}, {why}")]
     Batch {
         /// `word`, `span` or `text`.
@@ -90,6 +91,7 @@ pub enum Error {
     },
     /// Training has diverged, or was given numbers that are not finite.
     #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("{what} is {got} at step {step}: {}", not_finite_advice(*step))]
     NotFinite {
         /// What is not finite.
@@ -101,6 +103,7 @@ pub enum Error {
     },
     /// A tensor of the wrong shape.
     #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("{op}: expected {argument} of shape {want:?}, got {got:?}")]
     Shape {
         /// The operation that was called.
@@ -114,6 +117,7 @@ pub enum Error {
     },
     /// A saved state of the optimizer that does not fit its parameters.
     #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("the state of the optimizer has {name} of shape {got:?}, expected {want:?}")]
     Moment {
         /// Name of the tensor.
@@ -125,14 +129,17 @@ pub enum Error {
     },
     /// The VAE terms of a model that was loaded to predict.
     #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("the model has no decoders: it can predict, and not be trained with the VAE terms")]
     NoDecoders,
     /// candle failed.
     #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
     /// A text encoder failed.
     #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("the text encoder failed")]
     Encoder(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -146,6 +146,7 @@
 //! assert!(losses[49] < 0.5 * losses[0]);
 //! # Ok::<(), smvae_core::Error>(())
 #![doc = "```"]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod bio;
 pub mod calibration;
@@ -160,22 +161,31 @@ pub mod shapes;
 pub mod spans;
 
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod model;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod nn;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod objective;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod optim;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod pieces;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod rng;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod schedule;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod step;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod vae;
 
 pub use bio::Convention;
@@ -184,10 +194,14 @@ pub use labels::LabelSet;
 pub use spans::{Entity, Span};
 
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub use candle_core;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub use candle_nn;
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub use pieces::{Mode, PackedLayout, PackedPieces, TextEncoder};
 #[cfg(feature = "tensor")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub use rng::Rng;

@@ -151,6 +151,7 @@ pub enum Error {
     },
     /// A model cannot be fetched from the hub.
     #[cfg(feature = "hub")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "hub")))]
     #[error(transparent)]
     Hub(#[from] crate::hub::HubError),
     /// candle failed.

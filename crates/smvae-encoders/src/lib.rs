@@ -9,6 +9,7 @@
 //!   a network expects; gives its tensors.
 //! - `vision` (feature `vision`) takes the bytes of images and a frozen ResNet, ViT or CLIP; gives
 //!   one vector per image.
+//! - [`preprocessing`] is how images are prepared for such a network, and what identifies it.
 //! - `hub` (feature `hub`) takes a name such as `google-bert/bert-base-uncased`; gives a folder of
 //!   files in the cache.
 //! - [`device`] takes a name such as `cuda:0`; gives a device, or what stands in the way.
@@ -32,13 +33,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod device;
 mod error;
 mod files;
 #[cfg(feature = "hub")]
+#[cfg_attr(docsrs, doc(cfg(feature = "hub")))]
 pub mod hub;
+pub mod preprocessing;
 pub mod text;
 #[cfg(feature = "vision")]
+#[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub mod vision;
 pub mod weights;
 

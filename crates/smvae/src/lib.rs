@@ -1,46 +1,47 @@
 //! Span-based multimodal named entity recognition that learns from few labels: SMVAE (Zhou et al.,
 //! EMNLP 2022) on candle.
 //!
-//! This crate is the assembly, the only code that sees [`core`] (spans, networks, one training
+//! This crate is the assembly, the only code that sees `core` (spans, networks, one training
 //! step), [`data`] (corpora, image vectors) and [`encoders`] (BERT, tokenisation) together. Train
-//! with [`train()`], which leaves a run folder; [`resume()`] goes on with it if it was interrupted;
+//! with [`train()`], which leaves a run folder; [`resume()`] continues it if it was interrupted;
 //! [`Predictor::load`] needs nothing else.
 //!
 //! | you want | look at |
 //! |---|---|
-//! | a corpus, its labels, image vectors | [`data::Corpus::load`], [`data::corpus::label_set`], [`data::ImageVectors`] |
-//! | vectors of images | [`features`] |
+//! | a corpus, its labels, image vectors | [`data::Corpus::load`], [`data::ImageVectors`] |
 //! | to train, and with what settings | [`train()`], [`TrainInput`], [`Config`], [`EncoderSource`] |
 //! | scores; entities of posts | [`evaluate()`]; [`Predictor`] |
-//! | a grid of runs and what it says | [`experiment`] |
+//! | vectors of images | [`features`], with the feature `vision` |
+//! | a grid of runs and what it says | `experiment`, with the feature of that name |
+//! | runs as an HTML page | `report`, with the feature of that name |
 //!
-//! Features: `hub` fetches models by their names, `report` writes the page of a run, `cuda` and
-//! `cudnn` compute on a GPU. None is on by default.
+//! # Features
+//!
+//! None is on by default: whoever trains on text and predicts builds 140 crates, and among them
+//! neither TOML nor statistics nor decoders of images.
+//!
+//! | feature | for | crates more |
+//! |---|---|---|
+//! | `vision` | making vectors of images; files of vectors are read without it | 18 |
+//! | `experiment` | grids of runs described in TOML, and their statistics | 7 |
+//! | `hub` | models by name from the Hugging Face hub; takes a C compiler | 30 |
+//! | `report` | runs and experiments as a page or tables; brings `experiment` and `vision` | 28 |
+//! | `cuda`, `cudnn` | computing on an NVIDIA GPU | |
 //!
 //! # Train
 //!
 //! ```no_run
-//! use smvae::data::{Corpus, ImageVectors};
-//! use smvae::{Config, EncoderSource, Event, Flow, TrainInput, core::candle_core::Device, train};
+//! use smvae::data::Corpus;
+//! use smvae::{Config, EncoderSource, Event, Flow, TrainInput, train_with};
 //! let corpus = Corpus::load("my-corpus")?; // train.txt, valid.txt, test.txt
-//! let images = ImageVectors::load("features.safetensors")?;
-//! let input = TrainInput {
-//!     train: &corpus.train,
-//!     valid: &corpus.valid,
-//!     labels: &corpus.labels,
-//!     selection: None,
-//!     train_sha256: &corpus.files.train.sha256,
-//!     images: Some(&images),
-//!     encoder: EncoderSource::named("models/all-MiniLM-L6-v2")?,
-//!     device: Device::Cpu,
-//!     replace_run: false,
-//! };
-//! let config = Config { labelled: Some(100), ..Config::default() };
-//! let summary = train(&input, &config, "runs/mine".as_ref(), &mut |event| {
+//! let input = TrainInput::new(&corpus, EncoderSource::named("models/all-MiniLM-L6-v2")?);
+//! let mut config = Config::default();
+//! config.labelled = Some(100);
+//! let summary = train_with(&input, &config, "runs/mine", &mut |event| {
 //!     if let Event::Epoch(record) = event {
 //!         println!("epoch {}, loss {:.3}", record.epoch, record.train.loss);
 //!     }
-//!     Flow::Continue // Flow::Stop ends it in good order
+//!     Flow::Continue // Flow::Stop ends it cleanly
 //! })?;
 //! println!("best epoch on dev: {:?}", summary.best_epoch);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -53,21 +54,28 @@
 //!
 //! ```no_run
 //! use smvae::{Post, Predictor};
-//! let predictor = Predictor::load("runs/mine".as_ref())?;
-//! let posts = [Post::from_text("Lady Gaga lands in Oslo")];
-//! for entity in &predictor.predict(&posts, &mut |_, _| {})?[0].entities {
+//! let predictor = Predictor::load("runs/mine")?;
+//! for entity in predictor.predict_one(&Post::from_text("Lady Gaga lands in Oslo"))?.entities {
 //!     println!("{}..{} {} {:.2}", entity.start, entity.end, entity.label, entity.score);
 //! }
 //! # Ok::<(), smvae::Error>(())
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub use smvae_core as core;
+// Inlined, so that links to them hold where only this crate is documented. The core would bring all
+// of candle with it.
+#[doc(inline)]
 pub use smvae_data as data;
+#[doc(inline)]
 pub use smvae_encoders as encoders;
 
 pub mod config;
 pub mod demo;
 mod error;
+#[cfg(feature = "experiment")]
+#[cfg_attr(docsrs, doc(cfg(feature = "experiment")))]
 pub mod experiment;
 pub mod features;
 mod files;
@@ -75,10 +83,10 @@ mod flow;
 mod inference;
 mod input;
 #[cfg(feature = "report")]
+#[cfg_attr(docsrs, doc(cfg(feature = "report")))]
 pub mod report;
 mod run;
 mod scoring;
-pub mod threads;
 mod training;
 
 pub use config::{Config, Distillation};

@@ -3,6 +3,7 @@
 mod config;
 mod tiny;
 #[cfg(feature = "tokenizer")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokenizer")))]
 pub mod tokenizer;
 mod transformer;
 mod weights;
@@ -10,6 +11,7 @@ mod weights;
 pub use config::{Family, HiddenAct, TransformerConfig};
 pub use tiny::{tiny, tiny_vocabulary};
 #[cfg(feature = "tokenizer")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokenizer")))]
 pub use tokenizer::WordTokenizer;
 pub use transformer::Transformer;
 pub use weights::load_weights;

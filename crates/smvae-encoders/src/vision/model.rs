@@ -1,19 +1,19 @@
-//! A frozen vision model from a folder or a weights file: the network, its preprocessing, and what
-//! identifies both.
+//! A frozen vision model from a folder or a weights file: the network, its preprocessing, and the
+//! identity of both.
 
 use super::checkpoint::Checkpoint;
 use super::decode::Pixels;
 use super::encoder::{Compute, VisionEncoder};
-use super::preprocess::Preprocessing;
 use super::resnet::{ResNet, ResNetVariant};
 use super::settings::{self, Family, TIMM_VIT};
 use super::vit::Vit;
 use super::{resnet, vit_names};
 use crate::files::read_json;
+use crate::preprocessing::{Preprocessing, VisionIdentity};
 use crate::weights::Weights;
 use crate::{Error, Result};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use smvae_core::candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,29 +28,6 @@ pub struct VisionModel {
     pub identity: VisionIdentity,
     /// The numbers it computes in.
     pub dtype: DType,
-}
-
-/// Everything that the vectors of a model depend on, apart from the images. Two models with the
-/// same identity give the same vectors up to rounding, wherever their files are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct VisionIdentity {
-    /// The folder, file or name of a hub, as it was given.
-    pub model: String,
-    /// The commit of a hub; `None` for a folder or a file.
-    pub revision: Option<String>,
-    /// sha256 of the weights file, in hexadecimal digits.
-    pub sha256: String,
-    /// What happens to an image before the network.
-    pub preprocessing: Preprocessing,
-}
-
-impl VisionIdentity {
-    /// Whether both give the same vectors.
-    pub fn same_vectors(&self, other: &Self) -> bool {
-        self.sha256 == other.sha256 && self.preprocessing == other.preprocessing
-    }
 }
 
 impl VisionModel {
@@ -104,6 +81,7 @@ impl VisionModel {
     /// # Errors
     /// Those of the hub, and of [`VisionModel::open`].
     #[cfg(feature = "hub")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "hub")))]
     pub fn fetch(
         hub: &crate::hub::Hub,
         model: &crate::hub::ModelId,

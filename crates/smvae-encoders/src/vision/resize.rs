@@ -10,22 +10,8 @@
 //! each centre.
 
 use super::decode::Pixels;
-use serde::{Deserialize, Serialize};
+use crate::preprocessing::Filter;
 use std::ops::Range;
-
-/// How a resized pixel follows from its neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Filter {
-    /// The pixel at the centre.
-    Nearest,
-    /// A triangle.
-    Bilinear,
-    /// A cubic with a = -1/2.
-    Bicubic,
-    /// A windowed sinc of three lobes.
-    Lanczos,
-}
 
 impl Filter {
     /// How far it reaches, in pixels of the larger image.

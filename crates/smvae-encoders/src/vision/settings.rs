@@ -4,12 +4,11 @@
 //! converter from Keras, and transformers' `preprocessor_config.json`. A value that would change
 //! the numbers and is not known here is an error.
 
-use super::preprocess::{Crop, Odd, Preprocessing, Resize, wrong};
-use super::resize::Filter;
 use super::resnet::ResNetVariant;
 use super::vit::{VitActivation, VitConfig};
 use crate::Result;
 use crate::files::read_json;
+use crate::preprocessing::{Crop, Filter, Odd, Preprocessing, Resize, wrong};
 use serde::Deserialize;
 use std::path::Path;
 

@@ -135,7 +135,7 @@ impl Config {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`smvae_core::Error::Setting`] naming the first that is out of its range.
+    /// [`Error::Core`] with `Setting` naming the first that is out of its range.
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
         self.objective.validate()?;

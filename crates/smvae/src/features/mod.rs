@@ -5,18 +5,35 @@
 //! ```
 //! The id of an image is its file's name without the extension. What cannot be used is left out and
 //! told with the reason, never replaced. An end before the end (Ctrl-C, a crash) leaves a journal
-//! beside the file, from which the next call goes on; the file itself appears whole or not at all.
+//! beside the file, from which the next call continues; the file itself appears whole or not at all.
+//!
+//! All of this is the feature `vision`; without it there is [`FeatureDescription`], which files of
+//! vectors hold.
 
+#[cfg(feature = "vision")]
 pub(crate) mod cache;
 pub(crate) mod description;
+#[cfg(feature = "vision")]
 pub(crate) mod extract;
+#[cfg(feature = "vision")]
 pub(crate) mod journal;
+#[cfg(feature = "vision")]
 pub(crate) mod listing;
+#[cfg(feature = "vision")]
 pub(crate) mod settings;
+#[cfg(feature = "vision")]
 pub(crate) mod source;
 
+#[cfg(feature = "vision")]
+#[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use cache::cached_features;
 pub use description::FeatureDescription;
+#[cfg(feature = "vision")]
+#[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use extract::extract;
+#[cfg(feature = "vision")]
+#[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};
+#[cfg(feature = "vision")]
+#[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use source::{VisionSource, open_vision};

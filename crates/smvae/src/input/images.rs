@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
 use serde::{Deserialize, Serialize};
 use smvae_data::{ImageVectors, Sample};
-use smvae_encoders::vision::VisionIdentity;
+use smvae_encoders::preprocessing::VisionIdentity;
 use std::path::PathBuf;
 
 /// Which image vectors a model was trained with, saved beside its weights.

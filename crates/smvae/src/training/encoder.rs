@@ -24,6 +24,7 @@ pub enum EncoderSource {
     Folder(PathBuf),
     /// A model of the hub, fetched unless the cache has it.
     #[cfg(feature = "hub")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "hub")))]
     Hub(Hub, ModelId),
     /// A tiny encoder, untrained, with a vocabulary of the training split's words.
     Tiny,

@@ -29,7 +29,7 @@ impl Groups {
     /// The groups of a training run.
     ///
     /// # Errors
-    /// [`smvae_core::Error::Setting`] if more layers are to be frozen than there are.
+    /// `Setting` if more layers are to be frozen than there are.
     pub(crate) fn new(layers: usize, training: &TrainingConfig) -> Result<Self> {
         let frozen = match training.freeze {
             Freeze::None => 0,

@@ -1,14 +1,10 @@
-//! From an image to the numbers a network is given: resize, crop, scale, mean and deviation, order
-//! of the channels.
+//! What happens to an image before a frozen vision model, and what identifies both: resize, crop,
+//! scale, mean and deviation, order of the channels.
 //!
-//! ```text
-//! x = (pixel * scale - mean) / std,   [3, height, width]
-//! ```
-//! Each family of networks has its own preprocessing, which `settings` reads from the files beside
-//! the weights.
+//! Files of vectors and run folders hold these settings, so that they are here whatever the features
+//! are. What they do not do: nothing is decoded, and no image is prepared; that is `vision`, which
+//! also reads each network's own settings from the files beside its weights.
 
-use super::decode::Pixels;
-use super::resize::{Filter, Part, resize};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +66,20 @@ pub enum Odd {
     Down,
     /// To the nearest even number: torchvision and timm.
     Even,
+}
+
+/// How a resized pixel follows from its neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filter {
+    /// The pixel at the centre.
+    Nearest,
+    /// A triangle.
+    Bilinear,
+    /// A cubic with a = -1/2.
+    Bicubic,
+    /// A windowed sinc of three lobes.
+    Lanczos,
 }
 
 /// Order of the channels.
@@ -177,58 +187,27 @@ impl Preprocessing {
         }
         Ok(())
     }
-
-    /// What the network is given of an image, `[3, height, width]`.
-    ///
-    /// # Panics
-    /// For settings that [`Preprocessing::validate`] refuses, and for [`Pixels`] without a pixel or
-    /// with too few numbers.
-    pub fn apply(&self, image: &Pixels) -> Vec<f32> {
-        let image = self.pixels(image);
-        let area = image.width * image.height;
-        let mut numbers = vec![0f32; 3 * area];
-        for (i, plane) in numbers.chunks_exact_mut(area.max(1)).enumerate() {
-            let channel = if self.channels == Channels::Rgb { i } else { 2 - i };
-            let (mean, std) = (self.mean[i], self.std[i]);
-            for (x, pixel) in plane.iter_mut().zip(image.rgb.chunks_exact(3)) {
-                *x = (f32::from(pixel[channel]) * self.scale - mean) / std;
-            }
-        }
-        numbers
-    }
-
-    /// The image resized and cropped, in 8 bits.
-    ///
-    /// # Panics
-    /// As [`Preprocessing::apply`].
-    pub fn pixels(&self, image: &Pixels) -> Pixels {
-        let (width, height) = match self.resize {
-            Resize::Exact { height, width } => (width, height),
-            Resize::ShortestEdge(edge) => {
-                let (short, long) = (image.width.min(image.height), image.width.max(image.height));
-                let long = (edge as f64 * long as f64 / short as f64) as usize;
-                if image.width <= image.height { (edge, long) } else { (long, edge) }
-            }
-        };
-        let part = match self.crop {
-            Some(crop) => crop.of(width, height),
-            None => Part { columns: 0..width, rows: 0..height },
-        };
-        resize(image, (width, height), &part, self.filter)
-    }
 }
 
-impl Crop {
-    /// The part of an image of this size that is cut out.
-    fn of(self, width: usize, height: usize) -> Part {
-        let cut = |whole: usize, part: usize| {
-            let start = match (self.odd, (whole - part) / 2, (whole - part) % 2) {
-                (Odd::Even, half, 1) => half + half % 2,
-                (_, half, _) => half,
-            };
-            start..start + part
-        };
-        Part { columns: cut(width, self.width), rows: cut(height, self.height) }
+/// Everything that the vectors of a model depend on, apart from the images. Two models with the
+/// same identity give the same vectors up to rounding, wherever their files are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisionIdentity {
+    /// The folder, file or name of a hub, as it was given.
+    pub model: String,
+    /// The commit of a hub; `None` for a folder or a file.
+    pub revision: Option<String>,
+    /// sha256 of the weights file, in hexadecimal digits.
+    pub sha256: String,
+    /// What happens to an image before the network.
+    pub preprocessing: Preprocessing,
+}
+
+impl VisionIdentity {
+    /// Whether both give the same vectors.
+    pub fn same_vectors(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256 && self.preprocessing == other.preprocessing
     }
 }
 
@@ -236,6 +215,6 @@ impl Crop {
 const MOST_PIXELS: usize = 4096;
 
 /// The error for a setting that is not allowed or not known.
-pub(super) fn wrong(field: &'static str, want: &str, got: Option<String>) -> Error {
+pub(crate) fn wrong(field: &'static str, want: &str, got: Option<String>) -> Error {
     Error::Config { field, want: want.to_owned(), got: got.unwrap_or_else(|| "nothing".to_owned()) }
 }
