@@ -44,7 +44,8 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
 }
 
-/// The error, and below it every cause that the line above does not already tell.
+/// The error, below it every cause that the line above does not already tell, and which options
+/// help.
 fn message(error: &anyhow::Error) -> String {
     let mut text = format!("error: {error}\n");
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -52,7 +53,19 @@ fn message(error: &anyhow::Error) -> String {
             text += &format!("  because: {cause}\n");
         }
     }
+    if let Some(hint) = error.chain().find_map(hint) {
+        text += &format!("  hint: {hint}\n");
+    }
     text
+}
+
+/// The options that get around an error; the library does not know them.
+fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    match cause.downcast_ref()? {
+        smvae::Error::RunExists { .. } => Some("--overwrite replaces the run, train --resume DIR continues it"),
+        smvae::Error::FeaturesExist { .. } => Some("--overwrite replaces the file"),
+        _ => None,
+    }
 }
 
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
@@ -86,6 +99,15 @@ mod tests {
         assert_eq!(message(&error), "error: cannot read x\n  because: no such file\n");
         let error = anyhow!("line 3").context("x is not valid: line 3");
         assert_eq!(message(&error), "error: x is not valid: line 3\n");
+    }
+
+    #[test]
+    fn what_options_can_help_with_has_a_hint() {
+        let error = anyhow::Error::new(smvae::Error::RunExists { path: "runs/mine".into() });
+        let want = "error: runs/mine holds a run already: choose another folder, or have it replaced\n  \
+                    hint: --overwrite replaces the run, train --resume DIR continues it\n";
+        assert_eq!(message(&error), want);
+        assert_eq!(message(&anyhow::Error::new(smvae::Error::NoImages).context("x")).matches("hint").count(), 0);
     }
 
     #[test]

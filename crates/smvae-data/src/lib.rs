@@ -17,11 +17,8 @@
 //! - [`images`] takes a safetensors file, or vectors; gives the vector of an image id.
 //! - [`stats`] takes a corpus; gives what it holds, counted.
 //! - [`synthetic`] takes settings; makes a corpus with image vectors.
-//! - [`authors`] takes a sample; gives the candidate spans of the authors' program, for parity.
 //! - [`words`] takes a text; gives its words with their ranges, split as a corpus was.
-//! - [`url`] takes a word; says whether it is a URL.
-//! - [`known`] takes the digest of a file; gives the name of a published corpus file.
-//! - [`files`] takes a path and bytes; writes files whole or not at all, and computes digests.
+//! - [`is_url()`] takes a word; says whether it is a URL.
 //!
 //! What this crate does not do: no word pieces, no encoder, no pixels, no batches, no
 //! standardisation. Spans and BIO come from `smvae-core`, positions always count the words of the
@@ -36,19 +33,25 @@
 //! # Ok::<(), smvae_data::Error>(())
 //! ```
 
+// Public for `smvae`, which scores as the authors' program does, and for its tests.
+#[doc(hidden)]
 pub mod authors;
 pub mod corpus;
 mod draw;
 mod error;
+// Public for `smvae` and its program, which write their files in the same way.
+#[doc(hidden)]
 pub mod files;
 pub mod formats;
 pub mod images;
+// Public for the test that compares the documents with it.
+#[doc(hidden)]
 pub mod known;
 mod sample;
 pub mod selection;
 pub mod stats;
 pub mod synthetic;
-pub mod url;
+mod url;
 pub mod words;
 
 pub use corpus::{Corpus, Split};

@@ -193,6 +193,7 @@ impl Preprocessing {
 /// same identity give the same vectors up to rounding, wherever their files are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VisionIdentity {
     /// The folder, file or name of a hub, as it was given.
     pub model: String,
