@@ -92,7 +92,8 @@ fn text_needs_neither_toml_nor_statistics_nor_decoders_of_images() {
     }
 }
 
-/// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower floor, or in its own folder.
+/// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower
+/// floor, or in its own folder.
 const FLOORS: [&[&str]; 10] = [
     &["error", "flow"],
     &["files"],

@@ -1,9 +1,9 @@
 //! Threads of this process: as many as one is told, all of them rayon's.
 //!
 //! candle has a second pool for its element-wise operations, whose workers spin for a while after
-//! each of them. On two cores a training step took 15 % longer for it, since they spin where rayon's
-//! workers compute. What is left of candle's own operations on large tensors runs on the calling
-//! thread instead.
+//! each of them. On two cores a training step took 15 % longer for it, since they spin where
+//! rayon's workers compute. What is left of candle's own operations on large tensors runs on the
+//! calling thread instead.
 
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 

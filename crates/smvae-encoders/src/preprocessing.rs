@@ -1,9 +1,9 @@
 //! What happens to an image before a frozen vision model, and what identifies both: resize, crop,
 //! scale, mean and deviation, order of the channels.
 //!
-//! Files of vectors and run folders hold these settings, so that they are here whatever the features
-//! are. What they do not do: nothing is decoded, and no image is prepared; that is `vision`, which
-//! also reads each network's own settings from the files beside its weights.
+//! Files of vectors and run folders hold these settings, so that they are here whatever the
+//! features are. What they do not do: nothing is decoded, and no image is prepared; that is
+//! `vision`, which also reads each network's own settings from the files beside its weights.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

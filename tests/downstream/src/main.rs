@@ -1,5 +1,5 @@
-//! What a user of smvae-core writes: a tagger of one's own, decoded and scored and, with the feature
-//! `tensors`, one training step of a span model. Nothing but the public interface is used.
+//! What a user of smvae-core writes: a tagger of one's own, decoded and scored and, with the
+//! feature `tensors`, one training step of a span model. Nothing but the public interface is used.
 
 use smvae_core::bio::read_entities;
 use smvae_core::decode::{Candidate, decode};

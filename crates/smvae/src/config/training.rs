@@ -98,7 +98,8 @@ impl TrainingConfig {
     /// Checks every setting.
     ///
     /// # Errors
-    /// [`Error::Core`](crate::Error::Core) with `Setting` naming the first that is out of its range.
+    /// [`Error::Core`](crate::Error::Core) with `Setting` naming the first that is out of its
+    /// range.
     pub fn validate(&self) -> Result<()> {
         let Self { epochs, encoder_lr, head_lr, warmup, negatives, dropout, .. } = *self;
         let counts = [

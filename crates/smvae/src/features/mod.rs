@@ -5,7 +5,8 @@
 //! ```
 //! The id of an image is its file's name without the extension. What cannot be used is left out and
 //! told with the reason, never replaced. An end before the end (Ctrl-C, a crash) leaves a journal
-//! beside the file, from which the next call continues; the file itself appears whole or not at all.
+//! beside the file, from which the next call continues; the file itself appears whole or not at
+//! all.
 //!
 //! All of this is the feature `vision`; without it there is [`FeatureDescription`], which files of
 //! vectors hold.
