@@ -228,6 +228,17 @@ fn names(line: &str, module: &[String]) -> Vec<Vec<String>> {
     found
 }
 
+/// The library's lines in the README are those of the crate's own, which is a documentation test.
+#[test]
+fn the_readme_shows_code_that_compiles() {
+    let (readme, tested) = (read(&root().join("README.md")), read(&root().join("crates/smvae/README.md")));
+    let code = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of Rust");
+    let tested: Vec<&str> = tested.lines().map(str::trim).collect();
+    for line in code.lines().map(str::trim) {
+        assert!(tested.contains(&line), "crates/smvae/README.md lacks {line:?}");
+    }
+}
+
 #[track_caller]
 fn check_depends(folder: &str, want: &[&str]) {
     let text = read(&root().join(folder).join("Cargo.toml"));

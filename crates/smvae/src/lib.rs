@@ -11,6 +11,7 @@
 //! | a corpus, its labels, image vectors | [`data::Corpus::load`], [`data::ImageVectors`] |
 //! | to train, and with what settings | [`train()`], [`TrainInput`], [`Config`], [`EncoderSource`] |
 //! | scores; entities of posts | [`evaluate()`]; [`Predictor`] |
+//! | posts and answers as JSON lines | [`json`] |
 //! | vectors of images | [`features`], with the feature `vision` |
 //! | a grid of runs and what it says | `experiment`, with the feature of that name |
 //! | runs as an HTML page | `report`, with the feature of that name |
@@ -49,19 +50,25 @@
 //!
 //! # Predict
 //!
-//! A model that was trained with images looks at those it is given ([`Predictor::with_images`]),
+//! Text is split into words as the corpus of the run was; entities come back with their characters in
+//! the text as it was given. A model that was trained with images looks at those it is given ([`Predictor::with_images`]),
 //! and reads a post without one as text alone.
 //!
 //! ```no_run
-//! use smvae::{Post, Predictor};
+//! use smvae::Predictor;
 //! let predictor = Predictor::load("runs/mine")?;
-//! for entity in predictor.predict_one(&Post::from_text("Lady Gaga lands in Oslo"))?.entities {
-//!     println!("{}..{} {} {:.2}", entity.start, entity.end, entity.label, entity.score);
+//! for entity in predictor.predict_text("Lady Gaga lands in Oslo.")?.entities {
+//!     println!("{} {} {:.2}", entity.text, entity.label, entity.score);
 //! }
 //! # Ok::<(), smvae::Error>(())
 //! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// The program on the front page of the crate compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use smvae_core as core;
 // Inlined, so that links to them hold where only this crate is documented. The core would bring all

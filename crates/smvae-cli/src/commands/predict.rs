@@ -169,7 +169,7 @@ fn answer(model: &Predictor, lines: &[Line], strict: bool, losses: &mut Losses) 
             Ok((record, post, found)) => {
                 losses.words_cut += found.words_cut;
                 losses.images_missing += usize::from(found.image_missing);
-                text += &json::answer(record, post, &found);
+                text += &json::answer(&record.fields, post, &found);
             }
             Err(why) if strict => return (text, Some((line.number, why))),
             Err(why) => {

@@ -39,12 +39,15 @@ pub fn post(record: &PostRecord, convention: &WordConvention) -> Result<Post, St
     Ok(post)
 }
 
-/// The line of a post with what was found in it, without the line's end.
-pub fn answer(record: &PostRecord, post: &Post, found: &Prediction) -> String {
-    let mut fields = record.fields.clone();
+/// The line of a post with what was found in it, without the line's end. `fields` are what the post
+/// came with, if that was JSON or a table.
+pub fn answer(fields: &Fields, post: &Post, found: &Prediction) -> String {
+    let mut fields = fields.clone();
     fields.retain(|name| !OURS.contains(&name));
+    let has = |name| fields.get(name).is_some();
     let answer = Answer {
-        text: fields.get("text").is_none().then(|| post.text()),
+        image_id: post.image_id.as_deref().filter(|_| !has("image_id") && !has("image")),
+        text: (!has("text")).then(|| post.text()),
         fields: &fields,
         words: post.words(),
         entities: &found.entities,
@@ -68,6 +71,8 @@ pub fn failure(line: usize, why: &str) -> String {
 struct Answer<'a> {
     #[serde(flatten)]
     fields: &'a Fields,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     words: &'a [String],
@@ -99,7 +104,7 @@ mod tests {
                 0 => Vec::new(),
                 n => vec![ScoredEntity::new(&post, Span::new(n - 1, n), "X".to_owned(), 0.5, Vec::new())],
             };
-            answer(&record, &post, &Prediction { entities, words_cut: 1, ..Prediction::default() })
+            answer(&record.fields, &post, &Prediction { entities, words_cut: 1, ..Prediction::default() })
         });
         assert_eq!(answered.as_deref().map_err(String::as_str), want);
     }
