@@ -16,7 +16,8 @@ use smvae::{evaluate, train_with};
 fn main() -> smvae::Result<()> {
     let corpus = generate(&SyntheticConfig { n_train: 300, n_dev: 40, n_test: 100, ..SyntheticConfig::default() })?;
 
-    let mut config = Config { labelled: Some(150), seed: 1, ..Config::default() };
+    let mut config = Config::default();
+    (config.labelled, config.seed) = (Some(150), 1);
     (config.model.hidden_dim, config.model.latent_dim) = (32, 8);
     config.training.epochs = Some(30);
     config.training.eval_every = 5;

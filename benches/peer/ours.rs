@@ -149,7 +149,8 @@ fn prepare(args: &Args) -> Result<Value> {
     put("config.json", &serde_json::to_vec(&bert).expect("sizes and names have a JSON form"));
     WordTokenizer::from_folder(args.shared.join("models/all-MiniLM-L6-v2"))?.save(folder.join("tokenizer.json"))?;
 
-    let mut config = Config { labelled: Some(2), model, ..Config::default() };
+    let mut config = Config::default();
+    (config.labelled, config.model) = (Some(2), model);
     (config.training.epochs, config.training.max_steps) = (Some(1), Some(1));
     (config.training.encoder_lr, config.training.head_lr) = (0.0, 0.0);
     let chosen: Selection = selection::select(2, 0, &corpus.train, &corpus.files.train.sha256)?;

@@ -3,7 +3,7 @@
 
 use crate::vision_golden::small_model;
 use smvae::data::{ImageVectors, Precision};
-use smvae::encoders::vision::{Compute, DecodeLimits, Pixels, VisionModel};
+use smvae::encoders::vision::{Compute, Pixels, VisionModel};
 use smvae::features::{FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, cached_features, extract};
 use smvae::{Error, Flow};
 use std::path::{Path, PathBuf};
@@ -43,6 +43,13 @@ impl Place {
     }
 }
 
+/// The default settings with some changed.
+fn with(change: impl FnOnce(&mut FeatureSettings)) -> FeatureSettings {
+    let mut settings = FeatureSettings::default();
+    change(&mut settings);
+    settings
+}
+
 /// A picture that differs from the others.
 fn picture(i: usize) -> Pixels {
     let (width, height) = (9 + i, 7);
@@ -65,7 +72,7 @@ fn bmp(image: &Pixels) -> Vec<u8> {
 #[test]
 fn every_image_has_its_vector_and_the_file_says_how_it_was_made() {
     let place = Place::new(5);
-    let settings = FeatureSettings { batch: 2, ..FeatureSettings::default() };
+    let settings = with(|s| s.batch = 2);
     let summary = place.features(&settings).expect("images");
     assert_eq!((summary.vectors, summary.width, summary.resumed, summary.stopped), (5, 48, 0, false));
     let vectors = place.vectors();
@@ -75,7 +82,7 @@ fn every_image_has_its_vector_and_the_file_says_how_it_was_made() {
     let description = FeatureDescription::of(&vectors).expect("ours");
     assert_eq!(description.vision, place.model.identity);
     assert!(matches!(place.features(&settings), Err(Error::FeaturesExist { .. })));
-    let half = FeatureSettings { precision: Precision::F16, overwrite: true, ..settings };
+    let half = with(|s| (s.batch, s.precision, s.overwrite) = (2, Precision::F16, true));
     place.features(&half).expect("images");
     let got = place.vectors();
     let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3 * (1.0 + b.abs());
@@ -111,9 +118,7 @@ fn bad_files_are_left_out_with_the_reason() {
         link("nowhere.bmp", "broken.bmp");
         link("0.bmp", "inside.bmp");
     }
-    let mut limits = DecodeLimits::default();
-    limits.bytes = 4000;
-    let summary = place.features(&FeatureSettings { limits, ..FeatureSettings::default() }).expect("two good images");
+    let summary = place.features(&with(|s| s.limits.bytes = 4000)).expect("two good images");
     let check = |file: &str, reason: &str| {
         let found = summary.bad.iter().find(|bad| bad.file == file).unwrap_or_else(|| panic!("{file} is not bad"));
         assert!(found.reason.contains(reason), "{file}: {}", found.reason);
@@ -141,7 +146,7 @@ fn bad_files_are_left_out_with_the_reason() {
     assert_eq!(summary.bad.len(), n, "{:?}", summary.bad);
     let ids: Vec<String> = place.vectors().ids().map(str::to_owned).collect();
     assert_eq!(ids, if cfg!(unix) { vec!["0", "1", "inside"] } else { vec!["0", "1"] });
-    let any = FeatureSettings { any_extension: true, overwrite: true, ..FeatureSettings::default() };
+    let any = with(|s| (s.any_extension, s.overwrite) = (true, true));
     assert!(!place.features(&any).expect("images").bad.iter().any(|bad| bad.file == "wrong.jpg"));
 }
 
@@ -160,7 +165,7 @@ fn a_folder_without_a_good_image_is_an_error_with_the_first_reason() {
 #[test]
 fn a_call_continues_where_another_ended() {
     let place = Place::new(6);
-    let settings = FeatureSettings { batch: 2, ..FeatureSettings::default() };
+    let settings = with(|s| s.batch = 2);
     let whole = Place::new(6);
     whole.features(&settings).expect("images");
     let mut seen = Vec::new();
@@ -203,11 +208,9 @@ fn the_cache_is_used_again_and_never_stale() {
     assert!(made.is_some() && sha256(&third) != sha256(&first));
     place.write("new.bmp", &bmp(&picture(7)));
     assert!(call(&place, &settings).1.is_some());
-    let mut limits = DecodeLimits::default();
-    limits.pixels = 70;
-    assert!(call(&place, &FeatureSettings { limits, ..settings }).1.is_some_and(|summary| summary.vectors == 2));
+    assert!(call(&place, &with(|s| s.limits.pixels = 70)).1.is_some_and(|summary| summary.vectors == 2));
     let mut stop = |_| Flow::Stop;
-    let one = FeatureSettings { batch: 1, precision: Precision::F16, ..settings };
+    let one = with(|s| (s.batch, s.precision) = (1, Precision::F16));
     let (none, summary) = cached_features(place.at("images"), &place.model, &cache, &one, &mut stop).expect("images");
     assert!(none.is_none() && summary.is_some_and(|summary| summary.stopped));
 }

@@ -14,15 +14,24 @@ fn with_teachers() -> Config {
     let mut teacher = small().training;
     (teacher.semi, teacher.tune_decision) = (false, true);
     let mut config = small();
-    config.distillation = Some(Distillation { teachers: 2, training: teacher, ..Distillation::default() });
+    let mut distillation = Distillation::default();
+    (distillation.teachers, distillation.training) = (2, teacher);
+    config.distillation = Some(distillation);
     config.objective.lambda = 0.0;
     config.training.balance_unlabelled = true;
     config
 }
 
+/// An average that teaches from this share of the steps on.
+fn average(decay: f64, teach_from: f64) -> AverageConfig {
+    let mut average = AverageConfig::default();
+    (average.decay, average.teach_from) = (decay, Some(teach_from));
+    average
+}
+
 fn averaged() -> Config {
     let mut config = small();
-    config.average = Some(AverageConfig { decay: 0.5, teach_from: Some(0.25) });
+    config.average = Some(average(0.5, 0.25));
     config.training.tune_decision = true;
     config
 }
@@ -100,7 +109,8 @@ fn a_run_that_is_replaced_leaves_no_teacher_behind() {
     train_with(&fixture.input(images), &with_teachers(), &out, &mut stop_in_second_teacher)
         .expect("stopping is not an error");
     assert!(out.join("teacher-1").exists() && out.join("teacher-2").exists());
-    let other = Config { seed: 5, ..with_teachers() };
+    let mut other = with_teachers();
+    other.seed = 5;
     let mut input = fixture.input(images);
     input.replace_run = true;
     train(&input, &other, &out).expect("another run in its place");
@@ -198,7 +208,7 @@ fn every_option_changes_the_run() {
     check("reconstruction", |c| c.objective.reconstruction_weight = 2.0);
     check("marginal", |c| c.objective.unlabelled = UnlabelledClass::Marginal);
     check("marginal-frequencies", |c| c.objective.unlabelled = UnlabelledClass::MarginalFrequencies);
-    check("mean-teacher", |c| c.average = Some(AverageConfig { decay: 0.9, teach_from: Some(0.0) }));
+    check("mean-teacher", |c| c.average = Some(average(0.9, 0.0)));
     check("negatives", |c| c.training.negatives = Some(2.0));
 }
 

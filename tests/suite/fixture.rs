@@ -49,12 +49,20 @@ pub(crate) fn load(folder: impl AsRef<Path>) -> smvae::Result<Predictor> {
 
 /// A semi-supervised run of four steps.
 pub(crate) fn small() -> Config {
-    let mut config = Config { labelled: Some(8), ..Config::default() };
+    let mut config = Config::default();
+    config.labelled = Some(8);
     (config.model.hidden_dim, config.model.latent_dim) = (8, 4);
     config.training.semi = true;
     config.training.epochs = Some(2);
     config.training.batch_size = 4;
     config.training.unlabelled_batch_size = 3;
+    config
+}
+
+/// The same with other settings.
+pub(crate) fn small_with(change: impl FnOnce(&mut Config)) -> Config {
+    let mut config = small();
+    change(&mut config);
     config
 }
 

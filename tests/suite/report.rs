@@ -1,7 +1,7 @@
 //! Reports of run folders: what a page holds, that no text of a post becomes markup, and wrong
 //! inputs. `tests/browser` tests the page in a browser.
 
-use crate::fixture::{Fixture, small};
+use crate::fixture::{Fixture, small_with};
 use crate::golden::root;
 use serde_json::{Value, json};
 use smvae::Config;
@@ -130,9 +130,7 @@ fn runs_are_found_in_a_folder_and_in_an_experiment() {
 fn runs_of_other_settings_are_no_repetitions() {
     let fixture = Fixture::new();
     let with = |seed: u64, labelled: usize, kl_weight: f64| {
-        let mut config = Config { seed, labelled: Some(labelled), ..small() };
-        config.objective.kl_weight = kl_weight;
-        config
+        small_with(|c| (c.seed, c.labelled, c.objective.kl_weight) = (seed, Some(labelled), kl_weight))
     };
     for (name, config) in [("a", with(0, 8, 1.0)), ("b", with(1, 8, 1.0)), ("c", with(0, 12, 1.0))] {
         fixture.train(&format!("runs/{name}"), &config, None).expect("a run");

@@ -1,8 +1,8 @@
 //! Runs from end to end on the synthetic corpus with the tiny encoder: what a run folder promises.
 
-use crate::fixture::{Fixture, bytes, load, metrics, small};
+use crate::fixture::{Fixture, bytes, load, metrics, small, small_with};
 use crate::golden::root;
-use smvae::config::{Freeze, TrainingConfig};
+use smvae::config::Freeze;
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
 use smvae::core::nn::Parameters;
@@ -21,7 +21,7 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
     for name in ["a", "b"] {
         fixture.train(name, &small(), Some(&fixture.images)).expect("a run");
     }
-    fixture.train("c", &Config { seed: 1, ..small() }, Some(&fixture.images)).expect("a run");
+    fixture.train("c", &small_with(|c| c.seed = 1), Some(&fixture.images)).expect("a run");
     let [a, b, c] = ["a", "b", "c"].map(|name| fixture.out(name));
     assert_eq!(metrics(&a).len(), 2);
     assert_eq!(metrics(&a), metrics(&b));
@@ -243,8 +243,7 @@ fn check_broken(fixture: &Fixture, break_it: impl Fn(&Path)) -> String {
 #[test]
 fn what_is_wrong_with_a_run_folder_is_said() {
     let fixture = Fixture::new();
-    let config =
-        Config { training: smvae::config::TrainingConfig { max_steps: Some(1), ..small().training }, ..small() };
+    let config = small_with(|c| c.training.max_steps = Some(1));
     fixture.train("good", &config, Some(&fixture.images)).expect("a run");
     let again = fixture.train("good", &config, None).expect_err("it exists");
     assert!(matches!(again, Error::RunExists { .. }), "{again}");
@@ -279,8 +278,8 @@ fn what_cannot_be_trained_on_is_said() {
         assert!(message.contains(want), "{message:?} does not say {want:?}");
         assert!(!fixture.out("none").exists(), "nothing is left behind");
     };
-    check(Config { labelled: Some(1000), ..small() }, "labelled");
-    check(Config { labelled: Some(0), ..small() }, "labelled");
+    check(small_with(|c| c.labelled = Some(1000)), "labelled");
+    check(small_with(|c| c.labelled = Some(0)), "labelled");
     let mut missing = fixture.input(None);
     missing.encoder = EncoderSource::Folder("/no/such/folder".into());
     let error = train(&missing, &small(), fixture.out("none")).expect_err("no encoder");
@@ -290,15 +289,16 @@ fn what_cannot_be_trained_on_is_said() {
 #[test]
 fn a_run_is_replaced_only_by_one_that_can_begin() {
     let fixture = Fixture::new();
-    let config =
-        Config { training: smvae::config::TrainingConfig { max_steps: Some(1), ..small().training }, ..small() };
+    let config = small_with(|c| c.training.max_steps = Some(1));
     let summary = fixture.train("run", &config, None).expect("a run");
     std::fs::write(summary.folder.join("notes.txt"), "mine").expect("writable");
     let mut input = fixture.input(None);
     input.replace_run = true;
     let mut replace = |encoder| {
         input.encoder = encoder;
-        train(&input, &Config { seed: 1, ..config.clone() }, &summary.folder)
+        let mut other = config.clone();
+        other.seed = 1;
+        train(&input, &other, &summary.folder)
     };
     replace(EncoderSource::Folder("/no/such/folder".into())).expect_err("no encoder");
     assert_eq!(RunInfo::read(&summary.folder).expect("the old run").config.seed, 0);
@@ -410,7 +410,7 @@ fn what_is_frozen_does_not_move() {
         name.starts_with("encoder.embeddings.") || name.starts_with("encoder.encoder.layer.0.")
     });
     check(Freeze::All, |_| true);
-    let too_many = TrainingConfig { freeze: Freeze::Lowest(3), ..small().training };
-    let error = fixture.train("none", &Config { training: too_many, ..small() }, None).expect_err("two layers");
+    let too_many = small_with(|c| c.training.freeze = Freeze::Lowest(3));
+    let error = fixture.train("none", &too_many, None).expect_err("two layers");
     assert!(error.to_string().contains("freeze"), "{error}");
 }

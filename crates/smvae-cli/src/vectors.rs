@@ -23,7 +23,7 @@ pub(crate) fn vectors_of(
 ) -> anyhow::Result<ImageVectors> {
     let missing = || Usage("--images needs --vision, the vision model that makes the vectors".to_owned());
     let mut source = match (&args.vision, trained_with) {
-        (Some(name), _) => VisionSource { name: name.clone(), preprocessing: None },
+        (Some(name), _) => VisionSource::named(name.as_str()),
         (None, Some(identity)) => VisionSource::of(identity),
         (None, None) => return Err(missing().into()),
     };
@@ -68,7 +68,7 @@ pub(crate) fn with_progress<T>(
     work: impl FnOnce(&mut dyn FnMut(FeatureProgress) -> Flow) -> smvae::Result<T>,
 ) -> anyhow::Result<T> {
     let mut progress = Progress::new("images");
-    Ok(work(&mut |FeatureProgress { done, total, images_per_second }| {
+    Ok(work(&mut |FeatureProgress { done, total, images_per_second, .. }| {
         progress.update(done, total, || format!("{images_per_second:.1} images/s"));
         interrupt::flow()
     })?)

@@ -27,6 +27,7 @@ use std::time::Instant;
 
 /// Settings of the demo.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct DemoConfig {
     /// Seed of the corpus, of the draw of labelled posts and of training.
     pub seed: u64,
@@ -79,6 +80,7 @@ impl Method {
 
 /// A row of the demo's table: scores on the test split.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct DemoRow {
     /// How it was trained.
     pub method: Method,
@@ -96,6 +98,7 @@ pub struct DemoRow {
 
 /// What the demo shows.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct DemoReport {
     /// Folder of the corpus that the demo made; [`Corpus::load`] reads it.
     pub corpus: PathBuf,

@@ -57,16 +57,13 @@ pub(crate) struct FeaturesArgs {
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
     interrupt::catch()?;
-    let model = open(&VisionSource { name: args.vision.clone(), preprocessing }, args.device, args.dtype)?;
-    let mut limits = DecodeLimits::default();
-    (limits.bytes, limits.pixels) = (args.max_bytes, args.max_pixels);
-    let settings = FeatureSettings {
-        batch: args.batch as usize,
-        precision: args.precision,
-        limits,
-        any_extension: args.any_extension,
-        overwrite: args.overwrite,
-    };
+    let mut source = VisionSource::named(args.vision.as_str());
+    source.preprocessing = preprocessing;
+    let model = open(&source, args.device, args.dtype)?;
+    let mut settings = FeatureSettings::default();
+    (settings.batch, settings.precision) = (args.batch as usize, args.precision);
+    (settings.limits.bytes, settings.limits.pixels) = (args.max_bytes, args.max_pixels);
+    (settings.any_extension, settings.overwrite) = (args.any_extension, args.overwrite);
     let summary = with_progress(|on_progress| extract(&args.images, &model, &args.out, &settings, on_progress))?;
     if args.json {
         print_json(&summary)?;

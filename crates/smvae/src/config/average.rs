@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// An exponential moving average of the weights: what is evaluated and saved in their place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct AverageConfig {
     /// How much of the average a step keeps; less in the first steps. Default: 0.99.
     pub decay: f64,

@@ -1,13 +1,14 @@
-//! How teachers make soft labels for the unlabelled posts: the settings. `training/teachers.rs`
-//! does it.
+//! Settings of the soft labels that teachers make for unlabelled posts. `training/teachers.rs`
+//! makes them.
 
 use crate::config::training::TrainingConfig;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// How teachers make soft labels.
+/// How teachers make soft labels for unlabelled posts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Distillation {
     /// Number of teachers that learn from the labelled posts alone. Default: 3.
     pub teachers: usize,

@@ -6,8 +6,9 @@ use smvae_core::Convention;
 /// How texts and images become input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct InputConfig {
-    /// How malformed tags are read. Default: `conlleval`.
+    /// How malformed tags are read. Default: [`Convention::Conlleval`].
     pub convention: Convention,
     /// Whether URLs are left out of the encoder's input. Positions always count all words. Default:
     /// true.
@@ -19,7 +20,7 @@ pub struct InputConfig {
     /// Whether each dimension of the image vectors is standardised on the training split. Default:
     /// true.
     pub standardise_images: bool,
-    /// Which image vector a post is given.
+    /// Which image vector the model sees with a post. Default: its own.
     pub image: ImageUse,
 }
 

@@ -28,6 +28,7 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Everything a run depends on, data and weights aside.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Config {
     /// Version of the format of this file and of the folder it lies in. Default:
     /// [`FORMAT_VERSION`].

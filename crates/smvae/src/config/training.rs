@@ -19,6 +19,7 @@ pub enum BatchUnit {
 /// The loop, its batches and learning rates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct TrainingConfig {
     /// Passes over the labelled posts. Default: `None`, as many as give about 1,700 steps, at least
     /// 8 and at most 30.

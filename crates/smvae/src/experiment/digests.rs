@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 /// training file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Digests {
     /// Of the file of the training split.
     pub train: String,

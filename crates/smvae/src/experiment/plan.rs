@@ -37,6 +37,7 @@ use toml::Spanned;
 
 /// The runs of an experiment, in the order of its grids.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The method that the others are compared with.
     pub baseline: Option<String>,

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 /// One finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunResult {
     /// What it was.
     pub run: Run,
@@ -55,11 +56,19 @@ pub struct RunResult {
 /// One run that ended with an error. The next start of the experiment tries it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Failure {
     /// Name of the run.
     pub id: String,
     /// What went wrong.
     pub error: String,
+}
+
+impl Failure {
+    /// The failure of the run with this id.
+    pub fn new(id: impl Into<String>, error: impl Into<String>) -> Self {
+        Self { id: id.into(), error: error.into() }
+    }
 }
 
 /// The file of a run's result in its folder.

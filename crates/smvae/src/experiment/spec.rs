@@ -10,6 +10,7 @@ use std::path::PathBuf;
 /// A run: its place in the grid, and everything that its result depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Run {
     /// `corpus-method-labels-d<draw>-s<seed>`, and `-dev<n>` where dev is cut.
     pub id: String,
@@ -39,6 +40,7 @@ pub struct Run {
 /// A run and where its files lie.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunSpec {
     /// What its result depends on.
     pub run: Run,
@@ -49,6 +51,7 @@ pub struct RunSpec {
 /// Files of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Sources {
     /// Folder of the corpus.
     pub data: PathBuf,

@@ -26,6 +26,7 @@ pub(crate) const SUMMARY: &str = "summary.json";
 /// The results of an experiment so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Summary {
     /// The method that the others are compared with. `None` if the experiment names no baseline.
     pub baseline: Option<String>,
@@ -40,6 +41,7 @@ pub struct Summary {
 /// All runs of one corpus, number of labels and method.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SummaryRow {
     /// Name of the corpus.
     pub corpus: String,
@@ -58,6 +60,7 @@ pub struct SummaryRow {
 /// F1 of several runs, in percent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Statistic {
     /// Number of runs.
     pub n: usize,
@@ -72,6 +75,7 @@ pub struct Statistic {
 /// Differences from the baseline on the same draws and seeds, in points of F1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Difference {
     /// Number of pairs.
     pub n: usize,

@@ -7,6 +7,7 @@ use smvae_encoders::preprocessing::VisionIdentity;
 /// What a file of vectors says of itself, as JSON under the key `smvae` of its metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct FeatureDescription {
     /// Model, revision, digest of the weights, preprocessing.
     pub vision: VisionIdentity,

@@ -6,6 +6,7 @@ use smvae_encoders::vision::DecodeLimits;
 
 /// How vectors are made and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FeatureSettings {
     /// Images that go through the network at once. Default: 8.
     pub batch: usize,
@@ -28,6 +29,7 @@ impl Default for FeatureSettings {
 
 /// How far the work is.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FeatureProgress {
     /// Files that are done: computed, left out or taken from the journal.
     pub done: usize,
@@ -39,6 +41,7 @@ pub struct FeatureProgress {
 
 /// A file that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BadImage {
     /// Its name in the folder.
     pub file: String,
@@ -48,6 +51,7 @@ pub struct BadImage {
 
 /// What the work came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FeatureSummary {
     /// Vectors in the file.
     pub vectors: usize,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 /// A vision model, and how its images are prepared.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct VisionSource {
     /// A folder, a weights file, or `owner/name[@revision]` of the hub that the environment names.
     pub name: String,
@@ -15,6 +16,11 @@ pub struct VisionSource {
 }
 
 impl VisionSource {
+    /// A model by its name, prepared as its files say.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), preprocessing: None }
+    }
+
     /// The model that made some vectors, at its revision then.
     pub fn of(identity: &VisionIdentity) -> Self {
         let VisionIdentity { model, revision, preprocessing, .. } = identity;

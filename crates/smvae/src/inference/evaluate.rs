@@ -12,6 +12,7 @@ use smvae_data::{Sample, gold_entities};
 
 /// Scores of a split, and what was found in each of its posts.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Precision, recall and F1, overall and by label, as conlleval counts.
     pub scores: Scores,

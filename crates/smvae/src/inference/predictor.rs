@@ -25,6 +25,7 @@ use std::path::Path;
 
 /// What was found in a post.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Prediction {
     /// The entities that were found, by their first word.
     pub entities: Vec<ScoredEntity>,

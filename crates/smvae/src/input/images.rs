@@ -10,6 +10,7 @@ use std::path::PathBuf;
 /// Which image vectors a model was trained with, saved beside its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ImageIdentity {
     /// Width of a vector.
     pub width: usize,
@@ -27,6 +28,7 @@ pub struct ImageIdentity {
 /// Mean and standard deviation of each dimension.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Standardisation {
     /// Mean of each dimension over the training split.
     pub mean: Vec<f32>,

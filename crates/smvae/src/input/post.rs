@@ -107,6 +107,7 @@ impl From<&Sample> for Post {
 
 /// Where a span stands in a text: `text[start..end]` in characters is the mention's own text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Mention {
     /// First character.
     pub start: usize,

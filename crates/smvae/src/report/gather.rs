@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// Everything a report shows.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// Name of the folder.
     pub title: String,

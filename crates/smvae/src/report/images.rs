@@ -16,6 +16,7 @@ use std::path::Path;
 
 /// How much of the images a page may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageBudget {
     /// The longer side, in pixels. Default: 240.
     pub side: u32,
@@ -32,6 +33,7 @@ impl Default for ImageBudget {
 
 /// Small images by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Thumbnails {
     /// Data URLs.
     pub urls: BTreeMap<String, String>,

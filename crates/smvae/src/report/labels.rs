@@ -15,6 +15,7 @@ use std::path::Path;
 
 /// A method at a number of labelled posts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct LabelsPoint {
     /// The method.
     pub method: String,

@@ -16,6 +16,7 @@ use std::path::Path;
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct RunReport {
     /// Name of its folder.
     pub name: String,
@@ -49,6 +50,7 @@ pub struct RunReport {
 
 /// A setting of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Setting {
     /// Its path in `config.json`, such as `training.batch_size`.
     pub name: String,
@@ -62,6 +64,7 @@ pub struct Setting {
 
 /// A number of every epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Curve {
     /// Its path in `metrics.jsonl`, such as `train.labelled.kl_text`.
     pub name: String,

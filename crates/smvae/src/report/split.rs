@@ -14,6 +14,7 @@ const BINS: usize = 10;
 
 /// A split that was evaluated.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct SplitReport {
     /// Which.
     pub split: Split,
@@ -38,6 +39,7 @@ pub struct SplitReport {
 /// Scores of a label, in percent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the names are those of `Counts`")]
+#[non_exhaustive]
 pub struct TypeRow {
     pub name: String,
     pub precision: f64,
@@ -50,6 +52,7 @@ pub struct TypeRow {
 
 /// How many gold and how many predicted entities had an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct OutcomeRow {
     /// The outcome.
     pub outcome: Outcome,
@@ -61,6 +64,7 @@ pub struct OutcomeRow {
 
 /// The scores of found entities against their precision, before and after temperature scaling.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Calibration {
     /// The temperature, fitted on dev where dev is known, for test as well.
     pub temperature: f64,

@@ -265,7 +265,7 @@ impl RunFolder {
         Ok(WordTokenizer::from_file(self.path(TOKENIZER))?)
     }
 
-    /// How the corpus was split into words. For a run that does not say, as most corpora are.
+    /// How the corpus was split into words. A run that does not say gets the default convention.
     pub(crate) fn words(&self) -> Result<WordConvention> {
         Ok(read_json_if_there(&self.path(WORDS), "word convention")?.unwrap_or_default())
     }

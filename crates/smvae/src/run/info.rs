@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// What a run folder holds, for a person to look at.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RunInfo {
     /// The folder.
     pub folder: PathBuf,

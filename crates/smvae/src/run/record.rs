@@ -9,6 +9,7 @@ use smvae_data::files::sha256_hex;
 
 /// A line of `metrics.jsonl`: one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct EpochRecord {
     /// From 1.
     pub epoch: usize,
@@ -33,6 +34,7 @@ pub struct EpochRecord {
 
 /// Speed and memory of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Timing {
     /// Seconds of its steps.
     pub train_seconds: f64,
@@ -69,6 +71,7 @@ pub(crate) fn without_gain(records: &[EpochRecord]) -> usize {
 /// How a teacher came out: what remains of it once its folder is removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Teacher {
     /// Its seed.
     pub seed: u64,
@@ -83,6 +86,7 @@ pub struct Teacher {
 /// Where converted weights come from, as `scripts/convert_authors_weights.py` writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Origin {
     /// The program that trained them.
     pub program: String,
@@ -97,6 +101,7 @@ pub struct Origin {
 /// What a run depends on besides its configuration, and whether it is finished: `run.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunState {
     /// Whether it came to its end; if not, [`resume`](crate::resume()) continues it.
     pub finished: bool,

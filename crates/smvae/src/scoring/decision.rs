@@ -21,6 +21,7 @@ use smvae_core::{Entity, LabelSet};
 /// How probabilities become entities; saved beside the weights where it is not the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Decision {
     /// What is subtracted from the logit of `O` before classes are compared; above 0 it finds more
     /// entities. Default: 0.

@@ -84,6 +84,7 @@ impl From<smvae_encoders::hub::Progress<'_>> for Event {
 
 /// How a run ended.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct RunSummary {
     /// The run folder.
     pub folder: PathBuf,

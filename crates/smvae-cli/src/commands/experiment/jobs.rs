@@ -99,8 +99,8 @@ fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended
     let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
     let said = log.rfind("error: ").map(|at| log[at..].trim().trim_start_matches("error: ").to_owned());
     let error = said.filter(|_| status.code() == Some(1) || status.code() == Some(2));
-    let failure =
-        Failure { id: spec.run.id.clone(), error: error.unwrap_or_else(|| format!("it ended with {status}")) };
+    let error = error.unwrap_or_else(|| format!("it ended with {status}"));
+    let failure = Failure::new(spec.run.id.as_str(), error);
     let path = folder.join(FAILED);
     let json = serde_json::to_string_pretty(&failure)? + "\n";
     std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;

@@ -93,15 +93,13 @@ impl ObjectiveArgs {
             (Some(0), distillation) => *distillation = None,
             (Some(n), Some(distillation)) => distillation.teachers = n,
             (Some(n), distillation) => {
-                let training = TrainingConfig {
-                    semi: false,
-                    batch_size: base.batch_size,
-                    epochs: base.epochs,
-                    max_steps: base.max_steps,
-                    eval_every: base.eval_every,
-                    ..config.training.clone()
-                };
-                *distillation = Some(Distillation { teachers: n, training, ..Distillation::default() });
+                let mut training = config.training.clone();
+                (training.semi, training.batch_size) = (false, base.batch_size);
+                (training.epochs, training.max_steps) = (base.epochs, base.max_steps);
+                training.eval_every = base.eval_every;
+                let mut new = Distillation::default();
+                (new.teachers, new.training) = (n, training);
+                *distillation = Some(new);
             }
             (None, _) => {}
         }

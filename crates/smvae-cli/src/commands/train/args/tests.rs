@@ -34,6 +34,12 @@ fn numbers_that_make_no_sense_are_said() {
     check("--lr -1", "`encoder_lr` must be a finite number");
 }
 
+fn two_teachers(training: &TrainingConfig) -> Distillation {
+    let mut distillation = Distillation::default();
+    (distillation.teachers, distillation.training) = (2, training.clone());
+    distillation
+}
+
 #[test]
 fn options_win_over_defaults() {
     check("", |_| {});
@@ -50,7 +56,7 @@ fn options_win_over_defaults() {
     });
     check("--tune-decision 1 --average 0.9", |c| {
         c.training.tune_decision = true;
-        c.average = Some(AverageConfig { decay: 0.9, ..AverageConfig::default() });
+        c.average.get_or_insert_with(AverageConfig::default).decay = 0.9;
     });
     check("--span-widths 1 --r-drop 2", |c| (c.model.span_widths, c.objective.r_drop) = (true, 2.0));
     check("--word-shapes 1 --fusion product-with-prior --image shuffled", |c| {
@@ -58,20 +64,19 @@ fn options_win_over_defaults() {
         c.input.image = ImageUse::Shuffled;
     });
     check("--semi --teachers 2 --lr 1e-4 --batch 4 --epochs 3", |c| {
-        let teacher = TrainingConfig { encoder_lr: 1e-4, ..c.training.clone() };
-        c.distillation = Some(Distillation { teachers: 2, training: teacher.clone(), ..Distillation::default() });
-        c.training = TrainingConfig { semi: true, batch_size: 4, epochs: Some(3), ..teacher };
+        c.training.encoder_lr = 1e-4;
+        c.distillation = Some(two_teachers(&c.training));
+        (c.training.semi, c.training.batch_size, c.training.epochs) = (true, 4, Some(3));
     });
     check("--semi --teachers 2 --dropout 0.2", |c| {
         c.training.dropout = Some(0.2);
-        let training = c.training.clone();
-        c.distillation = Some(Distillation { teachers: 2, training, ..Distillation::default() });
+        c.distillation = Some(two_teachers(&c.training));
         c.training.semi = true;
     });
     check("--semi --teachers 2 --generations 3", |c| {
-        let teacher = c.training.clone();
-        c.distillation =
-            Some(Distillation { teachers: 2, generations: 3, training: teacher, ..Distillation::default() });
+        let mut distillation = two_teachers(&c.training);
+        distillation.generations = 3;
+        c.distillation = Some(distillation);
         c.training.semi = true;
     });
     check("--free-bits 0.5 --unlabelled-class marginal", |c| {
