@@ -185,7 +185,7 @@ def judge(post):
                 judged.append((e, "wrong-boundary" if touching else unmatched))
         return judged
 
-    gold, predicted = post["gold"], post["predicted"]
+    gold, predicted = post["gold"], post["entities"]
     return side(gold, predicted, "missed"), side(predicted, gold, "spurious")
 
 
@@ -207,14 +207,14 @@ def add_hostile(path):
         "image_id": first["image_id"],
         "words": HOSTILE,
         "gold": [{"start": 0, "end": 2, "label": "PER"}, {"start": 7, "end": 8, "label": "LOC"}],
-        "predicted": [{"start": 1, "end": 3, "label": "PER", **score}, {"start": 7, "end": 8, "label": "ORG", **score}],
+        "entities": [{"start": 1, "end": 3, "label": "PER", **score}, {"start": 7, "end": 8, "label": "ORG", **score}],
     }
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(post, ensure_ascii=False) + "\n")
 
 
 def probabilities(path):
-    return next(e["probabilities"] for post in read(path) for e in post["predicted"])
+    return next(e["probabilities"] for post in read(path) for e in post["entities"])
 
 
 def draw_images(folder, ids):
