@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn bmp(red: u8) -> Vec<u8> {
     let header = [58, 0, 54, 40, 1, 1, 1 | 24 << 16, 0, 0, 0, 0, 0, 0u32];
     let bytes = b"BM".iter().copied().chain(header.iter().flat_map(|word| word.to_le_bytes()));
-    bytes.chain([20, 100, red, 0]).collect()
+    bytes.chain([220, 220, red, 0]).collect()
 }
 
 fn write_resnet(path: &Path) -> Result<(), Box<dyn std::error::Error>> {

@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 fn main() -> Result<()> {
     let asked = std::env::args_os().nth(1).map(PathBuf::from);
-    let folder = asked.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("smvae-predict-{}", std::process::id())));
+    let folder =
+        asked.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("smvae-predict-{}", std::process::id())));
     let texts: Vec<String> = if asked.is_some() {
         std::io::stdin().lock().lines().map_while(std::result::Result::ok).collect()
     } else {
         train_tiny(&folder)?;
-        ["flying to Zarko, finally!", "nothing to see here", "(Mirelo) in #Tavon"].map(str::to_owned).to_vec()
+        ["flying to samun, finally!", "nothing to see here", "so lovely about tenedul."].map(str::to_owned).to_vec()
     };
 
     let predictor = Predictor::load(&folder)?;
@@ -44,9 +45,8 @@ fn main() -> Result<()> {
 fn train_tiny(folder: &Path) -> Result<()> {
     let corpus = generate(&SyntheticConfig::default())?;
     let mut config = Config::default();
-    config.labelled = Some(100);
     (config.model.hidden_dim, config.model.latent_dim) = (16, 4);
-    (config.training.epochs, config.training.eval_every) = (Some(20), 10);
+    (config.training.epochs, config.training.eval_every) = (Some(20), 20);
     (config.training.encoder_lr, config.training.head_lr) = (1e-3, 2e-3);
     train(&TrainInput::from_samples(&corpus.train, &corpus.dev, EncoderSource::Tiny)?, &config, folder)?;
     Ok(())

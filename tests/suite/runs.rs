@@ -100,7 +100,7 @@ fn text_is_split_as_the_corpus_of_the_run_was() {
     let fixture = Fixture::new();
     let words = |input: &TrainInput<'_>, name: &str| {
         train(input, &small(), fixture.out(name)).expect("a run");
-        RunInfo::read(&fixture.out(name)).expect("a complete folder").words
+        RunInfo::read(fixture.out(name)).expect("a complete folder").words
     };
     let told = WordConvention::of_corpus(fixture.corpus.train.iter().map(|sample| &sample.words));
     assert_eq!(words(&fixture.input(None), "told"), told);

@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn what_options_can_help_with_has_a_hint() {
         let error = anyhow::Error::new(smvae::Error::RunExists { path: "runs/mine".into() });
-        let want = "error: runs/mine holds a run already: choose another folder, or have it replaced\n  \
+        let want = "error: runs/mine holds a run already: choose another folder, or ask for the run to be replaced\n  \
                     hint: --overwrite replaces the run, train --resume DIR continues it\n";
         assert_eq!(message(&error), want);
         assert_eq!(message(&anyhow::Error::new(smvae::Error::NoImages).context("x")).matches("hint").count(), 0);

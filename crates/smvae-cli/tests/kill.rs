@@ -236,7 +236,7 @@ fn an_experiment_says_what_is_wrong() {
 
     write(dir, &small.replace("semi = true", "semi = true, head_lr = 0.5"));
     let (_, log) = check(dir, line, 1);
-    assert!(log.contains("the run synthetic-semi-8-d0-s0 is finished"), "{log}");
+    assert!(log.contains("the run synthetic-semi-8-d0-s0 was finished"), "{log}");
     assert!(log.contains("training.head_lr 0.001 -> 0.5"), "{log}");
     let (_, log) = check(dir, &taken.replace("--out taken", "--out other"), 1);
     assert!(log.contains("training.head_lr 0.001 -> 0.5") && log.contains("three.jsonl"), "{log}");

@@ -50,9 +50,9 @@
 //!
 //! # Predict
 //!
-//! Text is split into words as the corpus of the run was; entities come back with their characters in
-//! the text as it was given. A model that was trained with images looks at those it is given ([`Predictor::with_images`]),
-//! and reads a post without one as text alone.
+//! Text is split into words as the corpus of the run was; entities come back with their characters
+//! in the text as it was given. A model that was trained with images looks at those it is given
+//! ([`Predictor::with_images`]), and reads a post without one as text alone.
 //!
 //! ```no_run
 //! use smvae::Predictor;

@@ -50,11 +50,16 @@ pub fn answer(fields: &Fields, post: &Post, found: &Prediction) -> String {
         text: (!has("text")).then(|| post.text()),
         fields: &fields,
         words: post.words(),
-        entities: &found.entities,
+        entities: found.entities.iter().map(without_probabilities).collect(),
         words_cut: found.words_cut,
         image_missing: found.image_missing,
     };
     serde_json::to_string(&answer).expect("strings and numbers have a JSON form")
+}
+
+/// An entity as people read it: the probability of its own label is its score.
+fn without_probabilities(entity: &ScoredEntity) -> ScoredEntity {
+    ScoredEntity { probabilities: Vec::new(), ..entity.clone() }
 }
 
 /// The line of a post that cannot be read or computed, without the line's end.
@@ -76,7 +81,7 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     words: &'a [String],
-    entities: &'a [ScoredEntity],
+    entities: Vec<ScoredEntity>,
     #[serde(skip_serializing_if = "is_zero")]
     words_cut: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -102,7 +107,7 @@ mod tests {
         let answered = post(&record, &WordConvention::default()).map(|post| {
             let entities = match post.words().len() {
                 0 => Vec::new(),
-                n => vec![ScoredEntity::new(&post, Span::new(n - 1, n), "X".to_owned(), 0.5, Vec::new())],
+                n => vec![ScoredEntity::new(&post, Span::new(n - 1, n), "X".to_owned(), 0.5, vec![0.5, 0.5])],
             };
             answer(&record.fields, &post, &Prediction { entities, words_cut: 1, ..Prediction::default() })
         });
