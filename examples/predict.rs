@@ -13,12 +13,12 @@ use smvae::{Config, EncoderSource, Post, Predictor, Result, TrainInput, json, tr
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 
-fn main() -> Result<()> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let asked = std::env::args_os().nth(1).map(PathBuf::from);
     let folder =
         asked.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("smvae-predict-{}", std::process::id())));
     let texts: Vec<String> = if asked.is_some() {
-        std::io::stdin().lock().lines().map_while(std::result::Result::ok).collect()
+        std::io::stdin().lock().lines().collect::<std::io::Result<_>>()?
     } else {
         train_tiny(&folder)?;
         ["flying to samun, finally!", "nothing to see here", "so lovely about tenedul."].map(str::to_owned).to_vec()

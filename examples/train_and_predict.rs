@@ -1,6 +1,6 @@
 //! From a corpus to a run folder to entities: train, evaluate, load, predict.
 //!
-//! Makes a small synthetic corpus with image vectors, trains a tiny encoder on 150 labelled tweets
+//! Makes a small synthetic corpus with image vectors, trains a tiny encoder on 150 labelled posts
 //! and the rest without labels, and runs the model from its folder. Needs nothing; prints dev
 //! scores, test scores and one post with what was found in it. About ten seconds, longer in a debug
 //! build on a busy machine:

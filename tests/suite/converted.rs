@@ -9,7 +9,7 @@
 use crate::device::device;
 use crate::golden;
 use crate::parity_golden::{Case, check_outputs};
-use smvae::{Config, Origin, Post, RunInfo};
+use smvae::{Config, Origin, RunInfo};
 use smvae_core::candle_core::{DType, Device, Result, Tensor, safetensors};
 use smvae_core::model::SpanModel;
 use smvae_core::nn::Parameters;
@@ -166,7 +166,7 @@ fn a_converted_folder_predicts_and_does_not_train() -> Result<()> {
     assert_eq!(info.config.model.quirks, Config::preset("twitter2017").expect("a preset").model.quirks);
 
     let predictor = crate::fixture::load(folder.path()).expect("a complete folder");
-    let posts = [Post::from_text("w7 w8 nothing w9"), Post::from_text("")];
+    let posts = ["w7 w8 nothing w9", ""].map(|text| predictor.post(text));
     let found = predictor.predict(&posts).expect("valid posts");
     assert!(found[0].entities.iter().all(|e| e.words.end <= 4) && found[1].entities.is_empty(), "{found:?}");
     check_networks(case, folder.path())?;

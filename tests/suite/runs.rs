@@ -89,7 +89,7 @@ fn a_post_that_cannot_be_computed_takes_no_other_with_it() {
     std::fs::write(path, tokenizer.to_string()).expect("writable");
 
     let predictor = load(&out).expect("a complete folder");
-    let posts = ["one good post", "zzz", "another", "zzz zzz", ""].map(Post::from_text);
+    let posts = ["one good post", "zzz", "another", "zzz zzz", ""].map(|text| predictor.post(text));
     assert!(predictor.predict(&posts).is_err());
     let found = predictor.predict_each(&posts);
     assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, false, true]);
@@ -186,7 +186,9 @@ fn any_post_is_predicted_in_its_place() {
     let predictor = load(&summary.folder).expect("a complete folder");
     let mut posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
     let alone: Vec<_> = posts.iter().map(|post| predictor.predict_one(post).expect("valid")).collect();
-    posts.extend(["", "http://t.co/x", "\u{a0}", &"word ".repeat(2000), "<script> 🐘 #x"].map(Post::from_text));
+    posts.extend(
+        ["", "http://t.co/x", "\u{a0}", &"word ".repeat(2000), "<script> 🐘 #x"].map(|text| predictor.post(text)),
+    );
     let mut last = (0, 0);
     let found = predictor.predict_with(&posts, &mut |done, total| {
         last = (done, total);

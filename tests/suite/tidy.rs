@@ -196,17 +196,47 @@ impl Module {
         let mut path: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         path.pop_if(|last| last == "mod");
         let text = read(&file);
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        // What a door hands on to others is no import of its own, nor is a comment.
-        let skipped = ["//", "pub use ", "pub(crate) use ", "mod ", "pub mod ", "pub(crate) mod "];
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let is_door = ["mod.rs", "lib.rs"].iter().any(|door| file.ends_with(door));
         let mut imports = Vec::new();
-        for (i, line) in code.lines().enumerate() {
-            if !skipped.iter().any(|start| line.trim_start().starts_with(start)) {
-                imports.extend(names(line, &path).into_iter().map(|import| (i + 1, import)));
+        let mut lines = code.lines().enumerate();
+        while let Some((i, line)) = lines.next() {
+            let mut statement = line.trim().to_owned();
+            let is_use =
+                statement.starts_with("use ") || statement.contains(") use ") || statement.starts_with("pub use ");
+            while is_use && !statement.ends_with(';') {
+                statement += lines.next().map_or(";", |(_, line)| line.trim());
             }
+            // What a door hands on to others is no import of its own, nor is a comment.
+            let handed_on = is_door && is_use && statement.starts_with("pub");
+            if handed_on || statement.starts_with("//") || statement.split(' ').any(|word| word == "mod") {
+                continue;
+            }
+            let paths = if is_use { expanded(&statement) } else { vec![statement] };
+            imports.extend(paths.iter().flat_map(|named| names(named, &path)).map(|import| (i + 1, import)));
         }
         Self { file, path, imports }
     }
+}
+
+/// The paths of a `use`, one for each name in its braces.
+fn expanded(statement: &str) -> Vec<String> {
+    let Some((before, rest)) = statement.split_once('{') else { return vec![statement.to_owned()] };
+    let (mut depth, mut part, mut parts) = (0, String::new(), Vec::new());
+    for c in rest.chars() {
+        match c {
+            ',' | '}' if depth == 0 => parts.push(std::mem::take(&mut part)),
+            _ => part.push(c),
+        }
+        depth += i32::from(c == '{') - i32::from(c == '}' && depth > 0);
+    }
+    parts.iter().flat_map(|part| expanded(&format!("{before}{}", part.trim()))).collect()
+}
+
+#[test]
+fn braces_are_expanded() {
+    let got = expanded("use crate::{a::{B, C}, d};");
+    assert_eq!(got[..3], ["use crate::a::B", "use crate::a::C", "use crate::d"]);
 }
 
 /// The paths below `crate` that a line of a module names: by `crate::`, by `super::`, or as a

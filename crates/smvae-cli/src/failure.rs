@@ -22,7 +22,7 @@ pub(crate) struct BadLines(pub(crate) usize);
 
 impl fmt::Display for BadLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = if self.0 == 1 { "1 line is no post and has" } else { "lines are no posts and have" };
+        let lines = if self.0 == 1 { "1 line is not a post and has" } else { "lines are not posts and have" };
         let count = if self.0 == 1 { String::new() } else { format!("{} ", self.0) };
         write!(f, "{count}{lines} an \"error\" in the output")
     }

@@ -5,13 +5,24 @@ use crate::options::{DeviceArgs, ImageArgs, NumberType};
 use crate::progress::{Progress, say};
 use crate::vectors::vectors_of;
 use anyhow::Context as _;
+use smvae::data::words::WordConvention;
 use smvae::data::{Convention, ImageVectors, Sample};
 use smvae::{Evaluation, Flow, LoadOptions, Predictor};
 use std::path::Path;
 
 /// A model with its image vectors.
-pub(crate) fn load(run: &Path, images: &ImageArgs, device: DeviceArgs, dtype: NumberType) -> anyhow::Result<Predictor> {
-    let model = Predictor::load_with(run, &LoadOptions::on(device.open()?).with_dtype(dtype.dtype()))?;
+pub(crate) fn load(
+    run: &Path,
+    images: &ImageArgs,
+    device: DeviceArgs,
+    dtype: NumberType,
+    words: Option<&WordConvention>,
+) -> anyhow::Result<Predictor> {
+    let mut options = LoadOptions::on(device.open()?).with_dtype(dtype.dtype());
+    if let Some(words) = words {
+        options = options.with_words(words.clone());
+    }
+    let model = Predictor::load_with(run, &options)?;
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
         if images.image_features.is_some() || images.images.is_some() {
             return Err(smvae::Error::NoImages.into());

@@ -1,8 +1,11 @@
 //! Results, to stdout or to a file, and tables for people to read.
 
+use crate::failure::Usage;
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use serde::Serialize;
+use smvae::RunInfo;
+use smvae::data::Split;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -13,8 +16,27 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::new(std::io::stdout().lock())));
     }
+    guard(path)?;
     let file = File::create(path).with_context(|| unwritable(path))?;
     Ok(Box::new(BufWriter::new(file)))
+}
+
+/// Refuses a file that is part of a run or holds a split of a corpus: results are not written over
+/// what they come from.
+pub(crate) fn guard(path: &Path) -> anyhow::Result<()> {
+    let is_split = path.extension().and_then(|e| e.to_str()).is_some_and(|e| Split::EXTENSIONS.contains(&e))
+        && path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .is_some_and(|stem| Split::ALL.into_iter().any(|split| split.stems().contains(&stem)));
+    let what = if RunInfo::owns(path) {
+        "a file of a run"
+    } else if is_split && path.exists() {
+        "a split of a corpus"
+    } else {
+        return Ok(());
+    };
+    Err(Usage(format!("{} is {what}: name another file, or remove it first", path.display())).into())
 }
 
 /// The message for output to `path` that fails.
@@ -29,6 +51,7 @@ pub(crate) fn unwritable(path: &Path) -> String {
 /// Checks before the work that `path` can be written.
 pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    guard(path)?;
     anyhow::ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
     anyhow::ensure!(folder.is_none_or(Path::is_dir), "cannot write {}: there is no such folder", path.display());
     Ok(())
@@ -37,7 +60,11 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
 /// Writes text to `path` at once, so that a reader sees the old file or the new one; to stdout for
 /// `-`.
 pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    if path == Path::new("-") { print(text) } else { Ok(smvae::data::files::write_atomically(path, text.as_bytes())?) }
+    if path == Path::new("-") {
+        return print(text);
+    }
+    guard(path)?;
+    Ok(smvae::data::files::write_atomically(path, text.as_bytes())?)
 }
 
 /// Prints text to stdout.

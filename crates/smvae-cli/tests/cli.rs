@@ -220,8 +220,14 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     assert!(log.contains("words were cut by the piece limit"), "{log}");
     let (out, log) = check(dir, "predict --model run --no-images", &bad, 3);
     assert_eq!(json_of(out.lines().last().expect("four lines"))["line"], 5);
-    assert!(log.contains("1 line is no post and has an \"error\" in the output"), "{log}");
+    assert!(log.contains("1 line is not a post and has an \"error\" in the output"), "{log}");
     posts_are_the_same_in_every_format(dir);
+    // Results are not written over what they come from.
+    let posts = "{\"text\": \"go\"}\n";
+    check_error(dir, "predict --model run --no-images --output run/words.json", posts, 2, "a file of a run");
+    let eval = "eval --model run --data dataset/mine --no-images --predictions dataset/mine/test.txt";
+    check_error(dir, eval, "", 2, "a split of a corpus");
+    check_error(dir, "draw --data dataset/mine --labels 2 --seed 0 --out dataset/mine/train.txt", "", 2, "a split of");
 }
 
 #[track_caller]

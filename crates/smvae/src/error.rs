@@ -222,6 +222,12 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// Words that are not those of their text.
+    #[error("the text does not hold the words in their order: {word:?} is missing")]
+    WordNotInText {
+        /// The first word that does not follow the words before it.
+        word: String,
+    },
     /// Nothing to train on.
     #[error("there is nothing to train on: {why}")]
     NothingToTrain {

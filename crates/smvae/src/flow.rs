@@ -5,7 +5,8 @@
 pub enum Flow {
     /// Continue.
     Continue,
-    /// End the work cleanly: what is done is kept, so that it can be resumed.
+    /// End the work cleanly. Training keeps what is done and can be resumed; prediction and
+    /// evaluation give no result.
     Stop,
 }
 

@@ -4,7 +4,7 @@
 //! This crate is the assembly, the only code that sees `core` (spans, networks, one training
 //! step), [`data`] (corpora, image vectors) and [`encoders`] (BERT, tokenisation) together. Train
 //! with [`train()`], which leaves a run folder; [`resume()`] continues it if it was interrupted;
-//! [`Predictor::load`] needs nothing else.
+//! [`Predictor::load`] needs only that folder, and image vectors where the model uses images.
 //!
 //! | you want | look at |
 //! |---|---|
@@ -102,7 +102,8 @@ pub use flow::Flow;
 pub use inference::authors_protocol::{evaluate_as_authors, evaluate_as_authors_with};
 pub use inference::evaluate::{Evaluation, evaluate, evaluate_with};
 pub use inference::json;
-pub use inference::predictor::{LoadOptions, Prediction, Predictor};
+pub use inference::prediction::Prediction;
+pub use inference::predictor::{LoadOptions, Predictor};
 pub use input::images::{ImageIdentity, ImageTrust, Standardisation};
 pub use input::post::{Mention, Post};
 pub use run::folder::remove_run;

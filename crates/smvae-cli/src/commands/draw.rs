@@ -1,6 +1,7 @@
 //! `smvae draw`: which posts are labelled, as a file that others can use.
 
 use crate::options::DataArgs;
+use crate::output;
 use clap::Args;
 use smvae::data::corpus::load_split;
 use smvae::data::{Split, selection};
@@ -22,6 +23,7 @@ pub(crate) struct DrawArgs {
 }
 
 pub(crate) fn run(args: &DrawArgs) -> anyhow::Result<()> {
+    output::guard(&args.out)?;
     let train = load_split(args.data.folder(), Split::Train)?;
     Ok(selection::select(args.labels, args.seed, &train.samples, &train.file.sha256)?.save(&args.out)?)
 }

@@ -48,7 +48,7 @@ pub(crate) struct EvalArgs {
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
-    let model = load(&args.model, &args.images, args.device, args.dtype)?;
+    let model = load(&args.model, &args.images, args.device, args.dtype, None)?;
     let samples = load_split(args.data.folder(), args.split)?.samples;
     if let Some(seed) = args.authors_protocol {
         let mut progress = Progress::new("posts");

@@ -28,6 +28,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "selection": run.selection,
             "origin": run.origin,
             "images": run.images.as_ref().map(|i| json!({"width": i.width, "source": i.source, "sha256": i.sha256})),
+            "words": run.words,
             "encoder": run.encoder,
             "parameters": run.parameters,
             "epochs": run.epochs,
@@ -60,6 +61,7 @@ fn report(run: &RunInfo, all: bool) -> String {
     let sizes = (config.model.hidden_dim, config.model.latent_dim);
     line("networks", format!("hidden {}, latent {}, spans up to {} words", sizes.0, sizes.1, config.input.max_width));
     line("parameters", run.parameters.map_or("no weights yet".to_owned(), |n| n.to_string()));
+    line("words", format!("text is split as by {}", run.words));
     line(
         "images",
         run.images.as_ref().map_or("none (text only)".to_owned(), |images| {

@@ -55,35 +55,41 @@ pub(crate) struct PredictArgs {
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
-    if real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
+    let is_stdin = args.input == Path::new("-");
+    if !is_stdin && real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
         return Err(Usage("--output would write over --input while it is read".to_owned()).into());
     }
-    let model = model::load(&args.model, &args.images, args.device, args.dtype)?;
-    let convention = args.words.as_ref().unwrap_or(model.words());
+    let model = model::load(&args.model, &args.images, args.device, args.dtype, args.words.as_ref())?;
+    if args.words.is_none() && !args.model.join("words.json").is_file() {
+        say(format!(
+            "{} does not say how its corpus was split into words: text is split as by {}, --words names another way",
+            args.model.display(),
+            model.words()
+        ));
+    }
     let mut posts = open(args)?;
     let mut out = output::open(&args.output)?;
     let mut progress = Progress::new("posts");
     let (mut done, mut losses) = (0, Losses::default());
     loop {
-        let lines = read_chunk(&mut posts, args.chunk as usize, convention)?;
+        let lines = read_chunk(&mut posts, args.chunk as usize, &model)?;
         if lines.is_empty() {
             break;
         }
         done += lines.len();
-        let (answers, bad) = answer(&model, &lines, args.strict, &mut losses);
+        let (answers, bad) = answer(&model, &lines, args, &mut losses);
         // A reader at the other end of a pipe gets every chunk at once.
         let written = out.write_all(answers.as_bytes()).and_then(|()| out.flush());
         written.with_context(|| output::unwritable(&args.output))?;
         if let Some((line, why)) = bad {
-            anyhow::bail!("{}:{line}: {why} (without --strict such lines are passed over)", name(&args.input));
+            anyhow::bail!(
+                "{}:{line}: {why} (without --strict such a line has an error in its place)",
+                name(&args.input)
+            );
         }
         progress.update(done, 0, String::new);
     }
     drop(progress);
-    if args.images.no_images {
-        // As it was asked for.
-        losses.images_missing = 0;
-    }
     losses.tell(done);
     if losses.bad > 0 { Err(BadLines(losses.bad).into()) } else { Ok(()) }
 }
@@ -133,12 +139,12 @@ struct Line {
 }
 
 /// Up to `n` posts; none at the end.
-fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, words: &WordConvention) -> anyhow::Result<Vec<Line>> {
+fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, model: &Predictor) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
     for record in posts.take(n) {
         lines.push(match record {
             Ok(record) => {
-                let post = json::post(&record, words);
+                let post = model.post_of(&record).map_err(|error| error.to_string());
                 Line { number: record.line, post: post.map(|post| (record, post)) }
             }
             // A bad line is one line; whatever else goes wrong ends the input.
@@ -151,9 +157,14 @@ fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, words: &WordConvention
     Ok(lines)
 }
 
-/// A line for every post of a chunk; counts what was not read. With `strict` the lines end before
+/// A line for every post of a chunk; counts what was not read. With `--strict` the lines end before
 /// the first that is not a post, which is then returned.
-fn answer(model: &Predictor, lines: &[Line], strict: bool, losses: &mut Losses) -> (String, Option<(usize, String)>) {
+fn answer(
+    model: &Predictor,
+    lines: &[Line],
+    args: &PredictArgs,
+    losses: &mut Losses,
+) -> (String, Option<(usize, String)>) {
     let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
     let mut found = model.predict_each(&posts).into_iter();
     let mut text = String::new();
@@ -166,12 +177,14 @@ fn answer(model: &Predictor, lines: &[Line], strict: bool, losses: &mut Losses) 
             Err(why) => Err(why.clone()),
         };
         match predicted {
-            Ok((record, post, found)) => {
+            Ok((record, post, mut found)) => {
+                // Nothing is missing where images were declined.
+                found.image_missing &= !args.images.no_images;
                 losses.words_cut += found.words_cut;
                 losses.images_missing += usize::from(found.image_missing);
                 text += &json::answer(&record.fields, post, &found);
             }
-            Err(why) if strict => return (text, Some((line.number, why))),
+            Err(why) if args.strict => return (text, Some((line.number, why))),
             Err(why) => {
                 losses.bad += 1;
                 text += &json::failure(line.number, &why);

@@ -5,7 +5,6 @@ use crate::progress::say;
 use crate::summary_table;
 use clap::Args;
 use smvae::data::Split;
-use smvae::data::files::write_atomically;
 use smvae::report::{ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids};
 use std::path::PathBuf;
 
@@ -37,7 +36,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     };
     let out = args.out.clone().unwrap_or_else(|| args.folder.join("report.html"));
     let page = html(&report, &images);
-    write_atomically(&out, page.as_bytes())?;
+    output::write(&out, &page)?;
     let mib = page.len() as f64 / f64::from(1 << 20);
     let (runs, shown) = (report.runs.len(), images.urls.len());
     let texts = if runs > 0 { "; the page contains the text of posts" } else { "" };

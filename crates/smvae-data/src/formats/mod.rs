@@ -2,7 +2,7 @@
 //!
 //! | format | extensions | posts |
 //! |---|---|---|
-//! | [`conll`] | `conll` `conllu` `iob` `bio` | words in columns, one per line |
+//! | [`conll`] | `conll` `iob` `bio` | words in columns, one per line |
 //! | [`json`] | `jsonl` `ndjson`, `json` | one object per line; `json` may be one array, too |
 //! | [`table`] | `csv`, `tsv` `tab` | rows below a header |
 //! | [`text`] | `txt` | one per line; words in columns where the file begins with `IMGID:` or `-DOCSTART-` |
@@ -69,7 +69,7 @@ impl Format {
     pub const ALL: [Self; 6] = [Self::Conll, Self::JsonLines, Self::Json, Self::Text, Self::Csv, Self::Tsv];
 
     /// The extensions that name a format.
-    pub const EXTENSIONS: [(&str, Self); 11] = [
+    pub const EXTENSIONS: [(&str, Self); 10] = [
         ("txt", Self::Text),
         ("conll", Self::Conll),
         ("jsonl", Self::JsonLines),
@@ -77,7 +77,6 @@ impl Format {
         ("csv", Self::Csv),
         ("tsv", Self::Tsv),
         ("ndjson", Self::JsonLines),
-        ("conllu", Self::Conll),
         ("iob", Self::Conll),
         ("bio", Self::Conll),
         ("tab", Self::Tsv),

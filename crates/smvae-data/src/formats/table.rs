@@ -42,6 +42,10 @@ pub struct TableReader<R> {
     header: Option<Header>,
     labels: LabelUse,
     row: ByteRecord,
+    /// Where the next one is read to.
+    next: ByteRecord,
+    /// Of the last row that was read.
+    last_line: usize,
     is_finished: bool,
 }
 
@@ -68,15 +72,19 @@ impl<R: Read> TableReader<R> {
         builder.delimiter(delimiter).has_headers(false).flexible(true);
         let rows = builder.from_reader(LineStarts::new(input));
         let row = ByteRecord::new();
-        Self { rows, path: path.into(), header: None, labels, row, is_finished: false }
+        Self { rows, path: path.into(), header: None, labels, next: row.clone(), row, last_line: 1, is_finished: false }
     }
 
     /// Reads the next row into `self.row`; its line, or `None` at the end.
     fn next_row(&mut self) -> Result<Option<usize>> {
-        let read = self.rows.read_byte_record(&mut self.row);
+        let read = self.rows.read_byte_record(&mut self.next);
         self.is_finished |= !matches!(read, Ok(true));
         let read =
             read.map_err(|error| Error::Read { path: self.path.clone(), source: std::io::Error::other(error) })?;
+        if read {
+            // The last row stays, for what is wrong at the end.
+            std::mem::swap(&mut self.row, &mut self.next);
+        }
         let start = self.row.position().map_or(0, csv::Position::byte);
         Ok(read.then(|| self.rows.get_mut().line_of(start)))
     }
@@ -88,9 +96,20 @@ impl<R: Read> TableReader<R> {
             let header = Header::of(&self.row, line).inspect_err(|_| self.is_finished = true);
             self.header = Some(header.map_err(|fault| fault.of(&self.path))?);
         }
-        let (Some(line), Some(header)) = (self.next_row()?, &self.header) else { return Ok(None) };
+        let (Some(line), Some(header)) = (self.next_row()?, &self.header) else { return self.end() };
+        self.last_line = line;
         let post = header.post(&self.row, line, self.labels);
         post.map(Some).map_err(|fault| fault.of(&self.path))
+    }
+
+    /// After the last row: a quotation mark that nothing closes took all later rows into that one.
+    fn end(&self) -> Result<Option<PostRecord>> {
+        if self.rows.get_ref().quotes.is_multiple_of(2) {
+            return Ok(None);
+        }
+        let whole = self.row.iter().collect::<Vec<_>>().join(&b","[..]);
+        let expected = "quotation marks in pairs in this row, whose last one is closed nowhere";
+        Err(Fault::new(self.last_line, &whole, expected).of(&self.path))
     }
 
     /// The name of the input.
@@ -117,6 +136,10 @@ impl Header {
         let (text, words) = (first(&["text"]), first(&["words", "tokens"]));
         if text.or(words).is_none() {
             let expected = "a header with a column `text`, `words` or `tokens`";
+            return Err(Fault::new(line, names.join(",").as_bytes(), expected));
+        }
+        if let Some(twice) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
+            let expected = format!("columns of different names, and not `{twice}` twice");
             return Err(Fault::new(line, names.join(",").as_bytes(), expected));
         }
         let (image, id, tags) = (first(&["image_id", "image"]), first(&["id"]), first(&["tags", "ner_tags"]));
@@ -178,12 +201,14 @@ struct LineStarts<R> {
     offset: u64,
     line: usize,
     last: u8,
+    /// Quotation marks so far.
+    quotes: usize,
 }
 
 impl<R> LineStarts<R> {
     fn new(input: R) -> Self {
         // As if after a line end.
-        Self { input, starts: VecDeque::new(), offset: 0, line: 1, last: b'\n' }
+        Self { input, starts: VecDeque::new(), offset: 0, line: 1, last: b'\n', quotes: 0 }
     }
 
     /// The line of the record that the parser began to look for at this offset.
@@ -198,6 +223,7 @@ impl<R> LineStarts<R> {
 impl<R: Read> Read for LineStarts<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.input.read(buffer)?;
+        self.quotes += buffer[..n].iter().filter(|byte| **byte == b'"').count();
         for &byte in &buffer[..n] {
             let is_end = matches!(byte, b'\r' | b'\n');
             if !is_end && matches!(self.last, b'\r' | b'\n') {

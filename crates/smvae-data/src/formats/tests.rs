@@ -139,6 +139,18 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
         "f:2: expected a JSON object (invalid type: sequence, expected an object at column 0), got \"[1]\"",
     );
     check_error(
+        Csv,
+        b"text\na\n\"b\nc\n",
+        2,
+        "f:3: expected quotation marks in pairs in this row, whose last one is closed nowhere, got \"b\\nc\\n\"",
+    );
+    check_error(
+        Csv,
+        b"text,id,text\na,1,b\n",
+        0,
+        "f:1: expected columns of different names, and not `text` twice, got \"text,id,text\"",
+    );
+    check_error(
         JsonLines,
         b"{\"text\": 1}\n\n{\"text\": \"a\"}",
         1,

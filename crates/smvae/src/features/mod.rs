@@ -4,7 +4,7 @@
 //! folder -> listing -> [read, digest, decode, prepare] in parallel, a batch ahead -> network -> journal -> file
 //! ```
 //! The id of an image is its file's name without the extension. What cannot be used is left out and
-//! told with the reason, never replaced. An end before the end (Ctrl-C, a crash) leaves a journal
+//! told with the reason, never replaced. If interrupted (Ctrl-C, a crash), it leaves a journal
 //! beside the file, from which the next call continues; the file itself appears whole or not at
 //! all.
 //!

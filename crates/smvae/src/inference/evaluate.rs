@@ -23,12 +23,16 @@ pub struct Evaluation {
     pub out_of_reach: usize,
     /// Words that the piece limit cut.
     pub words_cut: usize,
-    /// Posts without an image vector, if the model uses images.
+    /// Posts that were read without an image vector by a model that uses images, whether they name
+    /// an image or not.
     pub images_missing: usize,
 }
 
 /// Scores a model on posts with gold labels, whose tags are read by the convention it was trained
 /// with. Every post is scored, and no candidate is chosen by its label.
+///
+/// A model that was trained with images reads posts as text alone until it is given image vectors
+/// ([`Predictor::with_images`]): [`Evaluation::images_missing`] says how many.
 ///
 /// # Errors
 /// Those of tokenisation and the networks; malformed tags.

@@ -11,7 +11,8 @@
 //! `"image_missing": true` where the model looks at images and has none for the post. Fields of the
 //! post with these names are replaced.
 
-use crate::inference::predictor::Prediction;
+use crate::error::Result;
+use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
 use crate::scoring::entity::ScoredEntity;
 use serde::Serialize;
@@ -21,17 +22,14 @@ use smvae_data::words::WordConvention;
 /// Fields of an answer that replace those of the post; its text stays.
 const OURS: [&str; 5] = ["words", "tokens", "entities", "words_cut", "image_missing"];
 
-/// The post of a record: its words if it has any, else its text, split by a convention. It has the
-/// record's image id.
-///
-/// # Errors
-/// A sentence, for a record whose text does not hold its words.
-pub fn post(record: &PostRecord, convention: &WordConvention) -> Result<Post, String> {
+/// The post of a record: its words if it has some, else its text, split by a convention. The image
+/// id is that of the record.
+pub(crate) fn post(record: &PostRecord, convention: &WordConvention) -> Result<Post> {
     let mut post = match &record.body {
         Body::Text(text) => Post::split(text.as_str(), convention),
+        // A text of another type than a string is a field like any other.
         Body::Words(words) => match record.fields.read::<String>("text").ok().flatten() {
-            Some(text) => Post::from_words_of(text, words.clone())
-                .map_err(|word| format!("\"text\" does not hold \"words\" in their order: {word:?} is missing"))?,
+            Some(text) => Post::from_words_of(text, words.clone())?,
             None => Post::from_words(words.clone()),
         },
     };
@@ -43,23 +41,19 @@ pub fn post(record: &PostRecord, convention: &WordConvention) -> Result<Post, St
 /// came with, if that was JSON or a table.
 pub fn answer(fields: &Fields, post: &Post, found: &Prediction) -> String {
     let mut fields = fields.clone();
-    fields.retain(|name| !OURS.contains(&name));
+    let has_text = fields.get("text").is_some_and(|text| text.get() != "null");
+    fields.retain(|name| !OURS.contains(&name) && (has_text || name != "text"));
     let has = |name| fields.get(name).is_some();
     let answer = Answer {
         image_id: post.image_id.as_deref().filter(|_| !has("image_id") && !has("image")),
         text: (!has("text")).then(|| post.text()),
         fields: &fields,
         words: post.words(),
-        entities: found.entities.iter().map(without_probabilities).collect(),
+        entities: found.entities.iter().map(Found::from).collect(),
         words_cut: found.words_cut,
         image_missing: found.image_missing,
     };
     serde_json::to_string(&answer).expect("strings and numbers have a JSON form")
-}
-
-/// An entity as people read it: the probability of its own label is its score.
-fn without_probabilities(entity: &ScoredEntity) -> ScoredEntity {
-    ScoredEntity { probabilities: Vec::new(), ..entity.clone() }
 }
 
 /// The line of a post that cannot be read or computed, without the line's end.
@@ -81,11 +75,29 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     words: &'a [String],
-    entities: Vec<ScoredEntity>,
+    entities: Vec<Found<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
     words_cut: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     image_missing: bool,
+}
+
+/// A [`ScoredEntity`] without the probabilities of other labels.
+#[derive(Serialize)]
+struct Found<'a> {
+    start: usize,
+    end: usize,
+    text: &'a str,
+    label: &'a str,
+    score: f32,
+    words: [usize; 2],
+}
+
+impl<'a> From<&'a ScoredEntity> for Found<'a> {
+    fn from(entity: &'a ScoredEntity) -> Self {
+        let ScoredEntity { start, end, text, label, score, words, .. } = entity;
+        Self { start: *start, end: *end, text, label, score: *score, words: [words.start, words.end] }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -111,7 +123,7 @@ mod tests {
             };
             answer(&record.fields, &post, &Prediction { entities, words_cut: 1, ..Prediction::default() })
         });
-        assert_eq!(answered.as_deref().map_err(String::as_str), want);
+        assert_eq!(answered.map_err(|error| error.to_string()), want.map(str::to_owned).map_err(str::to_owned));
     }
 
     #[test]
@@ -137,7 +149,7 @@ mod tests {
         check(r#"{"text":""}"#, Ok(r#"{"text":"","words":[],"entities":[],"words_cut":1}"#));
         check(
             r#"{"text":"Oslo","words":["Bergen"]}"#,
-            Err(r#""text" does not hold "words" in their order: "Bergen" is missing"#),
+            Err(r#"the text does not hold the words in their order: "Bergen" is missing"#),
         );
     }
 

@@ -3,4 +3,5 @@
 pub(crate) mod authors_protocol;
 pub(crate) mod evaluate;
 pub mod json;
+pub(crate) mod prediction;
 pub(crate) mod predictor;

@@ -7,34 +7,23 @@
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
+use crate::inference::json;
+use crate::inference::prediction::Prediction;
 use crate::input::collate::{Collator, Item};
 use crate::input::images::{ImageIdentity, ImageTrust};
 use crate::input::post::{Post, Words};
 use crate::run::folder::RunFolder;
 use crate::scoring::decision::Decision;
-use crate::scoring::entity::ScoredEntity;
 use crate::scoring::networks::Networks;
 use crate::scoring::scorer::{ScoredSpans, Scorer};
 use rayon::prelude::*;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_data::ImageVectors;
+use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
 use smvae_encoders::text::WordTokenizer;
 use std::path::Path;
-
-/// What was found in a post.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Prediction {
-    /// The entities that were found, by their first word.
-    pub entities: Vec<ScoredEntity>,
-    /// Words at the end of the post that the piece limit cut: no entity is found in them.
-    pub words_cut: usize,
-    /// Whether the model looks at images and the post names one, but was read without it: the image
-    /// vectors lack it, or the predictor has none ([`Predictor::with_images`]).
-    pub image_missing: bool,
-}
 
 /// A trained model, loaded from a run folder. Share it between threads as it is.
 #[derive(Debug)]
@@ -162,6 +151,15 @@ impl Predictor {
     /// A post as somebody wrote it, split into words as the model's corpus was.
     pub fn post(&self, text: impl Into<String>) -> Post {
         Post::split(text, &self.words)
+    }
+
+    /// The post of a record of some file ([`smvae_data::formats`]): its words if it has some, else
+    /// its text, split as the model's corpus was.
+    ///
+    /// # Errors
+    /// [`Error::WordNotInText`] for a record whose text does not hold its words.
+    pub fn post_of(&self, record: &PostRecord) -> Result<Post> {
+        json::post(record, &self.words)
     }
 
     /// Finds the entities of a text, split into words as the model's corpus was, without an image.

@@ -3,6 +3,7 @@
 //! Spans count words inside the library; people and other programs count characters (Unicode scalar
 //! values, as Python does). This is the one place that turns the first into the second.
 
+use crate::error::{Error, Result};
 use serde::Serialize;
 use smvae_core::Span;
 use smvae_data::Sample;
@@ -12,8 +13,8 @@ use std::ops::Range;
 /// A post to find entities in. Text and words belong together, so only the constructors set them.
 ///
 /// ```
-/// use smvae::Post;
-/// let post = Post::from_text("Lady Gaga (live) in Oslo.");
+/// use smvae::{Post, data::words::WordConvention};
+/// let post = Post::split("Lady Gaga (live) in Oslo.", &WordConvention::default());
 /// assert_eq!(post.words(), ["Lady", "Gaga", "(", "live", ")", "in", "Oslo", "."]);
 /// let words = ["New".to_owned(), "York".to_owned()];
 /// assert_eq!(Post::from_words(words.to_vec()).text(), "New York");
@@ -29,13 +30,8 @@ pub struct Post {
 }
 
 impl Post {
-    /// A post as somebody wrote it, split into words by the default convention. A model knows the
-    /// convention of its own corpus: [`Predictor::post`](crate::Predictor::post).
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self::split(text, &WordConvention::default())
-    }
-
-    /// A post as somebody wrote it, split into words as a corpus was.
+    /// A post as somebody wrote it, split into words as a corpus was. A model knows how its own
+    /// was: [`Predictor::post`](crate::Predictor::post).
     pub fn split(text: impl Into<String>, convention: &WordConvention) -> Self {
         let text = text.into();
         let found = split(&text, convention);
@@ -60,12 +56,13 @@ impl Post {
     /// A post whose text and words are known.
     ///
     /// # Errors
-    /// The first word that does not follow the words before it in the text.
-    pub fn from_words_of(text: impl Into<String>, words: Vec<String>) -> Result<Self, String> {
+    /// [`Error::WordNotInText`] for the first word that does not follow those before it in the
+    /// text.
+    pub fn from_words_of(text: impl Into<String>, words: Vec<String>) -> Result<Self> {
         let text = text.into();
         let (mut bytes, mut end) = (Vec::with_capacity(words.len()), 0);
         for word in &words {
-            let at = text[end..].find(word.as_str()).ok_or_else(|| word.clone())?;
+            let at = text[end..].find(word.as_str()).ok_or_else(|| Error::WordNotInText { word: word.clone() })?;
             bytes.push(end + at..end + at + word.len());
             end += at + word.len();
         }
@@ -101,7 +98,7 @@ impl Post {
 
 impl From<&Sample> for Post {
     fn from(sample: &Sample) -> Self {
-        Self::from_words(sample.words.clone()).with_image(sample.image_id.as_str())
+        Self { image_id: image_of(sample).map(str::to_owned), ..Self::from_words(sample.words.clone()) }
     }
 }
 
@@ -141,8 +138,13 @@ impl Words for Sample {
     }
 
     fn image_id(&self) -> Option<&str> {
-        Some(&self.image_id)
+        image_of(self)
     }
+}
+
+/// Samples of a corpus without images have an empty id.
+fn image_of(sample: &Sample) -> Option<&str> {
+    Some(sample.image_id.as_str()).filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn mentions_are_parts_of_the_text_as_it_was_given() {
-        let post = Post::from_text("🎉 in\r\nSa\u{303}o  Paulo, #Oslo!");
+        let post = Post::split("🎉 in\r\nSa\u{303}o  Paulo, #Oslo!", &WordConvention::default());
         check(&post, 0..1, (0, 1, "🎉"));
         check(&post, 2..4, (6, 17, "Sa\u{303}o  Paulo"));
         check(&post, post.words().len() - 1..post.words().len(), (24, 25, "!"));
@@ -172,7 +174,8 @@ mod tests {
         let post = Post::from_words_of("(Oslo), Oslo!", words("( Oslo ) , Oslo !")).expect("they are there");
         check(&post, 4..5, (8, 12, "Oslo"));
         check(&post, 0..3, (0, 6, "(Oslo)"));
-        assert_eq!(Post::from_words_of("a b", words("b a")).expect_err("another order"), "a");
+        let error = Post::from_words_of("a b", words("b a")).expect_err("another order").to_string();
+        assert_eq!(error, "the text does not hold the words in their order: \"a\" is missing");
         assert_eq!(Post::from_words_of("", Vec::new()).expect("nothing is in nothing").words(), [""; 0]);
     }
 }

@@ -82,6 +82,13 @@ const FILES: [&str; 17] = [
 /// The files without which a folder is not a run.
 const MAKE_A_RUN: [&str; 2] = [CONFIG, ENCODER];
 
+/// Whether a path names a file that belongs to a run: whoever wrote over it would break the run.
+pub(crate) fn is_file_of_a_run(path: &Path) -> bool {
+    let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let name = path.file_name().and_then(|name| name.to_str());
+    folder.is_some_and(is_run) && name.is_some_and(|name| FILES.contains(&name)) && path.exists()
+}
+
 /// Removes the files of a run, and the folder if nothing else is in it. It leaves a folder that is
 /// not a run alone.
 ///

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::files::read_tensors;
 use crate::input::images::ImageIdentity;
-use crate::run::folder::{RunFolder, WEIGHTS, is_run};
+use crate::run::folder::{RunFolder, WEIGHTS, is_file_of_a_run, is_run};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
 use smvae_core::LabelSet;
@@ -73,6 +73,11 @@ impl RunInfo {
     /// too.
     pub fn exists(folder: impl AsRef<Path>) -> bool {
         is_run(folder.as_ref())
+    }
+
+    /// Whether a path names a file that belongs to a run: whoever wrote over it would break the run.
+    pub fn owns(path: impl AsRef<Path>) -> bool {
+        is_file_of_a_run(path.as_ref())
     }
 
     /// What the model found in a split. `None` if nobody saved it: training saves that of dev.

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_form_is_the_documented_one_and_is_read_again() {
-        let post = Post::from_text("Lady Gaga lands");
+        let post = Post::from_words(["Lady", "Gaga", "lands"].map(str::to_owned).to_vec());
         let entity = ScoredEntity::new(&post, Span::new(0, 2), "PER".to_owned(), 0.5, Vec::new());
         let json = serde_json::to_string(&entity).expect("serialises");
         assert_eq!(json, r#"{"start":0,"end":9,"text":"Lady Gaga","label":"PER","score":0.5,"words":[0,2]}"#);

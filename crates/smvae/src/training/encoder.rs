@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the text encoder comes from.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum EncoderSource {
     /// A model folder as Hugging Face has it: `config.json`, weights, and a tokenizer.
     Folder(PathBuf),
@@ -32,8 +33,8 @@ pub enum EncoderSource {
 
 impl EncoderSource {
     /// What a name means: `tiny`, a folder that exists, or `owner/name[@revision]` of the hub that
-    /// the environment names ([`Hub::from_env`]). Any other name is taken for a folder, which
-    /// training will not find.
+    /// the environment names ([`Hub::from_env`]). Any other name is taken for a folder;
+    /// training fails if there is none.
     ///
     /// # Errors
     /// [`smvae_encoders::hub::HubError::NoHome`] for a model of the hub where there is no folder to
@@ -48,7 +49,7 @@ impl EncoderSource {
         }
     }
 
-    /// What a name means: `tiny`, or a folder.
+    /// What a name means: `tiny`, or a folder. Names on the hub need the feature `hub`.
     ///
     /// # Errors
     /// None, without the feature `hub`.

@@ -107,6 +107,17 @@ impl<'a> TrainInput<'a> {
         Self { dev, ..self }
     }
 
+    /// The same with text split by a convention when the model is used, or `None` to tell it from
+    /// the training split.
+    pub fn with_words(self, words: impl Into<Option<WordConvention>>) -> Self {
+        Self { words: words.into(), ..self }
+    }
+
+    /// The same in the place of whatever run the folder holds, if `replace`.
+    pub fn replacing_run(self, replace: bool) -> Self {
+        Self { replace_run: replace, ..self }
+    }
+
     /// The same on another device.
     pub fn on(self, device: Device) -> Self {
         Self { device, ..self }

@@ -37,6 +37,9 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
     let (train, dev) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Dev)?);
     let mut input = TrainInput::from_splits(&train, &dev.samples, encoder)?;
+    if input.labels().n_classes() == 1 {
+        say("warning: no post of the training split has an entity: the model can find nothing");
+    }
     let unknown = unknown_types(input.labels(), &dev.samples)?;
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
@@ -58,8 +61,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         (None, file) => file.as_ref().map(ImageVectors::load).transpose()?,
     };
     input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
-    input.replace_run = args.overwrite;
-    input.words = args.words.clone();
+    input = input.with_words(args.words.clone()).replacing_run(args.overwrite);
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::train_with(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);
@@ -77,7 +79,7 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         // Vectors that are no longer there are an error, not a lower score.
         no_images: false,
     };
-    let predictor = model::load(args.out(), &images, args.device, NumberType::F32)?;
+    let predictor = model::load(args.out(), &images, args.device, NumberType::F32, None)?;
     for split in [Split::Dev, Split::Test] {
         let samples = load_split(args.data.folder(), split)?.samples;
         let evaluation = model::score(&predictor, &samples, predictor.config().input.convention)?;

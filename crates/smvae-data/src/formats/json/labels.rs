@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Characters are Unicode scalar values. An object with words and text must have the words in the
-//! text, with white space alone between them, and each entity must be of whole words. With words
-//! and without text `start` and `end` count words. Where an entity has both forms, `words` counts
+//! text, with white space alone between them, and each entity must be of whole words. Without
+//! a text they count characters of the words joined by single spaces. Where an entity has both forms, `words` counts
 //! where there are words. Other fields of an entity are not read.
 
 use super::super::lines::Fault;
@@ -90,10 +90,8 @@ fn of_words(
     words: &[String],
     text: Option<&str>,
 ) -> Result<Labels, Fault> {
-    let places = match text {
-        Some(text) => find(words, text),
-        None => Some((0..words.len()).map(|word| word..word + 1).collect()),
-    };
+    // Without a text they count characters of the words joined by single spaces.
+    let places = text.map_or_else(|| find(words, &words.join(" ")), |text| find(words, text));
     let mut entities = Vec::new();
     for entity in written {
         let (characters, range, label) = entity.parts();

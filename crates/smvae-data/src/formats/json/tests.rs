@@ -75,7 +75,7 @@ fn labels_come_in_many_forms() {
         let text = r#""text": "😀 Ann  Bø\nOslo ", "words": ["😀", "Ann", "Bø", "Oslo"]"#;
         check_labels(&format!(r#"{{{text}, "entities": [{list}]}}"#), of_words.clone());
     }
-    let by_word = r#"{"words": ["a", "b"], "spans": [{"start": 1, "end": 2, "label": "X"}]}"#;
+    let by_word = r#"{"words": ["a", "b"], "spans": [{"start": 2, "end": 3, "label": "X"}]}"#;
     check_labels(by_word, Labels::Entities(vec![Entity::new(1, 2, "X")]));
     assert_eq!(read(r#"{"text": "a", "entities": null}"#).labels, None);
     let ignored = r#"{"text": "a", "entities": [{"type": 1}]}"#;
