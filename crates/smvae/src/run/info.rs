@@ -75,7 +75,8 @@ impl RunInfo {
         is_run(folder.as_ref())
     }
 
-    /// Whether a path names a file that belongs to a run: whoever wrote over it would break the run.
+    /// Whether a path names a file that belongs to a run: whoever wrote over it would break the
+    /// run.
     pub fn owns(path: impl AsRef<Path>) -> bool {
         is_file_of_a_run(path.as_ref())
     }

@@ -60,9 +60,9 @@ pub fn train_with(
 
 /// Continues the run at `out` from its last checkpoint, or from the beginning if it has none yet.
 /// Configuration and labelled posts are those it began with: `selection`, `words` and `replace_run`
-/// of `input` are not used. With as many threads as at its beginning ([`RunState`](crate::RunState))
-/// the weights are those of a run that was never interrupted. For a run that is finished it returns
-/// the summary and does nothing.
+/// of `input` are not used. With as many threads as at its beginning
+/// ([`RunState`](crate::RunState)) the weights are those of a run that was never interrupted. For a
+/// run that is finished it returns the summary and does nothing.
 ///
 /// # Errors
 /// [`Error::OtherRun`] for input other than the run's; [`Error::Checkpoint`] for a checkpoint that
@@ -97,8 +97,8 @@ pub fn resume_with(
     train_from(&input, &config, out, Some(Resumed { folder, state, checkpoint }), on_event)
 }
 
-/// The summary of a finished run. `None` for a run that can be resumed. If the run was killed between
-/// its end and the removal of its checkpoint, the checkpoint is removed now.
+/// The summary of a finished run. `None` for a run that can be resumed. If the run was killed
+/// between its end and the removal of its checkpoint, the checkpoint is removed now.
 ///
 /// # Errors
 /// [`Error::NoRun`] for a folder without a run; [`Error::Json`] for a damaged file.

@@ -10,13 +10,13 @@
 //! ```
 //!
 //! Characters are Unicode scalar values. An object with words and text must have the words in the
-//! text, with white space alone between them, and each entity must be of whole words. Without
-//! a text they count characters of the words joined by single spaces. Where an entity has both forms, `words` counts
-//! where there are words. Other fields of an entity are not read.
+//! text, with white space alone between them, and each entity must be of whole words. Without a
+//! text they count characters of the words joined by single spaces. Where an entity has both forms,
+//! `words` counts where there are words. Other fields of an entity are not read.
 
 use super::super::lines::Fault;
 use super::super::post::{Labels, TextEntity};
-use super::Object;
+use super::object::Object;
 use crate::Result;
 use serde::Deserialize;
 use smvae_core::{Entity, schemes};

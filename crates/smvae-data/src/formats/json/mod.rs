@@ -20,6 +20,7 @@
 
 mod array;
 pub mod labels;
+mod object;
 pub mod write;
 
 #[cfg(test)]
@@ -30,7 +31,7 @@ use super::lines::{Fault, Lines};
 use super::post::{Body, LabelUse, PostRecord};
 use crate::Result;
 use array::Array;
-use serde::de::DeserializeOwned;
+use object::Object;
 use std::io::BufRead;
 use std::path::PathBuf;
 
@@ -121,42 +122,4 @@ fn post_of(line: usize, object: &[u8], labels: LabelUse) -> Result<PostRecord, F
         }
     };
     Ok(PostRecord { line, id, body, image, labels, fields })
-}
-
-/// The fields of one object, and its place.
-struct Object<'a> {
-    line: usize,
-    fields: &'a Fields,
-}
-
-impl Object<'_> {
-    /// The first of some fields that is there and not `null`, which is to be `what`.
-    fn first<T: DeserializeOwned>(&self, names: &[&'static str], what: &str) -> Result<Option<T>, Fault> {
-        match self.first_name(names) {
-            Some(name) => self.fields.read(name).map_err(|_| self.fault(name, what)),
-            None => Ok(None),
-        }
-    }
-
-    /// The name of the first of some fields that is there and not `null`.
-    fn first_name(&self, names: &[&'static str]) -> Option<&'static str> {
-        names.iter().copied().find(|name| self.fields.get(name).is_some_and(|value| value.get() != "null"))
-    }
-
-    /// The id: a string, or a number as it was written.
-    fn id(&self) -> Result<Option<String>, Fault> {
-        let Some(value) = self.fields.get("id").map(|value| value.get()).filter(|&value| value != "null") else {
-            return Ok(None);
-        };
-        if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            return Ok(Some(value.to_owned()));
-        }
-        self.first(&["id"], "a string or a number")
-    }
-
-    /// The fault of a field that is to be `what`.
-    fn fault(&self, name: &str, what: &str) -> Fault {
-        let value = self.fields.get(name).map_or("", |value| value.get());
-        Fault::new(self.line, value.as_bytes(), format!("{name:?} to be {what}"))
-    }
 }
