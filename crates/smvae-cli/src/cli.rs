@@ -76,13 +76,14 @@ pub(crate) enum Command {
     Draw(commands::draw::DrawArgs),
     /// Score a trained model on a split with gold labels.
     Eval(commands::eval::EvalArgs),
-    /// Find entities: JSON lines in, JSON lines out.
+    /// Find entities in posts.
     ///
-    /// Each line of input is {"words": [...]} or {"text": "..."}, with "image_id" where there is an
-    /// image; text is split into words at white space. Each line of output is the same object, with
-    /// "words" and "entities": a list of {"start", "end", "type", "score"}, where an entity is the
-    /// words from start up to, but not including, end. Other fields are passed on unchanged; blank
-    /// lines are dropped.
+    /// Reads JSON lines, JSON, text, CSV, TSV or CoNLL; writes one JSON object per post, in the
+    /// same order. Text is split into words as the model's corpus was. An answer has the post's own
+    /// fields, then "words" and "entities". An entity is {start, end, text, label, score, words}:
+    /// start and end count characters of the text, words are word positions, ends exclusive. Blank
+    /// lines are dropped. A line that is not a post has {line, error} in its place, and the exit
+    /// code is 3.
     Predict(commands::predict::PredictArgs),
     /// Show runs: an HTML page of settings, curves, scores, calibration and posts.
     ///

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct DataArgs {
-    /// Folder with train.txt, valid.txt (or dev.txt) and test.txt.
+    /// Folder with train.txt, valid.txt (or dev.txt) and test.txt. Each may have another extension:
+    /// conll, jsonl, json, csv or tsv.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The same as --data dataset/NAME.
