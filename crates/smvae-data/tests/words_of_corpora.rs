@@ -92,16 +92,9 @@ fn a_corpus_split_at_white_space_is_told_and_reproduced() {
 /// together.
 fn tight(words: &[String]) -> Rejoined {
     let mut post = Rejoined::default();
-    let mut at = 0;
     for word in words {
-        if post.text.ends_with(char::is_alphanumeric) && word.starts_with(char::is_alphanumeric) {
-            post.text.push(' ');
-            at += 1;
-        }
-        let start = at;
-        at += word.chars().count();
-        post.text.push_str(word);
-        post.chars.push(start..at);
+        let runs_together = post.text.ends_with(char::is_alphanumeric) && word.starts_with(char::is_alphanumeric);
+        post.push(word, !runs_together);
     }
     post
 }

@@ -17,6 +17,19 @@ pub struct Rejoined {
     pub chars: Vec<Range<usize>>,
 }
 
+impl Rejoined {
+    /// Adds a word, after a space unless it is glued to the words before it.
+    pub fn push(&mut self, word: &str, is_glued: bool) {
+        let mut start = self.chars.last().map_or(0, |last| last.end);
+        if !is_glued && !self.text.is_empty() {
+            self.text.push(' ');
+            start += 1;
+        }
+        self.chars.push(start..start + word.chars().count());
+        self.text.push_str(word);
+    }
+}
+
 /// Joins the words of a post as a person writes them, under the convention that its corpus has.
 ///
 /// A corpus does not say where its posts had white space. These rules say where a person leaves it
@@ -44,16 +57,8 @@ pub fn rejoin<W: AsRef<str>>(words: &[W], convention: &WordConvention) -> Rejoin
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     let glued = glue(&words, convention);
     let mut post = Rejoined::default();
-    let mut at = 0;
     for (word, glued) in words.iter().zip(glued) {
-        if !glued && !post.text.is_empty() {
-            post.text.push(' ');
-            at += 1;
-        }
-        let start = at;
-        at += word.chars().count();
-        post.text.push_str(word);
-        post.chars.push(start..at);
+        post.push(word, glued);
     }
     post
 }
