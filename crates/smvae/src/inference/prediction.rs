@@ -11,6 +11,6 @@ pub struct Prediction {
     /// Words at the end of the post that the piece limit cut: no entity is found in them.
     pub words_cut: usize,
     /// Whether the model looks at images and the post names one, but was read without it: the image
-    /// vectors lack it, or the predictor has none ([`Predictor::with_images`]).
+    /// vectors lack it, or the predictor has none ([`with_images`](crate::Predictor::with_images)).
     pub image_missing: bool,
 }
