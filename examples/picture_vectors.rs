@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(folder.join("pictures/torn.bmp"), &bmp(10)[..40])?;
     write_resnet(&folder.join("resnet.safetensors"))?;
 
-    let model = VisionModel::open(&folder.join("resnet.safetensors"), None, Compute::default())?;
+    let model = VisionModel::open(folder.join("resnet.safetensors"), None, Compute::default())?;
     let out = folder.join("features.safetensors");
     let settings = FeatureSettings::default();
     let summary = extract(folder.join("pictures"), &model, &out, &settings, &mut |_| Flow::Continue)?;

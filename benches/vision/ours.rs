@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [weights, batch, repeats] = args.as_slice() else { return Err("expected WEIGHTS BATCH REPEATS".into()) };
     let (batch, repeats): (usize, usize) = (batch.parse()?, repeats.parse()?);
-    let model = VisionModel::open(weights.as_ref(), None, Compute::default())?;
+    let model = VisionModel::open(weights, None, Compute::default())?;
     let n = batch * 3 * 224 * 224;
     // The pixels of peer.py.
     let pixels: Vec<f32> = (0..n).map(|i| (i as f64 * 0.37).sin() as f32).collect();

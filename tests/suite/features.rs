@@ -18,7 +18,7 @@ impl Place {
     fn new(images: usize) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         small_model(&dir.path().join("model"));
-        let model = VisionModel::open(&dir.path().join("model"), None, Compute::default()).expect("a small model");
+        let model = VisionModel::open(dir.path().join("model"), None, Compute::default()).expect("a small model");
         let place = Self { dir, model };
         std::fs::create_dir(place.at("images")).expect("a writable folder");
         (0..images).for_each(|i| place.write(&format!("{i}.bmp"), &bmp(&picture(i))));

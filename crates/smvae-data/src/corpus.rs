@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// The three splits of a corpus folder.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Corpus {
     /// Training split.
     pub train: Vec<Sample>,
@@ -58,6 +59,7 @@ impl Corpus {
 
 /// The files of a [`Corpus`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CorpusFiles {
     /// File of the training split.
     pub train: SplitFile,
@@ -81,6 +83,7 @@ impl CorpusFiles {
 
 /// A file and its content's digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SplitFile {
     /// Path it was read from.
     pub path: PathBuf,
@@ -90,6 +93,7 @@ pub struct SplitFile {
 
 /// One split, read.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LoadedSplit {
     /// Its posts, in file order.
     pub samples: Vec<Sample>,
@@ -101,6 +105,7 @@ pub struct LoadedSplit {
 
 /// What was told from a corpus file, or asked for. `Display` says it in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadAs {
     /// The format.
     pub format: Decided,
@@ -225,7 +230,8 @@ pub fn load_file_with(path: impl Into<PathBuf>, settings: &Settings, scheme: Opt
 /// # Errors
 /// [`Error::NoFolder`], [`Error::NoSplit`] if there is none, [`Error::TwoSplits`] if there is more
 /// than one.
-pub fn split_path(dir: &Path, split: Split) -> Result<PathBuf> {
+pub fn split_path(dir: impl AsRef<Path>, split: Split) -> Result<PathBuf> {
+    let dir = dir.as_ref();
     if !dir.is_dir() {
         return Err(Error::NoFolder { dir: dir.to_owned() });
     }

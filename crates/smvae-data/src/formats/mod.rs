@@ -95,8 +95,8 @@ impl Format {
     }
 
     /// The format that a file's extension names, in any case.
-    pub fn of_path(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
+        let extension = path.as_ref().extension()?.to_str()?.to_ascii_lowercase();
         Self::EXTENSIONS.iter().find(|(name, _)| *name == extension).map(|(_, format)| *format)
     }
 }

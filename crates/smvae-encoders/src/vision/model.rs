@@ -38,7 +38,8 @@ impl VisionModel {
     /// # Errors
     /// Files that are missing or damaged; a network of another kind; tensors that do not fit;
     /// numbers that the device cannot compute in.
-    pub fn open(path: &Path, preprocessing: Option<Preprocessing>, compute: Compute) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>, preprocessing: Option<Preprocessing>, compute: Compute) -> Result<Self> {
+        let path = path.as_ref();
         compute.validate()?;
         let dtype = compute.dtype;
         let (weights, described) = if path.is_dir() {
