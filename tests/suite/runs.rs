@@ -96,6 +96,27 @@ fn a_post_that_cannot_be_computed_takes_no_other_with_it() {
 }
 
 #[test]
+fn weights_that_are_not_finite_are_an_error_and_not_an_empty_answer() {
+    let fixture = Fixture::new();
+    let out = fixture.train("run", &small(), None).expect("a run").folder;
+    let path = out.join("weights.safetensors");
+    let weights = safetensors::load(&path, &Device::Cpu).expect("weights");
+    let check = |part: &str, want: &str| {
+        let mut broken = weights.clone();
+        for (_, tensor) in broken.iter_mut().filter(|(name, _)| name.starts_with(part)) {
+            *tensor = (tensor.ones_like().expect("ones") * f64::NAN).expect("the same type");
+        }
+        safetensors::save(&broken, &path).expect("writable");
+        let predictor = load(&out).expect("a complete folder");
+        let error = predictor.predict_text("met Zarko in Oslo").expect_err(want).to_string();
+        assert!(error.contains(want), "{error}");
+        assert!(evaluate(&predictor, &fixture.corpus.test).is_err());
+    };
+    check("encoder.", "the vectors of the text encoder are not finite");
+    check("model.", "the logits of the spans are not finite");
+}
+
+#[test]
 fn text_is_split_as_the_corpus_of_the_run_was() {
     let fixture = Fixture::new();
     let words = |input: &TrainInput<'_>, name: &str| {

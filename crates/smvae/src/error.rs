@@ -222,6 +222,12 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// A forward pass that overflows, or weights or image vectors that are damaged.
+    #[error("{what} are not finite numbers: the weights or the image vectors are damaged, or of another model")]
+    NotFinite {
+        /// Where the first of them are.
+        what: &'static str,
+    },
     /// Words that are not those of their text.
     #[error("the text does not hold the words in their order: {word:?} is missing")]
     WordNotInText {

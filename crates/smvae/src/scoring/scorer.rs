@@ -5,7 +5,7 @@
 //! and their spans are scored in chunks of bounded memory. No gradient is tracked. What this does
 //! not do: turn probabilities into entities (`decision.rs`).
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::input::collate::{Collator, Item};
 use crate::scoring::networks::Networks;
@@ -181,8 +181,22 @@ impl Networks {
             let scores = self.model.score(&features, batch, chunk, noise(chunk.len())?.as_ref())?;
             probabilities.extend(softmax_rows(&scores.logits)?);
         }
-        Ok(probabilities)
+        if probabilities.iter().all(|p| p.is_finite()) {
+            return Ok(probabilities);
+        }
+        // Traced only now: it costs a pass over every tensor.
+        let images = batch.images.as_ref().map(is_finite).transpose()?.unwrap_or(true);
+        let what = match (images, is_finite(&h)?) {
+            (false, _) => "the image vectors",
+            (true, false) => "the vectors of the text encoder",
+            (true, true) => "the logits of the spans",
+        };
+        Err(Error::NotFinite { what })
     }
+}
+
+fn is_finite(tensor: &Tensor) -> Result<bool> {
+    Ok(tensor.flatten_all()?.to_vec1::<f32>()?.iter().all(|x| x.is_finite()))
 }
 
 fn softmax_rows(logits: &Tensor) -> Result<Vec<f32>> {
