@@ -6,7 +6,7 @@
 //! separated by colons. The table of `docs/words.md` is printed by
 //!
 //! ```text
-//! SMVAE_TEXT_RUNS=runs/t17 cargo test --test suite text_costs -- --nocapture
+//! SMVAE_TEXT_RUNS=$PWD/runs/t17 cargo test --test suite text_costs -- --nocapture
 //! ```
 //!
 //! The first rules are `smvae_data::words::rejoin`; the second, `rules.rs`, were made without
