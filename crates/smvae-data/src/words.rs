@@ -103,6 +103,36 @@ pub fn split<'t>(text: &'t str, convention: &WordConvention) -> Vec<Word<'t>> {
     words
 }
 
+/// Where words that are known stand in their text: in order, with nothing but white space around
+/// them.
+///
+/// ```
+/// use smvae_data::words::locate;
+/// let words = ["(", "Oslo", ")"];
+/// assert_eq!(locate(&words, "in é (Oslo)"), Err(0));
+/// assert_eq!(locate(&words, " (Oslo)").expect("its words")[1].chars, 2..6);
+/// ```
+///
+/// # Errors
+/// The index of the first word that does not follow those before it, or the number of words if the
+/// text goes on after the last.
+pub fn locate<'t, W: AsRef<str>>(words: &[W], text: &'t str) -> Result<Vec<Word<'t>>, usize> {
+    let (mut at, mut found) = (Position::default(), Vec::with_capacity(words.len()));
+    for (i, word) in words.iter().enumerate() {
+        let word = word.as_ref();
+        // A word may be white space itself, so that it is looked for before any is passed over.
+        while !text[at.byte..].starts_with(word) {
+            let space = text[at.byte..].chars().next().filter(|c| c.is_whitespace()).ok_or(i)?;
+            at.pass(space.encode_utf8(&mut [0; 4]));
+        }
+        let start = at;
+        at.pass(word);
+        let bytes = start.byte..at.byte;
+        found.push(Word { text: &text[bytes.clone()], bytes, chars: start.char..at.char });
+    }
+    if text[at.byte..].trim().is_empty() { Ok(found) } else { Err(words.len()) }
+}
+
 /// A place in a text, in both units.
 #[derive(Clone, Copy, Default)]
 struct Position {

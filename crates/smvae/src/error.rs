@@ -234,6 +234,9 @@ pub enum Error {
         /// The first word that does not follow the words before it.
         word: String,
     },
+    /// A text with more than its words.
+    #[error("the text goes on after the last of its words")]
+    TextAfterWords,
     /// Nothing to train on.
     #[error("there is nothing to train on: {why}")]
     NothingToTrain {

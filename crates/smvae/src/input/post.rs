@@ -4,10 +4,9 @@
 //! values, as Python does). This is the one place that turns the first into the second.
 
 use crate::error::{Error, Result};
-use serde::Serialize;
 use smvae_core::Span;
 use smvae_data::Sample;
-use smvae_data::words::{WordConvention, split};
+use smvae_data::words::{WordConvention, locate, split};
 use std::ops::Range;
 
 /// A post to find entities in. Text and words belong together, so only the constructors set them.
@@ -53,19 +52,18 @@ impl Post {
         Self { text, words, bytes, image_id: None }
     }
 
-    /// A post whose text and words are known.
+    /// A post whose text and words are known, with nothing but white space around the words.
     ///
     /// # Errors
     /// [`Error::WordNotInText`] for the first word that does not follow those before it in the
-    /// text.
+    /// text, [`Error::TextAfterWords`] for a text that goes on after the last.
     pub fn from_words_of(text: impl Into<String>, words: Vec<String>) -> Result<Self> {
         let text = text.into();
-        let (mut bytes, mut end) = (Vec::with_capacity(words.len()), 0);
-        for word in &words {
-            let at = text[end..].find(word.as_str()).ok_or_else(|| Error::WordNotInText { word: word.clone() })?;
-            bytes.push(end + at..end + at + word.len());
-            end += at + word.len();
-        }
+        let located = locate(&words, &text).map_err(|i| match words.get(i) {
+            Some(word) => Error::WordNotInText { word: word.clone() },
+            None => Error::TextAfterWords,
+        })?;
+        let bytes = located.into_iter().map(|word| word.bytes).collect();
         Ok(Self { text, words, bytes, image_id: None })
     }
 
@@ -103,7 +101,7 @@ impl From<&Sample> for Post {
 }
 
 /// Where a span stands in a text: `text[start..end]` in characters is the mention's own text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mention {
     /// First character.
@@ -175,7 +173,10 @@ mod tests {
         check(&post, 4..5, (8, 12, "Oslo"));
         check(&post, 0..3, (0, 6, "(Oslo)"));
         let error = Post::from_words_of("a b", words("b a")).expect_err("another order").to_string();
-        assert_eq!(error, "the text does not hold the words in their order: \"a\" is missing");
+        assert_eq!(error, "the text does not hold the words in their order: \"b\" is missing");
+        // Not the first letter of another word.
+        assert!(Post::from_words_of("Paris a", words("a")).is_err());
+        assert!(matches!(Post::from_words_of("a b", words("a")), Err(Error::TextAfterWords)));
         assert_eq!(Post::from_words_of("", Vec::new()).expect("nothing is in nothing").words(), [""; 0]);
     }
 }

@@ -18,6 +18,7 @@ use super::super::lines::Fault;
 use super::super::post::{Labels, TextEntity};
 use super::object::Object;
 use crate::Result;
+use crate::words::locate;
 use serde::Deserialize;
 use smvae_core::{Entity, schemes};
 use std::ops::Range;
@@ -91,7 +92,9 @@ fn of_words(
     text: Option<&str>,
 ) -> Result<Labels, Fault> {
     // Without a text they count characters of the words joined by single spaces.
-    let places = text.map_or_else(|| find(words, &words.join(" ")), |text| find(words, text));
+    let joined = words.join(" ");
+    let located = locate(words, text.unwrap_or(&joined)).ok();
+    let places: Option<Vec<Range<usize>>> = located.map(|words| words.into_iter().map(|word| word.chars).collect());
     let mut entities = Vec::new();
     for entity in written {
         let (characters, range, label) = entity.parts();
@@ -134,26 +137,4 @@ fn whole_words(range: &Range<usize>, places: &[Range<usize>]) -> Option<Range<us
     let first = places.iter().position(|place| place.start == range.start)?;
     let last = places.iter().position(|place| place.end == range.end)?;
     Some(first..last + 1)
-}
-
-/// Where each word stands in a text, in characters; `None` if the text is not those words with
-/// white space between them.
-pub fn find(words: &[String], text: &str) -> Option<Vec<Range<usize>>> {
-    let (mut rest, mut at) = (text, 0);
-    let mut places = Vec::new();
-    for word in words {
-        // A word may be white space itself, so that it is looked for before any is passed over.
-        rest = loop {
-            if let Some(after) = rest.strip_prefix(word.as_str()) {
-                break after;
-            }
-            let first = rest.chars().next().filter(|c| c.is_whitespace())?;
-            rest = &rest[first.len_utf8()..];
-            at += 1;
-        };
-        let start = at;
-        at += word.chars().count();
-        places.push(start..at);
-    }
-    rest.trim().is_empty().then_some(places)
 }

@@ -3,6 +3,7 @@
 use super::super::post::{Labels, TextEntity};
 use super::*;
 use crate::Sample;
+use crate::words::locate;
 use proptest::prelude::*;
 use smvae_core::Entity;
 
@@ -193,8 +194,8 @@ proptest! {
     ) {
         let text = words.join(&gap);
         let characters: Vec<char> = text.chars().collect();
-        let places = labels::find(&words, &text).expect("they are all there");
-        let found: Vec<String> = places.into_iter().map(|place| characters[place].iter().collect()).collect();
+        let places = locate(&words, &text).expect("they are all there");
+        let found: Vec<String> = places.into_iter().map(|place| characters[place.chars].iter().collect()).collect();
         prop_assert_eq!(found, words);
     }
 }
