@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let chars = post.text().chars().skip(entity.start).take(entity.end - entity.start);
             assert_eq!(chars.collect::<String>(), entity.text, "positions count characters of the text");
         }
-        println!("{}", json::answer(&Fields::default(), post, &found));
+        println!("{}", json::answer(&Fields::default(), post, found));
     }
     if asked.is_none() {
         // The folder was only made for this example.

@@ -45,6 +45,7 @@ fn check(run: &Path) {
     let samples = load_split(corpus, Split::Test).expect("its test split").samples;
     let model = load(run).expect("a complete folder");
 
+    let convention = model.words();
     let by_words = measure(&model, &samples, Post::from_words, |words| {
         let post = Post::from_words(words.to_vec());
         (0..words.len()).map(|i| post.mention(smvae::core::Span::new(i, i + 1))).map(|m| m.start..m.end).collect()
@@ -56,17 +57,15 @@ fn check(run: &Path) {
         print(run, name, &scores, &by_words);
         by_words.overall.f1() - scores.overall.f1()
     };
-    let first = |words: &[String]| rejoin(words, model.words());
+    let first = |words: &[String]| rejoin(words, &convention);
     let second = |words: &[String]| {
         let (text, chars) = rules::rejoin(words);
         Rejoined { text, chars }
     };
     row("text by the first rules, split at white space", &first, &WordConvention::WHITESPACE);
     row("text by the second rules, split at white space", &second, &WordConvention::WHITESPACE);
-    let costs = [
-        row("text by the first rules", &first, model.words()),
-        row("text by the second rules", &second, model.words()),
-    ];
+    let costs =
+        [row("text by the first rules", &first, &convention), row("text by the second rules", &second, &convention)];
     assert!(costs.iter().all(|cost| *cost <= LIMIT), "text costs {costs:?} of F1, more than {LIMIT}");
 }
 

@@ -269,6 +269,21 @@ fn the_readme_shows_code_that_compiles() {
     }
 }
 
+/// The front page of the library says how much each feature adds.
+#[test]
+fn the_crates_that_a_build_takes_are_counted_right() {
+    let count = |options: &[&str]| packages("smvae", options).len();
+    let (page, none) = (read(&root().join(FACADE).join("lib.rs")), count(&[]));
+    let base = format!("builds {none} crates");
+    assert!(page.contains(&base), "lib.rs does not say that it {base}");
+    assert!(read(&root().join("CHANGELOG.md")).contains(&base), "CHANGELOG.md does not say that it {base}");
+    for feature in ["vision", "experiment", "hub", "report"] {
+        let more = count(&["--features", feature]) - none;
+        let row = page.lines().find(|line| line.starts_with(&format!("//! | `{feature}`"))).expect("a row");
+        assert!(row.ends_with(&format!("| {more} |")), "{feature} adds {more} crates: {row}");
+    }
+}
+
 #[track_caller]
 fn check_depends(folder: &str, want: &[&str]) {
     let text = read(&root().join(folder).join("Cargo.toml"));
@@ -282,6 +297,12 @@ fn check_depends(folder: &str, want: &[&str]) {
 
 /// Names of the packages that a build of `package` takes.
 fn tree(package: &str, options: &[&str]) -> Vec<String> {
+    let packages = packages(package, options).into_iter();
+    packages.filter_map(|package| package.split(' ').next().map(str::to_owned)).collect()
+}
+
+/// Names and versions of the packages that a build of `package` takes.
+fn packages(package: &str, options: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(root())
         .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--package", package])
@@ -290,7 +311,7 @@ fn tree(package: &str, options: &[&str]) -> Vec<String> {
         .expect("cargo runs: it runs this test");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    text.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect()
 }
 
 /// Every Rust file of the workspace.

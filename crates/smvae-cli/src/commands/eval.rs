@@ -71,6 +71,9 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     } else {
         output::print(&evaluation.scores.to_string())?;
     }
+    if args.predictions.is_none() && !args.save_predictions {
+        return Ok(());
+    }
     let predictions = PostPrediction::join(&samples, &gold_entities(&samples, convention)?, &evaluation.predictions);
     if args.save_predictions {
         RunInfo::read(&args.model)?.save_predictions(args.split, &predictions)?;

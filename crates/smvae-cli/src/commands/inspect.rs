@@ -61,7 +61,8 @@ fn report(run: &RunInfo, all: bool) -> String {
     let sizes = (config.model.hidden_dim, config.model.latent_dim);
     line("networks", format!("hidden {}, latent {}, spans up to {} words", sizes.0, sizes.1, config.input.max_width));
     line("parameters", run.parameters.map_or("no weights yet".to_owned(), |n| n.to_string()));
-    line("words", format!("text is split as by {}", run.words));
+    let words = run.words.as_ref().map_or("not recorded".to_owned(), ToString::to_string);
+    line("words", format!("split as by {words}"));
     line(
         "images",
         run.images.as_ref().map_or("none (text only)".to_owned(), |images| {

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         return Err(Usage("--output would write over --input while it is read".to_owned()).into());
     }
     let model = model::load(&args.model, &args.images, args.device, args.dtype, args.words.as_ref())?;
-    if args.words.is_none() && !args.model.join("words.json").is_file() {
+    if !model.words_are_known() {
         say(format!(
             "{} does not say how its corpus was split into words: text is split as by {}, --words names another way",
             args.model.display(),
@@ -182,7 +182,7 @@ fn answer(
                 found.image_missing &= !args.images.no_images;
                 losses.words_cut += found.words_cut;
                 losses.images_missing += usize::from(found.image_missing);
-                text += &json::answer(&record.fields, post, &found);
+                text += &json::answer(&record.fields, post, found);
             }
             Err(why) if args.strict => return (text, Some((line.number, why))),
             Err(why) => {

@@ -18,7 +18,7 @@ impl Config {
     /// `twitter2017`.
     ///
     /// # Errors
-    /// [`Error::Core`] with `Setting` for a name that is none of [`PRESETS`].
+    /// [`Error::Core`] with `Setting` for a name that [`PRESETS`] lacks.
     pub fn preset(name: &str) -> Result<Self> {
         match name {
             "default" => Ok(Self::default()),

@@ -39,7 +39,9 @@ pub(crate) fn post(record: &PostRecord, convention: &WordConvention) -> Result<P
 
 /// The line of a post with what was found in it, without the line's end. `fields` are what the post
 /// came with, if that was JSON or a table.
-pub fn answer(fields: &Fields, post: &Post, found: &Prediction) -> String {
+pub fn answer(fields: &Fields, post: &Post, mut found: Prediction) -> String {
+    // The probability of an entity's own label is its score; those of the others are not read here.
+    found.entities.iter_mut().for_each(|entity| entity.probabilities.clear());
     let mut fields = fields.clone();
     let has_text = fields.get("text").is_some_and(|text| text.get() != "null");
     fields.retain(|name| !OURS.contains(&name) && (has_text || name != "text"));
@@ -49,7 +51,7 @@ pub fn answer(fields: &Fields, post: &Post, found: &Prediction) -> String {
         text: (!has("text")).then(|| post.text()),
         fields: &fields,
         words: post.words(),
-        entities: found.entities.iter().map(Found::from).collect(),
+        entities: &found.entities,
         words_cut: found.words_cut,
         image_missing: found.image_missing,
     };
@@ -75,29 +77,11 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     words: &'a [String],
-    entities: Vec<Found<'a>>,
+    entities: &'a [ScoredEntity],
     #[serde(skip_serializing_if = "is_zero")]
     words_cut: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     image_missing: bool,
-}
-
-/// A [`ScoredEntity`] without the probabilities of other labels.
-#[derive(Serialize)]
-struct Found<'a> {
-    start: usize,
-    end: usize,
-    text: &'a str,
-    label: &'a str,
-    score: f32,
-    words: [usize; 2],
-}
-
-impl<'a> From<&'a ScoredEntity> for Found<'a> {
-    fn from(entity: &'a ScoredEntity) -> Self {
-        let ScoredEntity { start, end, text, label, score, words, .. } = entity;
-        Self { start: *start, end: *end, text, label, score: *score, words: [words.start, words.end] }
-    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -121,7 +105,7 @@ mod tests {
                 0 => Vec::new(),
                 n => vec![ScoredEntity::new(&post, Span::new(n - 1, n), "X".to_owned(), 0.5, vec![0.5, 0.5])],
             };
-            answer(&record.fields, &post, &Prediction { entities, words_cut: 1, ..Prediction::default() })
+            answer(&record.fields, &post, Prediction { entities, words_cut: 1, ..Prediction::default() })
         });
         assert_eq!(answered.map_err(|error| error.to_string()), want.map(str::to_owned).map_err(str::to_owned));
     }

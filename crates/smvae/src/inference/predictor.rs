@@ -30,7 +30,8 @@ use std::path::Path;
 pub struct Predictor {
     networks: Networks,
     tokenizer: WordTokenizer,
-    words: WordConvention,
+    /// `None` for a run of an earlier version, which does not say.
+    words: Option<WordConvention>,
     labels: LabelSet,
     config: Config,
     identity: Option<ImageIdentity>,
@@ -107,7 +108,7 @@ impl Predictor {
         Ok(Self {
             networks,
             tokenizer: run.tokenizer()?,
-            words: options.words.clone().map_or_else(|| run.words(), Ok)?,
+            words: if options.words.is_some() { options.words.clone() } else { run.words()? },
             labels,
             identity: run.image_identity()?,
             images: None,
@@ -143,14 +144,21 @@ impl Predictor {
         &self.config
     }
 
-    /// How text is split into words for this model.
-    pub fn words(&self) -> &WordConvention {
-        &self.words
+    /// How text is split into words for this model: as the options or the run say, else by the
+    /// default convention.
+    pub fn words(&self) -> WordConvention {
+        self.words.clone().unwrap_or_default()
+    }
+
+    /// Whether the options or the run say how text is split into words. Runs of earlier versions do
+    /// not.
+    pub fn words_are_known(&self) -> bool {
+        self.words.is_some()
     }
 
     /// A post as somebody wrote it, split into words as the model's corpus was.
     pub fn post(&self, text: impl Into<String>) -> Post {
-        Post::split(text, &self.words)
+        Post::split(text, &self.words())
     }
 
     /// The post of a record of some file ([`smvae_data::formats`]): its words if it has some, else
@@ -159,7 +167,7 @@ impl Predictor {
     /// # Errors
     /// [`Error::WordNotInText`] for a record whose text does not hold its words.
     pub fn post_of(&self, record: &PostRecord) -> Result<Post> {
-        json::post(record, &self.words)
+        json::post(record, &self.words())
     }
 
     /// Finds the entities of a text, split into words as the model's corpus was, without an image.

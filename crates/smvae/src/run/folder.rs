@@ -272,9 +272,10 @@ impl RunFolder {
         Ok(WordTokenizer::from_file(self.path(TOKENIZER))?)
     }
 
-    /// How the corpus was split into words. A run that does not say gets the default convention.
-    pub(crate) fn words(&self) -> Result<WordConvention> {
-        Ok(read_json_if_there(&self.path(WORDS), "word convention")?.unwrap_or_default())
+    /// How the corpus was split into words. `None` for a run of an earlier version, which does not
+    /// say.
+    pub(crate) fn words(&self) -> Result<Option<WordConvention>> {
+        read_json_if_there(&self.path(WORDS), "word convention")
     }
 
     pub(crate) fn image_identity(&self) -> Result<Option<ImageIdentity>> {

@@ -31,7 +31,7 @@ pub struct RunInfo {
     /// Which image vectors the model was trained with. `None` for text alone.
     pub images: Option<ImageIdentity>,
     /// How its corpus was split into words, and so how it splits text.
-    pub words: WordConvention,
+    pub words: Option<WordConvention>,
     /// Sizes of the text encoder.
     pub encoder: TransformerConfig,
     /// Number of parameters. `None` if no weights were saved yet.

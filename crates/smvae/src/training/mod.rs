@@ -144,7 +144,7 @@ fn train_from(
         return Ok(RunSummary::new(out, &folder.metrics()?, true));
     }
     if let Some(distillation) = prepared.config.distillation.as_ref().filter(|_| !data.unlabelled.is_empty()) {
-        match soft_labels(&prepared, &data.unlabelled, &folder, &mut train_teacher, on_event)? {
+        match soft_labels(&prepared, distillation, &data.unlabelled, &folder, &mut train_teacher, on_event)? {
             Some(labels) => data.give_targets(&labels, distillation),
             None => return Ok(RunSummary::new(out, &[], true)),
         }

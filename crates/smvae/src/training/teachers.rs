@@ -40,6 +40,7 @@ pub(crate) type TrainTeacher<'a> =
 /// was saved before. `None` if the callback ended the training of a teacher.
 pub(crate) fn soft_labels(
     prepared: &Prepared<'_>,
+    distillation: &Distillation,
     items: &[UnlabelledItem],
     folder: &RunFolder,
     train_teacher: TrainTeacher<'_>,
@@ -48,7 +49,6 @@ pub(crate) fn soft_labels(
     if let Some(saved) = read(items, folder)? {
         return Ok(Some(saved));
     }
-    let distillation = prepared.config.distillation.as_ref().expect("called where there is one");
     let teachers = distillation.all_teachers();
     let mut sums = vec![ScoredSpans::default(); items.len()];
     let mut known = Vec::with_capacity(teachers);

@@ -263,7 +263,7 @@ impl<'a> TrainingLoop<'a> {
         let labels = self.prepared.input.labels();
         let tune_decision = self.prepared.config.training.tune_decision;
         let decision = if tune_decision { tune(dev, &scored, gold, labels) } else { Decision::default() };
-        let scores = decision.scores(dev, &scored, gold, self.prepared.input.labels());
+        let scores = decision.scores(dev, &scored, gold, labels);
         record.timing.dev_seconds = start.elapsed().as_secs_f64();
         record.timing.dev_posts_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
         let f1 = scores.overall.f1();
