@@ -188,7 +188,19 @@ impl Module {
         collect(&source, "rs", &mut files);
         files.retain(|file| !file.ends_with("tests.rs") && !file.ends_with("main.rs"));
         assert!(files.len() > 5, "{folder} is not where it was");
-        files.into_iter().map(|file| Self::read(&source, file)).collect()
+        let mut modules: Vec<Self> = files.into_iter().map(|file| Self::read(&source, file)).collect();
+        // A name that lib.rs hands on is defined elsewhere: `crate::Error` is
+        // `crate::error::Error`.
+        let door = if source.join("lib.rs").exists() { "lib.rs" } else { "main.rs" };
+        let door = handed_on(&read(&source.join(door)));
+        for (_, import) in modules.iter_mut().flat_map(|module| &mut module.imports) {
+            if let [name] = &import[..]
+                && let Some(defined) = door.iter().find(|path| path.last() == Some(name))
+            {
+                import.clone_from(defined);
+            }
+        }
+        modules
     }
 
     fn read(source: &Path, file: PathBuf) -> Self {
@@ -217,6 +229,13 @@ impl Module {
         }
         Self { file, path, imports }
     }
+}
+
+/// The paths of what a lib.rs hands on.
+fn handed_on(lib: &str) -> Vec<Vec<String>> {
+    let statements = lib.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
+    let paths = statements.flat_map(expanded);
+    paths.map(|path| path.split("::").map(|part| part.trim().to_owned()).collect()).collect()
 }
 
 /// The paths of a `use`, one for each name in its braces.

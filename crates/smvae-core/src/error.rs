@@ -18,8 +18,8 @@ pub enum Error {
     SchemeTag {
         /// The text that was found.
         tag: String,
-        /// The scheme; `None` if it is a tag in no scheme.
-        scheme: Option<crate::schemes::Scheme>,
+        /// Name of the scheme; `None` if it is a tag in no scheme.
+        scheme: Option<&'static str>,
     },
     /// Tags that no one scheme has.
     #[error("no tag scheme has all of the tags {}", prefixes.join(" and "))]
@@ -144,7 +144,7 @@ pub enum Error {
     Encoder(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-fn of_scheme(scheme: Option<crate::schemes::Scheme>) -> String {
+fn of_scheme(scheme: Option<&str>) -> String {
     scheme.map_or_else(|| "some scheme: `O`, `B-type` and the like".to_owned(), |scheme| format!("the scheme {scheme}"))
 }
 

@@ -103,7 +103,7 @@ impl Scheme {
         for (i, tag) in tags.iter().enumerate() {
             let (prefix, label) = split_tag(tag.as_ref())?;
             if !self.has(prefix) {
-                return Err(Error::SchemeTag { tag: tag.as_ref().to_owned(), scheme: Some(self) });
+                return Err(Error::SchemeTag { tag: tag.as_ref().to_owned(), scheme: Some(self.name()) });
             }
             let begins = matches!(prefix, 'B' | 'S' | 'U');
             match entities.last_mut().filter(|last| is_open && !begins && last.label == label) {

@@ -1,7 +1,7 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause as
 //! `source`.
 
-use crate::weights::WEIGHT_FILES;
+use crate::weights::file_names::WEIGHT_FILES;
 use std::path::{Path, PathBuf};
 
 /// Result of this crate's functions.

@@ -10,7 +10,7 @@
 //! nothing that the file names. What a network expects is found by letting it ask ([`expected`]).
 //! This file knows no family of models; `text` and others bring the names.
 
-mod file_names;
+pub(crate) mod file_names;
 
 pub use file_names::{WEIGHT_FILES, weight_files};
 
