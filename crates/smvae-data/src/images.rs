@@ -159,11 +159,11 @@ impl ImageVectors {
         if found.is_empty() && !samples.is_empty() {
             return Err(Error::NoMatch { path: self.path.clone(), vectors: self.len(), posts: samples.len() });
         }
-        let missing_ids: BTreeSet<&String> = missing.iter().map(|sample| &sample.image_id).collect();
+        let missing_ids: BTreeSet<&str> = missing.iter().filter_map(|sample| sample.image()).collect();
         Ok(Coverage {
             found: found.len(),
             missing: missing.len(),
-            missing_ids: missing_ids.into_iter().cloned().collect(),
+            missing_ids: missing_ids.into_iter().map(str::to_owned).collect(),
         })
     }
 

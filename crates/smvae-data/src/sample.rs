@@ -16,6 +16,11 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Id of the post's image. `None` if its file has none.
+    pub fn image(&self) -> Option<&str> {
+        Some(self.image_id.as_str()).filter(|id| !id.is_empty())
+    }
+
     /// The entities of the tags, in words `[start, end)`, by their first word.
     ///
     /// # Errors

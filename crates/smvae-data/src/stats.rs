@@ -46,8 +46,8 @@ impl CorpusStats {
         let pairs = [(Split::Train, Split::Dev), (Split::Train, Split::Test), (Split::Dev, Split::Test)];
         let shared = pairs.map(|(a, b)| Shared {
             splits: (a, b),
-            image_ids: common(corpus.split(a), corpus.split(b), |s| &s.image_id),
-            texts: common(corpus.split(a), corpus.split(b), |s| &s.words),
+            image_ids: common(corpus.split(a), corpus.split(b), Sample::image),
+            texts: common(corpus.split(a), corpus.split(b), |s| Some(&s.words)),
         });
         let labels = corpus.labels.names().to_vec();
         Ok(Self { labels, splits, unknown_types: unknown, shared: shared.into() })
@@ -177,8 +177,8 @@ impl SplitStats {
             longest_entity: widths.iter().copied().max().unwrap_or(0),
             entities,
             candidates: candidate_counts(samples, &widths),
-            repeated_ids: repeats(samples, |sample| &sample.image_id),
-            repeated_texts: repeats(samples, |sample| &sample.words),
+            repeated_ids: repeats(samples, Sample::image),
+            repeated_texts: repeats(samples, |sample| Some(&sample.words)),
             anomalies: samples.iter().fold(TagAnomalies::default(), |sum, sample| {
                 let (after_outside, after_other_type) = anomalies(&sample.tags);
                 TagAnomalies {
@@ -230,17 +230,17 @@ fn anomalies(tags: &[String]) -> (usize, usize) {
     counts
 }
 
-fn repeats<'a, T: Eq + Hash + 'a>(samples: &'a [Sample], value: impl Fn(&'a Sample) -> &'a T) -> Repeats {
-    let mut counts: HashMap<&T, usize> = HashMap::new();
-    for sample in samples {
-        *counts.entry(value(sample)).or_default() += 1;
+fn repeats<'a, T: Eq + Hash>(samples: &'a [Sample], value: impl Fn(&'a Sample) -> Option<T>) -> Repeats {
+    let mut counts: HashMap<T, usize> = HashMap::new();
+    for value in samples.iter().filter_map(value) {
+        *counts.entry(value).or_default() += 1;
     }
     let repeated = || counts.values().filter(|&&count| count > 1);
     Repeats { values: repeated().count(), posts: repeated().sum() }
 }
 
-fn common<'a, T: Ord + 'a>(a: &'a [Sample], b: &'a [Sample], value: impl Fn(&'a Sample) -> &'a T) -> usize {
-    let set = |samples: &'a [Sample]| samples.iter().map(&value).collect::<BTreeSet<_>>();
+fn common<'a, T: Ord>(a: &'a [Sample], b: &'a [Sample], value: impl Fn(&'a Sample) -> Option<T>) -> usize {
+    let set = |samples: &'a [Sample]| samples.iter().filter_map(&value).collect::<BTreeSet<_>>();
     set(a).intersection(&set(b)).count()
 }
 
@@ -260,6 +260,10 @@ mod tests {
         assert_eq!(got.anomalies, TagAnomalies { inside_after_outside: 2, inside_after_other_type: 1 });
         assert_eq!(got.repeated_ids, Repeats { values: 1, posts: 2 });
         assert_eq!(got.repeated_texts, Repeats { values: 1, posts: 2 });
+        // Posts without images have no id in common.
+        let without: Vec<Sample> = samples.iter().map(|s| Sample { image_id: String::new(), ..s.clone() }).collect();
+        let got = SplitStats::of(&without, None).expect("well-formed tags");
+        assert_eq!(got.repeated_ids, Repeats { values: 0, posts: 0 });
         let total = |name: &str| got.entities[name].total;
         assert_eq!((total("conlleval"), total("strict"), total("authors")), (5, 2, 4));
         assert_eq!(got.entities["conlleval"].by_type, [("X".into(), 3), ("Y".into(), 2)].into());

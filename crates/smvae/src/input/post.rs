@@ -96,7 +96,7 @@ impl Post {
 
 impl From<&Sample> for Post {
     fn from(sample: &Sample) -> Self {
-        Self { image_id: image_of(sample).map(str::to_owned), ..Self::from_words(sample.words.clone()) }
+        Self { image_id: sample.image().map(str::to_owned), ..Self::from_words(sample.words.clone()) }
     }
 }
 
@@ -136,13 +136,8 @@ impl Words for Sample {
     }
 
     fn image_id(&self) -> Option<&str> {
-        image_of(self)
+        self.image()
     }
-}
-
-/// Samples of a corpus without images have an empty id.
-fn image_of(sample: &Sample) -> Option<&str> {
-    Some(sample.image_id.as_str()).filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]
