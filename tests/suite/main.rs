@@ -29,11 +29,13 @@ mod keras;
 mod minilm_golden;
 // Losses, gradients and optimizer steps of the authors' program.
 mod parity_golden;
+// A trained model at work: what it answers, what it accepts, and that no post harms another.
+mod predict;
 // What a report says, and that no text in it becomes markup.
 mod report;
 // Runs that were killed come to the same bits.
 mod resume;
-// Run folders: what training leaves, what prediction takes, what is refused.
+// Run folders: what training leaves, and what is refused.
 mod runs;
 // Text against the corpus's words, with a trained run.
 mod text;

@@ -3,16 +3,13 @@
 use crate::fixture::{Fixture, bytes, load, metrics, small, small_with};
 use crate::golden::root;
 use smvae::config::Freeze;
-use smvae::core::Convention;
-use smvae::core::candle_core::{DType, Device, safetensors};
+use smvae::core::candle_core::{Device, safetensors};
 use smvae::core::nn::Parameters;
-use smvae::data::words::WordConvention;
-use smvae::data::{ImageVectors, Split};
+use smvae::data::Split;
 use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
-use smvae::{Config, EncoderSource, Error, Event, Flow, ImageTrust, LoadOptions, Post, Prediction, Predictor, RunInfo};
-use smvae::{TrainInput, evaluate, evaluate_with, train, train_with};
-use std::collections::BTreeMap;
+use smvae::{Config, EncoderSource, Error, Event, Flow, ImageTrust, RunInfo};
+use smvae::{TrainInput, evaluate, train, train_with};
 use std::path::Path;
 
 #[test]
@@ -78,115 +75,6 @@ fn a_stopped_run_loads() {
 }
 
 #[test]
-fn a_post_that_cannot_be_computed_takes_no_other_with_it() {
-    let fixture = Fixture::new();
-    let out = fixture.train("run", &small(), None).expect("a run").folder;
-    // A word piece that the table of embeddings has no row for.
-    let path = out.join("tokenizer.json");
-    let mut tokenizer: serde_json::Value = serde_json::from_slice(&bytes(&out, "tokenizer.json")).expect("JSON");
-    let vocabulary = tokenizer["model"]["vocab"].as_object_mut().expect("word pieces");
-    vocabulary.insert("zzz".to_owned(), (vocabulary.len() + 7).into());
-    std::fs::write(path, tokenizer.to_string()).expect("writable");
-
-    let predictor = load(&out).expect("a complete folder");
-    let posts = ["one good post", "zzz", "another", "zzz zzz", ""].map(|text| predictor.post(text));
-    assert!(predictor.predict(&posts).is_err());
-    let found = predictor.predict_each(&posts);
-    assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true, false, true]);
-}
-
-#[test]
-fn weights_that_are_not_finite_are_an_error_and_not_an_empty_answer() {
-    let fixture = Fixture::new();
-    let out = fixture.train("run", &small(), None).expect("a run").folder;
-    let path = out.join("weights.safetensors");
-    let weights = safetensors::load(&path, &Device::Cpu).expect("weights");
-    let check = |part: &str, want: &str| {
-        let mut broken = weights.clone();
-        for (_, tensor) in broken.iter_mut().filter(|(name, _)| name.starts_with(part)) {
-            *tensor = (tensor.ones_like().expect("ones") * f64::NAN).expect("the same type");
-        }
-        safetensors::save(&broken, &path).expect("writable");
-        let predictor = load(&out).expect("a complete folder");
-        let error = predictor.predict_text("met Zarko in Oslo").expect_err(want).to_string();
-        assert!(error.contains(want), "{error}");
-        assert!(evaluate(&predictor, &fixture.corpus.test).is_err());
-    };
-    check("encoder.", "the vectors of the text encoder are not finite");
-    check("model.", "the logits of the spans are not finite");
-}
-
-#[test]
-fn text_is_split_as_the_corpus_of_the_run_was() {
-    let fixture = Fixture::new();
-    let words = |input: &TrainInput<'_>, name: &str| {
-        train(input, &small(), fixture.out(name)).expect("a run");
-        RunInfo::read(fixture.out(name)).expect("a complete folder").words
-    };
-    let told = WordConvention::of_corpus(fixture.corpus.train.iter().map(|sample| &sample.words));
-    assert_eq!(words(&fixture.input(None), "told"), Some(told));
-    let mut asked = fixture.input(None);
-    asked.words = Some(WordConvention::TWITTER2017);
-    assert_eq!(words(&asked, "asked"), Some(WordConvention::TWITTER2017));
-    let predictor = load(fixture.out("asked")).expect("a complete folder");
-    assert_eq!(predictor.post("#Oslo's").words(), ["#", "Oslo", "'", "s"]);
-    let found = predictor.predict_text("see #Oslo.").expect("a valid text");
-    assert!(found.entities.iter().all(|e| "see #Oslo.".get(e.start..e.end) == Some(&e.text)), "{found:?}");
-    // A run of an earlier version does not say.
-    std::fs::remove_file(fixture.out("asked").join("words.json")).expect("there");
-    let predictor = load(fixture.out("asked")).expect("it loads");
-    assert!(!predictor.words_are_known() && predictor.words() == WordConvention::default());
-}
-
-#[test]
-fn half_precision_is_for_gpus() {
-    let fixture = Fixture::new();
-    fixture.train("run", &small(), None).expect("a run");
-    for dtype in [DType::F16, DType::BF16, DType::F64] {
-        let error = Predictor::load_with(fixture.out("run"), &LoadOptions::default().with_dtype(dtype))
-            .expect_err("not on the CPU");
-        assert!(error.to_string().contains("dtype"), "{error}");
-    }
-}
-
-#[test]
-fn image_vectors_other_than_the_models_are_refused() {
-    let fixture = Fixture::new();
-    fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
-    fixture.train("text", &small(), None).expect("a run");
-    let load = |name: &str| load(fixture.out(name)).expect("a complete folder");
-    let vectors = |width: usize| {
-        let map = fixture.corpus.train.iter().map(|sample| (sample.image_id.clone(), vec![1.0; width]));
-        ImageVectors::from_map(map.collect::<BTreeMap<_, _>>()).expect("equal widths")
-    };
-    let width = fixture.images.width();
-    assert!(matches!(load("run").with_images(vectors(width + 1), ImageTrust::Any), Err(Error::OtherImages { .. })));
-    assert!(matches!(load("run").with_images(vectors(width), ImageTrust::Recorded), Err(Error::OtherImages { .. })));
-    assert!(load("run").with_images(vectors(width), ImageTrust::Any).is_ok());
-    assert!(matches!(load("text").with_images(vectors(width), ImageTrust::Any), Err(Error::NoImages)));
-}
-
-#[test]
-fn posts_without_an_image_are_trained_on_and_predicted() {
-    let fixture = Fixture::new();
-    let half = fixture.corpus.train.iter().step_by(2).map(|sample| {
-        let vector = fixture.images.get(&sample.image_id).expect("every post has one").to_vec();
-        (sample.image_id.clone(), vector)
-    });
-    let half = ImageVectors::from_map(half.collect::<BTreeMap<_, _>>()).expect("equal widths");
-    let summary = fixture.train("run", &small(), Some(&half)).expect("a run");
-    let predictor = load(&summary.folder).expect("a complete folder");
-    let test = &fixture.corpus.test;
-    let evaluation = evaluate_with(&predictor, test, Convention::Strict, &mut |_, _| Flow::Continue).expect("valid");
-    assert_eq!(evaluation.expect("not ended").images_missing, test.len());
-    let ended = evaluate_with(&predictor, test, Convention::Strict, &mut |done, total| {
-        assert!(done <= total);
-        Flow::Stop
-    });
-    assert!(ended.expect("no error").is_none_or(|all| all.predictions.len() == test.len()));
-}
-
-#[test]
 fn the_authors_presets_train() {
     let fixture = Fixture::new();
     for name in ["twitter2015", "twitter2017"] {
@@ -199,55 +87,6 @@ fn the_authors_presets_train() {
         assert_eq!(info.epochs.last().map(|record| record.step), Some(3), "{name}");
         assert!(info.epochs.iter().all(|record| record.train.loss.is_finite()), "{name}");
     }
-}
-
-#[test]
-fn any_post_is_predicted_in_its_place() {
-    let fixture = Fixture::new();
-    let summary = fixture.train("run", &small(), None).expect("a run");
-    let predictor = load(&summary.folder).expect("a complete folder");
-    let mut posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
-    let alone: Vec<_> = posts.iter().map(|post| predictor.predict_one(post).expect("valid")).collect();
-    posts.extend(
-        ["", "http://t.co/x", "\u{a0}", &"word ".repeat(2000), "<script> 🐘 #x"].map(|text| predictor.post(text)),
-    );
-    let mut last = (0, 0);
-    let found = predictor.predict_with(&posts, &mut |done, total| {
-        last = (done, total);
-        Flow::Continue
-    });
-    let found = found.expect("valid posts").expect("not ended");
-    assert_eq!(last, (posts.len(), posts.len()));
-    assert_eq!(found.len(), posts.len());
-    for (one, all) in alone.iter().zip(&found) {
-        let spans = |found: &Prediction| -> Vec<_> {
-            found.entities.iter().map(|e| (e.words.clone(), e.label.clone())).collect()
-        };
-        assert_eq!(spans(one), spans(all), "a post's neighbours do not matter");
-    }
-    for (post, found) in posts.iter().zip(&found) {
-        assert!(found.entities.iter().all(|e| e.words.end <= post.words().len() && !e.text.is_empty()), "{post:?}");
-        assert_eq!(found.words_cut > 0, post.words().len() == 2000, "{post:?}");
-    }
-}
-
-#[test]
-fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
-    let fixture = Fixture::new();
-    let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");
-    let predictor = load(&summary.folder).expect("a complete folder");
-    let known = Post::from(&fixture.corpus.test[0]);
-    let none = Post::from_words(known.words().to_vec());
-    let absent = none.clone().with_image("absent");
-    let posts = [known, none, absent];
-    let missing = |predictor: &Predictor| -> Vec<bool> {
-        let found = predictor.predict(&posts).expect("valid posts");
-        assert_eq!(found[1].entities, found[2].entities);
-        found.iter().map(|found| found.image_missing).collect()
-    };
-    assert_eq!(missing(&predictor), [true, false, true], "nobody gave it vectors");
-    let predictor = predictor.with_images(fixture.images.clone(), ImageTrust::Recorded).expect("its own vectors");
-    assert_eq!(missing(&predictor), [false, false, true]);
 }
 
 /// Breaks a good run folder and returns the error of loading it.
