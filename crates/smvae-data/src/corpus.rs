@@ -128,7 +128,7 @@ pub enum Split {
     /// What is learned from.
     Train,
     /// What models are selected on.
-    #[serde(rename = "valid", alias = "dev")]
+    #[serde(alias = "valid")]
     Dev,
     /// What is read once, at the end.
     Test,
@@ -142,7 +142,7 @@ impl Split {
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
-            Self::Dev => "valid",
+            Self::Dev => "dev",
             Self::Test => "test",
         }
     }
@@ -164,13 +164,13 @@ impl Split {
 impl std::str::FromStr for Split {
     type Err = Error;
 
-    /// Reads a [`Split::name`]; `dev` is `valid`.
+    /// Reads a [`Split::name`]; `valid`, as files are called, is `dev`.
     fn from_str(text: &str) -> Result<Self> {
         match text {
-            "dev" => Ok(Self::Dev),
+            "valid" => Ok(Self::Dev),
             _ => Self::ALL.into_iter().find(|s| s.name() == text).ok_or_else(|| Error::Setting {
                 name: "split",
-                want: "train, valid (or dev) or test".to_owned(),
+                want: "train, dev (or valid) or test".to_owned(),
                 got: format!("{text:?}"),
             }),
         }

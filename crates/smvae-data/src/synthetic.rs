@@ -159,7 +159,7 @@ pub fn generate(config: &SyntheticConfig) -> Result<Synthetic> {
         let mut draw = Draw::new(config.seed, stream);
         let make = |i: usize| {
             let post = generator.post(&mut draw, split);
-            let image_id = format!("syn_{split}_{i:05}");
+            let image_id = format!("syn_{}_{i:05}", split.stems()[0]);
             images.insert(image_id.clone(), generator.image(&mut draw, &post.types()));
             post.into_sample(image_id)
         };
@@ -191,7 +191,7 @@ impl Synthetic {
         let dir = dir.as_ref();
         files::create_dir(dir)?;
         for split in Split::ALL {
-            writer::write_file(dir.join(format!("{split}.txt")), self.split(split))?;
+            writer::write_file(dir.join(format!("{}.txt", split.stems()[0])), self.split(split))?;
         }
         self.images.save(dir.join(FEATURES_FILE))
     }

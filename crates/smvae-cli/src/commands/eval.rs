@@ -17,7 +17,7 @@ pub(crate) struct EvalArgs {
     model: PathBuf,
     #[command(flatten)]
     data: DataArgs,
-    /// train, valid (or dev) or test.
+    /// train, dev (or valid, as its file is called) or test.
     #[arg(long, default_value = "test", value_name = "SPLIT")]
     split: Split,
     /// How malformed tag sequences are read: conlleval, strict or authors; by default as the run

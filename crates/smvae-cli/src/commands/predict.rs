@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 use smvae::data::formats::{self, Format, LabelUse, PostRecord, Posts, Settings};
 use smvae::data::words::WordConvention;
-use smvae::{Post, Prediction, Predictor, json};
+use smvae::{Post, Predictor, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -72,12 +72,12 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let mut progress = Progress::new("posts");
     let (mut done, mut losses) = (0, Losses::default());
     loop {
-        let lines = read_chunk(&mut posts, args.chunk as usize, &model)?;
-        if lines.is_empty() {
+        let chunk = read_chunk(&mut posts, args.chunk as usize, &model)?;
+        if chunk.lines.is_empty() {
             break;
         }
-        done += lines.len();
-        let (answers, bad) = answer(&model, &lines, args, &mut losses);
+        done += chunk.lines.len();
+        let (answers, bad) = answer(&model, &chunk, args, &mut losses);
         // A reader at the other end of a pipe gets every chunk at once.
         let written = out.write_all(answers.as_bytes()).and_then(|()| out.flush());
         written.with_context(|| output::unwritable(&args.output))?;
@@ -131,52 +131,51 @@ impl Losses {
     }
 }
 
-/// A post of the input, or what is wrong with its line.
-struct Line {
-    /// From 1.
-    number: usize,
-    post: Result<(PostRecord, Post), String>,
+/// A part of the input: the posts in one piece, as the model takes them.
+#[derive(Default)]
+struct Chunk {
+    /// One per post of the input, with its record or what is wrong with it.
+    lines: Vec<(usize, Result<PostRecord, String>)>,
+    /// The posts of the lines that have a record.
+    posts: Vec<Post>,
 }
 
 /// Up to `n` posts; none at the end.
-fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, model: &Predictor) -> anyhow::Result<Vec<Line>> {
-    let mut lines = Vec::new();
+fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, model: &Predictor) -> anyhow::Result<Chunk> {
+    let mut chunk = Chunk::default();
     for record in posts.take(n) {
-        lines.push(match record {
+        match record {
             Ok(record) => {
-                let post = model.post_of(&record).map_err(|error| error.to_string());
-                Line { number: record.line, post: post.map(|post| (record, post)) }
+                let number = record.line;
+                let post = model.post_of(&record).map(|post| chunk.posts.push(post));
+                chunk.lines.push((number, post.map(|()| record).map_err(|error| error.to_string())));
             }
             // A bad line is one line; whatever else goes wrong ends the input.
             Err(smvae::data::Error::Line { line, expected, text, .. }) => {
-                Line { number: line, post: Err(format!("expected {expected}, got {text:?}")) }
+                chunk.lines.push((line, Err(format!("expected {expected}, got {text:?}"))));
             }
             Err(error) => return Err(error.into()),
-        });
+        }
     }
-    Ok(lines)
+    Ok(chunk)
 }
 
 /// A line for every post of a chunk; counts what was not read. With `--strict` the lines end before
 /// the first that is not a post, which is then returned.
 fn answer(
     model: &Predictor,
-    lines: &[Line],
+    chunk: &Chunk,
     args: &PredictArgs,
     losses: &mut Losses,
 ) -> (String, Option<(usize, String)>) {
-    let posts: Vec<Post> = lines.iter().filter_map(|line| Some(line.post.as_ref().ok()?.1.clone())).collect();
-    let mut found = model.predict_each(&posts).into_iter();
+    let mut answers = chunk.posts.iter().zip(model.predict_each(&chunk.posts));
     let mut text = String::new();
-    for line in lines {
-        let predicted: Result<(&PostRecord, &Post, Prediction), String> = match &line.post {
-            Ok((record, post)) => {
-                let found = found.next().expect("an answer to every post");
-                found.map(|found| (record, post, found)).map_err(|error| error.to_string())
-            }
-            Err(why) => Err(why.clone()),
-        };
-        match predicted {
+    for (number, record) in &chunk.lines {
+        let answer = record.as_ref().map_err(Clone::clone).and_then(|record| {
+            let (post, found) = answers.next().expect("an answer to every post");
+            found.map(|found| (record, post, found)).map_err(|error| error.to_string())
+        });
+        match answer {
             Ok((record, post, mut found)) => {
                 // Nothing is missing where images were declined.
                 found.image_missing &= !args.images.no_images;
@@ -184,10 +183,10 @@ fn answer(
                 losses.images_missing += usize::from(found.image_missing);
                 text += &json::answer(&record.fields, post, found);
             }
-            Err(why) if args.strict => return (text, Some((line.number, why))),
+            Err(why) if args.strict => return (text, Some((*number, why))),
             Err(why) => {
                 losses.bad += 1;
-                text += &json::failure(line.number, &why);
+                text += &json::failure(*number, &why);
             }
         }
         text.push('\n');

@@ -4,7 +4,6 @@ use crate::output;
 use crate::progress::say;
 use crate::summary_table;
 use clap::Args;
-use smvae::data::Split;
 use smvae::report::{ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids};
 use std::path::PathBuf;
 
@@ -57,7 +56,7 @@ fn text(report: &Report) -> String {
     }
     for run in &report.runs {
         for split in &run.splits {
-            let name = if split.split == Split::Dev { "dev" } else { split.split.name() };
+            let name = split.split.name();
             let title = format!("{}, {name}", run.name);
             parts.push(format!(
                 "{title}\n\n{}\n{}\n{}{}",
@@ -135,7 +134,7 @@ fn confusion(split: &SplitReport) -> String {
 
 fn calibration(split: &SplitReport) -> String {
     let Some(c) = &split.calibration else { return String::new() };
-    let on = if c.fitted_on == Split::Dev { "dev" } else { c.fitted_on.name() };
+    let on = c.fitted_on.name();
     let (before, after) = (100.0 * c.error_before, 100.0 * c.error_after);
     format!(
         "\nexpected calibration error {before:.1} %, {after:.1} % at temperature {:.2} fitted on {on}\n",

@@ -83,8 +83,7 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
     for split in [Split::Dev, Split::Test] {
         let samples = load_split(args.data.folder(), split)?.samples;
         let evaluation = model::score(&predictor, &samples, predictor.config().input.convention)?;
-        let name = if split == Split::Dev { "dev" } else { "test" };
-        crate::output::print(&format!("{name}\n{}\n", evaluation.scores))?;
+        crate::output::print(&format!("{split}\n{}\n", evaluation.scores))?;
     }
     Ok(())
 }
