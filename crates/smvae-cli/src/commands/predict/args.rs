@@ -1,0 +1,45 @@
+//! The options of `smvae predict`.
+
+use crate::options::{DeviceArgs, ImageArgs, NumberType};
+use clap::Args;
+use smvae::data::formats::Format;
+use smvae::data::words::WordConvention;
+use std::path::PathBuf;
+
+/// What `smvae predict` is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// A run folder.
+    #[arg(long, visible_alias = "weights", value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Posts to read; - for stdin, which is JSON lines unless --from says otherwise.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// The format of the input: jsonl, json, text, csv, tsv or conll. By default its name tells it.
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) from: Option<Format>,
+    /// Where the JSON lines go; - for stdout.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
+    /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
+    #[arg(long, value_name = "CONVENTION")]
+    pub(crate) words: Option<WordConvention>,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
+    /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in
+    /// its place, and the exit code is 3 at the end.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What is now the default.
+    #[arg(long, hide = true, conflicts_with = "strict")]
+    skip_bad: bool,
+    /// Posts that are read, computed and written at once.
+    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) chunk: u32,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    pub(crate) dtype: NumberType,
+}

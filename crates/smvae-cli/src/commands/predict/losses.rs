@@ -1,0 +1,27 @@
+//! What was not read of the posts, counted for the end of `smvae predict`.
+
+use crate::progress::say;
+
+/// What the entities do not tell: what was not read.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// Lines that are not posts, or could not be computed.
+    pub(super) bad: usize,
+    /// Words beyond the piece limit.
+    pub(super) words_cut: usize,
+    /// Posts that name an image without a vector.
+    pub(super) images_missing: usize,
+}
+
+impl Losses {
+    /// Says them, of so many posts.
+    pub(super) fn tell(&self, posts: usize) {
+        let all = [
+            (self.images_missing, "posts name an image that has no vector, and were read without it"),
+            (self.words_cut, "words were cut by the piece limit, and have no entities"),
+        ];
+        for (n, what) in all.into_iter().filter(|(n, _)| *n > 0) {
+            say(format!("{n} {what} ({posts} posts in all)"));
+        }
+    }
+}
