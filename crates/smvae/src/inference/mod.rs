@@ -5,3 +5,4 @@ pub(crate) mod evaluate;
 pub mod json;
 pub(crate) mod prediction;
 pub(crate) mod predictor;
+pub(crate) mod stream;

@@ -25,6 +25,9 @@ use smvae_data::words::WordConvention;
 use smvae_encoders::text::WordTokenizer;
 use std::path::Path;
 
+/// Where a post of many cannot be computed, they are computed again in parts of as many.
+const PART: usize = 64;
+
 /// A trained model, loaded from a run folder. Share it between threads as it is.
 #[derive(Debug)]
 pub struct Predictor {
@@ -207,8 +210,16 @@ impl Predictor {
         posts: &[Post],
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<Option<Vec<Prediction>>> {
+        self.predict_of(&posts.iter().collect::<Vec<_>>(), on_progress)
+    }
+
+    fn predict_of(
+        &self,
+        posts: &[&Post],
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<Prediction>>> {
         let Some((items, scored)) = self.score(posts, on_progress)? else { return Ok(None) };
-        let prediction = |((post, item), scored): ((&Post, &Item), &ScoredSpans)| Prediction {
+        let prediction = |((post, item), scored): ((&&Post, &Item), &ScoredSpans)| Prediction {
             entities: self.decision.entities(post, item, scored, &self.labels),
             words_cut: item.n_cut,
             image_missing: self.identity.is_some() && post.image_id.is_some() && item.image.is_none(),
@@ -219,12 +230,18 @@ impl Predictor {
     /// Finds the entities of each post, where that is possible: a post that cannot be tokenised or
     /// computed gives an error in its place, and the others are predicted all the same.
     pub fn predict_each(&self, posts: &[Post]) -> Vec<Result<Prediction>> {
-        match self.predict(posts) {
-            Ok(found) => found.into_iter().map(Ok).collect(),
+        self.predict_each_of(&posts.iter().collect::<Vec<_>>())
+    }
+
+    pub(crate) fn predict_each_of(&self, posts: &[&Post]) -> Vec<Result<Prediction>> {
+        match self.predict_of(posts, &mut |_, _| Flow::Continue) {
+            Ok(found) => found.expect("the callback ends nothing").into_iter().map(Ok).collect(),
             Err(error) if posts.len() <= 1 => vec![Err(error)],
+            // Computed again: all of them once, in small parts, and of the part that fails its
+            // halves.
             Err(_) => {
-                let (before, after) = posts.split_at(posts.len() / 2);
-                self.predict_each(before).into_iter().chain(self.predict_each(after)).collect()
+                let part = if posts.len() > PART { PART } else { posts.len().div_ceil(2) };
+                posts.chunks(part).flat_map(|part| self.predict_each_of(part)).collect()
             }
         }
     }
@@ -249,6 +266,10 @@ impl Predictor {
     /// How probabilities become entities.
     pub fn decision(&self) -> Decision {
         self.decision
+    }
+
+    pub(crate) fn is_on_cpu(&self) -> bool {
+        self.device.is_cpu()
     }
 
     pub(crate) fn collator(&self) -> Collator<'_> {

@@ -120,6 +120,16 @@ pub(crate) trait Words {
     fn image_id(&self) -> Option<&str>;
 }
 
+impl<T: Words + ?Sized> Words for &T {
+    fn words(&self) -> &[String] {
+        T::words(self)
+    }
+
+    fn image_id(&self) -> Option<&str> {
+        T::image_id(self)
+    }
+}
+
 impl Words for Post {
     fn words(&self) -> &[String] {
         &self.words
