@@ -25,6 +25,8 @@ mod golden;
 mod gradients;
 // ResNet-152 as Keras has it.
 mod keras;
+// Posts over the piece limit, and what is told of spans.
+mod long_posts;
 // A pretrained encoder against transformers.
 mod minilm_golden;
 // Losses, gradients and optimizer steps of the authors' program.

@@ -144,7 +144,7 @@ fn any_post_is_predicted_in_its_place() {
     }
     for (post, found) in posts.iter().zip(&found) {
         assert!(found.entities.iter().all(|e| e.words.end <= post.words().len() && !e.text.is_empty()), "{post:?}");
-        assert_eq!(found.words_cut > 0, post.words().len() == 2000, "{post:?}");
+        assert_eq!(found.words_cut, 0, "{post:?}");
     }
 }
 

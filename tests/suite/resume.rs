@@ -118,12 +118,13 @@ fn what_was_said_of_lost_weights_goes_with_them() {
     let run = fixture.out("run");
     let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
     train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is not an error");
-    let judgement = ["decision.json", "predictions-valid.jsonl"].map(|file| run.join(file));
+    let judgement = ["decision.json", "predictions-valid.jsonl", "calibration.json"].map(|file| run.join(file));
     let check = |begin_anew: bool| {
         // As a run leaves them that was killed after its first evaluation and before the next
         // checkpoint.
         std::fs::write(&judgement[0], "{\"outside_bias\": 3.0}").expect("writable");
         std::fs::write(&judgement[1], "").expect("writable");
+        std::fs::write(&judgement[2], "").expect("writable");
         if begin_anew {
             std::fs::remove_dir_all(run.join("checkpoint")).expect("there");
         }

@@ -228,6 +228,16 @@ pub enum Error {
         /// Where the first of them are.
         what: &'static str,
     },
+    /// Calibrated scores of a run that has no temperature.
+    #[error(
+        "{} keeps no temperature, and nothing that was found in dev to fit one on: score the run on dev and save what it \
+         finds in its folder, or take its scores as they are",
+        path.display()
+    )]
+    NoTemperature {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// Words that are not those of their text.
     #[error("the text does not hold the words in their order: {word:?} is missing")]
     WordNotInText {

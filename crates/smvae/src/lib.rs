@@ -104,6 +104,7 @@ pub use inference::evaluate::{Evaluation, evaluate, evaluate_with};
 pub use inference::json;
 pub use inference::prediction::Prediction;
 pub use inference::predictor::{LoadOptions, Predictor};
+pub use inference::settings::PredictionSettings;
 pub use inference::stream::{PredictionStream, StreamSettings};
 pub use input::images::{ImageIdentity, ImageTrust, Standardisation};
 pub use input::post::{Mention, Post};

@@ -2,9 +2,9 @@
 
 use crate::error::Result;
 use crate::flow::Flow;
-use crate::inference::predictor::Predictor;
-use crate::input::collate::Item;
+use crate::inference::predictor::{Predictor, ReadPost};
 use crate::input::post::Post;
+use crate::scoring::answer::Answer;
 use crate::scoring::entity::ScoredEntity;
 use smvae_core::metrics::Scores;
 use smvae_core::{Convention, Entity};
@@ -18,8 +18,8 @@ pub struct Evaluation {
     pub scores: Scores,
     /// What was found, in the order of the posts.
     pub predictions: Vec<Vec<ScoredEntity>>,
-    /// Gold entities that no candidate can match: wider than the limit, or cut with the end of a
-    /// long post. They count as missed.
+    /// Gold entities that no candidate can match: wider than the limit, or cut. They count as
+    /// missed.
     pub out_of_reach: usize,
     /// Words that the piece limit cut.
     pub words_cut: usize,
@@ -30,6 +30,9 @@ pub struct Evaluation {
 
 /// Scores a model on posts with gold labels, whose tags are read by the convention it was trained
 /// with. Every post is scored, and no candidate is chosen by its label.
+///
+/// Posts over the piece limit are read in windows or cut, as the predictor's settings say. Scores
+/// are those of the model at any setting, not calibrated: a temperature is fitted on them.
 ///
 /// A model that was trained with images reads posts as text alone until it is given image vectors
 /// ([`Predictor::with_images`]): [`Evaluation::images_missing`] says how many.
@@ -53,24 +56,24 @@ pub fn evaluate_with(
     convention: Convention,
     on_progress: &mut dyn FnMut(usize, usize) -> Flow,
 ) -> Result<Option<Evaluation>> {
-    let Some((items, scored)) = predictor.score(posts, on_progress)? else { return Ok(None) };
+    let (labels, collator) = (predictor.labels(), predictor.collator());
+    let answer = Answer::plain(predictor.decision(), labels);
+    let Some(read) = predictor.read(posts, &answer, on_progress)? else { return Ok(None) };
     let gold = gold_entities(posts, convention)?;
-    let (labels, decision, collator) = (predictor.labels(), predictor.decision(), predictor.collator());
-    let entities =
-        |((post, item), scored): ((&Sample, &Item), _)| decision.entities(&Post::from(post), item, scored, labels);
-    let predictions: Vec<Vec<ScoredEntity>> = posts.iter().zip(&items).zip(&scored).map(entities).collect();
+    let entities = |(post, read): (&Sample, &ReadPost)| answer.entities(&Post::from(post), &read.kept);
+    let predictions: Vec<Vec<ScoredEntity>> = posts.iter().zip(&read).map(entities).collect();
     let (mut scores, mut out_of_reach) = (Scores::default(), 0);
-    for ((item, gold), found) in items.iter().zip(&gold).zip(&predictions) {
+    for ((read, gold), found) in read.iter().zip(&gold).zip(&predictions) {
         scores.add(gold, &found.iter().map(Entity::from).collect::<Vec<_>>());
-        let reachable = collator.labelled_candidates(item, gold, labels);
-        out_of_reach += gold.len() - reachable.iter().filter(|(_, class)| *class != 0).count();
+        let reachable = read.items.iter().flat_map(|item| collator.labelled_candidates(item, gold, labels));
+        out_of_reach += gold.len() - reachable.filter(|(_, class)| *class != 0).count();
     }
-    let images_missing = items.iter().filter(|item| item.image.is_none()).count();
+    let images_missing = read.iter().filter(|read| !read.has_image()).count();
     Ok(Some(Evaluation {
         scores,
         predictions,
         out_of_reach,
-        words_cut: items.iter().map(|item| item.n_cut).sum(),
+        words_cut: read.iter().map(ReadPost::words_cut).sum(),
         images_missing: if predictor.image_identity().is_some() { images_missing } else { 0 },
     }))
 }

@@ -7,9 +7,10 @@
 //!  "entities": [{"start": 0, "end": 9, "text": "Lady Gaga", "label": "PER", "score": 0.98, "words": [0, 2]}]}
 //! ```
 //! An answer has the post's own fields first, as they were written, then ours: `text` where the
-//! post had words alone, `words`, `entities`, `words_cut` where the piece limit cut words off, and
-//! `"image_missing": true` where the model looks at images and has none for the post. Fields of the
-//! post with these names are replaced.
+//! post had words alone, `words`, `entities`, `candidates` where spans above a probability were
+//! asked for, `words_cut` where the piece limit cut words off, and `"image_missing": true` where
+//! the model looks at images and has none for the post. Fields of the post with these names are
+//! replaced.
 
 use crate::error::Result;
 use crate::inference::prediction::Prediction;
@@ -20,7 +21,7 @@ use smvae_data::formats::{Body, Fields, PostRecord};
 use smvae_data::words::WordConvention;
 
 /// Fields of an answer that replace those of the post; its text stays.
-const OURS: [&str; 5] = ["words", "tokens", "entities", "words_cut", "image_missing"];
+const OURS: [&str; 6] = ["words", "tokens", "entities", "candidates", "words_cut", "image_missing"];
 
 /// The post of a record: its words if it has some, else its text, split by a convention. The image
 /// id is that of the record.
@@ -41,7 +42,8 @@ pub(crate) fn post(record: &PostRecord, convention: &WordConvention) -> Result<P
 /// came with, if that was JSON or a table.
 pub fn answer(fields: &Fields, post: &Post, mut found: Prediction) -> String {
     // The probability of an entity's own label is its score; those of the others are not read here.
-    found.entities.iter_mut().for_each(|entity| entity.probabilities.clear());
+    let told = found.entities.iter_mut().chain(found.candidates.iter_mut().flatten());
+    told.for_each(|entity| entity.probabilities.clear());
     let mut fields = fields.clone();
     let has_text = fields.get("text").is_some_and(|text| text.get() != "null");
     fields.retain(|name| !OURS.contains(&name) && (has_text || name != "text"));
@@ -52,6 +54,7 @@ pub fn answer(fields: &Fields, post: &Post, mut found: Prediction) -> String {
         fields: &fields,
         words: post.words(),
         entities: &found.entities,
+        candidates: found.candidates.as_deref(),
         words_cut: found.words_cut,
         image_missing: found.image_missing,
     };
@@ -78,6 +81,8 @@ struct Answer<'a> {
     text: Option<&'a str>,
     words: &'a [String],
     entities: &'a [ScoredEntity],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidates: Option<&'a [ScoredEntity]>,
     #[serde(skip_serializing_if = "is_zero")]
     words_cut: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]

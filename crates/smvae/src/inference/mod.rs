@@ -5,4 +5,5 @@ pub(crate) mod evaluate;
 pub mod json;
 pub(crate) mod prediction;
 pub(crate) mod predictor;
+pub(crate) mod settings;
 pub(crate) mod stream;

@@ -8,7 +8,12 @@ use crate::scoring::entity::ScoredEntity;
 pub struct Prediction {
     /// The entities that were found, by their first word.
     pub entities: Vec<ScoredEntity>,
-    /// Words at the end of the post that the piece limit cut: no entity is found in them.
+    /// Every span with a label of at least the probability that was asked for, by its words, the
+    /// most probable label first: they may overlap each other and the entities. `None` if nobody
+    /// asked ([`PredictionSettings::all_above`](crate::PredictionSettings::all_above)).
+    pub candidates: Option<Vec<ScoredEntity>>,
+    /// Words that the piece limit cut, so that no entity is found in them: single words of more
+    /// pieces than the limit or, where posts are not read in windows, all words at the end.
     pub words_cut: usize,
     /// Whether the model looks at images and the post names one, but was read without it: the image
     /// vectors lack it, or the predictor has none ([`with_images`](crate::Predictor::with_images)).

@@ -1,18 +1,20 @@
 //! A trained model at work: posts in, entities out, in input order.
 //!
 //! Posts are tokenised in parallel and encoded in batches of similar length, one per thread (on a
-//! GPU, one after another); their spans are scored in chunks of bounded memory. No gradient is
-//! tracked.
+//! GPU, one after another); their spans are scored in chunks of bounded memory. A post over the
+//! piece limit is several items, its windows. No gradient is tracked.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::inference::json;
 use crate::inference::prediction::Prediction;
+use crate::inference::settings::PredictionSettings;
 use crate::input::collate::{Collator, Item};
 use crate::input::images::{ImageIdentity, ImageTrust};
 use crate::input::post::{Post, Words};
 use crate::run::folder::RunFolder;
+use crate::scoring::answer::Answer;
 use crate::scoring::decision::Decision;
 use crate::scoring::networks::Networks;
 use crate::scoring::scorer::{ScoredSpans, Scorer};
@@ -23,6 +25,7 @@ use smvae_data::ImageVectors;
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
 use smvae_encoders::text::WordTokenizer;
+use std::cell::Cell;
 use std::path::Path;
 
 /// Where a post of many cannot be computed, they are computed again in parts of as many.
@@ -40,6 +43,9 @@ pub struct Predictor {
     identity: Option<ImageIdentity>,
     images: Option<ImageVectors>,
     decision: Decision,
+    /// Of the scores that are told. `None` tells them as they are.
+    temperature: Option<f64>,
+    settings: PredictionSettings,
     device: Device,
 }
 
@@ -54,12 +60,14 @@ pub struct LoadOptions {
     pub dtype: DType,
     /// How text is split into words. `None` splits as the corpus of the run was split.
     pub words: Option<WordConvention>,
+    /// How posts are read and what is told of them.
+    pub prediction: PredictionSettings,
 }
 
 impl Default for LoadOptions {
     /// On the CPU, in f32.
     fn default() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32, words: None }
+        Self { device: Device::Cpu, dtype: DType::F32, words: None, prediction: PredictionSettings::default() }
     }
 }
 
@@ -78,6 +86,11 @@ impl LoadOptions {
     pub fn with_words(self, words: WordConvention) -> Self {
         Self { words: Some(words), ..self }
     }
+
+    /// The same with posts read and told by other settings.
+    pub fn with_prediction(self, prediction: PredictionSettings) -> Self {
+        Self { prediction, ..self }
+    }
 }
 
 impl Predictor {
@@ -94,14 +107,22 @@ impl Predictor {
     ///
     /// # Errors
     /// As [`Predictor::load`]; [`Error::Core`] with `Setting` for a number type that the device
-    /// does not compute in.
+    /// does not compute in, or for a setting out of range; [`Error::NoTemperature`] for calibrated
+    /// scores of a run that does not know them.
     pub fn load_with(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
         let LoadOptions { device, dtype, .. } = options;
         let half = matches!(dtype, DType::F16 | DType::BF16);
         if !(*dtype == DType::F32 || half && !device.is_cpu()) {
             return Err(Error::setting("dtype", "f32, or f16 or bf16 on a GPU", dtype.as_str()));
         }
+        options.prediction.validate()?;
         let run = RunFolder::open(folder.as_ref())?;
+        let calibration = if options.prediction.calibrated {
+            let nothing = || Error::NoTemperature { path: folder.as_ref().to_owned() };
+            Some(run.calibration()?.ok_or_else(nothing)?)
+        } else {
+            None
+        };
         let config = run.config()?;
         let labels = run.labels()?;
         let encoder = run.encoder_config()?;
@@ -116,6 +137,8 @@ impl Predictor {
             identity: run.image_identity()?,
             images: None,
             decision: run.decision()?,
+            temperature: calibration.map(|calibration| calibration.temperature),
+            settings: options.prediction,
             device: device.clone(),
             config,
         })
@@ -190,8 +213,8 @@ impl Predictor {
         Ok(found.into_iter().next().expect("a prediction for each post"))
     }
 
-    /// Finds the entities of each post, in the order of the posts. The probabilities of all spans
-    /// of all posts are in memory at once: give a million posts in parts.
+    /// Finds the entities of each post, in the order of the posts. The word pieces of all posts are
+    /// in memory at once: give a million posts in parts.
     ///
     /// # Errors
     /// Those of tokenisation and the networks.
@@ -218,13 +241,20 @@ impl Predictor {
         posts: &[&Post],
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<Option<Vec<Prediction>>> {
-        let Some((items, scored)) = self.score(posts, on_progress)? else { return Ok(None) };
-        let prediction = |((post, item), scored): ((&&Post, &Item), &ScoredSpans)| Prediction {
-            entities: self.decision.entities(post, item, scored, &self.labels),
-            words_cut: item.n_cut,
-            image_missing: self.identity.is_some() && post.image_id.is_some() && item.image.is_none(),
+        let answer = Answer {
+            labels: &self.labels,
+            decision: self.decision,
+            temperature: self.temperature,
+            all_above: self.settings.all_above,
         };
-        Ok(Some(posts.iter().zip(&items).zip(&scored).map(prediction).collect()))
+        let Some(read) = self.read(posts, &answer, on_progress)? else { return Ok(None) };
+        let prediction = |(post, read): (&&Post, &ReadPost)| Prediction {
+            entities: answer.entities(post, &read.kept),
+            candidates: answer.candidates(post, &read.kept),
+            words_cut: read.words_cut(),
+            image_missing: self.identity.is_some() && post.image_id.is_some() && !read.has_image(),
+        };
+        Ok(Some(posts.iter().zip(&read).map(prediction).collect()))
     }
 
     /// Finds the entities of each post, where that is possible: a post that cannot be tokenised or
@@ -246,18 +276,48 @@ impl Predictor {
         }
     }
 
-    /// The one way from posts to scored spans: tokenised, collated, through the networks. `None` if
+    /// The one way from posts to scored spans: tokenised, collated, in windows where they are long,
+    /// through the networks. Spans that the answer does not need are forgotten at once. `None` if
     /// the callback ended it.
-    pub(crate) fn score<P: Words + Sync>(
+    pub(crate) fn read<P: Words + Sync>(
         &self,
         posts: &[P],
+        answer: &Answer<'_>,
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
-    ) -> Result<Option<(Vec<Item>, Vec<ScoredSpans>)>> {
-        let items = self.items(posts)?;
-        Ok(self.scorer().score(&items, on_progress)?.map(|scored| (items, scored)))
+    ) -> Result<Option<Vec<ReadPost>>> {
+        let collator = self.collator();
+        let items = |post: &P| -> Result<Vec<Item>> {
+            let (words, image) = (post.words(), post.image_id());
+            if self.settings.windows {
+                collator.in_windows(words, image)
+            } else {
+                Ok(vec![collator.item(words, image)?])
+            }
+        };
+        let items: Vec<Vec<Item>> = posts.par_iter().map(items).collect::<Result<_>>()?;
+        let post_of: Vec<usize> =
+            items.iter().enumerate().flat_map(|(post, items)| std::iter::repeat_n(post, items.len())).collect();
+        let parts: Vec<&Item> = items.iter().flatten().collect();
+        // Items without words are not scored.
+        let mut left: Vec<usize> =
+            items.iter().map(|items| items.iter().filter(|item| !item.words.is_empty()).count()).collect();
+        let done = Cell::new(left.iter().filter(|left| **left == 0).count());
+        let mut kept = vec![ScoredSpans::default(); posts.len()];
+        let mut take = |i: usize, scored: ScoredSpans| {
+            let post = post_of[i];
+            kept[post].extend(&answer.keep(parts[i], &scored));
+            left[post] -= 1;
+            done.set(done.get() + usize::from(left[post] == 0));
+        };
+        let mut tell = |_, _| on_progress(done.get(), posts.len());
+        if !self.scorer().score_each(&parts, &mut take, &mut tell)? {
+            return Ok(None);
+        }
+        let read = |(items, kept): (_, ScoredSpans)| ReadPost { items, kept: kept.sorted() };
+        Ok(Some(items.into_iter().zip(kept).map(read).collect()))
     }
 
-    /// Posts as the networks take them.
+    /// Posts as the networks take them, cut at the piece limit.
     pub(crate) fn items<P: Words + Sync>(&self, posts: &[P]) -> Result<Vec<Item>> {
         let collator = self.collator();
         posts.par_iter().map(|post| collator.item(post.words(), post.image_id())).collect()
@@ -290,6 +350,26 @@ impl Predictor {
             seed: self.config.seed,
             device: &self.device,
         }
+    }
+}
+
+/// A post that the networks have read.
+pub(crate) struct ReadPost {
+    /// The post, or its windows: one item at least.
+    pub items: Vec<Item>,
+    /// The spans that its answer needs, in order and in words of the post.
+    pub kept: ScoredSpans,
+}
+
+impl ReadPost {
+    /// Words that the piece limit cut.
+    pub(crate) fn words_cut(&self) -> usize {
+        self.items.iter().map(|item| item.n_cut).sum()
+    }
+
+    /// Whether it was read with an image vector; all of its windows have the same.
+    pub(crate) fn has_image(&self) -> bool {
+        self.items.iter().any(|item| item.image.is_some())
     }
 }
 

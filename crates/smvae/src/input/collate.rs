@@ -4,18 +4,20 @@
 use crate::config::input::{ImageUse, InputConfig};
 use crate::error::Result;
 use crate::input::images::ImageIdentity;
+use crate::input::windows::windows;
 use smvae_core::candle_core::{Device, Tensor};
 use smvae_core::model::{BatchSpan, Quirks, SpanBatch};
 use smvae_core::shapes::word_shape;
 use smvae_core::spans::candidate_spans;
 use smvae_core::{Entity, LabelSet, PackedPieces, Span};
 use smvae_data::{ImageVectors, is_url};
+use smvae_encoders::text::tokenizer::Encoded;
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::ops::Range;
 
-/// A post as the networks see it. Its words are those that are left: no URLs, nothing beyond the
-/// piece limit.
-#[derive(Clone, Debug)]
+/// A post, or a window of one, as the networks see it. Its words are those that are left: no URLs,
+/// nothing beyond the piece limit.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Item {
     /// Pieces, `[CLS]` and `[SEP]` included.
     pub ids: Vec<u32>,
@@ -30,6 +32,9 @@ pub(crate) struct Item {
     /// The row of its image among the image vectors, which are not copied here. `None` is a missing
     /// modality.
     pub image: Option<usize>,
+    /// Of a window: for each of its words, the ends of the candidate spans that begin there and are
+    /// scored here. `None` for a whole post, whose candidates are all spans of its words.
+    pub ends: Option<Vec<Range<usize>>>,
 }
 
 /// A candidate span of an item and its class.
@@ -46,35 +51,74 @@ pub(crate) struct Collator<'a> {
 }
 
 impl Collator<'_> {
-    /// Tokenises a post and looks its image up.
+    /// Tokenises a post and looks its image up. What lies beyond the piece limit is cut.
     pub(crate) fn item(&self, words: &[String], image_id: Option<&str>) -> Result<Item> {
-        let kept = |word: &str| !(self.input.drop_urls && is_url(word));
-        let mut positions: Vec<usize> = (0..words.len()).filter(|i| kept(&words[*i])).collect();
-        let texts: Vec<&str> = positions.iter().map(|i| words[*i].as_str()).collect();
-        let limit =
-            self.input.max_pieces.min(self.encoder.position_limit()).min(self.quirks.pad_to.unwrap_or(usize::MAX));
-        let encoded = self.tokenizer.encode(&texts, limit)?;
+        let mut positions = self.kept(words);
+        let encoded = self.encode(words, &positions, self.limit())?;
         positions.truncate(encoded.words.len());
-        let image = match (self.images, image_id) {
-            (Some((_, vectors)), Some(id)) => match self.input.image {
-                ImageUse::Own | ImageUse::Zero => vectors.row_of(id),
-                ImageUse::Shuffled => vectors.row_of_other(id),
-            },
-            _ => None,
-        };
-        Ok(Item {
-            ids: encoded.ids,
-            words: encoded.words.iter().map(|r| r.start as usize..r.end as usize).collect(),
-            shapes: positions.iter().map(|i| word_shape(&words[*i])).collect(),
-            positions,
-            n_cut: encoded.n_cut,
-            image,
-        })
+        Ok(whole(encoded, positions, words, self.image(image_id)))
     }
 
-    /// Candidate spans of an item.
-    pub(crate) fn candidates(&self, item: &Item) -> impl Iterator<Item = Span> + use<> {
-        candidate_spans(item.words.len(), self.input.max_width)
+    /// The same without a cut: a post over the piece limit is several items, its windows, each with
+    /// the post's image. Only a word of more pieces than the limit is cut, which the first item
+    /// counts; no span goes across it. There is at least one item.
+    pub(crate) fn in_windows(&self, words: &[String], image_id: Option<&str>) -> Result<Vec<Item>> {
+        let (limit, image) = (self.limit(), self.image(image_id));
+        let positions = self.kept(words);
+        // A limit that is no limit is an error either way.
+        let encoded = self.encode(words, &positions, if limit < 2 { limit } else { usize::MAX })?;
+        if encoded.ids.len() <= limit {
+            return Ok(vec![whole(encoded, positions, words, image)]);
+        }
+        let room = limit - 2;
+        let has_room = |word: &Range<u32>| word.len() <= room;
+        let (mut items, mut first) = (Vec::new(), 0);
+        for run in encoded.words.split(|word| !has_room(word)) {
+            for window in windows(run, room, self.input.max_width) {
+                let at = window.words.start;
+                let ends = window.ends.into_iter().map(|ends| ends.start - at..ends.end - at).collect();
+                let item = part(&encoded, first + at..first + window.words.end, &positions, words);
+                items.push(Item { image, ends: Some(ends), ..item });
+            }
+            first += run.len() + 1;
+        }
+        if items.is_empty() {
+            items.push(Item { image, ..part(&encoded, 0..0, &positions, words) });
+        }
+        items[0].n_cut = encoded.words.iter().filter(|word| !has_room(word)).count();
+        Ok(items)
+    }
+
+    /// The words that are left of a post, before any cut.
+    fn kept(&self, words: &[String]) -> Vec<usize> {
+        (0..words.len()).filter(|i| !(self.input.drop_urls && is_url(&words[*i]))).collect()
+    }
+
+    fn encode(&self, words: &[String], positions: &[usize], limit: usize) -> Result<Encoded> {
+        let texts: Vec<&str> = positions.iter().map(|i| words[*i].as_str()).collect();
+        Ok(self.tokenizer.encode(&texts, limit)?)
+    }
+
+    /// The most pieces that are read at once, `[CLS]` and `[SEP]` included.
+    fn limit(&self) -> usize {
+        self.input.max_pieces.min(self.encoder.position_limit()).min(self.quirks.pad_to.unwrap_or(usize::MAX))
+    }
+
+    fn image(&self, id: Option<&str>) -> Option<usize> {
+        let ((_, vectors), id) = self.images.zip(id)?;
+        match self.input.image {
+            ImageUse::Own | ImageUse::Zero => vectors.row_of(id),
+            ImageUse::Shuffled => vectors.row_of_other(id),
+        }
+    }
+
+    /// The candidate spans of an item that are scored in it.
+    pub(crate) fn candidates(&self, item: &Item) -> Vec<Span> {
+        let Some(ends) = &item.ends else {
+            return candidate_spans(item.words.len(), self.input.max_width).collect();
+        };
+        let of_word = |(start, ends): (usize, &Range<usize>)| ends.clone().map(move |end| Span::new(start, end));
+        ends.iter().enumerate().flat_map(of_word).collect()
     }
 
     /// Candidate spans of an item with their classes. Entities that are too wide or were cut are
@@ -85,7 +129,7 @@ impl Collator<'_> {
             .filter_map(|entity| Some((item.span_of(entity.span)?, labels.index(&entity.label)? as u32)))
             .collect();
         let class = |span: Span| gold.iter().find(|(g, _)| *g == span).map_or(0, |(_, class)| *class);
-        self.candidates(item).map(|span| (span, class(span))).collect()
+        self.candidates(item).into_iter().map(|span| (span, class(span))).collect()
     }
 
     /// Packs items with the spans chosen of each into one batch.
@@ -122,6 +166,34 @@ impl Collator<'_> {
             words,
             spans,
         })
+    }
+}
+
+/// The item of a post that is read at once.
+fn whole(encoded: Encoded, positions: Vec<usize>, words: &[String], image: Option<usize>) -> Item {
+    Item {
+        ids: encoded.ids,
+        words: encoded.words.iter().map(|r| r.start as usize..r.end as usize).collect(),
+        shapes: positions.iter().map(|i| word_shape(&words[*i])).collect(),
+        positions,
+        n_cut: encoded.n_cut,
+        image,
+        ends: None,
+    }
+}
+
+/// The item of these of a post's encoded words; `[CLS]` and `[SEP]` are around it again.
+fn part(encoded: &Encoded, run: Range<usize>, positions: &[usize], words: &[String]) -> Item {
+    let (pieces, positions) = (&encoded.words[run.clone()], positions[run].to_vec());
+    let all = pieces.first().map_or(1..1, |first| first.start as usize..pieces[pieces.len() - 1].end as usize);
+    let shift = all.start - 1;
+    let (cls, sep) = (encoded.ids[0], encoded.ids[encoded.ids.len() - 1]);
+    Item {
+        words: pieces.iter().map(|r| r.start as usize - shift..r.end as usize - shift).collect(),
+        ids: std::iter::once(cls).chain(encoded.ids[all].iter().copied()).chain([sep]).collect(),
+        shapes: positions.iter().map(|i| word_shape(&words[*i])).collect(),
+        positions,
+        ..Item::default()
     }
 }
 
@@ -177,6 +249,50 @@ mod tests {
             assert_eq!((item.ids.as_slice(), item.n_cut), (&[2, 4, 3][..], 2));
             assert_eq!(item.positions, [0]);
         });
+    }
+
+    #[track_caller]
+    fn check_windows(words: &[&str], max_pieces: usize, want: &[(&[u32], &[usize])], n_cut: usize) {
+        collator_test(words, max_pieces, |collator, _| {
+            let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+            let items = collator.in_windows(&words, None).expect("valid words");
+            let got: Vec<_> = items.iter().map(|item| (item.ids.as_slice(), item.positions.as_slice())).collect();
+            assert_eq!(got, want);
+            assert_eq!(items.iter().map(|item| item.n_cut).sum::<usize>(), n_cut);
+            for item in &items {
+                assert_eq!(item.shapes.len(), item.words.len());
+                assert!(item.words.iter().all(|pieces| pieces.start > 0 && pieces.end < item.ids.len()));
+            }
+            // Each span of up to two words that stand beside each other is there once.
+            let spans = |item: &Item| -> Vec<Span> {
+                collator.candidates(item).into_iter().map(|span| item.original_span(span)).collect()
+            };
+            let mut spans: Vec<Span> = items.iter().flat_map(spans).collect();
+            let n = spans.len();
+            spans.sort();
+            spans.dedup();
+            assert_eq!(spans.len(), n);
+        });
+    }
+
+    #[test]
+    fn a_long_post_is_read_in_windows() {
+        check_windows(&["new", "york"], 4, &[(&[2, 4, 5, 3], &[0, 1])], 0);
+        check_windows(
+            &["new", "york", "http://t.co/x", "new"],
+            4,
+            &[(&[2, 4, 5, 3], &[0, 1]), (&[2, 5, 4, 3], &[1, 3])],
+            0,
+        );
+        // A word that no window has room for is cut alone.
+        check_windows(
+            &["new", "york", "yorkersersers", "yorkers"],
+            4,
+            &[(&[2, 4, 5, 3], &[0, 1]), (&[2, 5, 6, 3], &[3])],
+            1,
+        );
+        check_windows(&["yorkersers", "yorkersers"], 4, &[(&[2, 3], &[])], 2);
+        check_windows(&["new", "york"], 2, &[(&[2, 3], &[])], 2);
     }
 
     #[test]

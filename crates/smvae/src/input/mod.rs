@@ -7,3 +7,4 @@
 pub(crate) mod collate;
 pub(crate) mod images;
 pub(crate) mod post;
+pub(crate) mod windows;

@@ -87,10 +87,35 @@ impl Post {
     /// # Panics
     /// If the span is empty or ends after the last word.
     pub fn mention(&self, words: Span) -> Mention {
-        let bytes = self.bytes[words.start].start..self.bytes[words.end - 1].end;
-        let text = &self.text[bytes.clone()];
-        let start = self.text[..bytes.start].chars().count();
-        Mention { start, end: start + text.chars().count(), text: text.to_owned() }
+        self.mentions().at(words)
+    }
+
+    /// What tells the mentions of many spans without counting the text again for each.
+    pub(crate) fn mentions(&self) -> Mentions<'_> {
+        Mentions { post: self, bytes: 0, chars: 0 }
+    }
+}
+
+/// Mentions of a post. Those of spans by their first word take one pass over the text together.
+pub(crate) struct Mentions<'a> {
+    post: &'a Post,
+    /// How far the text is counted.
+    bytes: usize,
+    chars: usize,
+}
+
+impl Mentions<'_> {
+    /// As [`Post::mention`].
+    pub(crate) fn at(&mut self, words: Span) -> Mention {
+        let Post { text, bytes, .. } = self.post;
+        let bytes = bytes[words.start].start..bytes[words.end - 1].end;
+        if bytes.start < self.bytes {
+            (self.bytes, self.chars) = (0, 0);
+        }
+        self.chars += text[self.bytes..bytes.start].chars().count();
+        self.bytes = bytes.start;
+        let text = &text[bytes];
+        Mention { start: self.chars, end: self.chars + text.chars().count(), text: text.to_owned() }
     }
 }
 
@@ -169,6 +194,12 @@ mod tests {
         check(&post, 2..4, (6, 17, "Sa\u{303}o  Paulo"));
         check(&post, post.words().len() - 1..post.words().len(), (24, 25, "!"));
         check(&Post::from_words(vec!["Zoë".to_owned(), "x".to_owned()]), 1..2, (4, 5, "x"));
+        // In whatever order.
+        let mut mentions = post.mentions();
+        for words in [0..1, 2..4, 2..3, 4..5, 0..2] {
+            let words = Span::new(words.start, words.end);
+            assert_eq!(mentions.at(words), post.mention(words));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
 //! metrics.jsonl        one line per epoch
 //! decision.json        the bias between O and the rest, where it is not 0
+//! calibration.json     the temperature of the scores, fitted on dev; absent where nothing was found there
 //! soft-labels.safetensors   what teachers say of the unlabelled posts' spans, where there are teachers
 //! teachers.json        how these teachers came out, one value per teacher
 //! run.json             what else the run depends on, and whether it is finished; absent for converted weights
@@ -26,6 +27,7 @@ use crate::files::{
     write_tensors,
 };
 use crate::input::images::ImageIdentity;
+use crate::run::calibration::Calibration;
 use crate::run::predictions::{self, PostPrediction};
 use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
 use crate::scoring::decision::Decision;
@@ -50,6 +52,7 @@ const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
 const METRICS: &str = "metrics.jsonl";
 const DECISION: &str = "decision.json";
+const CALIBRATION: &str = "calibration.json";
 pub(crate) const SOFT_LABELS: &str = "soft-labels.safetensors";
 const TEACHERS: &str = "teachers.json";
 const STATE: &str = "run.json";
@@ -59,7 +62,7 @@ pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
 /// Every file of a run, in the order in which they are removed: first the file that makes the
 /// folder a run, last the one that shows that the rest is ours.
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     CONFIG,
     LABELS,
     SELECTION,
@@ -70,6 +73,7 @@ const FILES: [&str; 17] = [
     WEIGHTS,
     METRICS,
     DECISION,
+    CALIBRATION,
     SOFT_LABELS,
     TEACHERS,
     STATE,
@@ -254,9 +258,9 @@ impl RunFolder {
         self.remove_judgement()
     }
 
-    /// Removes decision and predictions, for new weights that nobody has evaluated.
+    /// Removes decision, temperature and predictions, for new weights that nobody has evaluated.
     pub(crate) fn remove_judgement(&self) -> Result<()> {
-        let files = [DECISION, predictions::file_name(Split::Dev)];
+        let files = [DECISION, CALIBRATION, predictions::file_name(Split::Dev)];
         files.into_iter().try_for_each(|file| remove_file(&self.path(file)))
     }
 
@@ -310,6 +314,25 @@ impl RunFolder {
 
     pub(crate) fn decision(&self) -> Result<Decision> {
         Ok(read_json_if_there(&self.path(DECISION), "decision")?.unwrap_or_default())
+    }
+
+    /// Saves how the scores of the saved weights are calibrated. `None` removes what was saved for
+    /// others.
+    pub(crate) fn save_calibration(&self, calibration: Option<Calibration>) -> Result<()> {
+        let path = self.path(CALIBRATION);
+        calibration.map_or_else(|| remove_file(&path), |calibration| write_json(&path, &calibration))
+    }
+
+    /// How the scores are calibrated: as training saved it or, in a run of an earlier version, as
+    /// what was found in dev says. `None` where neither is there.
+    pub(crate) fn calibration(&self) -> Result<Option<Calibration>> {
+        let path = self.path(CALIBRATION);
+        if let Some(saved) = read_json_if_there::<Calibration>(&path, "calibration")? {
+            let why = format!("the temperature {} is not above 0", saved.temperature);
+            return if saved.is_usable() { Ok(Some(saved)) } else { Err(Error::Inconsistent { path, why }) };
+        }
+        let dev = self.predictions(Split::Dev)?;
+        Ok(dev.map(|dev| Ok::<_, Error>(Calibration::fit(&dev, &self.labels()?))).transpose()?.flatten())
     }
 
     /// The folder of the checkpoint, which exists while there is something to resume.

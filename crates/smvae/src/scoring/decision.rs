@@ -9,8 +9,6 @@
 //! ([`tune`]).
 
 use crate::input::collate::Item;
-use crate::input::post::Post;
-use crate::scoring::entity::ScoredEntity;
 use crate::scoring::scorer::ScoredSpans;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -29,8 +27,8 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The spans of a post that are entities, by their first word, in the item's words.
-    fn decoded(self, scored: &ScoredSpans) -> Vec<Candidate> {
+    /// The spans of a post that are entities, by their first word, in the words of `scored`.
+    pub(crate) fn decoded(self, scored: &ScoredSpans) -> Vec<Candidate> {
         let outside = (-self.outside_bias).exp();
         let candidates: Vec<Candidate> = scored
             .rows()
@@ -40,22 +38,6 @@ impl Decision {
             })
             .collect();
         decode(&candidates)
-    }
-
-    /// The entities of a post, by their first word.
-    pub(crate) fn entities(
-        self,
-        post: &Post,
-        item: &Item,
-        scored: &ScoredSpans,
-        labels: &LabelSet,
-    ) -> Vec<ScoredEntity> {
-        let entity = |c: Candidate| {
-            let row = scored.rows().find(|(span, _)| *span == c.span).expect("a candidate is one of the rows").1;
-            let probabilities = self.shifted(row).collect();
-            ScoredEntity::new(post, item.original_span(c.span), name(labels, c.class), c.score, probabilities)
-        };
-        self.decoded(scored).into_iter().map(entity).collect()
     }
 
     /// The same in words of the post, without scores.
@@ -70,10 +52,16 @@ impl Decision {
         ScoredSpans::new(scored.spans.clone(), shifted.collect())
     }
 
-    fn shifted(self, row: &[f32]) -> impl Iterator<Item = f32> {
+    /// The probabilities that this decision compares.
+    pub(crate) fn shifted(self, row: &[f32]) -> impl Iterator<Item = f32> {
         let outside = (-self.outside_bias).exp();
         let total = self.total(row, outside);
         row.iter().enumerate().map(move |(class, p)| if class == 0 { p * outside / total } else { p / total })
+    }
+
+    /// Whether a row's most probable class is a label, so that its span may be an entity.
+    pub(crate) fn is_label(self, row: &[f32]) -> bool {
+        self.best(row, (-self.outside_bias).exp()).0 != 0
     }
 
     /// The sum of the weighted probabilities. Without a bias it is taken as 1, which a softmax sums
@@ -105,7 +93,8 @@ impl Decision {
     }
 }
 
-fn name(labels: &LabelSet, class: usize) -> String {
+/// Name of a class of the model.
+pub(crate) fn name(labels: &LabelSet, class: usize) -> String {
     labels.name(class).expect("a class of the model is one of its labels").to_owned()
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //! The names are those of Hugging Face's pipelines, spaCy and GLiNER.
 
-use crate::input::post::Post;
+use crate::input::post::{Mention, Post};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smvae_core::{Entity, Span};
 use std::ops::Range;
@@ -37,7 +37,11 @@ pub struct ScoredEntity {
 impl ScoredEntity {
     /// The entity at these words of a post.
     pub(crate) fn new(post: &Post, words: Span, label: String, score: f32, probabilities: Vec<f32>) -> Self {
-        let mention = post.mention(words);
+        Self::at(post.mention(words), words, label, score, probabilities)
+    }
+
+    /// The same where the mention is known.
+    pub(crate) fn at(mention: Mention, words: Span, label: String, score: f32, probabilities: Vec<f32>) -> Self {
         let words = words.start..words.end;
         Self { start: mention.start, end: mention.end, text: mention.text, label, score, words, probabilities }
     }

@@ -2,6 +2,7 @@
 //!
 //! This also works on networks that are still in training, and knows nothing of files.
 
+pub(crate) mod answer;
 pub(crate) mod decision;
 pub(crate) mod entity;
 pub(crate) mod networks;

@@ -49,6 +49,33 @@ impl ScoredSpans {
         Self { spans, probabilities }
     }
 
+    /// The spans of an item in words of its post, with those rows that are kept.
+    pub(crate) fn of_post(&self, item: &Item, keep: impl Fn(&[f32]) -> bool) -> Self {
+        let mut kept = Self::default();
+        for (span, row) in self.rows().filter(|(_, row)| keep(row)) {
+            kept.spans.push(item.original_span(span));
+            kept.probabilities.extend(row);
+        }
+        kept
+    }
+
+    /// The same in the order of the spans, in which one item has them but several do not.
+    pub(crate) fn sorted(self) -> Self {
+        if self.spans.is_sorted() {
+            return self;
+        }
+        let mut rows: Vec<(Span, &[f32])> = self.rows().collect();
+        rows.sort_by_key(|(span, _)| *span);
+        let (spans, rows): (Vec<Span>, Vec<&[f32]>) = rows.into_iter().unzip();
+        Self::new(spans, rows.concat())
+    }
+
+    /// The probabilities of a span, where spans are in order.
+    pub(crate) fn row(&self, span: Span) -> Option<&[f32]> {
+        let n = self.n_classes();
+        self.spans.binary_search(&span).ok().map(|i| &self.probabilities[i * n..(i + 1) * n])
+    }
+
     /// Adds spans of another item of the same text.
     pub(crate) fn extend(&mut self, other: &Self) {
         self.spans.extend(&other.spans);
@@ -84,9 +111,20 @@ impl Scorer<'_> {
         items: &[I],
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<Option<Vec<ScoredSpans>>> {
-        let spans: Vec<Vec<Span>> =
-            items.iter().map(|item| self.collator.candidates(item.borrow()).collect()).collect();
-        self.score_spans(items, &spans, on_progress)
+        let spans = |i: usize| self.collator.candidates(items[i].borrow());
+        self.collect(items, &spans, on_progress)
+    }
+
+    /// Hands the scored candidate spans of each item to `take`, batch by batch, so that only those
+    /// of a few batches are in memory. Answers false if the callback ended the work.
+    pub(crate) fn score_each<I: Borrow<Item> + Sync>(
+        &self,
+        items: &[I],
+        take: &mut dyn FnMut(usize, ScoredSpans),
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<bool> {
+        let spans = |i: usize| self.collator.candidates(items[i].borrow());
+        self.score_with(items, &spans, take, on_progress)
     }
 
     /// Scores these spans of each item, in the order of the items.
@@ -96,16 +134,36 @@ impl Scorer<'_> {
         spans: &[Vec<Span>],
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<Option<Vec<ScoredSpans>>> {
+        self.collect(items, &|i| spans[i].clone(), on_progress)
+    }
+
+    fn collect<I: Borrow<Item> + Sync>(
+        &self,
+        items: &[I],
+        spans: &(dyn Fn(usize) -> Vec<Span> + Sync),
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<ScoredSpans>>> {
+        let mut scored = vec![ScoredSpans::default(); items.len()];
+        let whole = self.score_with(items, spans, &mut |i, spans| scored[i] = spans, on_progress)?;
+        Ok(whole.then_some(scored))
+    }
+
+    fn score_with<I: Borrow<Item> + Sync>(
+        &self,
+        items: &[I],
+        spans: &(dyn Fn(usize) -> Vec<Span> + Sync),
+        take: &mut dyn FnMut(usize, ScoredSpans),
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<bool> {
         let item = |i: usize| -> &Item { items[i].borrow() };
         let mut order: Vec<usize> = (0..items.len()).filter(|i| !item(*i).words.is_empty()).collect();
         order.sort_by_key(|i| std::cmp::Reverse(item(*i).ids.len()));
         let on_cpu = self.device.is_cpu();
         let limit = if on_cpu { BATCH_PIECES } else { GPU_BATCH_PIECES };
         let batches = batches(&order, |i| item(i).ids.len(), limit);
-        let mut scored = vec![ScoredSpans::default(); items.len()];
         let mut done = items.len() - order.len();
         let score = |batch: &&[usize]| {
-            let texts: Vec<_> = batch.iter().map(|i| (item(*i), spans[*i].clone())).collect();
+            let texts: Vec<_> = batch.iter().map(|i| (item(*i), spans(*i))).collect();
             // Named by the batch, so that it does not depend on the order in which threads take
             // batches.
             let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
@@ -120,16 +178,14 @@ impl Scorer<'_> {
                 wave.iter().map(score).collect::<Result<_>>()?
             };
             for (batch, results) in wave.iter().zip(results) {
-                for (i, result) in batch.iter().zip(results) {
-                    scored[*i] = result;
-                }
+                batch.iter().zip(results).for_each(|(i, result)| take(*i, result));
                 done += batch.len();
             }
             if on_progress(done, items.len()) == Flow::Stop && done < items.len() {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(Some(scored))
+        Ok(true)
     }
 
     fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>, rng: &mut Rng) -> Result<Vec<ScoredSpans>> {

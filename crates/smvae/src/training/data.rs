@@ -43,7 +43,7 @@ impl TrainingData {
         let rest = if config.training.semi { rest.as_slice() } else { &[] };
         let unlabelled = rest.par_iter().map(|&i| {
             let item = item(&input.train()[i])?;
-            let candidates = collator.candidates(&item).collect::<Vec<_>>();
+            let candidates = collator.candidates(&item);
             Ok(UnlabelledItem { item, candidates, targets: None })
         });
         let unlabelled: Vec<_> = unlabelled.filter(keep_nonempty).collect::<Result<_>>()?;

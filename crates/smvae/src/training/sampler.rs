@@ -188,7 +188,7 @@ mod tests {
     use rand::SeedableRng;
 
     fn items() -> Vec<LabelledItem> {
-        let item = Item { ids: vec![], words: vec![], positions: vec![], shapes: vec![], n_cut: 0, image: None };
+        let item = Item::default();
         let spans = |classes: &[u32]| classes.iter().enumerate().map(|(i, c)| (Span::new(i, i + 1), *c)).collect();
         [&[0, 1, 0, 0][..], &[0, 0, 0], &[], &[2, 0, 3, 0, 0, 0]]
             .map(|classes| LabelledItem { item: item.clone(), candidates: spans(classes) })
@@ -217,8 +217,7 @@ mod tests {
     fn the_unlabelled_stream_visits_every_post_before_any_again() {
         let items: Vec<UnlabelledItem> = (0..5)
             .map(|_| {
-                let item =
-                    Item { ids: vec![], words: vec![], positions: vec![], shapes: vec![], n_cut: 0, image: None };
+                let item = Item::default();
                 UnlabelledItem { item, candidates: vec![Span::new(0, 1), Span::new(0, 2)], targets: None }
             })
             .collect();

@@ -6,9 +6,11 @@
 use crate::error::Result;
 use crate::flow::Flow;
 use crate::input::post::Post;
+use crate::run::calibration::Calibration;
 use crate::run::folder::{RunFolder, remove_checkpoint};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{EpochRecord, RunState, best_of, without_gain};
+use crate::scoring::answer::Answer;
 use crate::scoring::decision::{Decision, tune};
 use crate::scoring::networks::Networks;
 use crate::scoring::scorer::Scorer;
@@ -276,10 +278,12 @@ impl<'a> TrainingLoop<'a> {
             self.folder.save_weights(self.evaluated().0)?;
             self.folder.save_decision(decision)?;
             let samples = self.prepared.input.dev();
-            let entities = |((sample, item), scored)| decision.entities(&Post::from(sample), item, scored, labels);
+            let answer = Answer::plain(decision, labels);
+            let entities = |((sample, item), scored)| answer.entities(&Post::from(sample), &answer.keep(item, scored));
             let found: Vec<_> = samples.iter().zip(dev).zip(&scored).map(entities).collect();
             let predictions = PostPrediction::join(samples, gold, &found);
             self.folder.save_predictions(Split::Dev, &predictions)?;
+            self.folder.save_calibration(Calibration::fit(&predictions, labels))?;
         }
         Ok(())
     }
