@@ -34,16 +34,38 @@ impl FromStr for WordConvention {
     type Err = Error;
 
     /// Reads what `Display` writes: the name of a preset, then `,setting=value` as often as needed.
+    /// An error names the part that is wrong.
     fn from_str(text: &str) -> Result<Self> {
         let mut parts = text.split(',').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let preset = Self::PRESETS.into_iter().find(|(preset, _)| *preset == name);
-        let mut settings = settings(&preset.ok_or_else(|| unknown(text))?.1);
+        let (_, mut convention) = preset.ok_or_else(|| {
+            let presets = Self::PRESETS.map(|(name, _)| name).join(", ");
+            wrong(format!("one of {presets}, then `,setting=value` where it differs"), name, text)
+        })?;
         for part in parts {
-            let (name, value) = part.split_once('=').ok_or_else(|| unknown(text))?;
-            *settings.get_mut(name.trim()).ok_or_else(|| unknown(text))? = value.trim().into();
+            let want = || "the name of a preset, then `,setting=value` where it differs".to_owned();
+            let (name, value) = part.split_once('=').ok_or_else(|| wrong(want(), part, text))?;
+            let mut settings = settings(&convention);
+            let names = || settings.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let (name, want) = (name.trim(), || format!("a preset with other values of {}", names()));
+            if !settings.contains_key(name) {
+                return Err(wrong(want(), part, text));
+            }
+            settings.insert(name.to_owned(), value.trim().into());
+            let want = || format!("a preset with `{name}` {}", values(name));
+            convention = serde_json::from_value(Value::Object(settings)).map_err(|_| wrong(want(), part, text))?;
         }
-        serde_json::from_value(Value::Object(settings)).map_err(|_| unknown(text))
+        Ok(convention)
+    }
+}
+
+/// The values of a setting, in words.
+fn values(setting: &str) -> &'static str {
+    match setting {
+        "apostrophe" => "keep, clitic or split",
+        "number" => "keep, decimal or split",
+        _ => "keep or split",
     }
 }
 
@@ -54,14 +76,8 @@ fn settings(convention: &WordConvention) -> Map<String, Value> {
     }
 }
 
-fn unknown(got: &str) -> Error {
-    let presets: Vec<_> = WordConvention::PRESETS.iter().map(|(name, _)| *name).collect();
-    let settings: Vec<_> = settings(&WordConvention::default()).into_iter().map(|(name, _)| name).collect();
-    let want = format!(
-        "one of {}, then `,setting=value` where it differs; settings are {} and their values keep or split \
-         (apostrophe: also clitic; number: also decimal)",
-        presets.join(", "),
-        settings.join(", ")
-    );
-    Error::Setting { name: "word convention", want, got: got.to_owned() }
+/// The error for a part of a convention's text.
+fn wrong(want: String, part: &str, text: &str) -> Error {
+    let got = if part == text { format!("{text:?}") } else { format!("{part:?} in {text:?}") };
+    Error::Setting { name: "word convention", want, got }
 }

@@ -165,10 +165,32 @@ fn a_convention_is_written_as_a_preset_and_what_differs() {
     let json = r#"{"number": "decimal", "emoticon": "split"}"#;
     let convention: WordConvention = serde_json::from_str(json).unwrap();
     assert_eq!((convention.number, convention.emoticon), (Number::Decimal, Treatment::Split));
-    for wrong in ["", "twitter", "conll,hashtag", "conll,hashtag=decimal", "conll,tag=keep", "conll,,"] {
+}
+
+#[test]
+fn a_wrong_convention_is_an_error_that_names_the_part() {
+    #[track_caller]
+    fn check(wrong: &str, want: &str, got: &str) {
         let error = wrong.parse::<WordConvention>().unwrap_err().to_string();
-        assert!(error.starts_with("the setting `word convention` must be one of conll, twitter2015"), "{error}");
+        assert!(error.starts_with(&format!("the setting `word convention` must be {want}")), "{error}");
+        assert!(error.ends_with(&format!(", got {got}")), "{error}");
     }
+    check("", "one of conll, twitter2015", r#""""#);
+    check("twitter", "one of conll, twitter2015", r#""twitter""#);
+    check("twitter,hashtag=keep", "one of conll", r#""twitter" in "twitter,hashtag=keep""#);
+    check("conll,hashtag", "the name of a preset, then `,setting=value`", r#""hashtag" in "conll,hashtag""#);
+    check("conll,run=keep,", "the name of a preset, then `,setting=value`", r#""" in "conll,run=keep,""#);
+    check("conll,tag=keep", "a preset with other values of ", r#""tag=keep" in "conll,tag=keep""#);
+    check(
+        "conll,unit=decimal,run=keep",
+        "a preset with `unit` keep or split",
+        r#""unit=decimal" in "conll,unit=decimal,run=keep""#,
+    );
+    check(
+        "conll,number=clitic",
+        "a preset with `number` keep, decimal or split",
+        r#""number=clitic" in "conll,number=clitic""#,
+    );
 }
 
 #[test]
