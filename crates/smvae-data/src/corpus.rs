@@ -6,11 +6,16 @@
 //! split only, hence [`load_split`]; [`Corpus`] is all three. Types keep the names of the file
 //! (`OTHER` in Twitter2015, `MISC` in Twitter2017).
 
-use crate::formats::{self, Decided, Format, LabelUse, Settings, labelled};
+mod format;
+
+pub use format::{CorpusFormat, LabelNames};
+
+use crate::formats::conll::Dialect;
+use crate::formats::{self, Decided, Format, LabelUse, labelled};
 use crate::{Convention, Error, LabelSet, Result, Sample, files};
 use serde::{Deserialize, Serialize};
 use smvae_core::schemes::{Scheme, Told};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The three splits of a corpus folder.
@@ -27,6 +32,8 @@ pub struct Corpus {
     pub labels: LabelSet,
     /// Where the splits came from.
     pub files: CorpusFiles,
+    /// How the splits were read.
+    pub read_as: BTreeMap<Split, ReadAs>,
 }
 
 impl Corpus {
@@ -35,10 +42,20 @@ impl Corpus {
     /// # Errors
     /// As [`load_split`] and [`label_set`].
     pub fn load(dir: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(dir, &CorpusFormat::default())
+    }
+
+    /// The same with files that are read as `format` says.
+    ///
+    /// # Errors
+    /// As [`load_split`] and [`label_set`].
+    pub fn load_with(dir: impl AsRef<Path>, format: &CorpusFormat) -> Result<Self> {
         let dir = dir.as_ref();
-        let [train, dev, test] = Split::ALL.map(|split| load_split(dir, split));
+        let [train, dev, test] = Split::ALL.map(|split| load_split_with(dir, split, format));
         let (train, dev, test) = (train?, dev?, test?);
+        let read_as = Split::ALL.into_iter().zip([train.read_as, dev.read_as, test.read_as]).collect();
         Ok(Self {
+            read_as,
             labels: label_set(&train.samples)?,
             files: CorpusFiles { train: train.file, dev: dev.file, test: test.file },
             train: train.samples,
@@ -111,6 +128,16 @@ pub struct ReadAs {
     pub format: Decided,
     /// The scheme of the tags; `None` where entities were not written as tags.
     pub scheme: Option<Told>,
+}
+
+impl ReadAs {
+    /// Whether nothing had to be told: the file has the form of the Twitter corpora, or that which
+    /// its extension names, and its tags are BIO.
+    pub fn is_plain(&self) -> bool {
+        let Decided { columns, has_image_lines, .. } = self.format;
+        let is_twitters = |columns| columns == Dialect::TWITTER && has_image_lines;
+        columns.is_none_or(is_twitters) && self.scheme.as_ref().is_none_or(|told| told.scheme == Scheme::Iob2)
+    }
 }
 
 impl std::fmt::Display for ReadAs {
@@ -189,7 +216,15 @@ impl std::fmt::Display for Split {
 /// [`Error::NoSplit`] or [`Error::TwoSplits`] if the folder does not have one file for it; as
 /// [`load_file`] if that file cannot be read or is malformed.
 pub fn load_split(dir: impl AsRef<Path>, split: Split) -> Result<LoadedSplit> {
-    load_file(split_path(dir.as_ref(), split)?)
+    load_split_with(dir, split, &CorpusFormat::default())
+}
+
+/// The same with a file that is read as `format` says.
+///
+/// # Errors
+/// As [`load_split`].
+pub fn load_split_with(dir: impl AsRef<Path>, split: Split, format: &CorpusFormat) -> Result<LoadedSplit> {
+    load_file_with(split_path(dir.as_ref(), split)?, format)
 }
 
 /// Reads one corpus file, wherever it lies, with its digest. What its name does not tell is told
@@ -198,29 +233,33 @@ pub fn load_split(dir: impl AsRef<Path>, split: Split) -> Result<LoadedSplit> {
 /// # Errors
 /// As [`load_file_with`].
 pub fn load_file(path: impl Into<PathBuf>) -> Result<LoadedSplit> {
-    load_file_with(path, &Settings::default(), None)
+    load_file_with(path, &CorpusFormat::default())
 }
 
-/// Reads one corpus file by settings, whose `labels` are always required; the scheme of its tags is
-/// told from them if none is given. Without a format, a file is one of words in columns unless its
-/// extension says otherwise.
+/// Reads one corpus file as `format` says; what it does not say is told from the file. Labels are
+/// always required. Without a format, a file is one of words in columns unless its extension says
+/// otherwise.
 ///
 /// # Errors
 /// [`Error::Read`]; [`Error::Line`] for a malformed line, or a post without words and labels;
-/// [`Error::Scheme`] for tags of no one scheme; [`Error::Empty`] for a file without posts.
-pub fn load_file_with(path: impl Into<PathBuf>, settings: &Settings, scheme: Option<Scheme>) -> Result<LoadedSplit> {
+/// [`Error::Scheme`] for tags of no one scheme; [`Error::TagNumbers`] for tags that are numbers
+/// without names; [`Error::Empty`] for a file without posts.
+pub fn load_file_with(path: impl Into<PathBuf>, format: &CorpusFormat) -> Result<LoadedSplit> {
     let path = path.into();
     // One read for both, so that the digest is of the very bytes that were parsed.
     let bytes = files::read(&path)?;
     let by_name = Format::of_path(&path).filter(|format| *format != Format::Text);
-    let format = settings.format.or(by_name).unwrap_or(Format::Conll);
-    let settings = Settings { format: Some(format), labels: LabelUse::Required, ..*settings };
+    let mut settings = format.settings(LabelUse::Required);
+    settings.format = settings.format.or(by_name).or(Some(Format::Conll));
     let mut posts = formats::read(bytes.as_slice(), &path, &settings)?;
-    let read = posts.by_ref().collect::<Result<Vec<_>>>()?;
+    let mut read = posts.by_ref().collect::<Result<Vec<_>>>()?;
     if read.is_empty() {
         return Err(Error::Empty { path });
     }
-    let (samples, scheme) = labelled::samples(read, &path, scheme)?;
+    if let Some(names) = &format.label_names {
+        labelled::name_tags(&mut read, &path, names)?;
+    }
+    let (samples, scheme) = labelled::samples(read, &path, format.scheme)?;
     let read_as = ReadAs { format: posts.decided(), scheme };
     Ok(LoadedSplit { samples, file: SplitFile { path, sha256: files::sha256_hex(&bytes) }, read_as })
 }

@@ -47,6 +47,14 @@ pub enum Error {
         /// Which tags.
         source: Box<smvae_core::Error>,
     },
+    /// A corpus whose tags are numbers.
+    #[error("{}:{line}: the tags are numbers: their names must be given, in the order of the numbers", path.display())]
+    TagNumbers {
+        /// The file.
+        path: PathBuf,
+        /// Line of the first post that has some, from 1.
+        line: usize,
+    },
     /// A file whose name does not tell its format.
     #[error("{}: expected a file ending in {}, or a format by name", path.display(), endings.join(", "))]
     Format {

@@ -6,6 +6,7 @@
 
 use super::lines::Fault;
 use super::post::{Body, Labels, PostRecord};
+use crate::corpus::LabelNames;
 use crate::{Error, Result, Sample};
 use smvae_core::schemes::{Scheme, Told};
 use std::path::Path;
@@ -15,7 +16,8 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Line`] for a post without words or labels, or with labels that do not fit;
-/// [`Error::Scheme`] for tags of no one scheme.
+/// [`Error::Scheme`] for tags of no one scheme; [`Error::TagNumbers`] for tags that are numbers.
+/// [`name_tags`] gives these their names.
 pub fn samples(posts: Vec<PostRecord>, path: &Path, given: Option<Scheme>) -> Result<(Vec<Sample>, Option<Told>)> {
     let tags = posts.iter().filter_map(|post| match &post.labels {
         Some(Labels::Tags(tags)) => Some(tags.as_slice()),
@@ -29,9 +31,31 @@ pub fn samples(posts: Vec<PostRecord>, path: &Path, given: Option<Scheme>) -> Re
             Some(Scheme::of_posts(tags).map_err(fault)?)
         }
     };
+    if let Some(post) = posts.iter().find(|post| matches!(post.labels, Some(Labels::TagNumbers(_)))) {
+        return Err(Error::TagNumbers { path: path.to_owned(), line: post.line });
+    }
     let reading = Reading { given, told: told.as_ref() };
     let samples = posts.into_iter().map(|post| reading.sample(post).map_err(|fault| fault.of(path)));
     Ok((samples.collect::<Result<_>>()?, told))
+}
+
+/// Gives tags that are numbers their names.
+///
+/// # Errors
+/// [`Error::Line`] for a number that has none.
+pub fn name_tags(posts: &mut [PostRecord], path: &Path, names: &LabelNames) -> Result<()> {
+    let names = names.names();
+    for post in posts {
+        let Some(Labels::TagNumbers(numbers)) = &post.labels else { continue };
+        let tags: Option<Vec<String>> = numbers.iter().map(|&number| names.get(number).cloned()).collect();
+        let Some(tags) = tags else {
+            let written = format!("{numbers:?}");
+            let expected = format!("tags by numbers below {}, as many as there are names", names.len());
+            return Err(Fault::new(post.line, written.as_bytes(), expected).of(path));
+        };
+        post.labels = Some(Labels::Tags(tags));
+    }
+    Ok(())
 }
 
 /// How tags are read.
@@ -57,7 +81,9 @@ impl Reading<'_> {
                 let tags = Scheme::Iob2.tags(&entities, words.len());
                 tags.map_err(|why| fault(format!("entities that fit ({why})")))?
             }
-            Some(Labels::TextEntities(_)) | None => return Err(fault("labels beside the words".to_owned())),
+            Some(Labels::TextEntities(_) | Labels::TagNumbers(_)) | None => {
+                return Err(fault("labels beside the words".to_owned()));
+            }
         };
         Ok(Sample { image_id: image.unwrap_or_default(), words, tags: written })
     }

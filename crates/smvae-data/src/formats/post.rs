@@ -43,6 +43,8 @@ pub enum Labels {
     /// One tag per word, in a scheme that the tags of all posts may tell
     /// ([`Scheme::of_posts`](smvae_core::schemes::Scheme::of_posts)).
     Tags(Vec<String>),
+    /// The number of one tag per word; which tags they are, the file does not say.
+    TagNumbers(Vec<usize>),
     /// Entities of words, by their first word.
     Entities(Vec<Entity>),
     /// Entities of a text that is still to be split, by their first character.

@@ -42,6 +42,14 @@ impl std::str::FromStr for Columns {
     }
 }
 
+impl std::fmt::Display for Columns {
+    /// What is read back by `parse`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.word + 1)?;
+        self.tag.map_or(Ok(()), |tag| write!(f, ",{}", tag + 1))
+    }
+}
+
 /// What is asked of a file in columns; what is `None` is told from its first word.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked {
@@ -149,6 +157,29 @@ impl std::fmt::Display for Dialect {
             Some(tag) => write!(f, "tags in column {}", tag + 1),
             None => write!(f, "no tags"),
         }
+    }
+}
+
+impl std::str::FromStr for Separator {
+    type Err = Error;
+
+    /// Reads `tab` or `spaces`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "tab" | "tabs" => Ok(Self::Tab),
+            "space" | "spaces" => Ok(Self::Spaces),
+            _ => Err(Error::setting("separator", "tab or spaces", format!("{text:?}"))),
+        }
+    }
+}
+
+impl std::fmt::Display for Separator {
+    /// What is read back by `parse`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tab => "tab",
+            Self::Spaces => "spaces",
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! "tags" | "ner_tags":  ["B-PER", "I-PER", "O"]                one per word
+//!                       [1, 2, 0]                              the same, by numbers
 //! "entities" | "spans" | "label" | "labels":
 //!     {"start": 0, "end": 9, "label": "PER"}                   characters [0, 9) of the text
 //!     {"start_offset": 0, "end_offset": 9, "label": "PER"}     the same, as doccano has it
@@ -72,12 +73,31 @@ pub(super) fn read(object: &Object<'_>, words: Option<&[String]>, text: Option<&
     }
 }
 
+/// One tag per word as it was written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenTags {
+    // First, so that an empty list has no numbers.
+    Names(Vec<String>),
+    Numbers(Vec<usize>),
+}
+
 fn tags(object: &Object<'_>, name: &'static str, words: Option<&[String]>) -> Result<Labels, Fault> {
-    let tags: Vec<String> = object.first(&[name], "a list of strings")?.unwrap_or_default();
+    let tags: Option<WrittenTags> = object.first(&[name], "a list of strings, or of numbers")?;
     let Some(words) = words else { return Err(object.fault(name, r#"beside "words" or "tokens""#)) };
-    if tags.len() != words.len() {
-        return Err(object.fault(name, &format!("as many as the words, {}, and not {}", words.len(), tags.len())));
+    let n_tags = match &tags {
+        None => 0,
+        Some(WrittenTags::Names(names)) => names.len(),
+        Some(WrittenTags::Numbers(numbers)) => numbers.len(),
+    };
+    if n_tags != words.len() {
+        return Err(object.fault(name, &format!("as many as the words, {}, and not {n_tags}", words.len())));
     }
+    let tags = match tags {
+        None => Vec::new(),
+        Some(WrittenTags::Names(names)) => names,
+        Some(WrittenTags::Numbers(numbers)) => return Ok(Labels::TagNumbers(numbers)),
+    };
     match tags.iter().find(|tag| !schemes::is_tag(tag)) {
         Some(tag) => Err(object.fault(name, &format!("tags such as `O` or `B-type`, and not {tag:?}"))),
         None => Ok(Labels::Tags(tags)),

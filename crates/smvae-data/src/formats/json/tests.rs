@@ -58,6 +58,7 @@ fn labels_come_in_many_forms() {
     let tags = Labels::Tags(["B-PER", "O"].map(str::to_owned).to_vec());
     check_labels(r#"{"words": ["Ann", "b"], "tags": ["B-PER", "O"], "label": "news"}"#, tags.clone());
     check_labels(r#"{"tokens": ["Ann", "b"], "ner_tags": ["B-PER", "O"], "tags": null}"#, tags);
+    check_labels(r#"{"tokens": ["Ann", "b"], "ner_tags": [1, 0]}"#, Labels::TagNumbers(vec![1, 0]));
     let of_text = Labels::TextEntities(vec![TextEntity { start: 2, end: 5, label: "PER".to_owned() }]);
     for list in [
         r#""entities": [{"start": 2, "end": 5, "label": "PER", "score": 0.5}]"#,
@@ -97,7 +98,10 @@ fn errors_name_the_field() {
     check_error(r#"{"text": 1}"#, r#""text" to be a string, got "1""#);
     check_error(r#"{"text": "a", "image_id": 7}"#, r#""image_id" to be a string, got "7""#);
     check_error(r#"{"text": "a", "id": [7]}"#, r#""id" to be a string or a number, got "[7]""#);
-    check_error(r#"{"tokens": ["a"], "ner_tags": [0]}"#, r#""ner_tags" to be a list of strings, got "[0]""#);
+    check_error(
+        r#"{"tokens": ["a"], "ner_tags": [-1]}"#,
+        r#""ner_tags" to be a list of strings, or of numbers, got "[-1]""#,
+    );
     check_error(
         r#"{"words": ["a"], "tags": ["O", "O"]}"#,
         r#""tags" to be as many as the words, 1, and not 2, got "[\"O\", \"O\"]""#,

@@ -1,17 +1,21 @@
 //! Tests of corpus files: schemes that become BIO, what lacks words or labels, one file per split.
 
-use super::super::Settings;
-use crate::corpus::{Split, load_file, load_file_with, split_path};
+use crate::corpus::{CorpusFormat, Split, load_file, load_file_with, split_path};
 use crate::{Error, Result};
 use smvae_core::schemes::Scheme;
 
 /// What a corpus file is read as, and the tags of its first post.
 #[track_caller]
 fn check_corpus(name: &str, text: &str, scheme: Option<Scheme>, want: Result<(&str, &str), &str>) {
+    check_format(name, text, &CorpusFormat { scheme, ..CorpusFormat::default() }, want);
+}
+
+#[track_caller]
+fn check_format(name: &str, text: &str, format: &CorpusFormat, want: Result<(&str, &str), &str>) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join(name);
     std::fs::write(&path, text).expect("writes");
-    match (load_file_with(&path, &Settings::default(), scheme), want) {
+    match (load_file_with(&path, format), want) {
         (Ok(split), Ok((read_as, tags))) => {
             assert_eq!(split.read_as.to_string(), read_as);
             assert_eq!(split.samples[0].tags.join(" "), tags);
@@ -77,6 +81,17 @@ fn corpora_have_words_and_labels() {
     check_corpus("a.txt", "IMGID:1\na\n", None, Err(":2: expected `word<TAB>tag`"));
     check_corpus("a.jsonl", "\n", None, Err("expected at least one"));
     assert!(matches!(load_file("no/such.jsonl"), Err(Error::Read { .. })));
+}
+
+#[test]
+fn tags_that_are_numbers_need_names() {
+    let text = r#"{"tokens": ["a", "b"], "ner_tags": [1, 2]}"#;
+    let named =
+        |names: &str| CorpusFormat { label_names: Some(names.parse().expect("tags")), ..CorpusFormat::default() };
+    check_format("a.jsonl", text, &named("O,B-X,I-X"), Ok(("jsonl, scheme iob2", "B-X I-X")));
+    check_format("a.jsonl", text, &named("O,S-X,B-X,E-X"), Err("expected well-formed tags of iobes"));
+    check_format("a.jsonl", text, &named("O,B-X"), Err(":1: expected tags by numbers below 2, as many as there are"));
+    check_corpus("a.jsonl", text, None, Err("a.jsonl:1: the tags are numbers: their names must be given"));
 }
 
 #[test]
