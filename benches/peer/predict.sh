@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# `smvae predict` beside the token-classification pipeline of Hugging Face, with the same text encoder on the same posts,
+# alternately, then a table of medians: benches/peer/predict.sh
+#
+# Needs the corpora and all-MiniLM-L6-v2 of SMVAE_SHARED (../shared) and, once, the network for PyTorch. Settings:
+#     ROUNDS=3 POSTS=20000 THREADS=2
+#     PEER_VENV=DIR    a virtual environment that has torch and transformers (5 GB); made in OUT without
+#     RUN=DIR          a run folder with that text encoder; one is trained for an epoch without
+#     SMVAE_BIN=FILE   the program; built without
+#     OUT=DIR          where posts, answers and results go; target/peer
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+SHARED=$(realpath "${SMVAE_SHARED:-../shared}")
+ROUNDS=${ROUNDS:-3} POSTS=${POSTS:-20000} THREADS=${THREADS:-2}
+OUT=${OUT:-target/peer}
+encoder=$SHARED/models/all-MiniLM-L6-v2
+mkdir -p "$OUT"
+
+VENV=${PEER_VENV:-$OUT/venv}
+if [ ! -x "$VENV/bin/python" ]; then
+    python3 -m venv "$VENV"
+    # The versions of run.sh.
+    "$VENV/bin/pip" install --quiet torch==2.15.0 transformers==5.23.0 tokenizers==0.23.3 safetensors==0.8.0 numpy==2.4.6
+fi
+[ -n "${SMVAE_BIN:-}" ] || cargo build --locked --release --bin smvae
+smvae=${SMVAE_BIN:-${CARGO_TARGET_DIR:-target}/release/smvae}
+run=${RUN:-$OUT/predict-run}
+[ -e "$run/weights.safetensors" ] || "$smvae" train --data "$SHARED/data/twitter2017" --text-encoder "$encoder" \
+    --labelled all --epochs 1 --out "$run" >&2
+
+results=$OUT/predict-$(date +%Y%m%d-%H%M%S).jsonl
+predict() { "$VENV/bin/python" benches/peer/predict.py "$@" --threads "$THREADS" --posts "$OUT/posts.jsonl"; }
+predict posts --corpus "$SHARED/data/twitter2017/test.txt" --n "$POSTS"
+for ((round = 1; round <= ROUNDS; round++)); do
+    echo "round $round of $ROUNDS" >&2
+    predict ours --smvae "$smvae" --model "$run" --output "$OUT/answers-ours.jsonl" >>"$results"
+    predict peer --model "$encoder" --output "$OUT/answers-peer.jsonl" >>"$results"
+    predict peer --model "$encoder" --output "$OUT/answers-peer.jsonl" --sorted >>"$results"
+done
+echo "$results"
+"$VENV/bin/python" benches/peer/predict.py table --results "$results"
