@@ -7,7 +7,8 @@ use crate::golden;
 use serde::Deserialize;
 use smvae_core::decode::{Candidate, decode};
 use smvae_core::metrics::{Conlleval, Counts, Scores};
-use smvae_core::{Entity, LabelSet, Span};
+use smvae_core::schemes::Scheme;
+use smvae_core::{Convention, Entity, LabelSet, Span};
 use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
@@ -141,4 +142,47 @@ fn entities(rows: &[(usize, usize, String)]) -> Vec<Entity> {
     let mut entities: Vec<Entity> = rows.iter().map(|(a, b, label)| Entity::new(*a, b + 1, label)).collect();
     entities.sort();
     entities
+}
+
+#[derive(Deserialize)]
+struct TaggedCase {
+    scheme: Scheme,
+    gold: Vec<String>,
+    predicted: Vec<String>,
+    strict: Expected,
+    default: Option<Expected>,
+}
+
+/// Gold, predicted and correct entities; precision, recall and F1.
+#[derive(Deserialize)]
+struct Expected {
+    counts: (usize, usize, usize),
+    ratios: (f64, f64, f64),
+}
+
+#[test]
+fn golden_scores_of_seqeval_in_every_scheme() {
+    let cases: Vec<TaggedCase> = golden::json("seqeval_scores.json");
+    assert!(cases.len() >= 60);
+    for case in &cases {
+        for (convention, want) in
+            [(Convention::Strict, Some(&case.strict)), (Convention::Conlleval, case.default.as_ref())]
+        {
+            let Some(want) = want else { continue };
+            let mut scores = Scores::default();
+            for (gold, predicted) in case.gold.iter().zip(&case.predicted) {
+                let read = |text: &str| {
+                    let tags: Vec<&str> = text.split(' ').collect();
+                    case.scheme.read(&tags, convention).expect("tags of the scheme")
+                };
+                scores.add(&read(gold), &read(predicted));
+            }
+            let c = scores.overall;
+            let place = format!("{} {convention}: {:?} / {:?}", case.scheme, case.gold, case.predicted);
+            assert_eq!((c.gold, c.predicted, c.correct), want.counts, "{place}");
+            let ours = [c.precision(), c.recall(), c.f1()];
+            let theirs = [want.ratios.0, want.ratios.1, want.ratios.2];
+            assert!(ours.iter().zip(theirs).all(|(a, b)| (a - b).abs() < 1e-9), "{place}: {ours:?} {theirs:?}");
+        }
+    }
 }

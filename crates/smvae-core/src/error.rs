@@ -27,9 +27,11 @@ pub enum Error {
         /// What the tags begin with, such as `B`.
         prefixes: Vec<String>,
     },
-    /// A line of tagged text whose last two columns are not tags.
-    #[error("line {line}: expected a gold and a predicted tag in the last two columns, got {text:?}")]
+    /// A line of tagged text without tags in two columns.
+    #[error("line {line}: expected a gold and a predicted tag in {place}, got {text:?}")]
     Column {
+        /// Which columns, in words.
+        place: String,
         /// The line's number, from 1.
         line: usize,
         /// The line.

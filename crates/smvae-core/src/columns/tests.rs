@@ -39,3 +39,13 @@ fn errors_have_the_line() {
     check_error("\u{a0}\n", 1);
     check_error("a B- O\n", 1);
 }
+
+#[test]
+fn two_columns_can_be_named() {
+    let at = |gold, predicted| Some(TagColumns { gold, predicted });
+    let text = "a B-X NN O\nb E-X NN S-X\n";
+    let read = read_columns_at(text, at(1, 3)).expect("tags of any scheme");
+    assert_eq!((read[0].gold.join(" "), read[0].predicted.join(" ")), ("B-X E-X".to_owned(), "O S-X".to_owned()));
+    let error = read_columns_at(text, at(1, 4)).expect_err("four columns").to_string();
+    assert_eq!(error, "line 1: expected a gold and a predicted tag in the columns 2 and 5, got \"a B-X NN O\"");
+}

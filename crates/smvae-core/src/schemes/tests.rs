@@ -35,6 +35,24 @@ fn the_same_entities_in_every_scheme() {
 }
 
 #[test]
+fn strictly_read_is_only_what_the_scheme_writes() {
+    let strict = |scheme: Scheme, tags: &str, want: &[(usize, usize, &str)]| {
+        let want: Vec<Entity> = want.iter().map(|&(a, b, label)| Entity::new(a, b, label)).collect();
+        let got = scheme.read(&split(tags), Convention::Strict).expect("tags of the scheme");
+        assert_eq!(got, want, "{scheme}: {tags}");
+    };
+    strict(Scheme::Iob2, "O I-X B-X I-Y I-X", &[(2, 3, "X")]);
+    strict(Scheme::Iob1, "B-X O I-X B-Y I-X B-X", &[(2, 3, "X"), (4, 5, "X"), (5, 6, "X")]);
+    strict(Scheme::Ioe2, "I-X O I-X E-X E-Y I-Y", &[(2, 4, "X"), (4, 5, "Y")]);
+    strict(Scheme::Ioe1, "E-X O E-X I-X I-Y E-X", &[(2, 3, "X"), (3, 4, "X"), (4, 5, "Y")]);
+    strict(Scheme::Iobes, "B-X I-X O B-X E-X E-X S-X B-Y S-Y I-X E-X", &[(3, 5, "X"), (6, 7, "X"), (8, 9, "Y")]);
+    strict(Scheme::Bilou, "B-X B-X L-X U-X L-X", &[(1, 3, "X"), (3, 4, "X")]);
+    let error = Scheme::Iobes.read(&["B-X"], Convention::Authors).expect_err("BIO alone").to_string();
+    assert_eq!(error, "the setting `convention` must be conlleval or strict for tags that are not BIO, got authors");
+    assert!(Scheme::Iob2.read(&["S-X"], Convention::Strict).is_err());
+}
+
+#[test]
 fn ill_formed_tags_are_cut_where_a_tag_or_a_label_says_so() {
     check(
         Scheme::Iobes,
@@ -100,7 +118,9 @@ proptest! {
         }
         let scheme = Scheme::ALL[scheme];
         let tags = scheme.tags(&entities, at).expect("disjoint by construction");
-        prop_assert_eq!(scheme.entities(&tags).expect("written by us"), entities);
+        for convention in [Convention::Conlleval, Convention::Strict] {
+            prop_assert_eq!(&scheme.read(&tags, convention).expect("written by us"), &entities);
+        }
         prop_assert!(scheme.fits(&tags));
         prop_assert!(Scheme::of_posts([tags.as_slice()]).expect("written by us").fitting.contains(&scheme));
     }
@@ -112,5 +132,7 @@ proptest! {
         let want = read_entities(&tags, Convention::Conlleval).expect("tags");
         prop_assert_eq!(&Scheme::Iob2.entities(&tags).expect("tags"), &want);
         prop_assert_eq!(&Scheme::Iob1.entities(&tags).expect("tags"), &want);
+        let want = read_entities(&tags, Convention::Strict).expect("tags");
+        prop_assert_eq!(&Scheme::Iob2.read(&tags, Convention::Strict).expect("tags"), &want);
     }
 }
