@@ -6,6 +6,8 @@
 //!
 //! All vectors have one width and finite values, checked once when they are loaded. An id without a
 //! vector is a missing modality, not an error; a file in which no id belongs to a post is an error.
+//! Where there is no vector of an id as it stands, it is looked for as a path, with and without the
+//! extension of an image ([`ImageVectors::row_of`]).
 //! Values stay as the file has them: standardisation belongs to training, since its statistics come
 //! from one split.
 
@@ -36,6 +38,25 @@ pub enum Precision {
     F32,
     /// Two bytes per number: values up to 65504, with three significant digits.
     F16,
+}
+
+/// Extensions of files that can be read as images, sorted.
+pub const IMAGE_EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
+
+/// Whether a name ends in the extension of an image, in any case.
+pub fn has_image_extension(name: &str) -> bool {
+    split_extension(name).is_some()
+}
+
+/// Whether an image id names a file: it has a folder, or the extension of an image.
+pub fn is_file_name(id: &str) -> bool {
+    id.contains('/') || has_image_extension(id)
+}
+
+/// A name without the extension of an image, if it has one.
+fn split_extension(name: &str) -> Option<&str> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    IMAGE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)).then_some(stem)
 }
 
 /// The one key of the metadata that is ours; with several, safetensors would write them in any
@@ -102,9 +123,24 @@ impl ImageVectors {
         self.row_of(id).map(|row| self.row(row))
     }
 
-    /// The number of an image's vector, counted in the order of the ids.
+    /// The number of an image's vector, counted in the order of the ids. If none has this very id,
+    /// it is one with an image's extension added to it; or, if it has one, the one without.
     pub fn row_of(&self, id: &str) -> Option<usize> {
-        self.rows.get(id).copied()
+        self.rows.get(id).copied().or_else(|| self.row_of_path(id))
+    }
+
+    /// The row of an id that names a file in other words than the ids of the vectors.
+    fn row_of_path(&self, id: &str) -> Option<usize> {
+        let path = id.strip_prefix("./").unwrap_or(id);
+        if let Some(row) = self.rows.get(path) {
+            return Some(*row);
+        }
+        if let Some(stem) = split_extension(path) {
+            return self.rows.get(stem).copied();
+        }
+        let with = |extension: String| self.rows.get(&format!("{path}.{extension}")).copied();
+        let upper = IMAGE_EXTENSIONS.into_iter().map(str::to_uppercase);
+        upper.chain(IMAGE_EXTENSIONS.into_iter().map(str::to_owned)).find_map(with)
     }
 
     /// The number of another image's vector, to be used in place of this one's: that of the id half
@@ -155,7 +191,8 @@ impl ImageVectors {
     /// [`Error::NoMatch`] if there are posts and no post has a vector: the file belongs to another
     /// corpus.
     pub fn coverage(&self, samples: &[Sample]) -> Result<Coverage> {
-        let (found, missing): (Vec<_>, Vec<_>) = samples.iter().partition(|s| self.rows.contains_key(&s.image_id));
+        let (found, missing): (Vec<_>, Vec<_>) =
+            samples.iter().partition(|s| s.image().is_some_and(|id| self.row_of(id).is_some()));
         if found.is_empty() && !samples.is_empty() {
             return Err(Error::NoMatch { path: self.path.clone(), vectors: self.len(), posts: samples.len() });
         }

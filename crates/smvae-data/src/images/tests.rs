@@ -26,6 +26,26 @@ fn f32s(values: &[f32]) -> Vec<u8> {
 }
 
 #[test]
+fn ids_that_are_paths_are_found_with_and_without_extension() {
+    let made = ImageVectors::from_map(
+        ["1", "photos/1.jpg", "photos/1.png", "photos/2.JPG"].map(|id| (id.to_owned(), vec![1.0])).into(),
+    )
+    .expect("equal widths");
+    let check = |id: &str, want: Option<&str>| {
+        let got = made.row_of(id).map(|row| made.ids().nth(row).expect("a row"));
+        assert_eq!(got, want, "{id}");
+    };
+    check("1", Some("1"));
+    check("1.jpg", Some("1"));
+    check("photos/1.png", Some("photos/1.png"));
+    check("./photos/1", Some("photos/1.jpg"));
+    check("photos/2", Some("photos/2.JPG"));
+    check("photos/1.gif", None);
+    check("2.jpg", None);
+    check("", None);
+}
+
+#[test]
 fn vectors_are_read_back_with_the_same_digest() {
     let made = ImageVectors::from_map(map(&[("b", &[1.0, -2.5]), ("a", &[0.0, 3.25])])).expect("two vectors");
     let dir = tempfile::tempdir().expect("a temporary folder");

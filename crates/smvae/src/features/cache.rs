@@ -33,7 +33,8 @@ pub fn cached_features(
     let (folder, cache) = (folder.as_ref(), cache.as_ref());
     let images_sha256 = digest_of_folder(folder, settings)?;
     let FeatureSettings { precision, limits, any_extension, .. } = settings;
-    let key = format!("{} {images_sha256} {precision:?} {limits:?} {any_extension}", model_key(model));
+    let by_path = if settings.by_path { " by path" } else { "" };
+    let key = format!("{} {images_sha256} {precision:?} {limits:?} {any_extension}{by_path}", model_key(model));
     let path = cache.join(format!("{}.safetensors", &sha256_hex(key.as_bytes())[..32]));
     if path.exists() {
         return Ok((Some(ImageVectors::load(&path)?), None));
@@ -57,7 +58,7 @@ pub fn cached_features(
 
 /// The digest that [`extract`] writes into its file, without making any vector.
 fn digest_of_folder(folder: &Path, settings: &FeatureSettings) -> Result<String> {
-    let Listing { files, mut bad } = list(folder)?;
+    let Listing { files, mut bad } = list(folder, settings.by_path)?;
     let read = files.par_iter().map(|file| (file.name.clone(), bytes_of(&file.path, &settings.limits)));
     let read: Vec<(String, Result<String, String>)> = read.map(|(name, b)| (name, b.map(|b| sha256_hex(&b)))).collect();
     let mut digests = BTreeMap::new();

@@ -29,7 +29,8 @@ use std::time::Instant;
 /// Version of the library, on which vectors depend too.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Makes the vectors of all images in a folder (not of folders in it) and writes them to `out`.
+/// Makes the vectors of all images in a folder (of folders in it only by the setting
+/// [`by_path`](FeatureSettings::by_path)) and writes them to `out`.
 ///
 /// # Errors
 /// A folder that cannot be read or has no usable image; a file that exists already, unless the
@@ -44,7 +45,7 @@ pub fn extract(
 ) -> Result<FeatureSummary> {
     let (folder, out, start) = (folder.as_ref(), out.as_ref(), Instant::now());
     check(out, settings)?;
-    let Listing { files, mut bad } = listing::list(folder)?;
+    let Listing { files, mut bad } = listing::list(folder, settings.by_path)?;
     let total = files.len() + bad.len();
     let (key, width) = (journal_key(model, settings), model.encoder.width());
     let waiting = FeatureProgress { done: 0, total, images_per_second: 0.0 };
@@ -100,7 +101,8 @@ fn check(out: &Path, settings: &FeatureSettings) -> Result<()> {
 
 /// What a journal's vectors depend on besides the images.
 fn journal_key(model: &VisionModel, settings: &FeatureSettings) -> String {
-    sha256_hex(format!("{} {:?} {}", model_key(model), settings.limits, settings.any_extension).as_bytes())
+    let by_path = if settings.by_path { " by path" } else { "" };
+    sha256_hex(format!("{} {:?} {}{by_path}", model_key(model), settings.limits, settings.any_extension).as_bytes())
 }
 
 /// What the vectors of a model depend on besides the images.
@@ -223,15 +225,25 @@ fn read(file: &ImageFile, journal: &Journal, model: &VisionModel, settings: &Fea
     };
     let sha256 = sha256_hex(&bytes);
     if !journal.has(&file.id, &sha256) {
-        let preprocessing = &model.identity.preprocessing;
-        let name = if settings.any_extension { Ok(()) } else { check_extension(Path::new(&file.name), &bytes) };
-        let image = name.and_then(|()| decode(&bytes, &settings.limits, preprocessing.upright));
-        read.outcome = match image {
-            Ok(image) => Outcome::Pixels(preprocessing.apply(&image)),
-            Err(fault) => Outcome::Bad(fault.to_string()),
+        read.outcome = match pixels_of(&file.path, &bytes, model, settings) {
+            Ok(pixels) => Outcome::Pixels(pixels),
+            Err(reason) => Outcome::Bad(reason),
         };
     }
     Read { sha256: Some(sha256), ..read }
+}
+
+/// The pixels of an image as the network takes them, or why it cannot be used.
+pub(crate) fn pixels_of(
+    path: &Path,
+    bytes: &[u8],
+    model: &VisionModel,
+    settings: &FeatureSettings,
+) -> Result<Vec<f32>, String> {
+    let preprocessing = &model.identity.preprocessing;
+    let name = if settings.any_extension { Ok(()) } else { check_extension(path, bytes) };
+    let image = name.and_then(|()| decode(bytes, &settings.limits, preprocessing.upright));
+    image.map(|image| preprocessing.apply(&image)).map_err(|fault| fault.to_string())
 }
 
 /// The content of a file, which is not read beyond the limit.

@@ -1,7 +1,7 @@
 //! Which files of a folder may be images, and what their ids are.
 //!
 //! Ids are made of names that the folder has, and are never made into paths, so that none can lead
-//! out of it. Folders in it are ignored.
+//! out of it. Folders in it are ignored, unless ids are paths; then links to folders are.
 
 use crate::error::{Error, Result};
 use crate::features::settings::BadImage;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 /// A file that may be an image.
 #[derive(Clone, Debug)]
 pub(crate) struct ImageFile {
-    /// Its name without the extension.
+    /// Its name without the extension, or its path in the folder.
     pub id: String,
-    /// Its name.
+    /// Its name, or its path in the folder.
     pub name: String,
     pub path: PathBuf,
 }
@@ -26,8 +26,41 @@ pub(crate) struct Listing {
     pub bad: Vec<BadImage>,
 }
 
-/// Lists a folder.
-pub(crate) fn list(folder: &Path) -> Result<Listing> {
+/// Lists a folder; if ids are paths, with the folders in it.
+pub(crate) fn list(folder: &Path, by_path: bool) -> Result<Listing> {
+    if by_path { list_paths(folder) } else { list_names(folder) }
+}
+
+fn list_paths(folder: &Path) -> Result<Listing> {
+    let fault = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Read { path, source }
+    };
+    let root = folder.canonicalize().map_err(fault(folder))?;
+    let (mut listing, mut folders) = (Listing::default(), vec![(folder.to_owned(), String::new())]);
+    while let Some((inner, prefix)) = folders.pop() {
+        for entry in std::fs::read_dir(&inner).map_err(fault(&inner))? {
+            let entry = entry.map_err(fault(&inner))?;
+            let shown = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            let path = entry.path();
+            // What `is_dir` says of a link is false.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push((path, format!("{shown}/")));
+                continue;
+            }
+            match file_id(&path, &root) {
+                Ok(None) => {}
+                Ok(Some(_)) => listing.files.push(ImageFile { id: shown.clone(), name: shown, path }),
+                Err(reason) => listing.bad.push(BadImage { file: shown, reason }),
+            }
+        }
+    }
+    listing.files.sort_by(|a, b| a.name.cmp(&b.name));
+    listing.bad.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(listing)
+}
+
+fn list_names(folder: &Path) -> Result<Listing> {
     let read = |source| Error::Read { path: folder.to_owned(), source };
     let root = folder.canonicalize().map_err(read)?;
     let mut names = Vec::new();

@@ -3,7 +3,8 @@
 //! ```text
 //! folder -> listing -> [read, digest, decode, prepare] in parallel, a batch ahead -> network -> journal -> file
 //! ```
-//! The id of an image is its file's name without the extension. What cannot be used is left out and
+//! The id of an image is its file's name without the extension, or where posts name files, its path.
+//! [`PictureFolder`] takes one image at a time, when a post names it. What cannot be used is left out and
 //! told with the reason, never replaced. If interrupted (Ctrl-C, a crash), it leaves a journal
 //! beside the file, from which the next call continues; the file itself appears whole or not at
 //! all.
@@ -20,6 +21,9 @@ pub(crate) mod extract;
 pub(crate) mod journal;
 #[cfg(feature = "vision")]
 pub(crate) mod listing;
+pub(crate) mod picture;
+#[cfg(feature = "vision")]
+pub(crate) mod pictures;
 #[cfg(feature = "vision")]
 pub(crate) mod settings;
 #[cfg(feature = "vision")]
@@ -32,6 +36,10 @@ pub use description::FeatureDescription;
 #[cfg(feature = "vision")]
 #[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use extract::extract;
+pub use picture::Picture;
+#[cfg(feature = "vision")]
+#[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
+pub use pictures::PictureFolder;
 #[cfg(feature = "vision")]
 #[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};

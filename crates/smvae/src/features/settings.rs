@@ -16,6 +16,10 @@ pub struct FeatureSettings {
     pub limits: DecodeLimits,
     /// Whether a file may have an extension that does not fit its content. Default: false.
     pub any_extension: bool,
+    /// Whether images of sub-folders are taken too, and the id of an image is its path in the
+    /// folder, with `/` and with the extension. If not, it is its name without the extension.
+    /// Default: false.
+    pub by_path: bool,
     /// Whether to replace a file that exists already. Default: false.
     pub overwrite: bool,
 }
@@ -23,7 +27,7 @@ pub struct FeatureSettings {
 impl Default for FeatureSettings {
     fn default() -> Self {
         let limits = DecodeLimits::default();
-        Self { batch: 8, precision: Precision::F32, limits, any_extension: false, overwrite: false }
+        Self { batch: 8, precision: Precision::F32, limits, any_extension: false, by_path: false, overwrite: false }
     }
 }
 

@@ -8,9 +8,9 @@
 //! ```
 //! An answer has the post's own fields first, as they were written, then ours: `text` where the
 //! post had words alone, `words`, `entities`, `candidates` where spans above a probability were
-//! asked for, `words_cut` where the piece limit cut words off, and `"image_missing": true` where
-//! the model looks at images and has none for the post. Fields of the post with these names are
-//! replaced.
+//! asked for, `words_cut` where the piece limit cut words off, `"image_missing": true` where the
+//! model looks at images and has none for the post, and `image_error` where its image is there and
+//! cannot be used. Fields of the post with these names are replaced.
 
 use crate::error::Result;
 use crate::inference::prediction::Prediction;
@@ -21,7 +21,7 @@ use smvae_data::formats::{Body, Fields, PostRecord};
 use smvae_data::words::WordConvention;
 
 /// Fields of an answer that replace those of the post; its text stays.
-const OURS: [&str; 6] = ["words", "tokens", "entities", "candidates", "words_cut", "image_missing"];
+const OURS: [&str; 7] = ["words", "tokens", "entities", "candidates", "words_cut", "image_missing", "image_error"];
 
 /// The post of a record: its words if it has some, else its text, split by a convention. The image
 /// id is that of the record.
@@ -57,6 +57,7 @@ pub fn answer(fields: &Fields, post: &Post, mut found: Prediction) -> String {
         candidates: found.candidates.as_deref(),
         words_cut: found.words_cut,
         image_missing: found.image_missing,
+        image_error: post.image_error(),
     };
     serde_json::to_string(&answer).expect("strings and numbers have a JSON form")
 }
@@ -87,6 +88,8 @@ struct Answer<'a> {
     words_cut: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     image_missing: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_error: Option<&'a str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -24,6 +24,7 @@ use smvae_core::candle_core::{DType, Device};
 use smvae_data::ImageVectors;
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
+use smvae_encoders::preprocessing::VisionIdentity;
 use smvae_encoders::text::WordTokenizer;
 use std::cell::Cell;
 use std::path::Path;
@@ -153,6 +154,16 @@ impl Predictor {
         self.identity.as_ref().ok_or(Error::NoImages)?.check(&images, trust)?;
         self.images = Some(images);
         Ok(self)
+    }
+
+    /// Whether posts may come with vectors of their own ([`Post::with_picture`]) that a vision model
+    /// makes.
+    ///
+    /// # Errors
+    /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors that it
+    /// does not accept.
+    pub fn check_vision(&self, vision: &VisionIdentity, width: usize) -> Result<()> {
+        self.identity.as_ref().ok_or(Error::NoImages)?.check_vision(vision, width)
     }
 
     /// Which image vectors the model was trained with. `None` for a model of text alone.
@@ -287,12 +298,7 @@ impl Predictor {
     ) -> Result<Option<Vec<ReadPost>>> {
         let collator = self.collator();
         let items = |post: &P| -> Result<Vec<Item>> {
-            let (words, image) = (post.words(), post.image_id());
-            if self.settings.windows {
-                collator.in_windows(words, image)
-            } else {
-                Ok(vec![collator.item(words, image)?])
-            }
+            if self.settings.windows { collator.in_windows(post) } else { Ok(vec![collator.item(post)?]) }
         };
         let items: Vec<Vec<Item>> = posts.par_iter().map(items).collect::<Result<_>>()?;
         let post_of: Vec<usize> =
@@ -320,7 +326,7 @@ impl Predictor {
     /// Posts as the networks take them, cut at the piece limit.
     pub(crate) fn items<P: Words + Sync>(&self, posts: &[P]) -> Result<Vec<Item>> {
         let collator = self.collator();
-        posts.par_iter().map(|post| collator.item(post.words(), post.image_id())).collect()
+        posts.par_iter().map(|post| collator.item(post)).collect()
     }
 
     /// How probabilities become entities.
@@ -338,7 +344,7 @@ impl Predictor {
             input: &self.config.input,
             quirks: &self.config.model.quirks,
             encoder: self.networks.encoder.config(),
-            images: self.identity.as_ref().zip(self.images.as_ref()),
+            images: self.identity.as_ref().map(|identity| (identity, self.images.as_ref())),
         }
     }
 

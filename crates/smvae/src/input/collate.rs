@@ -4,6 +4,7 @@
 use crate::config::input::{ImageUse, InputConfig};
 use crate::error::Result;
 use crate::input::images::ImageIdentity;
+use crate::input::post::Words;
 use crate::input::windows::windows;
 use smvae_core::candle_core::{Device, Tensor};
 use smvae_core::model::{BatchSpan, Quirks, SpanBatch};
@@ -14,6 +15,7 @@ use smvae_data::{ImageVectors, is_url};
 use smvae_encoders::text::tokenizer::Encoded;
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A post, or a window of one, as the networks see it. Its words are those that are left: no URLs,
 /// nothing beyond the piece limit.
@@ -29,12 +31,20 @@ pub(crate) struct Item {
     pub shapes: Vec<u32>,
     /// Words that the piece limit cut.
     pub n_cut: usize,
-    /// The row of its image among the image vectors, which are not copied here. `None` is a missing
-    /// modality.
-    pub image: Option<usize>,
+    /// Its image; `None` is a missing modality.
+    pub image: Option<ItemImage>,
     /// Of a window: for each of its words, the ends of the candidate spans that begin there and are
     /// scored here. `None` for a whole post, whose candidates are all spans of its words.
     pub ends: Option<Vec<Range<usize>>>,
+}
+
+/// Where the vector of an item's image is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ItemImage {
+    /// The row among the image vectors, which are not copied here.
+    Row(usize),
+    /// It came with the post.
+    Own(Arc<[f32]>),
 }
 
 /// A candidate span of an item and its class.
@@ -47,23 +57,26 @@ pub(crate) struct Collator<'a> {
     pub input: &'a InputConfig,
     pub quirks: &'a Quirks,
     pub encoder: &'a TransformerConfig,
-    pub images: Option<(&'a ImageIdentity, &'a ImageVectors)>,
+    /// Whose vectors the model takes, and those it was given.
+    pub images: Option<(&'a ImageIdentity, Option<&'a ImageVectors>)>,
 }
 
 impl Collator<'_> {
     /// Tokenises a post and looks its image up. What lies beyond the piece limit is cut.
-    pub(crate) fn item(&self, words: &[String], image_id: Option<&str>) -> Result<Item> {
+    pub(crate) fn item(&self, post: &impl Words) -> Result<Item> {
+        let words = post.words();
         let mut positions = self.kept(words);
         let encoded = self.encode(words, &positions, self.limit())?;
         positions.truncate(encoded.words.len());
-        Ok(whole(encoded, positions, words, self.image(image_id)))
+        Ok(whole(encoded, positions, words, self.image(post)))
     }
 
     /// The same without a cut: a post over the piece limit is several items, its windows, each with
     /// the post's image. Only a word of more pieces than the limit is cut, which the first item
     /// counts; no span goes across it. There is at least one item.
-    pub(crate) fn in_windows(&self, words: &[String], image_id: Option<&str>) -> Result<Vec<Item>> {
-        let (limit, image) = (self.limit(), self.image(image_id));
+    pub(crate) fn in_windows(&self, post: &impl Words) -> Result<Vec<Item>> {
+        let words = post.words();
+        let (limit, image) = (self.limit(), self.image(post));
         let positions = self.kept(words);
         // A limit that is no limit is an error either way.
         let encoded = self.encode(words, &positions, if limit < 2 { limit } else { usize::MAX })?;
@@ -78,7 +91,7 @@ impl Collator<'_> {
                 let at = window.words.start;
                 let ends = window.ends.into_iter().map(|ends| ends.start - at..ends.end - at).collect();
                 let item = part(&encoded, first + at..first + window.words.end, &positions, words);
-                items.push(Item { image, ends: Some(ends), ..item });
+                items.push(Item { image: image.clone(), ends: Some(ends), ..item });
             }
             first += run.len() + 1;
         }
@@ -104,12 +117,18 @@ impl Collator<'_> {
         self.input.max_pieces.min(self.encoder.position_limit()).min(self.quirks.pad_to.unwrap_or(usize::MAX))
     }
 
-    fn image(&self, id: Option<&str>) -> Option<usize> {
-        let ((_, vectors), id) = self.images.zip(id)?;
-        match self.input.image {
+    fn image(&self, post: &impl Words) -> Option<ItemImage> {
+        let (identity, vectors) = self.images?;
+        // One of another width belongs to another model.
+        if let Some(vector) = post.image_vector().filter(|vector| vector.len() == identity.width) {
+            return Some(ItemImage::Own(vector.clone()));
+        }
+        let (vectors, id) = (vectors?, post.image_id()?);
+        let row = match self.input.image {
             ImageUse::Own | ImageUse::Zero => vectors.row_of(id),
             ImageUse::Shuffled => vectors.row_of_other(id),
-        }
+        };
+        row.map(ItemImage::Row)
     }
 
     /// The candidate spans of an item that are scored in it.
@@ -148,12 +167,17 @@ impl Collator<'_> {
                     .map(|span| BatchSpan { text, words: Span::new(span.start + first_word, span.end + first_word) }),
             );
         }
-        let images = self.images.map(|(identity, vectors)| {
+        let has_own = items.iter().any(|(item, _)| matches!(item.image, Some(ItemImage::Own(_))));
+        let images = self.images.filter(|(_, vectors)| vectors.is_some() || has_own).map(|(identity, vectors)| {
             let zeros = self.input.image == ImageUse::Zero;
             let mut rows = vec![0f32; items.len() * identity.width];
             for (row, (item, _)) in rows.chunks_mut(identity.width).zip(items) {
-                if let Some(image) = item.image.filter(|_| !zeros) {
-                    identity.prepare(vectors.row(image), row);
+                match (&item.image, vectors) {
+                    (Some(ItemImage::Row(image)), Some(vectors)) if !zeros => {
+                        identity.prepare(vectors.row(*image), row)
+                    }
+                    (Some(ItemImage::Own(vector)), _) if !zeros => identity.prepare(vector, row),
+                    _ => {}
                 }
             }
             Tensor::from_vec(rows, (items.len(), identity.width), device)
@@ -170,7 +194,7 @@ impl Collator<'_> {
 }
 
 /// The item of a post that is read at once.
-fn whole(encoded: Encoded, positions: Vec<usize>, words: &[String], image: Option<usize>) -> Item {
+fn whole(encoded: Encoded, positions: Vec<usize>, words: &[String], image: Option<ItemImage>) -> Item {
     Item {
         ids: encoded.ids,
         words: encoded.words.iter().map(|r| r.start as usize..r.end as usize).collect(),
@@ -214,6 +238,12 @@ impl Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smvae_data::Sample;
+
+    fn post(words: &[&str], image_id: &str) -> Sample {
+        let words = words.iter().map(|w| (*w).to_owned()).collect();
+        Sample { words, image_id: image_id.to_owned(), ..Sample::default() }
+    }
 
     fn collator_test(words: &[&str], max_pieces: usize, check: impl Fn(&Collator<'_>, Item)) {
         let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "new", "york", "##ers"].map(str::to_owned).to_vec();
@@ -222,8 +252,7 @@ mod tests {
         let (quirks, encoder) = (Quirks::default(), smvae_encoders::text::tiny(tokenizer.vocab_size()));
         let collator =
             Collator { tokenizer: &tokenizer, input: &input, quirks: &quirks, encoder: &encoder, images: None };
-        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-        let item = collator.item(&words, None).expect("valid words");
+        let item = collator.item(&post(words, "")).expect("valid words");
         check(&collator, item);
     }
 
@@ -254,8 +283,7 @@ mod tests {
     #[track_caller]
     fn check_windows(words: &[&str], max_pieces: usize, want: &[(&[u32], &[usize])], n_cut: usize) {
         collator_test(words, max_pieces, |collator, _| {
-            let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-            let items = collator.in_windows(&words, None).expect("valid words");
+            let items = collator.in_windows(&post(words, "")).expect("valid words");
             let got: Vec<_> = items.iter().map(|item| (item.ids.as_slice(), item.positions.as_slice())).collect();
             assert_eq!(got, want);
             assert_eq!(items.iter().map(|item| item.n_cut).sum::<usize>(), n_cut);
@@ -307,9 +335,8 @@ mod tests {
         ] {
             collator_test(&["new"], 100, |collator, _| {
                 let input = InputConfig { image, ..InputConfig::default() };
-                let collator = Collator { input: &input, images: Some((&identity, &vectors)), ..*collator };
-                let items =
-                    ["b", "missing", "a"].map(|id| collator.item(&["new".to_owned()], Some(id)).expect("a valid word"));
+                let collator = Collator { input: &input, images: Some((&identity, Some(&vectors))), ..*collator };
+                let items = ["b", "missing", "a"].map(|id| collator.item(&post(&["new"], id)).expect("a valid word"));
                 let chosen = items.each_ref().map(|item| (item, vec![Span::new(0, 1)]));
                 let batch = collator.batch(&chosen, &Device::Cpu).expect("it fits");
                 let rows = batch.images.as_ref().expect("there are images").flatten_all().expect("rows");

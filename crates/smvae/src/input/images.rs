@@ -79,6 +79,27 @@ impl ImageIdentity {
         Ok(())
     }
 
+    /// Checks that the model accepts the vectors that a vision model makes.
+    pub(crate) fn check_vision(&self, vision: &VisionIdentity, width: usize) -> Result<()> {
+        if width != self.width {
+            let (got, want) = (width.to_string(), self.width.to_string());
+            return Err(Error::OtherImages { what: "the width", got, want });
+        }
+        let Some(ours) = &self.vision else {
+            let want = "one that its file of vectors does not name".to_owned();
+            return Err(Error::OtherImages { what: "the vision model", got: vision.model.clone(), want });
+        };
+        if ours.sha256 != vision.sha256 {
+            let (got, want) = (vision.sha256.clone(), ours.sha256.clone());
+            return Err(Error::OtherImages { what: "the sha256 of the vision model's weights", got, want });
+        }
+        if ours.preprocessing != vision.preprocessing {
+            let show = |identity: &VisionIdentity| serde_json::to_string(&identity.preprocessing).unwrap_or_default();
+            return Err(Error::OtherImages { what: "the preprocessing", got: show(vision), want: show(ours) });
+        }
+        Ok(())
+    }
+
     /// Whether the vision model that made these vectors is the one of training, with the same
     /// preprocessing.
     fn same_vision(&self, images: &ImageVectors) -> bool {

@@ -6,5 +6,7 @@
 
 pub(crate) mod collate;
 pub(crate) mod images;
+#[cfg(feature = "vision")]
+mod pictures;
 pub(crate) mod post;
 pub(crate) mod windows;

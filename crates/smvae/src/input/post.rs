@@ -4,10 +4,12 @@
 //! values, as Python does). This is the one place that turns the first into the second.
 
 use crate::error::{Error, Result};
+use crate::features::picture::Picture;
 use smvae_core::Span;
 use smvae_data::Sample;
 use smvae_data::words::{WordConvention, locate, split};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A post to find entities in. Text and words belong together, so only the constructors set them.
 ///
@@ -18,7 +20,7 @@ use std::ops::Range;
 /// let words = ["New".to_owned(), "York".to_owned()];
 /// assert_eq!(Post::from_words(words.to_vec()).text(), "New York");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Post {
     text: String,
     words: Vec<String>,
@@ -26,6 +28,8 @@ pub struct Post {
     bytes: Vec<Range<usize>>,
     /// Id of its image among the image vectors. `None` for a post without one.
     pub image_id: Option<String>,
+    /// What became of its image, where that was looked up for this post alone.
+    picture: Option<Picture>,
 }
 
 impl Post {
@@ -35,7 +39,7 @@ impl Post {
         let text = text.into();
         let found = split(&text, convention);
         let (words, bytes) = found.into_iter().map(|word| (word.text.to_owned(), word.bytes)).unzip();
-        Self { words, bytes, text, image_id: None }
+        Self { words, bytes, text, ..Self::default() }
     }
 
     /// A post whose words are known. Its text is the words, joined by single spaces.
@@ -49,7 +53,7 @@ impl Post {
             bytes.push(text.len()..text.len() + word.len());
             text.push_str(word);
         }
-        Self { text, words, bytes, image_id: None }
+        Self { text, words, bytes, ..Self::default() }
     }
 
     /// A post whose text and words are known, with nothing but white space around the words.
@@ -64,12 +68,26 @@ impl Post {
             None => Error::TextAfterWords,
         })?;
         let bytes = located.into_iter().map(|word| word.bytes).collect();
-        Ok(Self { text, words, bytes, image_id: None })
+        Ok(Self { text, words, bytes, ..Self::default() })
     }
 
     /// The same post with the id of its image.
     pub fn with_image(self, id: impl Into<String>) -> Self {
         Self { image_id: Some(id.into()), ..self }
+    }
+
+    /// The same post with its image, as it was looked up by the id. A vector counts before those
+    /// that the model was given.
+    pub fn with_picture(self, picture: Picture) -> Self {
+        Self { picture: Some(picture), ..self }
+    }
+
+    /// Why its image cannot be used, where that is known: such an image is missing.
+    pub fn image_error(&self) -> Option<&str> {
+        match &self.picture {
+            Some(Picture::Bad(reason)) => Some(reason),
+            _ => None,
+        }
     }
 
     /// Its text.
@@ -143,6 +161,10 @@ pub(crate) trait Words {
     fn words(&self) -> &[String];
     /// Id of its image.
     fn image_id(&self) -> Option<&str>;
+    /// The vector of its image, where it came with the post.
+    fn image_vector(&self) -> Option<&Arc<[f32]>> {
+        None
+    }
 }
 
 impl<T: Words + ?Sized> Words for &T {
@@ -162,6 +184,13 @@ impl Words for Post {
 
     fn image_id(&self) -> Option<&str> {
         self.image_id.as_deref()
+    }
+
+    fn image_vector(&self) -> Option<&Arc<[f32]>> {
+        match &self.picture {
+            Some(Picture::Vector(vector)) => Some(vector),
+            _ => None,
+        }
     }
 }
 

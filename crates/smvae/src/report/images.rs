@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::features::listing::list;
+use crate::features::pictures::resolve;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
@@ -58,10 +59,13 @@ impl Thumbnails {
             let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
             return Err(Error::Read { path: folder.to_owned(), source });
         }
-        let paths: BTreeMap<_, _> = list(folder)?.files.into_iter().map(|file| (file.id, file.path)).collect();
+        let root = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;
+        let paths: BTreeMap<_, _> = list(folder, false)?.files.into_iter().map(|file| (file.id, file.path)).collect();
+        // An id may be the path of a file, too.
+        let path_of = |id: &str| paths.get(id).cloned().or_else(|| resolve(&root, id).ok().flatten());
         let mut seen = BTreeSet::new();
         let wanted: Vec<_> =
-            ids.into_iter().filter(|id| seen.insert(*id)).filter_map(|id| Some((id, paths.get(id)?))).collect();
+            ids.into_iter().filter(|id| seen.insert(*id)).filter_map(|id| Some((id, path_of(id)?))).collect();
         let urls: Vec<_> = wanted.par_iter().map(|(id, path)| (*id, data_url(path, budget.side))).collect();
         let (mut made, mut used) = (Self::default(), 0);
         for (id, url) in urls {

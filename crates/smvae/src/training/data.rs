@@ -31,7 +31,7 @@ impl TrainingData {
         selection: &Selection,
     ) -> Result<Self> {
         let (labelled, rest) = selection.split(input.train(), input.train_sha256())?;
-        let item = |sample: &Sample| collator.item(&sample.words, sample.image());
+        let item = |sample: &Sample| collator.item(sample);
         let labelled = labelled.par_iter().map(|&i| {
             let sample = &input.train()[i];
             let item = item(sample)?;

@@ -97,7 +97,7 @@ impl<'a> Prepared<'a> {
             input: &self.config.input,
             quirks: &self.config.model.quirks,
             encoder: &self.encoder.config,
-            images: self.identity.as_ref().zip(self.input.images),
+            images: self.identity.as_ref().map(|identity| (identity, self.input.images)),
         }
     }
 
