@@ -61,6 +61,11 @@ fn message(error: &anyhow::Error) -> String {
 
 /// The options that get around an error; the library does not know them.
 fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    match cause.downcast_ref() {
+        Some(smvae::data::Error::TagNumbers { .. }) => return Some("--label-names O,B-PER,I-PER,... names them"),
+        Some(smvae::data::Error::Scheme { .. }) => return Some("--scheme names it"),
+        _ => {}
+    }
     match cause.downcast_ref()? {
         smvae::Error::RunExists { .. } => Some("--overwrite replaces the run, train --resume DIR continues it"),
         smvae::Error::FeaturesExist { .. } => Some("--overwrite replaces the file"),

@@ -7,6 +7,7 @@
 
 mod cli;
 mod commands;
+mod corpus;
 mod failure;
 mod input;
 mod interrupt;

@@ -3,17 +3,19 @@
 
 use crate::options::{DeviceArgs, ImageArgs, NumberType};
 use crate::progress::{Progress, say};
-use crate::vectors::vectors_of;
+use crate::vectors::{pictures_of, vectors_of};
 use anyhow::Context as _;
+use smvae::config::ImageUse;
+use smvae::data::images::is_file_name;
 use smvae::data::words::WordConvention;
 use smvae::data::{Convention, ImageVectors, Sample};
+use smvae::features::PictureFolder;
 use smvae::{Evaluation, Flow, LoadOptions, Predictor};
 use std::path::Path;
 
-/// A model with its image vectors.
+/// A model, for which [`with_images`] or [`pictures`] finds image vectors.
 pub(crate) fn load(
     run: &Path,
-    images: &ImageArgs,
     device: DeviceArgs,
     dtype: NumberType,
     words: Option<&WordConvention>,
@@ -22,7 +24,17 @@ pub(crate) fn load(
     if let Some(words) = words {
         options = options.with_words(words.clone());
     }
-    let model = Predictor::load_with(run, &options)?;
+    Ok(Predictor::load_with(run, &options)?)
+}
+
+/// The model with its image vectors: those of a file, or of a folder, where `by_path` is whether
+/// posts name files of it.
+pub(crate) fn with_images(
+    model: Predictor,
+    images: &ImageArgs,
+    device: DeviceArgs,
+    by_path: bool,
+) -> anyhow::Result<Predictor> {
     let Some(identity) = model.image_identity().filter(|_| !images.no_images) else {
         if images.image_features.is_some() || images.images.is_some() {
             return Err(smvae::Error::NoImages.into());
@@ -31,7 +43,7 @@ pub(crate) fn load(
     };
     if let Some(folder) = &images.images {
         let trained_with = identity.vision.clone();
-        let vectors = vectors_of(folder, &images.vision, trained_with.as_ref(), device)?;
+        let vectors = vectors_of(folder, &images.vision, trained_with.as_ref(), device, by_path)?;
         return Ok(model.with_images(vectors, images.trust())?);
     }
     let recorded = identity.source.clone();
@@ -42,6 +54,29 @@ pub(crate) fn load(
         "the model was trained with image vectors: name a copy of them with --image-features, or pass --no-images";
     let vectors = ImageVectors::load(&path).context(hint)?;
     Ok(model.with_images(vectors, images.trust())?)
+}
+
+/// The folder of images that posts may name, of which only what is named is read. `None` where
+/// vectors are to be found otherwise, by [`with_images`].
+pub(crate) fn pictures(
+    model: &Predictor,
+    images: &ImageArgs,
+    device: DeviceArgs,
+) -> anyhow::Result<Option<PictureFolder>> {
+    // Which image another one is exchanged for depends on all of them.
+    let is_shuffled = model.config().input.image == ImageUse::Shuffled;
+    let (Some(folder), Some(identity)) = (&images.images, model.image_identity()) else { return Ok(None) };
+    if is_shuffled {
+        return Ok(None);
+    }
+    let pictures = pictures_of(folder, &images.vision, identity.vision.as_ref(), device)?;
+    model.check_vision(pictures.identity(), pictures.width())?;
+    Ok(Some(pictures))
+}
+
+/// Whether posts name files as their images, and not ids.
+pub(crate) fn name_files<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> bool {
+    samples.into_iter().filter_map(Sample::image).any(is_file_name)
 }
 
 /// Scores a model, with progress, and says what limits the scores.

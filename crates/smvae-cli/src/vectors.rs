@@ -9,18 +9,49 @@ use anyhow::Context as _;
 use smvae::Flow;
 use smvae::data::ImageVectors;
 use smvae::encoders::vision::{Compute, Preprocessing, VisionIdentity, VisionModel};
-use smvae::features::{FeatureProgress, FeatureSettings, FeatureSummary, VisionSource, cached_features, open_vision};
+use smvae::features::{
+    FeatureProgress, FeatureSettings, FeatureSummary, PictureFolder, VisionSource, cached_features, open_vision,
+};
 use std::path::{Path, PathBuf};
 
 /// The vectors of a folder of images, for training or for a trained model: made now, or found in
 /// the cache. `trained_with` is the vision model that made the vectors of training; without
-/// --vision it is opened from where it was then.
+/// --vision it is opened from where it was then. `by_path` is whether posts name files.
 pub(crate) fn vectors_of(
     folder: &Path,
     args: &VisionArgs,
     trained_with: Option<&VisionIdentity>,
     device: DeviceArgs,
+    by_path: bool,
 ) -> anyhow::Result<ImageVectors> {
+    let (model, cache) = model_and_cache(args, trained_with, device)?;
+    let mut settings = FeatureSettings::default();
+    settings.by_path = by_path;
+    let made = with_progress(|on_progress| cached_features(folder, &model, &cache, &settings, on_progress));
+    let (vectors, summary) = made?;
+    if let Some(summary) = &summary {
+        tell(summary, false);
+    }
+    vectors.context("stopped while image vectors were made: run the same command again to continue")
+}
+
+/// A folder of images for a trained model whose posts name some of them.
+pub(crate) fn pictures_of(
+    folder: &Path,
+    args: &VisionArgs,
+    trained_with: Option<&VisionIdentity>,
+    device: DeviceArgs,
+) -> anyhow::Result<PictureFolder> {
+    let (model, cache) = model_and_cache(args, trained_with, device)?;
+    Ok(PictureFolder::open(folder, model, &cache, &FeatureSettings::default())?)
+}
+
+/// The vision model that is asked for or was trained with, and where its vectors are kept.
+fn model_and_cache(
+    args: &VisionArgs,
+    trained_with: Option<&VisionIdentity>,
+    device: DeviceArgs,
+) -> anyhow::Result<(VisionModel, PathBuf)> {
     let missing = || Usage("--images needs --vision, the vision model that makes the vectors".to_owned());
     let mut source = match (&args.vision, trained_with) {
         (Some(name), _) => VisionSource::named(name.as_str()),
@@ -36,13 +67,7 @@ pub(crate) fn vectors_of(
     let cache = args.feature_cache.clone().or_else(default_cache);
     let cache =
         cache.ok_or_else(|| Usage("there is no home folder to keep vectors in: give --feature-cache".to_owned()))?;
-    let settings = FeatureSettings::default();
-    let made = with_progress(|on_progress| cached_features(folder, &model, &cache, &settings, on_progress));
-    let (vectors, summary) = made?;
-    if let Some(summary) = &summary {
-        tell(summary, false);
-    }
-    vectors.context("stopped while image vectors were made: run the same command again to continue")
+    Ok((model, cache))
 }
 
 /// Opens a vision model, from a folder, a file or the hub, with progress while it is fetched.

@@ -1,9 +1,9 @@
 //! `smvae draw`: which posts are labelled, as a file that others can use.
 
-use crate::options::DataArgs;
+use crate::options::{DataArgs, FormatArgs};
 use crate::output;
 use clap::Args;
-use smvae::data::corpus::load_split;
+use smvae::data::corpus::load_split_with;
 use smvae::data::{Split, selection};
 use std::path::PathBuf;
 
@@ -11,6 +11,8 @@ use std::path::PathBuf;
 pub(crate) struct DrawArgs {
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    format: FormatArgs,
     /// How many posts. With the same seed, a smaller choice is part of a larger one.
     #[arg(long, value_name = "N")]
     labels: usize,
@@ -24,6 +26,6 @@ pub(crate) struct DrawArgs {
 
 pub(crate) fn run(args: &DrawArgs) -> anyhow::Result<()> {
     output::guard(&args.out)?;
-    let train = load_split(args.data.folder(), Split::Train)?;
+    let train = load_split_with(args.data.folder(), Split::Train, &args.format.format())?;
     Ok(selection::select(args.labels, args.seed, &train.samples, &train.file.sha256)?.save(&args.out)?)
 }

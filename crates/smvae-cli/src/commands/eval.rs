@@ -1,11 +1,11 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
-use crate::model::{load, score};
-use crate::options::{DataArgs, DeviceArgs, ImageArgs, NumberType};
+use crate::corpus::{format_for_run, load_splits};
+use crate::model::{load, name_files, score, with_images};
+use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, NumberType};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
-use smvae::data::corpus::load_split;
 use smvae::data::{Convention, Split, gold_entities};
 use smvae::{Flow, PostPrediction, RunInfo};
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ pub(crate) struct EvalArgs {
     model: PathBuf,
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    format: FormatArgs,
     /// train, dev (or valid, as its file is called) or test.
     #[arg(long, default_value = "test", value_name = "SPLIT")]
     split: Split,
@@ -48,8 +50,12 @@ pub(crate) struct EvalArgs {
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
-    let model = load(&args.model, &args.images, args.device, args.dtype, None)?;
-    let samples = load_split(args.data.folder(), args.split)?.samples;
+    let model = load(&args.model, args.device, args.dtype, None)?;
+    let folder = args.data.folder();
+    let format = format_for_run(model.config(), &folder, &args.format.format());
+    let [split] = load_splits(&folder, [args.split], &format)?;
+    let samples = split.samples;
+    let model = with_images(model, &args.images, args.device, name_files(&samples))?;
     if let Some(seed) = args.authors_protocol {
         let mut progress = Progress::new("posts");
         let mut on_progress = |done, total| {

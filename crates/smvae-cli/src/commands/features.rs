@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct FeaturesArgs {
-    /// The folder of images; folders inside it are skipped.
+    /// The folder of images; folders inside it are skipped, unless --by-path takes them in.
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
     /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, a model
@@ -44,6 +44,10 @@ pub(crate) struct FeaturesArgs {
     /// Also read files whose extension does not match their content.
     #[arg(long)]
     any_extension: bool,
+    /// Take images of folders inside the folder too; the id of an image is then its path in the
+    /// folder, with its extension, as posts may name it.
+    #[arg(long)]
+    by_path: bool,
     /// Print the counts and the files that were left out as JSON.
     #[arg(long)]
     json: bool,
@@ -64,6 +68,7 @@ pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     (settings.batch, settings.precision) = (args.batch as usize, args.precision);
     (settings.limits.bytes, settings.limits.pixels) = (args.max_bytes, args.max_pixels);
     (settings.any_extension, settings.overwrite) = (args.any_extension, args.overwrite);
+    settings.by_path = args.by_path;
     let summary = with_progress(|on_progress| extract(&args.images, &model, &args.out, &settings, on_progress))?;
     if args.json {
         print_json(&summary)?;

@@ -1,6 +1,7 @@
 //! `smvae stats`: counts of what a corpus holds.
 
-use crate::options::DataArgs;
+use crate::corpus;
+use crate::options::{DataArgs, FormatArgs};
 use crate::output::{print, print_json, table};
 use clap::Args;
 use smvae::data::stats::{CandidateCounts, CorpusStats, SplitStats};
@@ -11,13 +12,25 @@ use std::collections::BTreeSet;
 pub(crate) struct StatsArgs {
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+    /// Count entities under this reading of malformed tag sequences alone: conlleval, strict or
+    /// authors. By default under each.
+    #[arg(long, value_name = "NAME")]
+    convention: Option<Convention>,
     /// Print the counts as JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
-    let stats = CorpusStats::of(&Corpus::load(args.data.folder())?)?;
+    let loaded = Corpus::load_with(args.data.folder(), &args.format.format())?;
+    corpus::tell(loaded.read_as.iter().map(|(&split, read_as)| (loaded.files.split(split).path.as_path(), read_as)));
+    let mut stats = CorpusStats::of(&loaded)?;
+    if let Some(convention) = args.convention {
+        let entities = stats.splits.values_mut().map(|split| &mut split.entities);
+        entities.for_each(|entities| entities.retain(|name, _| *name == convention.name()));
+    }
     if args.json { print_json(&stats) } else { print(&report(&stats)) }
 }
 
@@ -71,7 +84,9 @@ fn sizes(stats: &CorpusStats) -> Vec<Vec<String>> {
 
 fn entities(stats: &CorpusStats) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    for convention in Convention::ALL {
+    let is_counted =
+        |convention: &Convention| stats.splits.values().any(|s| s.entities.contains_key(convention.name()));
+    for convention in Convention::ALL.into_iter().filter(is_counted) {
         let counts = |s: &SplitStats| s.entities.get(convention.name()).cloned().unwrap_or_default();
         rows.push(row(stats, convention.name(), |s| counts(s).total.to_string()));
         let types: BTreeSet<String> = stats.splits.values().flat_map(|s| counts(s).by_type.into_keys()).collect();

@@ -12,7 +12,8 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "no_images")]
     pub(crate) image_features: Option<PathBuf>,
     /// A folder of images instead: vectors are made by the vision model of training; --vision says
-    /// where that is now.
+    /// where that is now. A post names an image by its path in the folder, or by its name without
+    /// the extension.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["no_images", "image_features"])]
     pub(crate) images: Option<PathBuf>,
     #[command(flatten)]

@@ -2,10 +2,12 @@
 
 mod data;
 mod device;
+mod format;
 mod images;
 
 pub(crate) use data::DataArgs;
 pub(crate) use device::{DeviceArgs, NumberType};
+pub(crate) use format::{ColumnArgs, FileArgs, FormatArgs, TagArgs};
 pub(crate) use images::{ImageArgs, VisionArgs};
 
 use serde::de::value::Error;

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use smvae_core::model::ModelConfig;
 use smvae_core::objective::Objective;
 use smvae_core::optim::AdamConfig;
+use smvae_data::corpus::CorpusFormat;
 use std::path::{Path, PathBuf};
 
 /// Version of the run folder's format. A folder with a higher one is refused.
@@ -44,6 +45,10 @@ pub struct Config {
     /// Folder of the corpus, so that the run can be resumed later; `None` for posts that were never
     /// in a folder. The program sets it; training itself does not read it. Default: `None`.
     pub data: Option<PathBuf>,
+    /// How the corpus's files were read, as far as it was said, so that evaluation and a resumed
+    /// run read them alike. Default: everything was told from the files.
+    #[serde(skip_serializing_if = "CorpusFormat::is_default")]
+    pub corpus_format: CorpusFormat,
     /// Whether tensors that the text encoder's files lack are drawn afresh; if not, each is an
     /// error. Default: false.
     pub allow_missing_weights: bool,
@@ -84,6 +89,7 @@ impl Default for Config {
             device: "cpu".to_owned(),
             text_encoder: None,
             data: None,
+            corpus_format: CorpusFormat::default(),
             allow_missing_weights: false,
             input: InputConfig::default(),
             model: ModelConfig::default(),

@@ -5,6 +5,7 @@ use crate::config::Config;
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::Scores;
 use smvae_core::step::StepReport;
+use smvae_data::corpus::CorpusFormat;
 use smvae_data::files::sha256_hex;
 
 /// A line of `metrics.jsonl`: one epoch.
@@ -118,9 +119,9 @@ pub struct RunState {
 
 impl RunState {
     /// Digest of what a run depends on, which its checkpoints name. It does not depend on where the
-    /// corpus lies.
+    /// corpus lies, or how its files are read: what was read of them has digests.
     pub(crate) fn identity(&self, config: &Config) -> String {
-        let config = Config { data: None, ..config.clone() };
+        let config = Config { data: None, corpus_format: CorpusFormat::default(), ..config.clone() };
         let Self { train_sha256, dev_sha256, images_sha256, .. } = self;
         let parts = serde_json::to_vec(&(config, train_sha256, dev_sha256, images_sha256));
         sha256_hex(&parts.expect("our own types have string keys and no failing parts"))

@@ -1,8 +1,7 @@
 //! The options of `smvae predict`.
 
-use crate::options::{DeviceArgs, ImageArgs, NumberType};
+use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType};
 use clap::Args;
-use smvae::data::formats::Format;
 use smvae::data::words::WordConvention;
 use std::path::PathBuf;
 
@@ -15,9 +14,10 @@ pub(crate) struct PredictArgs {
     /// Posts to read; - for stdin, which is JSON lines unless --from says otherwise.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// The format of the input: jsonl, json, text, csv, tsv or conll. By default its name tells it.
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) from: Option<Format>,
+    #[command(flatten)]
+    pub(crate) form: FileArgs,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
     /// Where the JSON lines go; - for stdout.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,

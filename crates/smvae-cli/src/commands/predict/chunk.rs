@@ -3,6 +3,7 @@
 use super::args::PredictArgs;
 use super::losses::Losses;
 use smvae::data::formats::{PostRecord, Posts};
+use smvae::features::PictureFolder;
 use smvae::{Post, Predictor, json};
 use std::io::BufRead;
 
@@ -16,7 +17,12 @@ pub(super) struct Chunk {
 }
 
 /// Up to `n` posts; none at the end.
-pub(super) fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, model: &Predictor) -> anyhow::Result<Chunk> {
+pub(super) fn read_chunk<R: BufRead>(
+    posts: &mut Posts<R>,
+    n: usize,
+    model: &Predictor,
+    pictures: Option<&mut PictureFolder>,
+) -> anyhow::Result<Chunk> {
     let mut chunk = Chunk::default();
     for record in posts.take(n) {
         match record {
@@ -31,6 +37,9 @@ pub(super) fn read_chunk<R: BufRead>(posts: &mut Posts<R>, n: usize, model: &Pre
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    if let Some(pictures) = pictures {
+        pictures.attach(&mut chunk.posts)?;
     }
     Ok(chunk)
 }

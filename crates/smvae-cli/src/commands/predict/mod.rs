@@ -29,7 +29,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if !is_stdin && real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
         return Err(Usage("--output would write over --input while it is read".to_owned()).into());
     }
-    let model = model::load(&args.model, &args.images, args.device, args.dtype, args.words.as_ref())?;
+    let model = model::load(&args.model, args.device, args.dtype, args.words.as_ref())?;
+    let mut pictures = model::pictures(&model, &args.images, args.device)?;
+    let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
     if !model.words_are_known() {
         say(format!(
             "{} does not say how its corpus was split into words: text is split as by {}, --words names another way",
@@ -42,7 +44,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let mut progress = Progress::new("posts");
     let (mut done, mut losses) = (0, Losses::default());
     loop {
-        let chunk = read_chunk(&mut posts, args.chunk as usize, &model)?;
+        let chunk = read_chunk(&mut posts, args.chunk as usize, &model, pictures.as_mut())?;
         if chunk.lines.is_empty() {
             break;
         }
@@ -66,8 +68,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
 
 fn open(args: &PredictArgs) -> anyhow::Result<Posts<Box<dyn BufRead>>> {
     let is_stdin = args.input == Path::new("-");
-    let format = args.from.or(is_stdin.then_some(Format::JsonLines));
-    let settings = Settings { format, labels: LabelUse::Ignored, ..Settings::default() };
+    let format = args.form.from.or(is_stdin.then_some(Format::JsonLines));
+    let (separator, columns) = (args.form.separator, args.columns.columns);
+    let settings = Settings { format, separator, columns, labels: LabelUse::Ignored };
     let input: Box<dyn BufRead> = if is_stdin {
         Box::new(std::io::stdin().lock())
     } else {

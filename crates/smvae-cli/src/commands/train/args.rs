@@ -7,7 +7,7 @@ use super::objective_args::ObjectiveArgs;
 use super::set::{set, set_some};
 use super::training_args::TrainingArgs;
 use crate::failure::Usage;
-use crate::options::{DataArgs, DeviceArgs, VisionArgs};
+use crate::options::{DataArgs, DeviceArgs, FormatArgs, VisionArgs};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
@@ -23,6 +23,8 @@ use std::str::FromStr;
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
     /// Continue a run that was stopped or killed, from its last checkpoint. With the same number of
     /// threads on the same machine it comes to the same weights, bit by bit. All settings are those
     /// of the run; a finished run is left as it is.
@@ -106,7 +108,11 @@ pub(crate) struct TrainArgs {
 }
 
 /// Options, and groups of options, that a resumed run has settled already.
-const NOT_WITH_RESUME: [&str; 21] = [
+const NOT_WITH_RESUME: [&str; 25] = [
+    "FormatArgs",
+    "FileArgs",
+    "ColumnArgs",
+    "TagArgs",
     "words",
     "text_encoder",
     "allow_missing_weights",

@@ -11,6 +11,7 @@ mod training_args;
 
 pub(crate) use args::TrainArgs;
 
+use crate::corpus::{format_for_run, load_splits};
 use crate::interrupt;
 use crate::model;
 use crate::options::{ImageArgs, NumberType};
@@ -20,7 +21,7 @@ use crate::watcher::Watcher;
 use args::{Labelled, Mode};
 use ending::tell_end;
 use smvae::TrainInput;
-use smvae::data::corpus::{load_split, unknown_types};
+use smvae::data::corpus::unknown_types;
 use smvae::data::{ImageVectors, Selection, Split};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
@@ -34,8 +35,10 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let encoder = args.text_encoder(&config)?;
     // The test split is not opened.
     let folder = args.data.folder();
+    // A run that --config names may have had another corpus.
+    config.corpus_format = format_for_run(&config, &folder, &args.format.format());
     config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
-    let (train, dev) = (load_split(&folder, Split::Train)?, load_split(&folder, Split::Dev)?);
+    let [train, dev] = load_splits(&folder, [Split::Train, Split::Dev], &config.corpus_format)?;
     let mut input = TrainInput::from_splits(&train, &dev.samples, encoder)?;
     if input.labels().n_classes() == 1 {
         say("warning: no post of the training split has an entity: the model can find nothing");
@@ -57,7 +60,10 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     };
     interrupt::catch()?;
     let images = match (&args.images, &args.image_features) {
-        (Some(folder), _) => Some(vectors_of(folder, &args.vision, None, args.device)?),
+        (Some(folder), _) => {
+            let by_path = model::name_files(train.samples.iter().chain(&dev.samples));
+            Some(vectors_of(folder, &args.vision, None, args.device, by_path)?)
+        }
         (None, file) => file.as_ref().map(ImageVectors::load).transpose()?,
     };
     input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
@@ -79,10 +85,14 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         // Vectors that are no longer there are an error, not a lower score.
         no_images: false,
     };
-    let predictor = model::load(args.out(), &images, args.device, NumberType::F32, None)?;
-    for split in [Split::Dev, Split::Test] {
-        let samples = load_split(args.data.folder(), split)?.samples;
-        let evaluation = model::score(&predictor, &samples, predictor.config().input.convention)?;
+    let predictor = model::load(args.out(), args.device, NumberType::F32, None)?;
+    let format = format_for_run(predictor.config(), &args.data.folder(), &args.format.format());
+    let splits = [Split::Dev, Split::Test];
+    let loaded = load_splits(&args.data.folder(), splits, &format)?;
+    let by_path = model::name_files(loaded.iter().flat_map(|split| &split.samples));
+    let predictor = model::with_images(predictor, &images, args.device, by_path)?;
+    for (split, loaded) in splits.into_iter().zip(loaded) {
+        let evaluation = model::score(&predictor, &loaded.samples, predictor.config().input.convention)?;
         crate::output::print(&format!("{split}\n{}\n", evaluation.scores))?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::say;
 use crate::watcher::Watcher;
-use smvae::data::corpus::load_split;
+use smvae::data::corpus::load_split_with;
 use smvae::data::{ImageVectors, Split};
 use smvae::encoders::device;
 use smvae::{EncoderSource, RunInfo, RunState, TrainInput};
@@ -21,7 +21,8 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let missing = |what: &str| Usage(format!("{} does not say where its {what} is: start a new run", folder.display()));
     let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
-    let (train, dev) = (load_split(data, Split::Train)?, load_split(data, Split::Dev)?);
+    let load = |split| load_split_with(data, split, &run.config.corpus_format);
+    let (train, dev) = (load(Split::Train)?, load(Split::Dev)?);
     let source =
         run.images.as_ref().map(|images| images.source.as_ref().ok_or_else(|| missing("file of image vectors")));
     let images = source.transpose()?.map(ImageVectors::load).transpose()?;
