@@ -4,8 +4,11 @@
 use crate::vision_golden::small_model;
 use smvae::data::{ImageVectors, Precision};
 use smvae::encoders::vision::{Compute, Pixels, VisionModel};
-use smvae::features::{FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, cached_features, extract};
-use smvae::{Error, Flow};
+use smvae::features::{
+    FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, Picture, PictureFolder, cached_features,
+    extract,
+};
+use smvae::{Error, Flow, Post};
 use std::path::{Path, PathBuf};
 
 /// A folder with `images`, `model` and room for files.
@@ -213,4 +216,83 @@ fn the_cache_is_used_again_and_never_stale() {
     let one = with(|s| (s.batch, s.precision) = (1, Precision::F16));
     let (none, summary) = cached_features(place.at("images"), &place.model, &cache, &one, &mut stop).expect("images");
     assert!(none.is_none() && summary.is_some_and(|summary| summary.stopped));
+}
+
+#[test]
+fn ids_are_paths_where_folders_are_taken_in() {
+    let place = Place::new(2);
+    std::fs::create_dir_all(place.at("images/a/b")).expect("a writable folder");
+    place.write("a/0.bmp", &bmp(&picture(2)));
+    place.write("a/b/0.bmp", &bmp(&picture(3)));
+    place.write("a/notes", b"no image");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("..", place.at("images/up")).expect("a link");
+    let summary = place.features(&with(|s| s.by_path = true)).expect("images");
+    let bad: Vec<&str> = summary.bad.iter().map(|bad| bad.file.as_str()).collect();
+    assert_eq!((summary.vectors, bad), (4, vec!["a/notes"]), "a link to a folder is not followed");
+    let by_path = place.vectors();
+    assert_eq!(by_path.ids().collect::<Vec<_>>(), ["0.bmp", "1.bmp", "a/0.bmp", "a/b/0.bmp"]);
+    place.features(&with(|s| s.overwrite = true)).expect("images");
+    assert_eq!(place.vectors().ids().collect::<Vec<_>>(), ["0", "1"], "as ever, unless it is asked for");
+    assert_eq!(place.vectors().get("1"), by_path.get("1"), "an extension is added where it must be");
+}
+
+#[test]
+fn only_pictures_that_are_named_are_read_and_each_once() {
+    let place = Place::new(5);
+    place.write("broken.bmp", &bmp(&picture(1))[..60]);
+    place.features(&FeatureSettings::default()).expect("images");
+    let want = place.vectors();
+    let open = || {
+        let model = VisionModel::open(place.at("model"), None, Compute::default()).expect("a small model");
+        let settings = with(|s| s.batch = 2);
+        PictureFolder::open(place.at("images"), model, place.at("cache"), &settings).expect("a folder")
+    };
+    let check = |found: &Picture, id: &str| {
+        let Picture::Vector(vector) = found else { panic!("{id}: {found:?}") };
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
+        assert!(vector.iter().zip(want.get(id).expect("there")).all(close), "{id}");
+    };
+    let mut folder = open();
+    let found = folder.vectors_for(["3", "1.bmp", "4", "none", "broken", "3"]).expect("a network");
+    assert_eq!(found.len(), 5);
+    ["3", "1.bmp", "4"].iter().for_each(|id| check(&found[*id], id));
+    assert_eq!(found["none"], Picture::Missing);
+    assert!(matches!(&found["broken"], Picture::Bad(reason) if reason.contains("damaged")), "{:?}", found["broken"]);
+    let stored = || {
+        let mut files = Vec::new();
+        let mut folders = vec![place.at("cache")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
+                if entry.is_dir() { folders.push(entry) } else { files.push(entry) }
+            }
+        }
+        files
+    };
+    assert_eq!(stored().len(), 3, "what nobody named is not made");
+    // What the store has is taken from it, unless it is damaged; what changes is made again.
+    let marked = vec![7f32; folder.width()];
+    let bytes: Vec<u8> = marked.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let sha256 = smvae::data::files::sha256_hex(&bytes);
+    for file in stored() {
+        std::fs::write(file, [bytes.as_slice(), sha256.as_bytes()].concat()).expect("writable");
+    }
+    let again = open().vectors_for(["3"]).expect("a network");
+    assert_eq!(again["3"], Picture::Vector(marked.into()));
+    check(&folder.vectors_for(["3"]).expect("a network")["3"], "3");
+    for file in stored() {
+        std::fs::write(file, &bytes).expect("writable");
+    }
+    check(&open().vectors_for(["3"]).expect("a network")["3"], "3");
+    place.write("3.bmp", &bmp(&picture(4)));
+    check(&open().vectors_for(["3"]).expect("a network")["3"], "4");
+    // Posts get them, and keep their words.
+    let mut posts = ["4", "broken", "none"].map(|id| Post::from_words(vec!["a".to_owned()]).with_image(id));
+    open().attach(&mut posts).expect("a network");
+    assert_eq!(posts.each_ref().map(|post| post.image_error().is_some()), [false, true, false]);
+    assert!(posts.iter().all(|post| post.words() == ["a"] && post.image_id.is_some()));
+    assert!(matches!(
+        PictureFolder::open("absent", place.model, place.at("cache"), &FeatureSettings::default()),
+        Err(Error::Read { .. })
+    ));
 }
