@@ -15,12 +15,18 @@ import threading
 import pyarrow as pa
 
 """The columns of an answer, one row per post in the order of the posts."""
-SCHEMA = """
-    id string, image string, text string, words array<string>,
-    entities array<struct<start: bigint, end: bigint, text: string, label: string, score: double,
-                          words: array<bigint>>>,
-    words_cut bigint, image_missing boolean, error string
-"""
+COLUMNS = {
+    "id": "string",
+    "image": "string",
+    "text": "string",
+    "words": "array<string>",
+    "entities": "array<struct<start: bigint, end: bigint, text: string, label: string, score: float, "
+    "words: array<bigint>>>",
+    "words_cut": "bigint",
+    "image_missing": "boolean",
+    "error": "string",
+}
+SCHEMA = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
 """Exit codes of success: 3 says that some posts could not be computed; their rows have an `error`."""
 SUCCESS = (0, 3)
 """How much of the end of stderr an exception shows, in bytes."""
@@ -53,7 +59,8 @@ def predict(model, program="smvae", threads=1, options=()):
                     with pa.ipc.open_stream(child.stdout) as answers:
                         for batch in answers:
                             rows += batch.num_rows
-                            yield batch
+                            # Spark takes columns by their position, whatever their names are.
+                            yield batch.select(list(COLUMNS))
                 except (pa.ArrowInvalid, OSError) as error:
                     # The program ended in the middle: its exit code and stderr say why.
                     broken = error
