@@ -56,8 +56,11 @@ def ours(args):
 
 def peer(args):
     import torch
-    from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline, set_seed
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, logging, pipeline, set_seed
 
+    # The head is untrained, and meant to be.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     torch.set_num_threads(args.threads)
     set_seed(0)
     labels = dict(enumerate(LABELS))
