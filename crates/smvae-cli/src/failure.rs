@@ -68,6 +68,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     match cause.downcast_ref()? {
         smvae::Error::RunExists { .. } => Some("--overwrite replaces the run, train --resume DIR continues it"),
+        smvae::Error::NoTemperature { .. } => {
+            Some("eval --split dev --save-predictions scores it on dev and saves that")
+        }
         smvae::Error::FeaturesExist { .. } => Some("--overwrite replaces the file"),
         _ => None,
     }

@@ -1,29 +1,21 @@
 //! A trained model with its image vectors, and its scores on posts with gold labels: what several
 //! commands need. No command itself, and prints no results.
 
-use crate::options::{DeviceArgs, ImageArgs, NumberType};
+use crate::options::{DeviceArgs, ImageArgs};
 use crate::progress::{Progress, say};
 use crate::vectors::{pictures_of, vectors_of};
 use anyhow::Context as _;
 use smvae::config::ImageUse;
 use smvae::data::images::is_file_name;
-use smvae::data::words::WordConvention;
 use smvae::data::{Convention, ImageVectors, Sample};
 use smvae::features::PictureFolder;
 use smvae::{Evaluation, Flow, LoadOptions, Predictor};
 use std::path::Path;
 
-/// A model, for which [`with_images`] or [`pictures`] finds image vectors.
-pub(crate) fn load(
-    run: &Path,
-    device: DeviceArgs,
-    dtype: NumberType,
-    words: Option<&WordConvention>,
-) -> anyhow::Result<Predictor> {
-    let mut options = LoadOptions::on(device.open()?).with_dtype(dtype.dtype());
-    if let Some(words) = words {
-        options = options.with_words(words.clone());
-    }
+/// A model on a device and otherwise with these options, for which [`with_images`] or [`pictures`]
+/// finds image vectors.
+pub(crate) fn load(run: &Path, device: DeviceArgs, mut options: LoadOptions) -> anyhow::Result<Predictor> {
+    options.device = device.open()?;
     Ok(Predictor::load_with(run, &options)?)
 }
 

@@ -216,8 +216,12 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     assert!(log.contains("stdin:5: expected an object with") && !log.contains("vector"), "{log}");
     assert_eq!(out.lines().count(), 3, "what came before it is answered");
     let long = format!("{{\"text\": \"{}\"}}", "word ".repeat(2000));
-    let (_, log) = check(dir, "predict --model run --no-images", &long, 0);
+    let (out, log) = check(dir, "predict --model run --no-images", &long, 0);
+    assert!(!log.contains("words were cut") && !out.contains("words_cut"), "it is read in windows: {log}");
+    let (out, log) = check(dir, "predict --model run --no-images --no-windows", &long, 0);
     assert!(log.contains("words were cut by the piece limit"), "{log}");
+    assert_eq!(json_of(&out)["words_cut"], json!(2000 - 126));
+    what_is_told_of_spans(dir);
     let (out, log) = check(dir, "predict --model run --no-images", &bad, 3);
     assert_eq!(json_of(out.lines().last().expect("four lines"))["line"], 5);
     assert!(log.contains("1 line is not a post and has an \"error\" in the output"), "{log}");
@@ -228,6 +232,38 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     let eval = "eval --model run --data dataset/mine --no-images --predictions dataset/mine/test.txt";
     check_error(dir, eval, "", 2, "a split of a corpus");
     check_error(dir, "draw --data dataset/mine --labels 2 --seed 0 --out dataset/mine/train.txt", "", 2, "a split of");
+}
+
+#[track_caller]
+fn what_is_told_of_spans(dir: &Path) {
+    let post = "{\"text\": \"met Zarko in Oslo\", \"candidates\": 7}\n";
+    let predict =
+        |options: &str| json_of(&check(dir, &format!("predict --model run --no-images {options}"), post, 0).0);
+    let plain = predict("");
+    assert!(plain.get("candidates").is_none(), "{plain}");
+    let all = predict("--all-above 0");
+    assert_eq!(all["entities"], plain["entities"]);
+    let candidates = all["candidates"].as_array().expect("they were asked for");
+    // Nine spans of up to three words, with every label but O.
+    assert_eq!(candidates.len() % 9, 0, "{all}");
+    let names = ["start", "end", "text", "label", "score", "words"];
+    assert!(
+        candidates.iter().all(|c| c.as_object().is_some_and(|c| c.keys().all(|key| names.contains(&key.as_str()))))
+    );
+    assert_eq!(predict("--all-above 1")["candidates"], json!([]));
+    for wrong in ["1.5", "-1", "half", "NaN"] {
+        let line = format!("predict --model run --no-images --all-above={wrong}");
+        check_error(dir, &line, post, 2, "it is not a probability, 0 to 1");
+    }
+    std::fs::write(dir.join("run/calibration.json"), r#"{"temperature": 2.0, "entities": 5}"#).expect("writes");
+    let calibrated = predict("--calibrated --all-above 0");
+    let score = |answer: &Value| answer["candidates"][0]["score"].as_f64().expect("a number");
+    assert!(score(&calibrated) != score(&all), "{calibrated}");
+    for file in ["calibration.json", "predictions-valid.jsonl"] {
+        std::fs::remove_file(dir.join("run").join(file)).expect("there");
+    }
+    let (_, log) = check(dir, "predict --model run --no-images --calibrated", post, 1);
+    assert!(log.contains("run keeps no temperature") && log.contains("eval --split dev --save-predictions"), "{log}");
 }
 
 #[track_caller]

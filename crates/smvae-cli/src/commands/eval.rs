@@ -2,12 +2,12 @@
 
 use crate::corpus::{format_for_run, load_splits};
 use crate::model::{load, name_files, score, with_images};
-use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, NumberType};
+use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, NumberType, WindowArgs};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
 use smvae::data::{Convention, Split, gold_entities};
-use smvae::{Flow, PostPrediction, RunInfo};
+use smvae::{Flow, LoadOptions, PostPrediction, RunInfo};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -28,8 +28,10 @@ pub(crate) struct EvalArgs {
     convention: Option<Convention>,
     #[command(flatten)]
     images: ImageArgs,
+    #[command(flatten)]
+    windows: WindowArgs,
     /// Score as the authors' program does: spans filtered by gold labels, posts of equal text
-    /// merged, z sampled from this seed.
+    /// merged, z sampled from this seed. Long posts are cut.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["convention", "predictions", "save_predictions"])]
     authors_protocol: Option<u64>,
     /// Print the scores as JSON; `score --json` has the same schema.
@@ -50,7 +52,8 @@ pub(crate) struct EvalArgs {
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
-    let model = load(&args.model, args.device, args.dtype, None)?;
+    let options = LoadOptions::default().with_dtype(args.dtype.dtype()).with_prediction(args.windows.settings());
+    let model = load(&args.model, args.device, options)?;
     let folder = args.data.folder();
     let format = format_for_run(model.config(), &folder, &args.format.format());
     let [split] = load_splits(&folder, [args.split], &format)?;

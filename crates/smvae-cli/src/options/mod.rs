@@ -4,11 +4,13 @@ mod data;
 mod device;
 mod format;
 mod images;
+mod reading;
 
 pub(crate) use data::DataArgs;
 pub(crate) use device::{DeviceArgs, NumberType};
 pub(crate) use format::{ColumnArgs, FileArgs, FormatArgs, TagArgs};
 pub(crate) use images::{ImageArgs, VisionArgs};
+pub(crate) use reading::{ReadingArgs, WindowArgs};
 
 use serde::de::value::Error;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};

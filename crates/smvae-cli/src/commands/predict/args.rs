@@ -1,7 +1,8 @@
 //! The options of `smvae predict`.
 
-use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType};
+use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType, ReadingArgs};
 use clap::Args;
+use smvae::LoadOptions;
 use smvae::data::words::WordConvention;
 use std::path::PathBuf;
 
@@ -24,7 +25,9 @@ pub(crate) struct PredictArgs {
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
     /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
     #[arg(long, value_name = "CONVENTION")]
-    pub(crate) words: Option<WordConvention>,
+    words: Option<WordConvention>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in
@@ -41,5 +44,15 @@ pub(crate) struct PredictArgs {
     pub(crate) device: DeviceArgs,
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
-    pub(crate) dtype: NumberType,
+    dtype: NumberType,
+}
+
+impl PredictArgs {
+    /// How the model is loaded.
+    pub(crate) fn options(&self) -> LoadOptions {
+        let mut options =
+            LoadOptions::default().with_dtype(self.dtype.dtype()).with_prediction(self.reading.settings());
+        options.words.clone_from(&self.words);
+        options
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     if !is_stdin && real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
         return Err(Usage("--output would write over --input while it is read".to_owned()).into());
     }
-    let model = model::load(&args.model, args.device, args.dtype, args.words.as_ref())?;
+    let model = model::load(&args.model, args.device, args.options())?;
     let mut pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
     if !model.words_are_known() {

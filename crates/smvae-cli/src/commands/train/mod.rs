@@ -14,15 +14,15 @@ pub(crate) use args::TrainArgs;
 use crate::corpus::{format_for_run, load_splits};
 use crate::interrupt;
 use crate::model;
-use crate::options::{ImageArgs, NumberType};
+use crate::options::ImageArgs;
 use crate::progress::say;
 use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use args::{Labelled, Mode};
 use ending::tell_end;
-use smvae::TrainInput;
 use smvae::data::corpus::unknown_types;
 use smvae::data::{ImageVectors, Selection, Split};
+use smvae::{LoadOptions, TrainInput};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.mode == Mode::Test {
@@ -85,7 +85,7 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         // Vectors that are no longer there are an error, not a lower score.
         no_images: false,
     };
-    let predictor = model::load(args.out(), args.device, NumberType::F32, None)?;
+    let predictor = model::load(args.out(), args.device, LoadOptions::default())?;
     let format = format_for_run(predictor.config(), &args.data.folder(), &args.format.format());
     let splits = [Split::Dev, Split::Test];
     let loaded = load_splits(&args.data.folder(), splits, &format)?;
