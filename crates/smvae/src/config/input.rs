@@ -13,8 +13,8 @@ pub struct InputConfig {
     /// Whether URLs are left out of the encoder's input. Positions always count all words. Default:
     /// true.
     pub drop_urls: bool,
-    /// The most pieces that are read at once, `[CLS]` and `[SEP]` included. Training cuts later words
-    /// of a post; prediction reads it in windows, unless it is asked not to. Default: 256.
+    /// The most pieces that are read at once, `[CLS]` and `[SEP]` included. Training cuts later
+    /// words of a post; prediction reads it in windows, unless it is asked not to. Default: 256.
     pub max_pieces: usize,
     /// The widest candidate span, in words. Default: 8.
     pub max_width: usize,

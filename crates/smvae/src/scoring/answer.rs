@@ -87,3 +87,56 @@ impl<'a> Answer<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Probabilities of `O`, `X` and `Y` for the spans of three words, by their order: `a`, `a b`,
+    /// `b`, `b c`, `c`.
+    const ROWS: [[f32; 3]; 5] = [[0.6, 0.3, 0.1], [0.1, 0.7, 0.2], [0.9, 0.05, 0.05], [0.2, 0.4, 0.4], [0.3, 0.2, 0.5]];
+
+    /// What is told: entities, then candidates, as text, label and score in percent.
+    #[track_caller]
+    fn check(change: impl Fn(&mut Answer<'_>), n_kept: usize, entities: &str, candidates: Option<&str>) {
+        let post = Post::from_words(["a", "b", "c"].map(str::to_owned).to_vec());
+        let labels = LabelSet::new(["X", "Y"]).expect("two labels");
+        let mut answer = Answer::plain(Decision::default(), &labels);
+        change(&mut answer);
+        let item = Item { positions: vec![0, 1, 2], ..Item::default() };
+        let spans = [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3)].map(|(start, end)| Span::new(start, end));
+        let kept = answer.keep(&item, &ScoredSpans::new(spans.to_vec(), ROWS.concat()));
+        assert_eq!(kept.spans.len(), n_kept);
+        let line = |told: &ScoredEntity| format!("{} {} {:.0}", told.text, told.label, told.score * 100.0);
+        let lines = |told: Vec<ScoredEntity>| told.iter().map(line).collect::<Vec<_>>().join(", ");
+        assert_eq!(lines(answer.entities(&post, &kept)), entities);
+        assert_eq!(answer.candidates(&post, &kept).map(lines).as_deref(), candidates);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_forgotten() {
+        check(|_| (), 3, "a b X 70, c Y 50", None);
+        let bias = |bias: f32| move |answer: &mut Answer<'_>| answer.decision.outside_bias = bias;
+        check(bias(2.0), 4, "a b X 77, c Y 68", None);
+        check(bias(-9.0), 0, "", None);
+    }
+
+    #[test]
+    fn every_label_above_the_probability_is_told_of_every_span() {
+        let above = |p: f32| move |answer: &mut Answer<'_>| answer.all_above = Some(p);
+        let found = "a b X 70, c Y 50";
+        check(above(0.3), 4, found, Some("a X 30, a b X 70, b c X 40, b c Y 40, c Y 50"));
+        check(above(1.0), 3, found, Some(""));
+        let all = "a X 30, a Y 10, a b X 70, a b Y 20, b X 5, b Y 5, b c X 40, b c Y 40, c Y 50, c X 20";
+        check(above(0.0), 5, found, Some(all));
+    }
+
+    #[test]
+    fn a_temperature_changes_what_is_told_and_not_what_is_found() {
+        let warm = |answer: &mut Answer<'_>| answer.temperature = Some(100.0);
+        check(warm, 3, "a b X 34, c Y 33", None);
+        // At that temperature all classes are nearly as probable.
+        let both = |answer: &mut Answer<'_>| (answer.temperature, answer.all_above) = (Some(100.0), Some(0.334));
+        check(both, 3, "a b X 34, c Y 33", Some("a b X 34, b c X 33, b c Y 33, c Y 33"));
+    }
+}
