@@ -3,6 +3,8 @@
 
 // Weights of the authors' program as a run folder.
 mod converted;
+// Run folders that are not what training left.
+mod damage;
 // The device that `SMVAE_DEVICE` names.
 mod device;
 // Decoding and scores against the authors' program and conlleval.

@@ -1,6 +1,6 @@
 //! A trained model at work: what it answers, what it accepts, and that no post harms another.
 
-use crate::fixture::{Fixture, bytes, load, small};
+use crate::fixture::{Fixture, bytes, forget_digests, load, small};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
 use smvae::data::ImageVectors;
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 fn a_post_that_cannot_be_computed_takes_no_other_with_it() {
     let fixture = Fixture::new();
     let out = fixture.train("run", &small(), None).expect("a run").folder;
+    forget_digests(&out);
     // A word piece that the table of embeddings has no row for.
     let path = out.join("tokenizer.json");
     let mut tokenizer: serde_json::Value = serde_json::from_slice(&bytes(&out, "tokenizer.json")).expect("JSON");
@@ -33,6 +34,7 @@ fn weights_that_are_not_finite_are_an_error_and_not_an_empty_answer() {
     let out = fixture.train("run", &small(), None).expect("a run").folder;
     let path = out.join("weights.safetensors");
     let weights = safetensors::load(&path, &Device::Cpu).expect("weights");
+    forget_digests(&out);
     let check = |part: &str, want: &str| {
         let mut broken = weights.clone();
         for (_, tensor) in broken.iter_mut().filter(|(name, _)| name.starts_with(part)) {
@@ -65,6 +67,7 @@ fn text_is_split_as_the_corpus_of_the_run_was() {
     let found = predictor.predict_text("see #Oslo.").expect("a valid text");
     assert!(found.entities.iter().all(|e| "see #Oslo.".get(e.start..e.end) == Some(&e.text)), "{found:?}");
     // A run of an earlier version does not say.
+    forget_digests(&fixture.out("asked"));
     std::fs::remove_file(fixture.out("asked").join("words.json")).expect("there");
     let predictor = load(fixture.out("asked")).expect("it loads");
     assert!(!predictor.words_are_known() && predictor.words() == WordConvention::default());

@@ -187,6 +187,18 @@ pub enum Error {
         /// How.
         why: String,
     },
+    /// A file of a run that is not what training left.
+    #[error(
+        "{} is damaged or was changed after training: {why}; copy the run folder again, or, if the change is \
+         wanted, take the file out of the list `files` in run.json",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How it differs.
+        why: String,
+    },
     /// Image vectors other than those a model was trained with.
     #[error("the image vectors do not fit the model: {what} is {got}, the model was trained with {want}")]
     OtherImages {

@@ -2,7 +2,7 @@
 
 use crate::corpus::{format_for_run, load_splits};
 use crate::model::{load, name_files, score, with_images};
-use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, NumberType, WindowArgs};
+use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, NumberType, VerifyArgs, WindowArgs};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
@@ -49,10 +49,13 @@ pub(crate) struct EvalArgs {
     /// Number type the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
+    #[command(flatten)]
+    verify: VerifyArgs,
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let options = LoadOptions::default().with_dtype(args.dtype.dtype()).with_prediction(args.windows.settings());
+    let options = options.verifying(args.verify.verify());
     let model = load(&args.model, args.device, options)?;
     let folder = args.data.folder();
     let format = format_for_run(model.config(), &folder, &args.format.format());

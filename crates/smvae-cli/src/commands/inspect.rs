@@ -3,7 +3,7 @@
 use crate::output;
 use clap::Args;
 use serde_json::json;
-use smvae::{EpochRecord, RunInfo, Teacher};
+use smvae::{EpochRecord, FileCheck, RunInfo, Teacher};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -17,12 +17,16 @@ pub(crate) struct InspectArgs {
     /// Show every epoch, not only those that were evaluated on dev and the last.
     #[arg(long, conflicts_with = "json")]
     all: bool,
+    /// Compare every file with the digest that training left; exit code 1 if one differs.
+    #[arg(long)]
+    verify: bool,
 }
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let run = RunInfo::read(&args.run)?;
+    let checks = if args.verify { run.verify()? } else { None };
     if args.json {
-        return output::print_json(&json!({
+        output::print_json(&json!({
             "config": run.config,
             "labels": run.labels,
             "selection": run.selection,
@@ -33,12 +37,38 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "parameters": run.parameters,
             "epochs": run.epochs,
             "teachers": run.teachers,
-        }));
+            "files": run.files,
+            "damaged": args.verify.then(|| checks.as_deref().map(damaged)),
+        }))?;
+    } else {
+        output::print(&report(&run, args.all, checks.as_deref()))?;
     }
-    output::print(&report(&run, args.all))
+    match checks.as_deref().map_or_else(Vec::new, damaged).as_slice() {
+        [] => Ok(()),
+        files => anyhow::bail!("not what training left: {}", files.join(", ")),
+    }
 }
 
-fn report(run: &RunInfo, all: bool) -> String {
+/// The files that are not what training left.
+fn damaged(checks: &[FileCheck]) -> Vec<&str> {
+    checks.iter().filter(|check| check.problem.is_some()).map(|check| check.file.as_str()).collect()
+}
+
+/// What is known of the files' digests, in a line.
+fn digests(run: &RunInfo, checks: Option<&[FileCheck]>) -> String {
+    match (&run.files, checks) {
+        (None, _) => "none: not finished, of an earlier version, or converted".to_owned(),
+        (Some(files), None) => format!("of {} files, which --verify compares", files.len()),
+        (Some(files), Some(checks)) => {
+            let problem = |check: &FileCheck| check.problem.as_ref().map(|why| format!("{}: {why}", check.file));
+            let problems: Vec<String> = checks.iter().filter_map(problem).collect();
+            let found = if problems.is_empty() { "all of them right".to_owned() } else { problems.join("; ") };
+            format!("of {} files, {found}", files.len())
+        }
+    }
+}
+
+fn report(run: &RunInfo, all: bool, checks: Option<&[FileCheck]>) -> String {
     let RunInfo { config, encoder, .. } = run;
     let mut text = format!("{}, preset {}, seed {}\n\n", run.folder.display(), config.preset, config.seed);
     let mut line = |name: &str, value: String| text += &format!("{name:12} {value}\n");
@@ -78,6 +108,7 @@ fn report(run: &RunInfo, all: bool) -> String {
         let all: Vec<String> = run.teachers.iter().map(f1).collect();
         line("teachers", format!("{}, dev F1 {}", all.len(), all.join(", ")));
     }
+    line("digests", digests(run, checks));
     text + "\n" + &epochs(run, all)
 }
 

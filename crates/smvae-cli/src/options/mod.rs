@@ -5,12 +5,14 @@ mod device;
 mod format;
 mod images;
 mod reading;
+mod verify;
 
 pub(crate) use data::DataArgs;
 pub(crate) use device::{DeviceArgs, NumberType};
 pub(crate) use format::{ColumnArgs, FileArgs, FormatArgs, TagArgs};
 pub(crate) use images::{ImageArgs, VisionArgs};
 pub(crate) use reading::{ReadingArgs, WindowArgs};
+pub(crate) use verify::VerifyArgs;
 
 use serde::de::value::Error;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};

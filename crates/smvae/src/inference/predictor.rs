@@ -13,6 +13,7 @@ use crate::inference::settings::PredictionSettings;
 use crate::input::collate::{Collator, Item};
 use crate::input::images::{ImageIdentity, ImageTrust};
 use crate::input::post::{Post, Words};
+use crate::run::digests;
 use crate::run::folder::RunFolder;
 use crate::scoring::answer::Answer;
 use crate::scoring::decision::Decision;
@@ -63,12 +64,16 @@ pub struct LoadOptions {
     pub words: Option<WordConvention>,
     /// How posts are read and what is told of them.
     pub prediction: PredictionSettings,
+    /// Whether files are compared with the digests that training left; their sizes always are. It
+    /// takes about a second for a gigabyte, most of it while the weights are read.
+    pub verify: bool,
 }
 
 impl Default for LoadOptions {
-    /// On the CPU, in f32.
+    /// On the CPU, in f32, with digests compared.
     fn default() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32, words: None, prediction: PredictionSettings::default() }
+        let prediction = PredictionSettings::default();
+        Self { device: Device::Cpu, dtype: DType::F32, words: None, prediction, verify: true }
     }
 }
 
@@ -92,6 +97,11 @@ impl LoadOptions {
     pub fn with_prediction(self, prediction: PredictionSettings) -> Self {
         Self { prediction, ..self }
     }
+
+    /// The same with digests compared, or only sizes.
+    pub fn verifying(self, verify: bool) -> Self {
+        Self { verify, ..self }
+    }
 }
 
 impl Predictor {
@@ -99,7 +109,8 @@ impl Predictor {
     ///
     /// # Errors
     /// [`Error::NoRun`] for a folder that is not a run, [`Error::Version`] for one of a later
-    /// version, and whatever is wrong with a file in it.
+    /// version, [`Error::Damaged`] for a file that is not what training left, and whatever else is
+    /// wrong with a file in it.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         Self::load_with(folder, &LoadOptions::default())
     }
@@ -118,8 +129,25 @@ impl Predictor {
         }
         options.prediction.validate()?;
         let run = RunFolder::open(folder.as_ref())?;
+        let Some(digests) = digests::of_model(&run)? else { return Self::load_from(&run, options) };
+        digests::check_sizes(&run, &digests)?;
+        if !options.verify {
+            return Self::load_from(&run, options);
+        }
+        std::thread::scope(|scope| {
+            let checked = scope.spawn(|| digests::check_digests(&run, &digests));
+            let loaded = Self::load_from(&run, options);
+            // Of a damaged file that cannot be read either, this says more.
+            checked.join().expect("comparing digests does not panic")?;
+            loaded
+        })
+    }
+
+    /// Loads a run folder whose files are taken as they are.
+    fn load_from(run: &RunFolder, options: &LoadOptions) -> Result<Self> {
+        let LoadOptions { device, dtype, .. } = options;
         let calibration = if options.prediction.calibrated {
-            let nothing = || Error::NoTemperature { path: folder.as_ref().to_owned() };
+            let nothing = || Error::NoTemperature { path: run.folder().to_owned() };
             Some(run.calibration()?.ok_or_else(nothing)?)
         } else {
             None

@@ -14,7 +14,8 @@
 //! calibration.json     the temperature of the scores, fitted on dev; absent where nothing was found there
 //! soft-labels.safetensors   what teachers say of the unlabelled posts' spans, where there are teachers
 //! teachers.json        how these teachers came out, one value per teacher
-//! run.json             what else the run depends on, and whether it is finished; absent for converted weights
+//! run.json             what else the run depends on, whether it is finished, and sizes and digests of its files
+//!                      if it is (`digests.rs`); absent for converted weights
 //! checkpoint/          where to resume a run that is not finished
 //! predictions-valid.jsonl   what the best epoch finds in dev, one line per post; -test if evaluation saved it
 //! ```
@@ -41,21 +42,21 @@ use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-const CONFIG: &str = "config.json";
-const LABELS: &str = "labels.json";
-const SELECTION: &str = "selection.json";
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const LABELS: &str = "labels.json";
+pub(crate) const SELECTION: &str = "selection.json";
 const ORIGIN: &str = "origin.json";
-const IMAGES: &str = "images.json";
-const ENCODER: &str = "encoder.json";
-const WORDS: &str = "words.json";
-const TOKENIZER: &str = "tokenizer.json";
+pub(crate) const IMAGES: &str = "images.json";
+pub(crate) const ENCODER: &str = "encoder.json";
+pub(crate) const WORDS: &str = "words.json";
+pub(crate) const TOKENIZER: &str = "tokenizer.json";
 pub(crate) const WEIGHTS: &str = "weights.safetensors";
-const METRICS: &str = "metrics.jsonl";
-const DECISION: &str = "decision.json";
-const CALIBRATION: &str = "calibration.json";
+pub(crate) const METRICS: &str = "metrics.jsonl";
+pub(crate) const DECISION: &str = "decision.json";
+pub(crate) const CALIBRATION: &str = "calibration.json";
 pub(crate) const SOFT_LABELS: &str = "soft-labels.safetensors";
-const TEACHERS: &str = "teachers.json";
-const STATE: &str = "run.json";
+pub(crate) const TEACHERS: &str = "teachers.json";
+pub(crate) const STATE: &str = "run.json";
 /// The folder of the checkpoint, and the file that makes it one.
 const CHECKPOINT: &str = "checkpoint";
 pub(crate) const CHECKPOINT_STATE: &str = "state.json";
@@ -247,6 +248,11 @@ impl RunFolder {
         read_json(&path, "state of a run")
     }
 
+    /// The same. `None` for converted weights and runs of early versions, which have none.
+    pub(crate) fn state_if_there(&self) -> Result<Option<RunState>> {
+        read_json_if_there(&self.path(STATE), "state of a run")
+    }
+
     pub(crate) fn save_state(&self, state: &RunState) -> Result<()> {
         write_json(&self.path(STATE), state)
     }
@@ -392,6 +398,10 @@ impl RunFolder {
             return Ok(None);
         }
         predictions::read(&path, self.labels()?.n_classes()).map(Some)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {

@@ -5,13 +5,15 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::files::read_tensors;
 use crate::input::images::ImageIdentity;
+use crate::run::digests::{self, FileCheck};
 use crate::run::folder::{RunFolder, WEIGHTS, is_file_of_a_run, is_run};
 use crate::run::predictions::PostPrediction;
-use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
+use crate::run::record::{EpochRecord, FileDigest, Origin, RunState, Teacher};
 use smvae_core::LabelSet;
 use smvae_data::words::WordConvention;
 use smvae_data::{Selection, Split};
 use smvae_encoders::text::TransformerConfig;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What a run folder holds, for a person to look at.
@@ -36,6 +38,9 @@ pub struct RunInfo {
     pub encoder: TransformerConfig,
     /// Number of parameters. `None` if no weights were saved yet.
     pub parameters: Option<usize>,
+    /// What training left in the folder, by the names of the files. `None` for a run without
+    /// digests: of an earlier version, not finished, or converted.
+    pub files: Option<BTreeMap<String, FileDigest>>,
     /// One record per epoch.
     pub epochs: Vec<EpochRecord>,
     /// Its teachers, once they have taught.
@@ -64,6 +69,7 @@ impl RunInfo {
             words: run.words()?,
             encoder: run.encoder_config()?,
             parameters,
+            files: digests::recorded(&run)?,
             epochs: run.metrics()?,
             teachers: run.teachers()?,
         })
@@ -79,6 +85,14 @@ impl RunInfo {
     /// run.
     pub fn owns(path: impl AsRef<Path>) -> bool {
         is_file_of_a_run(path.as_ref())
+    }
+
+    /// Compares every file of the folder with what training left. `None` for a run without digests.
+    ///
+    /// # Errors
+    /// [`Error::Json`](crate::Error::Json) for a malformed `run.json`; those of reading a file.
+    pub fn verify(&self) -> Result<Option<Vec<FileCheck>>> {
+        digests::check_all(&RunFolder::open(&self.folder)?)
     }
 
     /// What the model found in a split. `None` if nobody saved it: training saves that of dev.

@@ -3,6 +3,7 @@
 //! Nothing here computes: whoever trains writes the folder, whoever predicts reads it.
 
 pub(crate) mod calibration;
+pub(crate) mod digests;
 pub(crate) mod folder;
 pub(crate) mod info;
 pub(crate) mod predictions;

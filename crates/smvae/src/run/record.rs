@@ -7,6 +7,7 @@ use smvae_core::metrics::Scores;
 use smvae_core::step::StepReport;
 use smvae_data::corpus::CorpusFormat;
 use smvae_data::files::sha256_hex;
+use std::collections::BTreeMap;
 
 /// A line of `metrics.jsonl`: one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +116,21 @@ pub struct RunState {
     pub dev_sha256: String,
     /// SHA-256 of the file of image vectors. `None` for text alone.
     pub images_sha256: Option<String>,
+    /// What training left in the folder, by the names of the files. `None` for a run that is not
+    /// finished, or that an earlier version finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<BTreeMap<String, FileDigest>>,
+}
+
+/// The size and the digest of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FileDigest {
+    /// In bytes.
+    pub size: u64,
+    /// SHA-256, in hexadecimal digits.
+    pub sha256: String,
 }
 
 impl RunState {

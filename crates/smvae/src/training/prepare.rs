@@ -220,6 +220,7 @@ fn run_state(input: &TrainInput<'_>) -> RunState {
         train_sha256: digest(input.train()),
         dev_sha256: digest(input.dev()),
         images_sha256: input.images.map(|images| images.sha256().to_owned()),
+        files: None,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::flow::Flow;
 use crate::input::post::Post;
 use crate::run::calibration::Calibration;
+use crate::run::digests;
 use crate::run::folder::{RunFolder, remove_checkpoint};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{EpochRecord, RunState, best_of, without_gain};
@@ -297,7 +298,8 @@ impl<'a> TrainingLoop<'a> {
             self.folder.save_weights(self.evaluated().0)?;
         }
         if finished {
-            self.folder.save_state(&RunState { finished, ..self.prepared.state.clone() })?;
+            let files = Some(digests::of(&self.folder)?);
+            self.folder.save_state(&RunState { finished, files, ..self.prepared.state.clone() })?;
             remove_checkpoint(out)?;
             return Ok(summary);
         }

@@ -1,6 +1,6 @@
 //! The options of `smvae predict`.
 
-use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType, ReadingArgs};
+use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType, ReadingArgs, VerifyArgs};
 use clap::Args;
 use smvae::LoadOptions;
 use smvae::data::words::WordConvention;
@@ -45,13 +45,17 @@ pub(crate) struct PredictArgs {
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
+    #[command(flatten)]
+    verify: VerifyArgs,
 }
 
 impl PredictArgs {
     /// How the model is loaded.
     pub(crate) fn options(&self) -> LoadOptions {
-        let mut options =
-            LoadOptions::default().with_dtype(self.dtype.dtype()).with_prediction(self.reading.settings());
+        let mut options = LoadOptions::default()
+            .with_dtype(self.dtype.dtype())
+            .with_prediction(self.reading.settings())
+            .verifying(self.verify.verify());
         options.words.clone_from(&self.words);
         options
     }

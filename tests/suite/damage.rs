@@ -1,0 +1,94 @@
+//! A run folder that is not what training left: damage is found and named.
+
+use crate::device::device;
+use crate::fixture::{Fixture, bytes, load, small_with};
+use smvae::{Error, LoadOptions, Predictor, RunInfo, RunState};
+use std::path::Path;
+
+/// A run of one step with image vectors.
+fn run(fixture: &Fixture) -> std::path::PathBuf {
+    let config = small_with(|c| c.training.max_steps = Some(1));
+    fixture.train("run", &config, Some(&fixture.images)).expect("a run").folder
+}
+
+#[track_caller]
+fn check_damaged(folder: &Path, options: &LoadOptions, file: &str, want: &str) {
+    let error = Predictor::load_with(folder, options).expect_err(file);
+    let Error::Damaged { path, why } = error else { panic!("{file}: {error}") };
+    assert_eq!(path, folder.join(file));
+    assert!(why.contains(want), "{why:?} does not say {want:?}");
+}
+
+#[test]
+fn one_flipped_bit_is_found_and_the_file_is_named() {
+    let fixture = Fixture::new();
+    let folder = run(&fixture);
+    let (digests, sizes) = (LoadOptions::on(device()), LoadOptions::on(device()).verifying(false));
+    for file in ["weights.safetensors", "tokenizer.json", "encoder.json", "labels.json", "words.json", "images.json"] {
+        let good = bytes(&folder, file);
+        // In the first byte of a file it may be that nothing can be read; at the end of the weights
+        // every number remains a number.
+        for at in [0, good.len() / 2, good.len() - 2] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            std::fs::write(folder.join(file), &bad).expect("writable");
+            check_damaged(&folder, &digests, file, "its sha256 is");
+        }
+        std::fs::write(folder.join(file), &good[..good.len() - 1]).expect("writable");
+        check_damaged(&folder, &sizes, file, "bytes, not");
+        std::fs::remove_file(folder.join(file)).expect("there");
+        if !matches!(file, "encoder.json") {
+            check_damaged(&folder, &sizes, file, "it is missing");
+        }
+        std::fs::write(folder.join(file), good).expect("writable");
+    }
+    load(&folder).expect("as it was");
+    let mut bad = bytes(&folder, "weights.safetensors");
+    *bad.last_mut().expect("not empty") ^= 1;
+    std::fs::write(folder.join("weights.safetensors"), bad).expect("writable");
+    Predictor::load_with(&folder, &sizes).expect("nobody looks at the digests");
+}
+
+#[test]
+fn every_file_but_predictions_has_a_digest_and_all_of_them_are_compared() {
+    let fixture = Fixture::new();
+    let folder = run(&fixture);
+    let info = RunInfo::read(&folder).expect("a run");
+    let files = info.files.as_ref().expect("a finished run");
+    let entries = std::fs::read_dir(&folder).expect("there").map(|entry| entry.expect("readable").file_name());
+    for file in entries.map(|name| name.into_string().expect("UTF-8")) {
+        let listed = !(file == "run.json" || file.starts_with("predictions"));
+        assert_eq!(files.contains_key(&file), listed, "{file}");
+    }
+    let damaged = || -> Vec<String> {
+        let checks = info.verify().expect("readable").expect("a finished run");
+        checks.into_iter().filter(|check| check.problem.is_some()).map(|check| check.file).collect()
+    };
+    assert!(damaged().is_empty());
+    std::fs::remove_file(folder.join("selection.json")).expect("there");
+    std::fs::write(folder.join("metrics.jsonl"), "").expect("writable");
+    assert_eq!(damaged(), ["metrics.jsonl", "selection.json"]);
+    load(&folder).expect("a model does not need them");
+}
+
+#[test]
+fn a_run_of_an_earlier_version_has_no_digests_and_loads() {
+    let fixture = Fixture::new();
+    let folder = run(&fixture);
+    let edit = |change: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
+        let mut state: serde_json::Value = serde_json::from_slice(&bytes(&folder, "run.json")).expect("JSON");
+        change(state.as_object_mut().expect("an object"));
+        std::fs::write(folder.join("run.json"), state.to_string()).expect("writable");
+    };
+    edit(&|state| drop(state["files"].as_object_mut().expect("digests").insert("../notes".into(), state_entry())));
+    assert!(matches!(load(&folder), Err(Error::Inconsistent { .. })), "it lists what is no file of a run");
+    edit(&|state| drop(state.remove("files")));
+    load(&folder).expect("an old run");
+    assert!(RunState::read(&folder).expect("a run").finished);
+    let info = RunInfo::read(&folder).expect("a run");
+    assert!(info.files.is_none() && info.verify().expect("readable").is_none());
+}
+
+fn state_entry() -> serde_json::Value {
+    serde_json::json!({"size": 1, "sha256": "00"})
+}
