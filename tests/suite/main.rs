@@ -43,6 +43,8 @@ mod resume;
 mod runs;
 // Text against the corpus's words, with a trained run.
 mod text;
+// Run folders that somebody else made.
+mod strangers;
 // Rules of the house that no compiler checks.
 mod tidy;
 // Word pieces against transformers.

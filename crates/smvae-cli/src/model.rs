@@ -38,13 +38,15 @@ pub(crate) fn with_images(
         let vectors = vectors_of(folder, &images.vision, trained_with.as_ref(), device, by_path)?;
         return Ok(model.with_images(vectors, images.trust())?);
     }
-    let recorded = identity.source.clone();
-    let path = images.image_features.clone().or(recorded).context(
-        "the model was trained with image vectors that were not read from a file: give --image-features or --no-images",
-    )?;
     let hint =
         "the model was trained with image vectors: name a copy of them with --image-features, or pass --no-images";
-    let vectors = ImageVectors::load(&path).context(hint)?;
+    let vectors = match &images.image_features {
+        Some(path) => ImageVectors::load(path).context(hint)?,
+        None => identity.recorded_vectors().context(hint)?.context(
+            "the model was trained with image vectors that were not read from a file: give --image-features or \
+             --no-images",
+        )?,
+    };
     Ok(model.with_images(vectors, images.trust())?)
 }
 

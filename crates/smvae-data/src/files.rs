@@ -81,8 +81,18 @@ pub(crate) fn create_dir(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(|source| Error::Write { path: PathBuf::from(path), source })
 }
 
+/// Creates a temporary file: what lies there is removed first, so that nothing is written through a
+/// link.
+///
+/// # Errors
+/// Those of the system.
+pub fn create_anew(temporary: &Path) -> std::io::Result<File> {
+    let _ = std::fs::remove_file(temporary);
+    File::create_new(temporary)
+}
+
 fn write_then_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(temporary)?;
+    let mut file = create_anew(temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(temporary, path)?;
@@ -119,6 +129,9 @@ mod tests {
         std::os::unix::fs::symlink("/dev/null", &null).expect("a link");
         write_atomically(&null, b"three").expect("it takes everything");
         assert!(!Path::new("/dev/null").metadata().expect("there").is_file());
+        std::os::unix::fs::symlink("a", dir.path().join("temporary")).expect("a link");
+        create_anew(&dir.path().join("temporary")).expect("in the place of the link");
+        assert_eq!(std::fs::read(&file).expect("reads"), b"two");
     }
 
     #[test]

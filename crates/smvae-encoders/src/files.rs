@@ -1,11 +1,23 @@
-//! JSON files of model folders.
+//! Files of model folders, and the JSON in them.
 
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
+/// The bytes of a regular file: a folder that names a pipe or a device instead is not waited for.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let read = || {
+        if std::fs::metadata(path)?.is_file() {
+            std::fs::read(path)
+        } else {
+            Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file"))
+        }
+    };
+    read().map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
 /// Reads a JSON file; `what` it should be is for the error.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = read(path)?;
     serde_json::from_slice(&bytes).map_err(|source| Error::Json { path: path.to_owned(), what, source: source.into() })
 }

@@ -199,6 +199,15 @@ pub enum Error {
         /// How it differs.
         why: String,
     },
+    /// What a folder has in the place of a file, or names as one, and that is not opened: a folder
+    /// of somebody else must not reach out of itself.
+    #[error("{} is not opened: {why}; put a file in its place if the folder is yours", path.display())]
+    Unsafe {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// Image vectors other than those a model was trained with.
     #[error("the image vectors do not fit the model: {what} is {got}, the model was trained with {want}")]
     OtherImages {

@@ -1,10 +1,12 @@
 //! JSON and tensors in files, written to a temporary name and renamed.
 
+pub(crate) mod folder;
+
 use crate::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smvae_core::candle_core::{Device, Tensor, safetensors};
-use smvae_data::files::sync_folder;
+use smvae_data::files::{create_anew, sync_folder};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::Path;
@@ -88,7 +90,7 @@ pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> 
     let fault = |source| Error::Write { path: path.to_owned(), source };
     // safetensors makes files that only their owner may read. Ours have the permissions that new
     // files have.
-    let written = File::create(&temporary).and_then(|file| file.metadata()).and_then(|metadata| {
+    let written = create_anew(&temporary).and_then(|file| file.metadata()).and_then(|metadata| {
         safetensors::save(&tensors, &temporary).map_err(std::io::Error::other)?;
         let file = File::open(&temporary)?;
         file.set_permissions(metadata.permissions())?;

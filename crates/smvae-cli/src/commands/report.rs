@@ -4,7 +4,9 @@ use crate::output;
 use crate::progress::say;
 use crate::summary_table;
 use clap::Args;
-use smvae::report::{ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids};
+use smvae::report::{
+    ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids, page_in,
+};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -33,7 +35,10 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
         Some(folder) => Thumbnails::make(folder, image_ids(&report), ImageBudget::default())?,
         None => Thumbnails::default(),
     };
-    let out = args.out.clone().unwrap_or_else(|| args.folder.join("report.html"));
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => page_in(&args.folder)?,
+    };
     let page = html(&report, &images);
     output::write(&out, &page)?;
     let mib = page.len() as f64 / f64::from(1 << 20);

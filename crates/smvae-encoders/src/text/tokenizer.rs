@@ -151,7 +151,9 @@ impl WordTokenizer {
             let text = self.inner.to_string(true).map_err(std::io::Error::other)?;
             let mut partial = path.as_os_str().to_owned();
             partial.push(".partial");
-            let mut file = std::fs::File::create(&partial)?;
+            // Nothing is written through a link.
+            let _ = std::fs::remove_file(&partial);
+            let mut file = std::fs::File::create_new(&partial)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&partial, path)

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::experiment::digests::Digests;
 use crate::experiment::spec::Run;
 use crate::experiment::spec::RunSpec;
+use crate::files::folder::file_in;
 use crate::files::{read_json_if_there, read_json_lines, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::{Counts, Scores};
@@ -71,6 +72,8 @@ impl Failure {
     }
 }
 
+/// The file of an experiment's results in its folder.
+pub(crate) const RESULTS: &str = "results.jsonl";
 /// The file of a run's result in its folder.
 pub const RESULT: &str = "result.json";
 /// The file of a run's failure in its folder.
@@ -85,7 +88,7 @@ impl RunResult {
     /// [`Error::Read`](crate::Error::Read) and [`Error::Json`](crate::Error::Json) for a file that
     /// cannot be read or is not a result.
     pub fn read(run: impl AsRef<Path>) -> Result<Option<Self>> {
-        read_json_if_there(&run.as_ref().join(RESULT), "result of a run")
+        read_json_if_there(&file_in(run.as_ref(), RESULT)?, "result of a run")
     }
 
     /// Whether this result has all that the specification asks for.
@@ -113,7 +116,7 @@ pub fn read_results(file: impl AsRef<Path>) -> Result<Vec<RunResult>> {
 
 /// Where an experiment's results are.
 pub fn results_file(dir: impl AsRef<Path>) -> PathBuf {
-    dir.as_ref().join("results.jsonl")
+    dir.as_ref().join(RESULTS)
 }
 
 /// Writes `results.jsonl` and `results.csv`.

@@ -13,6 +13,7 @@
 use crate::error::Result;
 use crate::experiment::results::{RunResult, optional};
 use crate::experiment::spec::{LabelCount, Run};
+use crate::files::folder::file_in;
 use crate::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_data::files::write_atomically;
@@ -134,7 +135,7 @@ impl Summary {
     /// [`Error::Read`](crate::Error::Read) and [`Error::Json`](crate::Error::Json) for a file that
     /// cannot be read or is not a summary.
     pub fn read(dir: impl AsRef<Path>) -> Result<Self> {
-        read_json(&dir.as_ref().join(SUMMARY), "summary of an experiment")
+        read_json(&file_in(dir.as_ref(), SUMMARY)?, "summary of an experiment")
     }
 
     /// Writes `summary.json` and `summary.csv`.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
+use crate::files::folder::named_file;
 use serde::{Deserialize, Serialize};
 use smvae_data::{ImageVectors, Sample};
 use smvae_encoders::preprocessing::VisionIdentity;
@@ -64,6 +65,16 @@ impl ImageIdentity {
     pub(crate) fn is_consistent(&self) -> bool {
         let width = |numbers: &[f32]| numbers.len() == self.width && numbers.iter().all(|x| x.is_finite());
         self.standardisation.as_ref().is_none_or(|s| width(&s.mean) && width(&s.std))
+    }
+
+    /// Reads the file of training, wherever it lies. `None` for vectors that were never in a file.
+    ///
+    /// # Errors
+    /// [`Error::Unsafe`] if the path is that of a pipe, a device or a folder;
+    /// [`Error::Data`] for a file that cannot be read.
+    pub fn recorded_vectors(&self) -> Result<Option<ImageVectors>> {
+        let Some(source) = &self.source else { return Ok(None) };
+        Ok(Some(ImageVectors::load(named_file(source)?)?))
     }
 
     /// Checks that the model accepts these vectors.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::experiment::statistics::{SUMMARY, Summary};
+use crate::files::folder::file_in;
 use crate::report::labels::{self, LabelsPoint};
 use crate::report::run::RunReport;
 use crate::run::folder::is_run;
@@ -75,6 +76,14 @@ fn run_folders(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Where the page of a folder lies by default, in the folder.
+///
+/// # Errors
+/// [`Error::Unsafe`] if a link or another thing than a file is in its place.
+pub fn page_in(folder: impl AsRef<Path>) -> Result<PathBuf> {
+    file_in(folder.as_ref(), "report.html")
 }
 
 fn name_of(path: &Path) -> String {

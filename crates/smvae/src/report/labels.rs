@@ -5,9 +5,10 @@
 //! runs themselves, on dev.
 
 use crate::error::Result;
-use crate::experiment::results::{self, RunResult, results_file};
+use crate::experiment::results::{self, RESULTS, RunResult};
 use crate::experiment::spec::LabelCount;
 use crate::experiment::statistics::mean_and_sd;
+use crate::files::folder::file_in;
 use crate::report::run::RunReport;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +60,7 @@ fn labelled(result: &RunResult, runs: &[RunReport]) -> Option<usize> {
 
 /// The results of an experiment; empty for other folders.
 pub(super) fn read_results(folder: &Path) -> Result<Vec<RunResult>> {
-    let file = results_file(folder);
+    let file = file_in(folder, RESULTS)?;
     if file.is_file() { results::read_results(&file) } else { Ok(Vec::new()) }
 }
 

@@ -16,7 +16,7 @@ pub(crate) mod page;
 pub(crate) mod run;
 pub(crate) mod split;
 
-pub use gather::{Report, gather};
+pub use gather::{Report, gather, page_in};
 pub use images::{ImageBudget, Thumbnails};
 pub use labels::LabelsPoint;
 pub use page::{html, image_ids};

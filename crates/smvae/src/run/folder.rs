@@ -23,6 +23,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::files::folder::{file_in, folder_in};
 use crate::files::{
     read_json, read_json_if_there, read_json_lines, read_tensors, remove_file, write_json, write_json_lines,
     write_tensors,
@@ -116,7 +117,10 @@ pub(crate) fn remove_files(folder: &Path) -> Result<()> {
     // Teachers of a run that ended before it saved their labels.
     let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
     for teacher in teachers {
-        if is_run(&teacher) {
+        if teacher.is_symlink() {
+            // What it leads to is not ours.
+            remove_file(&teacher)?;
+        } else if is_run(&teacher) {
             remove_run(&teacher)?;
         } else {
             // A student that had not begun: its soft labels are written before it is a run.
@@ -130,6 +134,10 @@ pub(crate) fn remove_files(folder: &Path) -> Result<()> {
 /// Removes whatever checkpoint a run has.
 pub(crate) fn remove_checkpoint(run: &Path) -> Result<()> {
     let path = run.join(CHECKPOINT);
+    if path.is_symlink() {
+        // What it leads to is not ours.
+        return remove_file(&path);
+    }
     // The state goes first: without it the rest is not a checkpoint.
     match std::fs::remove_file(path.join(CHECKPOINT_STATE)).and_then(|()| std::fs::remove_dir_all(&path)) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => match std::fs::remove_dir_all(&path) {
@@ -191,23 +199,23 @@ impl RunFolder {
         }
         let run = Self { folder: folder.to_owned() };
         // Written first: if the process is killed here, this file shows that the rest is ours.
-        let foreign = FILES.into_iter().find(|file| run.path(file).exists());
+        let foreign = FILES.into_iter().find(|file| run.folder.join(file).symlink_metadata().is_ok());
         match foreign {
-            Some(file) if !run.path(ENCODER).exists() && file != SOFT_LABELS => {
+            Some(file) if !run.folder.join(ENCODER).exists() && file != SOFT_LABELS => {
                 return Err(Error::ForeignFolder { path: folder.to_owned(), file });
             }
-            _ => write_json(&run.path(ENCODER), start.encoder)?,
+            _ => write_json(&run.file(ENCODER)?, start.encoder)?,
         }
-        write_json(&run.path(LABELS), start.labels)?;
-        start.selection.save(run.path(SELECTION))?;
-        start.tokenizer.save(run.path(TOKENIZER))?;
-        write_json(&run.path(WORDS), start.words)?;
+        write_json(&run.file(LABELS)?, start.labels)?;
+        start.selection.save(run.file(SELECTION)?)?;
+        start.tokenizer.save(run.file(TOKENIZER)?)?;
+        write_json(&run.file(WORDS)?, start.words)?;
         if let Some(images) = start.images {
-            write_json(&run.path(IMAGES), images)?;
+            write_json(&run.file(IMAGES)?, images)?;
         }
         run.save_state(start.state)?;
         // Written last, since it makes the folder a run.
-        write_json(&run.path(CONFIG), start.config)?;
+        write_json(&run.file(CONFIG)?, start.config)?;
         Ok(run)
     }
 
@@ -227,21 +235,21 @@ impl RunFolder {
     }
 
     pub(crate) fn config(&self) -> Result<Config> {
-        let config = Config::from_file(self.path(CONFIG))?;
+        let config = Config::from_file(self.file(CONFIG)?)?;
         config.validate()?;
         Ok(config)
     }
 
     pub(crate) fn labels(&self) -> Result<LabelSet> {
-        read_json(&self.path(LABELS), "label set")
+        read_json(&self.file(LABELS)?, "label set")
     }
 
     pub(crate) fn selection(&self) -> Result<Selection> {
-        Ok(Selection::load(self.path(SELECTION))?)
+        Ok(Selection::load(self.file(SELECTION)?)?)
     }
 
     pub(crate) fn state(&self) -> Result<RunState> {
-        let path = self.path(STATE);
+        let path = self.file(STATE)?;
         if !path.is_file() {
             return Err(Error::NoRun { path: self.folder.clone(), missing: STATE });
         }
@@ -250,46 +258,46 @@ impl RunFolder {
 
     /// The same. `None` for converted weights and runs of early versions, which have none.
     pub(crate) fn state_if_there(&self) -> Result<Option<RunState>> {
-        read_json_if_there(&self.path(STATE), "state of a run")
+        read_json_if_there(&self.file(STATE)?, "state of a run")
     }
 
     pub(crate) fn save_state(&self, state: &RunState) -> Result<()> {
-        write_json(&self.path(STATE), state)
+        write_json(&self.file(STATE)?, state)
     }
 
     /// Removes what training made, so that it can start over.
     pub(crate) fn remove_results(&self) -> Result<()> {
         remove_checkpoint(&self.folder)?;
-        [WEIGHTS, METRICS].into_iter().try_for_each(|file| remove_file(&self.path(file)))?;
+        [WEIGHTS, METRICS].into_iter().try_for_each(|file| remove_file(&self.folder.join(file)))?;
         self.remove_judgement()
     }
 
     /// Removes decision, temperature and predictions, for new weights that nobody has evaluated.
     pub(crate) fn remove_judgement(&self) -> Result<()> {
         let files = [DECISION, CALIBRATION, predictions::file_name(Split::Dev)];
-        files.into_iter().try_for_each(|file| remove_file(&self.path(file)))
+        files.into_iter().try_for_each(|file| remove_file(&self.folder.join(file)))
     }
 
     pub(crate) fn origin(&self) -> Result<Option<Origin>> {
-        read_json_if_there(&self.path(ORIGIN), "origin")
+        read_json_if_there(&self.file(ORIGIN)?, "origin")
     }
 
     pub(crate) fn encoder_config(&self) -> Result<TransformerConfig> {
-        Ok(TransformerConfig::from_file(self.path(ENCODER))?)
+        Ok(TransformerConfig::from_file(self.file(ENCODER)?)?)
     }
 
     pub(crate) fn tokenizer(&self) -> Result<WordTokenizer> {
-        Ok(WordTokenizer::from_file(self.path(TOKENIZER))?)
+        Ok(WordTokenizer::from_file(self.file(TOKENIZER)?)?)
     }
 
     /// How the corpus was split into words. `None` for a run of an earlier version, which does not
     /// say.
     pub(crate) fn words(&self) -> Result<Option<WordConvention>> {
-        read_json_if_there(&self.path(WORDS), "word convention")
+        read_json_if_there(&self.file(WORDS)?, "word convention")
     }
 
     pub(crate) fn image_identity(&self) -> Result<Option<ImageIdentity>> {
-        let path = self.path(IMAGES);
+        let path = self.file(IMAGES)?;
         let wanted = self.config()?.model.image_dim;
         let found: Option<ImageIdentity> = read_json_if_there(&path, "image identity")?;
         if found.as_ref().map(|identity| identity.width) != wanted {
@@ -304,35 +312,35 @@ impl RunFolder {
     }
 
     pub(crate) fn has_weights(&self) -> bool {
-        self.path(WEIGHTS).is_file()
+        self.folder.join(WEIGHTS).is_file()
     }
 
     pub(crate) fn save_weights(&self, parameters: &Parameters) -> Result<()> {
         let tensors = parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
-        write_tensors(&self.path(WEIGHTS), &tensors)
+        write_tensors(&self.file(WEIGHTS)?, &tensors)
     }
 
     /// Saves the decision of the saved weights. The default decision has no file.
     pub(crate) fn save_decision(&self, decision: Decision) -> Result<()> {
-        let path = self.path(DECISION);
+        let path = self.file(DECISION)?;
         if decision == Decision::default() { remove_file(&path) } else { write_json(&path, &decision) }
     }
 
     pub(crate) fn decision(&self) -> Result<Decision> {
-        Ok(read_json_if_there(&self.path(DECISION), "decision")?.unwrap_or_default())
+        Ok(read_json_if_there(&self.file(DECISION)?, "decision")?.unwrap_or_default())
     }
 
     /// Saves how the scores of the saved weights are calibrated. `None` removes what was saved for
     /// others.
     pub(crate) fn save_calibration(&self, calibration: Option<Calibration>) -> Result<()> {
-        let path = self.path(CALIBRATION);
+        let path = self.file(CALIBRATION)?;
         calibration.map_or_else(|| remove_file(&path), |calibration| write_json(&path, &calibration))
     }
 
     /// How the scores are calibrated: as training saved it or, in a run of an earlier version, as
     /// what was found in dev says. `None` where neither is there.
     pub(crate) fn calibration(&self) -> Result<Option<Calibration>> {
-        let path = self.path(CALIBRATION);
+        let path = self.file(CALIBRATION)?;
         if let Some(saved) = read_json_if_there::<Calibration>(&path, "calibration")? {
             let why = format!("the temperature {} is not above 0", saved.temperature);
             return if saved.is_usable() { Ok(Some(saved)) } else { Err(Error::Inconsistent { path, why }) };
@@ -342,26 +350,32 @@ impl RunFolder {
     }
 
     /// The folder of the checkpoint, which exists while there is something to resume.
-    pub(crate) fn checkpoint(&self) -> PathBuf {
-        self.path(CHECKPOINT)
+    ///
+    /// # Errors
+    /// [`Error::Unsafe`] for one that leads elsewhere.
+    pub(crate) fn checkpoint(&self) -> Result<PathBuf> {
+        folder_in(&self.folder, CHECKPOINT)
     }
 
     /// The folder of a teacher, which exists while the run needs it.
-    pub(crate) fn teacher(&self, number: usize) -> PathBuf {
-        self.path(&teacher(number))
+    ///
+    /// # Errors
+    /// [`Error::Unsafe`] for one that leads elsewhere.
+    pub(crate) fn teacher(&self, number: usize) -> Result<PathBuf> {
+        folder_in(&self.folder, &teacher(number))
     }
 
     pub(crate) fn save_teachers(&self, teachers: &[Teacher]) -> Result<()> {
-        write_json(&self.path(TEACHERS), &teachers)
+        write_json(&self.file(TEACHERS)?, &teachers)
     }
 
     pub(crate) fn teachers(&self) -> Result<Vec<Teacher>> {
-        Ok(read_json_if_there(&self.path(TEACHERS), "list of teachers")?.unwrap_or_default())
+        Ok(read_json_if_there(&self.file(TEACHERS)?, "list of teachers")?.unwrap_or_default())
     }
 
     /// All parameters, those of the text encoder in this number type.
     pub(crate) fn parameters(&self, device: &Device, encoder: DType) -> Result<Parameters> {
-        let path = self.path(WEIGHTS);
+        let path = self.file(WEIGHTS)?;
         if !path.is_file() {
             return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
         }
@@ -375,36 +389,42 @@ impl RunFolder {
 
     /// The error for weights that the configuration's networks cannot take.
     pub(crate) fn weights_do_not_fit(&self, error: &Error) -> Error {
-        Error::Inconsistent { path: self.path(WEIGHTS), why: error.to_string() }
+        Error::Inconsistent { path: self.folder.join(WEIGHTS), why: error.to_string() }
     }
 
     pub(crate) fn save_metrics(&self, records: &[EpochRecord]) -> Result<()> {
-        write_json_lines(&self.path(METRICS), records)
+        write_json_lines(&self.file(METRICS)?, records)
     }
 
     pub(crate) fn metrics(&self) -> Result<Vec<EpochRecord>> {
-        let path = self.path(METRICS);
+        let path = self.file(METRICS)?;
         if path.exists() { read_json_lines(&path, "line of metrics") } else { Ok(Vec::new()) }
     }
 
     pub(crate) fn save_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
-        predictions::write(&self.path(predictions::file_name(split)), predictions)
+        predictions::write(&self.file(predictions::file_name(split))?, predictions)
     }
 
     /// What the model found in a split. `None` if nobody saved it.
     pub(crate) fn predictions(&self, split: Split) -> Result<Option<Vec<PostPrediction>>> {
-        let path = self.path(predictions::file_name(split));
+        let path = self.file(predictions::file_name(split))?;
         if !path.exists() {
             return Ok(None);
         }
         predictions::read(&path, self.labels()?.n_classes()).map(Some)
     }
 
+    /// The folder, for messages.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(crate) fn path(&self, file: &str) -> PathBuf {
-        self.folder.join(file)
+    /// Where a file of the run lies, whether it exists or not: the one way to what is read and
+    /// written.
+    ///
+    /// # Errors
+    /// [`Error::Unsafe`] for what is not opened.
+    pub(crate) fn file(&self, name: &str) -> Result<PathBuf> {
+        file_in(&self.folder, name)
     }
 }

@@ -56,7 +56,7 @@ impl RunInfo {
         let folder = folder.as_ref();
         let run = RunFolder::open(folder)?;
         let origin = run.origin()?;
-        let weights = run.path(WEIGHTS);
+        let weights = run.file(WEIGHTS)?;
         let parameters =
             if weights.exists() { Some(read_tensors(&weights)?.values().map(|t| t.elem_count()).sum()) } else { None };
         Ok(Self {

@@ -11,6 +11,7 @@
 //! to resume from an older one in silence would hide a failing disk.
 
 use crate::error::{Error, Result};
+use crate::files::folder::file_in;
 use crate::files::{create_folder, read_json, read_tensors, write_json, write_tensors};
 use crate::run::folder::CHECKPOINT_STATE;
 use crate::run::record::EpochRecord;
@@ -26,6 +27,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const VERSION: u32 = 1;
+
+/// The names of the tensors' files: whatever else a state names is not read and not removed.
+const TENSORS: [&str; 2] = ["tensors-0.safetensors", "tensors-1.safetensors"];
 
 /// Checkpoints by time are at least this far apart, and take at most this share of the time.
 const APART: Duration = Duration::from_secs(60);
@@ -87,7 +91,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Checkpoint`] for one that is damaged or belongs to another run.
     pub(crate) fn load(folder: &Path, identity: &str) -> Result<Option<Self>> {
-        let path = folder.join(CHECKPOINT_STATE);
+        let path = file_in(folder, CHECKPOINT_STATE)?;
         if !path.exists() {
             return Ok(None);
         }
@@ -101,7 +105,10 @@ impl Checkpoint {
             let why = "it belongs to a run with other settings or data, or of another version of smvae";
             return Err(refuse(&path, why.to_owned()));
         }
-        let file = path.with_file_name(&state.tensors);
+        if !TENSORS.contains(&state.tensors.as_str()) {
+            return Err(refuse(&path, format!("it names {:?} as the file of its tensors", state.tensors)));
+        }
+        let file = file_in(folder, &state.tensors)?;
         let found = sha256_file(&file).map_err(|error| refuse(&file, error.to_string()))?;
         if found != state.tensors_sha256 {
             let want = &state.tensors_sha256;
@@ -139,8 +146,9 @@ impl Checkpoints {
     /// [`TrainingConfig::checkpoint_every`](crate::config::TrainingConfig).
     pub(crate) fn new(folder: &Path, identity: String, every: Option<usize>, steps: u64) -> Self {
         let folder = folder.to_owned();
-        let state = read_json::<StateFile>(&folder.join(CHECKPOINT_STATE), "checkpoint");
-        let file = state.map(|state| state.tensors).unwrap_or_default();
+        let state = file_in(&folder, CHECKPOINT_STATE).and_then(|path| read_json::<StateFile>(&path, "checkpoint"));
+        let file = state.map(|state| state.tensors).ok().filter(|file| TENSORS.contains(&file.as_str()));
+        let file = file.unwrap_or_default();
         Self { folder, identity, every, file, steps, at: Instant::now(), cost: Duration::ZERO }
     }
 
@@ -156,9 +164,8 @@ impl Checkpoints {
     pub(crate) fn save(&mut self, position: Position, groups: TensorGroups) -> Result<()> {
         let start = Instant::now();
         create_folder(&self.folder)?;
-        let names = ["tensors-0.safetensors", "tensors-1.safetensors"];
-        let name = names[usize::from(self.file == names[0])];
-        let file = self.folder.join(name);
+        let name = TENSORS[usize::from(self.file == TENSORS[0])];
+        let file = file_in(&self.folder, name)?;
         let of_group = |(group, tensors): (String, BTreeMap<String, Tensor>)| {
             tensors.into_iter().map(move |(name, tensor)| (format!("{group}/{name}"), tensor))
         };
@@ -171,7 +178,7 @@ impl Checkpoints {
             tensors_sha256: sha256_file(&file)?,
             position,
         };
-        write_json(&self.folder.join(CHECKPOINT_STATE), &state)?;
+        write_json(&file_in(&self.folder, CHECKPOINT_STATE)?, &state)?;
         if !self.file.is_empty() {
             // It may be gone already; if it stays, the checkpoint after the next writes over it.
             let _ = std::fs::remove_file(self.folder.join(&self.file));

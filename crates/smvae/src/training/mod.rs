@@ -88,7 +88,7 @@ pub fn resume_with(
     let _lock = lock(out)?;
     let (config, state) = (folder.config()?, folder.state()?);
     let selection = folder.selection()?;
-    let checkpoint = Checkpoint::load(&folder.checkpoint(), &state.identity(&config))?;
+    let checkpoint = Checkpoint::load(&folder.checkpoint()?, &state.identity(&config))?;
     // The saved weights are those of an epoch that is not trained again.
     if checkpoint.as_ref().is_some_and(|saved| best_of(&saved.position.records).is_some()) && !folder.has_weights() {
         return Err(Error::NoRun { path: out.to_owned(), missing: WEIGHTS });
@@ -151,5 +151,5 @@ fn train_from(
     }
     let averaging = built.averaging(&prepared)?;
     let position = built.position(&prepared, checkpoint, averaging.as_ref(), data.unlabelled.len())?;
-    TrainingLoop::new(&prepared, built, averaging, data, folder, position).run(out, on_event)
+    TrainingLoop::new(&prepared, built, averaging, data, folder, position)?.run(out, on_event)
 }

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::config::average::AverageConfig;
 use crate::config::distillation::Distillation;
 use crate::error::{Error, Result};
+use crate::files::folder::file_in;
 use crate::files::{create_folder, read_tensors, write_tensors};
 use crate::flow::Flow;
 use crate::inference::predictor::{LoadOptions, Predictor};
@@ -54,7 +55,7 @@ pub(crate) fn soft_labels(
     let mut known = Vec::with_capacity(teachers);
     for number in 1..=teachers {
         let next =
-            NextTeacher { number, out: folder.teacher(number), config: configured(prepared, distillation, number) };
+            NextTeacher { number, out: folder.teacher(number)?, config: configured(prepared, distillation, number) };
         let mut tell = |event: &Event| {
             let event = Box::new(event.clone());
             on_event(&Event::Teacher { number, teachers, event })
@@ -67,8 +68,8 @@ pub(crate) fn soft_labels(
     }
     folder.save_teachers(&known)?;
     let labels = mean(&sums, teachers);
-    write(&labels, &folder.path(SOFT_LABELS))?;
-    (1..=teachers).try_for_each(|number| remove_run(folder.teacher(number)))?;
+    write(&labels, &folder.file(SOFT_LABELS)?)?;
+    (1..=teachers).try_for_each(|number| remove_run(folder.teacher(number)?))?;
     Ok(Some(labels))
 }
 
@@ -95,7 +96,7 @@ impl NextTeacher {
         if self.config.distillation.is_some() && !is_run(&self.out) {
             // Its training finds them there, and so trains no teachers of its own.
             create_folder(&self.out)?;
-            write(&mean(before, self.number - 1), &self.out.join(SOFT_LABELS))?;
+            write(&mean(before, self.number - 1), &file_in(&self.out, SOFT_LABELS)?)?;
         }
         let input = prepared.input.clone().with_selection(&prepared.selection);
         let summary = train_teacher(&input, &self.config, &self.out, tell)?;
@@ -171,7 +172,7 @@ fn write(labels: &[ScoredSpans], path: &Path) -> Result<()> {
 }
 
 fn read(items: &[UnlabelledItem], folder: &RunFolder) -> Result<Option<Vec<ScoredSpans>>> {
-    let path = folder.path(SOFT_LABELS);
+    let path = folder.file(SOFT_LABELS)?;
     if !path.exists() {
         return Ok(None);
     }

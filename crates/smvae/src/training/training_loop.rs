@@ -54,11 +54,11 @@ impl<'a> TrainingLoop<'a> {
         data: TrainingData,
         folder: RunFolder,
         position: Position,
-    ) -> Self {
+    ) -> Result<Self> {
         let identity = prepared.state.identity(&prepared.config);
         let every = prepared.config.training.checkpoint_every;
-        Self {
-            checkpoints: Checkpoints::new(&folder.checkpoint(), identity, every, position.steps),
+        Ok(Self {
+            checkpoints: Checkpoints::new(&folder.checkpoint()?, identity, every, position.steps),
             rng: position.rng.rng(),
             stream: position.stream,
             epoch: position.epoch,
@@ -69,7 +69,7 @@ impl<'a> TrainingLoop<'a> {
             averaging,
             data,
             folder,
-        }
+        })
     }
 
     /// Trains to the end, unless the callback ends it before; then the folder has a checkpoint to

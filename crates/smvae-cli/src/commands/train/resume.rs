@@ -5,8 +5,8 @@ use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::say;
 use crate::watcher::Watcher;
+use smvae::data::Split;
 use smvae::data::corpus::load_split_with;
-use smvae::data::{ImageVectors, Split};
 use smvae::encoders::device;
 use smvae::{EncoderSource, RunInfo, RunState, TrainInput};
 use std::path::Path;
@@ -23,9 +23,10 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
     let load = |split| load_split_with(data, split, &run.config.corpus_format);
     let (train, dev) = (load(Split::Train)?, load(Split::Dev)?);
-    let source =
-        run.images.as_ref().map(|images| images.source.as_ref().ok_or_else(|| missing("file of image vectors")));
-    let images = source.transpose()?.map(ImageVectors::load).transpose()?;
+    let images = match &run.images {
+        Some(images) => Some(images.recorded_vectors()?.ok_or_else(|| missing("file of image vectors"))?),
+        None => None,
+    };
     interrupt::catch()?;
     let (device, tf32) = device::described(&run.config.device);
     device::allow_tf32(tf32);

@@ -37,11 +37,12 @@ pub(super) fn read(folder: &Path) -> Result<Found> {
     }
     if has("vocab.txt") {
         let path = path("vocab.txt");
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
+        let text = String::from_utf8(files::read(&path)?);
+        let text = text.map_err(|error| Error::Read { path, source: std::io::Error::other(error) })?;
         // Only line ends are cut: entries may be Unicode spaces.
         return Ok(Found::Vocabulary(text.lines().map(str::to_owned).collect(), settings.casing));
     }
-    if has("vocab.json") && has("merges.txt") {
+    if path("vocab.json").is_file() && path("merges.txt").is_file() {
         let tokenizer = byte_level(&path("vocab.json"), &path("merges.txt"))?;
         return Ok(Found::Tokenizer(Box::new(tokenizer), names));
     }
@@ -51,7 +52,7 @@ pub(super) fn read(folder: &Path) -> Result<Found> {
 
 /// Parses a `tokenizer.json`.
 pub(super) fn parse(path: &Path) -> Result<Tokenizer> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let bytes = files::read(path)?;
     let fault = |source| Error::Json { path: path.to_owned(), what: "tokenizer", source };
     // First, since tokenizers 0.23 panics at some files that end too early.
     serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).map_err(|error| fault(error.into()))?;
