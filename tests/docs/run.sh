@@ -89,7 +89,7 @@ do_block() {
             cat "$log" >&2
             fail "$at: these commands do not work:"$'\n'"$block"
         fi
-        [[ $block != *'-- demo'* ]] || compare_demo "$log"
+        [[ $block != *'-- demo'* ]] || { compare_demo "$log" && try_next "$log" "$place"; }
         ran=$((ran + 1))
     fi
 }
@@ -101,6 +101,22 @@ compare_demo() {
     while IFS= read -r row; do
         grep -qF "${row% *}" "$1" || echo "note: the demo of this machine has no row: ${row% *}"
     done < <(grep '^text .*[0-9]$' README.md)
+}
+
+# Runs what the demo suggests, as it stands there, and sees that the model of the last command is as
+# good as the demo says.
+try_next() {
+    local line commands=0 f1
+    while IFS= read -r line; do
+        (cd "$2" && bash -c "'$smvae' ${line#*smvae }" >"$work/next" 2>&1 </dev/null) ||
+            { cat "$work/next" >&2 && fail "the demo suggests what does not work: $line"; }
+        commands=$((commands + 1))
+    done < <(sed -n '/^Next/,$ s/^  smvae /smvae /p' "$1")
+    [ $commands -ge 4 ] || fail "the demo suggests $commands commands"
+    f1=$(cd "$2" && "$smvae" eval --model runs/mine --data runs/demo-0/corpus |
+        awk '$1 == "overall" { print $4 }')
+    [ "${f1%.*}" -ge 70 ] || fail "the last command that the demo suggests has F1 $f1 on test, not above 70"
+    rm -r "$2/runs/mine"
 }
 
 # Whether the program knows the options of commands that are not run.

@@ -1,7 +1,7 @@
 //! A run folder that is not what training left: damage is found and named.
 
 use crate::device::device;
-use crate::fixture::{Fixture, bytes, load, small_with};
+use crate::fixture::{Fixture, bytes, forget_digests, load, small_with};
 use smvae::{Error, LoadOptions, Predictor, RunInfo, RunState};
 use std::path::Path;
 
@@ -87,6 +87,34 @@ fn a_run_of_an_earlier_version_has_no_digests_and_loads() {
     assert!(RunState::read(&folder).expect("a run").finished);
     let info = RunInfo::read(&folder).expect("a run");
     assert!(info.files.is_none() && info.verify().expect("readable").is_none());
+}
+
+#[test]
+fn a_decision_that_leaves_no_probability_is_refused() {
+    let fixture = Fixture::new();
+    let folder = run(&fixture);
+    forget_digests(&folder);
+    for bias in ["81", "-81", "1e30"] {
+        std::fs::write(folder.join("decision.json"), format!("{{\"outside_bias\": {bias}}}")).expect("writable");
+        let message = load(&folder).expect_err(bias).to_string();
+        assert!(message.contains("decision.json") && message.contains("outside_bias must be in -80..80"), "{message}");
+    }
+    std::fs::write(folder.join("decision.json"), "{\"outside_bias\": -2.5}").expect("writable");
+    load(&folder).expect("a bias that training may choose");
+}
+
+#[test]
+fn parameters_are_counted_without_reading_them() {
+    let fixture = Fixture::new();
+    let folder = run(&fixture);
+    let weights = bytes(&folder, "weights.safetensors");
+    let n = RunInfo::read(&folder).expect("a run").parameters.expect("weights");
+    let header = 8 + u64::from_le_bytes(weights[..8].try_into().expect("eight bytes")) as usize;
+    assert_eq!(n, (weights.len() - header) / 4);
+    std::fs::write(folder.join("weights.safetensors"), &weights[..header]).expect("writable");
+    assert_eq!(RunInfo::read(&folder).expect("its header is there").parameters, Some(n));
+    std::fs::write(folder.join("weights.safetensors"), &weights[..header / 2]).expect("writable");
+    assert!(matches!(RunInfo::read(&folder), Err(Error::Inconsistent { .. })));
 }
 
 fn state_entry() -> serde_json::Value {

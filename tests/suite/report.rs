@@ -213,4 +213,11 @@ fn what_cannot_be_reported_is_said() {
     check("predictions-valid.jsonl", "{\"image_id\": 3}", "line 3");
     check("metrics.jsonl", "half a li", "line 1");
     check("labels.json", "x", "label set");
+    // One of several runs does not end the report of all of them.
+    run(&path.join("broken"));
+    std::fs::write(path.join("broken/labels.json"), "x").expect("writable");
+    let report = gather(path).expect("a readable run");
+    assert_eq!(report.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>(), ["run"]);
+    let [(name, why)] = report.unreadable.as_slice() else { panic!("{:?}", report.unreadable) };
+    assert!(name == "broken" && why.contains("label set"), "{why}");
 }

@@ -113,6 +113,66 @@ fn a_run_stopped_before_its_first_step_resumes() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_the_rest_of_an_evaluation() {
+    let fixture = Fixture::new();
+    // So many posts that they do not fit the batches that are computed at once.
+    let dev: Vec<_> = fixture.corpus.dev.iter().cycle().take(2000).cloned().collect();
+    let input = || fixture.input(None).with_dev(&dev);
+    let (whole, run) = (fixture.out("whole"), fixture.out("run"));
+    train(&input(), &config(1), &whole).expect("a run");
+    let mut heard = 0;
+    let mut stop = |event: &Event| {
+        let Event::Evaluating { done, total } = event else { return Flow::Continue };
+        heard += 1;
+        assert!(done < total && *total == 2000);
+        Flow::Stop
+    };
+    let summary = train_with(&input(), &config(1), &run, &mut stop).expect("stopping is not an error");
+    assert!(summary.stopped && summary.best.is_none());
+    assert_eq!(heard, 1, "nothing is evaluated after that");
+    assert!(!resume(&input(), &run).expect("it can be resumed").stopped);
+    check_same(&run, &whole, "stopped in an evaluation");
+}
+
+#[test]
+fn a_training_that_diverges_names_step_term_and_posts_and_keeps_what_it_has() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    let mut config = config(1);
+    config.training.eval_every = 1;
+    // Weights of the first step that overflow in the next.
+    (config.training.head_lr, config.training.warmup) = (1e30, 0.0);
+    let check = |error: Error| {
+        let Error::Diverged { folder, labelled, unlabelled, source } = &error else { panic!("{error}") };
+        assert_eq!(folder, &run);
+        let message = error.to_string();
+        assert!(message.contains("at step 2") && message.contains("the posts of the step are"), "{message}");
+        assert!(message.contains(&source.to_string()), "{message}");
+        for (position, id) in labelled.iter().chain(unlabelled) {
+            assert_eq!(&fixture.corpus.train[*position].image_id, id);
+        }
+        assert!(!labelled.is_empty() && unlabelled.len() == 3, "{message}");
+    };
+    check(train(&fixture.input(None), &config, &run).expect_err("it diverges"));
+    let state: serde_json::Value = serde_json::from_slice(&bytes(&run.join("checkpoint"), "state.json")).expect("JSON");
+    assert_eq!(state["position"]["steps"], 1, "the checkpoint before that step is there");
+    check(resume(&fixture.input(None), &run).expect_err("it diverges again"));
+}
+
+#[test]
+fn patience_begins_with_the_first_entity() {
+    let fixture = Fixture::new();
+    let mut config = small();
+    (config.training.epochs, config.training.patience) = (Some(4), 1);
+    (config.training.head_lr, config.training.encoder_lr) = (0.0, 0.0);
+    let summary = train(&fixture.input(None), &config, fixture.out("run")).expect("a run");
+    let f1 = summary.best.expect("dev was evaluated").overall.f1();
+    // Nothing is learned at a rate of 0: either nothing is ever found, or the first epoch is the
+    // best.
+    assert_eq!(summary.epochs, if f1 == 0.0 { 4 } else { 2 });
+}
+
+#[test]
 fn what_was_said_of_lost_weights_goes_with_them() {
     let fixture = Fixture::new();
     let run = fixture.out("run");

@@ -96,7 +96,7 @@ pub enum Error {
     #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("{what} is {got} at step {step}: {}", not_finite_advice(*step))]
     NotFinite {
-        /// What is not finite.
+        /// What is not finite, or beyond all bounds.
         what: &'static str,
         /// Its value.
         got: f64,

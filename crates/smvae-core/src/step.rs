@@ -78,7 +78,36 @@ impl StepReport {
         }
         numbers
     }
+
+    /// The first term that is not finite, or so large that nothing can be learned from it, and its
+    /// value; the loss comes last. The norm of the gradients is looked at by [`Adam::minimise`].
+    pub fn diverged(&self) -> Option<(&'static str, f64)> {
+        let Self { loss, ce, labelled, unlabelled, mask, soft_ce, disagreement, .. } = self;
+        let (l, u) = (labelled, unlabelled);
+        let terms = [
+            ("the cross entropy (ce)", ce),
+            ("the reconstruction of labelled texts (mse_text)", &l.mse_text),
+            ("the reconstruction of labelled images (mse_image)", &l.mse_image),
+            ("the divergence of labelled texts (kl_text)", &l.kl_text),
+            ("the divergence of labelled images (kl_image)", &l.kl_image),
+            ("the divergence of labelled pairs (kl_fused)", &l.kl_fused),
+            ("the reconstruction of unlabelled texts (mse_text)", &u.mse_text),
+            ("the reconstruction of unlabelled images (mse_image)", &u.mse_image),
+            ("the divergence of unlabelled texts (kl_text)", &u.kl_text),
+            ("the divergence of unlabelled images (kl_image)", &u.kl_image),
+            ("the divergence of unlabelled pairs (kl_fused)", &u.kl_fused),
+            ("the share of entity-like spans (mask)", mask),
+            ("the cross entropy against soft labels (soft_ce)", soft_ce),
+            ("the disagreement of two passes", disagreement),
+            ("the loss", loss),
+        ];
+        let found = terms.into_iter().find(|(_, value)| !(value.is_finite() && value.abs() <= EXPLODED));
+        found.map(|(name, value)| (name, *value))
+    }
 }
+
+/// Terms beyond this have exploded: gradients of such a loss teach nothing.
+const EXPLODED: f64 = 1e12;
 
 /// Means over rows of the terms of the negative ELBO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -178,7 +207,8 @@ fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
 /// as it is: call [`Objective::at`] before for a weight that rises.
 ///
 /// # Errors
-/// Those of [`step_loss`] and [`Adam::minimise`]; then no parameter was changed.
+/// Those of [`step_loss`] and [`Adam::minimise`], and [`Error::NotFinite`] for a term that
+/// [diverged](StepReport::diverged); then no parameter was changed.
 pub fn step(
     networks: Networks<'_>,
     objective: &Objective,
@@ -199,8 +229,12 @@ pub fn step(
         unlabelled.zip(unlabelled_noise.as_ref()),
         Mode::Train(rng),
     )?;
+    let report = loss.report()?;
+    if let Some((what, got)) = report.diverged() {
+        return Err(Error::NotFinite { what, got, step: optimizer.steps() + 1 });
+    }
     let grad_norm = optimizer.minimise(&loss.loss, rates)?;
-    Ok(StepReport { grad_norm, ..loss.report()? })
+    Ok(StepReport { grad_norm, ..report })
 }
 
 impl StepLoss {

@@ -259,6 +259,22 @@ pub enum Error {
         /// The run folder.
         path: PathBuf,
     },
+    /// A training whose loss, or one of its terms, is no number or has exploded. No parameter was
+    /// changed by the step.
+    #[error(
+        "{source}; the posts of the step are {}; {} keeps the best weights and the last checkpoint, if it has some",
+        posts(labelled, unlabelled), folder.display()
+    )]
+    Diverged {
+        /// The run folder.
+        folder: PathBuf,
+        /// The labelled posts of the step: position in the training split, from 0, and image id.
+        labelled: Vec<(usize, String)>,
+        /// The unlabelled posts of the step.
+        unlabelled: Vec<(usize, String)>,
+        /// The step, the term and its value.
+        source: smvae_core::Error,
+    },
     /// Words that are not those of their text.
     #[error("the text does not hold the words in their order: {word:?} is missing")]
     WordNotInText {
@@ -283,6 +299,22 @@ pub enum Error {
     /// Encoders and tokenisation.
     #[error(transparent)]
     Encoders(#[from] smvae_encoders::Error),
+}
+
+/// Posts of a step, some of them by name.
+fn posts(labelled: &[(usize, String)], unlabelled: &[(usize, String)]) -> String {
+    let name = |(position, id): &(usize, String)| match id.as_str() {
+        "" => format!("{position}"),
+        id => format!("{position} (image {id})"),
+    };
+    let some = |kind: &str, posts: &[(usize, String)]| {
+        let more = posts.len().saturating_sub(8);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{kind} {}{more}", posts.iter().take(8).map(name).collect::<Vec<_>>().join(", "))
+    };
+    let kinds = [("the labelled", labelled), ("the unlabelled", unlabelled)];
+    let kinds = kinds.into_iter().filter(|(_, posts)| !posts.is_empty()).map(|(kind, posts)| some(kind, posts));
+    kinds.collect::<Vec<_>>().join(" and ")
 }
 
 /// What became of the files of a folder without a usable image.

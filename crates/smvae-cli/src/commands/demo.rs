@@ -66,12 +66,13 @@ fn table(report: &DemoReport) -> String {
 fn next(report: &DemoReport, row: &DemoRow) -> String {
     let (corpus, run) = (report.corpus.display(), row.folder.display());
     format!(
-        "\nThe type of many entities can only be told from the image, and labels are few.\nNext:\n  \
+        "\nThe type of many entities can only be told from the image, and labels are few.\n\
+         Next (the last trains on 50 labelled posts: F1 on test is above 70 then):\n  \
          smvae stats --data {corpus}\n  \
          smvae inspect {run}\n  \
          smvae eval --model {run} --data {corpus} --no-images\n  \
          smvae train --data {corpus} --image-features {corpus}/features.safetensors --text-encoder tiny \
-         --labelled 50 --lr 1e-3 --hidden-dim 64 --latent-dim 16 --epochs 30 --out runs/mine"
+         --config {run}/config.json --labelled 50 --out runs/mine"
     )
 }
 

@@ -28,6 +28,9 @@ pub(crate) struct ReportArgs {
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let report = gather(&args.folder)?;
+    for (run, why) in &report.unreadable {
+        say(format!("warning: {run} is left out: {why}"));
+    }
     if args.text {
         return output::print(&text(&report));
     }

@@ -24,7 +24,8 @@ pub struct TrainingConfig {
     /// Passes over the labelled posts. Default: `None`, as many as give about 1,700 steps, at least
     /// 8 and at most 30.
     pub epochs: Option<usize>,
-    /// Training ends after this many evaluations on dev without a better F1. Default: 10.
+    /// Training ends after this many evaluations on dev without a better F1; those before the first
+    /// F1 above 0 are not counted. Default: 10.
     pub patience: usize,
     /// Epochs between evaluations on dev; the last epoch is always evaluated. Default: 1.
     pub eval_every: usize,

@@ -17,6 +17,8 @@ pub struct Report {
     pub title: String,
     /// The runs, by name.
     pub runs: Vec<RunReport>,
+    /// Runs of the folder that cannot be read, and why.
+    pub unreadable: Vec<(String, String)>,
     /// F1 against the number of labelled posts, by method, then by number. Empty if the table of
     /// runs says as much.
     pub points: Vec<LabelsPoint>,
@@ -31,7 +33,7 @@ pub struct Report {
 ///
 /// # Errors
 /// [`Error::NoRuns`] for a folder without runs; [`Error::JsonLine`] and the like, naming file and
-/// line, for a run with a malformed file.
+/// line, for a run with a malformed file, where the folder is a run or all of its runs are so.
 pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     let folder = folder.as_ref();
     let folders = run_folders(folder)?;
@@ -40,7 +42,7 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     if folders.is_empty() && results.is_empty() {
         return Err(Error::NoRuns { path: folder.to_owned() });
     }
-    let mut runs = folders.iter().map(|(name, path)| RunReport::read(name, path)).collect::<Result<Vec<_>>>()?;
+    let (mut runs, unreadable) = read_runs(&folders)?;
     for run in &mut runs {
         if let Some(result) = results.iter().find(|result| result.run.id == run.name) {
             run.method = labels::method(result, &results);
@@ -55,7 +57,25 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
     // Only an experiment has one.
     let summary = folder.join(SUMMARY).is_file().then(|| Summary::read(folder)).transpose()?;
-    Ok(Report { title, runs, points, points_split, summary })
+    Ok(Report { title, runs, unreadable, points, points_split, summary })
+}
+
+/// Reads runs; those that cannot be read are named, unless no other is left.
+fn read_runs(folders: &[(String, PathBuf)]) -> Result<(Vec<RunReport>, Vec<(String, String)>)> {
+    let (mut runs, mut unreadable, mut first) = (Vec::new(), Vec::new(), None);
+    for (name, path) in folders {
+        match RunReport::read(name, path) {
+            Ok(run) => runs.push(run),
+            Err(error) => {
+                unreadable.push((name.clone(), error.to_string()));
+                first.get_or_insert(error);
+            }
+        }
+    }
+    match first {
+        Some(error) if runs.is_empty() => Err(error),
+        _ => Ok((runs, unreadable)),
+    }
 }
 
 /// Names and paths of the runs of a folder, perhaps of none.

@@ -327,7 +327,12 @@ impl RunFolder {
     }
 
     pub(crate) fn decision(&self) -> Result<Decision> {
-        Ok(read_json_if_there(&self.file(DECISION)?, "decision")?.unwrap_or_default())
+        let path = self.file(DECISION)?;
+        let decision: Decision = read_json_if_there(&path, "decision")?.unwrap_or_default();
+        match decision.problem() {
+            Some(why) => Err(Error::Inconsistent { path, why }),
+            None => Ok(decision),
+        }
     }
 
     /// Saves how the scores of the saved weights are calibrated. `None` removes what was saved for

@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::files::read_tensors;
+use crate::files::count_numbers;
 use crate::input::images::ImageIdentity;
 use crate::run::digests::{self, FileCheck};
 use crate::run::folder::{RunFolder, WEIGHTS, is_file_of_a_run, is_run};
@@ -48,7 +48,7 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
-    /// Reads a run folder, its weights' sizes included.
+    /// Reads a run folder; of its weights, what their header says.
     ///
     /// # Errors
     /// As [`crate::Predictor::load`].
@@ -57,8 +57,7 @@ impl RunInfo {
         let run = RunFolder::open(folder)?;
         let origin = run.origin()?;
         let weights = run.file(WEIGHTS)?;
-        let parameters =
-            if weights.exists() { Some(read_tensors(&weights)?.values().map(|t| t.elem_count()).sum()) } else { None };
+        let parameters = if weights.exists() { Some(count_numbers(&weights)?) } else { None };
         Ok(Self {
             folder: folder.to_owned(),
             config: run.config()?,

@@ -65,8 +65,13 @@ pub(crate) fn seconds(records: &[EpochRecord]) -> f64 {
     records.iter().map(|record| record.timing.train_seconds + record.timing.dev_seconds).sum()
 }
 
-/// Evaluations on dev since the best.
+/// Evaluations on dev since the best. While none of them found anything that is right, there is no
+/// best to fall behind, and they do not count: small networks may need many epochs before the first
+/// entity.
 pub(crate) fn without_gain(records: &[EpochRecord]) -> usize {
+    if best_of(records).is_none_or(|(_, best)| best.overall.f1() == 0.0) {
+        return 0;
+    }
     records.iter().rev().take_while(|record| !record.best).filter(|record| record.dev.is_some()).count()
 }
 

@@ -26,7 +26,16 @@ pub struct Decision {
     pub outside_bias: f32,
 }
 
+/// Biases beyond this would leave no probability between 0 and 1 that f32 can hold.
+const MAX_BIAS: f32 = 80.0;
+
 impl Decision {
+    /// What is wrong with it, as a file may have it. `None` if nothing is.
+    pub(crate) fn problem(self) -> Option<String> {
+        let fits = self.outside_bias.abs() <= MAX_BIAS;
+        (!fits).then(|| format!("outside_bias must be in -{MAX_BIAS}..{MAX_BIAS}, got {}", self.outside_bias))
+    }
+
     /// The spans of a post that are entities, by their first word, in the words of `scored`.
     pub(crate) fn decoded(self, scored: &ScoredSpans) -> Vec<Candidate> {
         let outside = (-self.outside_bias).exp();

@@ -18,9 +18,17 @@ use smvae_data::{Sample, Selection, gold_entities};
 pub(crate) struct TrainingData {
     pub labelled: Vec<LabelledItem>,
     pub unlabelled: Vec<UnlabelledItem>,
+    /// Where these posts are in the training split.
+    pub positions: Positions,
     pub dev: Vec<Item>,
     pub dev_gold: Vec<Vec<Entity>>,
     pub words_cut: usize,
+}
+
+/// Positions of posts in the training split, in the order of the items.
+pub(crate) struct Positions {
+    pub labelled: Vec<usize>,
+    pub unlabelled: Vec<usize>,
 }
 
 impl TrainingData {
@@ -32,28 +40,30 @@ impl TrainingData {
     ) -> Result<Self> {
         let (labelled, rest) = selection.split(input.train(), input.train_sha256())?;
         let item = |sample: &Sample| collator.item(sample);
-        let labelled = labelled.par_iter().map(|&i| {
+        let labelled_items = labelled.par_iter().map(|&i| {
             let sample = &input.train()[i];
             let item = item(sample)?;
             let entities = sample.entities(config.input.convention)?;
             let candidates = collator.labelled_candidates(&item, &entities, input.labels());
             Ok(LabelledItem { item, candidates })
         });
-        let labelled: Vec<LabelledItem> = labelled.collect::<Result<_>>()?;
+        let labelled_items: Vec<LabelledItem> = labelled_items.collect::<Result<_>>()?;
         let rest = if config.training.semi { rest.as_slice() } else { &[] };
         let unlabelled = rest.par_iter().map(|&i| {
             let item = item(&input.train()[i])?;
             let candidates = collator.candidates(&item);
-            Ok(UnlabelledItem { item, candidates, targets: None })
+            Ok((i, UnlabelledItem { item, candidates, targets: None }))
         });
         let unlabelled: Vec<_> = unlabelled.filter(keep_nonempty).collect::<Result<_>>()?;
-        let cut = labelled.iter().map(|l| &l.item).chain(unlabelled.iter().map(|u| &u.item));
+        let (positions, unlabelled): (_, Vec<_>) = unlabelled.into_iter().unzip();
+        let cut = labelled_items.iter().map(|l| &l.item).chain(unlabelled.iter().map(|u| &u.item));
         Ok(Self {
             words_cut: cut.map(|item| item.n_cut).sum(),
             dev: input.dev().par_iter().map(item).collect::<Result<_>>()?,
             dev_gold: gold_entities(input.dev(), config.input.convention)?,
-            labelled,
+            labelled: labelled_items,
             unlabelled,
+            positions: Positions { labelled, unlabelled: positions },
         })
     }
 
@@ -66,6 +76,6 @@ impl TrainingData {
 }
 
 /// Keeps errors, and posts with a candidate.
-fn keep_nonempty(item: &Result<UnlabelledItem>) -> bool {
-    item.as_ref().map_or(true, |item| !item.candidates.is_empty())
+fn keep_nonempty(item: &Result<(usize, UnlabelledItem)>) -> bool {
+    item.as_ref().map_or(true, |(_, item)| !item.candidates.is_empty())
 }

@@ -3,7 +3,7 @@
 //!
 //! A callback hears what happens, and can end the run after any step.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::input::post::Post;
 use crate::run::calibration::Calibration;
@@ -17,7 +17,7 @@ use crate::scoring::networks::Networks;
 use crate::scoring::scorer::Scorer;
 use crate::training::averaging::Averaging;
 use crate::training::checkpoint::{self, Checkpoints, Position, TensorGroups};
-use crate::training::data::TrainingData;
+use crate::training::data::{Positions, TrainingData};
 use crate::training::epoch::{Epoch, Taken};
 use crate::training::event::{Event, RunSummary};
 use crate::training::prepare::{Built, Prepared};
@@ -102,8 +102,9 @@ impl<'a> TrainingLoop<'a> {
             }
             let mut record = self.record();
             let last = record.epoch == epochs || record.step >= steps;
-            if last || record.epoch.is_multiple_of(training.eval_every) {
-                self.evaluate(&mut record, on_event)?;
+            let evaluated = last || record.epoch.is_multiple_of(training.eval_every);
+            if evaluated && !self.evaluate(&mut record, on_event)? {
+                return Ok(false);
             }
             self.records.push(record.clone());
             self.folder.save_metrics(&self.records)?;
@@ -201,7 +202,7 @@ impl<'a> TrainingLoop<'a> {
     /// Takes one step. Returns also the number of posts and of spans in it.
     fn step(&mut self, chosen: &Chosen, rates: &[f64]) -> Result<(StepReport, usize, usize)> {
         let labelled = self.labelled_batch(chosen)?;
-        let unlabelled = self.unlabelled_batch()?;
+        let (unlabelled, drawn) = self.unlabelled_batch()?.unzip();
         let batches = || std::iter::once(&labelled.batch).chain(unlabelled.as_ref().map(|u| &u.batch));
         let (posts, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
         let report = step(
@@ -212,11 +213,27 @@ impl<'a> TrainingLoop<'a> {
             &labelled,
             unlabelled.as_ref(),
             &mut self.rng,
-        )?;
+        );
+        let report = report.map_err(|error| self.diverged(error, chosen, drawn.as_deref().unwrap_or_default()))?;
         if let Some(averaging) = &self.averaging {
             averaging.follow(self.built.optimizer.steps())?;
         }
         Ok((report, posts, spans))
+    }
+
+    /// The error of a step on these labelled and unlabelled items; one of numbers names the posts.
+    fn diverged(&self, error: smvae_core::Error, chosen: &Chosen, drawn: &[usize]) -> Error {
+        if !matches!(error, smvae_core::Error::NotFinite { .. }) {
+            return error.into();
+        }
+        let named = |position: usize| (position, self.prepared.input.train()[position].image_id.clone());
+        let Positions { labelled, unlabelled } = &self.data.positions;
+        Error::Diverged {
+            folder: self.folder.folder().to_owned(),
+            labelled: chosen.iter().map(|(i, _)| named(labelled[*i])).collect(),
+            unlabelled: drawn.iter().map(|i| named(unlabelled[*i])).collect(),
+            source: error,
+        }
     }
 
     fn labelled_batch(&self, chosen: &Chosen) -> Result<LabelledBatch> {
@@ -228,9 +245,9 @@ impl<'a> TrainingLoop<'a> {
         })
     }
 
-    /// The next unlabelled posts, with soft labels if somebody teaches. `None` if the run has no
-    /// unlabelled posts.
-    fn unlabelled_batch(&mut self) -> Result<Option<UnlabelledBatch>> {
+    /// The next unlabelled posts, with soft labels if somebody teaches, and which items they are.
+    /// `None` if the run has no unlabelled posts.
+    fn unlabelled_batch(&mut self) -> Result<Option<(UnlabelledBatch, Vec<usize>)>> {
         let drawn = self.stream.next(&self.data.unlabelled, &self.prepared.config.training, &mut self.rng);
         if drawn.is_empty() {
             return Ok(None);
@@ -247,21 +264,22 @@ impl<'a> TrainingLoop<'a> {
         } else {
             None
         };
-        Ok(Some(UnlabelledBatch { batch, targets }))
+        Ok(Some((UnlabelledBatch { batch, targets }, drawn.iter().map(|(i, _)| *i).collect())))
     }
 
     /// Evaluates dev, completes the record of the epoch and, if it is the best so far, saves the
-    /// weights.
-    fn evaluate(&mut self, record: &mut EpochRecord, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<()> {
+    /// weights. Answers false if the callback ended it: a resumed run, whose epoch has all of its
+    /// steps, evaluates anew.
+    fn evaluate(&mut self, record: &mut EpochRecord, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<bool> {
         let start = Instant::now();
         let mut stopped = self.stopped;
         let scored = self.scorer().score(&self.data.dev, &mut |done, total| {
-            stopped |= on_event(&Event::Evaluating { done, total }) == Flow::Stop;
-            // The epoch is complete but for its evaluation, which therefore runs to its end.
-            Flow::Continue
+            let flow = on_event(&Event::Evaluating { done, total });
+            stopped |= flow == Flow::Stop;
+            flow
         })?;
-        let scored = scored.expect("the callback ends nothing");
         self.stopped = stopped;
+        let Some(scored) = scored else { return Ok(false) };
         let (dev, gold) = (&self.data.dev, &self.data.dev_gold);
         let labels = self.prepared.input.labels();
         let tune_decision = self.prepared.config.training.tune_decision;
@@ -286,7 +304,7 @@ impl<'a> TrainingLoop<'a> {
             self.folder.save_predictions(Split::Dev, &predictions)?;
             self.folder.save_calibration(Calibration::fit(&predictions, labels))?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn finish(mut self, out: &Path, finished: bool) -> Result<RunSummary> {

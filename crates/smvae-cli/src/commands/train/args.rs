@@ -8,11 +8,13 @@ use super::set::{set, set_some};
 use super::training_args::TrainingArgs;
 use crate::failure::Usage;
 use crate::options::{DataArgs, DeviceArgs, FormatArgs, VisionArgs};
+use crate::progress::say;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
 use smvae::config::{Config, PRESETS};
 use smvae::data::Selection;
+use smvae::data::corpus::LoadedSplit;
 use smvae::data::words::WordConvention;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -169,11 +171,28 @@ impl TrainArgs {
         Ok(config)
     }
 
-    /// How many labelled posts the run of `--config` had, if its configuration does not say,
-    /// because they came from a file.
-    pub(crate) fn chosen_before(&self, config: &Config) -> Option<usize> {
-        let path = self.config.as_ref().filter(|_| self.labelled.is_none() && config.labelled.is_none())?;
-        Some(Selection::load(path.with_file_name("selection.json")).ok()?.labelled.len())
+    /// The manifest of labelled posts that is asked for: that of `--labelled`, or else that of the
+    /// run of `--config` if its posts came from a file, in which case its configuration has no
+    /// number of them. `None` draws as many as the configuration says.
+    pub(crate) fn manifest(&self, config: &Config, train: &LoadedSplit) -> anyhow::Result<Option<Selection>> {
+        if let Some(Labelled::Manifest(path)) = &self.labelled {
+            return Ok(Some(Selection::load(path)?));
+        }
+        let of_run = self.config.as_ref().filter(|_| self.labelled.is_none() && config.labelled.is_none());
+        let Some(path) = of_run.map(|config| config.with_file_name("selection.json")) else { return Ok(None) };
+        let chosen = Selection::load(path).ok().filter(|chosen| chosen.labelled.len() < train.samples.len());
+        let Some(chosen) = chosen else { return Ok(None) };
+        let n = chosen.labelled.len();
+        if chosen.train_sha256 != train.file.sha256 {
+            let all = train.samples.len();
+            say(format!(
+                "warning: the run of --config had {n} labelled posts from a file, of another training split; this one \
+                 has all {all}: choose them with --labelled"
+            ));
+            return Ok(None);
+        }
+        say(format!("the {n} labelled posts are those of the run of --config"));
+        Ok(Some(chosen))
     }
 
     /// The text encoder that is asked for, or else that of `--config`.

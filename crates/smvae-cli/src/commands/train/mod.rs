@@ -18,11 +18,12 @@ use crate::options::ImageArgs;
 use crate::progress::say;
 use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
-use args::{Labelled, Mode};
+use args::Mode;
 use ending::tell_end;
 use smvae::data::corpus::unknown_types;
-use smvae::data::{ImageVectors, Selection, Split};
-use smvae::{LoadOptions, TrainInput};
+use smvae::data::{ImageVectors, Sample, Split, gold_entities};
+use smvae::{Config, LoadOptions, TrainInput};
+use std::collections::BTreeMap;
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.mode == Mode::Test {
@@ -47,17 +48,10 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
-    if let Some(labelled) = args.chosen_before(&config).filter(|labelled| *labelled < train.samples.len()) {
-        let all = train.samples.len();
-        say(format!(
-            "warning: the run of --config had {labelled} labelled posts from a file, this one has all {all}: \
-             name the file with --labelled"
-        ));
+    let selection = args.manifest(&config, &train)?;
+    for warning in wide(&[("train", &train.samples), ("dev", &dev.samples)], &config)? {
+        say(warning);
     }
-    let selection = match &args.labelled {
-        Some(Labelled::Manifest(path)) => Some(Selection::load(path)?),
-        _ => None,
-    };
     interrupt::catch()?;
     let images = match (&args.images, &args.image_features) {
         (Some(folder), _) => {
@@ -73,6 +67,31 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     drop(watcher);
     tell_end(&summary, Some(&folder));
     Ok(())
+}
+
+/// What to say of entities that no candidate span can match, since they are wider than
+/// `--max-width`; a line for each split that has some.
+fn wide(splits: &[(&str, &[Sample])], config: &Config) -> anyhow::Result<Vec<String>> {
+    let max_width = config.input.max_width;
+    let mut lines = Vec::new();
+    for (split, samples) in splits {
+        // Of each type, entities in all and those that are too wide.
+        let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for entity in gold_entities(samples, config.input.convention)?.into_iter().flatten() {
+            let (all, wide) = counts.entry(entity.label).or_default();
+            *all += 1;
+            *wide += usize::from(entity.span.width() > max_width);
+        }
+        counts.retain(|_, (_, wide)| *wide > 0);
+        if !counts.is_empty() {
+            let types: Vec<_> = counts.iter().map(|(label, (all, wide))| format!("{wide} of {all} {label}")).collect();
+            lines.push(format!(
+                "warning: entities of {split} are wider than --max-width {max_width}, so that no model finds them: {}",
+                types.join(", ")
+            ));
+        }
+    }
+    Ok(lines)
 }
 
 /// Dev and test of a run folder, with the images it was trained with.
