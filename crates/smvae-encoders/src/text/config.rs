@@ -149,6 +149,19 @@ impl TransformerConfig {
         if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
             return fail(field, "at least 1".to_owned(), "0".to_owned());
         }
+        // Far beyond every model there is; what is larger is a damaged file, or a trap.
+        let limits = [
+            ("vocab_size", self.vocab_size, 1 << 24),
+            ("hidden_size", self.hidden_size, 1 << 16),
+            ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
+            ("num_attention_heads", self.num_attention_heads, 1 << 16),
+            ("intermediate_size", self.intermediate_size, 1 << 20),
+            ("max_position_embeddings", self.max_position_embeddings, 1 << 24),
+            ("type_vocab_size", self.type_vocab_size, 1 << 16),
+        ];
+        if let Some((field, size, limit)) = limits.into_iter().find(|(_, size, limit)| size > limit) {
+            return fail(field, format!("at most {limit}"), size.to_string());
+        }
         if self.position_limit() == 0 {
             let want = format!("more than {}, the first position of a text", self.first_position());
             return fail("max_position_embeddings", want, self.max_position_embeddings.to_string());
@@ -214,5 +227,7 @@ mod tests {
         check(r#""max_position_embeddings": 12, "position_embedding_type": "relative_key""#, "absolute");
         check(r#""max_position_embeddings": 12, "attention_probs_dropout_prob": 1.0"#, "attention_probs_dropout_prob");
         check(r#""max_position_embeddings": 12, "hidden_dropout_prob": -0.5"#, "hidden_dropout_prob");
+        check(r#""max_position_embeddings": 12000000000"#, "max_position_embeddings must be at most 16777216");
+        check(r#""max_position_embeddings": 12, "type_vocab_size": 12000000000"#, "type_vocab_size must be at most");
     }
 }

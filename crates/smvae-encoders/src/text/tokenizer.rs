@@ -10,11 +10,13 @@
 //! that a `tokenizer.json` asks for.
 
 mod folder;
+mod guard;
 #[cfg(test)]
 mod tests;
 
 use crate::{Error, Result};
 use folder::{Casing, Found, SpecialNames};
+use guard::guarded;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::ops::Range;
@@ -32,6 +34,9 @@ const UNK: &str = "[UNK]";
 const FRAMES: [(&str, &str); 2] = [("[CLS]", "[SEP]"), ("<s>", "</s>")];
 /// Pieces of a word-piece vocabulary that do not stand for text.
 const SPECIAL: [&str; 5] = ["[CLS]", "[SEP]", UNK, "[PAD]", "[MASK]"];
+
+/// The last id that a piece of a tokenizer may have, to be saved.
+const LAST_ID: u32 = 1 << 24;
 
 /// A tokenizer that keeps words and pieces aligned.
 ///
@@ -75,10 +80,12 @@ impl WordTokenizer {
     /// [`Error::NoTokenizer`], [`Error::Read`], [`Error::Json`], and for vocabularies
     /// [`Error::DuplicatePiece`] and [`Error::MissingPiece`].
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
-        match folder::read(folder.as_ref())? {
+        let folder = folder.as_ref();
+        let read = || match folder::read(folder)? {
             Found::Tokenizer(tokenizer, names) => Self::new(*tokenizer, names),
             Found::Vocabulary(vocab, casing) => Self::build(vocab, casing),
-        }
+        };
+        guarded(read).unwrap_or_else(|panicked| Err(malformed(folder, panicked)))
     }
 
     /// Reads a `tokenizer.json`, such as [`save`](Self::save) writes.
@@ -86,7 +93,9 @@ impl WordTokenizer {
     /// # Errors
     /// [`Error::Read`], [`Error::Json`], [`Error::MissingPiece`], [`Error::Frame`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        Self::new(folder::parse(path.as_ref())?, SpecialNames::default())
+        let path = path.as_ref();
+        let read = || Self::new(folder::parse(path)?, SpecialNames::default());
+        guarded(read).unwrap_or_else(|panicked| Err(malformed(path, panicked)))
     }
 
     /// An uncased tokenizer with these pieces, whose ids are their positions; continuations begin
@@ -125,7 +134,7 @@ impl WordTokenizer {
 
     /// The pieces of one word, at least one.
     fn pieces(&self, word: &str) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(word, false);
+        let encoding = guarded(|| self.inner.encode_fast(word, false)).unwrap_or_else(|panicked| Err(panicked.into()));
         let encoding = encoding.map_err(|source| Error::Tokenise { word: word.to_owned(), source })?;
         if encoding.is_empty() {
             return Ok(vec![self.unk]);
@@ -148,7 +157,15 @@ impl WordTokenizer {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let write = || -> std::io::Result<()> {
-            let text = self.inner.to_string(true).map_err(std::io::Error::other)?;
+            // It is written id by id, those without a piece included.
+            let last = self.inner.get_vocab(true).into_values().max().unwrap_or_default();
+            if last > LAST_ID {
+                let why =
+                    format!("the tokenizer has a piece with the id {last}, the last that is allowed is {LAST_ID}");
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+            }
+            let text = guarded(|| self.inner.to_string(true)).unwrap_or_else(|panicked| Err(panicked.into()));
+            let text = text.map_err(std::io::Error::other)?;
             let mut partial = path.as_os_str().to_owned();
             partial.push(".partial");
             // Nothing is written through a link.
@@ -200,6 +217,11 @@ impl WordTokenizer {
         let special = added.filter(|(_, token)| token.special).map(|(id, _)| id).chain([cls, sep]);
         Ok(Self { special: special.filter(|id| *id != unk).collect(), inner, cls, sep, unk })
     }
+}
+
+/// The error for a file or folder that cannot even be refused properly.
+fn malformed(path: &Path, panicked: guard::Panicked) -> Error {
+    Error::Json { path: path.to_owned(), what: "tokenizer", source: panicked.into() }
 }
 
 /// The pieces around a text: those the tokenizer puts there itself, or else those with the given or

@@ -4,9 +4,13 @@
 //! `weight`/`bias`. Poolers, heads and the buffer `position_ids` are left out.
 
 use super::{Transformer, TransformerConfig};
-use crate::Result;
 use crate::weights::{LoadReport, Missing, Weights, expected};
+use crate::{Error, Result};
+use smvae_core::candle_core::Shape;
 use smvae_core::nn::Parameters;
+
+/// The most numbers that are drawn in the place of tensors that a file lacks: 1 GiB of them.
+const MAX_DRAWN: usize = 1 << 28;
 
 /// Loads weights of a text encoder into `parameters`, below `prefix` (such as `encoder`), as f32.
 ///
@@ -21,6 +25,14 @@ pub fn load_weights(
     prefix: &str,
 ) -> Result<LoadReport> {
     let expected = expected(|vb| Transformer::load(config, vb))?;
+    // Before anything of these sizes is made: what a file lacks would be drawn.
+    let numbers = |shape: &Shape| shape.dims().iter().fold(1_usize, |n, dim| n.saturating_mul(*dim));
+    let wanted = expected.values().fold(0_usize, |sum, shape| sum.saturating_add(numbers(shape)));
+    let there: usize = weights.tensors.values().map(|tensor| tensor.elem_count()).sum();
+    if wanted > there.saturating_add(MAX_DRAWN) {
+        let why = format!("it describes a network of {wanted} numbers, there are {there}");
+        return Err(Error::Weights { path: weights.path, problems: vec![why] });
+    }
     let (tensors, report) = weights.fit(&expected, standard_name, missing)?;
     for (name, tensor) in tensors {
         parameters.insert(format!("{prefix}.{name}"), &tensor)?;

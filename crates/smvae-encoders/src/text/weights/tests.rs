@@ -20,6 +20,16 @@ fn check(rename: impl Fn(&str) -> String, more: &[&str], want: &LoadReport) {
 }
 
 #[test]
+fn sizes_beyond_the_file_are_refused_before_anything_is_made() {
+    let config = TransformerConfig { vocab_size: 1 << 24, hidden_size: 1 << 10, ..tiny(50) };
+    let tensors = [("encoder.layer.0.output.dense.bias".to_owned(), Tensor::new(&[1_f32], &Device::Cpu).expect("one"))];
+    let weights = Weights { path: "w".into(), tensors: tensors.into() };
+    let error = load_weights(&config, weights, Missing::Draw, &Parameters::new(0, &Device::Cpu), "encoder");
+    let message = error.expect_err("64 GiB of numbers").to_string();
+    assert!(message.contains("numbers, there are 1"), "{message}");
+}
+
+#[test]
 fn what_a_file_lacks_may_be_drawn() {
     let config = tiny(50);
     let load = |missing| {
