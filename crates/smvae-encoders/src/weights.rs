@@ -11,6 +11,7 @@
 //! This file knows no family of models; `text` and others bring the names.
 
 pub(crate) mod file_names;
+mod pickle;
 
 pub use file_names::{WEIGHT_FILES, weight_files};
 
@@ -18,7 +19,7 @@ use crate::{Error, Result};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
-use smvae_core::candle_core::{self, DType, Device, Shape, Tensor, pickle, safetensors};
+use smvae_core::candle_core::{self, DType, Device, Shape, Tensor, safetensors};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -206,25 +207,9 @@ fn read_one(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         return Err(unreadable(path, "PyTorch weights", why));
     }
     // candle takes tuples of the pickle apart without counting them.
-    let tensors = std::panic::catch_unwind(|| read_pickle(path));
+    let tensors = std::panic::catch_unwind(|| pickle::read(path));
     let tensors = tensors.map_err(|_| unreadable(path, "PyTorch weights", "its pickle is malformed"))?;
     tensors.map_err(|e| unreadable(path, "PyTorch weights", e))
-}
-
-/// The tensors at the top of a pickle, or below one of the names that training programs use.
-fn read_pickle(path: &Path) -> candle_core::Result<BTreeMap<String, Tensor>> {
-    for key in [None, Some("state_dict"), Some("model")] {
-        // A key that is not there is an error, which is not ours.
-        let tensors = match pickle::read_all_with_key(path, key) {
-            Ok(tensors) => tensors,
-            Err(error) if key.is_none() => return Err(error),
-            Err(_) => continue,
-        };
-        if !tensors.is_empty() {
-            return Ok(tensors.into_iter().collect());
-        }
-    }
-    candle_core::bail!("there are no tensors in it")
 }
 
 fn has_extension(path: &Path, want: &str) -> bool {
