@@ -220,4 +220,6 @@ fn what_cannot_be_reported_is_said() {
     assert_eq!(report.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>(), ["run"]);
     let [(name, why)] = report.unreadable.as_slice() else { panic!("{:?}", report.unreadable) };
     assert!(name == "broken" && why.contains("label set"), "{why}");
+    let page = html(&report, &Thumbnails::default());
+    assert!(page.contains("broken is left out: "), "the page says it");
 }

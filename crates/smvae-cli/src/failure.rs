@@ -72,6 +72,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
             Some("eval --split dev --save-predictions scores it on dev and saves that")
         }
         smvae::Error::FeaturesExist { .. } => Some("--overwrite replaces the file"),
+        smvae::Error::Damaged { .. } => {
+            Some("smvae inspect RUN --verify compares every file, --no-verify compares sizes alone")
+        }
         _ => None,
     }
 }

@@ -159,12 +159,35 @@ fn a_model_is_trained_scored_used_and_inspected() {
     reports_of_a_run(dir);
     predictions_keep_order_and_fields(dir);
     check(dir, &format!("{TINY} --labelled run/selection.json --epochs 1 --out text"), "", 0);
+    let narrow = TINY.replace("--max-width 3", "--max-width 1");
+    let (_, log) = check(dir, &format!("{narrow} --config text/config.json --epochs 1 --out again"), "", 0);
+    assert!(log.contains("the 10 labelled posts are those of the run of --config"), "{log}");
+    assert!(log.contains("entities of train are wider than --max-width 1"), "{log}");
+    let chosen = |run: &str| std::fs::read(dir.join(run).join("selection.json")).expect("a run");
+    assert_eq!(chosen("again"), chosen("text"));
+    damage_is_found(dir, "again");
     check(dir, &format!("{TINY} --labelled 5 --epochs 4 --eval-every 2 --out text --overwrite"), "", 0);
     let rows = |text: &str| text.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit())).count();
     let (text, _) = check(dir, "inspect text", "", 0);
     assert!(rows(&text) == 3 && text.contains("2 of 4 epochs are shown"), "two epochs and the line on them: {text}");
     assert_eq!(rows(&check(dir, "inspect text --all", "", 0).0), 4);
     check_error(dir, "eval --model text --data dataset/mine --image-features vectors", "", 1, "trained without images");
+}
+
+/// Flips a bit of a run without images.
+#[track_caller]
+fn damage_is_found(dir: &Path, run: &str) {
+    let (text, _) = check(dir, &format!("inspect {run} --verify"), "", 0);
+    assert!(text.contains("all of them right"), "{text}");
+    let path = dir.join(run).join("weights.safetensors");
+    let mut weights = std::fs::read(&path).expect("weights");
+    *weights.last_mut().expect("not empty") ^= 1;
+    std::fs::write(&path, weights).expect("writable");
+    let (text, log) = check(dir, &format!("inspect {run} --verify"), "", 1);
+    assert!(text.contains("weights.safetensors: its sha256 is") && log.contains("not what training left"), "{log}");
+    let predict = format!("predict --model {run}");
+    check_error(dir, &predict, "{\"text\": \"in Oslo\"}\n", 1, "--no-verify compares sizes alone");
+    check(dir, &format!("{predict} --no-verify"), "{\"text\": \"in Oslo\"}\n", 0);
 }
 
 #[cfg(feature = "report")]
