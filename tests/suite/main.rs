@@ -41,6 +41,8 @@ mod report;
 mod resume;
 // Run folders: what training leaves, and what is refused.
 mod runs;
+// A stream of posts: order, bounds, bits, and how it ends.
+mod stream;
 // Text against the corpus's words, with a trained run.
 mod text;
 // Run folders that somebody else made.

@@ -30,6 +30,18 @@ impl fmt::Display for BadLines {
 
 impl std::error::Error for BadLines {}
 
+/// A signal has ended the work before its end; exit code 128 and its number.
+#[derive(Debug)]
+pub(crate) struct Signalled(pub(crate) i32);
+
+impl fmt::Display for Signalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "signal {} has ended the program before the end of its input", self.0)
+    }
+}
+
+impl std::error::Error for Signalled {}
+
 /// Prints `error: ...` and the causes, one line each, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
@@ -40,6 +52,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let _ = write!(std::io::stderr(), "{}", message(error));
     if error.chain().any(|cause| cause.is::<BadLines>()) {
         return ExitCode::from(3);
+    }
+    if let Some(Signalled(number)) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        return ExitCode::from(128 + u8::try_from(*number).unwrap_or(0));
     }
     ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
 }

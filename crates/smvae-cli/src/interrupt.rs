@@ -1,9 +1,12 @@
 //! Ctrl-C (and SIGTERM): the first asks the program to stop cleanly, the second ends it at once.
 
+use crate::failure::Signalled;
 use crate::progress::say;
 use anyhow::Context as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use smvae::Flow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
@@ -13,13 +16,35 @@ const ENDED_BY_SIGNAL: i32 = 130;
 /// Catches Ctrl-C from here on. Commands that cannot be stopped in the middle do not call it: the
 /// first Ctrl-C ends them.
 pub(crate) fn catch() -> anyhow::Result<()> {
-    let handler = || {
+    catch_and(|| ())
+}
+
+/// The same, and calls `stop` at the first signal.
+pub(crate) fn catch_and(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
+    let handler = move || {
         if REQUESTED.swap(true, Ordering::Relaxed) {
             std::process::exit(ENDED_BY_SIGNAL);
         }
         say("Ctrl-C: stopping cleanly. Press it again to stop at once");
+        stop();
     };
-    ctrlc::set_handler(handler).context("cannot catch Ctrl-C")
+    ctrlc::set_handler(handler).context("cannot catch Ctrl-C")?;
+    // ctrlc does not tell which signal it was. These run first, and then what ctrlc has set.
+    let number = SIGNAL.get_or_init(Arc::default);
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_usize(signal, number.clone(), signal as usize).context("cannot catch signals")?;
+    }
+    Ok(())
+}
+
+/// The number of the last signal; 0 before the first.
+static SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+
+/// The signal that has asked for a clean stop, for a command that has not succeeded then.
+pub(crate) fn signal() -> Option<Signalled> {
+    let number = SIGNAL.get().map_or(0, |number| number.load(Ordering::Relaxed));
+    // Another signal that ctrlc catches, or a parent that is gone, counts as Ctrl-C.
+    requested().then_some(Signalled(if number == 0 { SIGINT } else { number as i32 }))
 }
 
 /// Asks for a clean stop when the process that started this one is gone or closes the pipe that is

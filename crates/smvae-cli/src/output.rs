@@ -6,20 +6,8 @@ use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use serde::Serialize;
 use smvae::RunInfo;
 use smvae::data::Split;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write as _;
 use std::path::Path;
-
-/// Buffered output to `path`, or to stdout for `-`. Call `flush` at the end: errors in `drop` are
-/// lost.
-pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufWriter::new(std::io::stdout().lock())));
-    }
-    guard(path)?;
-    let file = File::create(path).with_context(|| unwritable(path))?;
-    Ok(Box::new(BufWriter::new(file)))
-}
 
 /// Refuses a file that is part of a run or holds a split of a corpus: results are not written over
 /// what they come from.

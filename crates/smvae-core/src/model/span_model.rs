@@ -169,6 +169,15 @@ impl SpanModel {
         })
     }
 
+    /// Arranges the parameters for predictions, once; later changes of them are not seen.
+    ///
+    /// # Errors
+    /// Those of the copies.
+    pub fn prepare(&mut self) -> Result<()> {
+        self.lstm_vae.prepare()?;
+        Ok(self.lstm_ner.prepare()?)
+    }
+
     /// Sizes and quirks.
     pub fn config(&self) -> &ModelConfig {
         &self.config

@@ -7,7 +7,7 @@
 
 use super::dispatch::is_fused;
 use super::gradients::accumulate_part;
-use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
+use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -39,7 +39,8 @@ pub fn linear_columns(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Ten
         );
     }
     if is_fused(x) {
-        let op = LinearColumns { terms: terms.to_vec() };
+        let keep = [x, weight, onto].iter().any(|t| t.track_op());
+        let op = LinearColumns { terms: terms.to_vec(), keep };
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &onto.contiguous()?, op);
     }
     composed(x, weight, terms, onto)
@@ -74,6 +75,8 @@ impl Columns {
 
 struct LinearColumns {
     terms: Vec<Columns>,
+    /// Whether there will be a backward pass.
+    keep: bool,
 }
 
 impl LinearColumns {
@@ -129,8 +132,12 @@ impl CustomOp3 for LinearColumns {
             let (x, w, onto) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(onto, onto_l)?);
             let mut y = if onto_l.dims().len() == 1 { repeated(onto, rows) } else { onto.to_vec() };
             self.with_weight(w, size, d_in, |w| {
-                let y = MatMut::new(&mut y, rows, size.0);
-                matmul(y, Mat::new(x, rows, d_in), w.t(), T::ONE, Write::Add, Threads::All);
+                let (y, x) = (MatMut::new(&mut y, rows, size.0), Mat::new(x, rows, d_in));
+                if self.keep {
+                    matmul(y, x, w.t(), T::ONE, Write::Add, Threads::All);
+                } else {
+                    matmul_alike(y, x, w.t(), Write::Add, Threads::All);
+                }
             });
             Ok((T::into_storage(y), (rows, size.0).into()))
         })

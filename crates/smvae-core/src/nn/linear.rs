@@ -3,12 +3,13 @@
 //!
 //! One operation with its own backward: the bias is the product's initial value, the activation is
 //! applied to what the product has just written, and the gradient of the bias is one pass over the
-//! rows (candle's `sum_keepdim(0)` reads them by columns).
+//! rows (candle's `sum_keepdim(0)` reads them by columns). Where no backward pass will come, no bit
+//! of a row depends on how many rows there are.
 
 use super::activation::Activation;
 use super::dispatch::is_fused;
 use super::gradients::{accumulate, accumulate_part};
-use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated};
+use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -87,7 +88,7 @@ fn run(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Option<Activation
     }
     if is_fused(x) {
         let keep = [x, weight, bias].iter().any(|t| t.track_op());
-        let op = LinearOp { activation: activation.map(|f| (f, keep)), before: OnceLock::new() };
+        let op = LinearOp { activation, keep, before: OnceLock::new() };
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op);
     }
     // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
@@ -96,8 +97,9 @@ fn run(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Option<Activation
 }
 
 struct LinearOp {
-    /// The activation, and whether there will be a backward pass.
-    activation: Option<(Activation, bool)>,
+    activation: Option<Activation>,
+    /// Whether there will be a backward pass.
+    keep: bool,
     /// What the activation was applied to, for the backward pass; `Vec<T>`.
     before: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -121,9 +123,14 @@ impl CustomOp3 for LinearOp {
             let (x, w, b) = (values::<T>(x, x_l)?, values::<T>(w, w_l)?, values::<T>(b, b_l)?);
             let mut y = repeated(b, rows);
             let (x, w) = (Mat::new(x, rows, d_in), Mat::new(w, d_out, d_in));
-            matmul(MatMut::new(&mut y, rows, d_out), x, w.t(), T::ONE, Write::Add, Threads::All);
-            if let Some((activation, keep)) = self.activation {
-                if keep {
+            let to = MatMut::new(&mut y, rows, d_out);
+            if self.keep {
+                matmul(to, x, w.t(), T::ONE, Write::Add, Threads::All);
+            } else {
+                matmul_alike(to, x, w.t(), Write::Add, Threads::All);
+            }
+            if let Some(activation) = self.activation {
+                if self.keep {
                     // Set once: candle calls the forward of an operation once.
                     let _ = self.before.set(Box::new(y.clone()));
                 }
@@ -142,7 +149,7 @@ impl CustomOp3 for LinearOp {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         for_real!(x.dtype(), "linear", T => {
-            let Some((activation, _)) = self.activation else { return backward::<T>(x, w, b, dy) };
+            let Some(activation) = self.activation else { return backward::<T>(x, w, b, dy) };
             let Some(before) = self.before.get().and_then(|before| before.downcast_ref::<Vec<T>>()) else {
                 candle_core::bail!("linear: the backward pass needs the forward pass of the same operation");
             };

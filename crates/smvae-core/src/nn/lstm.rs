@@ -9,10 +9,12 @@
 //! that still run. A step is then one product on consecutive rows, its active texts are a prefix of
 //! the step before, and the two directions run on two threads.
 
+mod steps;
+
 use super::dispatch::is_fused;
 use super::gradients::{accumulate, accumulate_part};
 use super::linear::linear;
-use super::matrix::{Mat, MatMut, Threads, Write, matmul, transposed};
+use super::matrix::{Mat, MatMut, Threads, Write, matmul, matmul_alike, transposed};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -22,6 +24,7 @@ use rayon::prelude::*;
 use std::any::Any;
 use std::ops::Range;
 use std::sync::OnceLock;
+use steps::Steps;
 
 /// Parameters of both directions: `weight_ih [4h, in]`, `weight_hh [4h, h]`, `bias [4h]`, and the
 /// same with the suffix `_reverse`.
@@ -30,6 +33,18 @@ pub struct BiLstm {
     weight_ih: [Tensor; 2],
     weight_hh: [Tensor; 2],
     bias: [Tensor; 2],
+    /// What a layer that only predicts makes of them once.
+    prepared: Option<Prepared>,
+}
+
+/// Parameters as the forward pass on the CPU takes them.
+#[derive(Clone, Debug)]
+struct Prepared {
+    /// `[8h, in]` and `[8h]`, forward direction first.
+    weight_ih: Tensor,
+    bias: Tensor,
+    /// Transposed, `[h, 4h]`.
+    weight_hh: [Tensor; 2],
 }
 
 impl BiLstm {
@@ -49,7 +64,27 @@ impl BiLstm {
             weight_ih: both("weight_ih", in_dim)?,
             weight_hh: both("weight_hh", hidden_dim)?,
             bias: [bias("")?, bias("_reverse")?],
+            prepared: None,
         })
+    }
+
+    /// Arranges the parameters for predictions on the CPU, once instead of in each forward pass;
+    /// later changes of the parameters are not seen.
+    ///
+    /// # Errors
+    /// Those of the copies.
+    pub fn prepare(&mut self) -> Result<()> {
+        if is_fused(&self.bias[0]) && self.prepared.is_none() {
+            let [forward, reverse] = &self.weight_hh;
+            let weight_hh = [forward.t()?.contiguous()?, reverse.t()?.contiguous()?];
+            let (weight_ih, bias) = (Tensor::cat(&self.weight_ih, 0)?, Tensor::cat(&self.bias, 0)?);
+            // Views of the copies, so that the memory is not taken twice.
+            let h4 = self.bias[0].dim(0)?;
+            self.weight_ih = [weight_ih.narrow(0, 0, h4)?, weight_ih.narrow(0, h4, h4)?];
+            self.weight_hh = [weight_hh[0].t()?, weight_hh[1].t()?];
+            self.prepared = Some(Prepared { weight_ih, bias, weight_hh });
+        }
+        Ok(())
     }
 
     /// Runs over each range of the rows of `x: [rows, in]`; returns `[rows, 2 h]`.
@@ -58,6 +93,11 @@ impl BiLstm {
     /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor
     /// f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
+        if let Some(prepared) = self.prepared.as_ref().filter(|_| is_fused(x)) {
+            let projected = linear(x, &prepared.weight_ih, &prepared.bias)?;
+            let [forward, reverse] = &prepared.weight_hh;
+            return run(&projected, [forward, reverse], ranges, true);
+        }
         let [forward, reverse] = &self.weight_ih;
         let projected = linear(x, &stack_rows(forward, reverse)?, &Tensor::cat(&self.bias, 0)?)?;
         let [forward, reverse] = &self.weight_hh;
@@ -101,14 +141,19 @@ impl CustomOp2 for StackRows {
 /// The recurrent part: from projected inputs `[rows, 8 h]`, forward direction first, to
 /// `[rows, 2 h]`.
 pub(super) fn recurrence(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>]) -> Result<Tensor> {
-    let ((rows, _), (_, h)) = (projected.dims2()?, weight_hh[0].dims2()?);
+    run(projected, weight_hh, ranges, false)
+}
+
+fn run(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>], is_transposed: bool) -> Result<Tensor> {
+    let (rows, h) = (projected.dim(0)?, projected.dim(1)? / 8);
     if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > rows) {
         candle_core::bail!("BiLstm: the range {bad:?} is outside of the {rows} rows of x");
     }
     if !is_fused(projected) {
         return composed(projected, weight_hh, ranges, h);
     }
-    let op = Recurrence { steps: Steps::new(ranges), hidden: h, saved: OnceLock::new() };
+    let keep = [projected, weight_hh[0], weight_hh[1]].iter().any(|t| t.track_op());
+    let op = Recurrence { steps: Steps::new(ranges), hidden: h, is_transposed, keep, saved: OnceLock::new() };
     projected.contiguous()?.apply_op3(&weight_hh[0].contiguous()?, &weight_hh[1].contiguous()?, op)
 }
 
@@ -162,62 +207,13 @@ fn composed_cell(inputs: &Tensor, before: Option<&[Tensor; 2]>, weight: &Tensor,
     Ok([(sigmoid(&gate(3)?)? * cell.tanh()?)?, cell])
 }
 
-/// The order rows are computed in.
-struct Steps {
-    /// Row of each position in step order, for the forward and the reverse direction.
-    rows: [Vec<usize>; 2],
-    /// First position of each step, and the number of positions at the end.
-    starts: Vec<usize>,
-}
-
-impl Steps {
-    fn new(ranges: &[Range<usize>]) -> Self {
-        let mut sorted: Vec<&Range<usize>> = ranges.iter().filter(|r| !r.is_empty()).collect();
-        sorted.sort_by_key(|r| std::cmp::Reverse(r.len()));
-        let longest = sorted.first().map_or(0, |r| r.len());
-        let (mut rows, mut starts) = ([Vec::new(), Vec::new()], vec![0]);
-        for step in 0..longest {
-            for range in sorted.iter().take_while(|r| r.len() > step) {
-                rows[0].push(range.start + step);
-                rows[1].push(range.end - 1 - step);
-            }
-            starts.push(rows[0].len());
-        }
-        Self { rows, starts }
-    }
-
-    /// The position of each of `n` rows in both directions, if it is in a text.
-    fn positions(&self, n: usize) -> Vec<[Option<usize>; 2]> {
-        let mut positions = vec![[None; 2]; n];
-        for (direction, rows) in self.rows.iter().enumerate() {
-            rows.iter().enumerate().for_each(|(at, row)| positions[*row][direction] = Some(at));
-        }
-        positions
-    }
-
-    fn n_steps(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    fn n_positions(&self) -> usize {
-        self.starts[self.n_steps()]
-    }
-
-    /// Positions of a step.
-    fn step(&self, step: usize) -> Range<usize> {
-        self.starts[step]..self.starts[step + 1]
-    }
-
-    /// Positions of the step before, cut to the texts that still run.
-    fn previous(&self, step: usize) -> Range<usize> {
-        let before = self.starts[step - 1];
-        before..before + self.step(step).len()
-    }
-}
-
 struct Recurrence {
     steps: Steps,
     hidden: usize,
+    /// Whether the weights are transposed already.
+    is_transposed: bool,
+    /// Whether there will be a backward pass.
+    keep: bool,
     /// What the forward pass leaves for the backward pass, one for each direction; `Trace<T>`.
     saved: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -261,6 +257,60 @@ impl Recurrence {
             }
         }
         Trace { gates, cells, hiddens }
+    }
+
+    /// The hidden states alone, in step order `[positions, h]`, where no backward pass will come: a
+    /// step's gates and cells stay in the cache.
+    fn hiddens<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Vec<T> {
+        let (h, n) = (self.hidden, self.steps.n_positions());
+        let widest = if n == 0 { 0 } else { self.steps.step(0).len() };
+        let (mut hiddens, mut gates) = (vec![T::ZERO; n * h], Vec::with_capacity(widest * 4 * h));
+        let (mut old, mut new) = (vec![T::ZERO; widest * h], vec![T::ZERO; widest * h]);
+        for step in 0..self.steps.n_steps() {
+            let at = self.steps.step(step);
+            gates.clear();
+            for &row in &self.steps.rows[direction][at.clone()] {
+                gates.extend_from_slice(&projected[(2 * row + direction) * 4 * h..][..4 * h]);
+            }
+            if step > 0 {
+                let before = Mat::new(&hiddens[self.steps.previous(step).start * h..], at.len(), h);
+                let now = MatMut::new(&mut gates, at.len(), 4 * h);
+                matmul_alike(now, before, Mat::new(weight_t, h, 4 * h), Write::Add, Threads::One);
+            }
+            for (i, position) in at.enumerate() {
+                let (gates, before) = (&mut gates[i * 4 * h..][..4 * h], (step > 0).then(|| &old[i * h..][..h]));
+                let (cell, hidden) = (&mut new[i * h..][..h], &mut hiddens[position * h..][..h]);
+                vectorised(
+                    #[inline(always)]
+                    || cell_forward(gates, before, cell, hidden),
+                );
+            }
+            std::mem::swap(&mut old, &mut new);
+        }
+        hiddens
+    }
+
+    /// Both directions at once, with the recurrent weights transposed.
+    fn both<T: Real, R: Send>(&self, [w0, w1]: [&[T]; 2], f: impl Fn(&[T], usize) -> R + Sync) -> [R; 2] {
+        let h = self.hidden;
+        // Transposed once: in a product of few rows, packing a row-major weight would cost as much
+        // as the product.
+        let run = |w, direction| {
+            if self.is_transposed { f(w, direction) } else { f(&transposed(w, 4 * h, h), direction) }
+        };
+        rayon::join(|| run(w0, 0), || run(w1, 1)).into()
+    }
+
+    /// From states in step order to rows `[rows, 2h]`.
+    fn in_rows<T: Real>(&self, hiddens: [&[T]; 2], rows: usize) -> Vec<T> {
+        let h = self.hidden;
+        let mut out = vec![T::ZERO; rows * 2 * h];
+        for (direction, hiddens) in hiddens.into_iter().enumerate() {
+            for (hidden, &row) in hiddens.chunks_exact(h).zip(&self.steps.rows[direction]) {
+                out[(2 * row + direction) * h..][..h].copy_from_slice(hidden);
+            }
+        }
+        out
     }
 
     /// Gradient of the projected input, in step order `[positions, 4h]`.
@@ -386,18 +436,16 @@ impl CustomOp3 for Recurrence {
         for_real!(projected.dtype(), "bilstm", T => {
             let x = values::<T>(projected, projected_l)?;
             let (w0, w1) = (values::<T>(w0, w0_l)?, values::<T>(w1, w1_l)?);
-            // Transposed once: in a product of few rows, packing a row-major weight would cost as
-            // much as the product.
-            let forward = |w, direction| self.forward(x, &transposed(w, 4 * h, h), direction);
-            let (a, b) = rayon::join(|| forward(w0, 0), || forward(w1, 1));
-            let mut out = vec![T::ZERO; rows * 2 * h];
-            for (direction, trace) in [&a, &b].into_iter().enumerate() {
-                for (hidden, &row) in trace.hiddens.chunks_exact(h).zip(&self.steps.rows[direction]) {
-                    out[(2 * row + direction) * h..][..h].copy_from_slice(hidden);
-                }
-            }
-            // Set once: candle calls the forward of an operation once.
-            let _ = self.saved.set(Box::new([a, b]));
+            let out = if self.keep {
+                let [a, b] = self.both([w0, w1], |w, direction| self.forward(x, w, direction));
+                let out = self.in_rows([&a.hiddens, &b.hiddens], rows);
+                // Set once: candle calls the forward of an operation once.
+                let _ = self.saved.set(Box::new([a, b]));
+                out
+            } else {
+                let [a, b] = self.both([w0, w1], |w, direction| self.hiddens(x, w, direction));
+                self.in_rows([&a, &b], rows)
+            };
             Ok((T::into_storage(out), (rows, 2 * h).into()))
         })
     }

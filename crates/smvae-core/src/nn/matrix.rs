@@ -154,6 +154,28 @@ pub(crate) fn matmul<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, 
     }
 }
 
+/// [`matmul`] in which no bit of a row depends on how many other rows there are.
+///
+/// gemm sums in another order where a product has one row or few numbers, and where both sides are
+/// small. Such a product gets rows of zeros below its own, so that it is none of these. `a` has rows
+/// of consecutive elements.
+pub(crate) fn matmul_alike<T: Real>(mut dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, write: Write, on: Threads) {
+    let (m, k, n) = (a.rows, a.cols, b.cols);
+    // Of gemm 0.19: at most 256 numbers in small kernels, at most 64 rows and columns in blocks of
+    // 512 terms.
+    let needed = if n <= 64 && k > 512 { 65 } else { (256 / n.max(1) + 1).max(2) };
+    if m >= needed || m == 0 || n == 0 {
+        return matmul(dst, a, b, T::ONE, write, on);
+    }
+    let (mut rows, mut product) = (vec![T::ZERO; needed * k], vec![T::ZERO; needed * n]);
+    for i in 0..m {
+        rows[i * k..(i + 1) * k].copy_from_slice(&a.data[i * a.row_stride..][..k]);
+        product[i * n..(i + 1) * n].copy_from_slice(dst.row(i));
+    }
+    matmul(MatMut::new(&mut product, needed, n), Mat::new(&rows, needed, k), b, T::ONE, write, on);
+    product.chunks_exact(n).take(m).enumerate().for_each(|(i, row)| dst.row(i).copy_from_slice(row));
+}
+
 /// The transpose of `x: [rows, cols]`, copied.
 pub(crate) fn transposed<T: Real>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
     const TILE: usize = 16;
@@ -171,6 +193,9 @@ pub(crate) fn transposed<T: Real>(x: &[T], rows: usize, cols: usize) -> Vec<T> {
 
 /// `rows` copies of `row`, one after another.
 pub(crate) fn repeated<T: Real>(row: &[T], rows: usize) -> Vec<T> {
+    if rayon::current_num_threads() == 1 {
+        return row.repeat(rows);
+    }
     let mut y = vec![T::ZERO; rows * row.len()];
     y.par_chunks_mut((ROWS * row.len()).max(1)).for_each(|y| {
         y.chunks_exact_mut(row.len()).for_each(|y| y.copy_from_slice(row));

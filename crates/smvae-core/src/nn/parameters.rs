@@ -66,6 +66,16 @@ impl Parameters {
         Ok(())
     }
 
+    /// The same from f32 values in row-major order, which on the CPU are not copied.
+    ///
+    /// # Errors
+    /// If there are not as many values as the shape has.
+    pub fn insert_values(&self, name: impl Into<String>, values: Vec<f32>, shape: &[usize]) -> Result<()> {
+        let var = Var::from_vec(values, shape, &self.device)?;
+        self.lock().insert(name.into(), var);
+        Ok(())
+    }
+
     /// Overwrites the values of existing parameters; networks built on them see the new values.
     ///
     /// # Errors

@@ -292,3 +292,44 @@ fn what_is_out_of_range_is_an_error() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn no_bit_of_a_row_depends_on_how_many_rows_there_are() -> Result<()> {
+    let values = |name: &str, shape: &[usize]| -> Result<Tensor> {
+        rng::standard_normal(shape.to_vec(), &mut rng::named(3, name), &Device::Cpu)
+    };
+    // Outputs and terms: of a classifier, of latent variables, of hidden layers, of wide encoders.
+    for (n, k) in [(1, 20), (4, 8), (5, 768), (9, 1000), (64, 1500), (100, 384), (300, 768), (384, 2000)] {
+        let (x, w, b) = (values("x", &[300, k])?, values("w", &[n, k])?, values("b", &[n])?);
+        let all = linear(&x, &w, &b)?;
+        let columns = linear_columns(&x, &w, &[Columns::Plus(0)], &b)?;
+        for rows in [1, 2, 3, 5, 17, 64, 65, 130] {
+            let some = x.narrow(0, 300 - rows, rows)?;
+            let same = |part: Tensor, all: &Tensor| -> Result<bool> {
+                Ok(part.to_vec2::<f32>()? == all.narrow(0, 300 - rows, rows)?.to_vec2::<f32>()?)
+            };
+            assert!(same(linear(&some, &w, &b)?, &all)?, "{rows} rows of {n} outputs, {k} terms");
+            assert!(same(linear_columns(&some, &w, &[Columns::Plus(0)], &b)?, &columns)?, "{rows}, {n}, {k}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_prepared_lstm_gives_the_same() -> Result<()> {
+    let parameters = Parameters::new(5, &Device::Cpu);
+    BiLstm::load(6, 4, parameters.builder(DType::F32))?;
+    let mut lstm = BiLstm::load(6, 4, parameters.frozen_builder(DType::F32))?;
+    let x = rng::standard_normal((12, 6), &mut rng::named(3, "x"), &Device::Cpu)?;
+    let run = |lstm: &BiLstm, x: &Tensor, ranges: &[Range<usize>]| lstm.forward(x, ranges)?.to_vec2::<f32>();
+    let before = run(&lstm, &x, &[0..5, 6..12])?;
+    lstm.prepare()?;
+    assert_eq!(run(&lstm, &x, &[0..5, 6..12])?, before);
+    // A text alone, whose steps are one row each.
+    assert_eq!(run(&lstm, &x.narrow(0, 6, 6)?, &[0..6])?, before[6..]);
+    let tracked = BiLstm::load(6, 4, parameters.builder(DType::F32))?;
+    let of_training = run(&tracked, &x, &[0..5, 6..12])?;
+    let pairs = of_training.iter().flatten().zip(before.iter().flatten());
+    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
+    Ok(())
+}

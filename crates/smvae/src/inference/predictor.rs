@@ -156,8 +156,9 @@ impl Predictor {
         let labels = run.labels()?;
         let encoder = run.encoder_config()?;
         let parameters = run.parameters(device, *dtype)?;
-        let networks = Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
+        let mut networks = Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
             .map_err(|error| run.weights_do_not_fit(&error))?;
+        networks.model.prepare()?;
         Ok(Self {
             networks,
             tokenizer: run.tokenizer()?,

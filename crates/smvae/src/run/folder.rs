@@ -25,18 +25,18 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::files::folder::{file_in, folder_in};
 use crate::files::{
-    read_json, read_json_if_there, read_json_lines, read_tensors, remove_file, write_json, write_json_lines,
-    write_tensors,
+    read_json, read_json_if_there, read_json_lines, remove_file, write_json, write_json_lines, write_tensors,
 };
 use crate::input::images::ImageIdentity;
 use crate::run::calibration::Calibration;
 use crate::run::predictions::{self, PostPrediction};
 use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
+use crate::run::weights;
 use crate::scoring::decision::Decision;
-use crate::scoring::networks::is_encoders;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
+use smvae_data::files::{sha256_file, sha256_hex};
 use smvae_data::words::WordConvention;
 use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
@@ -311,6 +311,19 @@ impl RunFolder {
         Ok(found)
     }
 
+    /// One digest of the files that the model's answers depend on, in a fixed order.
+    pub(crate) fn digest_of_model(&self) -> Result<String> {
+        let files = [CONFIG, LABELS, IMAGES, ENCODER, TOKENIZER, WORDS, DECISION, CALIBRATION, WEIGHTS];
+        let mut digests = String::new();
+        for file in files {
+            let path = self.file(file)?;
+            if path.is_file() {
+                digests += &format!("{file} {}\n", sha256_file(&path)?);
+            }
+        }
+        Ok(sha256_hex(digests.as_bytes()))
+    }
+
     pub(crate) fn has_weights(&self) -> bool {
         self.folder.join(WEIGHTS).is_file()
     }
@@ -384,12 +397,7 @@ impl RunFolder {
         if !path.is_file() {
             return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
         }
-        let parameters = Parameters::new(0, device);
-        for (name, tensor) in read_tensors(&path)? {
-            let tensor = if is_encoders(&name) { tensor.to_dtype(encoder)? } else { tensor };
-            parameters.insert(name, &tensor)?;
-        }
-        Ok(parameters)
+        weights::read(&path, device, encoder)
     }
 
     /// The error for weights that the configuration's networks cannot take.

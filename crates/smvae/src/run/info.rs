@@ -94,6 +94,16 @@ impl RunInfo {
         digests::check_all(&RunFolder::open(&self.folder)?)
     }
 
+    /// SHA-256 of all that a model's answers depend on: its weights, and the files that say how they
+    /// are used. Two folders of equal digests give equal answers.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`](crate::Error::NoRun) for a folder that is not a run,
+    /// [`Error::Data`](crate::Error::Data) for a file that cannot be read.
+    pub fn digest(folder: impl AsRef<Path>) -> Result<String> {
+        RunFolder::open(folder.as_ref())?.digest_of_model()
+    }
+
     /// What the model found in a split. `None` if nobody saved it: training saves that of dev.
     ///
     /// # Errors

@@ -8,3 +8,4 @@ pub(crate) mod folder;
 pub(crate) mod info;
 pub(crate) mod predictions;
 pub(crate) mod record;
+mod weights;

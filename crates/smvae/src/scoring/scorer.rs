@@ -16,7 +16,7 @@ use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
 use std::borrow::Borrow;
 
 /// About this many pieces per batch; more would not make matrix products faster.
-const BATCH_PIECES: usize = 512;
+const BATCH_PIECES: usize = 1024;
 /// The same on a GPU, which computes one batch at a time.
 const GPU_BATCH_PIECES: usize = 4096;
 /// Spans scored at once, so that a long text takes bounded memory.

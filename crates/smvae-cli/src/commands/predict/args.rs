@@ -19,7 +19,8 @@ pub(crate) struct PredictArgs {
     pub(crate) form: FileArgs,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
-    /// Where the JSON lines go; - for stdout.
+    /// Where the JSON lines go; - for stdout. A file has its name when it is complete; until then
+    /// it is .NAME.tmp beside it, which holds whole lines.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
@@ -27,7 +28,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, value_name = "CONVENTION")]
     words: Option<WordConvention>,
     #[command(flatten)]
-    reading: ReadingArgs,
+    pub(crate) reading: ReadingArgs,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in
@@ -37,14 +38,19 @@ pub(crate) struct PredictArgs {
     /// What is now the default.
     #[arg(long, hide = true, conflicts_with = "strict")]
     skip_bad: bool,
-    /// Posts that are read, computed and written at once.
-    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Continue an --output whose run was killed, after its last whole line. Input, model and
+    /// settings must be the same.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Posts that are in memory at most: read, and not yet written. Those of about one length are
+    /// computed together. An input that pauses is answered without waiting for more.
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) chunk: u32,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
-    dtype: NumberType,
+    pub(crate) dtype: NumberType,
     #[command(flatten)]
     verify: VerifyArgs,
 }

@@ -1,6 +1,7 @@
 //! What was not read of the posts, counted for the end of `smvae predict`.
 
 use crate::progress::say;
+use smvae::Prediction;
 
 /// What the entities do not tell: what was not read.
 #[derive(Debug, Default)]
@@ -14,6 +15,12 @@ pub(super) struct Losses {
 }
 
 impl Losses {
+    /// Counts what was not read of a post.
+    pub(super) fn count(&mut self, found: &Prediction) {
+        self.words_cut += found.words_cut;
+        self.images_missing += usize::from(found.image_missing);
+    }
+
     /// Says them, of so many posts.
     pub(super) fn tell(&self, posts: usize) {
         let all = [

@@ -1,36 +1,43 @@
 //! `smvae predict`: posts in, in any of the formats, and one JSON line per post out, in order.
-//! Posts are read, computed and written in chunks, so that memory does not grow with their number.
+//! Reading, computing and writing overlap, and memory does not grow with the number of posts:
+//! `smvae::PredictionStream` does that; here are the files.
 //!
-//! `args` has the options, `chunk` the posts and their answers, `losses` what is counted for the
+//! `args` has the options, `lines` what is read, `writer` what answers are written as, `output`
+//! where they go, `origin` what an unfinished output belongs to, `losses` what is counted for the
 //! end.
 
 mod args;
-mod chunk;
+mod lines;
 mod losses;
+mod origin;
+mod output;
+mod writer;
 
 pub(crate) use args::PredictArgs;
 
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
+use crate::interrupt;
 use crate::model;
-use crate::output;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
-use chunk::{answer, read_chunk};
+use lines::{Fault, Line};
 use losses::Losses;
+use origin::Origin;
+use output::{Continued, Output};
+use smvae::data::files::sha256_file;
 use smvae::data::formats::{self, Format, LabelUse, Posts, Settings};
+use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::sync::Arc;
+use writer::{JsonLines, Writer};
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let real = |path: &Path| path.canonicalize().ok();
-    let is_stdin = args.input == Path::new("-");
-    if !is_stdin && real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
-        return Err(Usage("--output would write over --input while it is read".to_owned()).into());
-    }
+    check(args)?;
     let model = model::load(&args.model, args.device, args.options())?;
-    let mut pictures = model::pictures(&model, &args.images, args.device)?;
+    let pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
     if !model.words_are_known() {
         say(format!(
@@ -39,43 +46,134 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
             model.words()
         ));
     }
-    let mut posts = open(args)?;
-    let mut out = output::open(&args.output)?;
-    let mut progress = Progress::new("posts");
-    let (mut done, mut losses) = (0, Losses::default());
-    loop {
-        let chunk = read_chunk(&mut posts, args.chunk as usize, &model, pictures.as_mut())?;
-        if chunk.lines.is_empty() {
-            break;
-        }
-        done += chunk.lines.len();
-        let (answers, bad) = answer(&model, &chunk, args, &mut losses);
-        // A reader at the other end of a pipe gets every chunk at once.
-        let written = out.write_all(answers.as_bytes()).and_then(|()| out.flush());
-        written.with_context(|| output::unwritable(&args.output))?;
-        if let Some((line, why)) = bad {
-            anyhow::bail!(
-                "{}:{line}: {why} (without --strict such a line has an error in its place)",
-                name(&args.input)
-            );
-        }
-        progress.update(done, 0, String::new);
+    let posts = open(args)?;
+    let model = Arc::new(model);
+    let mut writer: Box<dyn Writer> = Box::new(JsonLines);
+    let (mut output, continued) = open_output(args, &model, writer.as_ref())?;
+    let lines = lines::lines(posts, continued.posts, lines::post_of(model.clone(), pictures));
+    let mut stream = model.stream_with(lines, &StreamSettings::default().with_window(args.chunk as usize));
+    interrupt::catch_and(stream.stopper())?;
+    let written = write(&mut stream, args, writer.as_mut(), &mut output, continued);
+    // What was answered stays, whatever has ended the rest.
+    let flushed = output.flush();
+    let (done, losses) = written?;
+    flushed?;
+    if let Some(signal) = interrupt::signal() {
+        let kept = if output.is_kept() { ": --resume continues them" } else { "" };
+        say(format!("{done} posts are answered{kept}"));
+        return Err(signal.into());
     }
-    drop(progress);
+    output.put(&writer.finish()?)?;
+    output.finish()?;
     losses.tell(done);
     if losses.bad > 0 { Err(BadLines(losses.bad).into()) } else { Ok(()) }
 }
 
-fn open(args: &PredictArgs) -> anyhow::Result<Posts<Box<dyn BufRead>>> {
+/// Refuses what makes no sense, before the model is loaded.
+fn check(args: &PredictArgs) -> anyhow::Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let is_stdin = args.input == Path::new("-");
+    if !is_stdin && real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
+        return Err(Usage("--output would write over --input while it is read".to_owned()).into());
+    }
+    if args.resume && (is_stdin || !Output::is_renamed(&args.output)) {
+        let what = "--resume needs an --input and an --output that are files: it reads both again";
+        return Err(Usage(what.to_owned()).into());
+    }
+    if Output::is_renamed(&args.output) { crate::output::check(&args.output) } else { Ok(()) }
+}
+
+fn open(args: &PredictArgs) -> anyhow::Result<Posts<Box<dyn BufRead + Send>>> {
     let is_stdin = args.input == Path::new("-");
     let format = args.form.from.or(is_stdin.then_some(Format::JsonLines));
     let (separator, columns) = (args.form.separator, args.columns.columns);
     let settings = Settings { format, separator, columns, labels: LabelUse::Ignored };
-    let input: Box<dyn BufRead> = if is_stdin {
-        Box::new(std::io::stdin().lock())
+    let input: Box<dyn BufRead + Send> = if is_stdin {
+        Box::new(BufReader::new(std::io::stdin()))
     } else {
         let file = File::open(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
         Box::new(BufReader::new(file))
     };
     formats::read(input, name(&args.input), &settings).context("--from names the format of a file whose name does not")
+}
+
+fn open_output(args: &PredictArgs, model: &Predictor, writer: &dyn Writer) -> anyhow::Result<(Output, Continued)> {
+    if !Output::is_renamed(&args.output) {
+        return Ok((Output::direct(&args.output)?, Continued::default()));
+    }
+    let (output, continued) = Output::file(&args.output, &origin(args, model)?, args.resume, writer)?;
+    if continued.posts > 0 {
+        say(format!("{} posts are answered already: the rest follows", continued.posts));
+    }
+    Ok((output, continued))
+}
+
+/// What the answers depend on. Whatever option changes an answer belongs here.
+fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
+    let input =
+        if args.input.is_file() { format!("sha256 {}", sha256_file(&args.input)?) } else { "a stream".to_owned() };
+    let images = args.images.images.as_deref().or(args.images.image_features.as_deref());
+    let images = match images {
+        _ if args.images.no_images => "none".to_owned(),
+        Some(path) => path.display().to_string(),
+        None => "those of the run".to_owned(),
+    };
+    let settings = [
+        ("the input", input),
+        ("the model", format!("sha256 {}", RunInfo::digest(&args.model)?)),
+        ("how the input is read", format!("{:?} {:?}", args.form, args.columns)),
+        ("--words", model.words().to_string()),
+        ("the images", images),
+        ("--dtype", format!("{:?}", args.dtype)),
+        ("what is told", format!("{:?}", args.reading)),
+    ];
+    Ok(Origin(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+}
+
+/// Writes every answer, until the end, a signal or a failure; the number of posts that are
+/// answered, and what was not read of them.
+fn write(
+    stream: &mut PredictionStream<Line>,
+    args: &PredictArgs,
+    writer: &mut dyn Writer,
+    output: &mut Output,
+    continued: Continued,
+) -> anyhow::Result<(usize, Losses)> {
+    let Continued { posts: mut done, mut losses } = continued;
+    let mut progress = Progress::new("posts");
+    while let Some((line, found)) = stream.next() {
+        let bytes = match (line.fields, found) {
+            (Ok(fields), Ok(mut found)) => {
+                // Nothing is missing where images were declined.
+                found.image_missing &= !args.images.no_images;
+                losses.count(&found);
+                writer.answer(&fields, &line.post, found)?
+            }
+            (Err(Fault::Input(error)), _) => return Err(error),
+            (Err(Fault::Line(why)), _) => failure(line.number, &why, args, writer, &mut losses)?,
+            (Ok(_), Err(error)) => failure(line.number, &error.to_string(), args, writer, &mut losses)?,
+        };
+        done += 1;
+        output.put(&bytes)?;
+        // A reader at the other end of a pipe gets what there is before it has to wait for more.
+        if !stream.is_ready() {
+            output.flush()?;
+        }
+        progress.update(done, 0, String::new);
+    }
+    Ok((done, losses))
+}
+
+fn failure(
+    number: usize,
+    why: &str,
+    args: &PredictArgs,
+    writer: &mut dyn Writer,
+    losses: &mut Losses,
+) -> anyhow::Result<Vec<u8>> {
+    if args.strict {
+        anyhow::bail!("{}:{number}: {why} (without --strict such a line has an error in its place)", name(&args.input));
+    }
+    losses.bad += 1;
+    Ok(writer.failure(number, why)?)
 }

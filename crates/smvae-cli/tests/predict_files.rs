@@ -1,0 +1,159 @@
+//! Predictions that go to a file: under a temporary name until they are complete, in whole lines
+//! whatever ends the program, and continued to the same bytes.
+#![cfg(unix)]
+
+use smvae::data::synthetic::{SyntheticConfig, generate};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+fn smvae(dir: &Path, line: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smvae"));
+    command.current_dir(dir).args(line.split_whitespace()).stdin(Stdio::null());
+    command
+}
+
+#[track_caller]
+fn check(dir: &Path, line: &str, code: i32) -> (String, String) {
+    let Output { status, stdout, stderr } = smvae(dir, line).output().expect("the program starts");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    assert_eq!(status.code(), Some(code), "{line}\n{stdout}\n{stderr}");
+    (stdout, stderr)
+}
+
+/// A folder with a trained `run` and `posts.jsonl`, of which every hundredth line is no post.
+fn folder(n_posts: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let config =
+        SyntheticConfig { n_train: 20, n_dev: 4, n_test: 4, image_dim: 8, names: 6, ..SyntheticConfig::default() };
+    generate(&config).expect("a valid setting").write_to(dir.path().join("corpus")).expect("writes");
+    let train =
+        "train --data corpus --text-encoder tiny --hidden-dim 8 --latent-dim 4 --max-width 3 --epochs 1 --out run";
+    check(dir.path(), train, 0);
+    let post = |i: usize| match i % 100 {
+        99 => format!("{{\"id\": {i}}}\n"),
+        _ => format!("{{\"id\": {i}, \"text\": \"met Zarko {} in Oslo {i}\"}}\n", "and others ".repeat(i % 7)),
+    };
+    let posts: String = (0..n_posts).map(post).collect();
+    std::fs::write(dir.path().join("posts.jsonl"), posts).expect("writes");
+    dir
+}
+
+const PREDICT: &str = "predict --model run --input posts.jsonl";
+const TEMPORARY: &str = ".found.jsonl.tmp";
+
+/// Waits until the temporary file holds something.
+fn wait_for_lines(dir: &Path, child: &mut Child) -> bool {
+    loop {
+        if child.try_wait().expect("our own child").is_some() {
+            return false;
+        }
+        if dir.join(TEMPORARY).metadata().is_ok_and(|found| found.len() > 0) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn lines_are_whole(text: &str) -> bool {
+    text.ends_with('\n') && text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())
+}
+
+#[test]
+fn a_killed_prediction_continues_to_the_same_bytes() {
+    let dir = folder(6000);
+    let dir = dir.path();
+    check(dir, &format!("{PREDICT} --output whole.jsonl"), 3);
+    let whole = std::fs::read_to_string(dir.join("whole.jsonl")).expect("complete");
+    assert!(whole.lines().count() == 6000 && lines_are_whole(&whole));
+    assert!(!dir.join(".whole.jsonl.tmp").exists() && !dir.join(".whole.jsonl.tmp.json").exists());
+
+    std::fs::write(dir.join("found.jsonl"), "of an earlier run\n").expect("writes");
+    let mut kills = 0;
+    for kill in 0..4 {
+        let line = format!("{PREDICT} --output found.jsonl --chunk 100 --resume --threads {}", 1 + kill % 2);
+        let mut child = smvae(dir, &line).stderr(Stdio::null()).spawn().expect("the program starts");
+        if !wait_for_lines(dir, &mut child) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(40 * kill));
+        // SIGKILL.
+        child.kill().expect("our own child");
+        kills += usize::from(!child.wait().expect("our own child").success());
+        let old = std::fs::read_to_string(dir.join("found.jsonl")).expect("it was there");
+        assert_eq!(old, "of an earlier run\n", "what was there stays until the end");
+    }
+    assert!(kills > 0, "it was too quick to be killed");
+    // As a kill in the middle of a write leaves it.
+    let mut file = std::fs::OpenOptions::new().append(true).open(dir.join(TEMPORARY)).expect("it was killed");
+    file.write_all(b"{\"id\": 17, \"te").expect("writes");
+    drop(file);
+    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl --resume"), 3);
+    assert!(log.contains("posts are answered already: the rest follows"), "{log}");
+    assert!(log.contains("60 lines are not posts"), "those before the kill are counted: {log}");
+    assert!(std::fs::read_to_string(dir.join("found.jsonl")).expect("complete") == whole, "other bytes");
+    assert!(!dir.join(TEMPORARY).exists());
+}
+
+#[test]
+fn a_signal_leaves_whole_lines_and_its_exit_code() {
+    let dir = folder(20_000);
+    let dir = dir.path();
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let line = format!("{PREDICT} --output found.jsonl --chunk 100");
+        let mut child = smvae(dir, &line).stderr(Stdio::piped()).spawn().expect("the program starts");
+        assert!(wait_for_lines(dir, &mut child), "it was too quick");
+        let kill = Command::new("kill").arg(signal).arg(child.id().to_string()).status().expect("kill");
+        assert!(kill.success());
+        let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
+        let log = String::from_utf8_lossy(&stderr);
+        assert_eq!(status.code(), Some(code), "{log}");
+        assert!(log.contains("posts are answered: --resume continues them"), "{log}");
+        assert!(lines_are_whole(&std::fs::read_to_string(dir.join(TEMPORARY)).expect("it is kept")));
+    }
+    // What was not finished belongs to this input and these settings alone.
+    let resume = format!("{PREDICT} --output found.jsonl --resume");
+    let (_, log) = check(dir, &format!("{resume} --words whitespace"), 2);
+    assert!(log.contains("cannot be continued: --words was ") && log.contains("and is whitespace"), "{log}");
+    std::fs::write(dir.join("posts.jsonl"), "{\"text\": \"another\"}\n").expect("writes");
+    let (_, log) = check(dir, &resume, 2);
+    assert!(log.contains("cannot be continued: the input was sha256 "), "{log}");
+    assert!(check(dir, "predict --model run --resume --output found.jsonl", 2).1.contains("--resume needs an --input"));
+    assert!(check(dir, &format!("{PREDICT} --resume"), 2).1.contains("--resume needs an --input"));
+    // Without --resume it begins anew.
+    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl"), 0);
+    assert!(log.contains("bytes of a run that was not finished are dropped"), "{log}");
+}
+
+#[test]
+fn a_full_device_and_a_cut_pipe_end_it() {
+    let dir = folder(2000);
+    let dir = dir.path();
+    let (_, log) = check(dir, &format!("{PREDICT} --output /dev/full"), 1);
+    assert!(log.contains("cannot write /dev/full") && log.contains("No space left"), "{log}");
+    check(dir, &format!("{PREDICT} --output absent/found.jsonl"), 1);
+    let mut child = smvae(dir, PREDICT).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");
+    assert!(lines_are_whole(&first));
+    assert!(child.wait().expect("it ends").success(), "whoever read has seen enough");
+}
+
+#[test]
+fn what_is_typed_is_answered_at_once() {
+    let dir = folder(1);
+    let mut child = smvae(dir.path(), "predict --model run").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let child = child.as_mut().expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    for line in ["{\"text\": \"met Zarko\"}", "no post", "{\"text\": \"\"}"] {
+        // The input stays open.
+        writeln!(stdin, "{line}").expect("it reads");
+        let answer = lines.next().expect("an answer").expect("UTF-8");
+        assert_eq!(answer.contains("\"error\""), line == "no post", "{answer}");
+    }
+    drop(stdin);
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
+}
