@@ -99,6 +99,6 @@ fn a_stream_can_be_stopped_while_its_input_waits() {
 fn a_panic_of_the_input_is_the_consumers() {
     let (_fixture, predictor, posts) = model();
     let bad = posts.into_iter().enumerate().map(|(i, post)| if i == 20 { panic!("of the input") } else { post });
-    let consumed = std::panic::catch_unwind(|| predictor.stream(bad).count());
+    let consumed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| predictor.stream(bad).count()));
     assert_eq!(consumed.expect_err("a panic").downcast_ref(), Some(&"of the input"));
 }
