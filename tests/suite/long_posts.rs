@@ -73,7 +73,6 @@ fn no_word_of_ten_thousand_goes_unread() {
         let want: Vec<_> = want.iter().filter(|(start, _)| here(*start)).collect();
         let share = want.iter().filter(|span| spans.contains(span)).count() as f64 / want.len() as f64;
         assert!(want.len() > 50, "there is nothing to find: {}", want.len());
-        eprintln!("{from}: {share} of {}", want.len());
         assert!((least..=most).contains(&share), "{share} of what is found alone is found from {from} on");
     };
     let found = predictor.predict_one(&long).expect("a valid post");
@@ -95,7 +94,6 @@ fn no_word_of_ten_thousand_goes_unread() {
         all += whole.entities.len();
     }
     assert!(posts.iter().any(|post| post.words().len() > 24) && same * 10 >= all * 6, "{same} of {all}");
-    eprintln!("{same} of {all}");
 
     // Cut, as before there were windows.
     let cut = load_as(&run, PredictionSettings::default().without_windows()).expect("a complete folder");
