@@ -83,7 +83,7 @@ fn no_word_of_ten_thousand_goes_unread() {
         assert_eq!(text[entity.start..entity.end].iter().collect::<String>(), entity.text);
     }
 
-    // A limit that most posts are over changes little: their windows see what matters.
+    // With seven pieces on each side instead of forty, most is found all the same.
     set(&run, "input", "max_pieces", 24);
     let narrow = load(&run).expect("a complete folder");
     let (mut same, mut all) = (0, 0);
@@ -93,7 +93,7 @@ fn no_word_of_ten_thousand_goes_unread() {
         same += whole.entities.iter().filter(|entity| part.contains(&told(entity))).count();
         all += whole.entities.len();
     }
-    assert!(posts.iter().any(|post| post.words().len() > 24) && same * 10 >= all * 6, "{same} of {all}");
+    assert!(posts.iter().any(|post| post.words().len() > 24) && same * 2 >= all, "{same} of {all}");
 
     // Cut, as before there were windows.
     let cut = load_as(&run, PredictionSettings::default().without_windows()).expect("a complete folder");
