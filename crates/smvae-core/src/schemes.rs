@@ -24,10 +24,10 @@
 //! # Ok::<(), smvae_core::Error>(())
 //! ```
 
-mod strict;
+mod read;
 
-use crate::bio::{Tag, is_type, read_entities, write_tags};
-use crate::{Convention, Entity, Error, Result};
+use crate::bio::{Tag, is_type, write_tags};
+use crate::{Entity, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How tags mark where entities begin and end; see the table of this module.
@@ -115,32 +115,6 @@ impl Scheme {
             is_open = !matches!(prefix, 'O' | 'E' | 'S' | 'L' | 'U');
         }
         Ok(entities)
-    }
-
-    /// Reads the entities of one text by a convention, by their first word: `conlleval` as
-    /// [`Scheme::entities`], `strict` only what the scheme writes as an entity, `authors` as
-    /// [`read_entities`], and BIO alone.
-    ///
-    /// ```
-    /// use smvae_core::{Convention, schemes::Scheme};
-    /// let tags = ["B-PER", "I-PER", "O", "S-LOC"];
-    /// assert_eq!(Scheme::Iobes.read(&tags, Convention::Strict)?.len(), 1);
-    /// assert_eq!(Scheme::Iobes.read(&tags, Convention::Conlleval)?.len(), 2);
-    /// # Ok::<(), smvae_core::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::SchemeTag`] for a tag that the scheme does not have; [`Error::Setting`] for the
-    /// convention `authors` with tags that are not BIO.
-    pub fn read<S: AsRef<str>>(self, tags: &[S], convention: Convention) -> Result<Vec<Entity>> {
-        match (convention, self) {
-            (Convention::Conlleval, _) => self.entities(tags),
-            (Convention::Strict, _) => strict::entities(self, tags),
-            (Convention::Authors, Self::Iob1 | Self::Iob2) => read_entities(tags, convention),
-            (Convention::Authors, _) => {
-                Err(Error::setting("convention", "conlleval or strict for tags that are not BIO", convention))
-            }
-        }
     }
 
     /// Writes entities as the tags of a text of `n_words` words.

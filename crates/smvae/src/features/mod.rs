@@ -3,11 +3,11 @@
 //! ```text
 //! folder -> listing -> [read, digest, decode, prepare] in parallel, a batch ahead -> network -> journal -> file
 //! ```
-//! The id of an image is its file's name without the extension, or where posts name files, its path.
-//! [`PictureFolder`] takes one image at a time, when a post names it. What cannot be used is left out and
-//! told with the reason, never replaced. If interrupted (Ctrl-C, a crash), it leaves a journal
-//! beside the file, from which the next call continues; the file itself appears whole or not at
-//! all.
+//! The id of an image is its file's name without the extension or, where posts name files, its
+//! path. `PictureFolder` takes one image at a time, when a post names it. What cannot be used is
+//! left out and told with the reason, never replaced. If interrupted (Ctrl-C, a crash), it leaves a
+//! journal beside the file, from which the next call continues; the file itself appears whole or
+//! not at all.
 //!
 //! All of this is the feature `vision`; without it there is [`FeatureDescription`], which files of
 //! vectors hold.

@@ -162,9 +162,7 @@ pub(crate) trait Words {
     /// Id of its image.
     fn image_id(&self) -> Option<&str>;
     /// The vector of its image, where it came with the post.
-    fn image_vector(&self) -> Option<&Arc<[f32]>> {
-        None
-    }
+    fn image_vector(&self) -> Option<&Arc<[f32]>>;
 }
 
 impl<T: Words + ?Sized> Words for &T {
@@ -174,6 +172,10 @@ impl<T: Words + ?Sized> Words for &T {
 
     fn image_id(&self) -> Option<&str> {
         T::image_id(self)
+    }
+
+    fn image_vector(&self) -> Option<&Arc<[f32]>> {
+        T::image_vector(self)
     }
 }
 
@@ -201,6 +203,10 @@ impl Words for Sample {
 
     fn image_id(&self) -> Option<&str> {
         self.image()
+    }
+
+    fn image_vector(&self) -> Option<&Arc<[f32]>> {
+        None
     }
 }
 

@@ -1,8 +1,9 @@
-//! Tags read to the letter: what is not an entity as its scheme writes one is no entity.
+//! Tags read by a convention, and to the letter: what is not an entity as its scheme writes one is
+//! no entity.
 //!
-//! An entity begins at a tag that may begin one after the tag before it, goes as far as tags may
-//! continue it, and counts if it may end there, before the tag after it. `B-PER I-PER O` has no
-//! entity in IOBES, where `E` is missing, and `O I-PER` has none in IOB2.
+//! Strictly, an entity begins at a tag that may begin one after the tag before it, goes as far as
+//! tags may continue it, and counts if it may end there, before the tag after it. `B-PER I-PER O`
+//! has no entity in IOBES, where `E` is missing, and `O I-PER` has none in IOB2.
 //!
 //! # Source
 //! The behaviour of seqeval 1.2.2 with `mode="strict"`, against which all schemes but IOE1 are
@@ -10,13 +11,42 @@
 //! table of [`schemes`](super) has it.
 
 use super::{Scheme, split_tag};
-use crate::{Entity, Error, Result};
+use crate::bio::read_entities;
+use crate::{Convention, Entity, Error, Result};
+
+impl Scheme {
+    /// Reads the entities of one text by a convention, by their first word: `conlleval` as
+    /// [`Scheme::entities`], `strict` only what the scheme writes as an entity, `authors` as
+    /// [`read_entities`], and BIO alone.
+    ///
+    /// ```
+    /// use smvae_core::{Convention, schemes::Scheme};
+    /// let tags = ["B-PER", "I-PER", "O", "S-LOC"];
+    /// assert_eq!(Scheme::Iobes.read(&tags, Convention::Strict)?.len(), 1);
+    /// assert_eq!(Scheme::Iobes.read(&tags, Convention::Conlleval)?.len(), 2);
+    /// # Ok::<(), smvae_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::SchemeTag`] for a tag that the scheme does not have; [`Error::Setting`] for the
+    /// convention `authors` with tags that are not BIO.
+    pub fn read<S: AsRef<str>>(self, tags: &[S], convention: Convention) -> Result<Vec<Entity>> {
+        match (convention, self) {
+            (Convention::Conlleval, _) => self.entities(tags),
+            (Convention::Strict, _) => entities(self, tags),
+            (Convention::Authors, Self::Iob1 | Self::Iob2) => read_entities(tags, convention),
+            (Convention::Authors, _) => {
+                Err(Error::setting("convention", "conlleval or strict for tags that are not BIO", convention))
+            }
+        }
+    }
+}
 
 /// A tag's prefix and label.
 type Cut<'a> = (char, &'a str);
 
 /// Reads the entities of one text, by their first word.
-pub(super) fn entities<S: AsRef<str>>(scheme: Scheme, tags: &[S]) -> Result<Vec<Entity>> {
+fn entities<S: AsRef<str>>(scheme: Scheme, tags: &[S]) -> Result<Vec<Entity>> {
     let mut cut: Vec<Cut<'_>> = Vec::with_capacity(tags.len() + 1);
     for tag in tags {
         let (prefix, label) = split_tag(tag.as_ref())?;
