@@ -69,7 +69,7 @@ pub(crate) fn small_with(change: impl FnOnce(&mut Config)) -> Config {
 /// Takes the digests out of a run, as runs of earlier versions have none.
 pub(crate) fn forget_digests(folder: &Path) {
     let mut state: serde_json::Value = serde_json::from_slice(&bytes(folder, "run.json")).expect("JSON");
-    state.as_object_mut().expect("an object").remove("files").expect("a finished run");
+    state.as_object_mut().expect("an object").remove("files");
     std::fs::write(folder.join("run.json"), state.to_string()).expect("writable");
 }
 

@@ -1,7 +1,7 @@
 //! Posts over the piece limit, and what is told of spans: windows, candidates, calibrated scores.
 
 use crate::device::device;
-use crate::fixture::{Fixture, load, small};
+use crate::fixture::{Fixture, forget_digests, load, small};
 use smvae::core::calibration::tempered;
 use smvae::data::synthetic::{SyntheticConfig, generate};
 use smvae::data::{Corpus, Sample, Split};
@@ -20,6 +20,7 @@ fn set(run: &Path, part: &str, name: &str, value: usize) {
     let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
     config[part][name] = value.into();
     std::fs::write(path, config.to_string()).expect("writable");
+    forget_digests(run);
 }
 
 fn told(entity: &ScoredEntity) -> (std::ops::Range<usize>, String) {
@@ -185,6 +186,7 @@ fn calibrated_scores_are_other_scores_of_the_same_entities() {
     check("as training saved it");
     // A run of an earlier version has what was found in dev, which has the same temperature.
     std::fs::remove_file(run.join("calibration.json")).expect("there");
+    forget_digests(&run);
     check("fitted on what was found in dev");
     std::fs::remove_file(run.join("predictions-valid.jsonl")).expect("there");
     let error = load_as(&run, PredictionSettings::default().calibrated()).expect_err("nothing tells it");

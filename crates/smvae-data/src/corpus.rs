@@ -6,7 +6,7 @@
 //! split only, hence [`load_split`]; [`Corpus`] is all three. Types keep the names of the file
 //! (`OTHER` in Twitter2015, `MISC` in Twitter2017).
 
-mod format;
+pub(crate) mod format;
 
 pub use format::{CorpusFormat, LabelNames};
 

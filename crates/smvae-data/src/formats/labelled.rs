@@ -6,7 +6,7 @@
 
 use super::lines::Fault;
 use super::post::{Body, Labels, PostRecord};
-use crate::corpus::LabelNames;
+use crate::corpus::format::LabelNames;
 use crate::{Error, Result, Sample};
 use smvae_core::schemes::{Scheme, Told};
 use std::path::Path;

@@ -185,8 +185,8 @@ impl Predictor {
         Ok(self)
     }
 
-    /// Whether posts may come with vectors of their own ([`Post::with_picture`]) that a vision model
-    /// makes.
+    /// Whether posts may come with vectors of their own ([`Post::with_picture`]) that a vision
+    /// model makes.
     ///
     /// # Errors
     /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors that it
