@@ -78,7 +78,7 @@ fn dependencies_point_one_way() {
 fn spans_and_scores_need_no_candle() {
     for package in ["smvae-core", "smvae-data"] {
         let names = tree(package, &["--no-default-features"]);
-        for heavy in ["candle-core", "candle-nn", "gemm", "rayon", "tokenizers"] {
+        for heavy in ["candle-core", "candle-nn", "gemm", "rayon", "tokenizers", "arrow-array", "zstd-sys"] {
             assert!(!names.iter().any(|name| name == heavy), "{package} without features pulls in {heavy}");
         }
     }
@@ -296,7 +296,7 @@ fn the_crates_that_a_build_takes_are_counted_right() {
     let base = format!("builds {none} crates");
     assert!(page.contains(&base), "lib.rs does not say that it {base}");
     assert!(read(&root().join("CHANGELOG.md")).contains(&base), "CHANGELOG.md does not say that it {base}");
-    for feature in ["vision", "experiment", "hub", "report"] {
+    for feature in ["vision", "experiment", "hub", "report", "arrow", "parquet"] {
         let more = count(&["--features", feature]) - none;
         let row = page.lines().find(|line| line.starts_with(&format!("//! | `{feature}`"))).expect("a row");
         assert!(row.ends_with(&format!("| {more} |")), "{feature} adds {more} crates: {row}");

@@ -18,13 +18,22 @@ impl std::error::Error for Usage {}
 
 /// So many lines of the input are not posts: everything else is done; exit code 3.
 #[derive(Debug)]
-pub(crate) struct BadLines(pub(crate) usize);
+pub(crate) struct BadLines {
+    /// How many.
+    pub(crate) lines: usize,
+    /// How many of them are not in the output, since its format has no place for them.
+    pub(crate) left_out: usize,
+}
 
 impl fmt::Display for BadLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = if self.0 == 1 { "1 line is not a post and has" } else { "lines are not posts and have" };
-        let count = if self.0 == 1 { String::new() } else { format!("{} ", self.0) };
-        write!(f, "{count}{lines} an \"error\" in the output")
+        let Self { lines, left_out } = *self;
+        match (lines, left_out) {
+            (_, 1) => write!(f, "1 line is not in the output"),
+            (_, 2..) => write!(f, "{left_out} lines are not in the output"),
+            (1, _) => write!(f, "1 line is not a post and has an \"error\" in the output"),
+            _ => write!(f, "{lines} lines are not posts and have an \"error\" in the output"),
+        }
     }
 }
 
@@ -79,6 +88,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     match cause.downcast_ref() {
         Some(smvae::data::Error::TagNumbers { .. }) => return Some("--label-names O,B-PER,I-PER,... names them"),
         Some(smvae::data::Error::Scheme { .. }) => return Some("--scheme names it"),
+        Some(smvae::data::Error::Disguised { .. }) => {
+            return Some("--from jsonl reads it so, --from text as it is named");
+        }
         _ => {}
     }
     match cause.downcast_ref()? {

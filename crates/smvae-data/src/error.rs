@@ -38,6 +38,8 @@ pub enum Error {
         text: String,
         /// What should stand there.
         expected: Cow<'static, str>,
+        /// Id of the post, where the line has one that can be read all the same.
+        id: Option<String>,
     },
     /// A corpus whose tags are of no one scheme.
     #[error("{}: the tags cannot be read: name their scheme", path.display())]
@@ -62,6 +64,36 @@ pub enum Error {
         path: PathBuf,
         /// The endings that name a format.
         endings: Vec<String>,
+    },
+    /// An output could not be written.
+    #[error("cannot write the posts")]
+    Output {
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A format that this build does not read or write.
+    #[error("{format} files need a build with the feature `{format}`")]
+    NotBuilt {
+        /// The format, which is the feature's name too.
+        format: &'static str,
+    },
+    /// Columns of Arrow or Parquet that are not posts.
+    #[error("{}: expected {expected}, got {got}", path.display())]
+    Columns {
+        /// The file, or the name given to the stream.
+        path: PathBuf,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
+    /// A file that is named as plain text and does not begin as one.
+    #[error("{} is named as a text and begins as {format} does: name its format, or rename it", path.display())]
+    Disguised {
+        /// The file.
+        path: PathBuf,
+        /// The format that it seems to have.
+        format: &'static str,
     },
     /// A corpus file without a single post.
     #[error("{}: expected at least one post, the file has none", path.display())]

@@ -11,7 +11,7 @@
 //! | a corpus, its labels, image vectors | [`data::Corpus::load`], [`data::ImageVectors`] |
 //! | to train, and with what settings | [`train()`], [`TrainInput`], [`Config`], [`EncoderSource`] |
 //! | scores; entities of posts | [`evaluate()`]; [`Predictor`] |
-//! | posts and answers as JSON lines | [`json`] |
+//! | posts and answers as JSON lines, or in another format | [`json`], [`answers`] |
 //! | vectors of images | [`features`], with the feature `vision` |
 //! | a grid of runs and what it says | `experiment`, with the feature of that name |
 //! | runs as an HTML page | `report`, with the feature of that name |
@@ -23,6 +23,8 @@
 //!
 //! | feature | for | crates more |
 //! |---|---|---|
+//! | `arrow` | posts in Arrow IPC streams and files, in and out | 13 |
+//! | `parquet` | posts in Parquet files, in and out; brings `arrow`, takes a C compiler | 25 |
 //! | `vision` | making vectors of images; files of vectors are read without it | 18 |
 //! | `experiment` | grids of runs described in TOML, and their statistics | 7 |
 //! | `hub` | models by name from the Hugging Face hub; takes a C compiler | 30 |
@@ -99,6 +101,7 @@ mod training;
 pub use config::{Config, Distillation};
 pub use error::{Error, Result};
 pub use flow::Flow;
+pub use inference::answers;
 pub use inference::authors_protocol::{evaluate_as_authors, evaluate_as_authors_with};
 pub use inference::evaluate::{Evaluation, evaluate, evaluate_with};
 pub use inference::json;

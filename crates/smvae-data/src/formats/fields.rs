@@ -35,7 +35,14 @@ impl Fields {
         self.0.retain(|(name, _)| is_wanted(name));
     }
 
-    /// Adds a field at the end.
+    /// Adds a field at the end whose value is JSON.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn push_json(&mut self, name: &str, json: String) -> serde_json::Result<()> {
+        self.0.push((name.to_owned(), RawValue::from_string(json)?));
+        Ok(())
+    }
+
+    /// Adds a field at the end whose value is a text.
     pub(crate) fn push_text(&mut self, name: &str, text: &str) {
         let value = serde_json::value::to_raw_value(text).expect("a string has a JSON form");
         self.0.push((name.to_owned(), value));

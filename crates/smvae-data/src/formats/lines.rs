@@ -53,18 +53,24 @@ pub(crate) struct Fault {
     line: usize,
     text: String,
     expected: Cow<'static, str>,
+    id: Option<String>,
 }
 
 impl Fault {
     /// The fault of a line, or of the part of it that is given.
     pub(crate) fn new(line: usize, text: &[u8], expected: impl Into<Cow<'static, str>>) -> Self {
-        Self { line, text: excerpt(text), expected: expected.into() }
+        Self { line, text: excerpt(text), expected: expected.into(), id: None }
+    }
+
+    /// The same of a post whose id is known.
+    pub(crate) fn with_id(self, id: Option<String>) -> Self {
+        Self { id, ..self }
     }
 
     /// The error it is in a file.
     pub(crate) fn of(self, path: &Path) -> Error {
-        let Self { line, text, expected } = self;
-        Error::Line { path: path.to_owned(), line, text, expected }
+        let Self { line, text, expected, id } = self;
+        Error::Line { path: path.to_owned(), line, text, expected, id }
     }
 }
 

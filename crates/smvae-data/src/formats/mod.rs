@@ -6,6 +6,8 @@
 //! | [`json`] | `jsonl` `ndjson`, `json` | one object per line; `json` may be one array, too |
 //! | [`table`] | `csv`, `tsv` `tab` | rows below a header |
 //! | [`text`] | `txt` | one per line; words in columns where the file begins with `IMGID:` or `-DOCSTART-` |
+//! | Arrow IPC | `arrow` `arrows` `feather` | rows of columns, with the feature `arrow` |
+//! | Parquet | `parquet` | the same, with the feature `parquet` |
 //!
 //! [`open`] and [`read`] stream a file as [`PostRecord`]s, of which one is in memory at a time. A
 //! bad line is the [`Error::Line`] of that line, and the next ones are read;
@@ -27,14 +29,19 @@
 //! # Ok::<(), smvae_data::Error>(())
 //! ```
 
+#[cfg(feature = "arrow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "arrow")))]
+pub mod columnar;
 pub mod conll;
 mod fields;
 pub mod json;
 pub mod labelled;
 mod lines;
+mod names;
 mod post;
 pub mod table;
 pub mod text;
+pub mod write;
 
 #[cfg(test)]
 mod tests;
@@ -62,20 +69,29 @@ pub enum Format {
     Csv,
     /// Tab-separated values.
     Tsv,
+    /// An Arrow IPC stream or file, with the feature `arrow`.
+    Arrow,
+    /// A Parquet file, with the feature `parquet`.
+    Parquet,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 6] = [Self::Conll, Self::JsonLines, Self::Json, Self::Text, Self::Csv, Self::Tsv];
+    pub const ALL: [Self; 8] =
+        [Self::Conll, Self::JsonLines, Self::Json, Self::Text, Self::Csv, Self::Tsv, Self::Arrow, Self::Parquet];
 
     /// The extensions that name a format.
-    pub const EXTENSIONS: [(&str, Self); 10] = [
+    pub const EXTENSIONS: [(&str, Self); 14] = [
         ("txt", Self::Text),
         ("conll", Self::Conll),
         ("jsonl", Self::JsonLines),
         ("json", Self::Json),
         ("csv", Self::Csv),
         ("tsv", Self::Tsv),
+        ("parquet", Self::Parquet),
+        ("arrow", Self::Arrow),
+        ("arrows", Self::Arrow),
+        ("feather", Self::Arrow),
         ("ndjson", Self::JsonLines),
         ("iob", Self::Conll),
         ("bio", Self::Conll),
@@ -91,6 +107,8 @@ impl Format {
             Self::Text => "text",
             Self::Csv => "csv",
             Self::Tsv => "tsv",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
         }
     }
 
@@ -108,7 +126,7 @@ impl std::str::FromStr for Format {
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| Error::Setting {
             name: "format",
-            want: "conll, jsonl, json, text, csv or tsv".to_owned(),
+            want: "conll, jsonl, json, text, csv, tsv, arrow or parquet".to_owned(),
             got: format!("{text:?}"),
         })
     }
@@ -147,15 +165,23 @@ pub type FileInput = BufReader<File>;
 ///
 /// # Errors
 /// [`Error::Read`] if it cannot be opened, [`Error::Format`] if neither its name nor the settings
-/// have a format.
+/// have a format, [`Error::Disguised`] for JSON lines under the name of a text, [`Error::NotBuilt`]
+/// for one whose feature is off. Arrow and Parquet: [`Error::Read`] too if the file is damaged,
+/// [`Error::Columns`] if it has no posts.
 pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInput>> {
     let path = path.as_ref();
     let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    #[cfg(feature = "parquet")]
+    if settings.format.or_else(|| Format::of_path(path)) == Some(Format::Parquet) {
+        let posts = columnar::parquet::posts(file, path.to_owned(), settings.labels)?;
+        return Ok(Posts { format: Format::Parquet, inner: Inner::Parquet(posts) });
+    }
     read(BufReader::new(file), path, settings)
 }
 
 /// Streams the posts of any buffered input. `path` is its name: errors show it, and its extension
-/// is the format if the settings have none. As much is read at once as tells the format.
+/// is the format if the settings have none. As much is read at once as tells the format; Parquet,
+/// which begins at its end, is read into memory as a whole, unless [`open`] opens it.
 ///
 /// # Errors
 /// As [`open`].
@@ -167,10 +193,18 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
     let start = match named {
         Format::Json => peek(&mut input, 1),
         Format::Text if can_be_columns => peek(&mut input, COLUMN_MARKS[1].len()),
+        #[cfg(feature = "arrow")]
+        Format::Arrow => {
+            let start = take(&mut input, columnar::stream::FILE_MARK.len());
+            start.and_then(|start| columnar::stream::begin(start, &mut input))
+        }
         _ => Ok(Vec::new()),
     };
     let start = start.map_err(|source| Error::Read { path: path.clone(), source })?;
     let content = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start).trim_ascii_start();
+    if can_be_columns && content.starts_with(b"{\"") {
+        return Err(Error::Disguised { path, format: Format::JsonLines.name() });
+    }
     let is_columns = can_be_columns && COLUMN_MARKS.iter().any(|mark| content.starts_with(mark));
     let layout = if content.starts_with(b"[") { json::Layout::Array } else { json::Layout::Lines };
     let format = if is_columns { Format::Conll } else { named };
@@ -185,6 +219,19 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
         Format::Text => Inner::Text(text::TextReader::new(input, path)),
         Format::Csv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Comma, labels)),
         Format::Tsv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Tab, labels)),
+        #[cfg(feature = "arrow")]
+        Format::Arrow => Inner::Arrow(columnar::stream::posts(input, path, labels)?),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => {
+            let mut bytes = Vec::new();
+            let read = { input }.read_to_end(&mut bytes);
+            read.map_err(|source| Error::Read { path: path.clone(), source })?;
+            Inner::Parquet(columnar::parquet::posts(bytes::Bytes::from(bytes), path, labels)?)
+        }
+        #[cfg(not(feature = "parquet"))]
+        Format::Parquet => return Err(Error::NotBuilt { format: format.name() }),
+        #[cfg(not(feature = "arrow"))]
+        Format::Arrow => return Err(Error::NotBuilt { format: format.name() }),
     };
     Ok(Posts { format, inner })
 }
@@ -211,6 +258,14 @@ fn peek<R: BufRead>(input: &mut R, n: usize) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
+/// Reads `n` bytes, where there are as many.
+#[cfg(feature = "arrow")]
+fn take<R: BufRead>(input: &mut R, n: usize) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    input.by_ref().take(n as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
 /// The posts of an input: an iterator of `Result<PostRecord>`.
 #[derive(Debug)]
 pub struct Posts<R> {
@@ -227,6 +282,10 @@ enum Inner<R> {
     Json(json::JsonReader<R>),
     Text(text::TextReader<R>),
     Table(table::TableReader<R>),
+    #[cfg(feature = "arrow")]
+    Arrow(columnar::stream::StreamPosts<R>),
+    #[cfg(feature = "parquet")]
+    Parquet(columnar::parquet::ParquetPosts),
 }
 
 impl<R: BufRead> Posts<R> {
@@ -250,6 +309,10 @@ impl<R: BufRead> Iterator for Posts<R> {
             Inner::Json(reader) => reader.next(),
             Inner::Text(reader) => reader.next(),
             Inner::Table(reader) => reader.next(),
+            #[cfg(feature = "arrow")]
+            Inner::Arrow(reader) => reader.next(),
+            #[cfg(feature = "parquet")]
+            Inner::Parquet(reader) => reader.next(),
         }
     }
 }

@@ -17,6 +17,7 @@
 //! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks.
 
 use super::lines::Fault;
+use super::names;
 use super::post::{Body, LabelUse, Labels, PostRecord};
 use crate::{Error, Result};
 use csv::ByteRecord;
@@ -133,7 +134,7 @@ impl Header {
     fn of(row: &ByteRecord, line: usize) -> Result<Self, Fault> {
         let names: Vec<String> = row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let first = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|n| n == name));
-        let (text, words) = (first(&["text"]), first(&["words", "tokens"]));
+        let (text, words) = (first(names::TEXT), first(names::WORDS));
         if text.or(words).is_none() {
             let expected = "a header with a column `text`, `words` or `tokens`";
             return Err(Fault::new(line, names.join(",").as_bytes(), expected));
@@ -142,7 +143,7 @@ impl Header {
             let expected = format!("columns of different names, and not `{twice}` twice");
             return Err(Fault::new(line, names.join(",").as_bytes(), expected));
         }
-        let (image, id, tags) = (first(&["image_id", "image"]), first(&["id"]), first(&["tags", "ner_tags"]));
+        let (image, id, tags) = (first(names::IMAGE), first(names::ID), first(names::TAGS));
         Ok(Self { text, words, image, id, tags, names })
     }
 

@@ -1,5 +1,6 @@
 //! A trained model at work: entities of posts, and scores against gold labels.
 
+pub mod answers;
 pub(crate) mod authors_protocol;
 pub(crate) mod evaluate;
 pub mod json;

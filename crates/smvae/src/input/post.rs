@@ -100,6 +100,11 @@ impl Post {
         &self.words
     }
 
+    /// The bytes of each word in the text.
+    pub fn word_bytes(&self) -> &[Range<usize>] {
+        &self.bytes
+    }
+
     /// A span of words as characters of the text, and that part of the text.
     ///
     /// # Panics

@@ -1,9 +1,14 @@
 //! The options of `smvae predict`.
 
+use crate::failure::Usage;
 use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType, ReadingArgs, VerifyArgs};
+use anyhow::Context as _;
 use clap::Args;
-use smvae::LoadOptions;
+use smvae::answers::AnswerFormat;
+use smvae::core::schemes::Scheme;
+use smvae::data::formats::write::{Output, WriteSettings};
 use smvae::data::words::WordConvention;
+use smvae::{LoadOptions, RunInfo};
 use std::path::PathBuf;
 
 /// What `smvae predict` is asked for.
@@ -19,10 +24,20 @@ pub(crate) struct PredictArgs {
     pub(crate) form: FileArgs,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
-    /// Where the JSON lines go; - for stdout. A file has its name when it is complete; until then
-    /// it is .NAME.tmp beside it, which holds whole lines.
+    /// Where the answers go; - for stdout. A file has its name when it is complete; until then it is
+    /// .NAME.tmp beside it, which holds whole lines.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
+    /// The format of the answers: jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or
+    /// parquet. By default the name of the output tells it, and JSON lines where it does not.
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<AnswerFormat>,
+    /// The scheme of the tags in conll output: iob2, iob1, ioe1, ioe2, iobes or bilou.
+    #[arg(long, default_value = "iob2", value_name = "SCHEME")]
+    scheme: Scheme,
+    /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
+    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = names)]
+    label_studio_names: (String, String),
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
     /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
     #[arg(long, value_name = "CONVENTION")]
@@ -64,5 +79,48 @@ impl PredictArgs {
             .verifying(self.verify.verify());
         options.words.clone_from(&self.words);
         options
+    }
+
+    /// The format of the answers: as it was asked for, else as the output's name tells, else JSON
+    /// lines.
+    pub(crate) fn output_format(&self) -> anyhow::Result<AnswerFormat> {
+        let extension = self.output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let format = match self.to.or_else(|| AnswerFormat::of_path(&self.output)) {
+            Some(format) => format,
+            // What posts may come in, and answers do not go out as.
+            None if ["csv", "tsv", "tab", "feather", "spacy"].contains(&extension) => {
+                let path = self.output.display();
+                let message = format!("{path}: answers are not written as {extension}: --to names another format");
+                return Err(Usage(message).into());
+            }
+            None => AnswerFormat::default(),
+        };
+        if self.resume && format != AnswerFormat::JsonLines {
+            let message = format!("--resume continues JSON lines alone, and not {}", format.name());
+            return Err(Usage(message).into());
+        }
+        Ok(format)
+    }
+
+    /// How answers are written, in the formats that ask.
+    pub(crate) fn write_settings(&self, format: AnswerFormat) -> anyhow::Result<WriteSettings> {
+        let (from_name, to_name) = self.label_studio_names.clone();
+        let has_candidates = self.reading.settings().all_above.is_some();
+        let mut settings =
+            WriteSettings { scheme: self.scheme, from_name, to_name, has_candidates, ..WriteSettings::default() };
+        if format == AnswerFormat::Of(Output::LabelStudio) {
+            // Two models of one name are not taken for one.
+            let run = self.model.canonicalize().with_context(|| format!("cannot read {}", self.model.display()))?;
+            let name = run.file_name().unwrap_or_default().to_string_lossy();
+            settings.model = format!("{name}@{:.12}", RunInfo::digest(&self.model)?);
+        }
+        Ok(settings)
+    }
+}
+
+fn names(text: &str) -> Result<(String, String), String> {
+    match text.split_once(',') {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
+        _ => Err("expected two names with a comma between them, such as label,text".to_owned()),
     }
 }

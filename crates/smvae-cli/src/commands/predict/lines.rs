@@ -1,17 +1,18 @@
 //! The posts of the input as the stream takes them: one for every post of the file, those that are
 //! no posts too, so that their errors keep their place.
 
-use smvae::data::formats::{Fields, PostRecord, Posts};
+use smvae::data::formats::{Fields, PostRecord};
 use smvae::features::PictureFolder;
 use smvae::{Post, Predictor, data};
 use std::borrow::Borrow;
-use std::io::BufRead;
 use std::sync::Arc;
 
 /// A post of the input, or what is wrong with it.
 pub(super) struct Line {
     /// The line it begins at, from 1.
     pub(super) number: usize,
+    /// The id that the input gives it, as far as it is known.
+    pub(super) id: Option<String>,
     /// The post; an empty one, which costs nothing, where there is an error.
     pub(super) post: Post,
     /// What it came with, or what is wrong with it.
@@ -33,13 +34,13 @@ impl Borrow<Post> for Line {
 }
 
 /// The lines of an input but for the first `skipped`, which are read and forgotten.
-pub(super) fn lines<R: BufRead>(
-    posts: Posts<R>,
+pub(super) fn lines(
+    posts: impl Iterator<Item = data::Result<PostRecord>>,
     mut skipped: usize,
     mut post_of: impl FnMut(&PostRecord) -> Result<Post, Fault>,
 ) -> impl Iterator<Item = Line> {
-    let line = move |record: data::Result<_>| {
-        let fault = |number, fault| Line { number, post: Post::default(), fields: Err(fault) };
+    let line = move |record: data::Result<PostRecord>| {
+        let fault = |number, id, fault| Line { number, id, post: Post::default(), fields: Err(fault) };
         let is_skipped = skipped > 0;
         match record {
             Ok(_) | Err(data::Error::Line { .. }) if is_skipped => {
@@ -47,13 +48,13 @@ pub(super) fn lines<R: BufRead>(
                 None
             }
             Ok(record) => Some(match post_of(&record) {
-                Ok(post) => Line { number: record.line, post, fields: Ok(record.fields) },
-                Err(why) => fault(record.line, why),
+                Ok(post) => Line { number: record.line, id: record.id, post, fields: Ok(record.fields) },
+                Err(why) => fault(record.line, record.id, why),
             }),
-            Err(data::Error::Line { line, expected, text, .. }) => {
-                Some(fault(line, Fault::Line(format!("expected {expected}, got {text:?}"))))
+            Err(data::Error::Line { line, expected, text, id, .. }) => {
+                Some(fault(line, id, Fault::Line(format!("expected {expected}, got {text:?}"))))
             }
-            Err(error) => Some(fault(0, Fault::Input(error.into()))),
+            Err(error) => Some(fault(0, None, Fault::Input(error.into()))),
         }
     };
     posts.filter_map(line)

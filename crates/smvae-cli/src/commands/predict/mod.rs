@@ -1,12 +1,13 @@
-//! `smvae predict`: posts in, in any of the formats, and one JSON line per post out, in order.
+//! `smvae predict`: posts in and answers out, both in any of the formats, in order.
 //! Reading, computing and writing overlap, and memory does not grow with the number of posts:
 //! `smvae::PredictionStream` does that; here are the files.
 //!
-//! `args` has the options, `lines` what is read, `writer` what answers are written as, `output`
-//! where they go, `origin` what an unfinished output belongs to, `losses` what is counted for the
+//! `args` has the options, `lines` what is read, `writer` what answers are written as, `exchange` the
+//! formats of other programs, `output` where they go, `origin` what an unfinished output belongs to, `losses` what is counted for the
 //! end.
 
 mod args;
+mod exchange;
 mod lines;
 mod losses;
 mod origin;
@@ -21,21 +22,24 @@ use crate::interrupt;
 use crate::model;
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
+use exchange::Exchange;
 use lines::{Fault, Line};
 use losses::Losses;
 use origin::Origin;
 use output::{Continued, Output};
+use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;
-use smvae::data::formats::{self, Format, LabelUse, Posts, Settings};
+use smvae::data::formats::write::FailedPost;
+use smvae::data::formats::{self, Format, LabelUse, PostRecord, Settings};
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 use writer::{JsonLines, Writer};
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     check(args)?;
+    let format = args.output_format()?;
     let model = model::load(&args.model, args.device, args.options())?;
     let pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
@@ -48,7 +52,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     }
     let posts = open(args)?;
     let model = Arc::new(model);
-    let mut writer: Box<dyn Writer> = Box::new(JsonLines);
+    let mut writer: Box<dyn Writer> = match format {
+        AnswerFormat::JsonLines => Box::new(JsonLines),
+        format => Box::new(Exchange::new(format, &args.write_settings(format)?)?),
+    };
     let (mut output, continued) = open_output(args, &model, writer.as_ref())?;
     let lines = lines::lines(posts, continued.posts, lines::post_of(model.clone(), pictures));
     let mut stream = model.stream_with(lines, &StreamSettings::default().with_window(args.chunk as usize));
@@ -66,7 +73,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     output.put(&writer.finish()?)?;
     output.finish()?;
     losses.tell(done);
-    if losses.bad > 0 { Err(BadLines(losses.bad).into()) } else { Ok(()) }
+    let left_out = writer.left_out();
+    let lines = losses.bad.max(left_out);
+    if lines > 0 { Err(BadLines { lines, left_out }.into()) } else { Ok(()) }
 }
 
 /// Refuses what makes no sense, before the model is loaded.
@@ -83,18 +92,26 @@ fn check(args: &PredictArgs) -> anyhow::Result<()> {
     if Output::is_renamed(&args.output) { crate::output::check(&args.output) } else { Ok(()) }
 }
 
-fn open(args: &PredictArgs) -> anyhow::Result<Posts<Box<dyn BufRead + Send>>> {
+/// The posts of an input, whatever it is.
+type Records = Box<dyn Iterator<Item = smvae::data::Result<PostRecord>> + Send>;
+
+fn open(args: &PredictArgs) -> anyhow::Result<Records> {
     let is_stdin = args.input == Path::new("-");
     let format = args.form.from.or(is_stdin.then_some(Format::JsonLines));
     let (separator, columns) = (args.form.separator, args.columns.columns);
     let settings = Settings { format, separator, columns, labels: LabelUse::Ignored };
-    let input: Box<dyn BufRead + Send> = if is_stdin {
-        Box::new(BufReader::new(std::io::stdin()))
+    let posts = if is_stdin {
+        let stdin = BufReader::new(std::io::stdin());
+        formats::read(stdin, name(&args.input), &settings).map(|posts| Box::new(posts) as Records)
     } else {
-        let file = File::open(&args.input).with_context(|| format!("cannot read {}", args.input.display()))?;
-        Box::new(BufReader::new(file))
+        formats::open(&args.input, &settings).map(|posts| Box::new(posts) as Records)
     };
-    formats::read(input, name(&args.input), &settings).context("--from names the format of a file whose name does not")
+    posts.map_err(|error| match error {
+        error @ smvae::data::Error::Format { .. } => {
+            anyhow::Error::new(error).context("--from names the format of a file whose name does not")
+        }
+        error => error.into(),
+    })
 }
 
 fn open_output(args: &PredictArgs, model: &Predictor, writer: &dyn Writer) -> anyhow::Result<(Output, Continued)> {
@@ -142,21 +159,29 @@ fn write(
     let Continued { posts: mut done, mut losses } = continued;
     let mut progress = Progress::new("posts");
     while let Some((line, found)) = stream.next() {
+        let id = line.id.as_deref();
+        let failed = FailedPost { line: line.number, id, ..FailedPost::default() };
         let bytes = match (line.fields, found) {
             (Ok(fields), Ok(mut found)) => {
                 // Nothing is missing where images were declined.
                 found.image_missing &= !args.images.no_images;
                 losses.count(&found);
-                writer.answer(&fields, &line.post, found)?
+                writer.answer(&PostOrigin { line: line.number, id, fields: &fields }, &line.post, found)?
             }
             (Err(Fault::Input(error)), _) => return Err(error),
-            (Err(Fault::Line(why)), _) => failure(line.number, &why, args, writer, &mut losses)?,
-            (Ok(_), Err(error)) => failure(line.number, &error.to_string(), args, writer, &mut losses)?,
+            (Err(Fault::Line(why)), _) => failure(&FailedPost { error: &why, ..failed }, args, writer, &mut losses)?,
+            (Ok(_), Err(error)) => {
+                let (error, post) = (error.to_string(), &line.post);
+                let failed =
+                    FailedPost { error: &error, image: post.image_id.as_deref(), words: post.words(), ..failed };
+                failure(&failed, args, writer, &mut losses)?
+            }
         };
         done += 1;
         output.put(&bytes)?;
         // A reader at the other end of a pipe gets what there is before it has to wait for more.
         if !stream.is_ready() {
+            output.put(&writer.pending()?)?;
             output.flush()?;
         }
         progress.update(done, 0, String::new);
@@ -165,15 +190,15 @@ fn write(
 }
 
 fn failure(
-    number: usize,
-    why: &str,
+    failed: &FailedPost<'_>,
     args: &PredictArgs,
     writer: &mut dyn Writer,
     losses: &mut Losses,
 ) -> anyhow::Result<Vec<u8>> {
     if args.strict {
-        anyhow::bail!("{}:{number}: {why} (without --strict such a line has an error in its place)", name(&args.input));
+        let (line, why) = (failed.line, failed.error);
+        anyhow::bail!("{}:{line}: {why} (without --strict such a line has an error in its place)", name(&args.input));
     }
     losses.bad += 1;
-    Ok(writer.failure(number, why)?)
+    Ok(writer.failure(failed)?)
 }

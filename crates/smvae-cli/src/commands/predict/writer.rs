@@ -2,7 +2,8 @@
 //! [`Output`](super::output::Output), which keeps records whole.
 
 use super::losses::Losses;
-use smvae::data::formats::Fields;
+use smvae::answers::PostOrigin;
+use smvae::data::formats::write::FailedPost;
 use smvae::{Post, Prediction, json};
 use std::io;
 
@@ -13,13 +14,26 @@ pub(super) trait Writer {
     ///
     /// # Errors
     /// For an answer that the format cannot hold.
-    fn answer(&mut self, fields: &Fields, post: &Post, found: Prediction) -> io::Result<Vec<u8>>;
+    fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Vec<u8>>;
 
     /// The bytes of a post that cannot be read or computed.
     ///
     /// # Errors
     /// As [`Writer::answer`].
-    fn failure(&mut self, line: usize, why: &str) -> io::Result<Vec<u8>>;
+    fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Vec<u8>>;
+
+    /// What waits for more of its kind, where nothing more comes for a while.
+    ///
+    /// # Errors
+    /// As [`Writer::answer`].
+    fn pending(&mut self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// Posts and failures so far that the format has no place for.
+    fn left_out(&self) -> usize {
+        0
+    }
 
     /// What the file ends with.
     ///
@@ -39,12 +53,12 @@ pub(super) trait Writer {
 pub(super) struct JsonLines;
 
 impl Writer for JsonLines {
-    fn answer(&mut self, fields: &Fields, post: &Post, found: Prediction) -> io::Result<Vec<u8>> {
-        Ok(line(json::answer(fields, post, found)))
+    fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Vec<u8>> {
+        Ok(line(json::answer(origin.fields, post, found)))
     }
 
-    fn failure(&mut self, number: usize, why: &str) -> io::Result<Vec<u8>> {
-        Ok(line(json::failure(number, why)))
+    fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Vec<u8>> {
+        Ok(line(json::failure(failed.line, failed.error)))
     }
 
     fn finish(&mut self) -> io::Result<Vec<u8>> {

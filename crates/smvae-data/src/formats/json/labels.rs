@@ -12,10 +12,12 @@
 //!
 //! Characters are Unicode scalar values. An object with words and text must have the words in the
 //! text, with white space alone between them, and each entity must be of whole words. Without a
-//! text they count characters of the words joined by single spaces. Where an entity has both forms,
-//! `words` counts where there are words. Other fields of an entity are not read.
+//! text they count characters of the words joined by single spaces. Where there are words, an
+//! entity's `words` count; where its other fields, `start` and `end` or a `text`, say something
+//! else of the post's text, that is an error. Further fields of an entity are not read.
 
 use super::super::lines::Fault;
+use super::super::names;
 use super::super::post::{Labels, TextEntity};
 use super::object::Object;
 use crate::Result;
@@ -23,11 +25,6 @@ use crate::words::locate;
 use serde::Deserialize;
 use smvae_core::{Entity, schemes};
 use std::ops::Range;
-
-/// Fields with one tag per word, in the order they are looked for.
-const TAGS: [&str; 2] = ["tags", "ner_tags"];
-/// Fields with entities, likewise, after those.
-const ENTITIES: [&str; 4] = ["entities", "spans", "label", "labels"];
 
 /// What entities must look like.
 const FORMS: &str = r#"a list of {"start", "end", "label"}, {"words", "label"} or [start, end, label]"#;
@@ -43,28 +40,39 @@ enum Written {
         #[serde(alias = "end_offset")]
         end: Option<usize>,
         words: Option<(usize, usize)>,
+        text: Option<String>,
         label: String,
     },
 }
 
+/// An entity, whichever form it came in.
+struct Parts {
+    chars: Option<Range<usize>>,
+    words: Option<Range<usize>>,
+    text: Option<String>,
+    label: String,
+}
+
 impl Written {
-    /// Its range in characters, its range in words and its label.
-    fn parts(self) -> (Option<Range<usize>>, Option<Range<usize>>, String) {
+    fn parts(self) -> Parts {
         match self {
-            Self::Triple(start, end, label) => (Some(start..end), None, label),
-            Self::Object { start, end, words, label } => {
-                (start.zip(end).map(|(start, end)| start..end), words.map(|(start, end)| start..end), label)
-            }
+            Self::Triple(start, end, label) => Parts { chars: Some(start..end), words: None, text: None, label },
+            Self::Object { start, end, words, text, label } => Parts {
+                chars: start.zip(end).map(|(start, end)| start..end),
+                words: words.map(|(start, end)| start..end),
+                text,
+                label,
+            },
         }
     }
 }
 
 /// Reads the labels of an object with these words, this text.
 pub(super) fn read(object: &Object<'_>, words: Option<&[String]>, text: Option<&str>) -> Result<Option<Labels>, Fault> {
-    if let Some(name) = object.first_name(&TAGS) {
+    if let Some(name) = object.first_name(names::TAGS) {
         return tags(object, name, words).map(Some);
     }
-    let Some(name) = object.first_name(&ENTITIES) else { return Ok(None) };
+    let Some(name) = object.first_name(names::ENTITIES) else { return Ok(None) };
     let written: Vec<Written> = object.first(&[name], FORMS)?.unwrap_or_default();
     match (words, text) {
         (Some(words), text) => of_words(object, name, written, words, text).map(Some),
@@ -117,10 +125,10 @@ fn of_words(
     let places: Option<Vec<Range<usize>>> = located.map(|words| words.into_iter().map(|word| word.chars).collect());
     let mut entities = Vec::new();
     for entity in written {
-        let (characters, range, label) = entity.parts();
-        let Range { start, end } = match (range, characters, &places) {
+        let Parts { chars, words: range, text: mention, label } = entity.parts();
+        let Range { start, end } = match (range, &chars, &places) {
             (Some(range), _, _) => range,
-            (None, Some(range), Some(places)) => whole_words(&range, places)
+            (None, Some(range), Some(places)) => whole_words(range, places)
                 .ok_or_else(|| object.fault(name, &format!("entities of whole words, and not {range:?}")))?,
             (None, Some(_), None) => return Err(object.fault("text", "the words and white space between them")),
             (None, None, _) => return Err(object.fault(name, FORMS)),
@@ -129,23 +137,57 @@ fn of_words(
             let what = format!("entities within the {} words, and not {start}..{end}", words.len());
             return Err(object.fault(name, &what));
         }
+        if words[start..end].iter().all(String::is_empty) {
+            return Err(
+                object.fault(name, &format!("entities with a character, and not of empty words {start}..{end}"))
+            );
+        }
+        if let (Some(text), Some(places)) = (text, &places) {
+            let own = places[start].start..places[end - 1].end;
+            if let Some(chars) = chars.filter(|chars| *chars != own) {
+                let what =
+                    format!("of one mind: the words {start}..{end} are the characters {own:?}, and not {chars:?}");
+                return Err(object.fault(name, &what));
+            }
+            check_mention(object, name, mention.as_deref(), text, &own)?;
+        }
         entities.push(Entity::new(start, end, label));
     }
     entities.sort();
     Ok(Labels::Entities(entities))
 }
 
+/// An entity that says its text has the one of its place.
+fn check_mention(
+    object: &Object<'_>,
+    name: &str,
+    mention: Option<&str>,
+    text: &str,
+    chars: &Range<usize>,
+) -> Result<(), Fault> {
+    let own = || text.chars().skip(chars.start).take(chars.len());
+    match mention.filter(|mention| !own().eq(mention.chars())) {
+        Some(mention) => {
+            let own: String = own().collect();
+            Err(object.fault(name, &format!("of one mind: the characters {chars:?} are {own:?}, and not {mention:?}")))
+        }
+        None => Ok(()),
+    }
+}
+
 fn of_text(object: &Object<'_>, name: &str, written: Vec<Written>, text: &str) -> Result<Labels, Fault> {
     let length = text.chars().count();
     let mut entities = Vec::new();
     for entity in written {
-        let (Some(Range { start, end }), _, label) = entity.parts() else {
+        let Parts { chars: Some(chars), text: mention, label, .. } = entity.parts() else {
             return Err(object.fault(name, "in characters of the text, since there are no words"));
         };
+        let Range { start, end } = chars;
         if start >= end || end > length {
             let what = format!("entities within the {length} characters, and not {start}..{end}");
             return Err(object.fault(name, &what));
         }
+        check_mention(object, name, mention.as_deref(), text, &chars)?;
         entities.push(TextEntity { start, end, label });
     }
     entities.sort();

@@ -28,6 +28,7 @@ mod tests;
 
 use super::fields::Fields;
 use super::lines::{Fault, Lines};
+use super::names;
 use super::post::{Body, LabelUse, PostRecord};
 use crate::Result;
 use array::Array;
@@ -101,14 +102,23 @@ fn post_of(line: usize, object: &[u8], labels: LabelUse) -> Result<PostRecord, F
         let why = error.to_string().replace(" at line 1 column", " at column");
         Fault::new(line, object, format!("a JSON object ({why})"))
     })?;
+    post_of_fields(line, fields, labels)
+}
+
+/// The post that these fields are.
+pub(super) fn post_of_fields(line: usize, fields: Fields, labels: LabelUse) -> Result<PostRecord, Fault> {
+    let id = Object { line, fields: &fields }.id()?;
+    read_fields(line, id.clone(), fields, labels).map_err(|fault| fault.with_id(id))
+}
+
+fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse) -> Result<PostRecord, Fault> {
     let object = Object { line, fields: &fields };
-    let words: Option<Vec<String>> = object.first(&["words", "tokens"], "a list of strings")?;
+    let words: Option<Vec<String>> = object.first(names::WORDS, "a list of strings")?;
     // Where there are words and labels are not read, the text is passed on as it is, whatever it
     // is.
     let needs_text = words.is_none() || labels != LabelUse::Ignored;
-    let text: Option<String> = if needs_text { object.first(&["text"], "a string")? } else { None };
-    let image = object.first(&["image_id", "image"], "a string")?;
-    let id = object.id()?;
+    let text: Option<String> = if needs_text { object.first(names::TEXT, "a string")? } else { None };
+    let image = object.first(names::IMAGE, "a string")?;
     let labels = match labels {
         LabelUse::Ignored => None,
         LabelUse::IfAny | LabelUse::Required => labels::read(&object, words.as_deref(), text.as_deref())?,

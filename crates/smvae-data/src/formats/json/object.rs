@@ -2,6 +2,7 @@
 
 use super::super::fields::Fields;
 use super::super::lines::Fault;
+use super::super::names;
 use serde::de::DeserializeOwned;
 
 /// The fields of one object, and its place.
@@ -26,13 +27,14 @@ impl Object<'_> {
 
     /// The id: a string, or a number as it was written.
     pub(super) fn id(&self) -> Result<Option<String>, Fault> {
-        let Some(value) = self.fields.get("id").map(|value| value.get()).filter(|&value| value != "null") else {
+        let Some(value) = self.fields.get(names::ID[0]).map(|value| value.get()).filter(|&value| value != "null")
+        else {
             return Ok(None);
         };
         if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
             return Ok(Some(value.to_owned()));
         }
-        self.first(&["id"], "a string or a number")
+        self.first(names::ID, "a string or a number")
     }
 
     /// The fault of a field that is to be `what`.

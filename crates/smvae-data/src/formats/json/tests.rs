@@ -71,7 +71,7 @@ fn labels_come_in_many_forms() {
     }
     let of_words = Labels::Entities(vec![Entity::new(1, 3, "PER"), Entity::new(3, 4, "LOC")]);
     for list in [
-        r#"{"words": [3, 4], "label": "LOC"}, {"words": [1, 3], "start": 0, "end": 0, "label": "PER"}"#,
+        r#"{"words": [3, 4], "label": "LOC"}, {"words": [1, 3], "start": 2, "end": 9, "text": "Ann  Bø", "label": "PER"}"#,
         r#"{"start": 2, "end": 9, "label": "PER"}, [10, 14, "LOC"]"#,
     ] {
         let text = r#""text": "😀 Ann  Bø\nOslo ", "words": ["😀", "Ann", "Bø", "Oslo"]"#;
@@ -131,6 +131,27 @@ fn errors_name_the_field() {
     check_error(
         r#"{"words": ["a"], "spans": [{"words": [0, 2], "label": "X"}]}"#,
         r#""spans" to be entities within the 1 words, and not 0..2, got "[{\"words\": [0, 2], \"label\": \"X\"}]""#,
+    );
+    check_error(
+        r#"{"words": ["", "a"], "spans": [{"words": [0, 1], "label": "X"}]}"#,
+        concat!(
+            r#""spans" to be entities with a character, and not of empty words 0..1, "#,
+            r#"got "[{\"words\": [0, 1], \"label\": \"X\"}]""#
+        ),
+    );
+    check_error(
+        r#"{"text": "ab c", "words": ["ab", "c"], "spans": [{"words": [0, 1], "start": 0, "end": 4, "label": "X"}]}"#,
+        concat!(
+            r#""spans" to be of one mind: the words 0..1 are the characters 0..2, and not 0..4, "#,
+            r#"got "[{\"words\": [0, 1], \"start\": 0, \"end\": 4, \"label\": \"X\"}]""#
+        ),
+    );
+    check_error(
+        r#"{"text": "é c", "spans": [{"start": 0, "end": 2, "text": "é", "label": "X"}]}"#,
+        concat!(
+            r#""spans" to be of one mind: the characters 0..2 are "é ", and not "é", "#,
+            r#"got "[{\"start\": 0, \"end\": 2, \"text\": \"é\", \"label\": \"X\"}]""#
+        ),
     );
     check_error(
         r#"{"text": "a", "spans": [{"words": [0, 1], "label": "X"}]}"#,

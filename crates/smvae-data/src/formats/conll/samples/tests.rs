@@ -40,7 +40,7 @@ fn well_formed_files() {
 #[track_caller]
 fn check_malformed(text: &[u8], line: usize, got: &str, expected: &str, lenient: (usize, usize, usize)) {
     match read(text) {
-        Err(Error::Line { path, line: l, text: t, expected: e }) => {
+        Err(Error::Line { path, line: l, text: t, expected: e, .. }) => {
             assert_eq!((path.to_str(), l, t.as_str()), (Some("f.txt"), line, got));
             assert!(e.contains(expected), "{e:?} does not name {expected:?}");
         }

@@ -1,0 +1,170 @@
+//! What was found in posts, written in any of the formats that come out: JSON lines in the wire
+//! form ([`json`]), or what [`formats::write`](smvae_data::formats::write) has.
+
+use crate::error::{Error, Result};
+use crate::inference::json;
+use crate::inference::prediction::Prediction;
+use crate::input::post::Post;
+use crate::scoring::entity::ScoredEntity;
+use smvae_data::formats::Fields;
+use smvae_data::formats::write::{FailedPost, FoundEntity, FoundPost, Output, WriteSettings, Writer, Written};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// A format of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AnswerFormat {
+    /// One JSON object per post, in the wire form.
+    #[default]
+    JsonLines,
+    /// Another program's.
+    Of(Output),
+}
+
+impl AnswerFormat {
+    /// All formats.
+    pub fn all() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::JsonLines).chain(Output::ALL.into_iter().map(Self::Of))
+    }
+
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JsonLines => "jsonl",
+            Self::Of(output) => output.name(),
+        }
+    }
+
+    /// The format that a file's extension names, in any case. `None` for one that names none:
+    /// several formats are JSON.
+    pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
+        let extension = path.as_ref().extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "jsonl" | "ndjson" => Some(Self::JsonLines),
+            "conll" | "iob" | "bio" => Some(Self::Of(Output::Conll)),
+            "arrow" | "arrows" => Some(Self::Of(Output::Arrow)),
+            "parquet" => Some(Self::Of(Output::Parquet)),
+            _ => None,
+        }
+    }
+}
+
+impl std::str::FromStr for AnswerFormat {
+    type Err = Error;
+
+    /// Reads an [`AnswerFormat::name`].
+    fn from_str(text: &str) -> Result<Self> {
+        let want = "jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or parquet";
+        let named = Self::all().find(|format| format.name() == text);
+        named.ok_or_else(|| Error::setting("to", want, format!("{text:?}")))
+    }
+}
+
+/// What an answer tells of the input.
+#[derive(Clone, Copy, Debug)]
+pub struct PostOrigin<'a> {
+    /// The line or row of the post, from 1.
+    pub line: usize,
+    /// The id that the input gives it.
+    pub id: Option<&'a str>,
+    /// What it came with, if that was JSON or a table.
+    pub fields: &'a Fields,
+}
+
+/// Writes answers, one post at a time. [`AnswerWriter::finish`] must be called: without it the end
+/// of the file is missing.
+pub struct AnswerWriter<W: Write + Send> {
+    inner: Inner<W>,
+}
+
+enum Inner<W: Write + Send> {
+    JsonLines(W),
+    Of(Writer<W>),
+}
+
+impl<W: Write + Send> AnswerWriter<W> {
+    /// Begins an output.
+    ///
+    /// # Errors
+    /// [`Error::Data`] for a format that this build does not have, or an output that cannot be
+    /// begun.
+    pub fn new(format: AnswerFormat, out: W, settings: &WriteSettings) -> Result<Self> {
+        let inner = match format {
+            AnswerFormat::JsonLines => Inner::JsonLines(out),
+            AnswerFormat::Of(output) => Inner::Of(Writer::new(output, out, settings)?),
+        };
+        Ok(Self { inner })
+    }
+
+    /// Writes what was found in a post.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Written> {
+        match &mut self.inner {
+            Inner::JsonLines(out) => whole_line(out, json::answer(origin.fields, post, found)),
+            Inner::Of(writer) => writer.post(&FoundPost {
+                line: origin.line,
+                id: origin.id,
+                image: post.image_id.as_deref(),
+                text: post.text(),
+                words: post.words(),
+                places: post.word_bytes(),
+                entities: found.entities.iter().map(found_entity).collect(),
+                candidates: found.candidates.as_deref().map(|all| all.iter().map(found_entity).collect()),
+                words_cut: found.words_cut,
+                image_missing: found.image_missing,
+                score: None,
+            }),
+        }
+    }
+
+    /// Writes that a post could not be read or computed.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Written> {
+        match &mut self.inner {
+            Inner::JsonLines(out) => whole_line(out, json::failure(failed.line, failed.error)),
+            Inner::Of(writer) => writer.failure(failed),
+        }
+    }
+
+    /// Hands on what was written so far, as far as the format can.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::JsonLines(out) => out.flush(),
+            Inner::Of(writer) => writer.flush(),
+        }
+    }
+
+    /// Writes the end, and hands the output back.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn finish(self) -> io::Result<W> {
+        match self.inner {
+            Inner::JsonLines(mut out) => out.flush().map(|()| out),
+            Inner::Of(writer) => writer.finish(),
+        }
+    }
+}
+
+fn whole_line<W: Write>(out: &mut W, mut line: String) -> io::Result<Written> {
+    line.push('\n');
+    out.write_all(line.as_bytes())?;
+    Ok(Written::Whole)
+}
+
+fn found_entity(entity: &ScoredEntity) -> FoundEntity<'_> {
+    FoundEntity {
+        chars: entity.start..entity.end,
+        text: &entity.text,
+        label: &entity.label,
+        score: entity.score,
+        words: entity.words.clone(),
+    }
+}
