@@ -170,18 +170,19 @@ pub type FileInput = BufReader<File>;
 /// [`Error::Columns`] if it has no posts.
 pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInput>> {
     let path = path.as_ref();
-    let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    #[cfg(feature = "parquet")]
-    if settings.format.or_else(|| Format::of_path(path)) == Some(Format::Parquet) {
-        let posts = columnar::parquet::posts(file, path.to_owned(), settings.labels)?;
-        return Ok(Posts { format: Format::Parquet, inner: Inner::Parquet(posts) });
+    #[cfg_attr(not(feature = "arrow"), expect(unused_mut, reason = "columns are looked at first"))]
+    let mut file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    #[cfg(feature = "arrow")]
+    if let Some(posts) = open_by_its_end(&mut file, path, settings)? {
+        return Ok(posts);
     }
     read(BufReader::new(file), path, settings)
 }
 
 /// Streams the posts of any buffered input. `path` is its name: errors show it, and its extension
-/// is the format if the settings have none. As much is read at once as tells the format; Parquet,
-/// which begins at its end, is read into memory as a whole, unless [`open`] opens it.
+/// is the format if the settings have none. As much is read at once as tells the format; what
+/// begins at its end, Parquet and Arrow's files, is read into memory as a whole, unless [`open`]
+/// opens it.
 ///
 /// # Errors
 /// As [`open`].
@@ -194,10 +195,7 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
         Format::Json => peek(&mut input, 1),
         Format::Text if can_be_columns => peek(&mut input, COLUMN_MARKS[1].len()),
         #[cfg(feature = "arrow")]
-        Format::Arrow => {
-            let start = take(&mut input, columnar::stream::FILE_MARK.len());
-            start.and_then(|start| columnar::stream::begin(start, &mut input))
-        }
+        Format::Arrow => take(&mut input, columnar::stream::FILE_MARK.len()),
         _ => Ok(Vec::new()),
     };
     let start = start.map_err(|source| Error::Read { path: path.clone(), source })?;
@@ -208,6 +206,8 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
     let is_columns = can_be_columns && COLUMN_MARKS.iter().any(|mark| content.starts_with(mark));
     let layout = if content.starts_with(b"[") { json::Layout::Array } else { json::Layout::Lines };
     let format = if is_columns { Format::Conll } else { named };
+    #[cfg(feature = "arrow")]
+    let mark = start.clone();
     let input = Cursor::new(start).chain(input);
     let inner = match format {
         Format::Conll => {
@@ -220,13 +220,16 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
         Format::Csv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Comma, labels)),
         Format::Tsv => Inner::Table(table::TableReader::new(input, path, table::Delimiter::Tab, labels)),
         #[cfg(feature = "arrow")]
-        Format::Arrow => Inner::Arrow(columnar::stream::posts(input, path, labels)?),
+        Format::Arrow if mark == columnar::stream::FILE_MARK => {
+            let file = Box::new(Cursor::new(read_whole(input, &path)?));
+            Inner::Arrow(columnar::stream::of_file(file, path, labels)?)
+        }
+        #[cfg(feature = "arrow")]
+        Format::Arrow => Inner::Arrow(columnar::stream::of_stream(&mark, input, path, labels)?),
         #[cfg(feature = "parquet")]
         Format::Parquet => {
-            let mut bytes = Vec::new();
-            let read = { input }.read_to_end(&mut bytes);
-            read.map_err(|source| Error::Read { path: path.clone(), source })?;
-            Inner::Parquet(columnar::parquet::posts(bytes::Bytes::from(bytes), path, labels)?)
+            let bytes = bytes::Bytes::from(read_whole(input, &path)?);
+            Inner::Parquet(columnar::parquet::posts(bytes, path, labels)?)
         }
         #[cfg(not(feature = "parquet"))]
         Format::Parquet => return Err(Error::NotBuilt { format: format.name() }),
@@ -266,6 +269,42 @@ fn take<R: BufRead>(input: &mut R, n: usize) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
+#[cfg(feature = "arrow")]
+fn read_whole<R: BufRead>(mut input: R, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    Ok(bytes)
+}
+
+/// Opens what is read from its end, if the file is one: Parquet, and Arrow's files.
+#[cfg(feature = "arrow")]
+fn open_by_its_end(file: &mut File, path: &Path, settings: &Settings) -> Result<Option<Posts<FileInput>>> {
+    use std::io::Seek as _;
+    let fault = |source| Error::Read { path: path.to_owned(), source };
+    let format = settings.format.or_else(|| Format::of_path(path));
+    // A pipe can be neither cloned nor wound back.
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
+    }
+    #[cfg(feature = "parquet")]
+    if format == Some(Format::Parquet) {
+        let posts = columnar::parquet::posts(file.try_clone().map_err(fault)?, path.to_owned(), settings.labels)?;
+        return Ok(Some(Posts { format: Format::Parquet, inner: Inner::Parquet(posts) }));
+    }
+    if format != Some(Format::Arrow) {
+        return Ok(None);
+    }
+    let mut start = Vec::new();
+    file.by_ref().take(columnar::stream::FILE_MARK.len() as u64).read_to_end(&mut start).map_err(fault)?;
+    file.rewind().map_err(fault)?;
+    if start != columnar::stream::FILE_MARK {
+        return Ok(None);
+    }
+    let file = Box::new(BufReader::new(file.try_clone().map_err(fault)?));
+    let posts = columnar::stream::of_file(file, path.to_owned(), settings.labels)?;
+    Ok(Some(Posts { format: Format::Arrow, inner: Inner::Arrow(posts) }))
+}
+
 /// The posts of an input: an iterator of `Result<PostRecord>`.
 #[derive(Debug)]
 pub struct Posts<R> {
@@ -283,7 +322,7 @@ enum Inner<R> {
     Text(text::TextReader<R>),
     Table(table::TableReader<R>),
     #[cfg(feature = "arrow")]
-    Arrow(columnar::stream::StreamPosts<R>),
+    Arrow(columnar::stream::ArrowPosts<R>),
     #[cfg(feature = "parquet")]
     Parquet(columnar::parquet::ParquetPosts),
 }

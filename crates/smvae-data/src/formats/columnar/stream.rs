@@ -1,71 +1,91 @@
-//! Arrow IPC, streams and files. A file is a stream between a mark and a directory of its batches,
-//! so that both are read from beginning to end, from a pipe too.
+//! Arrow IPC: streams, and files (Feather 2), which end with a directory of their batches and are
+//! read into memory as a whole where they come through a pipe.
 
 use super::{BatchReader, guarded};
 use crate::Result;
 use crate::formats::post::LabelUse;
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::StreamReader;
+use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::ArrowError;
-use std::io::{self, BufRead, Read};
+use std::fmt;
+use std::io::{self, Read, Seek};
 use std::path::PathBuf;
 
-/// How a file begins, with the first of its padding.
-pub(in crate::formats) const FILE_MARK: &[u8; 8] = b"ARROW1\0\0";
+/// How a file begins.
+pub(in crate::formats) const FILE_MARK: &[u8] = b"ARROW1";
 /// How a stream begins.
-const STREAM_MARK: [u8; 4] = [0xff; 4];
+const STREAM_MARK: &[u8] = &[0xff; 4];
+/// How a stream ends.
+const END_MARK: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
-/// What is to be read before the rest of an input that begins with these bytes: nothing of a file's
-/// mark and its padding.
-///
-/// # Errors
-/// Those of the input, and one for what is neither a stream nor a file.
-pub(in crate::formats) fn begin<R: BufRead>(start: Vec<u8>, input: &mut R) -> io::Result<Vec<u8>> {
-    if start.starts_with(&STREAM_MARK) {
-        return Ok(start);
-    }
-    if start != FILE_MARK {
-        let other = "it is neither an Arrow IPC stream nor an Arrow IPC file";
-        let why = if start.is_empty() { "it is empty, and not an Arrow IPC stream" } else { other };
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-    }
-    loop {
-        let buffer = input.fill_buf()?;
-        let zeros = buffer.iter().take_while(|byte| **byte == 0).count();
-        let is_over = zeros < buffer.len() || buffer.is_empty();
-        input.consume(zeros);
-        if is_over {
-            return Ok(Vec::new());
-        }
-    }
-}
+/// What a file is read from.
+pub(in crate::formats) trait SeekRead: Read + Seek + Send {}
+impl<T: Read + Seek + Send> SeekRead for T {}
 
-/// Streams the posts of an Arrow IPC stream.
-pub(in crate::formats) type StreamPosts<R> = BatchReader<Batches<R>>;
+/// Streams the posts of a stream or a file.
+pub(in crate::formats) type ArrowPosts<R> = BatchReader<Batches<R>>;
 
-/// Reads a stream, which [`begin`] began.
+/// Reads a stream whose first bytes, `start`, have been looked at and are still to be read.
 ///
 /// # Errors
 /// [`Error::Read`](crate::Error::Read) if it does not begin with a schema,
 /// [`Error::Columns`](crate::Error::Columns) if that is not one of posts.
-pub(in crate::formats) fn posts<R: Read>(input: R, path: PathBuf, labels: LabelUse) -> Result<StreamPosts<R>> {
-    let batches = guarded(&path, || StreamReader::try_new(Tail { input, last: [0; 8] }, None))?;
+pub(in crate::formats) fn of_stream<R: Read>(
+    start: &[u8],
+    input: R,
+    path: PathBuf,
+    labels: LabelUse,
+) -> Result<ArrowPosts<R>> {
+    let batches = guarded(&path, || {
+        if !start.starts_with(STREAM_MARK) {
+            let other = "it is neither an Arrow IPC stream nor an Arrow IPC file";
+            let why = if start.is_empty() { "it is empty, and not an Arrow IPC stream" } else { other };
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why).into());
+        }
+        StreamReader::try_new(Tail { input, last: [0; 8] }, None)
+    })?;
     let schema = batches.schema();
-    BatchReader::new(Batches(batches), &schema, path, labels)
+    BatchReader::new(Batches::Stream(batches), &schema, path, labels)
 }
 
-/// The record batches of a stream, which must end with its end mark: a stream that a dying program
-/// cut off between two batches looks whole otherwise.
-#[derive(Debug)]
-pub(in crate::formats) struct Batches<R>(StreamReader<Tail<R>>);
+/// Reads a file, which begins with its [`FILE_MARK`].
+///
+/// # Errors
+/// As [`of_stream`].
+pub(in crate::formats) fn of_file<R>(
+    file: Box<dyn SeekRead>,
+    path: PathBuf,
+    labels: LabelUse,
+) -> Result<ArrowPosts<R>> {
+    let batches = guarded(&path, || FileReader::try_new(file, None))?;
+    let schema = batches.schema();
+    BatchReader::new(Batches::File(batches), &schema, path, labels)
+}
+
+/// The record batches of a stream or a file. A stream must end with its end mark: one that a dying
+/// program cut off between two batches looks whole otherwise.
+pub(in crate::formats) enum Batches<R> {
+    Stream(StreamReader<Tail<R>>),
+    File(FileReader<Box<dyn SeekRead>>),
+}
+
+impl<R> fmt::Debug for Batches<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches").finish_non_exhaustive()
+    }
+}
 
 impl<R: Read> Iterator for Batches<R> {
     type Item = std::result::Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let was_finished = self.0.is_finished();
-        let batch = self.0.next();
-        if batch.is_none() && !was_finished && self.0.get_ref().last != END_MARK {
+        let stream = match self {
+            Self::File(file) => return file.next(),
+            Self::Stream(stream) => stream,
+        };
+        let was_finished = stream.is_finished();
+        let batch = stream.next();
+        if batch.is_none() && !was_finished && stream.get_ref().last != END_MARK {
             let why = "the Arrow IPC stream ends without its end mark: something is missing";
             return Some(Err(ArrowError::from(io::Error::new(io::ErrorKind::UnexpectedEof, why))));
         }
@@ -73,12 +93,8 @@ impl<R: Read> Iterator for Batches<R> {
     }
 }
 
-/// How a stream ends.
-const END_MARK: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
-
 /// An input that remembers the last bytes it has given.
-#[derive(Debug)]
-struct Tail<R> {
+pub(in crate::formats) struct Tail<R> {
     input: R,
     last: [u8; 8],
 }
