@@ -175,7 +175,7 @@ impl Split {
     }
 
     /// Extensions of files that may hold a split, those of words in columns first.
-    pub const EXTENSIONS: [&str; 6] = ["txt", "conll", "jsonl", "json", "csv", "tsv"];
+    pub const EXTENSIONS: [&str; 7] = ["txt", "conll", "jsonl", "json", "csv", "tsv", "parquet"];
 
     /// What the names of files that may hold the split are before the extension; a folder has
     /// exactly one such file.

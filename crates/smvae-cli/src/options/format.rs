@@ -11,7 +11,8 @@ use std::str::FromStr;
 /// The form of a file.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FileArgs {
-    /// The format: conll, jsonl, json, csv, tsv or text. By default the file's name tells it.
+    /// The format: conll, jsonl, json, csv, tsv, text, arrow or parquet. By default the file's name
+    /// tells it.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) from: Option<Format>,
     /// Words in columns: what stands between columns, tab or spaces (any number of spaces and

@@ -52,7 +52,7 @@ pub(in crate::formats) fn of_stream<R: Read>(
 ///
 /// # Errors
 /// As [`of_stream`].
-pub(in crate::formats) fn of_file<R>(
+pub(in crate::formats) fn of_file<R: Read>(
     file: Box<dyn SeekRead>,
     path: PathBuf,
     labels: LabelUse,

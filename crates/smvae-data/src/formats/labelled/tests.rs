@@ -100,7 +100,7 @@ fn a_split_has_one_file_of_any_format() {
     let write = |name: &str| std::fs::write(dir.path().join(name), "").expect("writes");
     let error = split_path(dir.path(), Split::Dev).expect_err("none").to_string();
     assert!(
-        error.ends_with("has no valid.txt or dev.txt, nor one ending in .conll, .jsonl, .json, .csv, .tsv"),
+        error.ends_with("has no valid.txt or dev.txt, nor one ending in .conll, .jsonl, .json, .csv, .tsv, .parquet"),
         "{error}"
     );
     write("dev.csv");
