@@ -147,7 +147,7 @@ impl<'a> Machine<'a> {
             }
             b'(' => self.stack.push(None),
             b't' => {
-                let parts = self.to_mark()?;
+                let parts = self.above_mark()?;
                 self.stack.push(Some(Size::of(parts)));
             }
             0x85 | b'Q' => self.join(1)?,
@@ -156,7 +156,7 @@ impl<'a> Machine<'a> {
             b'a' => self.add(1)?,
             b's' => self.add(2)?,
             b'u' | b'e' => {
-                let parts = self.to_mark()?;
+                let parts = self.above_mark()?;
                 self.put_in(parts)?;
             }
             b'h' => {
@@ -203,7 +203,7 @@ impl<'a> Machine<'a> {
     }
 
     /// The sizes above the last mark, which is taken away with them.
-    fn to_mark(&mut self) -> Option<Vec<Size>> {
+    fn above_mark(&mut self) -> Option<Vec<Size>> {
         let mark = self.stack.iter().rposition(Option::is_none)?;
         let parts = self.stack.drain(mark..).flatten().collect();
         Some(parts)
