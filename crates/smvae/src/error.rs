@@ -272,8 +272,8 @@ pub enum Error {
         labelled: Vec<(usize, String)>,
         /// The unlabelled posts of the step.
         unlabelled: Vec<(usize, String)>,
-        /// The step, the term and its value.
-        source: smvae_core::Error,
+        /// The step, the term and its value; boxed, since it would make every error larger.
+        source: Box<smvae_core::Error>,
     },
     /// Words that are not those of their text.
     #[error("the text does not hold the words in their order: {word:?} is missing")]

@@ -232,7 +232,7 @@ impl<'a> TrainingLoop<'a> {
             folder: self.folder.folder().to_owned(),
             labelled: chosen.iter().map(|(i, _)| named(labelled[*i])).collect(),
             unlabelled: drawn.iter().map(|i| named(unlabelled[*i])).collect(),
-            source: error,
+            source: Box::new(error),
         }
     }
 
