@@ -96,7 +96,7 @@ class Checks:
 
     def failing_program(self):
         why = self.fails("failing", self.smvae, model=str(self.work / "no-run"))
-        assert "the end of its stderr" in why and "no-run" in why, why
+        assert "exit code 1" in why and "no-run is not a run folder" in why, why
         print(f"a program that fails:\n{self.quote(why)}")
 
     def short_program(self):

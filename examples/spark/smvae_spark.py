@@ -74,9 +74,9 @@ def predict(model, program="smvae", threads=1, options=()):
             if feeder.error:
                 raise feeder.error
             if code not in SUCCESS or broken or rows != feeder.rows:
+                why = tail(stderr) or broken or "nothing on stderr"
                 raise RuntimeError(
-                    f"{program} ended with exit code {code} after {rows} answers to {feeder.rows} posts"
-                    f"{f' ({broken})' if broken else ''}; the end of its stderr:\n{tail(stderr)}"
+                    f"{program} ended with exit code {code} after {rows} answers to {feeder.rows} posts:\n{why}"
                 )
 
     return answer_partition
