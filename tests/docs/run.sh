@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the commands of the documents as a reader would who copies them: every ```sh block of
-# README.md, RESULTS.md, experiments/README.md and docs/*.md, page by page, in a temporary folder,
-# with the program that `cargo test` built (or SMVAE_BIN). Needs no network, no data and no model.
-# Takes one to two minutes.
+# README.md, RESULTS.md, experiments/README.md, docs/*.md and the pages of examples/, page by page,
+# in a temporary folder, with the program that `cargo test` built (or SMVAE_BIN). Needs no network,
+# no data and no model. Takes one to two minutes.
 #
 # A page's folder has `my-corpus`, the corpus that the README's demo makes, with a few invented
 # images. A block that cannot be run has the line `<!-- not run: REASON -->` before it; of its
@@ -15,7 +15,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
-pages=(README.md RESULTS.md experiments/README.md docs/*.md)
+pages=(README.md RESULTS.md experiments/README.md docs/*.md examples/*.md examples/*/*.md)
 smvae=$(realpath "${SMVAE_BIN:-${CARGO_TARGET_DIR:-target}/debug/smvae}")
 [ -x "$smvae" ] || { echo "there is no $smvae: cargo test builds it" >&2; exit 1; }
 work=$(mktemp -d)
