@@ -85,6 +85,13 @@ pub(crate) enum Command {
     /// lines are dropped. A line that is not a post has {line, error} in its place, and the exit
     /// code is 3.
     Predict(commands::predict::PredictArgs),
+    /// Answer over HTTP: an API, and a page to try the model.
+    ///
+    /// Says where it listens as soon as it answers. SIGTERM and Ctrl-C end it when every request
+    /// that was admitted is answered; SIGHUP loads the run anew. Every option can be set by an
+    /// environment variable, too; docs/serve.md describes the routes and the limits.
+    #[cfg(feature = "serve")]
+    Serve(Box<commands::serve::ServeArgs>),
     /// Show runs: an HTML page of settings, curves, scores, calibration and posts.
     ///
     /// The page is a single file that loads nothing else; it contains the text of posts. The

@@ -49,6 +49,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Predict(args) => commands::predict::run(args),
         #[cfg(feature = "report")]
         Command::Report(args) => commands::report::run(args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => commands::serve::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Score(args) => commands::score::run(args),
     }

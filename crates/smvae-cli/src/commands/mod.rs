@@ -11,5 +11,7 @@ pub(crate) mod predict;
 #[cfg(feature = "report")]
 pub(crate) mod report;
 pub(crate) mod score;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
 pub(crate) mod stats;
 pub(crate) mod train;

@@ -26,24 +26,26 @@ use smvae_data::ImageVectors;
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
 use smvae_encoders::preprocessing::VisionIdentity;
-use smvae_encoders::text::WordTokenizer;
+use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Where a post of many cannot be computed, they are computed again in parts of as many.
 const PART: usize = 64;
 
-/// A trained model, loaded from a run folder. Share it between threads as it is.
-#[derive(Debug)]
+/// A trained model, loaded from a run folder. Share it between threads as it is. A clone shares its
+/// networks, its tokenizer and its image vectors.
+#[derive(Clone, Debug)]
 pub struct Predictor {
-    networks: Networks,
-    tokenizer: WordTokenizer,
+    networks: Arc<Networks>,
+    tokenizer: Arc<WordTokenizer>,
     /// `None` for a run of an earlier version, which does not say.
     words: Option<WordConvention>,
     labels: LabelSet,
     config: Config,
     identity: Option<ImageIdentity>,
-    images: Option<ImageVectors>,
+    images: Option<Arc<ImageVectors>>,
     decision: Decision,
     /// Of the scores that are told. `None` tells them as they are.
     temperature: Option<f64>,
@@ -160,8 +162,8 @@ impl Predictor {
             .map_err(|error| run.weights_do_not_fit(&error))?;
         networks.model.prepare()?;
         Ok(Self {
-            networks,
-            tokenizer: run.tokenizer()?,
+            networks: Arc::new(networks),
+            tokenizer: Arc::new(run.tokenizer()?),
             words: if options.words.is_some() { options.words.clone() } else { run.words()? },
             labels,
             identity: run.image_identity()?,
@@ -181,7 +183,7 @@ impl Predictor {
     /// does not accept.
     pub fn with_images(mut self, images: ImageVectors, trust: ImageTrust) -> Result<Self> {
         self.identity.as_ref().ok_or(Error::NoImages)?.check(&images, trust)?;
-        self.images = Some(images);
+        self.images = Some(Arc::new(images));
         Ok(self)
     }
 
@@ -208,6 +210,22 @@ impl Predictor {
     /// What it was trained with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Sizes of its text encoder.
+    pub fn encoder(&self) -> &TransformerConfig {
+        self.networks.encoder.config()
+    }
+
+    /// The same model, which tells every span with a label of at least this probability besides the
+    /// entities, as [`PredictionSettings::all_above`] says, or none of them.
+    ///
+    /// # Errors
+    /// [`Error::Core`] with `Setting` for a number that is no probability.
+    pub fn telling_all_above(mut self, probability: impl Into<Option<f32>>) -> Result<Self> {
+        self.settings.all_above = probability.into();
+        self.settings.validate()?;
+        Ok(self)
     }
 
     /// How text is split into words for this model: as the options or the run say, else by the

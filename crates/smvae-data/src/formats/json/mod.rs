@@ -34,7 +34,7 @@ use crate::Result;
 use array::Array;
 use object::Object;
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How the objects of a file follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,14 @@ impl<R: BufRead> Iterator for JsonReader<R> {
             }
         }
     }
+}
+
+/// Reads one object that stands alone; errors call it `post`, line 1.
+///
+/// # Errors
+/// [`Error::Line`](crate::Error::Line) for what is no JSON object, or an object that is no post.
+pub fn read_post(object: &[u8], labels: LabelUse) -> Result<PostRecord> {
+    post_of(1, object, labels).map_err(|fault| fault.of(Path::new("post")))
 }
 
 /// Reads one object.

@@ -1,0 +1,226 @@
+//! An ML backend of Label Studio: four routes with the shapes of `label-studio-ml-backend`.
+//!
+//! Every task gets one result, also where nothing is found in it, so that results stay beside their
+//! tasks. Offsets count UTF-16 units, as Label Studio's editor does: elsewhere in this service they
+//! count characters. No picture of a task is fetched.
+
+use crate::adapters::ask_texts;
+use crate::adapters::tags::Tags;
+use crate::engine::Found;
+use crate::http::body;
+use crate::http::errors::{Fault, Refusal, json};
+use crate::model::Model;
+use crate::state::State;
+use axum::Router;
+use axum::extract::{Request, State as Shared};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use smvae::ScoredEntity;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Routes that anybody may ask.
+pub(crate) fn open() -> Router<Arc<State>> {
+    Router::new().route("/health", get(health))
+}
+
+/// Routes behind the key.
+pub(crate) fn guarded() -> Router<Arc<State>> {
+    Router::new().route("/setup", post(setup)).route("/predict", post(predict)).route("/webhook", post(webhook))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabelStudioHealth)]
+pub(crate) struct Health {
+    status: &'static str,
+    model_class: &'static str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabelStudioSetup)]
+pub(crate) struct Setup {
+    model_version: String,
+}
+
+/// What Label Studio sends; fields that are not read here are left out.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = LabelStudioRequest)]
+pub(crate) struct Predict {
+    tasks: Vec<Task>,
+    /// The labelling configuration.
+    #[schema(example = r#"<View><Labels name="label" toName="text"/><Text name="text" value="$text"/></View>"#)]
+    label_config: Option<String>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = LabelStudioTask)]
+struct Task {
+    #[schema(value_type = Object)]
+    data: Map<String, Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabelStudioResults)]
+pub(crate) struct Results {
+    results: Vec<Prediction>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabelStudioPrediction)]
+struct Prediction {
+    result: Vec<Region>,
+    /// Mean score of the regions; 0 where there are none.
+    score: f32,
+    model_version: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabelStudioRegion)]
+struct Region {
+    /// A string: with a number, the editor loads for ever.
+    id: String,
+    from_name: String,
+    to_name: String,
+    r#type: &'static str,
+    score: f32,
+    value: RegionValue,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LabelStudioRegionValue)]
+struct RegionValue {
+    /// In UTF-16 units.
+    start: usize,
+    end: usize,
+    text: String,
+    labels: Vec<String>,
+}
+
+/// Whether the backend is up.
+#[utoipa::path(get, path = "/health", tag = "label studio",
+    responses((status = 200, description = "It is", body = Health)))]
+pub(crate) async fn health() -> Response {
+    json(&Health { status: "UP", model_class: "smvae" })
+}
+
+/// Say which model answers; a project's configuration comes with every request.
+#[utoipa::path(post, path = "/setup", tag = "label studio",
+    responses(
+        (status = 200, description = "The model", body = Setup),
+        (status = 401, description = "The key is missing or wrong", body = Refusal),
+    ))]
+pub(crate) async fn setup(Shared(state): Shared<Arc<State>>) -> Response {
+    json(&Setup { model_version: state.current.get().version() })
+}
+
+/// Find entities in tasks.
+#[utoipa::path(post, path = "/predict", tag = "label studio", request_body = Predict,
+    responses(
+        (status = 200, description = "A result for each task", body = Results),
+        (status = 400, description = "No JSON", body = Refusal),
+        (status = 401, description = "The key is missing or wrong", body = Refusal),
+        (status = 408, description = "The body took too long", body = Refusal),
+        (status = 413, description = "Too many bytes, tasks or words", body = Refusal),
+        (status = 415, description = "A compressed body", body = Refusal),
+        (status = 422, description = "No tasks, or another configuration", body = Refusal),
+        (status = 429, description = "The queue is full: see Retry-After", body = Refusal),
+        (status = 500, description = "The model failed", body = Refusal),
+        (status = 503, description = "The service is ending", body = Refusal),
+        (status = 504, description = "The model took too long", body = Refusal),
+    ))]
+pub(crate) async fn predict(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Fault> {
+    let _admitted = state.admit()?;
+    let (head, bytes) = request.into_parts();
+    let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
+    let Predict { tasks, label_config } = super::read_json(&body.bytes)?;
+    let tags = match label_config.filter(|config| !config.trim().is_empty()) {
+        Some(config) => Tags::read(&config).map_err(|why| Fault::bad_post(why).of_field("label_config"))?,
+        None => Tags::default(),
+    };
+    let texts = tasks.iter().enumerate().map(|(i, task)| text(task, &tags).map_err(|fault| fault.of_post(i)));
+    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    let model = state.current.get();
+    let answers = ask_texts(&state, &model, &texts).await?;
+    let results = answers.found.iter().map(|found| prediction(found, &tags, &model)).collect();
+    let mut response = json(&Results { results });
+    response.extensions_mut().insert(answers.took);
+    Ok(response)
+}
+
+/// Take note of what happened in a project; nothing is trained here.
+#[utoipa::path(post, path = "/webhook", tag = "label studio",
+    responses(
+        (status = 201, description = "Noted", body = Setup),
+        (status = 401, description = "The key is missing or wrong", body = Refusal),
+    ))]
+pub(crate) async fn webhook(Shared(state): Shared<Arc<State>>) -> Response {
+    (StatusCode::CREATED, json(&Setup { model_version: state.current.get().version() })).into_response()
+}
+
+/// The text of a task.
+fn text(task: &Task, tags: &Tags) -> Result<String, Fault> {
+    match task.data.get(&tags.field) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(_) => Err(Fault::bad_post("the text of the task is not a string").of_field(tags.field.clone())),
+        None => Err(Fault::bad_post("the task has no text").of_field(tags.field.clone())),
+    }
+}
+
+/// The result of one task, without entities whose label nobody may choose.
+fn prediction(found: &Found, tags: &Tags, model: &Model) -> Prediction {
+    let units = Utf16::of(found.post.text());
+    let is_allowed = |entity: &&ScoredEntity| tags.labels.is_empty() || tags.labels.contains(&entity.label);
+    let entities: Vec<&ScoredEntity> = found.prediction.entities.iter().filter(is_allowed).collect();
+    let region = |(i, entity): (usize, &&ScoredEntity)| Region {
+        id: format!("smvae-{i}"),
+        from_name: tags.from_name.clone(),
+        to_name: tags.to_name.clone(),
+        r#type: "labels",
+        score: entity.score,
+        value: RegionValue {
+            start: units.at(entity.start),
+            end: units.at(entity.end),
+            text: entity.text.clone(),
+            labels: vec![entity.label.clone()],
+        },
+    };
+    let sum: f32 = entities.iter().map(|entity| entity.score).sum();
+    Prediction {
+        score: sum / entities.len().max(1) as f32,
+        result: entities.iter().enumerate().map(region).collect(),
+        model_version: model.version(),
+    }
+}
+
+/// Where each character of a text begins, in UTF-16 units.
+struct Utf16(Vec<usize>);
+
+impl Utf16 {
+    fn of(text: &str) -> Self {
+        let mut units = vec![0];
+        let mut at = 0;
+        units.extend(text.chars().map(|c| {
+            at += c.len_utf16();
+            at
+        }));
+        Self(units)
+    }
+
+    fn at(&self, character: usize) -> usize {
+        self.0[character]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_counted_as_an_editor_counts_them() {
+        let units = Utf16::of("a🎉é Oslo");
+        assert_eq!((0..=8).map(|i| units.at(i)).collect::<Vec<_>>(), [0, 1, 3, 4, 5, 6, 7, 8, 9]);
+    }
+}

@@ -1,0 +1,40 @@
+//! Other protocols around the same model, so that programs that speak them need nothing new.
+
+pub(crate) mod label_studio;
+pub(crate) mod open_inference;
+mod tags;
+
+use crate::http::ask::{Answers, Question, ask};
+use crate::http::errors::Fault;
+use crate::http::posts;
+use crate::model::Model;
+use crate::state::State;
+use smvae::data::formats::PostRecord;
+use std::sync::Arc;
+
+/// Asks the model about texts.
+async fn ask_texts(state: &Arc<State>, model: &Arc<Model>, texts: &[String]) -> Result<Answers, Fault> {
+    let limits = &state.settings.limits;
+    if texts.len() > limits.posts {
+        return Err(Fault::too_many_posts(texts.len(), limits.posts));
+    }
+    let question = |(i, text): (usize, &String)| {
+        let post = posts::post(&model.predictor, &record(text)?, limits.words).map_err(|fault| fault.of_post(i))?;
+        Ok(Question { post, picture: None })
+    };
+    let questions = texts.iter().enumerate().map(question).collect::<Result<_, Fault>>()?;
+    ask(state, model, questions, None).await
+}
+
+/// A post with nothing but a text.
+fn record(text: &str) -> Result<PostRecord, Fault> {
+    posts::record(&serde_json::json!({ "text": text }).to_string())
+}
+
+/// Reads a body of another protocol.
+fn read_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let why = format!("the body cannot be read: {error}");
+        if error.is_data() { Fault::bad_post(why) } else { Fault::bad_json(why) }
+    })
+}

@@ -1,0 +1,84 @@
+//! Posts to the queue and their answers back, for every route that predicts.
+
+use crate::engine::{Answer, Found};
+use crate::http::errors::Fault;
+use crate::model::Model;
+use crate::queue::{Entry, Picture};
+use crate::state::State;
+use smvae::Post;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// A post to find entities in.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) post: Post,
+    pub(crate) picture: Option<Picture>,
+}
+
+/// What was found in each post of a request, in order, and how long that took.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    pub(crate) found: Vec<Found>,
+    pub(crate) took: Took,
+}
+
+/// Time of a request: the longest that one of its posts took. Goes to the log and to the client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Took {
+    pub(crate) posts: usize,
+    pub(crate) queue: Duration,
+    pub(crate) model: Duration,
+}
+
+/// Asks the model.
+///
+/// # Errors
+/// 429 for a full queue, 504 for a model that takes too long, 500 with the first post at which it
+/// failed.
+pub(crate) async fn ask(
+    state: &State,
+    model: &Arc<Model>,
+    questions: Vec<Question>,
+    candidates: Option<usize>,
+) -> Result<Answers, Fault> {
+    let n = questions.len();
+    let (reply, mut answers) = mpsc::unbounded_channel();
+    let since = Instant::now();
+    let entry = |(index, Question { post, picture })| Entry {
+        model: Arc::clone(model),
+        post,
+        picture,
+        candidates,
+        index,
+        since,
+        reply: reply.clone(),
+    };
+    let entries: Vec<Entry> = questions.into_iter().enumerate().map(entry).collect();
+    drop(reply);
+    if n == 0 {
+        return Ok(Answers::default());
+    }
+    let full = |full: crate::queue::Full| Fault::queue_full(full.posts, state.metrics.seconds_for(full.posts));
+    state.queue.push(entries).map_err(full)?;
+    let time = state.settings.limits.request_time;
+    let all = async {
+        let mut slots: Vec<Option<Answer>> = (0..n).map(|_| None).collect();
+        while let Some((index, answer)) = answers.recv().await {
+            slots[index] = Some(answer);
+        }
+        slots
+    };
+    let slots = timeout(time, all).await.map_err(|_| Fault::request_time(time))?;
+    let mut gathered = Answers { took: Took { posts: n, ..Took::default() }, ..Answers::default() };
+    for (i, slot) in slots.into_iter().enumerate() {
+        // A post without an answer was in an engine that is gone.
+        let Answer { found, waited, computed } = slot.ok_or_else(Fault::internal)?;
+        gathered.took.queue = gathered.took.queue.max(waited);
+        gathered.took.model = gathered.took.model.max(computed);
+        gathered.found.push(found.map_err(|failure| Fault::failure(failure).of_post(i))?);
+    }
+    Ok(gathered)
+}

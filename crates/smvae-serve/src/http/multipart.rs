@@ -1,0 +1,83 @@
+//! The parts of a request with pictures: `posts` in the JSON of a plain request, or one `text`; every
+//! other part is a picture. A post's picture is the part that its field `image` names; where there is
+//! one post that names none and one picture, they belong together.
+
+use crate::http::errors::Fault;
+use crate::http::posts::{self, Posts};
+use smvae::data::formats::PostRecord;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+/// Bytes of a picture.
+pub(crate) type PictureBytes = Vec<u8>;
+
+/// The posts of a request and its pictures by the name of their part.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) posts: Posts,
+    pub(crate) pictures: BTreeMap<String, PictureBytes>,
+}
+
+/// Reads the parts of a body.
+///
+/// # Errors
+/// 400 for what is no multipart or has a part twice, 422 where there is no post, or a picture that
+/// belongs to none; those of the posts.
+pub(crate) async fn read(bytes: Vec<u8>, boundary: &str, most_posts: usize) -> Result<Parts, Fault> {
+    let bad = |error: multer::Error| Fault::bad_multipart(format!("the body is not multipart: {error}"));
+    let stream = futures_util::stream::once(async { Ok::<_, Infallible>(bytes) });
+    let mut multipart = multer::Multipart::new(stream, boundary);
+    let mut parts = BTreeMap::new();
+    while let Some(part) = multipart.next_field().await.map_err(bad)? {
+        let name = part.name().filter(|name| !name.is_empty()).map(str::to_owned);
+        let name = name.ok_or_else(|| Fault::bad_multipart("a part has no name"))?;
+        let content = part.bytes().await.map_err(bad)?;
+        if parts.insert(name.clone(), content.to_vec()).is_some() {
+            return Err(Fault::bad_multipart("the part stands twice").of_field(name));
+        }
+        // Each picture belongs to a post, so that there are no more of them.
+        if parts.len() > most_posts + 1 {
+            return Err(Fault::bad_multipart("there are more parts than a request may have posts"));
+        }
+    }
+    let posts = match (parts.remove("posts"), parts.remove("text")) {
+        (Some(posts), None) => posts::read(&posts, most_posts).map_err(|fault| in_posts(fault))?,
+        (None, Some(text)) => one_post(text)?,
+        (None, None) => return Err(Fault::bad_post("there is neither a part posts nor a part text")),
+        (Some(_), Some(_)) => return Err(Fault::bad_post("there are both a part posts and a part text")),
+    };
+    let parts = Parts { posts, pictures: parts };
+    match parts.unused() {
+        Some(name) => Err(Fault::unused_picture().of_field(name)),
+        None => Ok(parts),
+    }
+}
+
+/// A fault of the part with the posts; one of a field of a post names that.
+fn in_posts(fault: Fault) -> Fault {
+    if fault.problem.field.is_some() { fault } else { fault.of_field("posts") }
+}
+
+fn one_post(text: Vec<u8>) -> Result<Posts, Fault> {
+    let text = String::from_utf8(text).map_err(|_| Fault::bad_post("the text is not UTF-8").of_field("text"))?;
+    let object = serde_json::json!({ "text": text }).to_string();
+    Ok(Posts { is_list: false, records: vec![posts::record(&object)?] })
+}
+
+impl Parts {
+    /// The picture of a post, by the name of its part.
+    pub(crate) fn picture_of(&self, record: &PostRecord) -> Option<&str> {
+        let named = match &record.image {
+            Some(name) => self.pictures.get_key_value(name),
+            None if self.posts.records.len() == 1 && self.pictures.len() == 1 => self.pictures.first_key_value(),
+            None => None,
+        };
+        named.map(|(name, _)| name.as_str())
+    }
+
+    /// The first picture that belongs to no post.
+    fn unused(&self) -> Option<String> {
+        let used: Vec<&str> = self.posts.records.iter().filter_map(|record| self.picture_of(record)).collect();
+        self.pictures.keys().find(|name| !used.contains(&name.as_str())).cloned()
+    }
+}

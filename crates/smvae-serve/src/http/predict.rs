@@ -1,0 +1,167 @@
+//! `POST /v1/predict`: a post or a list of posts, as JSON or with pictures; answered by an object or
+//! by a list, in the wire form of `smvae predict`.
+
+use crate::http::ask::{Answers, Question, ask};
+use crate::http::body::{self, Kind};
+use crate::http::errors::{Fault, Refusal, json_text};
+use crate::http::multipart::{self, Parts};
+use crate::http::types::{PostOrPosts, PredictedPosts, Upload};
+use crate::http::{pictures, posts};
+use crate::model::Model;
+use crate::queue::Picture;
+use crate::state::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State as Shared};
+use axum::response::Response;
+use serde::Deserialize;
+use smvae::data::formats::PostRecord;
+use smvae::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// The most candidates that can be asked for.
+const MOST_CANDIDATES: usize = 1000;
+/// Bodies of more bytes are read beside the thread that answers everybody.
+const LARGE: usize = 64 * 1024;
+
+/// What a request to predict may ask for.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Options {
+    /// So many of the most probable spans of each post, whether they are found or not; with the
+    /// probability of every class.
+    #[param(minimum = 0, maximum = 1000)]
+    candidates: Option<usize>,
+}
+
+/// Find entities in a post, or in each post of a list.
+///
+/// The answer has the post's own fields, then ours. Offsets count characters (Unicode scalar
+/// values) of the text as it was given.
+#[utoipa::path(
+    post, path = "/v1/predict", tag = "smvae", params(Options),
+    request_body(
+        content((PostOrPosts = "application/json"), (Upload = "multipart/form-data")),
+        description = "A post or a list of posts; pictures are parts beside them."
+    ),
+    responses(
+        (status = 200, description = "What was found, in order", body = PredictedPosts),
+        (status = 400, description = "No JSON, no multipart, a field twice, a bad parameter", body = Refusal),
+        (status = 401, description = "The key is missing or wrong", body = Refusal),
+        (status = 408, description = "The body took too long", body = Refusal),
+        (status = 413, description = "Too many bytes, posts, words or pixels", body = Refusal),
+        (status = 415, description = "Another content type, or a compressed body", body = Refusal),
+        (status = 422, description = "No post, or no picture", body = Refusal),
+        (status = 429, description = "The queue is full: see Retry-After", body = Refusal),
+        (status = 500, description = "The model failed", body = Refusal),
+        (status = 503, description = "The service is ending", body = Refusal),
+        (status = 504, description = "The model took too long", body = Refusal),
+    )
+)]
+pub(crate) async fn predict(
+    Shared(state): Shared<Arc<State>>,
+    options: Result<Query<Options>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Fault> {
+    let _admitted = state.admit()?;
+    let Query(options) = options.map_err(|rejection| Fault::bad_query(rejection.body_text()))?;
+    if options.candidates.is_some_and(|n| n > MOST_CANDIDATES) {
+        return Err(Fault::bad_query(format!("at most {MOST_CANDIDATES}")).of_field("candidates"));
+    }
+    let parts = parts(&state, request).await?;
+    let model = state.current.get();
+    let questions = questions(&state, &model, &parts).await?;
+    let answers = ask(&state, &model, questions, options.candidates).await?;
+    Ok(answer(&parts, answers))
+}
+
+/// Reads the posts and pictures of a request.
+async fn parts(state: &Arc<State>, request: Request) -> Result<Parts, Fault> {
+    let limits = &state.settings.limits;
+    let most_posts = limits.posts;
+    let (head, body) = request.into_parts();
+    match Kind::of(&head.headers)? {
+        Kind::Json => {
+            let body = body::read(state, &head.headers, body, limits.body_bytes).await?;
+            let posts = beside(body.bytes.len(), move || posts::read(&body.bytes, most_posts)).await?;
+            Ok(Parts { posts, pictures: BTreeMap::new() })
+        }
+        Kind::Multipart { boundary } => {
+            let body = body::read(state, &head.headers, body, limits.upload_bytes).await?;
+            multipart::read(body.bytes, &boundary, most_posts).await
+        }
+    }
+}
+
+/// Does work of this many bytes, in a thread of its own if they are many.
+async fn beside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    if bytes <= LARGE {
+        return work();
+    }
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Fault::internal()))
+}
+
+/// The posts of a request as the model takes them.
+async fn questions(state: &Arc<State>, model: &Arc<Model>, parts: &Parts) -> Result<Vec<Question>, Fault> {
+    let mut prepared: BTreeMap<&str, Picture> = BTreeMap::new();
+    let mut questions = Vec::with_capacity(parts.posts.records.len());
+    for (i, post) in split(state, model, &parts.posts.records).await?.into_iter().enumerate() {
+        let name = parts.picture_of(&parts.posts.records[i]);
+        let picture = match name.map(|name| (name, prepared.get(name))) {
+            None => None,
+            Some((_, Some(picture))) => Some(picture.clone()),
+            Some((name, None)) => {
+                let made = pictures::prepare(state, model, parts.pictures[name].clone()).await;
+                let made = made.map_err(|fault| fault.of_post(i).of_field(name))?;
+                prepared.insert(name, made.clone());
+                Some(made)
+            }
+        };
+        questions.push(Question { post, picture });
+    }
+    Ok(questions)
+}
+
+/// Splits the text of posts into words.
+async fn split(state: &State, model: &Arc<Model>, records: &[PostRecord]) -> Result<Vec<smvae::Post>, Fault> {
+    let most_words = state.settings.limits.words;
+    let post = move |predictor: &smvae::Predictor, (i, record): (usize, &PostRecord)| {
+        posts::post(predictor, record, most_words).map_err(|fault| fault.of_post(i))
+    };
+    let bytes: usize = records.iter().map(text_bytes).sum();
+    if bytes <= LARGE {
+        return records.iter().enumerate().map(|record| post(&model.predictor, record)).collect();
+    }
+    let (model, records) = (Arc::clone(model), records.to_vec());
+    beside(bytes, move || records.iter().enumerate().map(|record| post(&model.predictor, record)).collect()).await
+}
+
+fn text_bytes(record: &PostRecord) -> usize {
+    match &record.body {
+        smvae::data::formats::Body::Text(text) => text.len(),
+        smvae::data::formats::Body::Words(words) => words.iter().map(String::len).sum(),
+    }
+}
+
+/// The answer: an object for an object, a list for a list.
+fn answer(parts: &Parts, answers: Answers) -> Response {
+    let Answers { found, took } = answers;
+    let mut text = String::new();
+    for (record, found) in parts.posts.records.iter().zip(found) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text += &json::answer_with(&record.fields, &found.post, found.prediction, found.candidates.as_deref());
+    }
+    if parts.posts.is_list {
+        text = format!("[{text}]");
+    }
+    let mut response = json_text(text);
+    response.extensions_mut().insert(took);
+    response
+}
