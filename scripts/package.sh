@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 LIMIT=${LIMIT:-200000}
-crates=(smvae-core smvae-data smvae-encoders smvae smvae-cli)
+crates=(smvae-core smvae-data smvae-encoders smvae smvae-serve smvae-cli)
 packages=${CARGO_TARGET_DIR:-target}/package
 rm -f "$packages"/*.crate
 cargo package --locked --offline --quiet --allow-dirty --no-verify "${crates[@]/#/--package=}"

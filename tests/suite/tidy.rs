@@ -70,7 +70,8 @@ fn dependencies_point_one_way() {
     check_depends("crates/smvae-core", &[]);
     check_depends("crates/smvae-data", &["smvae-core"]);
     check_depends("crates/smvae-encoders", &["smvae-core"]);
-    check_depends("crates/smvae-cli", &["smvae"]);
+    check_depends("crates/smvae-cli", &["smvae", "smvae-serve"]);
+    check_depends("crates/smvae-serve", &["smvae"]);
     check_depends("crates/smvae", &["smvae-core", "smvae-data", "smvae-encoders"]);
 }
 
@@ -87,7 +88,7 @@ fn spans_and_scores_need_no_candle() {
 #[test]
 fn text_needs_neither_toml_nor_statistics_nor_decoders_of_images() {
     let names = tree("smvae", &["--no-default-features"]);
-    for heavy in ["toml", "statrs", "image", "png", "image-webp", "ureq", "minijinja"] {
+    for heavy in ["toml", "statrs", "image", "png", "image-webp", "ureq", "minijinja", "tokio", "axum"] {
         assert!(!names.iter().any(|name| name == heavy), "smvae without features pulls in {heavy}");
     }
 }
@@ -124,9 +125,14 @@ fn imports_go_down_the_stairs() {
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    for folder in
-        [FACADE, "crates/smvae-core/src", "crates/smvae-data/src", "crates/smvae-encoders/src", "crates/smvae-cli/src"]
-    {
+    for folder in [
+        FACADE,
+        "crates/smvae-core/src",
+        "crates/smvae-data/src",
+        "crates/smvae-encoders/src",
+        "crates/smvae-serve/src",
+        "crates/smvae-cli/src",
+    ] {
         let files = Module::all(folder);
         let mut done = BTreeSet::new();
         for start in 0..files.len() {

@@ -120,6 +120,10 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
         Error::Experiment { .. } => true,
         _ => false,
     };
+    #[cfg(feature = "serve")]
+    if matches!(cause.downcast_ref(), Some(smvae_serve::Error::Setting { .. })) {
+        return true;
+    }
     cause.is::<Usage>()
         || cause.downcast_ref().is_some_and(of_data)
         || cause.downcast_ref().is_some_and(of_core)

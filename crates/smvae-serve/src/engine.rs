@@ -1,44 +1,17 @@
 //! The thread that owns the model's time: it takes a batch, computes it on all of rayon's threads,
 //! and answers. A panic in the model is an answer like any other.
 
+use crate::answer::{Answer, Failure, Found, Predicted};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::queue::{Entry, Queue};
 use smvae::data::ImageVectors;
-use smvae::{ImageTrust, Post, Prediction, Predictor, ScoredEntity};
+use smvae::{ImageTrust, Post, Prediction, Predictor};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-/// What became of a post.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) found: Result<Found, Failure>,
-    /// Time in the queue, and in the model (that of its whole batch).
-    pub(crate) waited: Duration,
-    pub(crate) computed: Duration,
-}
-
-/// What was found in a post.
-#[derive(Debug)]
-pub(crate) struct Found {
-    pub(crate) post: Post,
-    pub(crate) prediction: Prediction,
-    pub(crate) candidates: Option<Vec<ScoredEntity>>,
-}
-
-/// Why nothing was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The model says so, in words that hold no text of the post.
-    Model(String),
-    /// The vision model gave no usable vector.
-    Picture,
-    /// It panicked.
-    Panic,
-}
+use std::time::Instant;
 
 /// What the thread needs.
 pub(crate) struct Engine {
@@ -137,8 +110,6 @@ impl Engine {
         }
     }
 }
-
-type Predicted = (Prediction, Option<Vec<ScoredEntity>>);
 
 fn predict(model: &Predictor, posts: &[Post], entries: &[Entry]) -> Vec<Result<Predicted, Failure>> {
     let failure = |error: smvae::Error| Failure::Model(error.to_string());

@@ -20,8 +20,14 @@
 //! # Ok::<(), smvae_serve::Error>(())
 //! ```
 
+/// The program on the front page of the crate compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod access;
 mod adapters;
+mod answer;
 mod connections;
 mod engine;
 mod error;

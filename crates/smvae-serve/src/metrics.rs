@@ -1,6 +1,6 @@
 //! What a service counts, in the text format that Prometheus reads.
 
-use crate::engine::Failure;
+use crate::answer::{Failure, Predicted};
 use crate::queue::Length;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -9,7 +9,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use smvae::{Prediction, ScoredEntity};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -133,7 +132,7 @@ impl Metrics {
         self.rate.store(mean.to_bits(), Ordering::Relaxed);
     }
 
-    pub(crate) fn answered(&self, waited: Duration, found: &Result<(Prediction, Option<Vec<ScoredEntity>>), Failure>) {
+    pub(crate) fn answered(&self, waited: Duration, found: &Result<Predicted, Failure>) {
         self.queue_seconds.observe(waited.as_secs_f64());
         match found {
             Ok((prediction, _)) => {

@@ -4,7 +4,7 @@
 //! pieces; what comes meanwhile is the next batch. A single post and a post of a list are the same
 //! thing here. Posts whose client has gone are dropped without being computed.
 
-use crate::engine::Answer;
+use crate::answer::Answer;
 use crate::model::Model;
 use smvae::Post;
 use std::collections::VecDeque;

@@ -6,7 +6,7 @@
 
 use crate::adapters::ask_texts;
 use crate::adapters::tags::Tags;
-use crate::engine::Found;
+use crate::answer::Found;
 use crate::http::body;
 use crate::http::errors::{Fault, Refusal, json};
 use crate::model::Model;

@@ -113,6 +113,20 @@ pub(crate) struct Health {
     ready: bool,
 }
 
+/// The protocol asks for the status alone; KServe's client reads this.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenInferenceLive)]
+pub(crate) struct Live {
+    live: bool,
+}
+
+/// See [`Live`].
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenInferenceReady)]
+pub(crate) struct Ready {
+    ready: bool,
+}
+
 /// The protocol's shape of an error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenInferenceError)]
@@ -149,16 +163,20 @@ pub(crate) async fn server() -> Response {
 
 /// Whether the process is up.
 #[utoipa::path(get, path = "/v2/health/live", tag = "open inference",
-    responses((status = 200, description = "It is")))]
-pub(crate) async fn live() -> StatusCode {
-    StatusCode::OK
+    responses((status = 200, description = "It is", body = Live)))]
+pub(crate) async fn live() -> Response {
+    json(&Live { live: true })
 }
 
 /// Whether it takes requests.
 #[utoipa::path(get, path = "/v2/health/ready", tag = "open inference",
-    responses((status = 200, description = "It does"), (status = 503, description = "It is ending")))]
-pub(crate) async fn ready(Shared(state): Shared<Arc<State>>) -> StatusCode {
-    if state.is_draining() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
+    responses(
+        (status = 200, description = "It does", body = Ready),
+        (status = 503, description = "It is ending", body = Ready),
+    ))]
+pub(crate) async fn ready(Shared(state): Shared<Arc<State>>) -> Response {
+    let ready = !state.is_draining();
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, json(&Ready { ready })).into_response()
 }
 
 /// What goes in and what comes out.
@@ -222,7 +240,7 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
     let model = state.current.get();
     let answers = ask_texts(&state, &model, texts).await?;
     let took = answers.took;
-    let line = |found: crate::engine::Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
+    let line = |found: crate::answer::Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
     let data: Vec<String> = answers.found.into_iter().map(line).collect();
     let output = Output { name: OUTPUT, shape: inference.inputs[0].shape.clone(), datatype: STRINGS, data };
     let inferred =

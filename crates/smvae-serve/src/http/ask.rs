@@ -1,6 +1,6 @@
 //! Posts to the queue and their answers back, for every route that predicts.
 
-use crate::engine::{Answer, Found};
+use crate::answer::{Answer, Found};
 use crate::http::errors::Fault;
 use crate::model::Model;
 use crate::queue::{Entry, Picture};

@@ -6,7 +6,7 @@
 //! ```
 //! The table of all of them is in `docs/serve.md`, and a test asks for each row.
 
-use crate::engine::Failure;
+use crate::answer::Failure;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;

@@ -36,7 +36,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route_layer(from_fn_with_state(Arc::clone(state), require_key));
     Router::new()
         .route("/", get(routes::index))
-        .route("/openapi.json", get(routes::openapi))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/health/live", get(routes::live))
         .route("/health/ready", get(routes::ready))
         .merge(open_inference::open())

@@ -41,7 +41,7 @@ pub(crate) async fn read(bytes: Vec<u8>, boundary: &str, most_posts: usize) -> R
         }
     }
     let posts = match (parts.remove("posts"), parts.remove("text")) {
-        (Some(posts), None) => posts::read(&posts, most_posts).map_err(|fault| in_posts(fault))?,
+        (Some(posts), None) => posts::read(&posts, most_posts).map_err(in_posts)?,
         (None, Some(text)) => one_post(text)?,
         (None, None) => return Err(Fault::bad_post("there is neither a part posts nor a part text")),
         (Some(_), Some(_)) => return Err(Fault::bad_post("there are both a part posts and a part text")),
@@ -79,5 +79,56 @@ impl Parts {
     fn unused(&self) -> Option<String> {
         let used: Vec<&str> = self.posts.records.iter().filter_map(|record| self.picture_of(record)).collect();
         self.pictures.keys().find(|name| !used.contains(&name.as_str())).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a body.
+    fn outcome(bytes: &[u8]) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        match runtime.block_on(read(bytes.to_vec(), "XX", 3)) {
+            Ok(parts) => format!("{} posts, {:?}", parts.posts.records.len(), parts.pictures.keys()),
+            Err(fault) => format!("{} {:?}", fault.problem.code, fault.problem.field),
+        }
+    }
+
+    fn part(name: &str, content: &str) -> String {
+        format!("--XX\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
+    }
+
+    #[track_caller]
+    fn check(parts: &[(&str, &str)], want: &str) {
+        let body: String = parts.iter().map(|(name, content)| part(name, content)).collect();
+        assert_eq!(outcome(format!("{body}--XX--\r\n").as_bytes()), want);
+    }
+
+    #[test]
+    fn pictures_are_the_parts_that_posts_name() {
+        check(&[("text", "a")], "1 posts, []");
+        check(&[("text", "a"), ("x", "..")], r#"1 posts, ["x"]"#);
+        check(&[("posts", r#"[{"text":"a","image":"x"},{"text":"b"}]"#), ("x", "..")], r#"2 posts, ["x"]"#);
+        check(&[("posts", r#"[{"text":"a"},{"text":"b"}]"#), ("x", "..")], r#"unused_picture Some("x")"#);
+        check(&[("text", "a"), ("x", ".."), ("y", "..")], r#"unused_picture Some("x")"#);
+        check(&[("text", "a"), ("posts", "[]")], "bad_post None");
+        check(&[("posts", "[")], r#"bad_json Some("posts")"#);
+        check(&[("posts", r#"[{"text":1}]"#)], r#"bad_post Some("text")"#);
+        check(&[("x", "..")], "bad_post None");
+        check(&[("", "..")], "bad_multipart None");
+        check(&[("1", ""), ("2", ""), ("3", ""), ("4", ""), ("5", "")], "bad_multipart None");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_panics(bytes: Vec<u8>, at in 0usize..120, byte: u8) {
+            outcome(&bytes);
+            let mut body = (part("text", "a") + &part("x", "..") + "--XX--\r\n").into_bytes();
+            let at = at % body.len();
+            body[at] = byte;
+            outcome(&body);
+            outcome(&body[..at]);
+        }
     }
 }

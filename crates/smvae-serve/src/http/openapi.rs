@@ -1,7 +1,9 @@
 //! The description of the service, OpenAPI 3.1, from its types and routes.
 
 use crate::adapters::{label_studio, open_inference};
+use crate::http::errors::json_text;
 use crate::http::{predict, routes};
+use axum::response::Response;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -38,6 +40,11 @@ impl Modify for Key {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         openapi.components.get_or_insert_default().add_security_scheme("key", scheme);
     }
+}
+
+/// `GET /openapi.json`.
+pub(crate) async fn openapi() -> Response {
+    json_text(description())
 }
 
 /// The description of the service as JSON, OpenAPI 3.1.

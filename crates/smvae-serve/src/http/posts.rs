@@ -123,6 +123,15 @@ mod tests {
         check(&"[".repeat(100_000), "400 bad_json None None");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_panics(bytes: Vec<u8>, text in r#"[\[\]{},:" 0-9ate\\nu\PC]{0,60}"#) {
+            let _ = (read(&bytes, 4), read(text.as_bytes(), 4), record(&text));
+            let field = serde_json::json!({"text": text, "words": [text], "image": text}).to_string();
+            assert_eq!(record(&field).expect("a post").image.as_deref(), Some(text.as_str()));
+        }
+    }
+
     #[test]
     fn what_is_no_post_is_422() {
         check("1", "422 bad_post Some(0) None");

@@ -1,8 +1,7 @@
 //! The routes that do not predict: the model, health, metrics, the description, the page, loading
 //! anew.
 
-use crate::http::errors::{Fault, Refusal, json, json_text};
-use crate::http::openapi;
+use crate::http::errors::{Fault, Refusal, json};
 use crate::http::types::{Health, ModelCard, Reloaded};
 use crate::metrics;
 use crate::page;
@@ -90,11 +89,6 @@ pub(crate) async fn ready(Shared(state): Shared<Arc<State>>) -> Response {
 pub(crate) async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
     let text = state.metrics.text(state.queue.length());
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
-}
-
-/// This description.
-pub(crate) async fn openapi() -> Response {
-    json_text(openapi::description())
 }
 
 /// The page to try the model.

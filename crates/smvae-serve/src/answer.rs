@@ -1,0 +1,35 @@
+//! What the engine says of a post.
+
+use smvae::{Post, Prediction, ScoredEntity};
+use std::time::Duration;
+
+/// What became of a post.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) found: Result<Found, Failure>,
+    /// Time in the queue, and in the model (that of its whole batch).
+    pub(crate) waited: Duration,
+    pub(crate) computed: Duration,
+}
+
+/// What was found in a post.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) post: Post,
+    pub(crate) prediction: Prediction,
+    pub(crate) candidates: Option<Vec<ScoredEntity>>,
+}
+
+/// Why nothing was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The model says so, in words that hold no text of the post.
+    Model(String),
+    /// The vision model gave no usable vector.
+    Picture,
+    /// It panicked.
+    Panic,
+}
+
+/// What the model says of a post: what it finds, and the candidates where they were asked for.
+pub(crate) type Predicted = (Prediction, Option<Vec<ScoredEntity>>);
