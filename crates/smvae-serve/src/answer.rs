@@ -1,6 +1,6 @@
 //! What the engine says of a post.
 
-use smvae::{Post, Prediction, ScoredEntity};
+use smvae::{Post, Prediction};
 use std::time::Duration;
 
 /// What became of a post.
@@ -17,7 +17,6 @@ pub(crate) struct Answer {
 pub(crate) struct Found {
     pub(crate) post: Post,
     pub(crate) prediction: Prediction,
-    pub(crate) candidates: Option<Vec<ScoredEntity>>,
 }
 
 /// Why nothing was.
@@ -30,6 +29,3 @@ pub(crate) enum Failure {
     /// It panicked.
     Panic,
 }
-
-/// What the model says of a post: what it finds, and the candidates where they were asked for.
-pub(crate) type Predicted = (Prediction, Option<Vec<ScoredEntity>>);

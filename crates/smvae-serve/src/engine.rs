@@ -1,17 +1,19 @@
 //! The thread that owns the model's time: it takes a batch, computes it on all of rayon's threads,
 //! and answers. A panic in the model is an answer like any other.
 
-use crate::answer::{Answer, Failure, Found, Predicted};
+use crate::answer::{Answer, Failure, Found};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::queue::{Entry, Queue};
-use smvae::data::ImageVectors;
-use smvae::{ImageTrust, Post, Prediction, Predictor};
-use std::collections::BTreeMap;
+use smvae::features::Picture;
+use smvae::{Post, Prediction, Predictor};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
+
+/// Spans that are less probably an entity are no candidates.
+const LEAST_CANDIDATE: f32 = 0.001;
 
 /// What the thread needs.
 pub(crate) struct Engine {
@@ -47,80 +49,60 @@ impl Engine {
         for (entry, found) in entries.into_iter().zip(found) {
             let waited = start.duration_since(entry.since);
             self.metrics.answered(waited, &found);
-            let found = found.map(|(prediction, candidates)| Found { post: entry.post, prediction, candidates });
+            let found = found.map(|prediction| Found { post: entry.post, prediction });
             // A client that has gone meanwhile gets no answer.
             let _ = entry.reply.send((entry.index, Answer { found, waited, computed }));
         }
     }
 
-    /// What is found in each post of one model.
-    fn found(&self, entries: &[Entry]) -> Vec<Result<Predicted, Failure>> {
+    /// What is found in each post of a batch, all of which have one model and ask for the same.
+    fn found(&self, entries: &[Entry]) -> Vec<Result<Prediction, Failure>> {
         let Some(first) = entries.first() else { return Vec::new() };
         let vectors = catch_unwind(AssertUnwindSafe(|| vectors(&first.model, entries)));
         let vectors = vectors.unwrap_or_else(|_| entries.iter().map(|_| Err(Failure::Panic)).collect());
-        let mut seen = BTreeMap::new();
-        let mut posts = Vec::with_capacity(entries.len());
-        for (i, (entry, vector)) in entries.iter().zip(&vectors).enumerate() {
-            let mut post = entry.post.clone();
-            if let Ok(Some(vector)) = vector {
-                // Nobody else's: a name of this batch alone.
-                let id = i.to_string();
-                seen.insert(id.clone(), vector.clone());
-                post.image_id = Some(id);
-            } else if post.image_id.is_some() {
-                post.image_id = Some("none".to_owned());
-            }
-            posts.push(post);
-        }
-        let model = first.model.predictor.clone();
-        let model = if seen.is_empty() {
-            Ok(model)
-        } else {
-            ImageVectors::from_map(seen).map_err(smvae::Error::from).and_then(|v| model.with_images(v, ImageTrust::Any))
+        let with_picture = |(entry, vector): (&Entry, &Result<Option<Vec<f32>>, Failure>)| match vector {
+            Ok(Some(vector)) => entry.post.clone().with_picture(Picture::Vector(vector.as_slice().into())),
+            _ => entry.post.clone(),
         };
-        let found = match model {
-            Ok(model) => self.predicted(&model, &posts, entries),
-            Err(error) => entries.iter().map(|_| Err(Failure::Model(error.to_string()))).collect(),
-        };
-        let result = |(found, vector): (_, Result<Option<Vec<f32>>, Failure>)| vector.and(found);
-        found.into_iter().zip(vectors).map(result).collect()
+        let posts: Vec<Post> = entries.iter().zip(&vectors).map(with_picture).collect();
+        let least = first.candidates.map(|_| LEAST_CANDIDATE);
+        let model = first.model.predictor.clone().telling_all_above(least).expect("a probability");
+        let found = self.predicted(&model, &posts).into_iter().zip(vectors).zip(entries);
+        found.map(|((found, vector), entry)| vector.and(found).map(|found| best(found, entry.candidates))).collect()
     }
 
     /// Where the model panics, the halves of the batch are computed alone, so that all posts but
     /// the one that it panics at are answered.
-    fn predicted(&self, model: &Predictor, posts: &[Post], entries: &[Entry]) -> Vec<Result<Predicted, Failure>> {
+    fn predicted(&self, model: &Predictor, posts: &[Post]) -> Vec<Result<Prediction, Failure>> {
         let predict = || {
             if let Some(fault) = self.fault {
                 posts.iter().for_each(fault);
             }
-            predict(model, posts, entries)
+            model.predict_each(posts)
         };
         match catch_unwind(AssertUnwindSafe(predict)) {
-            Ok(found) => found,
+            Ok(found) => found.into_iter().map(|found| found.map_err(|e| Failure::Model(e.to_string()))).collect(),
             Err(_) if posts.len() <= 1 => {
                 self.metrics.panicked();
                 vec![Err(Failure::Panic)]
             }
             Err(_) => {
-                let middle = posts.len() / 2;
-                let mut found = self.predicted(model, &posts[..middle], &entries[..middle]);
-                found.extend(self.predicted(model, &posts[middle..], &entries[middle..]));
-                found
+                let (before, after) = posts.split_at(posts.len() / 2);
+                self.predicted(model, before).into_iter().chain(self.predicted(model, after)).collect()
             }
         }
     }
 }
 
-fn predict(model: &Predictor, posts: &[Post], entries: &[Entry]) -> Vec<Result<Predicted, Failure>> {
-    let failure = |error: smvae::Error| Failure::Model(error.to_string());
-    let found = model.predict_each(posts).into_iter().zip(posts).zip(entries);
-    let with_candidates = |((found, post), entry): ((smvae::Result<Prediction>, &Post), &Entry)| {
-        let prediction = found.map_err(failure)?;
-        let candidates = entry.candidates.map(|n| model.candidates(std::slice::from_ref(post), n)).transpose();
-        let candidates = candidates.map_err(failure)?.and_then(|of_posts| of_posts.into_iter().next());
-        Ok((prediction, candidates))
-    };
-    found.map(with_candidates).collect()
+/// The `n` most probable candidates, the most probable first, each span with its best label alone.
+fn best(mut found: Prediction, n: Option<usize>) -> Prediction {
+    if let Some((candidates, n)) = found.candidates.as_mut().zip(n) {
+        // Of one span they stand together, the most probable label first.
+        candidates.dedup_by(|next, before| next.words == before.words);
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        candidates.truncate(n);
+    }
+    found
 }
 
 /// The vector of each post's picture; `None` for a post without one.

@@ -1,6 +1,6 @@
 //! What a service counts, in the text format that Prometheus reads.
 
-use crate::answer::{Failure, Predicted};
+use crate::answer::Failure;
 use crate::queue::Length;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use smvae::Prediction;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -132,10 +133,10 @@ impl Metrics {
         self.rate.store(mean.to_bits(), Ordering::Relaxed);
     }
 
-    pub(crate) fn answered(&self, waited: Duration, found: &Result<Predicted, Failure>) {
+    pub(crate) fn answered(&self, waited: Duration, found: &Result<Prediction, Failure>) {
         self.queue_seconds.observe(waited.as_secs_f64());
         match found {
-            Ok((prediction, _)) => {
+            Ok(prediction) => {
                 self.posts.inc();
                 self.words_cut.inc_by(prediction.words_cut as u64);
                 self.images_missing.inc_by(u64::from(prediction.image_missing));
@@ -159,9 +160,14 @@ impl Metrics {
         f64::from_bits(self.rate.load(Ordering::Relaxed))
     }
 
+    /// How long so many posts take; nothing before the first batch.
+    pub(crate) fn time_for(&self, posts: usize) -> Duration {
+        let rate = self.rate();
+        if rate > 0.0 { Duration::from_secs_f64(posts as f64 / rate) } else { Duration::ZERO }
+    }
+
     /// When so many posts will have been computed, in whole seconds from 1 to 60.
     pub(crate) fn seconds_for(&self, posts: usize) -> u64 {
-        let rate = self.rate();
-        if rate > 0.0 { (posts as f64 / rate).ceil().clamp(1.0, 60.0) as u64 } else { 1 }
+        self.time_for(posts).as_secs_f64().ceil().clamp(1.0, 60.0) as u64
     }
 }

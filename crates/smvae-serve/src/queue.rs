@@ -71,7 +71,7 @@ pub(crate) struct Length {
     pub(crate) words: usize,
 }
 
-/// What the engine gets: posts of one model, and how many were dropped on the way.
+/// What the engine gets: posts of one model that ask for the same, and how many were dropped on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
@@ -124,7 +124,7 @@ impl Queue {
             || (waiting.entries.len() + posts <= self.limit.posts && waiting.words + words <= self.limit.words)
     }
 
-    /// Waits for posts, and takes those of the first one's model until a batch has so many pieces;
+    /// Waits for posts, and takes those that go with the first one until a batch has so many pieces;
     /// at least one. `None` once the queue is closed and empty.
     pub(crate) fn take(&self, pieces: usize) -> Option<Batch> {
         let mut waiting = self.lock();
@@ -168,8 +168,10 @@ impl Waiting {
                 continue;
             }
             total += entry.pieces();
-            let same_model = batch.entries.first().is_none_or(|first| Arc::ptr_eq(&first.model, &entry.model));
-            if !batch.entries.is_empty() && (total > pieces || !same_model) {
+            let goes_with = |first: &Entry| {
+                Arc::ptr_eq(&first.model, &entry.model) && first.candidates.is_some() == entry.candidates.is_some()
+            };
+            if batch.entries.first().is_some_and(|first| total > pieces || !goes_with(first)) {
                 break;
             }
             batch.entries.extend(self.pop());

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+/// How much of the time for a request it may be expected to wait.
+const PART_FOR_THE_QUEUE: f64 = 0.7;
+
 /// A post to find entities in.
 #[derive(Debug)]
 pub(crate) struct Question {
@@ -61,9 +64,13 @@ pub(crate) async fn ask(
     if n == 0 {
         return Ok(Answers::default());
     }
-    let full = |full: crate::queue::Full| Fault::queue_full(full.posts, state.metrics.seconds_for(full.posts));
-    state.queue.push(entries).map_err(full)?;
-    let time = state.settings.limits.request_time;
+    let full = |posts| Fault::queue_full(posts, state.metrics.seconds_for(posts));
+    let (time, waiting) = (state.settings.limits.request_time, state.queue.length().posts);
+    // A slow model does not get through a long queue in time: what cannot be answered is refused.
+    if state.metrics.time_for(waiting) > time.mul_f64(PART_FOR_THE_QUEUE) {
+        return Err(full(waiting));
+    }
+    state.queue.push(entries).map_err(|queue| full(queue.posts))?;
     let all = async {
         let mut slots: Vec<Option<Answer>> = (0..n).map(|_| None).collect();
         while let Some((index, answer)) = answers.recv().await {

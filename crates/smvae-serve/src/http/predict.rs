@@ -30,8 +30,8 @@ const LARGE: usize = 64 * 1024;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Options {
-    /// So many of the most probable spans of each post, whether they are found or not; with the
-    /// probability of every class.
+    /// So many of the most probable spans of each post, the most probable first, whether they are
+    /// found or not; those of a probability below 0.001 are left out.
     #[param(minimum = 0, maximum = 1000)]
     candidates: Option<usize>,
 }
@@ -156,7 +156,7 @@ fn answer(parts: &Parts, answers: Answers) -> Response {
         if !text.is_empty() {
             text.push(',');
         }
-        text += &json::answer_with(&record.fields, &found.post, found.prediction, found.candidates.as_deref());
+        text += &json::answer(&record.fields, &found.post, found.prediction);
     }
     if parts.posts.is_list {
         text = format!("[{text}]");

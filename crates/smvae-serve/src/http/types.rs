@@ -83,8 +83,6 @@ pub(crate) struct Entity {
     /// Its words, from the first to one past the last.
     #[schema(min_items = 2, max_items = 2)]
     words: Vec<usize>,
-    /// Candidates alone: the probability of each label of `GET /v1/model`, in its order.
-    probabilities: Option<Vec<f32>>,
 }
 
 /// What was found in a post: its own fields, then these.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use smvae::data::formats::LabelUse;
 use smvae::data::formats::json::read_post;
 use smvae::{Predictor, json as wire};
+use std::collections::BTreeSet;
 
 /// What `smvae predict` writes for a line of JSON.
 fn line(model: &Predictor, object: &str) -> String {
@@ -62,19 +63,19 @@ fn candidates_are_told_on_request() {
         let line = format!("POST /v1/predict?candidates={n}|content-type: application/json");
         send(&service, &line, br#"{"text": "Ana Silva lands in Oslo", "candidates": "mine"}"#).json()
     };
-    let answer = ask(4);
+    let answer = ask(1000);
     let candidates = answer["candidates"].as_array().expect("a list");
-    assert_eq!(candidates.len(), 4);
+    assert!((4..=15).contains(&candidates.len()), "of every span of five words: {candidates:?}");
     let scores: Vec<f64> = candidates.iter().map(|c| c["score"].as_f64().expect("a number")).collect();
-    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
-    let labels = send(&service, "GET /v1/model", b"").json()["labels"].as_array().expect("a list").len();
-    for candidate in candidates {
-        let probabilities = candidate["probabilities"].as_array().expect("a list");
-        let sum: f64 = probabilities.iter().map(|p| p.as_f64().expect("a number")).sum();
-        assert!(probabilities.len() == labels && (sum - 1.0).abs() < 1e-3, "{candidate}");
+    assert!(scores.is_sorted_by(|a, b| a >= b) && scores.iter().all(|score| *score >= 0.001), "{scores:?}");
+    let spans: BTreeSet<String> = candidates.iter().map(|c| c["words"].to_string()).collect();
+    assert_eq!(spans.len(), candidates.len(), "each span once");
+    for entity in answer["entities"].as_array().expect("a list") {
+        assert!(candidates.contains(entity), "{entity}");
     }
-    assert_eq!(ask(1000)["candidates"].as_array().map(Vec::len), Some(15), "every span of five words");
-    assert_eq!(predict(&service, r#"{"text": "a", "candidates": "mine"}"#).json()["candidates"], "mine");
+    assert_eq!(ask(2)["candidates"].as_array().expect("a list")[..], candidates[..2]);
+    assert_eq!(ask(0)["candidates"], json!([]));
+    assert_eq!(predict(&service, r#"{"text": "a"}"#).json().get("candidates"), None);
 }
 
 /// The scores of everything that a post could have.

@@ -391,7 +391,7 @@ impl Predictor {
             input: &self.config.input,
             quirks: &self.config.model.quirks,
             encoder: self.networks.encoder.config(),
-            images: self.identity.as_ref().map(|identity| (identity, self.images.as_ref())),
+            images: self.identity.as_ref().map(|identity| (identity, self.images.as_deref())),
         }
     }
 
