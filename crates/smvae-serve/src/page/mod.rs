@@ -1,4 +1,7 @@
-//! The page at `/`: one file that loads nothing, and what a browser may do with it.
+//! The page at `/`, which loads nothing else, and what a browser may do with it.
+//!
+//! Its parts lie beside this file and are joined here, so that a browser gets one document: no build
+//! step, no folder of files to serve.
 //!
 //! Its `<script>` and `<style>` elements are allowed by their digest and nothing else is, so that no
 //! text of a post can become a script. Style attributes in its HTML are refused; a script may set
@@ -11,7 +14,17 @@ use sha2::{Digest as _, Sha256};
 use std::sync::OnceLock;
 
 /// The page.
-pub(crate) const HTML: &str = include_str!("index.html");
+pub(crate) const HTML: &str = concat!(
+    include_str!("head.html"),
+    "<style>\n",
+    include_str!("page.css"),
+    "</style>\n",
+    include_str!("body.html"),
+    "<script>\n",
+    include_str!("page.js"),
+    include_str!("result.js"),
+    "</script>\n</body>\n</html>\n"
+);
 
 /// What a browser may do with the page: run its own scripts, ask this service, show pictures that a
 /// person chose.
