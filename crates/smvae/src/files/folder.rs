@@ -25,7 +25,7 @@ pub(crate) fn file_in(folder: &Path, name: &str) -> Result<PathBuf> {
     let Ok(found) = path.symlink_metadata() else { return Ok(path) };
     if found.is_symlink() {
         let (target, folder) = (path.canonicalize(), folder.canonicalize());
-        if !target.ok().zip(folder.ok()).is_some_and(|(target, folder)| target.parent() == Some(&folder)) {
+        if target.ok().zip(folder.ok()).is_none_or(|(target, folder)| target.parent() != Some(&folder)) {
             return refuse("it is a link that leads out of its folder, or nowhere");
         }
     }

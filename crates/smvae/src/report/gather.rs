@@ -60,8 +60,11 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     Ok(Report { title, runs, unreadable, points, points_split, summary })
 }
 
+/// Names of runs, and why they cannot be read.
+type Unreadable = Vec<(String, String)>;
+
 /// Reads runs; those that cannot be read are named, unless no other is left.
-fn read_runs(folders: &[(String, PathBuf)]) -> Result<(Vec<RunReport>, Vec<(String, String)>)> {
+fn read_runs(folders: &[(String, PathBuf)]) -> Result<(Vec<RunReport>, Unreadable)> {
     let (mut runs, mut unreadable, mut first) = (Vec::new(), Vec::new(), None);
     for (name, path) in folders {
         match RunReport::read(name, path) {
