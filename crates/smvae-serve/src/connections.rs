@@ -4,6 +4,7 @@
 //! A client that closes its side of a connection has gone: its request is dropped, also where it
 //! only meant that it has nothing more to say.
 
+use crate::http::errors::{Problem, Refusal};
 use crate::state::State;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -89,10 +90,10 @@ async fn connection(stream: TcpStream, router: Router, state: Arc<State>, mut st
 
 /// Answers a connection beyond the limit without reading from it.
 fn refuse(stream: TcpStream, state: &State) {
-    let body = format!(
-        r#"{{"error":{{"code":"too_many_connections","message":"{} connections are open, which is the limit: try again later","post":null,"field":null}}}}"#,
-        state.settings.limits.connections
-    );
+    let limit = state.settings.limits.connections;
+    let message = format!("{limit} connections are open, which is the limit: try again later");
+    let problem = Problem { code: "too_many_connections", message, post: None, field: None };
+    let body = serde_json::to_string(&Refusal { error: problem }).expect("our own types have a JSON form");
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\nretry-after: 1\r\n\
          connection: close\r\n\r\n",

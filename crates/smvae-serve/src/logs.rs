@@ -16,8 +16,8 @@ pub enum LogFormat {
     Off,
 }
 
-/// Begins to log, once per process. From then on a panic is one line, too, with its place alone: the
-/// message of a panic may quote what it was given.
+/// Begins to log, once per process. From then on a panic is one line, too, with its place alone:
+/// the message of a panic may quote what it was given.
 pub fn start(format: LogFormat) {
     let builder = || {
         let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);

@@ -71,7 +71,8 @@ pub(crate) struct Length {
     pub(crate) words: usize,
 }
 
-/// What the engine gets: posts of one model that ask for the same, and how many were dropped on the way.
+/// What the engine gets: posts of one model that ask for the same, and how many were dropped on
+/// the way.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) entries: Vec<Entry>,
@@ -124,8 +125,8 @@ impl Queue {
             || (waiting.entries.len() + posts <= self.limit.posts && waiting.words + words <= self.limit.words)
     }
 
-    /// Waits for posts, and takes those that go with the first one until a batch has so many pieces;
-    /// at least one. `None` once the queue is closed and empty.
+    /// Waits for posts, and takes those that go with the first one until a batch has so many
+    /// pieces; at least one. `None` once the queue is closed and empty.
     pub(crate) fn take(&self, pieces: usize) -> Option<Batch> {
         let mut waiting = self.lock();
         loop {

@@ -32,7 +32,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "SMVAE_SERVE_API_KEY_FILE")]
     api_key_file: Option<PathBuf>,
     /// The vision model that reads pictures, which is the one of training; by default from where it
-    /// was then, if it is still there. A folder, a weights file, or a model of the Hugging Face hub.
+    /// was then, if it is still there. A folder, a weights file, or a model of the Hugging Face
+    /// hub.
     #[arg(long, value_name = "MODEL", env = "SMVAE_SERVE_VISION")]
     vision: Option<String>,
     /// Read posts as text alone, whatever the model was trained with.

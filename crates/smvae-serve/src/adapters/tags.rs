@@ -1,5 +1,5 @@
-//! The labelling configuration of Label Studio, as far as a model of text needs it: what the control
-//! with the labels is called, what it labels, and which of the task's data that is.
+//! The labelling configuration of Label Studio, as far as a model of text needs it: what the
+//! control with the labels is called, what it labels, and which of the task's data that is.
 
 /// What a task's text is called, and how regions of it are named.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! The parts of a request with pictures: `posts` in the JSON of a plain request, or one `text`; every
-//! other part is a picture. A post's picture is the part that its field `image` names; where there is
-//! one post that names none and one picture, they belong together.
+//! The parts of a request with pictures: `posts` in the JSON of a plain request, or one `text`;
+//! every other part is a picture. A post's picture is the part that its field `image` names; where
+//! there is one post that names none and one picture, they belong together.
 
 use crate::http::errors::Fault;
 use crate::http::posts::{self, Posts};

@@ -1,5 +1,5 @@
-//! `POST /v1/predict`: a post or a list of posts, as JSON or with pictures; answered by an object or
-//! by a list, in the wire form of `smvae predict`.
+//! `POST /v1/predict`: a post or a list of posts, as JSON or with pictures; answered by an object
+//! or by a list, in the wire form of `smvae predict`.
 
 use crate::http::ask::{Answers, Question, ask};
 use crate::http::body::{self, Kind};

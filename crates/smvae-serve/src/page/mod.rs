@@ -3,8 +3,8 @@
 //! Its parts lie beside this file and are joined here, so that a browser gets one document: no build
 //! step, no folder of files to serve.
 //!
-//! Its `<script>` and `<style>` elements are allowed by their digest and nothing else is, so that no
-//! text of a post can become a script. Style attributes in its HTML are refused; a script may set
+//! Its `<script>` and `<style>` elements are allowed by their digest and nothing else is, so that
+//! no text of a post can become a script. Style attributes in its HTML are refused; a script may set
 //! `element.style`.
 
 use axum::http::HeaderValue;

@@ -65,7 +65,8 @@ fn label_studio_gets_one_result_a_task() {
     let version = setup["model_version"].as_str().expect("a string").to_owned();
     assert!(version.starts_with("run@"), "{version}");
     let text = "🎉 Ana Silva in Oslo";
-    let tasks = json!([{"id": 1, "data": {"tweet": text, "image": "http://127.0.0.1:1/x.png"}}, {"id": 2, "data": {"tweet": ""}}]);
+    let first = json!({"id": 1, "data": {"tweet": text, "image": "http://127.0.0.1:1/x.png"}});
+    let tasks = json!([first, {"id": 2, "data": {"tweet": ""}}]);
     let answer = post(&service, "/predict", &from_label_studio(tasks, config)).json();
     let results = answer["results"].as_array().expect("a list");
     assert_eq!((results.len(), &results[1]["result"], &results[1]["score"]), (2, &json!([]), &json!(0.0)));

@@ -98,7 +98,8 @@ fn pictures_belong_to_the_posts_that_name_them() {
     assert_ne!(scores(&with_light), scores(&with_dark));
     assert_eq!(with_dark.json().get("image_missing"), None);
     assert!(!with_dark.body.contains("\"image"), "{}", with_dark.body);
-    let list = r#"[{"text":"Ana Silva in Oslo","image":"b"},{"text":"x","image":"a"},{"text":"y","image":"none"},{"text":"z"}]"#;
+    let list = r#"[{"text":"Ana Silva in Oslo","image":"b"},{"text":"x","image":"a"},{"text":"y","image":"none"},
+        {"text":"z"}]"#;
     let both = upload(&[("posts", list.as_bytes()), ("a", &dark), ("b", &light)]);
     assert_eq!(scores(&both), scores(&with_light));
     let answers = both.json();
