@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks `smvae report` in a real Chromium: tests/browser/run.sh [options of report.py]. Takes the program that `cargo test`
-# built, or SMVAE_BIN. Chromium comes from the system (SMVAE_CHROMIUM, or chromium on the PATH; as root it is installed with
-# apt-get), playwright from PyPI, into target/. Where they cannot be had it says that it was skipped; where CI is set, that is
-# a failure.
+# Checks `smvae report` and the page of `smvae serve` in a real Chromium: tests/browser/run.sh [report|serve [options of
+# report.py or serve.py]]. Takes the program that `cargo test` built, or SMVAE_BIN. Chromium comes from the system
+# (SMVAE_CHROMIUM, or chromium on the PATH; as root it is installed with apt-get), playwright from PyPI and axe-core from npm,
+# both into target/. Where they cannot be had it says that it was skipped; where CI is set, that is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -27,4 +27,26 @@ if ! "$venv/bin/python" -c "import playwright" 2>/dev/null; then
     python3 -m venv "$venv" && "$venv/bin/pip" install --quiet -r tests/browser/requirements.txt ||
         missing "playwright cannot be installed"
 fi
-"$venv/bin/python" tests/browser/report.py --smvae "$smvae" --chromium "$browser" "$@"
+
+# Rules of accessibility; a page is also checked without them, but for that.
+axe=$target/axe-core-4.10.3.min.js
+get_axe() {
+    command -v npm >/dev/null || return 1
+    (cd "$target" && npm pack --silent axe-core@4.10.3 >/dev/null && tar xzf axe-core-4.10.3.tgz package/axe.min.js &&
+        mv package/axe.min.js "${axe##*/}" && rm -r package axe-core-4.10.3.tgz)
+}
+
+check() {
+    local page=$1
+    shift
+    [ "$page" != serve ] || [ -f "$axe" ] || get_axe || [ -z "${CI:-}" ] || missing "axe-core cannot be had (npm)"
+    [ "$page" != serve ] || [ ! -f "$axe" ] || set -- --axe "$axe" "$@"
+    "$venv/bin/python" "tests/browser/$page.py" --smvae "$smvae" --chromium "$browser" "$@"
+}
+
+if [ $# -gt 0 ]; then
+    check "$@"
+else
+    check report
+    check serve
+fi

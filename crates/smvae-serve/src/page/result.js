@@ -81,16 +81,21 @@ function scoreOf(entity, spans) {
   return label === entity.label ? score : undefined;
 }
 
+/** The same, where another label is likelier the most that is left: no more than that one has, and a whole has. */
+function atMost(entity, spans) {
+  const { label, score } = there(entity, spans);
+  return { value: label === entity.label ? score : Math.min(score, 1 - score), rather: label === entity.label ? null : label };
+}
+
 const same = (a) => (b) => a.start === b.start && a.end === b.end && a.label === b.label;
 
-/** How far the picture moved a score, with a bar whose half is `most`. */
-function moved(after, before, most) {
-  if (after === undefined || before === undefined) return el("td", {}, "–");
-  const share = (50 * (after - before)) / most;
+/** How far the picture moved a score, as it is told, with a bar whose half is `most`. */
+function moved(by, most, told) {
+  const share = (50 * by) / most;
   const bar = el("i", { className: share < 0 ? "down" : "" });
   bar.style.left = `${50 + Math.min(0, share)}%`;
   bar.style.width = `${Math.abs(share)}%`;
-  return el("td", {}, el("span", { className: "bar", ariaHidden: "true" }, bar), signed(100 * (after - before)));
+  return el("td", {}, el("span", { className: "bar", ariaHidden: "true" }, bar), told);
 }
 
 const signed = (points) => (Math.abs(points) < 0.05 ? "±0.0" : `${points < 0 ? "−" : "+"}${Math.abs(points).toFixed(1)}`);
@@ -102,25 +107,25 @@ function showMoves() {
   const [after, before] = [bySpan(answer), bySpan(without)];
   const all = [...answer.entities, ...without.entities.filter((entity) => !answer.entities.some(same(entity)))];
   const rows = all.map((entity) => {
-    const [a, b] = [scoreOf(entity, after), scoreOf(entity, before)];
+    const [a, b] = [atMost(entity, after), atMost(entity, before)];
     const [isIn, wasIn] = [answer, without].map(({ entities }) => entities.some(same(entity)));
-    const other = a === undefined ? there(entity, after) : b === undefined ? there(entity, before) : null;
-    const only = [!wasIn && "found only with the picture", !isIn && "found only without it",
-      other && `${a === undefined ? "with" : "without"} it likelier ${other.label}, ${percent(other.score, 1)}`];
-    return { entity, a, b, only: only.filter(Boolean).join("; "), by: other ? 1 : Math.abs(a - b), other };
+    const notes = [!wasIn && "found only with the picture", !isIn && "found only without it",
+      b.rather && `without it rather ${b.rather}`, a.rather && `with it rather ${a.rather}`];
+    const by = a.value - b.value;
+    const sign = b.rather ? "≥" : a.rather ? "≤" : "";
+    return { entity, a, b, by, sign, note: notes.filter(Boolean).join("; ") };
   });
-  rows.sort((x, y) => y.by - x.by);
+  rows.sort((x, y) => Math.abs(y.by) - Math.abs(x.by));
   const [first] = rows;
-  const most = rows.find(({ other }) => !other);
+  const most = Math.max(0.05, Math.abs(first?.by ?? 0));
   $("moves-summary").textContent = !first
     ? "Nothing was found with the picture or without it."
-    : first.by < 0.0005 ? "It moved none: for this text the model makes nothing of this picture."
-      : first.other ? "It changed which label is likeliest."
-        : `Most: ${first.entity.text} as ${first.entity.label}, by ${signed(100 * (first.a - first.b))} points.`;
+    : Math.abs(first.by) < 0.0005 ? "It moved none: for this text the model makes nothing of this picture."
+      : `Most: ${first.entity.text} as ${first.entity.label}, by ${first.sign && "at least "}${signed(100 * first.by)} points.`;
   const head = ["Entity", "Without", "With", "Moved"].map((name, i) => el("th", { scope: "col", className: i ? "" : "text" }, name));
-  const body = rows.map(({ entity, a, b, only }) => el("tr", {},
-    el("th", { scope: "row", className: "text" }, entity.text, " ", chip(entity.label), only && el("span", { className: "only" }, only)),
-    el("td", {}, percent(b, 1)), el("td", {}, percent(a, 1)), moved(a, b, Math.max(0.05, most?.by ?? 0))));
+  const body = rows.map(({ entity, a, b, by, sign, note }) => el("tr", {},
+    el("th", { scope: "row", className: "text" }, entity.text, " ", chip(entity.label), note && el("span", { className: "only" }, note)),
+    ...[b, a].map(({ value, rather }) => el("td", {}, (rather && value >= LEAST ? "≤" : "") + percent(value, 1))), moved(by, most, sign + signed(100 * by))));
   $("moves-table").replaceChildren(...(first ? [table(head, body)] : []));
 }
 
@@ -194,7 +199,10 @@ const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const forms = {
   json({ answers: [answer] }) {
     const { candidates, ...rest } = answer;
-    return JSON.stringify(rest, null, 2);
+    // A field a line and an entity a line: a word a line is nothing to read.
+    const entities = rest.entities.map((entity) => `    ${JSON.stringify(entity)}`).join(",\n");
+    const value = (name) => (name === "entities" && entities ? `[\n${entities}\n  ]` : JSON.stringify(rest[name]));
+    return `{\n${Object.keys(rest).map((name) => `  ${JSON.stringify(name)}: ${value(name)}`).join(",\n")}\n}\n`;
   },
   curl({ question: { text, picture } }) {
     const lines = [`curl ${shell(new URL("v1/predict", location.href).href)}`];
