@@ -1,4 +1,4 @@
-"""A small model that looks at pictures: the demo's corpus, pictures whose colour tells the label, a vision model of one block."""
+"""A small model that looks at pictures, whose colour tells the label; its vision model is one block."""
 
 import array
 import json

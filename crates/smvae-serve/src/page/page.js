@@ -3,7 +3,13 @@
 // the page as text nodes alone. Offsets of the service count Unicode scalar values, and a string of
 // JavaScript counts UTF-16, so that texts are cut as lists of characters.
 
-const FORMATS = { "image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WebP", "image/bmp": "BMP" };
+const FORMATS = {
+  "image/jpeg": "JPEG",
+  "image/png": "PNG",
+  "image/gif": "GIF",
+  "image/webp": "WebP",
+  "image/bmp": "BMP",
+};
 // The most candidates that the service gives.
 const MOST_CANDIDATES = 1000;
 // Rows of the table of candidates until more are asked for.
@@ -23,7 +29,8 @@ const state = { card: null, key: "", picture: null, last: null, running: null, e
 const $ = (id) => document.getElementById(id);
 // Spans that are less probable are no candidates: of them this is known and no more.
 const LEAST = 0.001;
-const percent = (score, digits = 0) => (score === undefined ? "–" : score < LEAST ? "<0.1%" : `${(100 * score).toFixed(digits)}%`);
+const percent = (score, digits = 0) =>
+  score === undefined ? "–" : score < LEAST ? "<0.1%" : `${(100 * score).toFixed(digits)}%`;
 const count = (n, word, words = `${word}s`) => `${n} ${n === 1 ? word : words}`;
 const names = () => state.card.labels.slice(1);
 
@@ -211,7 +218,8 @@ async function meet() {
   }
   const { card } = state;
   const some = names().length > 8 ? [...names().slice(0, 7), `${names().length - 7} others`] : names();
-  $("about").textContent = `${list(some)}: found by the model “${card.run}”, ` +
+  $("about").textContent =
+    `${list(some)}: found by the model “${card.run}”, ` +
     (card.reads_pictures ? "which reads a post and its picture." : "which reads text.");
   $("picture-field").hidden = !card.reads_pictures;
   $("facts").replaceChildren(...facts(card).flatMap(([name, ...fact]) => [el("dt", {}, name), el("dd", {}, ...fact)]));
@@ -228,20 +236,27 @@ function facts(card) {
       : "None: the model was trained without images.";
   return [
     ["Labels", ...names().flatMap((label) => [chip(label), " "]), "It knows no others."],
-    ["Length", `A post has at most ${number(limits.words)} words. The model reads ${number(encoder.max_pieces)} pieces of words at once, ` +
-      "about four pieces to three words. Words that it did not read are struck out in the result."],
+    [
+      "Length",
+      `A post has at most ${number(limits.words)} words. The model reads ${number(encoder.max_pieces)} pieces of words at once, ` +
+        "about four pieces to three words. Words that it did not read are struck out in the result.",
+    ],
     ["Entities", `Of at most ${count(card.max_width, "word")}, and never one inside another.`],
     ["Pictures", pictures],
     ["Words", "Split as in its corpus: ", el("code", {}, card.words)],
-    ["Encoder", `${encoder.family}, ${count(encoder.layers, "layer")} of ${number(encoder.hidden_size)} numbers, ` +
-      `${number(encoder.vocabulary)} pieces. Signs that are in none of them are all alike to it.`],
+    [
+      "Encoder",
+      `${encoder.family}, ${count(encoder.layers, "layer")} of ${number(encoder.hidden_size)} numbers, ` +
+        `${number(encoder.vocabulary)} pieces. Signs that are in none of them are all alike to it.`,
+    ],
     ["Weights", el("code", {}, card.weights_sha256.slice(0, 16))],
     ["Version", `smvae ${card.version}`],
   ];
 }
 
 const number = (n) => n.toLocaleString("en");
-const megabytes = (bytes) => (bytes < 1 << 20 ? `${number(Math.ceil(bytes / 1024))} KiB` : `${number(+(bytes / (1 << 20)).toFixed(1))} MiB`);
+const megabytes = (bytes) =>
+  bytes < 1 << 20 ? `${number(Math.ceil(bytes / 1024))} KiB` : `${number(+(bytes / (1 << 20)).toFixed(1))} MiB`;
 const list = (words) => (words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`);
 
 // ---- The picture ----
@@ -255,7 +270,10 @@ function take(file) {
   // A little of the limit is for the text.
   const most = limit - Math.min(limit / 2, 64 * 1024);
   if (!(file.type in FORMATS)) {
-    return complain("picture", `${file.name || "This"} is no picture that can be read: ${list(Object.values(FORMATS))} can.`);
+    return complain(
+      "picture",
+      `${file.name || "This"} is no picture that can be read: ${list(Object.values(FORMATS))} can.`,
+    );
   }
   if (file.size > most) {
     return complain("picture", `The picture has ${megabytes(file.size)}, the limit is ${megabytes(most)}.`);
@@ -265,7 +283,8 @@ function take(file) {
   const picture = (state.picture = { file, url });
   const title = `${file.name}, ${megabytes(file.size)}`;
   $("picture-name").textContent = title;
-  $("thumb").onload = () => ($("picture-name").textContent = `${title}, ${$("thumb").naturalWidth} × ${$("thumb").naturalHeight}`);
+  $("thumb").onload = () =>
+    ($("picture-name").textContent = `${title}, ${$("thumb").naturalWidth} × ${$("thumb").naturalHeight}`);
   $("thumb").src = picture.url;
   for (const id of ["preview", "remove"]) $(id).hidden = false;
   $("choose").textContent = "Choose another picture";
@@ -292,18 +311,25 @@ function drawn() {
   pen.fillStyle = "#fff1c4";
   pen.arc(300, 178, 30, 0, 7);
   pen.fill();
-  for (const [height, step, colour] of [[150, 90, "#7a5478"], [172, 60, "#51446b"], [192, 42, "#32324f"]]) {
+  for (const [height, step, colour] of [
+    [150, 90, "#7a5478"],
+    [172, 60, "#51446b"],
+    [192, 42, "#32324f"],
+  ]) {
     pen.fillStyle = colour;
     pen.beginPath();
     pen.moveTo(0, 211);
-    for (let x = 0; x <= 480; x += 4) pen.lineTo(x, height + 16 * Math.sin(x / step) + 7 * Math.sin((3 * x) / step + height));
+    for (let x = 0; x <= 480; x += 4)
+      pen.lineTo(x, height + 16 * Math.sin(x / step) + 7 * Math.sin((3 * x) / step + height));
     pen.lineTo(480, 211);
     pen.fill();
   }
   box(["#f0a268", "#8d5378", "#2b3559"], 210, 320);
   pen.fillStyle = "#ffe9b0";
   for (let i = 0; i < 9; i++) pen.fillRect(300 - 32 + 3 * i + 5 * Math.sin(5 * i), 218 + 9 * i, 64 - 6 * i, 3);
-  return new Promise((resolve) => canvas.toBlob((blob) => resolve(new File([blob], "evening.png", { type: "image/png" })), "image/png"));
+  return new Promise((resolve) =>
+    canvas.toBlob((blob) => resolve(new File([blob], "evening.png", { type: "image/png" })), "image/png"),
+  );
 }
 
 // ---- Links that carry the text ----
@@ -369,7 +395,8 @@ on("copy", "click", () =>
   copy($("copy"), $("code").textContent, () => {
     getSelection().selectAllChildren($("code"));
     say("The text is selected: copy it with the keyboard.");
-  }));
+  }),
+);
 addEventListener("hashchange", followLink);
 addEventListener("paste", (event) => {
   const [file] = event.clipboardData.files;
@@ -387,6 +414,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   });
 }
 // Made here, since the page itself may name nothing to load: browsers would ask for /favicon.ico.
-const icon = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><rect y='3' width='16' height='10' rx='3' fill='#0b5cad'/></svg>";
+const icon =
+  "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><rect y='3' width='16' height='10' rx='3' fill='#0b5cad'/></svg>";
 document.head.append(el("link", { rel: "icon", href: `data:image/svg+xml,${encodeURIComponent(icon)}` }));
 meet().then((known) => known && followLink());
