@@ -250,6 +250,13 @@ def check_candidates(page, post):
     assert labels() == sorted(labels())
     page.click("#all-table th button >> text=Text")
     assert texts()[0] == min(candidates, key=lambda c: (c["start"], -c["score"]))["text"]
+    # Unfolded while the model is asked.
+    page.click("#all summary")
+    page.route("**/v1/predict", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.fill("#text", "flying to Bodomi again")
+    page.click("#send")
+    page.click("#all summary")
+    page.locator("#all-table tbody th", has_text="Bodomi again").wait_for()
     # They stay for the next post.
     assert "candidates" in ask(page, "flying to Bodomi")
 

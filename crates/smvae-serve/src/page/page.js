@@ -141,6 +141,8 @@ async function find() {
     const time = Math.max(1, Math.round(performance.now() - start));
     say(`Found ${count(entities.length, "entity", "entities")} in ${count(words.length, "word")}, in ${time} ms.`);
   });
+  // Where they were unfolded meanwhile.
+  await openCandidates();
 }
 
 /** Does what takes a while: the button stops it, and what goes wrong is told. */
