@@ -112,8 +112,7 @@ fn open(source: &VisionSource, predictor: &Predictor, device: &Device) -> Result
     if let Some(trained_with) = &identity.vision {
         source.preprocessing = source.preprocessing.or_else(|| Some(trained_with.preprocessing.clone()));
     }
-    let mut compute = Compute::default();
-    compute.device = device.clone();
+    let compute = Compute { device: device.clone(), ..Compute::default() };
     let vision = open_vision(&source, compute, &mut |_, _, _| Flow::Continue)?;
     match &identity.vision {
         Some(trained_with) if trained_with.same_vectors(&vision.identity) => Ok(vision),

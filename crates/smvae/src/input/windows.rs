@@ -15,6 +15,7 @@
 //! be in neither. What this does not do: read a word of more pieces than the limit, which is the
 //! caller's to leave out, or a span of more.
 
+use std::iter;
 use std::ops::Range;
 
 /// Pieces that a span sees on each side, if the post has them.
@@ -37,10 +38,7 @@ pub(crate) fn windows(words: &[Range<u32>], room: usize, max_width: usize) -> Ve
         return Vec::new();
     }
     let post = Pieces { words, room, max_width };
-    let mut runs = vec![0..post.reach(0)];
-    while let Some(next) = post.next(&runs[runs.len() - 1]) {
-        runs.push(next);
-    }
+    let runs: Vec<Range<usize>> = iter::successors(Some(0..post.reach(0)), |last| post.next(last)).collect();
     let ends = |i: usize| runs[i].clone().map(|start| post.ends(&runs, i, start)).collect();
     (0..runs.len()).map(|i| Window { words: runs[i].clone(), ends: ends(i) }).collect()
 }

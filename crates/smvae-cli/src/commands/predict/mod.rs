@@ -21,7 +21,6 @@ use crate::input::name;
 use crate::interrupt;
 use crate::model;
 use crate::progress::{Progress, say};
-use anyhow::Context as _;
 use exchange::Exchange;
 use lines::{Fault, Line};
 use losses::Losses;

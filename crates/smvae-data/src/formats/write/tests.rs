@@ -167,7 +167,8 @@ fn failures_have_the_place_that_a_format_has() {
     let write = |format, has_ids: bool, failed: FailedPost<'_>| {
         let mut writer = Writer::new(format, Vec::new(), &WriteSettings::default()).expect("in memory");
         let words = ["a".to_owned()];
-        let mut post = found("a", &words, &[0..1], &[]);
+        let (_, places) = words_of("a");
+        let mut post = found("a", &words, &places, &[]);
         post.id = has_ids.then_some("7");
         let _ = writer.post(&post).expect("in memory");
         let written = writer.failure(&failed).expect("in memory");
