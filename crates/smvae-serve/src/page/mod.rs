@@ -1,11 +1,11 @@
 //! The page at `/`, which loads nothing else, and what a browser may do with it.
 //!
-//! Its parts lie beside this file and are joined here, so that a browser gets one document: no build
-//! step, no folder of files to serve.
+//! Its parts lie beside this file and are joined here, so that a browser gets one document: no
+//! build step, no folder of files to serve.
 //!
 //! Its `<script>` and `<style>` elements are allowed by their digest and nothing else is, so that
-//! no text of a post can become a script. Style attributes in its HTML are refused; a script may set
-//! `element.style`.
+//! no text of a post can become a script. Style attributes in its HTML are refused; a script may
+//! set `element.style`.
 
 use axum::http::HeaderValue;
 use base64::Engine as _;

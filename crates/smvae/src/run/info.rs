@@ -94,8 +94,8 @@ impl RunInfo {
         digests::check_all(&RunFolder::open(&self.folder)?)
     }
 
-    /// SHA-256 of all that a model's answers depend on: its weights, and the files that say how they
-    /// are used. Two folders of equal digests give equal answers.
+    /// SHA-256 of all that a model's answers depend on: its weights, and the files that say how
+    /// they are used. Two folders of equal digests give equal answers.
     ///
     /// # Errors
     /// [`Error::NoRun`](crate::Error::NoRun) for a folder that is not a run,

@@ -52,7 +52,8 @@ fn insert(parameters: &Parameters, name: String, tensor: &Tensor, encoder: DType
     Ok(parameters.insert(name, &tensor)?)
 }
 
-/// What the file says of its tensors, checked against its length; it is left where the first begins.
+/// What the file says of its tensors, checked against its length; it is left where the first
+/// begins.
 fn header(file: &mut File) -> std::result::Result<Metadata, String> {
     let text = |error: std::io::Error| error.to_string();
     let whole = file.metadata().map_err(text)?.len();

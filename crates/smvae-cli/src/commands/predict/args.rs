@@ -24,8 +24,8 @@ pub(crate) struct PredictArgs {
     pub(crate) form: FileArgs,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
-    /// Where the answers go; - for stdout. A file has its name when it is complete; until then it is
-    /// .NAME.tmp beside it, which holds whole lines.
+    /// Where the answers go; - for stdout. A file has its name when it is complete; until then it
+    /// is .NAME.tmp beside it, which holds whole lines.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The format of the answers: jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or
