@@ -57,13 +57,14 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         // Whoever read our output has seen enough: `smvae predict | head` is no failure.
         return ExitCode::SUCCESS;
     }
+    if let Some(Signalled(number)) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        // Whoever sent the signal knows of it, and the command has said what there is.
+        return ExitCode::from(128 + u8::try_from(*number).unwrap_or(0));
+    }
     // A closed stderr is no reason to panic.
     let _ = write!(std::io::stderr(), "{}", message(error));
     if error.chain().any(|cause| cause.is::<BadLines>()) {
         return ExitCode::from(3);
-    }
-    if let Some(Signalled(number)) = error.chain().find_map(|cause| cause.downcast_ref()) {
-        return ExitCode::from(128 + u8::try_from(*number).unwrap_or(0));
     }
     ExitCode::from(if error.chain().any(is_usage) { 2 } else { 1 })
 }

@@ -47,6 +47,15 @@ pub(crate) fn signal() -> Option<Signalled> {
     requested().then_some(Signalled(if number == 0 { SIGINT } else { number as i32 }))
 }
 
+/// How a command ends: in the signal that stopped it, if it was `stopped`, so that `train && eval`
+/// and a queue of jobs do not take it for finished.
+pub(crate) fn end(stopped: bool) -> anyhow::Result<()> {
+    match signal() {
+        Some(signal) if stopped => Err(signal.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Asks for a clean stop when the process that started this one is gone or closes the pipe that is
 /// our stdin.
 pub(crate) fn end_with_parent() {

@@ -1,9 +1,9 @@
 //! The program `smvae`: parse, call the library, print.
 //!
 //! Results go to stdout and nothing else does; progress, warnings and errors go to stderr. Exit
-//! codes: 0 for success (a run that Ctrl-C ended early has succeeded: its folder is complete), 1
-//! for a failure, 2 for a command line or a setting that makes no sense. What the program does not
-//! do: mathematics. Everything it can do, the library can.
+//! codes: 0 for success, 1 for a failure, 2 for a command line or a setting that makes no sense, 3
+//! where some lines of the input are not posts, 130 and 143 for what Ctrl-C and SIGTERM have ended
+//! early. What the program does not do: mathematics. Everything it can do, the library can.
 
 mod cli;
 mod commands;

@@ -395,7 +395,8 @@ fn ctrl_c_leaves_a_run_that_loads() {
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("a signal");
     assert!(kill.success());
     let rest: Vec<String> = log.collect();
-    assert_eq!(child.wait().expect("ends").code(), Some(0), "{rest:?}");
+    // Not 0: `train && eval` must not go on as if it were done.
+    assert_eq!(child.wait().expect("ends").code(), Some(130), "{rest:?}");
     assert!(rest.iter().any(|line| line.starts_with("stopped after")), "{rest:?}");
     check(dir.path(), "eval --model run --data dataset/mine", "", 0);
 }

@@ -38,11 +38,12 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
         return output::print_json(&report);
     }
     output::print(&table(&report))?;
+    let stopped = report.rows.len() < Method::ALL.len();
     match report.rows.last() {
-        Some(row) if report.rows.len() == Method::ALL.len() => say(next(&report, row)),
+        Some(row) if !stopped => say(next(&report, row)),
         _ => say("stopped before the last model"),
     }
-    Ok(())
+    interrupt::end(stopped)
 }
 
 fn table(report: &DemoReport) -> String {

@@ -79,5 +79,5 @@ pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     } else {
         say(format!("next: smvae train --image-features {} ...", args.out.display()));
     }
-    Ok(())
+    interrupt::end(summary.stopped)
 }

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     output::print(&summary_table::summary(&Summary::read(dir)?))?;
     if interrupt::requested() {
         say("stopped: run the same command again to continue");
-        return Ok(());
+        return interrupt::end(true);
     }
     if let Some(first) = failed.first() {
         let ids: Vec<&str> = failed.iter().map(|failure| failure.id.as_str()).collect();

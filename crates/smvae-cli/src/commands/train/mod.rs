@@ -66,7 +66,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let summary = smvae::train_with(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);
     tell_end(&summary, Some(&folder));
-    Ok(())
+    interrupt::end(summary.stopped)
 }
 
 /// What to say of entities that no candidate span can match, since they are wider than

@@ -37,7 +37,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let summary = smvae::resume_with(&input, folder, &mut |event| watcher.watch(event))?;
     drop(watcher);
     tell_end(&summary, Some(data));
-    Ok(())
+    interrupt::end(summary.stopped)
 }
 
 /// The number of threads a run was begun with; `None` if the folder does not say, which `run` then
