@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 use smvae::data::Entity;
 use smvae::data::formats::{Body, Format, Labels, PostRecord, Settings, open};
-use smvae::data::synthetic::{SyntheticConfig, generate};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -21,22 +20,32 @@ fn check(dir: &Path, line: &str, code: i32) -> (String, String) {
     (stdout, stderr)
 }
 
-/// A folder with a run that finds entities in text alone, and `posts.jsonl`.
+/// A folder with a run that finds the names it was trained on, and `posts.jsonl`.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let config = SyntheticConfig { n_train: 60, n_dev: 8, n_test: 8, names: 6, ..SyntheticConfig::default() };
-    let corpus = generate(&config).expect("a valid setting");
-    corpus.write_to(dir.path().join("corpus")).expect("writes");
-    let train = "train --data corpus --text-encoder tiny --hidden-dim 8 --latent-dim 4 --max-width 3 --threads 2 \
-                 --epochs 12 --lr 0.01 --out run";
-    check(dir.path(), train, 0);
-    let (corpus, _) = (smvae::data::corpus::load_split(dir.path().join("corpus"), smvae::data::Split::Train), ());
-    let posts = corpus.expect("the corpus").samples;
-    let mut lines = String::new();
-    for (i, sample) in posts.iter().take(12).enumerate() {
-        lines += &format!("{}\n", json!({"id": i, "text": format!("🎉 {}", sample.words.join("  "))}));
+    let (people, places) = (["Ann Bo", "Ida Lund", "Zarko", "Mia Fox"], ["Oslo", "Rio Verde", "Bergen"]);
+    let (mut corpus, mut posts) = (String::new(), String::new());
+    for i in 0..40 {
+        let (person, place) = (people[i % 4], places[i % 3]);
+        let words: Vec<&str> =
+            ["🎉", "met", person, "in", place, "."].iter().flat_map(|part| part.split(' ')).collect();
+        let first = 3 + person.split(' ').count();
+        let entities = json!([
+            {"words": [2, first - 1], "label": "PER"},
+            {"words": [first, words.len() - 1], "label": "LOC"},
+        ]);
+        corpus += &format!("{}\n", json!({"words": words, "entities": entities}));
+        posts += &format!("{}\n", json!({"id": i, "text": words.join("  ")}));
     }
-    std::fs::write(dir.path().join("posts.jsonl"), lines).expect("writes");
+    std::fs::create_dir(dir.path().join("corpus")).expect("a new folder");
+    for split in ["train", "valid", "test"] {
+        std::fs::write(dir.path().join(format!("corpus/{split}.jsonl")), &corpus).expect("writes");
+    }
+    let posts: String = posts.split_inclusive('\n').take(12).collect();
+    std::fs::write(dir.path().join("posts.jsonl"), posts).expect("writes");
+    let train = "train --data corpus --text-encoder tiny --hidden-dim 16 --latent-dim 4 --max-width 3 --threads 2 \
+                 --epochs 20 --lr 0.01 --out run";
+    check(dir.path(), train, 0);
     dir
 }
 

@@ -30,6 +30,8 @@ pub(in crate::formats) fn posts<F: ChunkReader + 'static>(
         expected,
         got,
     })?;
+    // A projection loses it.
+    let metadata = builder.schema().metadata().clone();
     let batches = guarded(&path, || {
         let parquet = builder.parquet_schema();
         let is_wanted = |leaf: &usize| {
@@ -46,6 +48,6 @@ pub(in crate::formats) fn posts<F: ChunkReader + 'static>(
         let mask = ProjectionMask::leaves(parquet, leaves);
         Ok(builder.with_projection(mask).with_batch_size(BATCH_ROWS).build()?)
     })?;
-    let schema = ::arrow_array::RecordBatchReader::schema(&batches);
+    let schema = ::arrow_array::RecordBatchReader::schema(&batches).as_ref().clone().with_metadata(metadata);
     BatchReader::new(batches, &schema, path, labels)
 }
