@@ -254,9 +254,14 @@ def check_candidates(page, post):
     page.click("#all summary")
     page.route("**/v1/predict", lambda route: (page.wait_for_timeout(300), route.continue_()))
     page.fill("#text", "flying to Bodomi again")
-    page.click("#send")
-    page.click("#all summary")
-    page.locator("#all-table tbody th", has_text="Bodomi again").wait_for()
+    with page.expect_response("**/v1/predict?candidates=*") as response:
+        page.click("#send")
+        page.click("#all summary")
+    all_of_it = response.value.json()
+    assert all_of_it["text"] == "flying to Bodomi again"
+    page.wait_for_function(
+        "(n) => document.querySelectorAll('#all-table tbody tr').length === n", arg=len(all_of_it["candidates"])
+    )
     # They stay for the next post.
     assert "candidates" in ask(page, "flying to Bodomi")
 

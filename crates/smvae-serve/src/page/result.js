@@ -230,11 +230,12 @@ function showCandidates() {
         without && el("td", {}, row.moved === undefined ? "–" : signed(100 * row.moved)),
       ),
     );
-  $("all-table").replaceChildren(table(columns.map(heading), body));
+  $("all-table").replaceChildren(...(rows.length ? [table(columns.map(heading), body)] : []));
   const [shown, all] = [Math.min(rows.length, state.rows), rows.length];
-  $("all-summary").textContent =
-    `${count(all, "span")} of words${all === MOST_CANDIDATES ? ", the most probable ones" : ""}, ` +
-    "each with its likeliest label. They may overlap; what was found is the best that do not.";
+  $("all-summary").textContent = !all
+    ? "No span of words is an entity with a probability of 0.1% or more."
+    : `${count(all, "span")} of words${all === MOST_CANDIDATES ? ", the most probable ones" : ""}, ` +
+      "each with its likeliest label. They may overlap; what was found is the best that do not.";
   $("more").hidden = shown === all;
   $("more").textContent = `Show all ${number(all)}`;
 }
