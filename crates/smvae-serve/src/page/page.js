@@ -220,9 +220,12 @@ async function meet() {
   }
   const { card } = state;
   const some = names().length > 8 ? [...names().slice(0, 7), `${names().length - 7} others`] : names();
-  $("about").textContent =
-    `${list(some)}: found by the model “${card.run}”, ` +
-    (card.reads_pictures ? "which reads a post and its picture." : "which reads text.");
+  const reads = card.reads_pictures
+    ? "which reads a post and its picture"
+    : card.looks_at_images
+      ? "which was trained with pictures, too, and reads text alone here"
+      : "which reads text";
+  $("about").textContent = `${list(some)}: found by the model “${card.run}”, ${reads}.`;
   $("picture-field").hidden = !card.reads_pictures;
   $("facts").replaceChildren(...facts(card).flatMap(([name, ...fact]) => [el("dt", {}, name), el("dd", {}, ...fact)]));
   return true;
