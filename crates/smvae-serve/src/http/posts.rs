@@ -53,10 +53,14 @@ pub(crate) fn record(object: &str) -> Result<PostRecord, Fault> {
         }
         other => Fault::bad_post(other.to_string()),
     })?;
-    match twice(&record.fields) {
-        Some(name) => Err(Fault::bad_json("the field stands twice").of_field(name)),
-        None => Ok(record),
+    if let Some(name) = twice(&record.fields) {
+        return Err(Fault::bad_json("the field stands twice").of_field(name));
     }
+    // Beside words, the reader passes on whatever the text is; an answer has a string there.
+    if record.fields.read::<String>("text").is_err() {
+        return Err(Fault::bad_post("expected \"text\" to be a string").of_field("text"));
+    }
+    Ok(record)
 }
 
 /// The first name that two fields have.
@@ -142,6 +146,7 @@ mod tests {
         check(r#"{"words": ["a", null]}"#, "422 bad_post Some(0) Some(\"words\")");
         check(r#"{"text": "a", "image": {"url": "x"}}"#, "422 bad_post Some(0) Some(\"image\")");
         check(r#"{"text": "a", "id": []}"#, "422 bad_post Some(0) Some(\"id\")");
+        check(r#"{"text": {}, "words": []}"#, "422 bad_post Some(0) Some(\"text\")");
         check(r#"{"text": "\ud800"}"#, "422 bad_post Some(0) Some(\"text\")");
     }
 }
