@@ -102,6 +102,8 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
     let dir = folder(20_000);
     let dir = dir.path();
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        // Lines are those of this process, which then catches signals.
+        let _ = std::fs::remove_file(dir.join(TEMPORARY));
         let line = format!("{PREDICT} --output found.jsonl --chunk 100");
         let mut child = smvae(dir, &line).stderr(Stdio::piped()).spawn().expect("the program starts");
         assert!(wait_for_lines(dir, &mut child), "it was too quick");

@@ -69,10 +69,10 @@ impl Predictor {
     ///
     /// ```no_run
     /// # use std::sync::Arc;
-    /// use std::io::BufRead as _;
+    /// use std::io::{BufRead as _, BufReader, stdin};
     /// let predictor = Arc::new(smvae::Predictor::load("runs/mine")?);
     /// let reader = predictor.clone();
-    /// let posts = std::io::stdin().lines().map_while(Result::ok).map(move |text| reader.post(text));
+    /// let posts = BufReader::new(stdin()).lines().map_while(Result::ok).map(move |text| reader.post(text));
     /// for (post, found) in predictor.stream(posts) {
     ///     println!("{}: {} entities", post.text(), found?.entities.len());
     /// }

@@ -13,17 +13,13 @@ use std::path::PathBuf;
 const BATCH_ROWS: usize = 1024;
 
 /// Streams the posts of a Parquet file.
-pub(in crate::formats) type ParquetPosts = BatchReader<ParquetRecordBatchReader>;
+pub(crate) type ParquetPosts = BatchReader<ParquetRecordBatchReader>;
 
 /// Reads a file, or the bytes of one. Columns that are not read stay unread on the disk.
 ///
 /// # Errors
 /// [`Error::Read`] if it is not a Parquet file, [`Error::Columns`] if it has no posts.
-pub(in crate::formats) fn posts<F: ChunkReader + 'static>(
-    file: F,
-    path: PathBuf,
-    labels: LabelUse,
-) -> Result<ParquetPosts> {
+pub(crate) fn posts<F: ChunkReader + 'static>(file: F, path: PathBuf, labels: LabelUse) -> Result<ParquetPosts> {
     let builder = guarded(&path, || Ok(ParquetRecordBatchReaderBuilder::try_new(file)?))?;
     let wanted = columns(builder.schema(), labels).map_err(|(expected, got)| Error::Columns {
         path: path.clone(),

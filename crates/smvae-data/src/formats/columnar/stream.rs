@@ -12,30 +12,25 @@ use std::io::{self, Read, Seek};
 use std::path::PathBuf;
 
 /// How a file begins.
-pub(in crate::formats) const FILE_MARK: &[u8] = b"ARROW1";
+pub(crate) const FILE_MARK: &[u8] = b"ARROW1";
 /// How a stream begins.
 const STREAM_MARK: &[u8] = &[0xff; 4];
 /// How a stream ends.
 const END_MARK: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
 /// What a file is read from.
-pub(in crate::formats) trait SeekRead: Read + Seek + Send {}
+pub(crate) trait SeekRead: Read + Seek + Send {}
 impl<T: Read + Seek + Send> SeekRead for T {}
 
 /// Streams the posts of a stream or a file.
-pub(in crate::formats) type ArrowPosts<R> = BatchReader<Batches<R>>;
+pub(crate) type ArrowPosts<R> = BatchReader<Batches<R>>;
 
 /// Reads a stream whose first bytes, `start`, have been looked at and are still to be read.
 ///
 /// # Errors
 /// [`Error::Read`](crate::Error::Read) if it does not begin with a schema,
 /// [`Error::Columns`](crate::Error::Columns) if that is not one of posts.
-pub(in crate::formats) fn of_stream<R: Read>(
-    start: &[u8],
-    input: R,
-    path: PathBuf,
-    labels: LabelUse,
-) -> Result<ArrowPosts<R>> {
+pub(crate) fn of_stream<R: Read>(start: &[u8], input: R, path: PathBuf, labels: LabelUse) -> Result<ArrowPosts<R>> {
     let batches = guarded(&path, || {
         if !start.starts_with(STREAM_MARK) {
             let other = "it is neither an Arrow IPC stream nor an Arrow IPC file";
@@ -52,11 +47,7 @@ pub(in crate::formats) fn of_stream<R: Read>(
 ///
 /// # Errors
 /// As [`of_stream`].
-pub(in crate::formats) fn of_file<R: Read>(
-    file: Box<dyn SeekRead>,
-    path: PathBuf,
-    labels: LabelUse,
-) -> Result<ArrowPosts<R>> {
+pub(crate) fn of_file<R: Read>(file: Box<dyn SeekRead>, path: PathBuf, labels: LabelUse) -> Result<ArrowPosts<R>> {
     let batches = guarded(&path, || FileReader::try_new(file, None))?;
     let schema = batches.schema();
     BatchReader::new(Batches::File(batches), &schema, path, labels)
@@ -64,7 +55,7 @@ pub(in crate::formats) fn of_file<R: Read>(
 
 /// The record batches of a stream or a file. A stream must end with its end mark: one that a dying
 /// program cut off between two batches looks whole otherwise.
-pub(in crate::formats) enum Batches<R> {
+pub(crate) enum Batches<R> {
     Stream(StreamReader<Tail<R>>),
     File(FileReader<Box<dyn SeekRead>>),
 }
@@ -94,7 +85,7 @@ impl<R: Read> Iterator for Batches<R> {
 }
 
 /// An input that remembers the last bytes it has given.
-pub(in crate::formats) struct Tail<R> {
+pub(crate) struct Tail<R> {
     input: R,
     last: [u8; 8],
 }
