@@ -1,6 +1,7 @@
 //! Gold and predicted labels in two files, each in its own format: the same posts, with the same
 //! words, in the same order.
 
+use super::count::count;
 use crate::input::name;
 use crate::progress::say;
 use anyhow::{Context as _, bail, ensure};
@@ -42,7 +43,7 @@ pub(super) fn score(
             );
         }
         let (gold, found) = (left.entities(ours, convention)?, right.entities(theirs, convention)?);
-        super::count(&mut eval, words.len(), &gold, &found)
+        count(&mut eval, words.len(), &gold, &found)
             .with_context(|| format!("the labels of post {} do not fit its words", i + 1))?;
     }
     Ok(eval)

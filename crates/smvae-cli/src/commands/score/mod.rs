@@ -2,8 +2,9 @@
 //! script `conlleval` computes them, or strictly.
 //!
 //! `tagged` reads gold and predicted tags from the columns of one file, `files` reads them from two
-//! files of any formats.
+//! files of any formats, `count` adds a post to the scores.
 
+mod count;
 mod files;
 mod tagged;
 
@@ -11,7 +12,6 @@ use crate::failure::Usage;
 use crate::options::{FileArgs, TagArgs};
 use crate::output;
 use clap::Args;
-use smvae::core::metrics::Conlleval;
 use smvae::data::Convention;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -87,19 +87,4 @@ impl FromStr for ScoreColumns {
             .map(Self)
             .ok_or("two or three different numbers from 1 are expected, such as 1,4,5")
     }
-}
-
-/// Counts one post whose entities are known on both sides; its tags, for the accuracy, are BIO.
-fn count(
-    eval: &mut Conlleval,
-    n_words: usize,
-    gold: &[smvae::data::Entity],
-    predicted: &[smvae::data::Entity],
-) -> anyhow::Result<()> {
-    use smvae::core::schemes::Scheme;
-    let (gold_tags, predicted_tags) = (Scheme::Iob2.tags(gold, n_words)?, Scheme::Iob2.tags(predicted, n_words)?);
-    eval.scores.add(gold, predicted);
-    eval.tokens += n_words;
-    eval.correct_tokens += gold_tags.iter().zip(&predicted_tags).filter(|(gold, predicted)| gold == predicted).count();
-    Ok(())
 }

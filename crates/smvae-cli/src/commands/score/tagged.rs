@@ -1,5 +1,6 @@
 //! Gold and predicted tags in two columns of one file, as `conlleval` takes them.
 
+use super::count::count;
 use crate::input::{self, name};
 use crate::progress::say;
 use anyhow::Context as _;
@@ -34,7 +35,7 @@ pub(super) fn score(
         };
         let (gold_entities, found) = (read(gold, gold_tags)?, read(predicted, predicted_tags)?);
         if gold != predicted {
-            super::count(&mut eval, gold_tags.len(), &gold_entities, &found)?;
+            count(&mut eval, gold_tags.len(), &gold_entities, &found)?;
             continue;
         }
         eval.scores.add(&gold_entities, &found);
