@@ -35,6 +35,7 @@ from visit import (
     rounded,
     service,
     shown_text,
+    wait_until,
     with_picture,
 )
 
@@ -259,9 +260,8 @@ def check_candidates(page, post):
         page.click("#all summary")
     all_of_it = response.value.json()
     assert all_of_it["text"] == "flying to Bodomi again"
-    page.wait_for_function(
-        "(n) => document.querySelectorAll('#all-table tbody tr').length === n", arg=len(all_of_it["candidates"])
-    )
+    rows = "document.querySelectorAll('#all-table tbody tr').length"
+    wait_until(page, f"{rows} === {len(all_of_it['candidates'])}")
     # They stay for the next post.
     assert "candidates" in ask(page, "flying to Bodomi")
 
@@ -283,7 +283,7 @@ def check_link(page):
     assert not any("Bodomi" in url.split("#")[0] for url in asked), "a server saw the text"
     # Another one in the same page.
     page.evaluate("location.hash = '#text=Oslo'")
-    page.wait_for_function("document.querySelector('#panes').textContent.includes('Oslo')")
+    wait_until(page, "document.querySelector('#panes').textContent.includes('Oslo')")
     for bad in ["#text=%E0%A4%A", "#text=", "#x", "#text=%00"]:
         page.evaluate("(hash) => (location.hash = hash)", bad)
     page.wait_for_timeout(100)

@@ -164,11 +164,20 @@ def error(page, field, message):
         assert page.evaluate("document.activeElement.id") == field
 
 
+def wait_until(page, condition):
+    """Asks again and again; playwright's own `wait_for_function` is a script that the page's policy refuses."""
+    for _ in range(100):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not within five seconds: {condition}")
+
+
 def copied(page, form):
     page.click(f"label[for=as-{form}]")
     page.evaluate("navigator.clipboard.writeText('')")
     page.click("#copy")
-    page.wait_for_function("navigator.clipboard.readText().then((text) => text !== '')")
+    wait_until(page, "navigator.clipboard.readText().then((text) => text !== '')")
     return page.evaluate("navigator.clipboard.readText()")
 
 
