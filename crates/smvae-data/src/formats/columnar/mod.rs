@@ -7,10 +7,10 @@
 //! | `id` | strings or integers |
 //! | `image_id` or `image` | strings or integers; or a struct with `path`, as Hugging Face `datasets` has it |
 //! | `tags` or `ner_tags` | lists of strings; or lists of integers, if the metadata of Hugging Face `datasets` names them |
-//! | `entities`, `spans`, `label`, `labels` | lists of structs, see [`json::labels`](super::json::labels) |
+//! | `entities`, `spans`, `label`, `labels` | lists of structs, see [`json::labels`] |
 //!
 //! A row is read as the JSON object of its cells would be, so that names, `null` and faults are the
-//! same ([`json`](super::json)); its line is its number, from 1. Other columns whose cells JSON can
+//! same ([`json`]); its line is its number, from 1. Other columns whose cells JSON can
 //! say (numbers, strings, booleans, and lists and structs of these) are kept in
 //! [`PostRecord::fields`]; all others are left unread. One record batch is in memory at a time.
 //! What a damaged file does to the crates that read it, panics included, is an [`Error::Read`] that
