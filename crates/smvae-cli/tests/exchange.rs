@@ -161,7 +161,7 @@ fn what_a_format_has_no_place_for_is_said() {
         predict("--output bad.parquet", 3);
         let posts = open(dir.join("bad.parquet"), &Settings::default()).expect("columns").collect::<Vec<_>>();
         assert_eq!(posts.len(), 3);
-        let error = &posts[1].as_ref().expect("a row with words, which are none").fields;
+        let error = &posts[1].as_ref().expect("a row without words").fields;
         assert!(error.get("error").expect("a column").get().contains("expected an object with"));
     }
     let (_, log) = check(dir, "predict --model run --to xml", 2);

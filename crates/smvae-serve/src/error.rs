@@ -31,7 +31,7 @@ pub enum Error {
     /// A thread or a runtime that the system does not give.
     #[error("cannot start the service")]
     Start(#[source] std::io::Error),
-    /// A key that is none.
+    /// A key that is too short, too long, or that no header can carry.
     #[error("the API key must be 8 to 512 visible ASCII characters, it has {got} bytes")]
     Key {
         /// Its length in bytes.

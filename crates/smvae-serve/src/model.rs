@@ -3,15 +3,11 @@
 
 use crate::error::{Error, Result};
 use smvae::core::candle_core::Device;
-use smvae::data::files::sha256_file;
 use smvae::encoders::vision::{Compute, VisionModel};
 use smvae::features::{VisionSource, open_vision};
-use smvae::{Flow, LoadOptions, Predictor};
+use smvae::{Flow, LoadOptions, Predictor, RunInfo};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
-
-/// The file of a run's weights, whose digest tells one model from another.
-const WEIGHTS: &str = "weights.safetensors";
 
 /// Where a model comes from. It is read when a service starts, and anew whenever it is told to.
 #[derive(Clone, Debug)]
@@ -68,14 +64,8 @@ pub(crate) struct Model {
 impl Model {
     /// Reads a run and its vision model.
     pub(crate) fn load(source: &ModelSource) -> Result<Self> {
-        let weights = source.run.join(WEIGHTS);
-        // The digest takes as long as the rest.
-        let (predictor, digest) = std::thread::scope(|scope| {
-            let digest = scope.spawn(|| sha256_file(&weights));
-            (Predictor::load_with(&source.run, &source.options), digest.join().expect("a digest does not panic"))
-        });
-        let predictor = predictor?;
-        let weights_sha256 = digest.map_err(smvae::Error::from)?;
+        let predictor = Predictor::load_with(&source.run, &source.options)?;
+        let weights_sha256 = RunInfo::digest_of_weights(&source.run)?;
         let vision = vision_of(&source.pictures, &predictor);
         let vision = vision.map(|vision| open(&vision, &predictor, &source.options.device)).transpose()?;
         Ok(Self { predictor, vision, weights_sha256, run: name_of(&source.run) })
@@ -84,7 +74,7 @@ impl Model {
     /// What names this model in answers of other protocols: the run and the beginning of the
     /// digest.
     pub(crate) fn version(&self) -> String {
-        format!("{}@{}", self.run, &self.weights_sha256[..12])
+        format!("{}@{:.12}", self.run, self.weights_sha256)
     }
 }
 

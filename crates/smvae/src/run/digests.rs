@@ -7,33 +7,25 @@
 //! changes a file on purpose can change `run.json` as well.
 
 use crate::error::{Error, Result};
-use crate::run::folder::{
-    CALIBRATION, CONFIG, DECISION, ENCODER, IMAGES, LABELS, METRICS, RunFolder, SELECTION, SOFT_LABELS, STATE,
-    TEACHERS, TOKENIZER, WEIGHTS, WORDS,
-};
+use crate::run::folder::{FILES, METRICS, ORIGIN, RunFolder, SELECTION, SOFT_LABELS, STATE, TEACHERS, WEIGHTS};
+use crate::run::predictions;
 use crate::run::record::FileDigest;
-use smvae_data::files::sha256_file;
+use smvae_data::Split;
+use smvae_data::files::{sha256_file, sha256_hex};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The files that are listed, where a run has them.
-const LISTED: [&str; 13] = [
-    CONFIG,
-    LABELS,
-    SELECTION,
-    IMAGES,
-    ENCODER,
-    TOKENIZER,
-    WORDS,
-    WEIGHTS,
-    METRICS,
-    DECISION,
-    CALIBRATION,
-    SOFT_LABELS,
-    TEACHERS,
+/// The files of a run that are not listed: the list itself, what no training leaves, and what
+/// evaluation writes anew.
+const NOT_LISTED: [&str; 5] = [
+    STATE,
+    ORIGIN,
+    predictions::file_name(Split::Train),
+    predictions::file_name(Split::Dev),
+    predictions::file_name(Split::Test),
 ];
 
-/// Those of them that no answer of the model depends on.
+/// The listed files that no answer of the model depends on.
 const NOT_LOADED: [&str; 4] = [SELECTION, METRICS, SOFT_LABELS, TEACHERS];
 
 /// Sizes and digests by the names of files.
@@ -51,13 +43,17 @@ pub struct FileCheck {
     pub problem: Option<String>,
 }
 
-/// Sizes and digests of the files that are there now.
+/// Sizes and digests of the listed files that are there now.
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Data`] for a file that cannot be read.
 pub(crate) fn of(run: &RunFolder) -> Result<Digests> {
+    compute(run, is_listed)
+}
+
+fn compute(run: &RunFolder, is_wanted: impl Fn(&str) -> bool) -> Result<Digests> {
     let mut digests = Digests::new();
-    for file in LISTED {
+    for file in FILES.into_iter().filter(|file| is_wanted(file)) {
         let path = run.file(file)?;
         if path.exists() {
             digests.insert(file.to_owned(), FileDigest { size: size(&path)?, sha256: sha256_file(&path)? });
@@ -66,13 +62,46 @@ pub(crate) fn of(run: &RunFolder) -> Result<Digests> {
     Ok(digests)
 }
 
+fn is_listed(file: &str) -> bool {
+    FILES.contains(&file) && !NOT_LISTED.contains(&file)
+}
+
+fn is_loaded(file: &str) -> bool {
+    is_listed(file) && !NOT_LOADED.contains(&file)
+}
+
+/// One digest of the files that the model's answers depend on. A listed file counts as it is
+/// listed, and is not read.
+///
+/// # Errors
+/// Those of [`recorded`] and [`of`].
+pub(crate) fn one_of_model(run: &RunFolder) -> Result<String> {
+    let recorded = recorded(run)?.unwrap_or_default();
+    // A file that somebody took out of the list, or added, counts as it is.
+    let mut digests = compute(run, |file| is_loaded(file) && !recorded.contains_key(file))?;
+    digests.extend(recorded.into_iter().filter(|(file, _)| is_loaded(file)));
+    let lines: String = digests.iter().map(|(file, digest)| format!("{file} {}\n", digest.sha256)).collect();
+    Ok(sha256_hex(lines.as_bytes()))
+}
+
+/// SHA-256 of the weights, found in the same way.
+///
+/// # Errors
+/// As [`one_of_model`].
+pub(crate) fn of_weights(run: &RunFolder) -> Result<String> {
+    match recorded(run)?.and_then(|mut digests| digests.remove(WEIGHTS)) {
+        Some(digest) => Ok(digest.sha256),
+        None => Ok(sha256_file(&run.file(WEIGHTS)?)?),
+    }
+}
+
 /// What training left, for the files that a model is loaded from. `None` for a run without digests.
 ///
 /// # Errors
 /// As [`recorded`].
 pub(crate) fn of_model(run: &RunFolder) -> Result<Option<Digests>> {
     Ok(recorded(run)?.map(|mut digests| {
-        digests.retain(|file, _| !NOT_LOADED.contains(&file.as_str()));
+        digests.retain(|file, _| is_loaded(file));
         digests
     }))
 }
@@ -84,7 +113,7 @@ pub(crate) fn of_model(run: &RunFolder) -> Result<Option<Digests>> {
 /// that no run has.
 pub(crate) fn recorded(run: &RunFolder) -> Result<Option<Digests>> {
     let Some(digests) = run.state_if_there()?.and_then(|state| state.files) else { return Ok(None) };
-    match digests.keys().find(|file| !LISTED.contains(&file.as_str())) {
+    match digests.keys().find(|file| !is_listed(file)) {
         Some(file) => {
             let why = format!("it lists {file:?}, which is no file of a run");
             Err(Error::Inconsistent { path: run.file(STATE)?, why })

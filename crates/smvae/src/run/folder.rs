@@ -36,7 +36,6 @@ use crate::scoring::decision::Decision;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Parameters;
-use smvae_data::files::{sha256_file, sha256_hex};
 use smvae_data::words::WordConvention;
 use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
@@ -46,7 +45,7 @@ use std::path::{Path, PathBuf};
 pub(crate) const CONFIG: &str = "config.json";
 pub(crate) const LABELS: &str = "labels.json";
 pub(crate) const SELECTION: &str = "selection.json";
-const ORIGIN: &str = "origin.json";
+pub(crate) const ORIGIN: &str = "origin.json";
 pub(crate) const IMAGES: &str = "images.json";
 pub(crate) const ENCODER: &str = "encoder.json";
 pub(crate) const WORDS: &str = "words.json";
@@ -64,7 +63,7 @@ pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
 /// Every file of a run, in the order in which they are removed: first the file that makes the
 /// folder a run, last the one that shows that the rest is ours.
-const FILES: [&str; 18] = [
+pub(crate) const FILES: [&str; 18] = [
     CONFIG,
     LABELS,
     SELECTION,
@@ -309,19 +308,6 @@ impl RunFolder {
             return Err(Error::Inconsistent { path, why });
         }
         Ok(found)
-    }
-
-    /// One digest of the files that the model's answers depend on, in a fixed order.
-    pub(crate) fn digest_of_model(&self) -> Result<String> {
-        let files = [CONFIG, LABELS, IMAGES, ENCODER, TOKENIZER, WORDS, DECISION, CALIBRATION, WEIGHTS];
-        let mut digests = String::new();
-        for file in files {
-            let path = self.file(file)?;
-            if path.is_file() {
-                digests += &format!("{file} {}\n", sha256_file(&path)?);
-            }
-        }
-        Ok(sha256_hex(digests.as_bytes()))
     }
 
     pub(crate) fn has_weights(&self) -> bool {

@@ -95,13 +95,22 @@ impl RunInfo {
     }
 
     /// SHA-256 of all that a model's answers depend on: its weights, and the files that say how
-    /// they are used. Two folders of equal digests give equal answers.
+    /// they are used. Two folders of equal digests give equal answers. A file that the run lists
+    /// counts with its listed digest, which loading compares unless it was told not to.
     ///
     /// # Errors
     /// [`Error::NoRun`](crate::Error::NoRun) for a folder that is not a run,
     /// [`Error::Data`](crate::Error::Data) for a file that cannot be read.
     pub fn digest(folder: impl AsRef<Path>) -> Result<String> {
-        RunFolder::open(folder.as_ref())?.digest_of_model()
+        digests::one_of_model(&RunFolder::open(folder.as_ref())?)
+    }
+
+    /// SHA-256 of the weights, as [`RunInfo::digest`] finds it.
+    ///
+    /// # Errors
+    /// As [`RunInfo::digest`].
+    pub fn digest_of_weights(folder: impl AsRef<Path>) -> Result<String> {
+        digests::of_weights(&RunFolder::open(folder.as_ref())?)
     }
 
     /// What the model found in a split. `None` if nobody saved it: training saves that of dev.

@@ -13,8 +13,8 @@ fn words(first: u32, pieces: &[u32]) -> Vec<Range<u32>> {
     pieces.iter().map(word).collect()
 }
 
-/// The window in which a span lies deepest, of all that hold it: the distance to the nearer end
-/// that is none of the post's. `None` for a span that is in no window.
+/// Of all windows that hold a span, the one in which it lies deepest, with its depth: the distance
+/// to the nearer border where the post goes on. `None` means that no window holds it.
 fn deepest(words: &[Range<u32>], found: &[Window], span: &Range<usize>) -> Option<(usize, usize)> {
     let distance = |is_end: bool, from: u32, to: u32| if is_end { usize::MAX } else { (to - from) as usize };
     let depth = |run: &Range<usize>| {
