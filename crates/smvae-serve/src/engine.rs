@@ -4,9 +4,10 @@
 use crate::answer::{Answer, Failure, Found};
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::queue::{Entry, Queue};
-use smvae::features::Picture;
+use crate::queue::{Entry, Picture, Queue};
+use smvae::encoders::vision::VisionModel;
 use smvae::{Post, Prediction, Predictor};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -58,10 +59,9 @@ impl Engine {
     /// What is found in each post of a batch, all of which have one model and ask for the same.
     fn found(&self, entries: &[Entry]) -> Vec<Result<Prediction, Failure>> {
         let Some(first) = entries.first() else { return Vec::new() };
-        let vectors = catch_unwind(AssertUnwindSafe(|| vectors(&first.model, entries)));
-        let vectors = vectors.unwrap_or_else(|_| entries.iter().map(|_| Err(Failure::Panic)).collect());
-        let with_picture = |(entry, vector): (&Entry, &Result<Option<Vec<f32>>, Failure>)| match vector {
-            Ok(Some(vector)) => entry.post.clone().with_picture(Picture::Vector(vector.as_slice().into())),
+        let vectors = self.vectors(&first.model, entries);
+        let with_picture = |(entry, vector): (&Entry, &Result<Option<Arc<[f32]>>, Failure>)| match vector {
+            Ok(Some(vector)) => entry.post.clone().with_picture(smvae::features::Picture::Vector(vector.clone())),
             _ => entry.post.clone(),
         };
         let posts: Vec<Post> = entries.iter().zip(&vectors).map(with_picture).collect();
@@ -69,6 +69,24 @@ impl Engine {
         let model = first.model.predictor.clone().telling_all_above(least).expect("a probability");
         let found = self.predicted(&model, &posts).into_iter().zip(vectors).zip(entries);
         found.map(|((found, vector), entry)| vector.and(found).map(|found| best(found, entry.candidates))).collect()
+    }
+
+    /// The vector of each post's picture; `None` for a post without one. A picture of several posts
+    /// goes through the network once. One after another: each takes all threads.
+    fn vectors(&self, model: &Model, entries: &[Entry]) -> Vec<Result<Option<Arc<[f32]>>, Failure>> {
+        let mut made: HashMap<*const Vec<f32>, Result<Arc<[f32]>, Failure>> = HashMap::new();
+        let mut of_entry = |entry: &Entry| {
+            let Some((vision, picture)) = model.vision.as_ref().zip(entry.picture.as_ref()) else { return Ok(None) };
+            let made = made.entry(Arc::as_ptr(&picture.pixels)).or_insert_with(|| {
+                let made = vector(vision, picture);
+                if matches!(made, Err(Failure::Panic)) {
+                    self.metrics.panicked();
+                }
+                made
+            });
+            made.clone().map(Some)
+        };
+        entries.iter().map(&mut of_entry).collect()
     }
 
     /// Where the model panics, the halves of the batch are computed alone, so that all posts but
@@ -94,6 +112,14 @@ impl Engine {
     }
 }
 
+/// The vector of a picture. One that cannot be computed is the fault of its post alone.
+fn vector(vision: &VisionModel, picture: &Picture) -> Result<Arc<[f32]>, Failure> {
+    let encoded = catch_unwind(AssertUnwindSafe(|| vision.encode(&[picture.pixels.to_vec()])));
+    let made = encoded.map_err(|_| Failure::Panic)?.map_err(|error| Failure::Model(error.to_string()))?;
+    let vector = made.into_iter().next().filter(|vector| vector.iter().all(|x| x.is_finite()));
+    vector.map(Into::into).ok_or(Failure::Picture)
+}
+
 /// The `n` most probable candidates, the most probable first, each span with its best label alone.
 fn best(mut found: Prediction, n: Option<usize>) -> Prediction {
     if let Some((candidates, n)) = found.candidates.as_mut().zip(n) {
@@ -103,16 +129,4 @@ fn best(mut found: Prediction, n: Option<usize>) -> Prediction {
         candidates.truncate(n);
     }
     found
-}
-
-/// The vector of each post's picture; `None` for a post without one.
-fn vectors(model: &Model, entries: &[Entry]) -> Vec<Result<Option<Vec<f32>>, Failure>> {
-    let vector = |entry: &Entry| {
-        let Some((vision, picture)) = model.vision.as_ref().zip(entry.picture.as_ref()) else { return Ok(None) };
-        let made = vision.encode(&[picture.pixels.to_vec()]).map_err(|error| Failure::Model(error.to_string()))?;
-        let vector = made.into_iter().next().filter(|vector| vector.iter().all(|x| x.is_finite()));
-        vector.map(Some).ok_or(Failure::Picture)
-    };
-    // One after another: each takes all threads.
-    entries.iter().map(vector).collect()
 }

@@ -40,17 +40,6 @@ pub enum Error {
     /// A vision model for a model that looks at no images.
     #[error("the model was trained without images and cannot look at pictures: leave the vision model out")]
     NoImages,
-    /// A vision model other than the one that made the vectors of training.
-    #[error(
-        "the vision model is another one than that of training, or prepares images in another way (sha256 {got}, \
-         training had {want})"
-    )]
-    OtherVision {
-        /// Digest of its weights.
-        got: String,
-        /// Digest of the weights of training, or a word that says why there is none.
-        want: String,
-    },
     /// The service's own thread is gone.
     #[error("the service ended with a panic")]
     Panicked,

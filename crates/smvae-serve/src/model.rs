@@ -104,13 +104,8 @@ fn open(source: &VisionSource, predictor: &Predictor, device: &Device) -> Result
     }
     let compute = Compute { device: device.clone(), ..Compute::default() };
     let vision = open_vision(&source, compute, &mut |_, _, _| Flow::Continue)?;
-    match &identity.vision {
-        Some(trained_with) if trained_with.same_vectors(&vision.identity) => Ok(vision),
-        recorded => Err(Error::OtherVision {
-            got: vision.identity.sha256.clone(),
-            want: recorded.as_ref().map_or_else(|| "an unknown one".to_owned(), |recorded| recorded.sha256.clone()),
-        }),
-    }
+    predictor.check_vision(&vision.identity, vision.encoder.width())?;
+    Ok(vision)
 }
 
 fn name_of(run: &Path) -> String {

@@ -9,7 +9,6 @@ use crate::http::errors::Fault;
 use crate::http::posts;
 use crate::model::Model;
 use crate::state::State;
-use smvae::data::formats::PostRecord;
 use std::sync::Arc;
 
 /// Asks the model about texts.
@@ -19,16 +18,12 @@ async fn ask_texts(state: &Arc<State>, model: &Arc<Model>, texts: &[String]) -> 
         return Err(Fault::too_many_posts(texts.len(), limits.posts));
     }
     let question = |(i, text): (usize, &String)| {
-        let post = posts::post(&model.predictor, &record(text)?, limits.words).map_err(|fault| fault.of_post(i))?;
+        let post =
+            posts::post(&model.predictor, &posts::of_text(text)?, limits.words).map_err(|fault| fault.of_post(i))?;
         Ok(Question { post, picture: None })
     };
     let questions = texts.iter().enumerate().map(question).collect::<Result<_, Fault>>()?;
     ask(state, model, questions, None).await
-}
-
-/// A post with nothing but a text.
-fn record(text: &str) -> Result<PostRecord, Fault> {
-    posts::record(&serde_json::json!({ "text": text }).to_string())
 }
 
 /// Reads a body of another protocol.

@@ -5,7 +5,7 @@
 //! extension of Triton, are refused: its client sends JSON with `binary_data=False`.
 
 use crate::adapters::ask_texts;
-use crate::http::body::{self, Kind};
+use crate::http::body;
 use crate::http::errors::{self, Fault, json};
 use crate::state::State;
 use axum::Router;
@@ -217,7 +217,7 @@ pub(crate) async fn model_ready(Shared(state): Shared<Arc<State>>) -> Response {
         (status = 401, description = "The key is missing or wrong", body = errors::Refusal),
         (status = 408, description = "The body took too long", body = Refusal),
         (status = 413, description = "Too many bytes, texts or words", body = Refusal),
-        (status = 415, description = "Another content type, or a compressed body", body = Refusal),
+        (status = 415, description = "A compressed body", body = Refusal),
         (status = 422, description = "No such inference", body = Refusal),
         (status = 429, description = "The queue is full: see Retry-After", body = Refusal),
         (status = 500, description = "The model failed", body = Refusal),
@@ -229,10 +229,6 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
     let (head, bytes) = request.into_parts();
     if head.headers.contains_key(BINARY) {
         return Err(Fault::bad_post("tensors as bytes are not read: send JSON, binary_data=False").into());
-    }
-    if Kind::of(&head.headers).map_or(true, |kind| kind != Kind::Json) && head.headers.contains_key("content-encoding")
-    {
-        return Err(Fault::content_encoding().into());
     }
     let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
     let inference: Inference = super::read_json(&body.bytes)?;

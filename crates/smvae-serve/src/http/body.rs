@@ -25,12 +25,6 @@ pub(crate) enum Kind {
 impl Kind {
     /// What the headers say.
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Fault> {
-        if headers
-            .get(header::CONTENT_ENCODING)
-            .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-        {
-            return Err(Fault::content_encoding());
-        }
         let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let essence = named.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("application/json") {
@@ -50,14 +44,23 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Bytes {
     pub(crate) bytes: Vec<u8>,
-    _place: Vec<OwnedSemaphorePermit>,
+    /// Held for as long as anything that was made of the bytes.
+    pub(crate) place: Place,
 }
+
+/// A place in the memory that all bodies may take, until it is dropped.
+pub(crate) type Place = Vec<OwnedSemaphorePermit>;
 
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
-/// 400 for a body that breaks off, 408, 413, and 429 where other bodies take all memory.
+/// 400 for a body that breaks off, 408, 413, 415 for a compressed one, and 429 where other bodies
+/// take all memory.
 pub(crate) async fn read(state: &Arc<State>, headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Fault> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Fault::content_encoding());
+    }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
         return Err(Fault::too_large(limit));
@@ -89,5 +92,5 @@ async fn read_all(state: &Arc<State>, mut body: Body, length: usize, limit: usiz
         reserve(bytes.len() + data.len())?;
         bytes.extend_from_slice(&data);
     }
-    Ok(Bytes { bytes, _place: places })
+    Ok(Bytes { bytes, place: places })
 }

@@ -60,8 +60,7 @@ fn in_posts(fault: Fault) -> Fault {
 
 fn one_post(text: Vec<u8>) -> Result<Posts, Fault> {
     let text = String::from_utf8(text).map_err(|_| Fault::bad_post("the text is not UTF-8").of_field("text"))?;
-    let object = serde_json::json!({ "text": text }).to_string();
-    Ok(Posts { is_list: false, records: vec![posts::record(&object)?] })
+    Ok(Posts { is_list: false, records: vec![posts::of_text(&text)?] })
 }
 
 impl Parts {

@@ -69,18 +69,28 @@ fn twice(fields: &Fields) -> Option<&str> {
     fields.iter().map(|(name, _)| name).find(|name| !seen.insert(*name))
 }
 
+/// A post with nothing but a text.
+pub(crate) fn of_text(text: &str) -> Result<PostRecord, Fault> {
+    record(&serde_json::json!({ "text": text }).to_string())
+}
+
 /// Bytes of a text for each word that it may have.
 const BYTES_OF_A_WORD: usize = 32;
+
+/// The field that a post is read from, and its bytes.
+pub(crate) fn size(record: &PostRecord) -> (&'static str, usize) {
+    match &record.body {
+        Body::Text(text) => ("text", text.len()),
+        Body::Words(words) => ("words", words.iter().map(String::len).sum()),
+    }
+}
 
 /// The post of a record, split into words if it was text.
 ///
 /// # Errors
 /// 413 for a text that is too long, 422 for a text that does not hold its words.
 pub(crate) fn post(predictor: &Predictor, record: &PostRecord, most_words: usize) -> Result<Post, Fault> {
-    let (field, bytes) = match &record.body {
-        Body::Text(text) => ("text", text.len()),
-        Body::Words(words) => ("words", words.iter().map(String::len).sum()),
-    };
+    let (field, bytes) = size(record);
     let most_bytes = most_words.saturating_mul(BYTES_OF_A_WORD);
     if bytes > most_bytes {
         return Err(Fault::too_many_bytes(bytes, most_bytes).of_field(field));

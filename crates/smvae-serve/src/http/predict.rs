@@ -2,7 +2,7 @@
 //! or by a list, in the wire form of `smvae predict`.
 
 use crate::http::ask::{Answers, Question, ask};
-use crate::http::body::{self, Kind};
+use crate::http::body::{self, Bytes, Kind, Place};
 use crate::http::errors::{Fault, Refusal, json_text};
 use crate::http::multipart::{self, Parts};
 use crate::http::types::{PostOrPosts, PredictedPosts, Upload};
@@ -70,27 +70,27 @@ pub(crate) async fn predict(
     if options.candidates.is_some_and(|n| n > MOST_CANDIDATES) {
         return Err(Fault::bad_query(format!("at most {MOST_CANDIDATES}")).of_field("candidates"));
     }
-    let parts = parts(&state, request).await?;
+    let (parts, _place) = parts(&state, request).await?;
     let model = state.current.get();
     let questions = questions(&state, &model, &parts).await?;
     let answers = ask(&state, &model, questions, options.candidates).await?;
     Ok(answer(&parts, answers))
 }
 
-/// Reads the posts and pictures of a request.
-async fn parts(state: &Arc<State>, request: Request) -> Result<Parts, Fault> {
+/// Reads the posts and pictures of a request, which keep its place until it is answered.
+async fn parts(state: &Arc<State>, request: Request) -> Result<(Parts, Place), Fault> {
     let limits = &state.settings.limits;
     let most_posts = limits.posts;
     let (head, body) = request.into_parts();
     match Kind::of(&head.headers)? {
         Kind::Json => {
-            let body = body::read(state, &head.headers, body, limits.body_bytes).await?;
-            let posts = beside(body.bytes.len(), move || posts::read(&body.bytes, most_posts)).await?;
-            Ok(Parts { posts, pictures: BTreeMap::new() })
+            let Bytes { bytes, place } = body::read(state, &head.headers, body, limits.body_bytes).await?;
+            let posts = beside(bytes.len(), move || posts::read(&bytes, most_posts)).await?;
+            Ok((Parts { posts, pictures: BTreeMap::new() }, place))
         }
         Kind::Multipart { boundary } => {
-            let body = body::read(state, &head.headers, body, limits.upload_bytes).await?;
-            multipart::read(body.bytes, &boundary, most_posts).await
+            let Bytes { bytes, place } = body::read(state, &head.headers, body, limits.upload_bytes).await?;
+            Ok((multipart::read(bytes, &boundary, most_posts).await?, place))
         }
     }
 }
@@ -133,19 +133,12 @@ async fn split(state: &State, model: &Arc<Model>, records: &[PostRecord]) -> Res
     let post = move |predictor: &smvae::Predictor, (i, record): (usize, &PostRecord)| {
         posts::post(predictor, record, most_words).map_err(|fault| fault.of_post(i))
     };
-    let bytes: usize = records.iter().map(text_bytes).sum();
+    let bytes: usize = records.iter().map(|record| posts::size(record).1).sum();
     if bytes <= LARGE {
         return records.iter().enumerate().map(|record| post(&model.predictor, record)).collect();
     }
     let (model, records) = (Arc::clone(model), records.to_vec());
     beside(bytes, move || records.iter().enumerate().map(|record| post(&model.predictor, record)).collect()).await
-}
-
-fn text_bytes(record: &PostRecord) -> usize {
-    match &record.body {
-        smvae::data::formats::Body::Text(text) => text.len(),
-        smvae::data::formats::Body::Words(words) => words.iter().map(String::len).sum(),
-    }
 }
 
 /// The answer: an object for an object, a list for a list.
