@@ -156,6 +156,8 @@ impl WordTokenizer {
     /// [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".partial");
         let write = || -> std::io::Result<()> {
             // It is written id by id, those without a piece included.
             let last = self.inner.get_vocab(true).into_values().max().unwrap_or_default();
@@ -166,8 +168,6 @@ impl WordTokenizer {
             }
             let text = guarded(|| self.inner.to_string(true)).unwrap_or_else(|panicked| Err(panicked.into()));
             let text = text.map_err(std::io::Error::other)?;
-            let mut partial = path.as_os_str().to_owned();
-            partial.push(".partial");
             // Nothing is written through a link.
             let _ = std::fs::remove_file(&partial);
             let mut file = std::fs::File::create_new(&partial)?;
@@ -175,7 +175,10 @@ impl WordTokenizer {
             file.sync_all()?;
             std::fs::rename(&partial, path)
         };
-        write().map_err(|source| Error::Write { path: path.to_owned(), source })
+        write().map_err(|source| {
+            let _ = std::fs::remove_file(&partial);
+            Error::Write { path: path.to_owned(), source }
+        })
     }
 
     /// A word-piece tokenizer.

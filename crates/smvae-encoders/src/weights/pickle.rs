@@ -13,7 +13,7 @@ use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 /// The longest pickle; that of a large language model has a megabyte.
-const MAX_BYTES: u64 = 1 << 26;
+const MAX_BYTES: u64 = 1 << 23;
 /// The most objects, and characters of strings, that are copied.
 const MAX_COPIED: usize = 1 << 26;
 /// How deep objects lie in each other: more than a hundred times is no checkpoint.
