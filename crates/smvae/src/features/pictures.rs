@@ -29,12 +29,8 @@ pub struct PictureFolder {
     model: VisionModel,
     store: PathBuf,
     settings: FeatureSettings,
-    /// What was asked for lately, by name.
-    known: HashMap<String, Picture>,
 }
 
-/// Names that are remembered at most, vectors included.
-const MAX_KNOWN: usize = 4096;
 /// Hexadecimal digits of the digest at the end of a file of the store.
 const DIGEST: usize = 64;
 
@@ -58,7 +54,7 @@ impl PictureFolder {
             return Err(Error::setting("batch", "at least 1", 0));
         }
         let store = cache.as_ref().join(format!("images-{}", &model_key(&model)[..32]));
-        Ok(Self { root, model, store, settings: *settings, known: HashMap::new() })
+        Ok(Self { root, model, store, settings: *settings })
     }
 
     /// What the vectors depend on.
@@ -75,20 +71,13 @@ impl PictureFolder {
     ///
     /// # Errors
     /// Those of the network, and of writing to the store. A bad image is not an error.
-    pub fn vectors_for<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<HashMap<String, Picture>> {
-        let names: BTreeSet<&str> = names.into_iter().collect();
-        let (mut found, mut unknown) = (HashMap::with_capacity(names.len()), Vec::new());
-        for name in names {
-            match self.known.get(name) {
-                Some(picture) => drop(found.insert(name.to_owned(), picture.clone())),
-                None => unknown.push(name),
-            }
-        }
-        let mut batches = unknown.chunks(self.settings.batch);
+    pub fn vectors_for<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<HashMap<String, Picture>> {
+        let names: Vec<&str> = names.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let mut batches = names.chunks(self.settings.batch);
         let prepare = |names: Option<&[&str]>| -> Vec<(String, Prepared)> {
             names.unwrap_or_default().par_iter().map(|&name| (name.to_owned(), self.prepare(name))).collect()
         };
-        let (mut made, mut ready) = (Vec::with_capacity(unknown.len()), prepare(batches.next()));
+        let (mut made, mut ready) = (HashMap::with_capacity(names.len()), prepare(batches.next()));
         while !ready.is_empty() {
             let pixels: Vec<Vec<f32>> = ready.iter_mut().filter_map(|(_, prepared)| prepared.take_pixels()).collect();
             let encode = || if pixels.is_empty() { Ok(Vec::new()) } else { self.model.encode(&pixels) };
@@ -96,15 +85,10 @@ impl PictureFolder {
             let (vectors, next) = rayon::join(encode, || prepare(batches.next()));
             let mut vectors = vectors?.into_iter();
             for (name, prepared) in std::mem::replace(&mut ready, next) {
-                made.push((name, self.picture(prepared, &mut vectors)?));
+                made.insert(name, self.picture(prepared, &mut vectors)?);
             }
         }
-        if self.known.len() + made.len() > MAX_KNOWN {
-            self.known.clear();
-        }
-        self.known.extend(made.iter().take(MAX_KNOWN).cloned());
-        found.extend(made);
-        Ok(found)
+        Ok(made)
     }
 
     /// Reads an image, and makes it ready for the network unless the store has its vector.

@@ -1,7 +1,6 @@
 //! Posts get the images they name, just before they are predicted.
 
 use crate::error::Result;
-use crate::features::picture::Picture;
 use crate::features::pictures::PictureFolder;
 use crate::input::post::Post;
 
@@ -12,14 +11,11 @@ impl PictureFolder {
     ///
     /// # Errors
     /// As [`PictureFolder::vectors_for`].
-    pub fn attach(&mut self, posts: &mut [Post]) -> Result<()> {
+    pub fn attach(&self, posts: &mut [Post]) -> Result<()> {
         let found = self.vectors_for(posts.iter().filter_map(|post| post.image_id.as_deref()))?;
         for post in posts {
-            let picture = post.image_id.as_ref().and_then(|id| found.get(id));
             // A name without a file says no more than a post without a vector does.
-            if let Some(picture) = picture.filter(|picture| **picture != Picture::Missing) {
-                *post = std::mem::take(post).with_picture(picture.clone());
-            }
+            post.picture = post.image_id.as_ref().and_then(|id| found.get(id).cloned());
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub struct Post {
     /// Id of its image among the image vectors. `None` for a post without one.
     pub image_id: Option<String>,
     /// What became of its image, where that was looked up for this post alone.
-    picture: Option<Picture>,
+    pub(super) picture: Option<Picture>,
 }
 
 impl Post {
@@ -77,7 +77,8 @@ impl Post {
     }
 
     /// The same post with its image, as it was looked up by the id. A vector counts before those
-    /// that the model was given.
+    /// that the model was given, and is used as it is, whatever the run says of images; one that is
+    /// not as wide as the model's image vectors counts as missing.
     pub fn with_picture(self, picture: Picture) -> Self {
         Self { picture: Some(picture), ..self }
     }
