@@ -3,13 +3,12 @@
 pub(crate) mod folder;
 
 use crate::error::{Error, Result};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use smvae_core::candle_core::{Device, Tensor, safetensors};
 use smvae_data::files::{create_anew, sync_folder};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T> {
@@ -84,38 +83,6 @@ pub(crate) fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     })?;
     Ok(tensors.into_iter().collect())
 }
-
-/// Number of numbers in a file of tensors, which its header tells.
-pub(crate) fn count_numbers(path: &Path) -> Result<usize> {
-    #[derive(Deserialize)]
-    struct Described {
-        shape: Vec<usize>,
-    }
-    let fault = |why: String| Error::Inconsistent { path: path.to_owned(), why };
-    let read = || {
-        let mut file = File::open(path)?;
-        let mut length = [0; 8];
-        file.read_exact(&mut length)?;
-        let mut header = Vec::new();
-        // No more than the file has, whatever the length says.
-        file.take(u64::from_le_bytes(length).min(MAX_HEADER)).read_to_end(&mut header)?;
-        Ok(header)
-    };
-    let header = read().map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let tensors: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(&header).map_err(|e| fault(format!("it cannot be read as safetensors ({e})")))?;
-    let mut count = 0_usize;
-    for (_, value) in tensors.into_iter().filter(|(name, _)| name != "__metadata__") {
-        let Described { shape } = serde_json::from_value(value).map_err(|e| fault(e.to_string()))?;
-        let numbers = shape.into_iter().try_fold(1_usize, usize::checked_mul);
-        let sum = numbers.and_then(|numbers| count.checked_add(numbers));
-        count = sum.ok_or_else(|| fault("its header has impossible shapes".to_owned()))?;
-    }
-    Ok(count)
-}
-
-/// The longest header of a file of tensors, as the safetensors crate has it.
-const MAX_HEADER: u64 = 100_000_000;
 
 pub(crate) fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
     let tensors: HashMap<String, Tensor> = tensors.iter().map(|(k, v)| (k.clone(), v.clone())).collect();

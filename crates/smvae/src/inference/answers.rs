@@ -6,8 +6,8 @@ use crate::inference::json;
 use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
 use crate::scoring::entity::ScoredEntity;
-use smvae_data::formats::Fields;
 use smvae_data::formats::write::{FailedPost, FoundEntity, FoundPost, Output, WriteSettings, Writer, Written};
+use smvae_data::formats::{Fields, Format};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -38,12 +38,15 @@ impl AnswerFormat {
     /// The format that a file's extension names, in any case. `None` for one that names none:
     /// several formats are JSON.
     pub fn of_path(path: impl AsRef<Path>) -> Option<Self> {
-        let extension = path.as_ref().extension()?.to_str()?.to_ascii_lowercase();
-        match extension.as_str() {
-            "jsonl" | "ndjson" => Some(Self::JsonLines),
-            "conll" | "iob" | "bio" => Some(Self::Of(Output::Conll)),
-            "arrow" | "arrows" => Some(Self::Of(Output::Arrow)),
-            "parquet" => Some(Self::Of(Output::Parquet)),
+        let path = path.as_ref();
+        match Format::of_path(path)? {
+            Format::JsonLines => Some(Self::JsonLines),
+            Format::Conll => Some(Self::Of(Output::Conll)),
+            // What is written is a stream, and Feather is a file.
+            Format::Arrow if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("feather")) => {
+                Some(Self::Of(Output::Arrow))
+            }
+            Format::Parquet => Some(Self::Of(Output::Parquet)),
             _ => None,
         }
     }

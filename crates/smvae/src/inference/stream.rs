@@ -138,6 +138,8 @@ impl<P> Iterator for PredictionStream<P> {
         }
         if let Some(panic) = state.panic.take() {
             drop(state);
+            // Its batch has no answers: whoever catches the panic and asks again gets no more.
+            self.shared.stop();
             resume_unwind(panic);
         }
         if state.is_stopped {
@@ -188,8 +190,8 @@ struct State<P> {
     oldest: VecDeque<(usize, usize)>,
     /// Their weights together.
     waiting_pieces: usize,
-    /// Workers that wait.
-    idle: usize,
+    /// Workers that compute.
+    busy: usize,
     /// Whether the input has ended.
     is_read: bool,
     is_stopped: bool,
@@ -266,7 +268,7 @@ impl<P> Shared<P> {
             waiting: BTreeMap::new(),
             oldest: VecDeque::new(),
             waiting_pieces: 0,
-            idle: 0,
+            busy: 0,
             is_read: false,
             is_stopped: false,
             panic: None,
@@ -319,7 +321,8 @@ impl<P: Borrow<Post> + Send> Shared<P> {
     /// A worker's part; `all` says whether one batch may have all of rayon's threads.
     fn compute(&self, predictor: &Predictor, threads: usize, all: bool) {
         // Batches side by side, one thread each, wait for nothing. A batch alone has all threads.
-        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().ok();
+        let is_only = all && threads == 1;
+        let alone = if is_only { None } else { rayon::ThreadPoolBuilder::new().num_threads(1).build().ok() };
         loop {
             let (batch, is_alone) = self.next_batch(threads);
             if batch.is_empty() {
@@ -331,6 +334,7 @@ impl<P: Borrow<Post> + Send> Shared<P> {
                 _ => predictor.predict_each_of(&posts),
             };
             let mut state = self.lock();
+            state.busy -= 1;
             let first = state.first;
             for ((number, post), found) in batch.into_iter().zip(found) {
                 state.slots[number - first].answer = Some((post, found));
@@ -344,17 +348,16 @@ impl<P: Borrow<Post> + Send> Shared<P> {
     /// Waits for posts; none at the end. Also says whether no other worker has something to do.
     fn next_batch(&self, threads: usize) -> (Vec<(usize, P)>, bool) {
         let mut state = self.lock();
-        state.idle += 1;
         let is_nothing = |state: &mut State<P>| !state.is_stopped && !state.is_read && state.waiting.is_empty();
         state = self.work.wait_while(state, is_nothing).expect(NO_PANIC);
-        state.idle -= 1;
         if state.is_stopped {
             return (Vec::new(), false);
         }
         // Few posts are shared out.
-        let share = state.waiting_pieces.div_ceil(state.idle + 1);
+        let share = state.waiting_pieces.div_ceil(threads - state.busy);
         let batch = state.take(share.min(BATCH));
-        let is_alone = state.idle == threads - 1 && state.waiting.is_empty();
+        let is_alone = state.busy == 0 && state.waiting.is_empty();
+        state.busy += usize::from(!batch.is_empty());
         (batch, is_alone || threads == 1)
     }
 }

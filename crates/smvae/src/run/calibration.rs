@@ -32,15 +32,15 @@ impl Calibration {
     }
 }
 
-/// The probabilities of each found entity of a post, with the gold class of its words. A gold label
-/// that the run does not know is no class, and its row takes no part in a fit.
+/// The probabilities of each found entity of a post, with the gold class of its words. An entity
+/// whose gold label the run does not know is left out.
 fn rows<'a>(post: &'a PostPrediction, labels: &LabelSet) -> Vec<(&'a [f32], usize)> {
     let row = |entity: &'a ScoredEntity| {
         let gold = post.gold.iter().find(|gold| gold.words == entity.words);
-        let class = gold.map_or(Some(0), |gold| labels.index(&gold.label));
-        (entity.probabilities.as_slice(), class.unwrap_or(usize::MAX))
+        let class = gold.map_or(Some(0), |gold| labels.index(&gold.label))?;
+        Some((entity.probabilities.as_slice(), class))
     };
-    post.entities.iter().map(row).collect()
+    post.entities.iter().filter_map(row).collect()
 }
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
         let unknown = right.replacen("\"X\"", "\"Y\"", 1);
         let dev = [post(right), post(right), post(right), post(wrong), post(wrong), post(&unknown)];
         let fitted = Calibration::fit(&dev, &labels).expect("there are entities");
-        assert!(fitted.temperature > 1.0 && fitted.is_usable(), "{fitted:?}");
+        assert!(fitted.temperature > 1.0 && fitted.is_usable() && fitted.entities == 5, "{fitted:?}");
         // Three of five are right, and that is what the scores say then.
         let told = smvae_core::calibration::tempered(&[0.1, 0.9], fitted.temperature)[1];
         assert!((told - 0.6).abs() < 1e-3, "{told}");

@@ -349,8 +349,8 @@ impl RunFolder {
             let why = format!("the temperature {} is not above 0", saved.temperature);
             return if saved.is_usable() { Ok(Some(saved)) } else { Err(Error::Inconsistent { path, why }) };
         }
-        let dev = self.predictions(Split::Dev)?;
-        Ok(dev.map(|dev| Ok::<_, Error>(Calibration::fit(&dev, &self.labels()?))).transpose()?.flatten())
+        let Some(dev) = self.predictions(Split::Dev)? else { return Ok(None) };
+        Ok(Calibration::fit(&dev, &self.labels()?))
     }
 
     /// The folder of the checkpoint, which exists while there is something to resume.

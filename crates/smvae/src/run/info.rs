@@ -3,12 +3,12 @@
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::files::count_numbers;
 use crate::input::images::ImageIdentity;
 use crate::run::digests::{self, FileCheck};
 use crate::run::folder::{RunFolder, WEIGHTS, is_file_of_a_run, is_run};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{EpochRecord, FileDigest, Origin, RunState, Teacher};
+use crate::run::weights::count;
 use smvae_core::LabelSet;
 use smvae_data::words::WordConvention;
 use smvae_data::{Selection, Split};
@@ -57,7 +57,7 @@ impl RunInfo {
         let run = RunFolder::open(folder)?;
         let origin = run.origin()?;
         let weights = run.file(WEIGHTS)?;
-        let parameters = if weights.exists() { Some(count_numbers(&weights)?) } else { None };
+        let parameters = if weights.exists() { Some(count(&weights)?) } else { None };
         Ok(Self {
             folder: folder.to_owned(),
             config: run.config()?,

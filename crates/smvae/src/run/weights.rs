@@ -21,11 +21,7 @@ use std::path::Path;
 /// safetensors file or ends early.
 pub(super) fn read(path: &Path, device: &Device, encoder: DType) -> Result<Parameters> {
     let mut file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let unreadable = |why: String| Error::Inconsistent {
-        path: path.to_owned(),
-        why: format!("it cannot be read as safetensors ({why})"),
-    };
-    let metadata = header(&mut file).map_err(unreadable)?;
+    let metadata = header(&mut file).map_err(|why| unreadable(path, &why))?;
     let parameters = Parameters::new(0, device);
     let mut tensors: Vec<(String, &TensorInfo)> = metadata.tensors().into_iter().collect();
     if tensors.iter().any(|(_, info)| info.dtype != Dtype::F32) {
@@ -37,7 +33,8 @@ pub(super) fn read(path: &Path, device: &Device, encoder: DType) -> Result<Param
     // They lie one after another, which the header was checked for.
     tensors.sort_by_key(|(_, info)| info.data_offsets);
     for (name, info) in tensors {
-        let values = values(&mut file, info.shape.iter().product()).map_err(|error| unreadable(error.to_string()))?;
+        let values =
+            values(&mut file, info.shape.iter().product()).map_err(|error| unreadable(path, &error.to_string()))?;
         if is_encoders(&name) && encoder != DType::F32 {
             insert(&parameters, name, &Tensor::from_vec(values, info.shape.as_slice(), &Device::Cpu)?, encoder)?;
         } else {
@@ -45,6 +42,20 @@ pub(super) fn read(path: &Path, device: &Device, encoder: DType) -> Result<Param
         }
     }
     Ok(parameters)
+}
+
+/// Number of numbers in a file of tensors, which its header tells.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn count(path: &Path) -> Result<usize> {
+    let mut file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let metadata = header(&mut file).map_err(|why| unreadable(path, &why))?;
+    Ok(metadata.tensors().values().map(|info| info.shape.iter().product::<usize>()).sum())
+}
+
+fn unreadable(path: &Path, why: &str) -> Error {
+    Error::Inconsistent { path: path.to_owned(), why: format!("it cannot be read as safetensors ({why})") }
 }
 
 fn insert(parameters: &Parameters, name: String, tensor: &Tensor, encoder: DType) -> Result<()> {

@@ -37,7 +37,9 @@ impl<'a> Answer<'a> {
     /// Those of an item's spans that can be told, in words of its post. All others may be
     /// forgotten: for a long post they are most of its memory.
     pub(crate) fn keep(&self, item: &Item, scored: &ScoredSpans) -> ScoredSpans {
-        scored.of_post(item, |row| self.decision.is_label(row) || self.above(row).next().is_some())
+        let is_candidate =
+            |row: &[f32]| self.all_above.is_some() && self.above(&self.probabilities(row)).next().is_some();
+        scored.of_post(item, |row| self.decision.is_label(row) || is_candidate(row))
     }
 
     /// The entities of a post, by their first word, of spans that were kept and are in order.
@@ -57,25 +59,22 @@ impl<'a> Answer<'a> {
         self.all_above?;
         let mut mentions = post.mentions();
         let mut of_span = |(span, row): (Span, &[f32])| {
-            let mut above: Vec<(usize, f32)> = self.above(row).collect();
+            let probabilities = self.probabilities(row);
+            let mut above: Vec<(usize, f32)> = self.above(&probabilities).collect();
             above.sort_by(|a, b| b.1.total_cmp(&a.1));
             let told = |(class, score)| {
                 let (mention, label) = (mentions.at(span), name(self.labels, class));
-                ScoredEntity::at(mention, span, label, score, self.probabilities(row))
+                ScoredEntity::at(mention, span, label, score, probabilities.clone())
             };
             above.into_iter().map(told).collect::<Vec<_>>()
         };
         Some(kept.rows().flat_map(&mut of_span).collect())
     }
 
-    /// The labels of a row that are asked for, with their probabilities.
-    fn above(&self, row: &[f32]) -> impl Iterator<Item = (usize, f32)> {
-        let asked = self.all_above.map(|least| {
-            // The first class is `O`.
-            let labels = self.probabilities(row).into_iter().enumerate().skip(1);
-            labels.filter(move |(_, p)| *p >= least)
-        });
-        asked.into_iter().flatten()
+    /// Of the told probabilities of a row, the labels that are asked for. The first class is `O`.
+    fn above(&self, probabilities: &[f32]) -> impl Iterator<Item = (usize, f32)> {
+        let least = self.all_above.unwrap_or(f32::INFINITY);
+        probabilities.iter().copied().enumerate().skip(1).filter(move |(_, p)| *p >= least)
     }
 
     /// The probabilities of a row that are told.
