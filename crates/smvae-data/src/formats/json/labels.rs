@@ -138,15 +138,13 @@ fn of_words(
             return Err(object.fault(name, &what));
         }
         if words[start..end].iter().all(String::is_empty) {
-            return Err(
-                object.fault(name, &format!("entities with a character, and not of empty words {start}..{end}"))
-            );
+            return Err(object.fault(name, &format!("entities that are not empty, and not words {start}..{end}")));
         }
         if let (Some(text), Some(places)) = (text, &places) {
             let own = places[start].start..places[end - 1].end;
             if let Some(chars) = chars.filter(|chars| *chars != own) {
                 let what =
-                    format!("of one mind: the words {start}..{end} are the characters {own:?}, and not {chars:?}");
+                    format!("consistent: the words {start}..{end} are the characters {own:?}, and not {chars:?}");
                 return Err(object.fault(name, &what));
             }
             check_mention(object, name, mention.as_deref(), text, &own)?;
@@ -169,7 +167,7 @@ fn check_mention(
     match mention.filter(|mention| !own().eq(mention.chars())) {
         Some(mention) => {
             let own: String = own().collect();
-            Err(object.fault(name, &format!("of one mind: the characters {chars:?} are {own:?}, and not {mention:?}")))
+            Err(object.fault(name, &format!("consistent: the characters {chars:?} are {own:?}, and not {mention:?}")))
         }
         None => Ok(()),
     }

@@ -135,21 +135,21 @@ fn errors_name_the_field() {
     check_error(
         r#"{"words": ["", "a"], "spans": [{"words": [0, 1], "label": "X"}]}"#,
         concat!(
-            r#""spans" to be entities with a character, and not of empty words 0..1, "#,
+            r#""spans" to be entities that are not empty, and not words 0..1, "#,
             r#"got "[{\"words\": [0, 1], \"label\": \"X\"}]""#
         ),
     );
     check_error(
         r#"{"text": "ab c", "words": ["ab", "c"], "spans": [{"words": [0, 1], "start": 0, "end": 4, "label": "X"}]}"#,
         concat!(
-            r#""spans" to be of one mind: the words 0..1 are the characters 0..2, and not 0..4, "#,
+            r#""spans" to be consistent: the words 0..1 are the characters 0..2, and not 0..4, "#,
             r#"got "[{\"words\": [0, 1], \"start\": 0, \"end\": 4, \"label\": \"X\"}]""#
         ),
     );
     check_error(
         r#"{"text": "é c", "spans": [{"start": 0, "end": 2, "text": "é", "label": "X"}]}"#,
         concat!(
-            r#""spans" to be of one mind: the characters 0..2 are "é ", and not "é", "#,
+            r#""spans" to be consistent: the characters 0..2 are "é ", and not "é", "#,
             r#"got "[{\"start\": 0, \"end\": 2, \"text\": \"é\", \"label\": \"X\"}]""#
         ),
     );

@@ -215,7 +215,7 @@ impl Rows {
     fn failure(&mut self, failed: &FailedPost<'_>) {
         self.n += 1;
         self.id.append_option(failed.id);
-        self.image.append_null();
+        self.image.append_option(failed.image);
         self.text.append_null();
         self.n_words.push(0);
         self.entities.row(&[]);
