@@ -78,18 +78,18 @@ pub(crate) enum Command {
     Eval(commands::eval::EvalArgs),
     /// Find entities in posts.
     ///
-    /// Reads JSON lines, JSON, text, CSV, TSV or CoNLL; writes one JSON object per post, in the
-    /// same order. Text is split into words as the model's corpus was. An answer has the post's own
-    /// fields, then "words" and "entities". An entity is {start, end, text, label, score, words}:
-    /// start and end count characters of the text, words are word positions, ends exclusive. Blank
-    /// lines are dropped. A line that is not a post has {line, error} in its place, and the exit
-    /// code is 3.
+    /// Reads JSON lines, JSON, text, CSV, TSV, CoNLL, Arrow or Parquet (--from); writes one JSON
+    /// object per post, in the same order, or another format (--to). Text is split into words as
+    /// the model's corpus was. An answer has the post's own fields, then "words" and "entities". An
+    /// entity is {start, end, text, label, score, words}: start and end count characters of the
+    /// text, words are word positions, ends exclusive. Blank lines are dropped. A line that is not
+    /// a post has {line, error} in its place, where the format has one, and the exit code is 3.
     Predict(commands::predict::PredictArgs),
     /// Answer over HTTP: an API, and a page to try the model.
     ///
     /// Says where it listens as soon as it answers. SIGTERM and Ctrl-C end it when every request
-    /// that was admitted is answered; SIGHUP loads the run anew. Every option can be set by an
-    /// environment variable, too; docs/serve.md describes the routes and the limits.
+    /// that was admitted is answered; SIGHUP loads the run anew. Options with [env: ...] can be set
+    /// by that variable, too; docs/serve.md describes the routes and the limits.
     #[cfg(feature = "serve")]
     Serve(Box<commands::serve::ServeArgs>),
     /// Show runs: an HTML page of settings, curves, scores, calibration and posts.
@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Report(commands::report::ReportArgs),
     /// Show what a run folder holds.
     Inspect(commands::inspect::InspectArgs),
-    /// Score tagged text as conlleval does: the last two columns are gold and predicted tag.
+    /// Score tags or entities: of one file in columns, or of two files in any formats.
     Score(commands::score::ScoreArgs),
 }
 

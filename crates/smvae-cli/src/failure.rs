@@ -51,6 +51,11 @@ impl fmt::Display for Signalled {
 
 impl std::error::Error for Signalled {}
 
+/// The exit code of a program that a signal has ended.
+pub(crate) fn exit_code(signal: i32) -> i32 {
+    128 + signal
+}
+
 /// Prints `error: ...` and the causes, one line each, and returns the exit code.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.chain().any(is_broken_pipe) {
@@ -59,7 +64,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     }
     if let Some(Signalled(number)) = error.chain().find_map(|cause| cause.downcast_ref()) {
         // Whoever sent the signal knows of it, and the command has said what there is.
-        return ExitCode::from(128 + u8::try_from(*number).unwrap_or(0));
+        return ExitCode::from(u8::try_from(exit_code(*number)).unwrap_or(1));
     }
     // A closed stderr is no reason to panic.
     let _ = write!(std::io::stderr(), "{}", message(error));

@@ -1,6 +1,6 @@
 //! Ctrl-C (and SIGTERM): the first asks the program to stop cleanly, the second ends it at once.
 
-use crate::failure::Signalled;
+use crate::failure::{Signalled, exit_code};
 use crate::progress::say;
 use anyhow::Context as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -9,9 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-
-/// Exit code of a program that SIGINT ended.
-const ENDED_BY_SIGNAL: i32 = 130;
 
 /// Catches Ctrl-C from here on. Commands that cannot be stopped in the middle do not call it: the
 /// first Ctrl-C ends them.
@@ -23,13 +20,13 @@ pub(crate) fn catch() -> anyhow::Result<()> {
 pub(crate) fn catch_and(stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let handler = move || {
         if REQUESTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(ENDED_BY_SIGNAL);
+            std::process::exit(exit_code(number()));
         }
         say("Ctrl-C: stopping cleanly. Press it again to stop at once");
         stop();
     };
     ctrlc::set_handler(handler).context("cannot catch Ctrl-C")?;
-    // ctrlc does not tell which signal it was. These run first, and then what ctrlc has set.
+    // ctrlc does not tell which signal it was.
     let number = SIGNAL.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register_usize(signal, number.clone(), signal as usize).context("cannot catch signals")?;
@@ -42,9 +39,16 @@ static SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
 /// The signal that has asked for a clean stop, for a command that has not succeeded then.
 pub(crate) fn signal() -> Option<Signalled> {
-    let number = SIGNAL.get().map_or(0, |number| number.load(Ordering::Relaxed));
-    // Another signal that ctrlc catches, or a parent that is gone, counts as Ctrl-C.
-    requested().then_some(Signalled(if number == 0 { SIGINT } else { number as i32 }))
+    requested().then(|| Signalled(number()))
+}
+
+/// The number of the last signal. Another one that ctrlc catches, or a parent that is gone, counts
+/// as Ctrl-C.
+fn number() -> i32 {
+    match SIGNAL.get().map_or(0, |number| number.load(Ordering::Relaxed)) {
+        0 => SIGINT,
+        number => number as i32,
+    }
 }
 
 /// How a command ends: in the signal that stopped it, if it was `stopped`, so that `train && eval`

@@ -245,7 +245,7 @@ fn wrong_values_of_options_have_a_message() {
         ("score gold.conll words.conll", 1, "post 1 has other words in gold.conll:1 than in words.conll:1: the word 4"),
         ("score gold.conll found.conll --scheme iob2", 1, "got \"E-X\""),
         ("score gold.conll found.conll --convention authors", 2, "conlleval or strict for tags that are not BIO"),
-        ("score - -", 1, "only one of the two files can be stdin"),
+        ("score - -", 2, "only one of the two files can be stdin"),
     ] {
         let (got, stdout, stderr) = run(dir, line, "");
         assert!(stderr.contains(message) && stdout.is_empty(), "{line}: {stderr}");

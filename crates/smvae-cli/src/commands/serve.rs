@@ -11,6 +11,7 @@ use smvae::data::words::WordConvention;
 use smvae::features::VisionSource;
 use smvae_serve::logs::{self, LogFormat};
 use smvae_serve::{Key, Limits, ModelSource, Pictures, Service, Settings};
+use std::env::VarError;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -181,7 +182,11 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
 
 /// The key of a file or of the environment.
 fn key(file: Option<&Path>) -> anyhow::Result<Option<Key>> {
-    let of_environment = std::env::var("SMVAE_SERVE_API_KEY").ok();
+    let of_environment = match std::env::var("SMVAE_SERVE_API_KEY") {
+        Err(VarError::NotPresent) => None,
+        // One that is not text must not start a service without a key.
+        other => Some(other.context("SMVAE_SERVE_API_KEY")?),
+    };
     let (text, place) = match (file, of_environment) {
         (Some(_), Some(_)) => return Err(Usage("--api-key-file and SMVAE_SERVE_API_KEY: give one".to_owned()).into()),
         (Some(path), None) => {

@@ -85,21 +85,17 @@ impl PredictArgs {
     /// lines.
     pub(crate) fn output_format(&self) -> anyhow::Result<AnswerFormat> {
         let extension = self.output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let format = match self.to.or_else(|| AnswerFormat::of_path(&self.output)) {
-            Some(format) => format,
+        let extension = extension.to_ascii_lowercase();
+        match self.to.or_else(|| AnswerFormat::of_path(&self.output)) {
+            Some(format) => Ok(format),
             // What posts may come in, and answers do not go out as.
-            None if ["csv", "tsv", "tab", "feather", "spacy"].contains(&extension) => {
+            None if ["csv", "tsv", "tab", "feather", "spacy"].contains(&extension.as_str()) => {
                 let path = self.output.display();
                 let message = format!("{path}: answers are not written as {extension}: --to names another format");
-                return Err(Usage(message).into());
+                Err(Usage(message).into())
             }
-            None => AnswerFormat::default(),
-        };
-        if self.resume && format != AnswerFormat::JsonLines {
-            let message = format!("--resume continues JSON lines alone, and not {}", format.name());
-            return Err(Usage(message).into());
+            None => Ok(AnswerFormat::default()),
         }
-        Ok(format)
     }
 
     /// How answers are written, in the formats that ask.
@@ -112,7 +108,7 @@ impl PredictArgs {
             // Two models of one name are not taken for one.
             let run = self.model.canonicalize().with_context(|| format!("cannot read {}", self.model.display()))?;
             let name = run.file_name().unwrap_or_default().to_string_lossy();
-            settings.model = format!("{name}@{:.12}", RunInfo::digest(&self.model)?);
+            settings.model = format!("{name}@{:.12}", RunInfo::digest_of_weights(&self.model)?);
         }
         Ok(settings)
     }

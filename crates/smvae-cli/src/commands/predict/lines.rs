@@ -64,11 +64,11 @@ pub(super) fn lines(
 /// some, on the reader's thread.
 pub(super) fn post_of(
     model: Arc<Predictor>,
-    mut pictures: Option<PictureFolder>,
+    pictures: Option<PictureFolder>,
 ) -> impl FnMut(&PostRecord) -> Result<Post, Fault> {
     move |record| {
         let mut post = model.post_of(record).map_err(|error| Fault::Line(error.to_string()))?;
-        if let Some(pictures) = &mut pictures {
+        if let Some(pictures) = &pictures {
             // A bad picture is no error: what fails here is the network or the store.
             pictures.attach(std::slice::from_mut(&mut post)).map_err(|error| Fault::Input(error.into()))?;
         }

@@ -2,12 +2,10 @@
 //! Reading, computing and writing overlap, and memory does not grow with the number of posts:
 //! `smvae::PredictionStream` does that; here are the files.
 //!
-//! `args` has the options, `lines` what is read, `writer` what answers are written as, `exchange`
-//! the formats of other programs, `output` where they go, `origin` what an unfinished output
-//! belongs to, `losses` what is counted for the end.
+//! `args` has the options, `lines` what is read, `writer` what answers are written as, `output` where
+//! they go, `origin` what an unfinished output belongs to, `losses` what is counted for the end.
 
 mod args;
-mod exchange;
 mod lines;
 mod losses;
 mod origin;
@@ -21,7 +19,6 @@ use crate::input::name;
 use crate::interrupt;
 use crate::model;
 use crate::progress::{Progress, say};
-use exchange::Exchange;
 use lines::{Fault, Line};
 use losses::Losses;
 use origin::Origin;
@@ -34,11 +31,12 @@ use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
-use writer::{JsonLines, Writer};
+use writer::{Writer, can_be_continued};
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    check(args)?;
     let format = args.output_format()?;
+    check(args, format)?;
+    let posts = open(args)?;
     let model = model::load(&args.model, args.device, args.options())?;
     let pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
@@ -49,17 +47,13 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
             model.words()
         ));
     }
-    let posts = open(args)?;
     let model = Arc::new(model);
-    let mut writer: Box<dyn Writer> = match format {
-        AnswerFormat::JsonLines => Box::new(JsonLines),
-        format => Box::new(Exchange::new(format, &args.write_settings(format)?)?),
-    };
-    let (mut output, continued) = open_output(args, &model, writer.as_ref())?;
+    let mut writer = Writer::new(format, &args.write_settings(format)?)?;
+    let (mut output, continued) = open_output(args, format, &model)?;
     let lines = lines::lines(posts, continued.posts, lines::post_of(model.clone(), pictures));
     let mut stream = model.stream_with(lines, &StreamSettings::default().with_window(args.chunk as usize));
     interrupt::catch_and(stream.stopper())?;
-    let written = write(&mut stream, args, writer.as_mut(), &mut output, continued);
+    let written = write(&mut stream, args, &mut writer, &mut output, continued);
     // What was answered stays, whatever has ended the rest.
     let flushed = output.flush();
     let (done, losses) = written?;
@@ -72,19 +66,21 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     output.put(&writer.finish()?)?;
     output.finish()?;
     losses.tell(done);
-    let left_out = writer.left_out();
-    let lines = losses.bad.max(left_out);
-    if lines > 0 { Err(BadLines { lines, left_out }.into()) } else { Ok(()) }
+    let (lines, left_out) = (losses.bad, writer.left_out());
+    if lines > 0 || left_out > 0 { Err(BadLines { lines, left_out }.into()) } else { Ok(()) }
 }
 
 /// Refuses what makes no sense, before the model is loaded.
-fn check(args: &PredictArgs) -> anyhow::Result<()> {
+fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
     let is_stdin = args.input == Path::new("-");
     if !is_stdin && real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
         return Err(Usage("--output would write over --input while it is read".to_owned()).into());
     }
-    if args.resume && (is_stdin || !Output::is_renamed(&args.output)) {
+    if args.resume && !can_be_continued(format) {
+        return Err(Usage(format!("--resume continues JSON lines alone, and not {}", format.name())).into());
+    }
+    if args.resume && !is_resumable(args, format) {
         let what = "--resume needs an --input and an --output that are files: it reads both again";
         return Err(Usage(what.to_owned()).into());
     }
@@ -113,11 +109,17 @@ fn open(args: &PredictArgs) -> anyhow::Result<Records> {
     })
 }
 
-fn open_output(args: &PredictArgs, model: &Predictor, writer: &dyn Writer) -> anyhow::Result<(Output, Continued)> {
+/// Whether what is left of this prediction, should it be killed, can be continued.
+fn is_resumable(args: &PredictArgs, format: AnswerFormat) -> bool {
+    can_be_continued(format) && args.input.is_file() && Output::is_renamed(&args.output)
+}
+
+fn open_output(args: &PredictArgs, format: AnswerFormat, model: &Predictor) -> anyhow::Result<(Output, Continued)> {
     if !Output::is_renamed(&args.output) {
         return Ok((Output::direct(&args.output)?, Continued::default()));
     }
-    let (output, continued) = Output::file(&args.output, &origin(args, model)?, args.resume, writer)?;
+    let origin = if is_resumable(args, format) { Some(origin(args, model)?) } else { None };
+    let (output, continued) = Output::file(&args.output, origin.as_ref(), args.resume)?;
     if continued.posts > 0 {
         say(format!("{} posts are answered already: the rest follows", continued.posts));
     }
@@ -126,22 +128,24 @@ fn open_output(args: &PredictArgs, model: &Predictor, writer: &dyn Writer) -> an
 
 /// What the answers depend on. Whatever option changes an answer belongs here.
 fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
-    let input =
-        if args.input.is_file() { format!("sha256 {}", sha256_file(&args.input)?) } else { "a stream".to_owned() };
     let images = args.images.images.as_deref().or(args.images.image_features.as_deref());
     let images = match images {
         _ if args.images.no_images => "none".to_owned(),
-        Some(path) => path.display().to_string(),
+        // Of vectors the content counts; of a folder, where it is.
+        Some(file) if file.is_file() => format!("sha256 {}", sha256_file(file)?),
+        Some(folder) => folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string(),
         None => "those of the run".to_owned(),
     };
     let settings = [
-        ("the input", input),
+        ("the program", env!("CARGO_PKG_VERSION").to_owned()),
+        ("the input", format!("sha256 {}", sha256_file(&args.input)?)),
         ("the model", format!("sha256 {}", RunInfo::digest(&args.model)?)),
-        ("how the input is read", format!("{:?} {:?}", args.form, args.columns)),
+        ("how the input is read (--from, --columns)", format!("{:?} {:?}", args.form, args.columns)),
         ("--words", model.words().to_string()),
         ("the images", images),
+        ("--device", format!("{:?}", args.device)),
         ("--dtype", format!("{:?}", args.dtype)),
-        ("what is told", format!("{:?}", args.reading)),
+        ("what is told (--all-above, --calibrated, --no-windows)", format!("{:?}", args.reading)),
     ];
     Ok(Origin(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
 }
@@ -151,7 +155,7 @@ fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
 fn write(
     stream: &mut PredictionStream<Line>,
     args: &PredictArgs,
-    writer: &mut dyn Writer,
+    writer: &mut Writer,
     output: &mut Output,
     continued: Continued,
 ) -> anyhow::Result<(usize, Losses)> {
@@ -178,9 +182,11 @@ fn write(
         };
         done += 1;
         output.put(&bytes)?;
-        // A reader at the other end of a pipe gets what there is before it has to wait for more.
         if !stream.is_ready() {
-            output.put(&writer.pending()?)?;
+            // A reader at the other end of a pipe gets what there is before it has to wait for more.
+            if !Output::is_renamed(&args.output) {
+                output.put(&writer.pending()?)?;
+            }
             output.flush()?;
         }
         progress.update(done, 0, String::new);
@@ -191,7 +197,7 @@ fn write(
 fn failure(
     failed: &FailedPost<'_>,
     args: &PredictArgs,
-    writer: &mut dyn Writer,
+    writer: &mut Writer,
     losses: &mut Losses,
 ) -> anyhow::Result<Vec<u8>> {
     if args.strict {

@@ -10,7 +10,7 @@
 
 use super::losses::Losses;
 use super::origin::Origin;
-use super::writer::Writer;
+use super::writer::written;
 use crate::failure::Usage;
 use crate::output::{guard, unwritable};
 use crate::progress::say;
@@ -46,6 +46,8 @@ struct Renamed {
     temporary: PathBuf,
     origin: PathBuf,
     to: PathBuf,
+    /// Whether `--resume` can continue it. If not, it goes with the process.
+    is_kept: bool,
 }
 
 /// What an earlier run has left in a file.
@@ -64,7 +66,7 @@ impl Output {
         path != Path::new("-") && !is_special
     }
 
-    /// Opens stdout, or what is no file.
+    /// Opens stdout, a device or a pipe.
     pub(super) fn direct(path: &Path) -> anyhow::Result<Self> {
         let sink = if path == Path::new("-") {
             stdout()
@@ -75,31 +77,34 @@ impl Output {
     }
 
     /// Opens a file under its temporary name: a new one, or after what is left of a run of the same
-    /// origin, if that is asked for.
-    pub(super) fn file(
-        path: &Path,
-        origin: &Origin,
-        resume: bool,
-        writer: &dyn Writer,
-    ) -> anyhow::Result<(Self, Continued)> {
-        crate::output::check(path)?;
+    /// origin, if that is asked for. Without an origin it cannot be continued later.
+    pub(super) fn file(path: &Path, origin: Option<&Origin>, resume: bool) -> anyhow::Result<(Self, Continued)> {
         let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
         let to = if is_link { path.canonicalize().with_context(|| unwritable(path))? } else { path.to_owned() };
         guard(&to)?;
-        let renamed = Renamed { temporary: beside(&to, ".tmp"), origin: beside(&to, ".tmp.json"), to };
+        let (temporary, of_origin) = (beside(&to, ".tmp"), beside(&to, ".tmp.json"));
+        let renamed = Renamed { temporary, origin: of_origin, to, is_kept: origin.is_some() };
+        // Nothing is written through a link.
+        anyhow::ensure!(!renamed.temporary.is_symlink(), "{} is a link: remove it", renamed.temporary.display());
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&renamed.temporary);
         let mut file = file.with_context(|| unwritable(&renamed.temporary))?;
         if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
             anyhow::bail!("another process is writing {}", path.display());
         }
-        let continued = if resume { continued(&mut file, &renamed, origin, writer)? } else { None };
+        let continued = match origin {
+            Some(origin) if resume => continued(&mut file, &renamed, origin)?,
+            _ => None,
+        };
         if continued.is_none() {
             let left = file.metadata().map_or(0, |found| found.len());
             if left > 0 {
-                say(format!("{left} bytes of a run that was not finished are dropped: --resume would continue it"));
+                say(format!("{left} bytes of a run that was not finished are dropped"));
             }
             file.set_len(0).with_context(|| unwritable(&renamed.temporary))?;
-            write_atomically(&renamed.origin, &origin.to_bytes())?;
+            let _ = std::fs::remove_file(&renamed.origin);
+            if let Some(origin) = origin {
+                write_atomically(&renamed.origin, &origin.to_bytes())?;
+            }
         }
         let output = Self {
             sink: Sink::File(file),
@@ -131,19 +136,30 @@ impl Output {
     /// Ends the output: a file gets its name.
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;
-        let (Some(renamed), Sink::File(file)) = (&self.renamed, &self.sink) else { return Ok(()) };
+        let (Some(renamed), Sink::File(file)) = (&mut self.renamed, &self.sink) else { return Ok(()) };
         file.sync_all()
             .and_then(|()| std::fs::rename(&renamed.temporary, &renamed.to))
             .and_then(|()| sync_folder(renamed.to.parent().unwrap_or(Path::new("."))))
             .with_context(|| unwritable(&self.path))?;
         // Without its lines it says nothing.
         let _ = std::fs::remove_file(&renamed.origin);
+        // Nothing has the temporary name any more.
+        renamed.is_kept = true;
         Ok(())
     }
 
     /// Whether what was written can be continued by `--resume`.
     pub(super) fn is_kept(&self) -> bool {
-        self.renamed.is_some()
+        self.renamed.as_ref().is_some_and(|renamed| renamed.is_kept)
+    }
+}
+
+impl Drop for Output {
+    /// Takes away what nobody can continue.
+    fn drop(&mut self) {
+        if let Some(renamed) = self.renamed.as_ref().filter(|renamed| !renamed.is_kept) {
+            let _ = std::fs::remove_file(&renamed.temporary);
+        }
     }
 }
 
@@ -157,12 +173,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// What is left of a run of this origin; the file is cut after its last whole record. `None` where
 /// nothing is left.
-fn continued(
-    file: &mut File,
-    renamed: &Renamed,
-    origin: &Origin,
-    writer: &dyn Writer,
-) -> anyhow::Result<Option<Continued>> {
+fn continued(file: &mut File, renamed: &Renamed, origin: &Origin) -> anyhow::Result<Option<Continued>> {
     if file.metadata().map_or(0, |found| found.len()) == 0 {
         return Ok(None);
     }
@@ -173,8 +184,7 @@ fn continued(
     }
     let (mut continued, mut length) = (Continued::default(), 0);
     let mut bytes = BufReader::new(&mut *file);
-    while let Some(record) = writer
-        .written(&mut bytes, &mut continued.losses)
+    while let Some(record) = written(&mut bytes, &mut continued.losses)
         .with_context(|| format!("{name} cannot be continued. Without --resume it begins anew"))?
     {
         length += record;

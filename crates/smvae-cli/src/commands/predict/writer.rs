@@ -1,88 +1,102 @@
-//! What answers are written as. One implementation per format, over bytes that go to an
-//! [`Output`](super::output::Output), which keeps records whole.
+//! Answers as bytes that go to an [`Output`](super::output::Output), and the records that an earlier
+//! run has written. The formats themselves are the library's.
 
 use super::losses::Losses;
-use smvae::answers::PostOrigin;
-use smvae::data::formats::write::FailedPost;
-use smvae::{Post, Prediction, json};
-use std::io;
+use crate::progress::say;
+use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin};
+use smvae::data::formats::write::{FailedPost, WriteSettings, Written};
+use smvae::{Post, Prediction};
+use std::io::{self, BufRead, Write};
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Posts that are left out and named; of the rest only the number is said.
+const MAX_SAID: usize = 10;
 
 /// Turns answers into the bytes of a format. The bytes of each call are whole records: whatever
 /// ends the program, none of them is left half.
-pub(super) trait Writer {
-    /// The bytes of a post with what was found in it.
-    ///
-    /// # Errors
-    /// For an answer that the format cannot hold.
-    fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Vec<u8>>;
+pub(super) struct Writer {
+    /// `None` after its end.
+    writer: Option<AnswerWriter<Bytes>>,
+    bytes: Bytes,
+    left_out: usize,
+}
 
-    /// The bytes of a post that cannot be read or computed.
-    ///
-    /// # Errors
-    /// As [`Writer::answer`].
-    fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Vec<u8>>;
-
-    /// What waits for more of its kind, where nothing more comes for a while.
-    ///
-    /// # Errors
-    /// As [`Writer::answer`].
-    fn pending(&mut self) -> io::Result<Vec<u8>> {
-        Ok(Vec::new())
+impl Writer {
+    /// Begins a file; its beginning comes with the bytes of the first post.
+    pub(super) fn new(format: AnswerFormat, settings: &WriteSettings) -> smvae::Result<Self> {
+        let bytes = Bytes::default();
+        let writer = AnswerWriter::new(format, bytes.clone(), settings)?;
+        Ok(Self { writer: Some(writer), bytes, left_out: 0 })
     }
 
-    /// Posts and failures so far that the format has no place for.
-    fn left_out(&self) -> usize {
-        0
+    /// The bytes of a post with what was found in it.
+    pub(super) fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Vec<u8>> {
+        let written = self.writer()?.answer(origin, post, found)?;
+        Ok(self.take(origin.line, written))
+    }
+
+    /// The bytes of a post that cannot be read or computed.
+    pub(super) fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Vec<u8>> {
+        let written = self.writer()?.failure(failed)?;
+        Ok(self.take(failed.line, written))
+    }
+
+    /// What waits for more of its kind, where nothing more comes for a while.
+    pub(super) fn pending(&mut self) -> io::Result<Vec<u8>> {
+        self.writer()?.flush()?;
+        Ok(self.bytes.take())
     }
 
     /// What the file ends with.
-    ///
-    /// # Errors
-    /// As [`Writer::answer`].
-    fn finish(&mut self) -> io::Result<Vec<u8>>;
-
-    /// Reads a record that an earlier run wrote, from the start of `bytes`, and counts it. `None`
-    /// where no whole record is left.
-    ///
-    /// # Errors
-    /// For bytes that this format does not write, or a format whose files cannot be continued.
-    fn written(&self, bytes: &mut dyn io::BufRead, losses: &mut Losses) -> io::Result<Option<u64>>;
-}
-
-/// One JSON object per post and line.
-pub(super) struct JsonLines;
-
-impl Writer for JsonLines {
-    fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Vec<u8>> {
-        Ok(line(json::answer(origin.fields, post, found)))
+    pub(super) fn finish(&mut self) -> io::Result<Vec<u8>> {
+        self.writer.take().map_or(Ok(()), |writer| writer.finish().map(drop))?;
+        Ok(self.bytes.take())
     }
 
-    fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Vec<u8>> {
-        Ok(line(json::failure(failed.line, failed.error)))
+    /// Posts and failures so far that the format has no place for.
+    pub(super) fn left_out(&self) -> usize {
+        self.left_out
     }
 
-    fn finish(&mut self) -> io::Result<Vec<u8>> {
-        Ok(Vec::new())
+    fn writer(&mut self) -> io::Result<&mut AnswerWriter<Bytes>> {
+        self.writer.as_mut().ok_or_else(|| io::Error::other("the output has been ended"))
     }
 
-    fn written(&self, bytes: &mut dyn io::BufRead, losses: &mut Losses) -> io::Result<Option<u64>> {
-        let mut record = Vec::new();
-        bytes.read_until(b'\n', &mut record)?;
-        if !record.ends_with(b"\n") {
-            return Ok(None);
+    fn take(&mut self, line: usize, written: Written) -> Vec<u8> {
+        if let Written::LeftOut(why) = written {
+            self.left_out += 1;
+            if self.left_out <= MAX_SAID {
+                say(format!("line {line} is left out: {why}"));
+            }
         }
-        let counted: Counted = serde_json::from_slice(&record)?;
-        // An answer has entities, whatever fields its post came with.
-        losses.bad += usize::from(counted.entities.is_none());
-        losses.words_cut += counted.words_cut;
-        losses.images_missing += usize::from(counted.image_missing);
-        Ok(Some(record.len() as u64))
+        self.bytes.take()
     }
 }
 
-fn line(mut json: String) -> Vec<u8> {
-    json.push('\n');
-    json.into_bytes()
+/// Whether an unfinished file of a format can be continued: its records are lines that say all that
+/// is counted at the end.
+pub(super) fn can_be_continued(format: AnswerFormat) -> bool {
+    format == AnswerFormat::JsonLines
+}
+
+/// Reads a record that an earlier run wrote and counts it; its length. `None` where no whole record
+/// is left.
+///
+/// # Errors
+/// For a line that is not an answer.
+pub(super) fn written(bytes: &mut dyn BufRead, losses: &mut Losses) -> io::Result<Option<u64>> {
+    let mut record = Vec::new();
+    bytes.read_until(b'\n', &mut record)?;
+    if !record.ends_with(b"\n") {
+        return Ok(None);
+    }
+    let counted: Counted = serde_json::from_slice(&record)?;
+    // An answer has entities, whatever fields its post came with.
+    losses.bad += usize::from(counted.entities.is_none());
+    losses.words_cut += counted.words_cut;
+    losses.images_missing += usize::from(counted.image_missing);
+    Ok(Some(record.len() as u64))
 }
 
 /// What is counted of an answer.
@@ -93,4 +107,24 @@ struct Counted {
     words_cut: usize,
     #[serde(default)]
     image_missing: bool,
+}
+
+/// Bytes that were written and that nobody has taken.
+#[derive(Clone, Default)]
+struct Bytes(Arc<Mutex<Vec<u8>>>);
+
+impl Bytes {
+    fn take(&self) -> Vec<u8> {
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

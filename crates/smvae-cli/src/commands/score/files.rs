@@ -2,6 +2,7 @@
 //! words, in the same order.
 
 use super::count::count;
+use crate::failure::Usage;
 use crate::input::name;
 use crate::progress::say;
 use anyhow::{Context as _, bail, ensure};
@@ -22,7 +23,9 @@ pub(super) fn score(
     convention: Convention,
 ) -> anyhow::Result<Conlleval> {
     let is_stdin = |path: &Path| path == Path::new("-");
-    ensure!(!(is_stdin(gold) && is_stdin(predicted)), "only one of the two files can be stdin");
+    if is_stdin(gold) && is_stdin(predicted) {
+        return Err(Usage("only one of the two files can be stdin".to_owned()).into());
+    }
     let (left, right) = (Side::read(gold, format)?, Side::read(predicted, format)?);
     let (n, m) = (left.posts.len(), right.posts.len());
     ensure!(n == m, "{} has {n} posts and {} has {m}: they must be the same posts", name(gold), name(predicted));
