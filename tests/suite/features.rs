@@ -253,7 +253,7 @@ fn only_pictures_that_are_named_are_read_and_each_once() {
         let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-5;
         assert!(vector.iter().zip(want.get(id).expect("there")).all(close), "{id}");
     };
-    let mut folder = open();
+    let folder = open();
     let found = folder.vectors_for(["3", "1.bmp", "4", "none", "broken", "3"]).expect("a network");
     assert_eq!(found.len(), 5);
     ["3", "1.bmp", "4"].iter().for_each(|id| check(&found[*id], id));

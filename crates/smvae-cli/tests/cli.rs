@@ -1,40 +1,15 @@
 //! The built program from outside: what goes in, what comes out on which stream, and with which
 //! exit code. Everything runs on small synthetic corpora and takes seconds.
 
+mod support;
+
 use serde_json::{Value, json};
-use smvae::core::candle_core::{self, Tensor};
 use smvae::data::Split;
 use smvae::data::corpus::load_split;
-use smvae::data::synthetic::{SyntheticConfig, generate};
-use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-
-fn smvae(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_smvae"));
-    command.current_dir(dir).stdin(Stdio::null());
-    command
-}
-
-/// Runs a command line, its words separated by blanks, and checks the exit code.
-#[track_caller]
-fn check(dir: &Path, line: &str, input: &str, code: i32) -> (String, String) {
-    let mut child = smvae(dir)
-        .args(line.split_whitespace())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    // A program that refuses its options does not read its input.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("the program ends");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    let (stdout, stderr) = (text(stdout), text(stderr));
-    assert_eq!(status.code(), Some(code), "{line}\n{stdout}\n{stderr}");
-    (stdout, stderr)
-}
+use support::{check, folder_with_corpus, json_of, save_vision_model, smvae};
 
 #[track_caller]
 fn check_error(dir: &Path, line: &str, input: &str, code: i32, message: &str) {
@@ -43,17 +18,9 @@ fn check_error(dir: &Path, line: &str, input: &str, code: i32, message: &str) {
     assert_eq!(stdout, "", "{line}");
 }
 
-fn json_of(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON alone")
-}
-
 /// A folder with the corpus `dataset/mine` and its image vectors.
 fn folder() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let config =
-        SyntheticConfig { n_train: 40, n_dev: 8, n_test: 8, image_dim: 8, names: 6, ..SyntheticConfig::default() };
-    generate(&config).expect("a valid setting").write_to(dir.path().join("dataset/mine")).expect("writes");
-    dir
+    folder_with_corpus("dataset/mine", 40, 8)
 }
 
 const TINY: &str =
@@ -322,20 +289,8 @@ fn posts_are_the_same_in_every_format(dir: &Path) {
 /// The folders `vision`, with a ResNet of one block, and `pictures`, with a BMP of one colour for
 /// every image of the corpus.
 fn pictures(dir: &Path) {
-    let tensor = |shape: &[usize]| Tensor::full(0.1f32, shape, &candle_core::Device::Cpu).expect("a small tensor");
-    let mut tensors = HashMap::new();
-    for (conv, norm, shape) in [
-        ("conv1", "bn1", [4, 3, 7, 7]),
-        ("layer1.0.conv1", "layer1.0.bn1", [4, 4, 3, 3]),
-        ("layer1.0.conv2", "layer1.0.bn2", [4, 4, 3, 3]),
-    ] {
-        tensors.insert(format!("{conv}.weight"), tensor(&shape));
-        for name in ["weight", "bias", "running_mean", "running_var"] {
-            tensors.insert(format!("{norm}.{name}"), tensor(&[4]));
-        }
-    }
     std::fs::create_dir_all(dir.join("pictures")).expect("a folder");
-    candle_core::safetensors::save(&tensors, dir.join("vision.safetensors")).expect("writes");
+    save_vision_model(&dir.join("vision.safetensors"));
     for split in Split::ALL {
         for (i, sample) in load_split(dir.join("dataset/mine"), split).expect("a corpus").samples.iter().enumerate() {
             // One pixel of 24 bits, filled up to four bytes.
@@ -390,8 +345,7 @@ fn images_become_vectors_and_train_takes_their_folder() {
 #[test]
 fn ctrl_c_leaves_a_run_that_loads() {
     let dir = folder();
-    let mut child = smvae(dir.path())
-        .args(TINY.split(' ').chain(["--out", "run", "--epochs", "100000", "--patience", "100000"]))
+    let mut child = smvae(dir.path(), &format!("{TINY} --out run --epochs 100000 --patience 100000"))
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
@@ -464,8 +418,7 @@ fn a_model_of_the_hub_is_recorded_with_its_commit_and_found_again_offline() {
     let endpoint = hub(model, requests.clone());
     let train = |options: &str, offline: &str| {
         let sizes = "--hidden-dim 8 --latent-dim 4 --max-width 3 --max-steps 2 --epochs 1 --threads 2";
-        let Output { status, stderr, .. } = smvae(dir.path())
-            .args(format!("train --data dataset/mine {sizes} {options}").split_whitespace())
+        let Output { status, stderr, .. } = smvae(dir.path(), &format!("train --data dataset/mine {sizes} {options}"))
             .envs([("HF_HOME", "home"), ("HF_ENDPOINT", &endpoint), ("HF_HUB_OFFLINE", offline), ("HF_TOKEN", "")])
             .output()
             .expect("the program starts");

@@ -2,40 +2,11 @@
 //! what is said and kept of how files are read, scores of two files, pictures by path, and wrong
 //! values of each option.
 
+mod support;
+
 use serde_json::{Value, json};
-use smvae::core::candle_core::{self, Tensor};
-use std::collections::HashMap;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-/// Runs a command line, its words separated by blanks; exit code, stdout and stderr.
-fn run(dir: &Path, line: &str, input: &str) -> (Option<i32>, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_smvae"))
-        .current_dir(dir)
-        .args(line.split_whitespace())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    // A program that refuses its options does not read its input.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("the program ends");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    (status.code(), text(stdout), text(stderr))
-}
-
-#[track_caller]
-fn check(dir: &Path, line: &str, input: &str, code: i32) -> (String, String) {
-    let (got, stdout, stderr) = run(dir, line, input);
-    assert_eq!(got, Some(code), "{line}\n{stdout}\n{stderr}");
-    (stdout, stderr)
-}
-
-fn json_of(text: &str) -> Value {
-    serde_json::from_str(text).expect("JSON alone")
-}
+use support::{check, json_of, run, save_vision_model};
 
 fn write(dir: &Path, name: &str, text: &str) {
     let path = dir.join(name);
@@ -255,19 +226,7 @@ fn wrong_values_of_options_have_a_message() {
 
 /// The file `vision.safetensors`: a ResNet of one block.
 fn vision_model(dir: &Path) {
-    let tensor = |shape: &[usize]| Tensor::full(0.1f32, shape, &candle_core::Device::Cpu).expect("a small tensor");
-    let mut tensors = HashMap::new();
-    for (conv, norm, shape) in [
-        ("conv1", "bn1", [4, 3, 7, 7]),
-        ("layer1.0.conv1", "layer1.0.bn1", [4, 4, 3, 3]),
-        ("layer1.0.conv2", "layer1.0.bn2", [4, 4, 3, 3]),
-    ] {
-        tensors.insert(format!("{conv}.weight"), tensor(&shape));
-        for name in ["weight", "bias", "running_mean", "running_var"] {
-            tensors.insert(format!("{norm}.{name}"), tensor(&[4]));
-        }
-    }
-    candle_core::safetensors::save(&tensors, dir.join("vision.safetensors")).expect("writes");
+    save_vision_model(&dir.join("vision.safetensors"));
 }
 
 /// A BMP of one pixel.

@@ -1,24 +1,13 @@
 //! `smvae predict` between formats: the same posts have the same entities whatever they come in and
 //! go out as, and what a format has no place for is said.
 
+mod support;
+
 use serde_json::{Value, json};
 use smvae::data::Entity;
 use smvae::data::formats::{Body, Format, Labels, PostRecord, Settings, open};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-
-/// Runs a command line, its words separated by blanks, checks the exit code; gives stdout and
-/// stderr.
-#[track_caller]
-fn check(dir: &Path, line: &str, code: i32) -> (String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_smvae"));
-    let Output { status, stdout, stderr } =
-        command.current_dir(dir).stdin(Stdio::null()).args(line.split_whitespace()).output().expect("it starts");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let (stdout, stderr) = (text(stdout), text(stderr));
-    assert_eq!(status.code(), Some(code), "{line}\n{stdout}\n{stderr}");
-    (stdout, stderr)
-}
+use support::check;
 
 /// A folder with a run that finds the names it was trained on, and `posts.jsonl`.
 fn folder() -> tempfile::TempDir {
@@ -45,7 +34,7 @@ fn folder() -> tempfile::TempDir {
     std::fs::write(dir.path().join("posts.jsonl"), posts).expect("writes");
     let train = "train --data corpus --text-encoder tiny --hidden-dim 16 --latent-dim 4 --max-width 3 --threads 2 \
                  --epochs 20 --lr 0.01 --out run";
-    check(dir.path(), train, 0);
+    check(dir.path(), train, "", 0);
     dir
 }
 
@@ -95,12 +84,12 @@ fn of_words(posts: &[PostRecord], answers: &[Value]) -> Vec<Found> {
 fn the_same_posts_have_the_same_entities_in_every_format() {
     let dir = folder();
     let dir = dir.path();
-    let (out, _) = check(dir, "predict --model run --input posts.jsonl", 0);
+    let (out, _) = check(dir, "predict --model run --input posts.jsonl", "", 0);
     let answers = lines(&out);
     let want: Vec<Found> = answers.iter().map(|answer| objects(&answer["entities"])).collect();
     assert!(want.iter().map(Vec::len).sum::<usize>() >= 6, "the model finds something: {want:?}");
 
-    let to = |format: &str| check(dir, &format!("predict --model run --input posts.jsonl --to {format}"), 0).0;
+    let to = |format: &str| check(dir, &format!("predict --model run --input posts.jsonl --to {format}"), "", 0).0;
     let spacy: Vec<Found> = lines(&to("spacy")).iter().map(|line| objects(&line["ents"])).collect();
     assert_eq!(spacy, want);
     let prodigy: Vec<Found> = lines(&to("prodigy")).iter().map(|line| objects(&line["spans"])).collect();
@@ -120,7 +109,7 @@ fn the_same_posts_have_the_same_entities_in_every_format() {
         });
         assert_eq!(found.collect::<Found>(), *want);
     }
-    check(dir, "predict --model run --input posts.jsonl --output found.conll --scheme iobes", 0);
+    check(dir, "predict --model run --input posts.jsonl --output found.conll --scheme iobes", "", 0);
     assert_eq!(of_words(&posts_of(&dir.join("found.conll"), Format::Conll), &answers), want);
     columns_have_them_too(dir, &answers, &want);
 }
@@ -132,12 +121,12 @@ fn columns_have_them_too(_: &Path, _: &[Value], _: &[Found]) {}
 #[track_caller]
 fn columns_have_them_too(dir: &Path, answers: &[Value], want: &[Found]) {
     for (name, format) in [("found.parquet", Format::Parquet), ("found.arrow", Format::Arrow)] {
-        check(dir, &format!("predict --model run --input posts.jsonl --output {name}"), 0);
+        check(dir, &format!("predict --model run --input posts.jsonl --output {name}"), "", 0);
         let posts = posts_of(&dir.join(name), format);
         assert_eq!(of_words(&posts, answers), want);
         assert_eq!(posts[3].id.as_deref(), Some("3"));
         // And in again: its words and its text are those of the posts.
-        let (again, _) = check(dir, &format!("predict --model run --input {name}"), 0);
+        let (again, _) = check(dir, &format!("predict --model run --input {name}"), "", 0);
         let again: Vec<Found> = lines(&again).iter().map(|answer| objects(&answer["entities"])).collect();
         assert_eq!(again, want);
     }
@@ -148,7 +137,8 @@ fn what_a_format_has_no_place_for_is_said() {
     let dir = folder();
     let dir = dir.path();
     std::fs::write(dir.join("bad.jsonl"), "{\"text\": \"a\"}\n{\"txt\": 1}\n{\"text\": \"\"}\n").expect("writes");
-    let predict = |rest: &str, code: i32| check(dir, &format!("predict --model run --input bad.jsonl {rest}"), code);
+    let predict =
+        |rest: &str, code: i32| check(dir, &format!("predict --model run --input bad.jsonl {rest}"), "", code);
     let (out, log) = predict("--to doccano", 3);
     assert_eq!(out.lines().count(), 2);
     assert!(log.contains("line 2 is left out: expected an object with"), "{log}");
@@ -164,13 +154,13 @@ fn what_a_format_has_no_place_for_is_said() {
         let error = &posts[1].as_ref().expect("a row without words").fields;
         assert!(error.get("error").expect("a column").get().contains("expected an object with"));
     }
-    let (_, log) = check(dir, "predict --model run --to xml", 2);
+    let (_, log) = check(dir, "predict --model run --to xml", "", 2);
     assert!(log.contains("must be jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or parquet"), "{log}");
     let (_, log) = predict("--output found.csv", 2);
     assert!(log.contains("found.csv: answers are not written as csv: --to names another format"), "{log}");
     std::fs::write(dir.join("posts.txt"), "{\"text\": \"a\"}\n").expect("writes");
-    let (_, log) = check(dir, "predict --model run --input posts.txt", 1);
+    let (_, log) = check(dir, "predict --model run --input posts.txt", "", 1);
     assert!(log.contains("posts.txt is named as a text and begins as jsonl does"), "{log}");
     assert!(log.contains("hint: --from jsonl reads it so, --from text as it is named"), "{log}");
-    check(dir, "predict --model run --input posts.txt --from text", 0);
+    check(dir, "predict --model run --input posts.txt --from text", "", 0);
 }

@@ -2,36 +2,20 @@
 //! whatever ends the program, and continued to the same bytes.
 #![cfg(unix)]
 
-use smvae::data::synthetic::{SyntheticConfig, generate};
+mod support;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
-
-fn smvae(dir: &Path, line: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_smvae"));
-    command.current_dir(dir).args(line.split_whitespace()).stdin(Stdio::null());
-    command
-}
-
-#[track_caller]
-fn check(dir: &Path, line: &str, code: i32) -> (String, String) {
-    let Output { status, stdout, stderr } = smvae(dir, line).output().expect("the program starts");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    let (stdout, stderr) = (text(stdout), text(stderr));
-    assert_eq!(status.code(), Some(code), "{line}\n{stdout}\n{stderr}");
-    (stdout, stderr)
-}
+use support::{check, folder_with_corpus, smvae};
 
 /// A folder with a trained `run` and `posts.jsonl`, of which every hundredth line is no post.
 fn folder(n_posts: usize) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let config =
-        SyntheticConfig { n_train: 20, n_dev: 4, n_test: 4, image_dim: 8, names: 6, ..SyntheticConfig::default() };
-    generate(&config).expect("a valid setting").write_to(dir.path().join("corpus")).expect("writes");
+    let dir = folder_with_corpus("corpus", 20, 4);
     let train =
         "train --data corpus --text-encoder tiny --hidden-dim 8 --latent-dim 4 --max-width 3 --epochs 1 --out run";
-    check(dir.path(), train, 0);
+    check(dir.path(), train, "", 0);
     let post = |i: usize| match i % 100 {
         99 => format!("{{\"id\": {i}}}\n"),
         _ => format!("{{\"id\": {i}, \"text\": \"met Zarko {} in Oslo {i}\"}}\n", "and others ".repeat(i % 7)),
@@ -65,7 +49,7 @@ fn lines_are_whole(text: &str) -> bool {
 fn a_killed_prediction_continues_to_the_same_bytes() {
     let dir = folder(6000);
     let dir = dir.path();
-    check(dir, &format!("{PREDICT} --output whole.jsonl"), 3);
+    check(dir, &format!("{PREDICT} --output whole.jsonl"), "", 3);
     let whole = std::fs::read_to_string(dir.join("whole.jsonl")).expect("complete");
     assert!(whole.lines().count() == 6000 && lines_are_whole(&whole));
     assert!(!dir.join(".whole.jsonl.tmp").exists() && !dir.join(".whole.jsonl.tmp.json").exists());
@@ -90,7 +74,7 @@ fn a_killed_prediction_continues_to_the_same_bytes() {
     let mut file = std::fs::OpenOptions::new().append(true).open(dir.join(TEMPORARY)).expect("it was killed");
     file.write_all(b"{\"id\": 17, \"te").expect("writes");
     drop(file);
-    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl --resume"), 3);
+    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl --resume"), "", 3);
     assert!(log.contains("posts are answered already: the rest follows"), "{log}");
     assert!(log.contains("60 lines are not posts"), "those before the kill are counted: {log}");
     assert!(std::fs::read_to_string(dir.join("found.jsonl")).expect("complete") == whole, "other bytes");
@@ -117,15 +101,17 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
     }
     // What was not finished belongs to this input and these settings alone.
     let resume = format!("{PREDICT} --output found.jsonl --resume");
-    let (_, log) = check(dir, &format!("{resume} --words whitespace"), 2);
+    let (_, log) = check(dir, &format!("{resume} --words whitespace"), "", 2);
     assert!(log.contains("cannot be continued: --words was ") && log.contains("and is whitespace"), "{log}");
     std::fs::write(dir.join("posts.jsonl"), "{\"text\": \"another\"}\n").expect("writes");
-    let (_, log) = check(dir, &resume, 2);
+    let (_, log) = check(dir, &resume, "", 2);
     assert!(log.contains("cannot be continued: the input was sha256 "), "{log}");
-    assert!(check(dir, "predict --model run --resume --output found.jsonl", 2).1.contains("--resume needs an --input"));
-    assert!(check(dir, &format!("{PREDICT} --resume"), 2).1.contains("--resume needs an --input"));
+    assert!(
+        check(dir, "predict --model run --resume --output found.jsonl", "", 2).1.contains("--resume needs an --input")
+    );
+    assert!(check(dir, &format!("{PREDICT} --resume"), "", 2).1.contains("--resume needs an --input"));
     // Without --resume it begins anew.
-    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl"), 0);
+    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl"), "", 0);
     assert!(log.contains("bytes of a run that was not finished are dropped"), "{log}");
 }
 
@@ -133,9 +119,9 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
 fn a_full_device_and_a_cut_pipe_end_it() {
     let dir = folder(2000);
     let dir = dir.path();
-    let (_, log) = check(dir, &format!("{PREDICT} --output /dev/full"), 1);
+    let (_, log) = check(dir, &format!("{PREDICT} --output /dev/full"), "", 1);
     assert!(log.contains("cannot write /dev/full") && log.contains("No space left"), "{log}");
-    check(dir, &format!("{PREDICT} --output absent/found.jsonl"), 1);
+    check(dir, &format!("{PREDICT} --output absent/found.jsonl"), "", 1);
     let mut child = smvae(dir, PREDICT).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut first = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut first).expect("a line");

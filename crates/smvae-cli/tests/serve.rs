@@ -2,6 +2,8 @@
 //! says. What it answers is tested in the crate smvae-serve.
 #![cfg(all(feature = "serve", unix))]
 
+mod support;
+
 use smvae::data::Corpus;
 use smvae::data::synthetic::{SyntheticConfig, generate};
 use smvae::{Config, EncoderSource, TrainInput};
@@ -10,6 +12,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use support::smvae;
 
 /// A folder with a small run of text.
 fn folder() -> tempfile::TempDir {
@@ -25,9 +28,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn serve(dir: &Path, options: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_smvae"));
-    command.current_dir(dir).arg("serve").args(options.split_whitespace()).stdin(Stdio::null());
-    command
+    smvae(dir, &format!("serve {options}"))
 }
 
 /// A service that was started, and its log.

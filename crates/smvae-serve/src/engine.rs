@@ -16,6 +16,9 @@ use std::time::Instant;
 /// Spans that are less probably an entity are no candidates.
 const LEAST_CANDIDATE: f32 = 0.001;
 
+/// The vector of a post's picture; `None` without one.
+type PictureVector = Result<Option<Arc<[f32]>>, Failure>;
+
 /// What the thread needs.
 pub(crate) struct Engine {
     pub(crate) queue: Arc<Queue>,
@@ -60,7 +63,7 @@ impl Engine {
     fn found(&self, entries: &[Entry]) -> Vec<Result<Prediction, Failure>> {
         let Some(first) = entries.first() else { return Vec::new() };
         let vectors = self.vectors(&first.model, entries);
-        let with_picture = |(entry, vector): (&Entry, &Result<Option<Arc<[f32]>>, Failure>)| match vector {
+        let with_picture = |(entry, vector): (&Entry, &PictureVector)| match vector {
             Ok(Some(vector)) => entry.post.clone().with_picture(smvae::features::Picture::Vector(vector.clone())),
             _ => entry.post.clone(),
         };
@@ -71,9 +74,8 @@ impl Engine {
         found.map(|((found, vector), entry)| vector.and(found).map(|found| best(found, entry.candidates))).collect()
     }
 
-    /// The vector of each post's picture; `None` for a post without one. A picture of several posts
-    /// goes through the network once. One after another: each takes all threads.
-    fn vectors(&self, model: &Model, entries: &[Entry]) -> Vec<Result<Option<Arc<[f32]>>, Failure>> {
+    /// The vector of each post's picture. A picture of several posts goes through the network once. One after another: each takes all threads.
+    fn vectors(&self, model: &Model, entries: &[Entry]) -> Vec<PictureVector> {
         let mut made: HashMap<*const Vec<f32>, Result<Arc<[f32]>, Failure>> = HashMap::new();
         let mut of_entry = |entry: &Entry| {
             let Some((vision, picture)) = model.vision.as_ref().zip(entry.picture.as_ref()) else { return Ok(None) };

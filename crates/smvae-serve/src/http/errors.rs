@@ -132,6 +132,11 @@ impl Fault {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_words", why)
     }
 
+    pub(crate) fn more_pictures(got: usize, limit: usize) -> Self {
+        let why = format!("the request has {got} pictures, the limit is {limit}: send them in several requests");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_pictures", why)
+    }
+
     pub(crate) fn too_many_pixels(why: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_pixels", why)
     }
@@ -174,9 +179,9 @@ impl Fault {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_bodies", why).retry_after(1)
     }
 
-    pub(crate) fn too_many_pictures(limit: usize) -> Self {
+    pub(crate) fn pictures_full(limit: usize) -> Self {
         let why = format!("{limit} pictures are in hand, which is the limit: try again later");
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_pictures", why).retry_after(1)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "pictures_full", why).retry_after(1)
     }
 
     pub(crate) fn internal() -> Self {

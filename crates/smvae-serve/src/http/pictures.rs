@@ -24,7 +24,7 @@ pub(crate) async fn prepare(state: &Arc<State>, model: &Arc<Model>, bytes: Vec<u
     }
     let limits = &state.settings.limits;
     let place = Arc::clone(&state.pictures).try_acquire_owned();
-    let place = place.map_err(|_| Fault::too_many_pictures(limits.pictures))?;
+    let place = place.map_err(|_| Fault::pictures_full(limits.pictures))?;
     // Never closed.
     let _decoder = Arc::clone(&state.decoders).acquire_owned().await.map_err(|_| Fault::internal())?;
     let mut decode_limits = DecodeLimits::default();

@@ -108,6 +108,11 @@ async fn beside<T: Send + 'static>(
 
 /// The posts of a request as the model takes them.
 async fn questions(state: &Arc<State>, model: &Arc<Model>, parts: &Parts) -> Result<Vec<Question>, Fault> {
+    let limit = state.settings.limits.pictures;
+    if parts.pictures.len() > limit {
+        // No waiting would help.
+        return Err(Fault::more_pictures(parts.pictures.len(), limit));
+    }
     let mut prepared: BTreeMap<&str, Picture> = BTreeMap::new();
     let mut questions = Vec::with_capacity(parts.posts.records.len());
     for (i, post) in split(state, model, &parts.posts.records).await?.into_iter().enumerate() {

@@ -102,7 +102,7 @@ fn wrong_requests(rows: &mut BTreeSet<Row>) {
     other(UPLOAD, &parts(&[("posts", br#"{"text":"a","image":"b"}"#), ("c", &bmp(4, 4, 1))]), 422, "unused_picture");
     other(UPLOAD, &parts(&[("text", b"a"), ("image", &bmp(40, 30, 1))]), 413, "too_many_pixels");
     let two = br#"[{"text":"a","image":"b"},{"text":"a","image":"c"}]"#;
-    other(UPLOAD, &parts(&[("posts", two), ("b", &bmp(4, 4, 1)), ("c", &bmp(4, 4, 9))]), 429, "too_many_pictures");
+    other(UPLOAD, &parts(&[("posts", two), ("b", &bmp(4, 4, 1)), ("c", &bmp(4, 4, 9))]), 413, "too_many_pictures");
     // Chunks of which the second has no length.
     let chunked = format!("{}|transfer-encoding: chunked", PREDICT);
     let broken = [&request(&chunked, b"")[..], b"3\r\n{\"t\r\nzz\r\n"].concat();
@@ -130,6 +130,16 @@ fn too_much_at_a_time(rows: &mut BTreeSet<Row>) {
     for mut stream in waiting {
         assert_eq!(Reply::read(&read_all(&mut stream)).status, 200);
     }
+    assert_eq!(Reply::read(&read_all(&mut first)).status, 200);
+    // The picture of a post that is computed keeps its place.
+    let upload = |text: &[u8]| parts(&[("text", text), ("image", &bmp(4, 4, 1))]);
+    let mut first = connect_and_send(&service, &request(UPLOAD, &upload(b"slow")));
+    let mut refused = None;
+    until("the places of pictures are taken", || {
+        refused = Some(send(&service, UPLOAD, &upload(b"a"))).filter(|reply| reply.code() == "pictures_full");
+        refused.is_some()
+    });
+    check(rows, &refused.expect("it was waited for"), 429, "pictures_full");
     assert_eq!(Reply::read(&read_all(&mut first)).status, 200);
     // A body that is announced takes its place in memory before it comes.
     let announced = |line: &str, bytes: usize| {
