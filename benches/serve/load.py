@@ -36,10 +36,11 @@ def main():
             clients(service, "/v1/predict", bodies, args, baseline)
         if "overload" in what:
             overload(service, bodies, args)
-        if "idle" in what:
-            idle(service, bodies, args)
         if "memory" in what:
             memory(service, args)
+        # Last: what connections took, the allocator keeps.
+        if "idle" in what:
+            idle(service, bodies, args)
     if "peer" in what:
         peer_command = [args.peer_python, os.path.join(os.path.dirname(__file__), "peer.py"), "--model", args.encoder,
                         "--threads", str(args.threads)]

@@ -111,10 +111,16 @@ fn parameters_are_counted_without_reading_them() {
     let n = RunInfo::read(&folder).expect("a run").parameters.expect("weights");
     let header = 8 + u64::from_le_bytes(weights[..8].try_into().expect("eight bytes")) as usize;
     assert_eq!(n, (weights.len() - header) / 4);
-    std::fs::write(folder.join("weights.safetensors"), &weights[..header]).expect("writable");
+    let path = folder.join("weights.safetensors");
+    // A file of the right size that holds nothing behind its header.
+    std::fs::write(&path, &weights[..header]).expect("writable");
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("writable");
+    file.set_len(weights.len() as u64).expect("writable");
     assert_eq!(RunInfo::read(&folder).expect("its header is there").parameters, Some(n));
-    std::fs::write(folder.join("weights.safetensors"), &weights[..header / 2]).expect("writable");
-    assert!(matches!(RunInfo::read(&folder), Err(Error::Inconsistent { .. })));
+    for length in [header, header / 2] {
+        std::fs::write(&path, &weights[..length]).expect("writable");
+        assert!(matches!(RunInfo::read(&folder), Err(Error::Inconsistent { .. })), "{length}");
+    }
 }
 
 fn state_entry() -> serde_json::Value {

@@ -114,9 +114,14 @@ fn a_second_signal_ends_at_once() {
     let mut served = Served::start(dir.path(), "--model run --port 0 --drain-time 60", None);
     // A request whose body does not come is admitted, and keeps the service.
     let mut stream = TcpStream::connect(&served.address).expect("it listens");
-    let head = "POST /v1/predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n";
+    let head = "POST /v1/predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: \
+        100-continue\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("it reads");
-    std::thread::sleep(Duration::from_millis(200));
+    // It asks for the body once it has admitted the request.
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time");
+    let mut asked = [0; 12];
+    stream.read_exact(&mut asked).expect("an answer");
+    assert_eq!(&asked, b"HTTP/1.1 100");
     served.signal("TERM");
     served.log_until("a second signal ends at once");
     assert!(served.ask("GET /health/ready HTTP/1.1").contains("503"));

@@ -1,10 +1,15 @@
-//! The thread that owns the model's time: it takes a batch, computes it on all of rayon's threads,
-//! and answers. A panic in the model is an answer like any other.
+//! The threads that own the model's time. Each takes a batch, computes it and answers. A panic in
+//! the model is an answer like any other.
+//!
+//! Batches side by side, one thread each, wait for nothing; one batch on all threads waits at every
+//! product of matrices. So each worker computes on one thread, unless nothing is left for the
+//! others: a post alone has all of rayon's threads.
 
 use crate::answer::{Answer, Failure, Found};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::queue::{Entry, Picture, Queue};
+use rayon::ThreadPoolBuilder;
 use smvae::encoders::vision::VisionModel;
 use smvae::{Post, Prediction, Predictor};
 use std::collections::HashMap;
@@ -19,37 +24,50 @@ const LEAST_CANDIDATE: f32 = 0.001;
 /// The vector of a post's picture; `None` without one.
 type PictureVector = Result<Option<Arc<[f32]>>, Failure>;
 
-/// What the thread needs.
+/// What the threads need.
+#[derive(Clone)]
 pub(crate) struct Engine {
     pub(crate) queue: Arc<Queue>,
     pub(crate) metrics: Arc<Metrics>,
     /// Pieces of a batch.
     pub(crate) pieces: usize,
+    /// Batches side by side.
+    pub(crate) workers: usize,
     /// For tests: see [`Settings`](crate::Settings).
     pub(crate) fault: Option<fn(&Post)>,
 }
 
 impl Engine {
-    /// Starts the thread, which ends when the queue is closed and empty.
-    pub(crate) fn start(self) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name("smvae-engine".to_owned()).spawn(move || self.run())
+    /// Starts the threads, which end when the queue is closed and empty.
+    pub(crate) fn start(&self) -> std::io::Result<Vec<JoinHandle<()>>> {
+        let start = |number| {
+            let engine = self.clone();
+            std::thread::Builder::new().name(format!("smvae-engine-{number}")).spawn(move || engine.run())
+        };
+        (0..self.workers).map(start).collect()
     }
 
     fn run(&self) {
-        while let Some(batch) = self.queue.take(self.pieces) {
+        let one = || ThreadPoolBuilder::new().num_threads(1).build().ok();
+        let alone = if self.workers > 1 { one() } else { None };
+        while let Some(mut batch) = self.queue.take(self.pieces, self.workers) {
             self.metrics.dropped(batch.dropped);
-            if !batch.entries.is_empty() {
-                self.compute(batch.entries);
+            let entries = std::mem::take(&mut batch.entries);
+            match &alone {
+                _ if entries.is_empty() => {}
+                Some(pool) if !batch.is_alone => pool.install(|| self.compute(entries, batch.busy)),
+                _ => self.compute(entries, batch.busy),
             }
         }
     }
 
-    fn compute(&self, entries: Vec<Entry>) {
+    /// `busy` workers compute, this one included.
+    fn compute(&self, entries: Vec<Entry>, busy: usize) {
         let start = Instant::now();
         let pieces = entries.iter().map(Entry::pieces).sum();
         let found = self.found(&entries);
         let computed = start.elapsed();
-        self.metrics.batch(entries.len(), pieces, computed);
+        self.metrics.batch(entries.len(), pieces, computed, busy);
         for (entry, found) in entries.into_iter().zip(found) {
             let waited = start.duration_since(entry.since);
             self.metrics.answered(waited, &found);
@@ -74,7 +92,8 @@ impl Engine {
         found.map(|((found, vector), entry)| vector.and(found).map(|found| best(found, entry.candidates))).collect()
     }
 
-    /// The vector of each post's picture. A picture of several posts goes through the network once. One after another: each takes all threads.
+    /// The vector of each post's picture. A picture of several posts of a batch goes through the
+    /// network once.
     fn vectors(&self, model: &Model, entries: &[Entry]) -> Vec<PictureVector> {
         let mut made: HashMap<*const Vec<f32>, Result<Arc<[f32]>, Failure>> = HashMap::new();
         let mut of_entry = |entry: &Entry| {

@@ -2,7 +2,7 @@
 //! `smvae predict`.
 //!
 //! ```text
-//! connections ──> http (routes, key, limits) ──> queue (bounded) ──> engine (a thread, the model)
+//! connections ──> http (routes, key, limits) ──> queue (bounded) ──> engine (threads, the model)
 //!                   ^                                                    │
 //!                   └──────────────── one answer per post ───────────────┘
 //! ```

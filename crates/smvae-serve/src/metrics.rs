@@ -124,11 +124,12 @@ impl Metrics {
         self.dropped.inc_by(posts as u64);
     }
 
-    pub(crate) fn batch(&self, posts: usize, pieces: usize, time: Duration) {
+    /// A batch was computed while so many workers were at work.
+    pub(crate) fn batch(&self, posts: usize, pieces: usize, time: Duration, busy: usize) {
         self.batch_posts.observe(posts as f64);
         self.batch_pieces.observe(pieces as f64);
         self.model_seconds.observe(time.as_secs_f64());
-        let (now, before) = (posts as f64 / time.as_secs_f64().max(1e-6), self.rate());
+        let (now, before) = ((posts * busy) as f64 / time.as_secs_f64().max(1e-6), self.rate());
         let mean = if before == 0.0 { now } else { 0.8 * before + 0.2 * now };
         self.rate.store(mean.to_bits(), Ordering::Relaxed);
     }

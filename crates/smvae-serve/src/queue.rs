@@ -1,8 +1,8 @@
 //! Posts that wait for the model: bounded in posts and words, first come, first served.
 //!
-//! There is no timer. The engine takes a batch when the model is free, by the size of its posts in
-//! pieces; what comes meanwhile is the next batch. A single post and a post of a list are the same
-//! thing here. Posts whose client has gone are dropped without being computed.
+//! There is no timer. A worker of the engine takes a batch when it is free, by the size of its posts
+//! in pieces; what comes meanwhile is the next batch. A single post and a post of a list are the
+//! same thing here. Posts whose client has gone are dropped without being computed.
 
 use crate::answer::Answer;
 use crate::model::Model;
@@ -71,12 +71,23 @@ pub(crate) struct Length {
     pub(crate) words: usize,
 }
 
-/// What the engine gets: posts of one model that ask for the same, and how many were dropped on
-/// the way.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
+/// What a worker gets: posts of one model that ask for the same.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
     pub(crate) entries: Vec<Entry>,
+    /// Posts that were dropped on the way, since their client has gone.
     pub(crate) dropped: usize,
+    /// Workers at work, this one included.
+    pub(crate) busy: usize,
+    /// Whether nothing is left for another worker to do.
+    pub(crate) is_alone: bool,
+    queue: &'a Queue,
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.queue.lock().busy -= 1;
+    }
 }
 
 /// The queue.
@@ -91,9 +102,12 @@ pub(crate) struct Queue {
 struct Waiting {
     entries: VecDeque<Entry>,
     words: usize,
+    pieces: usize,
     is_closed: bool,
     /// Dropped since the last batch.
     dropped: usize,
+    /// Batches at work.
+    busy: usize,
 }
 
 impl Queue {
@@ -112,9 +126,11 @@ impl Queue {
             return Err(Full { posts: waiting.entries.len() });
         }
         waiting.words += words;
+        waiting.pieces += entries.iter().map(Entry::pieces).sum::<usize>();
         waiting.entries.extend(entries);
         drop(waiting);
-        self.filled.notify_one();
+        // A list may be shared out.
+        self.filled.notify_all();
         Ok(())
     }
 
@@ -125,14 +141,18 @@ impl Queue {
             || (waiting.entries.len() + posts <= self.limit.posts && waiting.words + words <= self.limit.words)
     }
 
-    /// Waits for posts, and takes those that go with the first one until a batch has so many
-    /// pieces; at least one. `None` once the queue is closed and empty.
-    pub(crate) fn take(&self, pieces: usize) -> Option<Batch> {
+    /// Waits for posts, and takes those that go with the first one, until a batch has so many
+    /// pieces; at least one. What would leave other `workers` without work is shared out. `None`
+    /// once the queue is closed and empty.
+    pub(crate) fn take(&self, pieces: usize, workers: usize) -> Option<Batch<'_>> {
         let mut waiting = self.lock();
         loop {
-            let batch = waiting.batch(pieces);
-            if !batch.entries.is_empty() || batch.dropped > 0 {
-                return Some(batch);
+            let free = workers.saturating_sub(waiting.busy).max(1);
+            let (entries, dropped) = waiting.batch(pieces, free);
+            if !entries.is_empty() || dropped > 0 {
+                waiting.busy += 1;
+                let (busy, is_alone) = (waiting.busy, waiting.busy == 1 && waiting.entries.is_empty());
+                return Some(Batch { entries, dropped, busy, is_alone, queue: self });
             }
             if waiting.is_closed {
                 return None;
@@ -159,12 +179,14 @@ impl Queue {
 }
 
 impl Waiting {
-    fn batch(&mut self, pieces: usize) -> Batch {
-        let mut batch = Batch { entries: Vec::new(), dropped: std::mem::take(&mut self.dropped) };
-        let mut total = 0;
+    /// The posts of a batch for one of so many free workers, and how many were dropped.
+    fn batch(&mut self, pieces: usize, free: usize) -> (Vec<Entry>, usize) {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut dropped = std::mem::take(&mut self.dropped);
+        let (most, mut total) = (pieces.min(self.pieces.div_ceil(free)), 0);
         while let Some(entry) = self.entries.front() {
             if entry.is_gone() {
-                batch.dropped += 1;
+                dropped += 1;
                 self.pop();
                 continue;
             }
@@ -172,17 +194,18 @@ impl Waiting {
             let goes_with = |first: &Entry| {
                 Arc::ptr_eq(&first.model, &entry.model) && first.candidates.is_some() == entry.candidates.is_some()
             };
-            if batch.entries.first().is_some_and(|first| total > pieces || !goes_with(first)) {
+            if entries.first().is_some_and(|first| total > most || !goes_with(first)) {
                 break;
             }
-            batch.entries.extend(self.pop());
+            entries.extend(self.pop());
         }
-        batch
+        (entries, dropped)
     }
 
     fn pop(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;
         self.words -= entry.words();
+        self.pieces -= entry.pieces();
         Some(entry)
     }
 
@@ -191,5 +214,6 @@ impl Waiting {
         self.entries.retain(|entry| !entry.is_gone());
         self.dropped += before - self.entries.len();
         self.words = self.entries.iter().map(Entry::words).sum();
+        self.pieces = self.entries.iter().map(Entry::pieces).sum();
     }
 }

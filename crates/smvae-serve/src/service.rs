@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
-/// Pieces of a batch for each thread: what one of them computes at once.
-const PIECES_OF_A_THREAD: usize = 512;
+/// Pieces of a batch, where the settings leave them open.
+const BATCH_PIECES: usize = 1024;
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 1024;
 /// Threads for what takes long but no model: large bodies, pictures, loading.
@@ -49,12 +49,14 @@ impl Service {
         let listener = listen(&runtime, address).map_err(|source| Error::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| Error::Listen { address, source })?;
         let model = Model::load(&source)?;
-        let pieces = settings.limits.batch_pieces.unwrap_or(PIECES_OF_A_THREAD * rayon::current_num_threads());
+        let pieces = settings.limits.batch_pieces.unwrap_or(BATCH_PIECES);
+        let workers = settings.workers.unwrap_or_else(|| model.predictor.batches_at_a_time()).max(1);
         let state = Arc::new(State::new(settings, source, model));
         let engine = Engine {
             queue: Arc::clone(&state.queue),
             metrics: Arc::clone(&state.metrics),
             pieces,
+            workers,
             fault: state.settings.fault,
         };
         let engine = engine.start().map_err(Error::Start)?;
@@ -65,7 +67,7 @@ impl Service {
             // Whoever waits for a picture or for loading waits no longer.
             runtime.shutdown_background();
             shared.queue.close();
-            let _ = engine.join();
+            engine.into_iter().for_each(|worker| drop(worker.join()));
             let _ = told_ended.send(());
         };
         let thread = std::thread::Builder::new().name("smvae-http".to_owned()).spawn(serve).map_err(Error::Start)?;

@@ -16,6 +16,9 @@ pub struct Settings {
     pub key: Option<Key>,
     /// The limits.
     pub limits: Limits,
+    /// Batches that are computed side by side, each on one thread; a batch alone has all threads.
+    /// `None` takes as many as there are threads on a CPU, and one on a GPU.
+    pub workers: Option<usize>,
     /// For tests: called with every post right before the model is, in the model's thread.
     #[doc(hidden)]
     pub fault: Option<fn(&Post)>,
@@ -27,6 +30,7 @@ impl Default for Settings {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)),
             key: None,
             limits: Limits::default(),
+            workers: None,
             fault: None,
         }
     }
@@ -54,8 +58,8 @@ pub struct Limits {
     pub queue_posts: usize,
     /// Words of the posts that wait for the model. Default: 131,072.
     pub queue_words: usize,
-    /// Word pieces of a batch, as they are estimated before text is cut into them. `None` takes 512
-    /// for each thread: more do not make the matrix products faster.
+    /// Word pieces of a batch, as they are estimated before text is cut into them. `None` takes
+    /// 1024: more do not make the matrix products faster.
     pub batch_pieces: Option<usize>,
     /// Connections at a time. Default: 1024.
     pub connections: usize,

@@ -46,8 +46,8 @@ impl Service {
                         }
                         Told::End => {
                             is_told = true;
-                            tracing::info!("ending: admitted requests are answered, a second signal ends at once");
                             self.drain();
+                            tracing::info!("ending: admitted requests are answered, a second signal ends at once");
                         }
                     },
                 }

@@ -103,7 +103,7 @@ struct LimitArgs {
     /// Words of the posts that wait for the model.
     #[arg(long, value_name = "N", default_value_t = Limits::default().queue_words, env = "SMVAE_SERVE_QUEUE_WORDS")]
     queue_words: usize,
-    /// Word pieces of a batch, about; by default 512 for each thread.
+    /// Word pieces of a batch, about; by default 1024.
     #[arg(long, value_name = "N", env = "SMVAE_SERVE_BATCH_PIECES")]
     batch_pieces: Option<usize>,
     /// Connections at a time.

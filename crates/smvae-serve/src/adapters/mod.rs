@@ -7,6 +7,7 @@ mod tags;
 use crate::http::ask::{Answers, Question, ask};
 use crate::http::errors::Fault;
 use crate::http::posts;
+use crate::http::split::split;
 use crate::model::Model;
 use crate::state::State;
 use std::sync::Arc;
@@ -17,12 +18,9 @@ async fn ask_texts(state: &Arc<State>, model: &Arc<Model>, texts: &[String]) -> 
     if texts.len() > limits.posts {
         return Err(Fault::too_many_posts(texts.len(), limits.posts));
     }
-    let question = |(i, text): (usize, &String)| {
-        let post =
-            posts::post(&model.predictor, &posts::of_text(text)?, limits.words).map_err(|fault| fault.of_post(i))?;
-        Ok(Question { post, picture: None })
-    };
-    let questions = texts.iter().enumerate().map(question).collect::<Result<_, Fault>>()?;
+    let records = texts.iter().map(|text| posts::of_text(text)).collect::<Result<_, _>>()?;
+    let posts = split(state, model, records).await?;
+    let questions = posts.into_iter().map(|post| Question { post, picture: None }).collect();
     ask(state, model, questions, None).await
 }
 

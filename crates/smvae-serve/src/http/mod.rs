@@ -10,6 +10,7 @@ mod pictures;
 pub(crate) mod posts;
 mod predict;
 mod routes;
+pub(crate) mod split;
 mod types;
 
 use crate::adapters::{label_studio, open_inference};

@@ -4,18 +4,16 @@
 
 use crate::http::errors::Fault;
 use crate::http::posts::{self, Posts};
+use axum::body::Bytes;
 use smvae::data::formats::PostRecord;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-
-/// Bytes of a picture.
-pub(crate) type PictureBytes = Vec<u8>;
 
 /// The posts of a request and its pictures by the name of their part.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) posts: Posts,
-    pub(crate) pictures: BTreeMap<String, PictureBytes>,
+    pub(crate) pictures: BTreeMap<String, Bytes>,
 }
 
 /// Reads the parts of a body.
@@ -31,8 +29,9 @@ pub(crate) async fn read(bytes: Vec<u8>, boundary: &str, most_posts: usize) -> R
     while let Some(part) = multipart.next_field().await.map_err(bad)? {
         let name = part.name().filter(|name| !name.is_empty()).map(str::to_owned);
         let name = name.ok_or_else(|| Fault::bad_multipart("a part has no name"))?;
+        // A part of the body's own memory: nothing is copied.
         let content = part.bytes().await.map_err(bad)?;
-        if parts.insert(name.clone(), content.to_vec()).is_some() {
+        if parts.insert(name.clone(), content).is_some() {
             return Err(Fault::bad_multipart("the part stands twice").of_field(name));
         }
         // Each picture belongs to a post, so that there are no more of them.
@@ -42,7 +41,7 @@ pub(crate) async fn read(bytes: Vec<u8>, boundary: &str, most_posts: usize) -> R
     }
     let posts = match (parts.remove("posts"), parts.remove("text")) {
         (Some(posts), None) => posts::read(&posts, most_posts).map_err(in_posts)?,
-        (None, Some(text)) => one_post(text)?,
+        (None, Some(text)) => one_post(&text)?,
         (None, None) => return Err(Fault::bad_post("there is neither a part posts nor a part text")),
         (Some(_), Some(_)) => return Err(Fault::bad_post("there are both a part posts and a part text")),
     };
@@ -58,9 +57,9 @@ fn in_posts(fault: Fault) -> Fault {
     if fault.problem.field.is_some() { fault } else { fault.of_field("posts") }
 }
 
-fn one_post(text: Vec<u8>) -> Result<Posts, Fault> {
-    let text = String::from_utf8(text).map_err(|_| Fault::bad_post("the text is not UTF-8").of_field("text"))?;
-    Ok(Posts { is_list: false, records: vec![posts::of_text(&text)?] })
+fn one_post(text: &[u8]) -> Result<Posts, Fault> {
+    let text = std::str::from_utf8(text).map_err(|_| Fault::bad_post("the text is not UTF-8").of_field("text"))?;
+    Ok(Posts { is_list: false, records: vec![posts::of_text(text)?] })
 }
 
 impl Parts {

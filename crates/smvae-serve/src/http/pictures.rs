@@ -5,6 +5,7 @@ use crate::http::errors::Fault;
 use crate::model::Model;
 use crate::queue::Picture;
 use crate::state::State;
+use axum::body::Bytes;
 use smvae::encoders::vision::{DecodeLimits, ImageFault, decode};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 /// # Errors
 /// 413 for too many pixels, 422 for what is no picture or a model that looks at none, 429 where too
 /// many are in hand.
-pub(crate) async fn prepare(state: &Arc<State>, model: &Arc<Model>, bytes: Vec<u8>) -> Result<Picture, Fault> {
+pub(crate) async fn prepare(state: &Arc<State>, model: &Arc<Model>, bytes: Bytes) -> Result<Picture, Fault> {
     if model.vision.is_none() {
         let why = if model.predictor.image_identity().is_some() {
             "the service was started without the vision model that reads pictures for its model"

@@ -5,6 +5,7 @@ use crate::http::ask::{Answers, Question, ask};
 use crate::http::body::{self, Bytes, Kind, Place};
 use crate::http::errors::{Fault, Refusal, json_text};
 use crate::http::multipart::{self, Parts};
+use crate::http::split::{beside, split};
 use crate::http::types::{PostOrPosts, PredictedPosts, Upload};
 use crate::http::{pictures, posts};
 use crate::model::Model;
@@ -14,7 +15,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
 use axum::response::Response;
 use serde::Deserialize;
-use smvae::data::formats::PostRecord;
 use smvae::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +22,6 @@ use utoipa::IntoParams;
 
 /// The most candidates that can be asked for.
 const MOST_CANDIDATES: usize = 1000;
-/// Bodies of more bytes are read beside the thread that answers everybody.
-const LARGE: usize = 64 * 1024;
 
 /// What a request to predict may ask for.
 #[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
@@ -95,17 +93,6 @@ async fn parts(state: &Arc<State>, request: Request) -> Result<(Parts, Place), F
     }
 }
 
-/// Does work of this many bytes, in a thread of its own if they are many.
-async fn beside<T: Send + 'static>(
-    bytes: usize,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    if bytes <= LARGE {
-        return work();
-    }
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Fault::internal()))
-}
-
 /// The posts of a request as the model takes them.
 async fn questions(state: &Arc<State>, model: &Arc<Model>, parts: &Parts) -> Result<Vec<Question>, Fault> {
     let limit = state.settings.limits.pictures;
@@ -115,7 +102,7 @@ async fn questions(state: &Arc<State>, model: &Arc<Model>, parts: &Parts) -> Res
     }
     let mut prepared: BTreeMap<&str, Picture> = BTreeMap::new();
     let mut questions = Vec::with_capacity(parts.posts.records.len());
-    for (i, post) in split(state, model, &parts.posts.records).await?.into_iter().enumerate() {
+    for (i, post) in split(state, model, parts.posts.records.clone()).await?.into_iter().enumerate() {
         let name = parts.picture_of(&parts.posts.records[i]);
         let picture = match name.map(|name| (name, prepared.get(name))) {
             None => None,
@@ -130,20 +117,6 @@ async fn questions(state: &Arc<State>, model: &Arc<Model>, parts: &Parts) -> Res
         questions.push(Question { post, picture });
     }
     Ok(questions)
-}
-
-/// Splits the text of posts into words.
-async fn split(state: &State, model: &Arc<Model>, records: &[PostRecord]) -> Result<Vec<smvae::Post>, Fault> {
-    let most_words = state.settings.limits.words;
-    let post = move |predictor: &smvae::Predictor, (i, record): (usize, &PostRecord)| {
-        posts::post(predictor, record, most_words).map_err(|fault| fault.of_post(i))
-    };
-    let bytes: usize = records.iter().map(|record| posts::size(record).1).sum();
-    if bytes <= LARGE {
-        return records.iter().enumerate().map(|record| post(&model.predictor, record)).collect();
-    }
-    let (model, records) = (Arc::clone(model), records.to_vec());
-    beside(bytes, move || records.iter().enumerate().map(|record| post(&model.predictor, record)).collect()).await
 }
 
 /// The answer: an object for an object, a list for a list.

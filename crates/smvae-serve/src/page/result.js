@@ -315,7 +315,8 @@ function showCode() {
 
 /** Copies text and says so on the button; where the browser does not let it, `otherwise` helps. */
 async function copy(button, text, otherwise) {
-  const name = button.textContent;
+  // Kept: a second click finds "Copied" there.
+  const name = (button.dataset.name ??= button.textContent);
   try {
     await navigator.clipboard.writeText(text);
     say("Copied.");

@@ -15,7 +15,10 @@ fn a_panic_is_one_answer_and_not_the_end() {
             std::thread::sleep(Duration::from_millis(300));
         }
     }
-    let service = start(|settings| settings.fault = Some(fault));
+    let service = start(|settings| {
+        settings.fault = Some(fault);
+        settings.workers = Some(1);
+    });
     assert_eq!(predict(&service, r#"{"text": "panic"}"#).status, 500);
     let error = predict(&service, r#"[{"text": "a"}, {"text": "b"}, {"text": "panic"}]"#).json()["error"].clone();
     assert_eq!(error["post"], 2);
@@ -37,6 +40,21 @@ fn a_panic_is_one_answer_and_not_the_end() {
 }
 
 #[test]
+fn workers_share_a_list() {
+    static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+    fn fault(_: &Post) {
+        AT_WORK.fetch_add(1, Ordering::SeqCst);
+        until("both posts are computed at a time", || AT_WORK.load(Ordering::SeqCst) == 2);
+    }
+    let service = start(|settings| {
+        settings.fault = Some(fault);
+        settings.workers = Some(2);
+    });
+    assert_eq!(predict(&service, r#"[{"text": "a"}, {"text": "b"}]"#).status, 200);
+    assert_eq!(metric(&service, "smvae_batch_posts_count"), 2.0);
+}
+
+#[test]
 fn whoever_has_gone_costs_nothing() {
     static COMPUTED: AtomicUsize = AtomicUsize::new(0);
     static OPEN: AtomicBool = AtomicBool::new(false);
@@ -48,6 +66,7 @@ fn whoever_has_gone_costs_nothing() {
     }
     let service = start(|settings| {
         settings.fault = Some(fault);
+        settings.workers = Some(1);
         (settings.limits.posts, settings.limits.queue_posts) = (10, 20);
     });
     let busy = connect_and_send(&service, r#"{"text": "wait"}"#);

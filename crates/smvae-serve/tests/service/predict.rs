@@ -112,7 +112,7 @@ fn pictures_belong_to_the_posts_that_name_them() {
 
 #[test]
 fn a_service_says_what_it_is() {
-    let service = start_with(text_alone(), |_| ());
+    let service = start_with(text_alone(), |settings| settings.workers = Some(1));
     let model = send(&service, "GET /v1/model", b"").json();
     assert_eq!((&model["name"], &model["run"]), (&json!("smvae"), &json!("run")));
     assert_eq!((&model["looks_at_images"], &model["reads_pictures"]), (&json!(true), &json!(false)));

@@ -43,6 +43,7 @@ fn check(rows: &mut BTreeSet<Row>, reply: &Reply, status: u16, code: &str) {
 fn tight() -> Service {
     start(|settings| {
         settings.fault = Some(fault);
+        settings.workers = Some(1);
         let limits = &mut settings.limits;
         (limits.body_bytes, limits.upload_bytes, limits.all_bytes) = (20_000, 40_000, 40_000);
         (limits.posts, limits.words, limits.pixels, limits.pictures) = (4, 20, 1000, 1);

@@ -381,6 +381,12 @@ impl Predictor {
         self.decision
     }
 
+    /// How many batches are best computed side by side: on a CPU one for each of rayon's threads,
+    /// on a GPU one.
+    pub fn batches_at_a_time(&self) -> usize {
+        if self.is_on_cpu() { rayon::current_num_threads() } else { 1 }
+    }
+
     pub(crate) fn is_on_cpu(&self) -> bool {
         self.device.is_cpu()
     }

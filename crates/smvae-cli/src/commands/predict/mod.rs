@@ -2,8 +2,9 @@
 //! Reading, computing and writing overlap, and memory does not grow with the number of posts:
 //! `smvae::PredictionStream` does that; here are the files.
 //!
-//! `args` has the options, `lines` what is read, `writer` what answers are written as, `output` where
-//! they go, `origin` what an unfinished output belongs to, `losses` what is counted for the end.
+//! `args` has the options, `lines` what is read, `writer` what answers are written as, `output`
+//! where they go, `origin` what an unfinished output belongs to, `losses` what is counted for the
+//! end.
 
 mod args;
 mod lines;
