@@ -104,7 +104,7 @@ const FLOORS: [&[&str]; 10] = [
     &["run"],
     &["inference"],
     &["training"],
-    &["experiment", "demo"],
+    &["experiment", "demo", "suggest"],
     &["report"],
 ];
 

@@ -74,6 +74,21 @@ pub(crate) enum Command {
     /// Choose labelled posts of a corpus at random, by a seed, and write them as
     /// `train --labelled FILE` reads them.
     Draw(commands::draw::DrawArgs),
+    /// Choose the posts of a pool that should be labelled next.
+    ///
+    /// With a model, by the entities that it expects in them (--strategy names another way); before
+    /// there is one, so that they stand for the pool (--text-encoder) or look rich in names. Each
+    /// comes with its rank, its score and the reason, and with what the model found, to correct.
+    Suggest(Box<commands::suggest::SuggestArgs>),
+    /// Read what people labelled out of Label Studio, doccano or Prodigy, as posts of a corpus.
+    ///
+    /// Spans of characters become entities of words. Those that are not of whole words, or that
+    /// overlap, are listed with their post; --misfits says what becomes of them.
+    Import(commands::import::ImportArgs),
+    /// Share one file of labelled posts out into train, dev and test, by a seed.
+    ///
+    /// Posts that say the same, and posts of one image, stay on one side.
+    Split(commands::split::SplitArgs),
     /// Score a trained model on a split with gold labels.
     Eval(commands::eval::EvalArgs),
     /// Find entities in posts.

@@ -11,6 +11,7 @@ mod corpus;
 mod failure;
 mod input;
 mod interrupt;
+mod lines;
 mod model;
 mod options;
 mod output;
@@ -45,6 +46,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Experiment(args) => commands::experiment::run(args, cli.threads),
         Command::ExperimentRun(args) => commands::experiment::child::run(args),
         Command::Draw(args) => commands::draw::run(args),
+        Command::Suggest(args) => commands::suggest::run(args),
+        Command::Import(args) => commands::import::run(args),
+        Command::Split(args) => commands::split::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         #[cfg(feature = "report")]

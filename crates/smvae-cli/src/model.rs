@@ -9,7 +9,7 @@ use smvae::config::ImageUse;
 use smvae::data::images::is_file_name;
 use smvae::data::{Convention, ImageVectors, Sample};
 use smvae::features::PictureFolder;
-use smvae::{Evaluation, Flow, LoadOptions, Predictor};
+use smvae::{Evaluation, Flow, LoadOptions, Predictor, RunInfo};
 use std::path::Path;
 
 /// A model on a device and otherwise with these options, for which [`with_images`] or [`pictures`]
@@ -17,6 +17,14 @@ use std::path::Path;
 pub(crate) fn load(run: &Path, device: DeviceArgs, mut options: LoadOptions) -> anyhow::Result<Predictor> {
     options.device = device.open()?;
     Ok(Predictor::load_with(run, &options)?)
+}
+
+/// What names a model in other programs: its run and the beginning of its weights' digest, so that
+/// two models of one name are not taken for one.
+pub(crate) fn version(run: &Path) -> anyhow::Result<String> {
+    let real = run.canonicalize().with_context(|| format!("cannot read {}", run.display()))?;
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{name}@{:.12}", RunInfo::digest_of_weights(run)?))
 }
 
 /// The model with its image vectors: those of a file, or of a folder, where `by_path` is whether

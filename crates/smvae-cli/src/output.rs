@@ -57,8 +57,13 @@ pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// Prints text to stdout.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// Prints bytes to stdout.
+pub(crate) fn print_bytes(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).with_context(|| unwritable(Path::new("-")))
+    out.write_all(bytes).and_then(|()| out.flush()).with_context(|| unwritable(Path::new("-")))
 }
 
 /// Prints a value to stdout as JSON, indented.

@@ -7,6 +7,7 @@
 //! (`OTHER` in Twitter2015, `MISC` in Twitter2017).
 
 pub(crate) mod format;
+mod unlabelled;
 
 pub use format::{CorpusFormat, LabelNames};
 

@@ -9,11 +9,14 @@
 //! # Modules
 //!
 //! - [`corpus`] takes a folder; gives the samples of its splits, the label set and digests.
+//! - [`exchange`] takes a file of a labelling tool; gives posts with entities of words.
 //! - [`formats`] takes a file of posts in columns, JSON, text or a table; gives its posts one by
 //!   one.
 //! - [`reader`] takes the bytes of a corpus file; gives its samples one by one. [`writer`] takes
 //!   samples; gives such a file.
 //! - [`selection`] takes a number and a seed; gives the posts that are labelled, as a manifest.
+//! - [`shares`] takes posts; gives each its split, by a seed. [`duplicates`] tells which say the
+//!   same.
 //! - [`images`] takes a safetensors file, or vectors; gives the vector of an image id.
 //! - [`stats`] takes a corpus; gives what it holds, counted.
 //! - [`synthetic`] takes settings; makes a corpus with image vectors.
@@ -38,7 +41,9 @@
 pub mod authors;
 pub mod corpus;
 mod draw;
+pub mod duplicates;
 mod error;
+pub mod exchange;
 // Public for `smvae` and its program, which write their files in the same way.
 #[doc(hidden)]
 pub mod files;
@@ -49,6 +54,7 @@ pub mod images;
 pub mod known;
 mod sample;
 pub mod selection;
+pub mod shares;
 pub mod stats;
 pub mod synthetic;
 mod url;

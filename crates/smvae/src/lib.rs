@@ -12,6 +12,7 @@
 //! | to train, and with what settings | [`train()`], [`TrainInput`], [`Config`], [`EncoderSource`] |
 //! | scores; entities of posts | [`evaluate()`]; [`Predictor`] |
 //! | posts and answers as JSON lines, or in another format | [`json`], [`answers`] |
+//! | which posts to label next | [`suggest`] |
 //! | vectors of images | [`features`], with the feature `vision` |
 //! | a grid of runs and what it says | `experiment`, with the feature of that name |
 //! | runs as an HTML page | `report`, with the feature of that name |
@@ -96,6 +97,7 @@ mod input;
 pub mod report;
 mod run;
 mod scoring;
+pub mod suggest;
 mod training;
 
 pub use config::{Config, Distillation};
@@ -109,6 +111,7 @@ pub use inference::prediction::Prediction;
 pub use inference::predictor::{LoadOptions, Predictor};
 pub use inference::settings::PredictionSettings;
 pub use inference::stream::{PredictionStream, StreamSettings};
+pub use inference::vectors::PostVectors;
 pub use input::images::{ImageIdentity, ImageTrust, Standardisation};
 pub use input::post::{Mention, Post};
 pub use run::digests::FileCheck;

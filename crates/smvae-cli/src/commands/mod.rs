@@ -6,6 +6,7 @@ pub(crate) mod draw;
 pub(crate) mod eval;
 pub(crate) mod experiment;
 pub(crate) mod features;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod predict;
 #[cfg(feature = "report")]
@@ -13,5 +14,7 @@ pub(crate) mod report;
 pub(crate) mod score;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
+pub(crate) mod split;
 pub(crate) mod stats;
+pub(crate) mod suggest;
 pub(crate) mod train;

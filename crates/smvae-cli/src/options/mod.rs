@@ -21,3 +21,11 @@ use serde::de::{DeserializeOwned, IntoDeserializer as _};
 pub(crate) fn by_name<T: DeserializeOwned>(name: &str) -> Result<T, Error> {
     T::deserialize(name.into_deserializer())
 }
+
+/// Parses two names with a comma between them.
+pub(crate) fn two_names(text: &str) -> Result<(String, String), String> {
+    match text.split_once(',') {
+        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
+        _ => Err("expected two names with a comma between them, such as label,text".to_owned()),
+    }
+}

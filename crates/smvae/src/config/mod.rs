@@ -45,6 +45,11 @@ pub struct Config {
     /// Folder of the corpus, so that the run can be resumed later; `None` for posts that were never
     /// in a folder. The program sets it; training itself does not read it. Default: `None`.
     pub data: Option<PathBuf>,
+    /// A file of posts without labels that stands beside the training split
+    /// ([`with_unlabelled`](smvae_data::corpus::LoadedSplit::with_unlabelled)), so that the run can
+    /// be resumed later. The program sets it; training itself does not read it. Default: `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<PathBuf>,
     /// How the corpus's files were read, as far as it was said, so that evaluation and a resumed
     /// run read them alike. Default: everything was told from the files.
     #[serde(skip_serializing_if = "CorpusFormat::is_default")]
@@ -89,6 +94,7 @@ impl Default for Config {
             device: "cpu".to_owned(),
             text_encoder: None,
             data: None,
+            unlabelled: None,
             corpus_format: CorpusFormat::default(),
             allow_missing_weights: false,
             input: InputConfig::default(),

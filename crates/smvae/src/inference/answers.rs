@@ -6,6 +6,7 @@ use crate::inference::json;
 use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
 use crate::scoring::entity::ScoredEntity;
+use serde::Serialize;
 use smvae_data::formats::write::{FailedPost, FoundEntity, FoundPost, Output, WriteSettings, Writer, Written};
 use smvae_data::formats::{Fields, Format};
 use std::io::{self, Write};
@@ -74,6 +75,19 @@ pub struct PostOrigin<'a> {
     pub fields: &'a Fields,
 }
 
+/// What is said of a post that should be labelled ([`suggest`](crate::suggest)).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Priority<'a> {
+    /// Its place in the order of the choice, from 1.
+    pub rank: usize,
+    /// What tools for labelling can sort by, the greatest first.
+    pub score: f32,
+    /// Why it was chosen.
+    pub reason: &'a str,
+    /// Whether it was drawn at random, for dev.
+    pub for_dev: bool,
+}
+
 /// Writes answers, one post at a time. [`AnswerWriter::finish`] must be called: without it the end
 /// of the file is missing.
 pub struct AnswerWriter<W: Write + Send> {
@@ -104,8 +118,34 @@ impl<W: Write + Send> AnswerWriter<W> {
     /// # Errors
     /// Those of the output.
     pub fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Written> {
+        self.write(origin, post, found, None)
+    }
+
+    /// Writes a post that should be labelled, with what was found in it and why it was chosen. In
+    /// JSON lines that is `suggested`, an object with the fields of [`Priority`]; tools for
+    /// labelling get the score to sort by, and the reason beside the text.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn suggestion(
+        &mut self,
+        origin: &PostOrigin<'_>,
+        post: &Post,
+        found: Prediction,
+        priority: &Priority<'_>,
+    ) -> io::Result<Written> {
+        self.write(origin, post, found, Some(priority))
+    }
+
+    fn write(
+        &mut self,
+        origin: &PostOrigin<'_>,
+        post: &Post,
+        found: Prediction,
+        priority: Option<&Priority<'_>>,
+    ) -> io::Result<Written> {
         match &mut self.inner {
-            Inner::JsonLines(out) => whole_line(out, json::answer(origin.fields, post, found)),
+            Inner::JsonLines(out) => whole_line(out, json::answer_with(origin.fields, post, found, priority)),
             Inner::Of(writer) => writer.post(&FoundPost {
                 line: origin.line,
                 id: origin.id,
@@ -117,7 +157,8 @@ impl<W: Write + Send> AnswerWriter<W> {
                 candidates: found.candidates.as_deref().map(|all| all.iter().map(found_entity).collect()),
                 words_cut: found.words_cut,
                 image_missing: found.image_missing,
-                score: None,
+                score: priority.map(|priority| priority.score),
+                reason: priority.map(|priority| priority.reason),
             }),
         }
     }

@@ -12,41 +12,35 @@
 //! model looks at images and has none for the post, and `image_error` where its image is there and
 //! cannot be used. Fields of the post with these names are replaced.
 
-use crate::error::Result;
 use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
 use crate::scoring::entity::ScoredEntity;
 use serde::Serialize;
-use smvae_data::formats::{Body, Fields, PostRecord};
-use smvae_data::words::WordConvention;
+use smvae_data::formats::Fields;
 
 /// Fields of an answer that replace those of the post; its text stays.
 const OURS: [&str; 7] = ["words", "tokens", "entities", "candidates", "words_cut", "image_missing", "image_error"];
 
-/// The post of a record: its words if it has some, else its text, split by a convention. The image
-/// id is that of the record.
-pub(crate) fn post(record: &PostRecord, convention: &WordConvention) -> Result<Post> {
-    let mut post = match &record.body {
-        Body::Text(text) => Post::split(text.as_str(), convention),
-        // A text of another type than a string is a field like any other.
-        Body::Words(words) => match record.fields.read::<String>("text").ok().flatten() {
-            Some(text) => Post::from_words_of(text, words.clone())?,
-            None => Post::from_words(words.clone()),
-        },
-    };
-    post.image_id.clone_from(&record.image);
-    Ok(post)
-}
-
 /// The line of a post with what was found in it, without the line's end. `fields` are what the post
 /// came with, if that was JSON or a table.
-pub fn answer(fields: &Fields, post: &Post, mut found: Prediction) -> String {
+pub fn answer(fields: &Fields, post: &Post, found: Prediction) -> String {
+    answer_with(fields, post, found, None::<()>)
+}
+
+/// The same with what `suggested` says, if anything. That field of a post is replaced, then.
+pub(crate) fn answer_with(
+    fields: &Fields,
+    post: &Post,
+    mut found: Prediction,
+    suggested: Option<impl Serialize>,
+) -> String {
     // The probability of an entity's own label is its score; those of the others are not read here.
     let told = found.entities.iter_mut().chain(found.candidates.iter_mut().flatten());
     told.for_each(|entity| entity.probabilities.clear());
     let mut fields = fields.clone();
     let has_text = fields.get("text").is_some_and(|text| text.get() != "null");
-    fields.retain(|name| !OURS.contains(&name) && (has_text || name != "text"));
+    let is_ours = |name: &str| OURS.contains(&name) || (suggested.is_some() && name == "suggested");
+    fields.retain(|name| !is_ours(name) && (has_text || name != "text"));
     let has = |name| fields.get(name).is_some();
     let answer = Answer {
         image_id: post.image_id.as_deref().filter(|_| !has("image_id") && !has("image")),
@@ -58,6 +52,7 @@ pub fn answer(fields: &Fields, post: &Post, mut found: Prediction) -> String {
         words_cut: found.words_cut,
         image_missing: found.image_missing,
         image_error: post.image_error(),
+        suggested,
     };
     serde_json::to_string(&answer).expect("strings and numbers have a JSON form")
 }
@@ -73,7 +68,7 @@ pub fn failure(line: usize, why: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Answer<'a, S: Serialize> {
     #[serde(flatten)]
     fields: &'a Fields,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +85,8 @@ struct Answer<'a> {
     image_missing: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggested: Option<S>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -102,13 +99,14 @@ mod tests {
     use super::*;
     use smvae_core::Span;
     use smvae_data::formats::{Format, LabelUse, Settings, read};
+    use smvae_data::words::WordConvention;
 
     #[track_caller]
     fn check(line: &str, want: Result<&str, &str>) {
         let settings = Settings { format: Some(Format::JsonLines), labels: LabelUse::Ignored, ..Settings::default() };
         let mut posts = read(line.as_bytes(), "posts", &settings).expect("a format");
         let record = posts.next().expect("a line").expect("a post");
-        let answered = post(&record, &WordConvention::default()).map(|post| {
+        let answered = Post::of_record(&record, &WordConvention::default()).map(|post| {
             let entities = match post.words().len() {
                 0 => Vec::new(),
                 n => vec![ScoredEntity::new(&post, Span::new(n - 1, n), "X".to_owned(), 0.5, vec![0.5, 0.5])],

@@ -8,3 +8,4 @@ pub(crate) mod prediction;
 pub(crate) mod predictor;
 pub(crate) mod settings;
 pub(crate) mod stream;
+pub(crate) mod vectors;

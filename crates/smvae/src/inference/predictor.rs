@@ -7,7 +7,6 @@
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::inference::json;
 use crate::inference::prediction::Prediction;
 use crate::inference::settings::PredictionSettings;
 use crate::input::collate::{Collator, Item};
@@ -251,7 +250,7 @@ impl Predictor {
     /// # Errors
     /// [`Error::WordNotInText`] for a record whose text does not hold its words.
     pub fn post_of(&self, record: &PostRecord) -> Result<Post> {
-        json::post(record, &self.words())
+        Post::of_record(record, &self.words())
     }
 
     /// Finds the entities of a text, split into words as the model's corpus was, without an image.

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::features::picture::Picture;
 use smvae_core::Span;
 use smvae_data::Sample;
+use smvae_data::formats::{Body, PostRecord};
 use smvae_data::words::{WordConvention, locate, split};
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,6 +70,25 @@ impl Post {
         })?;
         let bytes = located.into_iter().map(|word| word.bytes).collect();
         Ok(Self { text, words, bytes, ..Self::default() })
+    }
+
+    /// The post of a record of some file ([`smvae_data::formats`]): its words if it has some, else
+    /// its text, split by a convention. The image id is that of the record.
+    ///
+    /// # Errors
+    /// [`Error::WordNotInText`] and [`Error::TextAfterWords`] for a record whose text does not hold
+    /// its words.
+    pub fn of_record(record: &PostRecord, convention: &WordConvention) -> Result<Self> {
+        let mut post = match &record.body {
+            Body::Text(text) => Self::split(text.as_str(), convention),
+            // A text of another type than a string is a field like any other.
+            Body::Words(words) => match record.fields.read::<String>("text").ok().flatten() {
+                Some(text) => Self::from_words_of(text, words.clone())?,
+                None => Self::from_words(words.clone()),
+            },
+        };
+        post.image_id.clone_from(&record.image);
+        Ok(post)
     }
 
     /// The same post with the id of its image.

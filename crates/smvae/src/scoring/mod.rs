@@ -7,3 +7,4 @@ pub(crate) mod decision;
 pub(crate) mod entity;
 pub(crate) mod networks;
 pub(crate) mod scorer;
+pub(crate) mod vectors;

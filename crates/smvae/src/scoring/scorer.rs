@@ -16,7 +16,7 @@ use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
 use std::borrow::Borrow;
 
 /// About this many pieces per batch; more would not make matrix products faster.
-const BATCH_PIECES: usize = 1024;
+pub(super) const BATCH_PIECES: usize = 1024;
 /// The same on a GPU, which computes one batch at a time.
 const GPU_BATCH_PIECES: usize = 4096;
 /// Spans scored at once, so that a long text takes bounded memory.
@@ -206,7 +206,7 @@ impl Scorer<'_> {
 }
 
 /// Cuts items, in this order, into batches of at most `limit` pieces, or of one item.
-fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Vec<&[usize]> {
+pub(super) fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: usize) -> Vec<&[usize]> {
     let mut batches = Vec::new();
     let mut rest = order;
     while !rest.is_empty() {

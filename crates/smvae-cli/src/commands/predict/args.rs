@@ -2,13 +2,12 @@
 
 use crate::failure::Usage;
 use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType, ReadingArgs, VerifyArgs};
-use anyhow::Context as _;
 use clap::Args;
+use smvae::LoadOptions;
 use smvae::answers::AnswerFormat;
 use smvae::core::schemes::Scheme;
 use smvae::data::formats::write::{Output, WriteSettings};
 use smvae::data::words::WordConvention;
-use smvae::{LoadOptions, RunInfo};
 use std::path::PathBuf;
 
 /// What `smvae predict` is asked for.
@@ -36,7 +35,7 @@ pub(crate) struct PredictArgs {
     #[arg(long, default_value = "iob2", value_name = "SCHEME")]
     scheme: Scheme,
     /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
-    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = names)]
+    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = crate::options::two_names)]
     label_studio_names: (String, String),
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
     /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
@@ -105,18 +104,8 @@ impl PredictArgs {
         let mut settings =
             WriteSettings { scheme: self.scheme, from_name, to_name, has_candidates, ..WriteSettings::default() };
         if format == AnswerFormat::Of(Output::LabelStudio) {
-            // Two models of one name are not taken for one.
-            let run = self.model.canonicalize().with_context(|| format!("cannot read {}", self.model.display()))?;
-            let name = run.file_name().unwrap_or_default().to_string_lossy();
-            settings.model = format!("{name}@{:.12}", RunInfo::digest_of_weights(&self.model)?);
+            settings.model = crate::model::version(&self.model)?;
         }
         Ok(settings)
-    }
-}
-
-fn names(text: &str) -> Result<(String, String), String> {
-    match text.split_once(',') {
-        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
-        _ => Err("expected two names with a comma between them, such as label,text".to_owned()),
     }
 }

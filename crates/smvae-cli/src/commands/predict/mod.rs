@@ -2,12 +2,10 @@
 //! Reading, computing and writing overlap, and memory does not grow with the number of posts:
 //! `smvae::PredictionStream` does that; here are the files.
 //!
-//! `args` has the options, `lines` what is read, `writer` what answers are written as, `output`
-//! where they go, `origin` what an unfinished output belongs to, `losses` what is counted for the
-//! end.
+//! `args` has the options, `writer` what answers are written as, `output` where they go, `origin`
+//! what an unfinished output belongs to, `losses` what is counted for the end.
 
 mod args;
-mod lines;
 mod losses;
 mod origin;
 mod output;
@@ -18,18 +16,16 @@ pub(crate) use args::PredictArgs;
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
 use crate::interrupt;
+use crate::lines::{self, Fault, Line};
 use crate::model;
 use crate::progress::{Progress, say};
-use lines::{Fault, Line};
 use losses::Losses;
 use origin::Origin;
 use output::{Continued, Output};
 use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;
 use smvae::data::formats::write::FailedPost;
-use smvae::data::formats::{self, Format, LabelUse, PostRecord, Settings};
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
-use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 use writer::{Writer, can_be_continued};
@@ -37,7 +33,7 @@ use writer::{Writer, can_be_continued};
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let format = args.output_format()?;
     check(args, format)?;
-    let posts = open(args)?;
+    let posts = lines::open(&args.input, &args.form, &args.columns)?;
     let model = model::load(&args.model, args.device, args.options())?;
     let pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
@@ -86,28 +82,6 @@ fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
         return Err(Usage(what.to_owned()).into());
     }
     if Output::is_renamed(&args.output) { crate::output::check(&args.output) } else { Ok(()) }
-}
-
-/// The posts of an input, whatever it is.
-type Records = Box<dyn Iterator<Item = smvae::data::Result<PostRecord>> + Send>;
-
-fn open(args: &PredictArgs) -> anyhow::Result<Records> {
-    let is_stdin = args.input == Path::new("-");
-    let format = args.form.from.or(is_stdin.then_some(Format::JsonLines));
-    let (separator, columns) = (args.form.separator, args.columns.columns);
-    let settings = Settings { format, separator, columns, labels: LabelUse::Ignored };
-    let posts = if is_stdin {
-        let stdin = BufReader::new(std::io::stdin());
-        formats::read(stdin, name(&args.input), &settings).map(|posts| Box::new(posts) as Records)
-    } else {
-        formats::open(&args.input, &settings).map(|posts| Box::new(posts) as Records)
-    };
-    posts.map_err(|error| match error {
-        error @ smvae::data::Error::Format { .. } => {
-            anyhow::Error::new(error).context("--from names the format of a file whose name does not")
-        }
-        error => error.into(),
-    })
 }
 
 /// Whether what is left of this prediction, should it be killed, can be continued.

@@ -13,9 +13,9 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
 use smvae::config::{Config, PRESETS};
-use smvae::data::Selection;
 use smvae::data::corpus::LoadedSplit;
 use smvae::data::words::WordConvention;
+use smvae::data::{Sample, Selection};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -72,6 +72,11 @@ pub(crate) struct TrainArgs {
         allow_hyphen_values = true
     )]
     pub(crate) labelled: Option<Labelled>,
+    /// With --semi: a file of posts without labels, in any format, to train on as well, but for
+    /// those that say what a post of train or dev says. Those of the training split that are not
+    /// --labelled count, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unlabelled: Option<PathBuf>,
     /// Seed of the choice of labelled posts; by default that of --seed.
     #[arg(long, value_name = "N")]
     selection_seed: Option<u64>,
@@ -110,7 +115,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// Options, and groups of options, that a resumed run has settled already.
-const NOT_WITH_RESUME: [&str; 25] = [
+const NOT_WITH_RESUME: [&str; 26] = [
     "FormatArgs",
     "FileArgs",
     "ColumnArgs",
@@ -126,6 +131,7 @@ const NOT_WITH_RESUME: [&str; 25] = [
     "preset",
     "config",
     "labelled",
+    "unlabelled",
     "selection_seed",
     "semi",
     "seed",
@@ -193,6 +199,34 @@ impl TrainArgs {
         }
         say(format!("the {n} labelled posts are those of the run of --config"));
         Ok(Some(chosen))
+    }
+
+    /// The training split with the posts of --unlabelled behind it, and which are labelled.
+    pub(crate) fn with_unlabelled(
+        &self,
+        config: &mut Config,
+        train: LoadedSplit,
+        dev: &[Sample],
+        selection: Option<Selection>,
+    ) -> anyhow::Result<(LoadedSplit, Option<Selection>)> {
+        // That of a run whose --config it is does not count.
+        config.unlabelled = None;
+        let Some(file) = &self.unlabelled else { return Ok((train, selection)) };
+        if !config.training.semi {
+            return Err(
+                Usage("--unlabelled needs --semi: nothing else learns from posts without labels".to_owned()).into()
+            );
+        }
+        if selection.is_some() {
+            let what =
+                "--unlabelled takes a number of labelled posts, and no manifest: the rest of the split is unlabelled";
+            return Err(Usage(what.to_owned()).into());
+        }
+        let before = train.samples.len();
+        let (train, selection) = train.with_unlabelled(file, dev, config.labelled, config.selection_seed())?;
+        say(format!("{} posts without labels from {}", train.samples.len() - before, file.display()));
+        config.unlabelled = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()));
+        Ok((train, Some(selection)))
     }
 
     /// The text encoder that is asked for, or else that of `--config`.

@@ -40,6 +40,8 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     config.corpus_format = format_for_run(&config, &folder, &args.format.format());
     config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
     let [train, dev] = load_splits(&folder, [Split::Train, Split::Dev], &config.corpus_format)?;
+    let selection = args.manifest(&config, &train)?;
+    let (train, selection) = args.with_unlabelled(&mut config, train, &dev.samples, selection)?;
     let mut input = TrainInput::from_splits(&train, &dev.samples, encoder)?;
     if input.labels().n_classes() == 1 {
         say("warning: no post of the training split has an entity: the model can find nothing");
@@ -48,7 +50,6 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
-    let selection = args.manifest(&config, &train)?;
     for warning in wide(&[("train", &train.samples), ("dev", &dev.samples)], &config)? {
         say(warning);
     }

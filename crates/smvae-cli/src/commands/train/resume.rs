@@ -22,7 +22,11 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     let data = run.config.data.as_ref().ok_or_else(|| missing("corpus"))?;
     let encoder = run.config.text_encoder.as_ref().ok_or_else(|| missing("text encoder"))?;
     let load = |split| load_split_with(data, split, &run.config.corpus_format);
-    let (train, dev) = (load(Split::Train)?, load(Split::Dev)?);
+    let (mut train, dev) = (load(Split::Train)?, load(Split::Dev)?);
+    if let Some(file) = &run.config.unlabelled {
+        // Which posts are labelled, the run folder says.
+        train = train.with_unlabelled(file, &dev.samples, None, 0)?.0;
+    }
     let images = match &run.images {
         Some(images) => Some(images.recorded_vectors()?.ok_or_else(|| missing("file of image vectors"))?),
         None => None,

@@ -43,6 +43,8 @@ pub struct FoundPost<'a> {
     pub image_missing: bool,
     /// What tools for labelling sort by; `None` means the score of the least certain entity.
     pub score: Option<f32>,
+    /// Why somebody should label it, for the tools that show more than the text.
+    pub reason: Option<&'a str>,
 }
 
 impl FoundPost<'_> {

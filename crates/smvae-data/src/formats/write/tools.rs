@@ -34,23 +34,16 @@ pub(super) fn label_studio(post: &FoundPost<'_>, settings: &WriteSettings) -> St
         prediction["score"] = number(score);
     }
     let mut data = json!({"text": post.text});
-    for (name, value) in [("id", post.id), ("image", post.image)] {
-        if let Some(value) = value {
-            data[name] = value.into();
-        }
-    }
+    add_origin(&mut data, post);
     json!({"data": data, "predictions": [prediction]}).to_string()
 }
 
-/// A line of doccano. What it does not know, here the id and the image, it keeps as metadata.
+/// A line of doccano. What it does not know, here the id, the image and the reason, it keeps as
+/// metadata.
 pub(super) fn doccano(post: &FoundPost<'_>) -> String {
     let labels = post.entities.iter().map(|entity| json!([entity.chars.start, entity.chars.end, entity.label]));
     let mut line = json!({"text": post.text, "label": labels.collect::<Vec<_>>()});
-    for (name, value) in [("id", post.id), ("image", post.image)] {
-        if let Some(value) = value {
-            line[name] = value.into();
-        }
-    }
+    add_origin(&mut line, post);
     line.to_string()
 }
 
@@ -76,15 +69,20 @@ pub(super) fn prodigy(post: &FoundPost<'_>) -> String {
         })
     });
     let mut meta = json!({});
-    for (name, value) in [("id", post.id), ("image", post.image)] {
-        if let Some(value) = value {
-            meta[name] = value.into();
-        }
-    }
+    add_origin(&mut meta, post);
     if let Some(score) = post.sort_score() {
         meta["score"] = number(score);
     }
     json!({"text": post.text, "tokens": tokens, "spans": spans.collect::<Vec<_>>(), "meta": meta}).to_string()
+}
+
+/// Where a post comes from, and why it is there.
+fn add_origin(object: &mut Value, post: &FoundPost<'_>) {
+    for (name, value) in [("id", post.id), ("image", post.image), ("reason", post.reason)] {
+        if let Some(value) = value {
+            object[name] = value.into();
+        }
+    }
 }
 
 /// A score with the digits that it has, and not those of the double next to it.

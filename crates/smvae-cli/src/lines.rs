@@ -1,26 +1,52 @@
-//! The posts of the input as the stream takes them: one for every post of the file, those that are
-//! no posts too, so that their errors keep their place.
+//! Posts of a file or of stdin, in any format, as a stream takes them: one for every post of the
+//! file, those that are no posts too, so that their errors keep their place.
 
-use smvae::data::formats::{Fields, PostRecord};
+use crate::input::name;
+use crate::options::{ColumnArgs, FileArgs};
+use smvae::data::formats::{self, Fields, Format, LabelUse, PostRecord, Settings};
 use smvae::features::PictureFolder;
 use smvae::{Post, Predictor, data};
 use std::borrow::Borrow;
+use std::io::BufReader;
+use std::path::Path;
 use std::sync::Arc;
 
+/// The posts of an input, whatever it is.
+pub(crate) type Records = Box<dyn Iterator<Item = data::Result<PostRecord>> + Send>;
+
+/// Opens an input; - is stdin, which is JSON lines unless it is said otherwise.
+pub(crate) fn open(path: &Path, form: &FileArgs, columns: &ColumnArgs) -> anyhow::Result<Records> {
+    let is_stdin = path == Path::new("-");
+    let format = form.from.or(is_stdin.then_some(Format::JsonLines));
+    let settings = Settings { format, separator: form.separator, columns: columns.columns, labels: LabelUse::Ignored };
+    let posts = if is_stdin {
+        let stdin = BufReader::new(std::io::stdin());
+        formats::read(stdin, name(path), &settings).map(|posts| Box::new(posts) as Records)
+    } else {
+        formats::open(path, &settings).map(|posts| Box::new(posts) as Records)
+    };
+    posts.map_err(|error| match error {
+        error @ data::Error::Format { .. } => {
+            anyhow::Error::new(error).context("--from names the format of a file whose name does not")
+        }
+        error => error.into(),
+    })
+}
+
 /// A post of the input, or what is wrong with it.
-pub(super) struct Line {
+pub(crate) struct Line {
     /// The line it begins at, from 1.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     /// The id that the input gives it, as far as it is known.
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
     /// The post; an empty one, which costs nothing, where there is an error.
-    pub(super) post: Post,
+    pub(crate) post: Post,
     /// What it came with, or what is wrong with it.
-    pub(super) fields: Result<Fields, Fault>,
+    pub(crate) fields: Result<Fields, Fault>,
 }
 
 /// Why a line has no answer.
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// This line is not a post.
     Line(String),
     /// The input, or its pictures, cannot be read any further.
@@ -34,7 +60,7 @@ impl Borrow<Post> for Line {
 }
 
 /// The lines of an input but for the first `skipped`, which are read and forgotten.
-pub(super) fn lines(
+pub(crate) fn lines(
     posts: impl Iterator<Item = data::Result<PostRecord>>,
     mut skipped: usize,
     mut post_of: impl FnMut(&PostRecord) -> Result<Post, Fault>,
@@ -62,7 +88,7 @@ pub(super) fn lines(
 
 /// How a model makes posts of records, with the vectors of the pictures they name where there are
 /// some, on the reader's thread.
-pub(super) fn post_of(
+pub(crate) fn post_of(
     model: Arc<Predictor>,
     pictures: Option<PictureFolder>,
 ) -> impl FnMut(&PostRecord) -> Result<Post, Fault> {

@@ -1,0 +1,123 @@
+//! `smvae split`: one file of labelled posts to the train, dev and test of a corpus.
+
+use crate::failure::Usage;
+use crate::options::{ColumnArgs, FileArgs};
+use crate::progress::say;
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+use smvae::data::corpus::split_path;
+use smvae::data::files::write_atomically;
+use smvae::data::formats::{self, Body, LabelUse, Labels, PostRecord, Settings};
+use smvae::data::shares::{ShareSettings, shares};
+use smvae::data::words::{WordConvention, split};
+use smvae::data::{Error, Split};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(crate) struct SplitArgs {
+    /// The posts, in any format of a corpus.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    form: FileArgs,
+    #[command(flatten)]
+    columns: ColumnArgs,
+    /// The folder to write train.jsonl, valid.jsonl and test.jsonl to.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Share of the posts that models are selected on.
+    #[arg(long, value_name = "SHARE", default_value_t = ShareSettings::default().dev)]
+    dev: f64,
+    /// Share of the posts that are read once, at the end.
+    #[arg(long, value_name = "SHARE", default_value_t = ShareSettings::default().test)]
+    test: f64,
+    /// Seed of the draw.
+    #[arg(long, value_name = "N", default_value_t = ShareSettings::default().seed)]
+    seed: u64,
+    /// Replace the files of an earlier split.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
+    let paths = Split::ALL.map(|split| args.to.join(format!("{}.jsonl", split.stems()[0])));
+    for (split, path) in Split::ALL.into_iter().zip(&paths) {
+        match split_path(&args.to, split) {
+            Err(Error::NoSplit { .. } | Error::NoFolder { .. }) => {}
+            Ok(there) if there == *path && args.overwrite => {}
+            Ok(there) if there == *path => {
+                return Err(Usage(format!("{} is there already: --overwrite replaces it", there.display())).into());
+            }
+            Ok(there) => {
+                let message = format!("{} is there already, and a corpus has one file of each split", there.display());
+                return Err(Usage(message).into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let settings = Settings {
+        format: args.form.from,
+        separator: args.form.separator,
+        columns: args.columns.columns,
+        labels: LabelUse::IfAny,
+    };
+    let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
+    anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    let words: Vec<Vec<String>> = posts.iter().map(words_of).collect();
+    let shown: Vec<(&[String], Option<&str>)> =
+        words.iter().zip(&posts).map(|(words, post)| (words.as_slice(), post.image.as_deref())).collect();
+    let mut shares_of = ShareSettings::default();
+    (shares_of.dev, shares_of.test, shares_of.seed) = (args.dev, args.test, args.seed);
+    let splits = shares(&shown, &shares_of)?;
+    let mut texts = [const { String::new() }; 3];
+    let mut counts = [0; 3];
+    for (post, split) in posts.iter().zip(splits) {
+        let i = Split::ALL.iter().position(|other| *other == split).expect("one of all");
+        texts[i] += &line_of(post);
+        texts[i].push('\n');
+        counts[i] += 1;
+    }
+    std::fs::create_dir_all(&args.to).with_context(|| format!("cannot write {}", args.to.display()))?;
+    for (path, text) in paths.iter().zip(texts) {
+        write_atomically(path, text.as_bytes())?;
+    }
+    let [train, dev, test] = counts;
+    say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
+    if dev == 0 || test == 0 {
+        say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");
+    }
+    Ok(())
+}
+
+/// What a post says, for telling which posts say the same.
+fn words_of(post: &PostRecord) -> Vec<String> {
+    match &post.body {
+        Body::Words(words) => words.clone(),
+        Body::Text(text) => {
+            split(text, &WordConvention::default()).into_iter().map(|word| word.text.to_owned()).collect()
+        }
+    }
+}
+
+/// A post as a line of JSON: its own fields, or words and tags of a file that has no fields.
+fn line_of(post: &PostRecord) -> String {
+    if post.fields.iter().next().is_some() {
+        return serde_json::to_string(&post.fields).expect("fields have a JSON form");
+    }
+    let mut line = match &post.body {
+        Body::Words(words) => json!({ "words": words }),
+        Body::Text(text) => json!({ "text": text }),
+    };
+    for (name, value) in [("id", &post.id), ("image_id", &post.image)] {
+        if let Some(value) = value {
+            line[name] = value.as_str().into();
+        }
+    }
+    match &post.labels {
+        Some(Labels::Tags(tags)) => line["tags"] = tags.as_slice().into(),
+        Some(Labels::TagNumbers(numbers)) => line["tags"] = numbers.as_slice().into(),
+        _ => {}
+    }
+    line.to_string()
+}

@@ -1,0 +1,114 @@
+//! The options of `smvae suggest`.
+
+use crate::failure::Usage;
+use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, VerifyArgs};
+use clap::Args;
+use smvae::answers::AnswerFormat;
+use smvae::data::words::WordConvention;
+use smvae::suggest::{LEAST_CANDIDATE, Strategy, SuggestSettings};
+use smvae::{LoadOptions, PredictionSettings};
+use std::path::PathBuf;
+
+/// What `smvae suggest` is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct SuggestArgs {
+    /// The posts to choose from; - for stdin, which is JSON lines unless --from says otherwise.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pool: PathBuf,
+    #[command(flatten)]
+    pub(crate) form: FileArgs,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    /// How many posts, those for dev included.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    n: usize,
+    /// So many of them at random and marked, for a dev set that says the truth about the rest of
+    /// the pool.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    for_dev: usize,
+    /// A run folder; several of one corpus for `disagreement`.
+    #[arg(long, visible_alias = "weights", value_name = "DIR")]
+    pub(crate) model: Vec<PathBuf>,
+    /// Without a model: a text encoder that tells which posts are alike. A folder, or a model of
+    /// the Hugging Face hub such as sentence-transformers/all-MiniLM-L6-v2.
+    #[arg(long, value_name = "DIR|OWNER/NAME[@REV]", conflicts_with = "model")]
+    pub(crate) text_encoder: Option<String>,
+    /// random, names, typical, entities, entropy or disagreement. By default entities with a model,
+    /// typical with a text encoder, and names with neither.
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<Strategy>,
+    /// Files of posts that are labelled already: neither they nor what is like them is chosen. In
+    /// any format, which the name tells.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) exclude: Vec<PathBuf>,
+    /// A manifest of posts of the pool that are labelled already, as --manifest writes them and
+    /// `train --labelled` reads them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labelled: Option<PathBuf>,
+    /// Seed of what is random.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Posts that are compared with each other, at most. By default 20 for each that is chosen, at
+    /// least 2000 and at most 8000.
+    #[arg(long, value_name = "N")]
+    shortlist: Option<usize>,
+    /// Where the suggestions go; - for stdout.
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Their format: jsonl, label-studio, doccano, prodigy, or another one of `predict`. By default
+    /// the name of the output tells it, and JSON lines where it does not.
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<AnswerFormat>,
+    /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
+    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = crate::options::two_names)]
+    pub(crate) label_studio_names: (String, String),
+    /// Also write a manifest of the chosen posts, those of --labelled included, which
+    /// `train --labelled` reads: for a pool that is the train.* of a corpus.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
+    /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
+    #[arg(long, value_name = "CONVENTION")]
+    pub(crate) words: Option<WordConvention>,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    #[command(flatten)]
+    verify: VerifyArgs,
+}
+
+impl SuggestArgs {
+    /// How posts are chosen.
+    pub(crate) fn settings(&self) -> anyhow::Result<SuggestSettings> {
+        let strategy = self.strategy.unwrap_or(match (self.model.is_empty(), &self.text_encoder) {
+            (false, _) => Strategy::Entities,
+            (true, Some(_)) => Strategy::Typical,
+            (true, None) => Strategy::Names,
+        });
+        if self.model.len() < strategy.models() {
+            let more = if strategy.models() == 1 { "--model RUN" } else { "--model RUN twice at least" };
+            return Err(Usage(format!("--strategy {strategy} needs {more}")).into());
+        }
+        if strategy.needs_vectors() && self.model.is_empty() && self.text_encoder.is_none() {
+            return Err(Usage(format!("--strategy {strategy} needs --text-encoder, or --model RUN")).into());
+        }
+        let settings = SuggestSettings::new(self.n).with_strategy(strategy).with_for_dev(self.for_dev);
+        let settings = settings.with_seed(self.seed);
+        Ok(self.shortlist.map_or(settings, |shortlist| settings.with_shortlist(shortlist)))
+    }
+
+    /// How models are loaded.
+    pub(crate) fn options(&self) -> LoadOptions {
+        let mut prediction = PredictionSettings::default();
+        prediction.all_above = Some(LEAST_CANDIDATE);
+        let mut options = LoadOptions::default().with_prediction(prediction).verifying(self.verify.verify());
+        options.words.clone_from(&self.words);
+        options
+    }
+
+    /// The format of the suggestions.
+    pub(crate) fn format(&self) -> AnswerFormat {
+        self.to.or_else(|| AnswerFormat::of_path(&self.output)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,256 @@
+//! `smvae suggest`: which posts of a pool to label next, for the tools people label with.
+//!
+//! Posts are read, computed and forgotten, but for those of the shortlist; `smvae::suggest` chooses.
+
+mod args;
+
+pub(crate) use args::SuggestArgs;
+
+use crate::failure::{BadLines, Usage};
+use crate::input::name;
+use crate::interrupt;
+use crate::lines::{self, Fault, Line};
+use crate::model;
+use crate::options::FileArgs;
+use crate::output;
+use crate::progress::{Progress, say};
+use crate::watcher::Watcher;
+use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
+use smvae::data::files::{sha256_file, write_atomically};
+use smvae::data::formats::write::{Output, WriteSettings, Written};
+use smvae::data::formats::{Fields, PostRecord};
+use smvae::data::selection::{FORMAT_VERSION, Selected, Selection};
+use smvae::data::words::WordConvention;
+use smvae::suggest::{PostEncoder, Shortlist, SuggestSettings, Suggestion};
+use smvae::{EncoderSource, Post, PostVectors, Prediction, Predictor};
+use std::borrow::Borrow;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
+    let settings = args.settings()?;
+    for file in [Some(&args.output), args.manifest.as_ref()].into_iter().flatten() {
+        if file != Path::new("-") {
+            output::check(file)?;
+        }
+    }
+    let labelled = args.labelled.as_ref().map(Selection::load).transpose()?;
+    let digest = manifest_digest(args, labelled.as_ref())?;
+    let posts = lines::open(&args.pool, &args.form, &args.columns)?;
+    let models = models(args)?;
+    let mut shortlist = Shortlist::new(&settings)?;
+    let words = models.first().map(|model| model.words()).or(args.words.clone()).unwrap_or_default();
+    exclude(args, &words, &mut shortlist)?;
+    interrupt::catch()?;
+    let make =
+        move |record: &PostRecord| Post::of_record(record, &words).map_err(|error| Fault::Line(error.to_string()));
+    let mut offers: Offers = Box::new(lines::lines(posts, 0, make).enumerate().map(Offer::new));
+    for model in &models {
+        let found = |(mut offer, found): (Offer, smvae::Result<Prediction>)| {
+            match found {
+                Ok(found) => offer.found.push(found),
+                Err(error) => offer.fault = Some(error.to_string()),
+            }
+            offer
+        };
+        offers = Box::new(model.stream(offers).map(found));
+    }
+    let bad = offer_all(offers, args, labelled.as_ref(), &mut shortlist)?;
+    if let Some(signal) = interrupt::signal() {
+        return Err(signal.into());
+    }
+    let (offered, duplicates) = (shortlist.n_offered(), shortlist.n_duplicates());
+    let encoder = encoder(args)?;
+    let vectors = models.first().map(|model| &**model as &dyn PostVectors);
+    let chosen = shortlist.choose(vectors.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)))?;
+    write(args, &chosen)?;
+    if let Some((path, digest)) = args.manifest.as_ref().zip(digest) {
+        manifest(&settings, &chosen, labelled, digest).save(path)?;
+    }
+    tell(&chosen, offered, duplicates, &settings);
+    if bad > 0 { Err(BadLines { lines: bad, left_out: bad }.into()) } else { Ok(()) }
+}
+
+/// A post of the pool with what models found in it.
+struct Offer {
+    /// Its place in the pool, in posts from 0.
+    position: usize,
+    line: Line,
+    found: Vec<Prediction>,
+    /// Why a model could not read it.
+    fault: Option<String>,
+}
+
+type Offers = Box<dyn Iterator<Item = Offer> + Send>;
+
+impl Offer {
+    fn new((position, line): (usize, Line)) -> Self {
+        Self { position, line, found: Vec::new(), fault: None }
+    }
+}
+
+impl Borrow<Post> for Offer {
+    fn borrow(&self) -> &Post {
+        &self.line.post
+    }
+}
+
+/// A post of the pool that may be chosen.
+#[derive(Clone, Debug)]
+struct Candidate {
+    position: usize,
+    number: usize,
+    id: Option<String>,
+    post: Post,
+    fields: Fields,
+}
+
+impl Borrow<Post> for Candidate {
+    fn borrow(&self) -> &Post {
+        &self.post
+    }
+}
+
+fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
+    let one = |run| -> anyhow::Result<Arc<Predictor>> {
+        let model = model::load(run, args.device, args.options())?;
+        Ok(Arc::new(model::with_images(model, &args.images, args.device, true)?))
+    };
+    args.model.iter().map(|run| one(run)).collect()
+}
+
+/// The text encoder that tells which posts are alike, where no model does.
+fn encoder(args: &SuggestArgs) -> anyhow::Result<Option<PostEncoder>> {
+    let Some(name) = &args.text_encoder else { return Ok(None) };
+    let mut watcher = Watcher::new(String::new());
+    let device = args.device.open()?;
+    Ok(Some(PostEncoder::open(&EncoderSource::named(name)?, &device, &mut |event| watcher.watch(event))?))
+}
+
+/// Tells the shortlist of posts that are labelled already.
+fn exclude(args: &SuggestArgs, words: &WordConvention, shortlist: &mut Shortlist<Candidate>) -> anyhow::Result<()> {
+    for file in &args.exclude {
+        for record in lines::open(file, &FileArgs::default(), &args.columns)? {
+            shortlist.exclude(&Post::of_record(&record?, words)?);
+        }
+    }
+    Ok(())
+}
+
+/// Offers every post of the pool; how many lines are no posts.
+fn offer_all(
+    offers: Offers,
+    args: &SuggestArgs,
+    labelled: Option<&Selection>,
+    shortlist: &mut Shortlist<Candidate>,
+) -> anyhow::Result<usize> {
+    let labelled: Vec<usize> = labelled.iter().flat_map(|s| &s.labelled).map(|post| post.position).collect();
+    let mut progress = Progress::new("posts");
+    let mut bad = 0;
+    for Offer { position, line, found, fault } in offers {
+        if interrupt::requested() {
+            break;
+        }
+        let fields = match (line.fields, fault) {
+            (Ok(fields), None) => Ok(fields),
+            (Err(Fault::Input(error)), _) => return Err(error),
+            (Err(Fault::Line(why)), _) | (Ok(_), Some(why)) => Err(why),
+        };
+        match fields {
+            Err(why) => {
+                anyhow::ensure!(args.manifest.is_none(), "{}:{}: {why}", name(&args.pool), line.number);
+                bad += 1;
+                if bad <= TOLD {
+                    progress.line(format!("{}:{}: {why}", name(&args.pool), line.number));
+                }
+            }
+            Ok(_) if labelled.binary_search(&position).is_ok() => shortlist.exclude(&line.post),
+            Ok(fields) => {
+                let post = line.post;
+                shortlist.offer(Candidate { position, number: line.number, id: line.id, post, fields }, &found);
+            }
+        }
+        progress.update(position + 1, 0, String::new);
+    }
+    Ok(bad)
+}
+
+/// Lines that are no posts and are said one by one.
+const TOLD: usize = 10;
+
+fn write(args: &SuggestArgs, chosen: &[Suggestion<Candidate>]) -> anyhow::Result<()> {
+    let format = args.format();
+    let (from_name, to_name) = args.label_studio_names.clone();
+    let mut settings = WriteSettings { from_name, to_name, ..WriteSettings::default() };
+    if let (AnswerFormat::Of(Output::LabelStudio), Some(run)) = (format, args.model.first()) {
+        settings.model = model::version(run)?;
+    }
+    let mut writer = AnswerWriter::new(format, Vec::new(), &settings)?;
+    for suggestion in chosen {
+        let Candidate { number, id, post, fields, .. } = &suggestion.post;
+        let origin = PostOrigin { line: *number, id: id.as_deref(), fields };
+        let mut found = suggestion.found.clone().unwrap_or_default();
+        found.candidates = None;
+        let Suggestion { rank, score, ref reason, for_dev, .. } = *suggestion;
+        let priority = Priority { rank, score, reason, for_dev };
+        if let Written::LeftOut(why) = writer.suggestion(&origin, post, found, &priority)? {
+            say(format!("{}:{number}: {why}", name(&args.pool)));
+        }
+    }
+    let bytes = writer.finish()?;
+    if args.output == Path::new("-") {
+        return output::print_bytes(&bytes);
+    }
+    Ok(write_atomically(&args.output, &bytes)?)
+}
+
+/// The digest of the pool, where a manifest is read or written. It must be the file that the
+/// positions of the manifest count in.
+fn manifest_digest(args: &SuggestArgs, labelled: Option<&Selection>) -> anyhow::Result<Option<String>> {
+    if args.manifest.is_none() && labelled.is_none() {
+        return Ok(None);
+    }
+    if args.pool == Path::new("-") {
+        return Err(Usage("--manifest and --labelled need a --pool that is a file".to_owned()).into());
+    }
+    let digest = sha256_file(&args.pool)?;
+    if let Some(labelled) = labelled.filter(|labelled| labelled.train_sha256 != digest) {
+        let (want, got) = (labelled.train_sha256.clone(), digest);
+        return Err(smvae::data::Error::SelectionDigest { want, got }.into());
+    }
+    Ok(Some(digest))
+}
+
+fn manifest(
+    settings: &SuggestSettings,
+    chosen: &[Suggestion<Candidate>],
+    before: Option<Selection>,
+    train_sha256: String,
+) -> Selection {
+    let mut labelled = before.map(|before| before.labelled).unwrap_or_default();
+    labelled.extend(chosen.iter().map(|suggestion| Selected {
+        position: suggestion.post.position,
+        image_id: suggestion.post.post.image_id.clone().unwrap_or_default(),
+    }));
+    labelled.sort_by_key(|post| post.position);
+    Selection { format_version: FORMAT_VERSION, seed: settings.seed, n: labelled.len(), train_sha256, labelled }
+}
+
+/// Says what was chosen, and what it costs to read.
+fn tell(chosen: &[Suggestion<Candidate>], offered: usize, duplicates: usize, settings: &SuggestSettings) {
+    let words: usize = chosen.iter().map(|suggestion| suggestion.post.post.words().len()).sum();
+    let found: usize = chosen.iter().filter_map(|s| s.found.as_ref()).map(|found| found.entities.len()).sum();
+    let dev = chosen.iter().filter(|suggestion| suggestion.for_dev).count();
+    let mut line = format!("{} of {offered} posts by {}", chosen.len(), settings.strategy);
+    if dev > 0 {
+        line += &format!(", {dev} of them at random for dev");
+    }
+    line += &format!(": {words} words to read");
+    if found > 0 {
+        line += &format!(", {found} entities found already");
+    }
+    if duplicates > 0 {
+        line += &format!("; {duplicates} posts say what others say");
+    }
+    say(line);
+}

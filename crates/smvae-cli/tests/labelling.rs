@@ -1,0 +1,200 @@
+//! The whole way of somebody who labels: a pool of posts, what to label next, an export of a tool,
+//! a corpus, and training on it beside posts without labels.
+
+mod support;
+
+use serde_json::{Value, json};
+use smvae::data::corpus::load_split;
+use smvae::data::duplicates::key;
+use smvae::data::{Convention, Corpus, Selection, Split};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+use support::{check, folder_with_corpus, json_of};
+
+const TRAIN: &str = "--text-encoder tiny --hidden-dim 8 --latent-dim 4 --epochs 2";
+
+/// A folder with the corpus `data`, the run `run` and `pool.jsonl`, the texts of train with every
+/// second one twice.
+fn folder() -> tempfile::TempDir {
+    let dir = folder_with_corpus("data", 60, 8);
+    check(dir.path(), &format!("train --data data --out run {TRAIN}"), "", 0);
+    let train = load_split(dir.path().join("data"), Split::Train).expect("our own files").samples;
+    let line = |(i, sample): (usize, &smvae::data::Sample)| {
+        let post = json!({"id": i.to_string(), "text": sample.words.join(" ")}).to_string() + "\n";
+        if i % 2 == 0 { post.clone() + &post.replace("\"text\":\"", "\"text\":\"RT @me: ") } else { post }
+    };
+    fs::write(dir.path().join("pool.jsonl"), train.iter().enumerate().map(line).collect::<String>()).expect("writable");
+    dir
+}
+
+/// How many posts of the pool differ: those of a synthetic corpus may be the same by chance.
+fn n_distinct(dir: &Path) -> usize {
+    let train = load_split(dir.join("data"), Split::Train).expect("our own files").samples;
+    train.iter().map(|sample| key(&sample.words)).collect::<HashSet<_>>().len()
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(json_of).collect()
+}
+
+fn ids(text: &str) -> Vec<String> {
+    lines(text).iter().map(|line| line["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn posts_are_suggested_with_reasons_and_what_was_found() {
+    let dir = folder();
+    let suggest = |options: &str| check(dir.path(), &format!("suggest --pool pool.jsonl {options}"), "", 0);
+    let (found, said) = suggest("--n 6 --for-dev 2 --model run");
+    assert!(said.contains("6 of 90 posts by entities, 2 of them at random for dev"), "{said}");
+    let n = n_distinct(dir.path());
+    assert!(said.contains(&format!("{} posts say what others say", 90 - n)), "{said}");
+    let chosen = lines(&found);
+    assert_eq!(chosen.len(), 6);
+    for (i, line) in chosen.iter().enumerate() {
+        let suggested = &line["suggested"];
+        assert_eq!((suggested["rank"].as_u64(), suggested["for_dev"].as_bool()), (Some(i as u64 + 1), Some(i >= 4)));
+        let reason = suggested["reason"].as_str().expect("a reason");
+        assert!(if i < 4 { reason.ends_with("entities expected") } else { reason == "at random" }, "{reason}");
+        assert!(line["entities"].is_array() && line["words"].is_array(), "{line}");
+    }
+    let mut distinct = ids(&found);
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 6);
+    // The same again, and others by another seed or what is labelled.
+    assert_eq!(suggest("--n 6 --for-dev 2 --model run").0, found);
+    fs::write(dir.path().join("done.jsonl"), &found).expect("writable");
+    let (rest, _) = suggest("--n 84 --model run --exclude done.jsonl");
+    assert_eq!(lines(&rest).len(), n - 6, "all others once");
+    assert!(ids(&rest).iter().all(|id| !distinct.contains(id)));
+    assert_ne!(suggest("--n 6 --strategy random").0, suggest("--n 6 --strategy random --seed 2").0);
+    for strategy in ["entropy --model run", "typical --model run", "disagreement --model run --model run", "names"] {
+        let (found, said) = suggest(&format!("--n 5 --strategy {strategy}"));
+        assert_eq!(lines(&found).len(), 5, "{strategy}: {said}");
+    }
+}
+
+#[test]
+fn a_manifest_is_what_train_reads() {
+    let dir = folder();
+    let suggest = "suggest --pool data/train.txt --n 5 --model run --output -";
+    check(dir.path(), &format!("{suggest} --manifest one.json"), "", 0);
+    check(dir.path(), &format!("{suggest} --labelled one.json --manifest two.json"), "", 0);
+    let load = |name| Selection::load(dir.path().join(name)).expect("a manifest");
+    let (one, two) = (load("one.json"), load("two.json"));
+    assert_eq!((one.n, two.n), (5, 10));
+    assert!(one.labelled.iter().all(|post| two.labelled.contains(post)));
+    let corpus = Corpus::load(dir.path().join("data")).expect("our own files");
+    two.split(&corpus.train, &corpus.files.train.sha256).expect("positions of the training split");
+    check(dir.path(), &format!("train --data data --labelled two.json --out ten {TRAIN}"), "", 0);
+}
+
+#[test]
+fn what_was_labelled_comes_back_and_trains() {
+    let dir = folder();
+    let pool = "--pool pool.jsonl --n 40 --model run --to label-studio --output tasks.json";
+    check(dir.path(), &format!("suggest {pool}"), "", 0);
+    let tasks: Vec<Value> = serde_json::from_str(&read(dir.path(), "tasks.json")).expect("an array");
+    assert_eq!(tasks.len(), 40);
+    let (data, prediction) = (&tasks[0]["data"], &tasks[0]["predictions"][0]);
+    assert!(data["reason"].as_str().is_some_and(|reason| reason.ends_with("entities expected")), "{data}");
+    let scores: Vec<f64> = tasks.iter().filter_map(|task| task["predictions"][0]["score"].as_f64()).collect();
+    assert!(scores.len() == 40 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    assert!(prediction["model_version"].as_str().is_some_and(|version| version.starts_with("run@")), "{prediction}");
+    fs::write(dir.path().join("export.json"), json!(labelled(dir.path(), tasks)).to_string()).expect("writable");
+    let (_, said) = check(dir.path(), "import export.json --to labelled.jsonl --unlabelled rest.jsonl", "", 0);
+    assert!(said.contains("export.json: 40 posts of Label Studio"), "{said}");
+    assert!(said.contains("1 nobody has labelled, 1 skipped"), "{said}");
+    assert_eq!(lines(&read(dir.path(), "labelled.jsonl")).len(), 38);
+    assert_eq!(lines(&read(dir.path(), "rest.jsonl")).len(), 2);
+    let split = "split labelled.jsonl --to mine --dev 0.2 --test 0.2";
+    check(dir.path(), split, "", 0);
+    let corpus = Corpus::load(dir.path().join("mine")).expect("a corpus");
+    assert_eq!((corpus.train.len(), corpus.dev.len(), corpus.test.len()), (22, 8, 8));
+    let (_, error) = check(dir.path(), split, "", 2);
+    assert!(error.contains("is there already: --overwrite replaces it"), "{error}");
+    check(dir.path(), &format!("{split} --overwrite"), "", 0);
+    let train = format!("train --data mine --semi --unlabelled pool.jsonl --out semi --max-steps 3 {TRAIN}");
+    let (_, said) = check(dir.path(), &train, "", 0);
+    // Those of train and dev are left out.
+    let rest = n_distinct(dir.path()) - 22 - 8;
+    assert!(said.contains(&format!("{rest} posts without labels from pool.jsonl")), "{said}");
+    check(dir.path(), "train --resume semi", "", 0);
+    let (_, error) = check(dir.path(), &train.replace("--semi ", "").replace("--out semi", "--out other"), "", 2);
+    assert!(error.contains("--unlabelled needs --semi"), "{error}");
+}
+
+/// The tasks as somebody labelled them who knows the corpus; one was left and one skipped.
+fn labelled(dir: &Path, tasks: Vec<Value>) -> Vec<Value> {
+    let train = load_split(dir.join("data"), Split::Train).expect("our own files").samples;
+    let of_text: HashMap<String, &smvae::data::Sample> =
+        train.iter().map(|sample| (sample.words.join(" "), sample)).collect();
+    let label = |(i, mut task): (usize, Value)| {
+        let text = task["data"]["text"].as_str().expect("a text").trim_start_matches("RT @me: ").to_owned();
+        let sample = of_text[&text];
+        let start_of = |word: usize| sample.words[..word].iter().map(|word| word.chars().count() + 1).sum::<usize>();
+        let shift = task["data"]["text"].as_str().expect("a text").chars().count() - text.chars().count();
+        let regions = sample.entities(Convention::Conlleval).expect("our own tags").into_iter().map(|entity| {
+            let mention = sample.words[entity.span.start..entity.span.end].join(" ");
+            let start = shift + start_of(entity.span.start);
+            let end = start + mention.chars().count();
+            json!({"type": "labels", "value": {"start": start, "end": end, "text": mention, "labels": [entity.label]}})
+        });
+        let result = json!({"result": regions.collect::<Vec<_>>(), "was_cancelled": i == 1});
+        task["annotations"] = if i == 0 { json!([]) } else { json!([result]) };
+        task
+    };
+    tasks.into_iter().enumerate().map(label).collect()
+}
+
+fn read(dir: &Path, name: &str) -> String {
+    fs::read_to_string(dir.join(name)).expect("a file")
+}
+
+#[test]
+fn spans_that_do_not_fit_are_listed_and_nothing_is_written() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let export = r#"{"id": 7, "text": "Lady Gaga lands", "label": [[0, 6, "PER"]]}"#;
+    fs::write(dir.path().join("doccano.jsonl"), export).expect("writable");
+    let import = "import doccano.jsonl --to labelled.jsonl";
+    let (_, error) = check(dir.path(), import, "", 1);
+    assert!(
+        error.contains(r#"doccano.jsonl:1 (id 7): "Lady G" (PER, characters 0..6) is not of whole words"#),
+        "{error}"
+    );
+    assert!(error.contains("1 span does not fit, and nothing is written"), "{error}");
+    assert!(!dir.path().join("labelled.jsonl").exists());
+    check(dir.path(), &format!("{import} --misfits move"), "", 0);
+    assert_eq!(json_of(&read(dir.path(), "labelled.jsonl"))["entities"], json!([{"words": [0, 2], "label": "PER"}]));
+    check(dir.path(), &format!("{import} --misfits drop"), "", 0);
+    assert_eq!(json_of(&read(dir.path(), "labelled.jsonl"))["entities"], json!([]));
+    check(dir.path(), "import doccano.jsonl --to labelled.conll --misfits move", "", 0);
+    assert_eq!(read(dir.path(), "labelled.conll"), "IMGID:7\nLady\tB-PER\nGaga\tI-PER\nlands\tO\n\n");
+}
+
+#[test]
+fn what_makes_no_sense_is_said() {
+    let dir = folder();
+    let fails = |line: &str, code, message: &str| {
+        let (_, error) = check(dir.path(), line, "", code);
+        assert!(error.contains(message), "{line}\n{error}");
+    };
+    fails("suggest --pool pool.jsonl --strategy entities", 2, "--strategy entities needs --model RUN");
+    fails("suggest --pool pool.jsonl --strategy typical", 2, "needs --text-encoder, or --model RUN");
+    fails("suggest --pool pool.jsonl --strategy disagreement --model run", 2, "--model RUN twice at least");
+    fails("suggest --pool pool.jsonl --n 0", 2, "`n` must be at least 1");
+    fails("suggest --pool absent.jsonl", 1, "absent.jsonl");
+    fails("suggest --pool pool.jsonl --text-encoder tiny", 2, "one that has learnt something");
+    fails("suggest --pool pool.jsonl --labelled run/selection.json", 1, "was made from a training file");
+    fails("import pool.jsonl --to a.jsonl", 1, "an export of Label Studio");
+    fails("import pool.jsonl --to a.csv", 2, "name a .jsonl or a .conll file");
+    fails("split pool.jsonl --to mine --dev 0.6 --test 0.6", 2, "`test` must be less than what dev leaves");
+    fails("split pool.jsonl --to data", 2, "train.txt is there already");
+    fs::write(dir.path().join("bad.jsonl"), "{\"text\": \"Ana in Oslo\"}\n{\"x\": 1}\n").expect("writable");
+    let (found, error) = check(dir.path(), "suggest --pool bad.jsonl --n 3", "", 3);
+    assert_eq!(lines(&found).len(), 1);
+    assert!(error.contains("bad.jsonl:2: expected an object with"), "{error}");
+    fails("suggest --pool bad.jsonl --manifest m.json", 1, "bad.jsonl:2");
+}

@@ -1,0 +1,44 @@
+//! doccano's exports: JSON lines, whose form changed from version to version. Offsets count
+//! characters.
+//!
+//! ```text
+//! {"id", "text", "label": [[start, end, "T"]], "Comments": []}       1.5 and later
+//! {"id", "data", "label": [[start, end, "T"]]}                       1.4
+//! {"id", "text", "labels": [[start, end, "T"]]}                      before
+//! {"id", "text", "entities": [{"start_offset", "end_offset", "label"}], "relations": []}
+//! {"id", "text", "annotations": [{"label": 3, "start_offset", ..}]}  the oldest, with numbers for labels: refused
+//! ```
+
+use super::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
+use serde_json::Value;
+
+const LABELS: [&str; 4] = ["label", "labels", "entities", "annotations"];
+
+pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
+    let text = text(object, &["text", "data"])?;
+    let found = LABELS.into_iter().find_map(|name| object.get(name).and_then(Value::as_array));
+    let spans = found.ok_or_else(|| Fault::new("\"label\" to be a list of spans", shown(object)))?;
+    let entity = |written: &Value| match written {
+        Value::Array(triple) => {
+            let [start, end, Value::String(label)] = triple.as_slice() else { return Err(unknown(written)) };
+            let at = |value: &Value| value.as_u64().and_then(|at| usize::try_from(at).ok());
+            span(&text, at(start), at(end), label)
+        }
+        Value::Object(_) => match written.get("label") {
+            Some(Value::String(label)) => {
+                span(&text, offset(written, "start_offset"), offset(written, "end_offset"), label)
+            }
+            Some(Value::Number(_)) => {
+                Err(Fault::new("labels by name: export as JSONL (text and labels)", written.to_string()))
+            }
+            _ => Err(unknown(written)),
+        },
+        _ => Err(unknown(written)),
+    };
+    let state = State::Labelled(spans.iter().map(entity).collect::<Result<_, _>>()?);
+    Ok(Annotated { line: 0, id: id_of(object.get("id")), image: image(object), text, state })
+}
+
+fn unknown(written: &Value) -> Fault {
+    Fault::new("spans such as [start, end, \"label\"]", written.to_string())
+}

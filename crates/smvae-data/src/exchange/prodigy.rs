@@ -1,0 +1,29 @@
+//! Prodigy's `db-out`: JSON lines, offsets in characters; `token_end` is inclusive and not read. A
+//! post that was rejected or ignored has no labels. The words are not Prodigy's tokens, since
+//! spans are checked against the words a corpus is split into.
+
+use super::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
+use serde_json::Value;
+
+pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
+    let text = text(object, &["text"])?;
+    let meta = object.get("meta").and_then(Value::as_object);
+    let id = id_of(meta.and_then(|meta| meta.get("id"))).or_else(|| id_of(object.get("id")));
+    let image = image(object).or_else(|| meta.and_then(image));
+    let state = match object.get("answer").and_then(Value::as_str) {
+        Some("accept") | None => State::Labelled(spans(object, &text)?),
+        Some(_) => State::Skipped,
+    };
+    Ok(Annotated { line: 0, id, image, text, state })
+}
+
+fn spans(object: &Object, text: &str) -> Result<Vec<crate::formats::TextEntity>, Fault> {
+    let Some(spans) = object.get("spans").filter(|spans| !spans.is_null()) else { return Ok(Vec::new()) };
+    let spans = spans.as_array().ok_or_else(|| Fault::new("\"spans\" to be a list", shown(object)))?;
+    let entity = |written: &Value| {
+        let label = written.get("label").and_then(Value::as_str);
+        let label = label.ok_or_else(|| Fault::new("spans with a label", written.to_string()))?;
+        span(text, offset(written, "start"), offset(written, "end"), label)
+    };
+    spans.iter().map(entity).collect()
+}

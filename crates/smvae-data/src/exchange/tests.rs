@@ -1,0 +1,189 @@
+//! Files of tools, as the tools write them, and what becomes of them.
+
+use super::fit::{Fitted, Misfits, fit};
+use super::{Export, State, Tool, read_bytes};
+use crate::formats::{Body, LabelUse, Labels, json::read_post};
+use crate::words::WordConvention;
+
+fn fitted(post: &super::Annotated, misfits: Misfits) -> Fitted {
+    fit(post, &WordConvention::default(), misfits)
+}
+
+/// The entities of each post, as `id: text label, ...`; `-` for one without labels.
+fn summary(export: &Export) -> Vec<String> {
+    let of = |post: &super::Annotated| {
+        let id = post.id.as_deref().unwrap_or("");
+        match &post.state {
+            State::Unlabelled => format!("{id}: -"),
+            State::Skipped => format!("{id}: skipped"),
+            State::Labelled(_) => {
+                let fitted = fitted(post, Misfits::Refuse);
+                assert!(fitted.misfits.is_empty(), "{:?}", fitted.misfits);
+                let text = |e: &smvae_core::Entity| {
+                    format!("{} {}", fitted.words[e.span.start..e.span.end].join(" "), e.label)
+                };
+                format!("{id}: {}", fitted.entities.iter().map(text).collect::<Vec<_>>().join(", "))
+            }
+        }
+    };
+    export.posts.iter().map(of).collect()
+}
+
+#[track_caller]
+fn check(file: &str, tool: Tool, want: &[&str]) {
+    let export = read_bytes(file.as_bytes(), "export").expect("an export");
+    assert_eq!((export.tool, summary(&export)), (tool, want.iter().map(|&line| line.to_owned()).collect()));
+}
+
+#[track_caller]
+fn refused(file: &str, want: &str) {
+    let error = read_bytes(file.as_bytes(), "export").expect_err("not taken").to_string();
+    assert!(error.contains(want), "{error}");
+}
+
+/// A task of Label Studio with these annotations.
+fn task(id: u32, text: &str, annotations: &str) -> String {
+    format!(r#"{{"id": {id}, "data": {{"text": "{text}"}}, "annotations": [{annotations}], "predictions": []}}"#)
+}
+
+fn region(start: usize, end: usize, text: &str, label: &str) -> String {
+    format!(
+        r#"{{"id": "a", "from_name": "label", "to_name": "text", "type": "labels",
+            "value": {{"start": {start}, "end": {end}, "text": "{text}", "labels": ["{label}"]}}}}"#
+    )
+}
+
+fn annotation(regions: &[String], more: &str) -> String {
+    format!(r#"{{"id": 1, "completed_by": 1, "result": [{}]{more}}}"#, regions.join(", "))
+}
+
+#[test]
+fn tasks_of_label_studio_are_read() {
+    let oslo = annotation(&[region(3, 7, "Oslo", "LOC")], "");
+    let tasks = [
+        task(1, "in Oslo", &oslo),
+        task(2, "in Oslo", ""),
+        task(3, "in Oslo", &annotation(&[], r#", "was_cancelled": true"#)),
+        task(4, "in Oslo", &annotation(&[], r#", "was_cancelled": false"#)),
+        // Units, and characters.
+        task(5, "🎉🎉 Oslo", &annotation(&[region(5, 9, "Oslo", "LOC")], "")),
+        task(6, "🎉🎉 Oslo", &annotation(&[region(3, 7, "Oslo", "LOC")], "")),
+        task(7, "in Oslo", &[annotation(&[], ""), oslo.clone()].join(", ")),
+        task(8, "in Oslo", &[annotation(&[], r#", "ground_truth": true"#), oslo.clone()].join(", ")),
+    ];
+    let file = format!("[{}]", tasks.join(",\n"));
+    let loc = |id| format!("{id}: Oslo LOC");
+    let want = [loc(1), "2: -".into(), "3: skipped".into(), "4: ".into(), loc(5), loc(6), loc(7), "8: ".into()];
+    check(&file, Tool::LabelStudio, &want.each_ref().map(String::as_str));
+    assert_eq!(read_bytes(file.as_bytes(), "export").expect("an export").several, [7, 8]);
+    let minimal = r#"[{"text": "in Oslo", "id": 9, "label": [{"start": 3, "end": 7, "text": "Oslo", "labels": ["LOC"]}],
+        "annotator": 1, "annotation_id": 2}, {"text": "x", "id": 10, "annotator": 1, "annotation_id": 3}]"#;
+    check(minimal, Tool::LabelStudio, &["9: Oslo LOC", "10: "]);
+}
+
+#[test]
+fn what_label_studio_cannot_mean_is_refused() {
+    let bad = |region: String| format!("[{}]", task(1, "🎉 in Oslo", &annotation(&[region], "")));
+    refused(&bad(region(0, 2, "Rome", "LOC")), "export:1: expected the text to have \"Rome\" at that place");
+    refused(&bad(region(3, 99, "Oslo", "LOC")), "expected the text to have \"Oslo\"");
+    refused(&bad(region(5, 9, "Oslo", "LOC").replace(r#""text": "Oslo", "#, "")), "regions with their \"text\"");
+    refused(&bad(region(6, 10, "Oslo", "LOC").replace(r#"["LOC"]"#, r#"["LOC", "PER"]"#)), "regions of one label");
+    refused(r#"[{"data": {"title": "a", "body": "b"}}]"#, "\"text\" to be a string");
+}
+
+#[test]
+fn every_form_of_doccano_is_read() {
+    let lines = r#"{"id": 1, "text": "in Oslo", "label": [[3, 7, "LOC"]], "Comments": []}
+{"id": 2, "data": "in Oslo", "label": []}
+{"id": 3, "text": "🎉 Oslo", "labels": [[2, 6, "LOC"]], "image": "a.jpg"}
+{"id": 4, "text": "in Oslo", "entities": [{"id": 1, "label": "LOC", "start_offset": 3, "end_offset": 7}]}
+"#;
+    check(lines, Tool::Doccano, &["1: Oslo LOC", "2: ", "3: Oslo LOC", "4: Oslo LOC"]);
+    let old = r#"{"text": "in Oslo", "annotations": [{"label": 3, "start_offset": 3, "end_offset": 7, "user": 1}]}"#;
+    refused(old, "labels by name");
+    refused(r#"{"text": "in Oslo", "label": [[3, 8, "LOC"]]}"#, "spans within the 7 characters, and not 3..8");
+    refused(r#"{"text": "in Oslo", "label": [[3, 7]]}"#, "[start, end, \"label\"]");
+}
+
+#[test]
+fn lines_of_prodigy_are_read() {
+    let lines =
+        r#"{"text": "in Oslo", "spans": [{"start": 3, "end": 7, "token_start": 1, "token_end": 1, "label": "LOC"}],
+"#
+        .replace('\n', " ")
+            + r#""answer": "accept", "meta": {"id": "a", "image": "b.jpg"}}
+{"text": "x", "answer": "reject", "spans": []}
+{"text": "x", "answer": "accept"}"#;
+    check(&lines, Tool::Prodigy, &["a: Oslo LOC", ": skipped", ": "]);
+}
+
+#[test]
+fn what_is_no_export_is_refused() {
+    for (file, want) in [
+        ("", "an export of Label Studio"),
+        ("[]", "an export of Label Studio"),
+        (r#"{"a": 1}"#, "an export of Label Studio"),
+        ("[1]", "an array of JSON objects"),
+        ("{", "export:1: expected a JSON object"),
+        ("IMGID:1\na O\n", "expected a JSON object"),
+    ] {
+        refused(file, want);
+    }
+}
+
+#[test]
+fn misfits_are_refused_moved_or_dropped_and_always_told() {
+    let spans = r#"{"text": "New York-based Ana Silva", "label": [[0, 8, "LOC"], [15, 24, "PER"], [15, 18, "PER"],
+        [18, 19, "X"], [14, 18, "PER"]]}"#
+        .replace('\n', " ");
+    let export = read_bytes(spans.as_bytes(), "export").expect("an export");
+    let told = |misfits| {
+        let Fitted { entities, misfits, .. } = fitted(&export.posts[0], misfits);
+        let entities: Vec<String> =
+            entities.iter().map(|e| format!("{}..{} {}", e.span.start, e.span.end, e.label)).collect();
+        (entities.join(", "), misfits.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let want = [
+        r#""New York" (LOC, characters 0..8) is not of whole words: they are "New York-based""#,
+        r#""Ana" (PER, characters 15..18) overlaps "Ana Silva""#,
+        r#"" " (X, characters 18..19) holds no word"#,
+    ];
+    for misfits in [Misfits::Refuse, Misfits::Drop] {
+        let (entities, told) = told(misfits);
+        assert_eq!((entities.as_str(), told), ("2..4 PER", want.map(str::to_owned).to_vec()));
+    }
+    let (entities, told) = told(Misfits::Move);
+    assert_eq!(entities, "0..2 LOC, 2..4 PER");
+    assert!(told[0].ends_with(r#"is made the words "New York-based""#), "{told:?}");
+}
+
+#[test]
+fn a_line_is_read_back() {
+    let file = r#"{"id": 1, "text": "🎉 Ana in  Oslo", "label": [[2, 5, "PER"], [10, 14, "LOC"]], "image": "a.jpg"}"#;
+    let export = read_bytes(file.as_bytes(), "export").expect("an export");
+    let fitted = fitted(&export.posts[0], Misfits::Refuse);
+    let read = read_post(fitted.to_line(&export.posts[0]).as_bytes(), LabelUse::IfAny).expect("our own line");
+    assert_eq!((read.id.as_deref(), read.image.as_deref()), (Some("1"), Some("a.jpg")));
+    assert_eq!(read.body, Body::Words(fitted.words.clone()));
+    assert_eq!(read.labels, Some(Labels::Entities(fitted.entities)));
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_panics(text in "\\PC{0,20}", start in 0usize..24, end in 0usize..24, bytes: Vec<u8>) {
+        let _ = read_bytes(&bytes, "export");
+        let value = serde_json::json!({"start": start, "end": end, "text": text, "labels": ["X"]});
+        let task = serde_json::json!([{"data": {"text": text}, "annotations": [{"result": [{"value": value}]}]}]);
+        let line = serde_json::json!({"text": text, "label": [[start, end, "X"], [0, end, "Y"]]});
+        for file in [task.to_string(), line.to_string()] {
+            if let Ok(export) = read_bytes(file.as_bytes(), "export") {
+                for misfits in [Misfits::Refuse, Misfits::Move, Misfits::Drop] {
+                    let fitted = fitted(&export.posts[0], misfits);
+                    let entities = &fitted.entities;
+                    assert!(entities.is_sorted() && entities.windows(2).all(|e| e[0].span.end <= e[1].span.start));
+                    assert!(entities.iter().all(|e| e.span.start < e.span.end && e.span.end <= fitted.words.len()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The posts of a pool that may be chosen: offered one at a time, kept in bounded memory.
+
+use crate::error::{Error, Result};
+use crate::inference::prediction::Prediction;
+use crate::inference::vectors::PostVectors;
+use crate::input::post::Post;
+use crate::suggest::choose::{apart, covering};
+use crate::suggest::strategy::{Strategy, SuggestSettings};
+use crate::suggest::value::{reason, value};
+use smvae_data::duplicates::{key, lot};
+use std::borrow::Borrow;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, HashSet};
+use std::sync::Arc;
+
+/// The posts of a pool that may be chosen. See [`suggest`](crate::suggest).
+#[derive(Debug)]
+pub struct Shortlist<P> {
+    settings: SuggestSettings,
+    /// What the posts said that were seen.
+    seen: HashSet<u64>,
+    n_offered: usize,
+    n_duplicates: usize,
+    /// The most valuable posts; the least of them is the first to go.
+    best: BinaryHeap<Reverse<ByValue<P>>>,
+    /// The posts with the smallest lots, which are drawn at random; the greatest is the first to
+    /// go.
+    drawn: BinaryHeap<ByLot<P>>,
+    /// Posts that are labelled already, those with the smallest lots.
+    labelled: BinaryHeap<ByLot<Post>>,
+}
+
+/// A post that was chosen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Suggestion<P> {
+    /// The post, as it was offered.
+    pub post: P,
+    /// What was found in it by the first of the models, if there was one.
+    pub found: Option<Prediction>,
+    /// Its place in the order of the choice, from 1.
+    pub rank: usize,
+    /// What tools can sort by: the post's value times its distance to what was chosen before.
+    pub score: f32,
+    /// Why it was chosen, for people.
+    pub reason: String,
+    /// Whether it was drawn at random, for dev.
+    pub for_dev: bool,
+}
+
+/// A post that was offered.
+#[derive(Debug)]
+struct Offered<P> {
+    post: P,
+    found: Option<Prediction>,
+    value: f32,
+    /// As good as random.
+    lot: u64,
+    /// How many were offered before it.
+    number: usize,
+}
+
+#[derive(Debug)]
+struct ByValue<P>(Arc<Offered<P>>);
+
+#[derive(Debug)]
+struct ByLot<P>(Arc<Offered<P>>);
+
+impl<P: Borrow<Post> + Clone> Shortlist<P> {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// [`Error::Core`] with `Setting` for settings that choose nothing or contradict each other.
+    pub fn new(settings: &SuggestSettings) -> Result<Self> {
+        settings.validate()?;
+        Ok(Self {
+            settings: *settings,
+            seen: HashSet::new(),
+            n_offered: 0,
+            n_duplicates: 0,
+            best: BinaryHeap::new(),
+            drawn: BinaryHeap::new(),
+            labelled: BinaryHeap::new(),
+        })
+    }
+
+    /// Tells it of a post that is labelled already: it is not chosen, and neither is what is like
+    /// it. Comes before the pool.
+    pub fn exclude(&mut self, post: &Post) {
+        let key = key(post.words());
+        if self.seen.insert(key) {
+            let number = self.labelled.len();
+            let offered = Offered { post: post.clone(), found: None, value: 0.0, lot: lot(key, 0), number };
+            keep(&mut self.labelled, ByLot(Arc::new(offered)), self.settings.shortlist);
+        }
+    }
+
+    /// Offers a post of the pool, with what each model found in it, candidates down to
+    /// [`LEAST_CANDIDATE`](super::LEAST_CANDIDATE) among it. A post that says what an earlier one
+    /// said, or one without words, is not chosen.
+    pub fn offer(&mut self, post: P, found: &[Prediction]) {
+        let number = self.n_offered;
+        self.n_offered += 1;
+        let SuggestSettings { strategy, seed, shortlist, for_dev, .. } = self.settings;
+        let key = key(post.borrow().words());
+        if !self.seen.insert(key) {
+            self.n_duplicates += 1;
+            return;
+        }
+        if post.borrow().words().is_empty() {
+            return;
+        }
+        let value = value(strategy, post.borrow(), found);
+        let offered = Arc::new(Offered { post, found: found.first().cloned(), value, lot: lot(key, seed), number });
+        // Those that are drawn come out of the best, too: as many more are kept.
+        let is_sample = matches!(strategy, Strategy::Random | Strategy::Typical);
+        let drawn = if is_sample { shortlist } else { for_dev };
+        keep(&mut self.drawn, ByLot(Arc::clone(&offered)), drawn);
+        if !is_sample {
+            keep(&mut self.best, Reverse(ByValue(offered)), shortlist + for_dev);
+        }
+    }
+
+    /// Posts that were offered.
+    pub fn n_offered(&self) -> usize {
+        self.n_offered
+    }
+
+    /// Those of them that said what an earlier one, or a labelled one, had said.
+    pub fn n_duplicates(&self) -> usize {
+        self.n_duplicates
+    }
+
+    /// Chooses, in order; the posts for dev come last. Without vectors posts are told apart by what
+    /// they say alone.
+    ///
+    /// # Errors
+    /// Those of the vectors; [`Error::Core`] with `Setting` for a strategy that needs some.
+    pub fn choose(self, vectors: Option<&dyn PostVectors>) -> Result<Vec<Suggestion<P>>> {
+        let SuggestSettings { strategy, n, for_dev, .. } = self.settings;
+        if strategy.needs_vectors() && vectors.is_none() {
+            return Err(Error::setting("strategy", "one that needs no vectors, without a text encoder", strategy));
+        }
+        let mut drawn: Vec<Arc<Offered<P>>> = self.drawn.into_sorted_vec().into_iter().map(|kept| kept.0).collect();
+        let rest = drawn.split_off(for_dev.min(drawn.len()));
+        let mut others: Vec<Arc<Offered<P>>> = match strategy {
+            Strategy::Random | Strategy::Typical => rest,
+            _ => self.best.into_sorted_vec().into_iter().map(|Reverse(kept)| kept.0).collect(),
+        };
+        let for_dev: Vec<usize> = drawn.iter().map(|offered| offered.number).collect();
+        others.retain(|offered| !for_dev.contains(&offered.number));
+        let n = n.saturating_sub(drawn.len());
+        let chosen = if strategy == Strategy::Random {
+            (0..n.min(others.len())).map(|i| (i, 1.0)).collect()
+        } else {
+            let of = |posts: Vec<&Post>| vectors.map(|vectors| vectors.vectors(&posts)).transpose();
+            let labelled = of(self.labelled.iter().map(|kept| &kept.0.post).collect())?.unwrap_or_default();
+            let vectors = of(others.iter().map(|offered| offered.post.borrow()).collect())?;
+            match (strategy, &vectors) {
+                (Strategy::Typical, Some(vectors)) => covering(vectors, &labelled, n),
+                _ => {
+                    let values: Vec<f32> = others.iter().map(|offered| offered.value).collect();
+                    apart(&values, vectors.as_deref(), &labelled, n)
+                }
+            }
+        };
+        let of_strategy = chosen.into_iter().map(|(i, distance)| (&others[i], distance, false));
+        let all = of_strategy.chain(drawn.iter().map(|offered| (offered, 1.0, true)));
+        let suggestion = |(i, (offered, distance, for_dev)): (usize, (&Arc<Offered<P>>, f32, bool))| {
+            let why = if for_dev { Strategy::Random } else { strategy };
+            Suggestion {
+                post: offered.post.clone(),
+                found: offered.found.clone(),
+                rank: i + 1,
+                score: offered.value * distance,
+                reason: reason(why, offered.value, offered.post.borrow()),
+                for_dev,
+            }
+        };
+        Ok(all.enumerate().map(suggestion).collect())
+    }
+}
+
+/// Adds to a heap of at most `most`, whose greatest goes.
+fn keep<T: Ord>(heap: &mut BinaryHeap<T>, new: T, most: usize) {
+    if heap.len() < most {
+        heap.push(new);
+    } else if heap.peek().is_some_and(|greatest| new < *greatest) {
+        heap.pop();
+        heap.push(new);
+    }
+}
+
+/// Of equal values, the post with the smaller lot is the greater: which posts are kept does not
+/// depend on the order they come in.
+impl<P> Ord for ByValue<P> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.value.total_cmp(&other.0.value).then(other.0.lot.cmp(&self.0.lot))
+    }
+}
+
+impl<P> Ord for ByLot<P> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.lot.cmp(&other.0.lot)
+    }
+}
+
+impl<P> PartialOrd for ByValue<P> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<P> PartialOrd for ByLot<P> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<P> PartialEq for ByValue<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<P> PartialEq for ByLot<P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<P> Eq for ByValue<P> {}
+
+impl<P> Eq for ByLot<P> {}
