@@ -1,8 +1,8 @@
 //! Posts that wait for the model: bounded in posts and words, first come, first served.
 //!
-//! There is no timer. A worker of the engine takes a batch when it is free, by the size of its posts
-//! in pieces; what comes meanwhile is the next batch. A single post and a post of a list are the
-//! same thing here. Posts whose client has gone are dropped without being computed.
+//! There is no timer. A worker of the engine takes a batch when it is free, by the size of its
+//! posts in pieces; what comes meanwhile is the next batch. A single post and a post of a list are
+//! the same thing here. Posts whose client has gone are dropped without being computed.
 
 use crate::answer::Answer;
 use crate::model::Model;

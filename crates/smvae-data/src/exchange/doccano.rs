@@ -9,7 +9,7 @@
 //! {"id", "text", "annotations": [{"label": 3, "start_offset", ..}]}  the oldest, with numbers for labels: refused
 //! ```
 
-use super::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
+use super::post::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
 use serde_json::Value;
 
 const LABELS: [&str; 4] = ["label", "labels", "entities", "annotations"];

@@ -1,6 +1,6 @@
 //! Spans of characters to entities of words, and which of them do not fit.
 
-use super::{Annotated, State};
+use super::post::{Annotated, State};
 use crate::formats::TextEntity;
 use crate::words::{Word, WordConvention, split};
 use serde_json::json;

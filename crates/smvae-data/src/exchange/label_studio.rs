@@ -10,7 +10,7 @@
 //! region without it is taken where both are the same. Predictions are no labels. Its CoNLL export
 //! splits the text anew and loses labels: nothing here reads that.
 
-use super::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, string};
+use super::post::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, string};
 use crate::formats::TextEntity;
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! What people labelled, out of the tools they label with: spans of characters to entities of words.
+//! What people labelled, out of the tools they label with: spans of characters to entities of
+//! words.
 //!
 //! | [`Tool`] | files | offsets | no labels |
 //! |---|---|---|---|
@@ -30,13 +31,16 @@
 mod doccano;
 pub mod fit;
 mod label_studio;
+mod post;
 mod prodigy;
 #[cfg(test)]
 mod tests;
 
-use crate::formats::TextEntity;
-use crate::{Error, Result, files};
-use serde_json::{Map, Value};
+pub use post::{Annotated, State};
+
+use crate::{Result, files};
+use post::{Fault, Object, shown};
+use serde_json::Value;
 use std::path::Path;
 
 /// A program that people label with.
@@ -61,32 +65,6 @@ impl Tool {
     }
 }
 
-/// A post as a tool has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Annotated {
-    /// The line, or the place in the array, it begins at, from 1.
-    pub line: usize,
-    /// Its id: that of the post if it came with one, else the tool's.
-    pub id: Option<String>,
-    /// Id or path of its image, if it came with one.
-    pub image: Option<String>,
-    /// Its text.
-    pub text: String,
-    /// What became of it.
-    pub state: State,
-}
-
-/// What became of a post.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Somebody labelled it; without spans it has no entities.
-    Labelled(Vec<TextEntity>),
-    /// Nobody labelled it yet.
-    Unlabelled,
-    /// Somebody passed it over.
-    Skipped,
-}
-
 /// A file of a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Export {
@@ -102,7 +80,7 @@ pub struct Export {
 /// Reads a file of a tool.
 ///
 /// # Errors
-/// [`Error::Read`]; those of [`read_bytes`].
+/// [`Error::Read`](crate::Error::Read); those of [`read_bytes`].
 pub fn read(path: impl AsRef<Path>) -> Result<Export> {
     let path = path.as_ref();
     read_bytes(&files::read(path)?, path)
@@ -111,7 +89,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Export> {
 /// Reads the content of such a file; `path` is what errors call it.
 ///
 /// # Errors
-/// [`Error::Line`] for what is no JSON, for an object that is no post of a tool, or for a span that
+/// [`Error::Line`](crate::Error::Line) for what is no JSON, for an object that is no post of a tool, or for a span that
 /// does not lie in its text; the line is the place in an array.
 pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
     let path = path.as_ref();
@@ -137,8 +115,6 @@ pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
     }
     Ok(Export { tool, posts, several })
 }
-
-type Object = Map<String, Value>;
 
 /// The objects of an array or of lines, with their place.
 fn objects(bytes: &[u8], path: &Path) -> Result<Vec<(usize, Object)>> {
@@ -185,69 +161,5 @@ fn tool_of(object: &Object) -> Option<Tool> {
         Some(Tool::LabelStudio)
     } else {
         None
-    }
-}
-
-/// What is wrong with an object.
-#[derive(Debug)]
-struct Fault {
-    expected: String,
-    text: String,
-}
-
-impl Fault {
-    fn new(expected: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { expected: expected.into(), text: text.into() }
-    }
-
-    fn of(self, path: &Path, line: usize) -> Error {
-        let text = self.text.chars().take(80).collect();
-        Error::Line { path: path.to_owned(), line, text, expected: self.expected.into(), id: None }
-    }
-}
-
-fn shown(object: &Object) -> String {
-    serde_json::to_string(object).unwrap_or_default()
-}
-
-/// A string, or a number as it was written.
-fn id_of(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    }
-}
-
-/// The field of an object that is a string.
-fn string(object: &Object, name: &str) -> Option<String> {
-    object.get(name).and_then(Value::as_str).map(str::to_owned)
-}
-
-/// The text of a post.
-fn text(object: &Object, names: &[&str]) -> Result<String, Fault> {
-    let text = names.iter().find_map(|name| string(object, name));
-    text.ok_or_else(|| Fault::new(format!("{:?} to be a string", names[0]), shown(object)))
-}
-
-/// The image of a post, as [`formats`](crate::formats) names it.
-fn image(object: &Object) -> Option<String> {
-    string(object, "image_id").or_else(|| string(object, "image")).filter(|image| !image.is_empty())
-}
-
-/// An offset of a span.
-fn offset(span: &Value, name: &str) -> Option<usize> {
-    usize::try_from(span.get(name)?.as_u64()?).ok()
-}
-
-/// A span in characters, if it lies in the text and is not empty.
-fn span(text: &str, start: Option<usize>, end: Option<usize>, label: &str) -> Result<TextEntity, Fault> {
-    let length = text.chars().count();
-    match start.zip(end) {
-        Some((start, end)) if start < end && end <= length => Ok(TextEntity { start, end, label: label.to_owned() }),
-        got => {
-            let got = got.map_or("none".to_owned(), |(start, end)| format!("{start}..{end}"));
-            Err(Fault::new(format!("spans within the {length} characters, and not {got}"), text))
-        }
     }
 }

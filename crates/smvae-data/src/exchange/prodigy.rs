@@ -2,7 +2,7 @@
 //! post that was rejected or ignored has no labels. The words are not Prodigy's tokens, since
 //! spans are checked against the words a corpus is split into.
 
-use super::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
+use super::post::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
 use serde_json::Value;
 
 pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {

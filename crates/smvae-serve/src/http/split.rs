@@ -1,5 +1,5 @@
-//! Texts to words, and other work that grows with the body: where it is much, in a thread beside the
-//! one that answers everybody.
+//! Texts to words, and other work that grows with the body: where it is much, in a thread beside
+//! the one that answers everybody.
 
 use crate::http::errors::Fault;
 use crate::http::posts;

@@ -4,9 +4,9 @@
 //! pool ──offer──> Shortlist: posts seen before left out, the best by their value and some at random
 //!        ──choose──> Suggestion: one after another, each by its value and how unlike the chosen it is
 //! ```
-//! A [`Shortlist`] is offered one post at a time, with what models found in it where a strategy asks
-//! for that ([`Strategy::models`]), and keeps no more than [`SuggestSettings::shortlist`] of them
-//! besides 16 bytes for each post that it has seen. The same posts, settings and seed give the same
+//! A [`Shortlist`] is offered one post at a time, with what models found in it where a strategy
+//! asks for that ([`Strategy::models`]), and keeps no more than [`SuggestSettings::shortlist`] of
+//! them besides 16 bytes for each post that it has seen. The same posts, settings and seed give the same
 //! choice, in whatever order the posts come, but for those of equal value.
 //!
 //! ```

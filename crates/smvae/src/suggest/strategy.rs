@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 
 /// Spans whose label is less probable count for nothing: models that posts are offered with must
-/// tell candidates down to it ([`Predictor::telling_all_above`](crate::Predictor::telling_all_above)).
+/// tell candidates down to it, by
+/// [`telling_all_above`](crate::Predictor::telling_all_above).
 pub const LEAST_CANDIDATE: f32 = 0.02;
 
 /// By what posts are chosen.

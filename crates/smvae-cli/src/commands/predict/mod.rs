@@ -158,7 +158,7 @@ fn write(
         done += 1;
         output.put(&bytes)?;
         if !stream.is_ready() {
-            // A reader at the other end of a pipe gets what there is before it has to wait for more.
+            // A reader at the other end of a pipe gets what there is before it has to wait.
             if !Output::is_renamed(&args.output) {
                 output.put(&writer.pending()?)?;
             }

@@ -1,5 +1,5 @@
-//! Answers as bytes that go to an [`Output`](super::output::Output), and the records that an earlier
-//! run has written. The formats themselves are the library's.
+//! Answers as bytes that go to an [`Output`](super::output::Output), and the records that an
+//! earlier run has written. The formats themselves are the library's.
 
 use super::losses::Losses;
 use crate::progress::say;

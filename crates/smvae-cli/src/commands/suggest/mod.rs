@@ -1,6 +1,7 @@
 //! `smvae suggest`: which posts of a pool to label next, for the tools people label with.
 //!
-//! Posts are read, computed and forgotten, but for those of the shortlist; `smvae::suggest` chooses.
+//! Posts are read, computed and forgotten, but for those of the shortlist; `smvae::suggest`
+//! chooses.
 
 mod args;
 
