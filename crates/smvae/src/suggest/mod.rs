@@ -6,8 +6,8 @@
 //! ```
 //! A [`Shortlist`] is offered one post at a time, with what models found in it where a strategy
 //! asks for that ([`Strategy::models`]), and keeps no more than [`SuggestSettings::shortlist`] of
-//! them besides 16 bytes for each post that it has seen. The same posts, settings and seed give the same
-//! choice, in whatever order the posts come, but for those of equal value.
+//! them besides 16 bytes for each post that it has seen. The same posts, settings and seed give the
+//! same choice, in whatever order the posts come, but for those of equal value.
 //!
 //! ```
 //! use smvae::suggest::{Shortlist, Strategy, SuggestSettings};
