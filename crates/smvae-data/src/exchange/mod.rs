@@ -89,8 +89,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<Export> {
 /// Reads the content of such a file; `path` is what errors call it.
 ///
 /// # Errors
-/// [`Error::Line`](crate::Error::Line) for what is no JSON, for an object that is no post of a tool, or for a span that
-/// does not lie in its text; the line is the place in an array.
+/// [`Error::Line`](crate::Error::Line) for what is no JSON, for an object that is no post of a
+/// tool, or for a span that does not lie in its text; the line is the place in an array.
 pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
     let path = path.as_ref();
     let objects = objects(bytes, path)?;
