@@ -3,7 +3,8 @@
 use super::post::{Annotated, State};
 use crate::formats::TextEntity;
 use crate::words::{Word, WordConvention, split};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 use smvae_core::{Entity, Span};
 
 /// What becomes of spans that are not of whole words, or that overlap others.
@@ -113,21 +114,28 @@ impl Fitted {
     /// The post as a line of JSON without its end, which [`formats::json`](crate::formats::json)
     /// reads: id, image, text, words and entities of words.
     pub fn to_line(&self, post: &Annotated) -> String {
-        let entities = self.entities.iter();
-        let entities: Vec<_> = entities
-            .map(|entity| json!({"words": [entity.span.start, entity.span.end], "label": entity.label}))
-            .collect();
-        let mut line = serde_json::Map::new();
-        for (name, value) in [("id", &post.id), ("image_id", &post.image)] {
-            if let Some(value) = value {
-                line.insert(name.to_owned(), value.as_str().into());
-            }
-        }
-        line.insert("text".to_owned(), post.text.as_str().into());
-        line.insert("words".to_owned(), self.words.as_slice().into());
-        line.insert("entities".to_owned(), entities.into());
-        serde_json::Value::Object(line).to_string()
+        let Annotated { id, image, text, .. } = post;
+        let entity = |entity: &Entity| json!({"words": [entity.span.start, entity.span.end], "label": entity.label});
+        let line = Line {
+            id: id.as_deref(),
+            image_id: image.as_deref(),
+            text,
+            words: &self.words,
+            entities: self.entities.iter().map(entity).collect(),
+        };
+        serde_json::to_string(&line).expect("strings and numbers have a JSON form")
     }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_id: Option<&'a str>,
+    text: &'a str,
+    words: &'a [String],
+    entities: Vec<Value>,
 }
 
 /// The words that a span touches, and whether it is they, white space at its ends aside.

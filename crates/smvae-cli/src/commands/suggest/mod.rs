@@ -250,8 +250,10 @@ fn tell(chosen: &[Suggestion<Candidate>], offered: usize, duplicates: usize, set
     if found > 0 {
         line += &format!(", {found} entities found already");
     }
-    if duplicates > 0 {
-        line += &format!("; {duplicates} posts say what others say");
+    match duplicates {
+        0 => {}
+        1 => line += "; 1 post says what another says",
+        n => line += &format!("; {n} posts say what others say"),
     }
     say(line);
 }
