@@ -3,6 +3,7 @@
 use crate::bio::is_type;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The label of a span that is not an entity.
 pub const OUTSIDE: &str = "O";
@@ -58,11 +59,12 @@ impl TryFrom<Vec<String>> for LabelSet {
             Some(first) if first == OUTSIDE => {}
             _ => return fail(names.first().unwrap_or(&String::new()), "must be `O`, the first label of a set"),
         }
-        for (i, name) in names.iter().enumerate() {
+        let mut seen = BTreeSet::new();
+        for name in &names {
             if !is_type(name) {
                 return fail(name, "has no text, or white space at an end");
             }
-            if names[..i].contains(name) {
+            if !seen.insert(name) {
                 let why = if name == OUTSIDE { "is there without being given" } else { "comes twice" };
                 return fail(name, why);
             }

@@ -302,7 +302,8 @@ pub fn label_set(samples: &[Sample]) -> Result<LabelSet> {
 /// # Errors
 /// [`Error::Tags`] for a malformed tag.
 pub fn unknown_types(labels: &LabelSet, samples: &[Sample]) -> Result<Vec<String>> {
-    Ok(entity_types(samples)?.into_iter().filter(|name| labels.index(name).is_none()).collect())
+    let known: BTreeSet<&String> = labels.names().iter().collect();
+    Ok(entity_types(samples)?.into_iter().filter(|name| !known.contains(name)).collect())
 }
 
 fn entity_types(samples: &[Sample]) -> Result<BTreeSet<String>> {

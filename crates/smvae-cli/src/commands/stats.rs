@@ -87,11 +87,14 @@ fn entities(stats: &CorpusStats) -> Vec<Vec<String>> {
     let is_counted =
         |convention: &Convention| stats.splits.values().any(|s| s.entities.contains_key(convention.name()));
     for convention in Convention::ALL.into_iter().filter(is_counted) {
-        let counts = |s: &SplitStats| s.entities.get(convention.name()).cloned().unwrap_or_default();
-        rows.push(row(stats, convention.name(), |s| counts(s).total.to_string()));
-        let types: BTreeSet<String> = stats.splits.values().flat_map(|s| counts(s).by_type.into_keys()).collect();
+        // Borrowed: a corpus may have as many types as entities.
+        let total = |s: &SplitStats| s.entities.get(convention.name()).map_or(0, |counts| counts.total).to_string();
+        rows.push(row(stats, convention.name(), total));
+        let counts = stats.splits.values().filter_map(|s| s.entities.get(convention.name()));
+        let types: BTreeSet<&String> = counts.flat_map(|counts| counts.by_type.keys()).collect();
         for name in types {
-            let of_type = |s: &SplitStats| counts(s).by_type.get(&name).copied().unwrap_or(0).to_string();
+            let counts = |s: &SplitStats| s.entities.get(convention.name())?.by_type.get(name).copied();
+            let of_type = |s: &SplitStats| counts(s).unwrap_or(0).to_string();
             rows.push(row(stats, &format!("  {name}"), of_type));
         }
     }
