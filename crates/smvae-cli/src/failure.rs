@@ -94,6 +94,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     match cause.downcast_ref() {
         Some(smvae::data::Error::TagNumbers { .. }) => return Some("--label-names O,B-PER,I-PER,... names them"),
         Some(smvae::data::Error::Scheme { .. }) => return Some("--scheme names it"),
+        Some(smvae::data::Error::Format { .. }) => {
+            return Some("--from names the format of a file whose name does not");
+        }
         Some(smvae::data::Error::Disguised { .. }) => {
             return Some("--from jsonl reads it so, --from text as it is named");
         }

@@ -25,12 +25,7 @@ pub(crate) fn open(path: &Path, form: &FileArgs, columns: &ColumnArgs) -> anyhow
     } else {
         formats::open(path, &settings).map(|posts| Box::new(posts) as Records)
     };
-    posts.map_err(|error| match error {
-        error @ data::Error::Format { .. } => {
-            anyhow::Error::new(error).context("--from names the format of a file whose name does not")
-        }
-        error => error.into(),
-    })
+    Ok(posts?)
 }
 
 /// A post of the input, or what is wrong with it.

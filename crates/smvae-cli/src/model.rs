@@ -9,14 +9,21 @@ use smvae::config::ImageUse;
 use smvae::data::images::is_file_name;
 use smvae::data::{Convention, ImageVectors, Sample};
 use smvae::features::PictureFolder;
-use smvae::{Evaluation, Flow, LoadOptions, Predictor, RunInfo};
+use smvae::{Evaluation, Flow, LoadOptions, Predictor, RunInfo, RunState};
 use std::path::Path;
 
 /// A model on a device and otherwise with these options, for which [`with_images`] or [`pictures`]
 /// finds image vectors.
 pub(crate) fn load(run: &Path, device: DeviceArgs, mut options: LoadOptions) -> anyhow::Result<Predictor> {
     options.device = device.open()?;
-    Ok(Predictor::load_with(run, &options)?)
+    let model = Predictor::load_with(run, &options)?;
+    if RunState::read(run).is_ok_and(|state| !state.finished) {
+        let run = run.display();
+        say(format!(
+            "{run} is not finished: these are its best weights so far; smvae train --resume {run} continues it"
+        ));
+    }
+    Ok(model)
 }
 
 /// What names a model in other programs: its run and the beginning of its weights' digest, so that

@@ -77,7 +77,7 @@ pub enum Error {
         /// The format, which is the feature's name too.
         format: &'static str,
     },
-    /// Columns of Arrow or Parquet that are not posts.
+    /// Columns of Arrow, of Parquet or of a table that are not posts.
     #[error("{}: expected {expected}, got {got}", path.display())]
     Columns {
         /// The file, or the name given to the stream.
@@ -168,7 +168,10 @@ pub enum Error {
         supported: u32,
     },
     /// A selection was made from another training file.
-    #[error("the selection was made from a training file with sha256 {want}, this one has {got}")]
+    #[error(
+        "the selection was made from a training file with sha256 {want}, this one has {got}: take the file it was \
+         made from, or select posts anew"
+    )]
     SelectionDigest {
         /// Digest in the selection.
         want: String,
@@ -176,7 +179,11 @@ pub enum Error {
         got: String,
     },
     /// A selected post is not where the selection says.
-    #[error("the selection has the post {want:?} at position {position}, the file has {}", found(got))]
+    #[error(
+        "the selection has the post {want:?} at position {position}, the file has {}: take the file it was made from, \
+         or select posts anew",
+        found(got)
+    )]
     SelectionPost {
         /// Position in the training file, from 0.
         position: usize,

@@ -23,8 +23,12 @@ pub(crate) struct InspectArgs {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
-    let run = RunInfo::read(&args.run)?;
-    let checks = if args.verify { run.verify()? } else { None };
+    // First: a damaged file may be one that cannot even be read.
+    let checks = if args.verify { RunInfo::verify_folder(&args.run)? } else { None };
+    let run = RunInfo::read(&args.run).map_err(|error| match checks.as_deref().map(damaged).as_deref() {
+        None | Some([]) => error.into(),
+        Some(files) => anyhow::Error::new(error).context(not_as_left(files)),
+    })?;
     if args.json {
         output::print_json(&json!({
             "config": run.config,
@@ -45,8 +49,12 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     }
     match checks.as_deref().map_or_else(Vec::new, damaged).as_slice() {
         [] => Ok(()),
-        files => anyhow::bail!("not what training left: {}", files.join(", ")),
+        files => anyhow::bail!(not_as_left(files)),
     }
+}
+
+fn not_as_left(files: &[&str]) -> String {
+    format!("not what training left: {}", files.join(", "))
 }
 
 /// The files that are not what training left.

@@ -22,7 +22,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, visible_alias = "weights", value_name = "DIR", env = "SMVAE_SERVE_MODEL")]
     model: PathBuf,
     /// The address to listen on; 0.0.0.0 answers other machines, too.
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), env = "SMVAE_SERVE_HOST")]
+    #[arg(
+        long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = address,
+        env = "SMVAE_SERVE_HOST"
+    )]
     host: IpAddr,
     /// The port to listen on; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 8090, env = "SMVAE_SERVE_PORT")]
@@ -143,6 +146,10 @@ impl LimitArgs {
         limits.drain_time = self.drain_time;
         limits
     }
+}
+
+fn address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address, such as 127.0.0.1 or ::1")
 }
 
 /// Parses seconds, with a fraction or without.

@@ -92,10 +92,11 @@ impl<R: Read> TableReader<R> {
 
     fn advance(&mut self) -> Result<Option<PostRecord>> {
         if self.header.is_none() {
-            let line = self.next_row()?.unwrap_or(1);
+            self.next_row()?;
             // Without a header no row means anything.
-            let header = Header::of(&self.row, line).inspect_err(|_| self.is_finished = true);
-            self.header = Some(header.map_err(|fault| fault.of(&self.path))?);
+            let header = Header::of(&self.row).inspect_err(|_| self.is_finished = true);
+            let fault = |(expected, got)| Error::Columns { path: self.path.clone(), expected, got };
+            self.header = Some(header.map_err(fault)?);
         }
         let (Some(line), Some(header)) = (self.next_row()?, &self.header) else { return self.end() };
         self.last_line = line;
@@ -131,17 +132,17 @@ impl<R: Read> Iterator for TableReader<R> {
 }
 
 impl Header {
-    fn of(row: &ByteRecord, line: usize) -> Result<Self, Fault> {
+    /// The header, or what was expected and what is there.
+    fn of(row: &ByteRecord) -> Result<Self, (String, String)> {
         let names: Vec<String> = row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let first = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|n| n == name));
         let (text, words) = (first(names::TEXT), first(names::WORDS));
         if text.or(words).is_none() {
-            let expected = "a header with a column `text`, `words` or `tokens`";
-            return Err(Fault::new(line, names.join(",").as_bytes(), expected));
+            return Err(("a header with a column `text`, `words` or `tokens`".to_owned(), shown(&names)));
         }
         if let Some(twice) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
             let expected = format!("columns of different names, and not `{twice}` twice");
-            return Err(Fault::new(line, names.join(",").as_bytes(), expected));
+            return Err((expected, shown(&names)));
         }
         let (image, id, tags) = (first(names::IMAGE), first(names::ID), first(names::TAGS));
         Ok(Self { text, words, image, id, tags, names })
@@ -184,6 +185,12 @@ impl Header {
         }
         Ok(post)
     }
+}
+
+/// The names of columns as errors show them, shortened if they are many.
+fn shown(names: &[String]) -> String {
+    const SHOWN: usize = 200;
+    format!("{:?}", names.join(",").chars().take(SHOWN).collect::<String>())
 }
 
 /// What spaces separate. Other white space may be a word.

@@ -148,7 +148,7 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
         Csv,
         b"text,id,text\na,1,b\n",
         0,
-        "f:1: expected columns of different names, and not `text` twice, got \"text,id,text\"",
+        "f: expected columns of different names, and not `text` twice, got \"text,id,text\"",
     );
     check_error(
         JsonLines,
@@ -176,7 +176,7 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
     );
     check_error(Json, b"[{\"text\": \"a\"}]\n[]", 1, "f:2: expected nothing after the array's `]`, got \"[\"");
     check_error(Text, b"a\n\xff\nb\n", 2, "f:2: expected valid UTF-8, got \"\u{fffd}\"");
-    check_error(Csv, b"id,txt\n1,a\n", 0, &format!("f:1: expected {header}, got \"id,txt\""));
+    check_error(Csv, b"id,txt\n1,a\n", 0, &format!("f: expected {header}, got \"id,txt\""));
     check_error(Csv, b"id,text\n1,a\n2\n3,b", 2, "f:3: expected 2 cells, as the header has, and not 1, got \"2\"");
     check_error(
         Csv,
@@ -184,7 +184,7 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
         1,
         "f:2: expected as many tags as words with spaces between them, 2, got \"O\"",
     );
-    check_error(Tsv, b"", 0, &format!("f:1: expected {header}, got \"\""));
+    check_error(Tsv, b"", 0, &format!("f: expected {header}, got \"\""));
     check_error(Tsv, b"text\ttags\na\tPER\n", 0, "f:2: expected tags such as `O` or `B-type`, got \"PER\"");
     check_error(Tsv, b"text\tid\n\n\xff\t1\n", 0, "f:3: expected valid UTF-8, got \"\u{fffd},1\"");
 }

@@ -77,13 +77,15 @@ impl WordTokenizer {
     /// `merges.txt`.
     ///
     /// # Errors
-    /// [`Error::NoTokenizer`], [`Error::Read`], [`Error::Json`], and for vocabularies
-    /// [`Error::DuplicatePiece`] and [`Error::MissingPiece`].
+    /// [`Error::NoTokenizer`], [`Error::Read`], and [`Error::Json`], also for pieces that are there
+    /// twice or missing.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let read = || match folder::read(folder)? {
-            Found::Tokenizer(tokenizer, names) => Self::new(*tokenizer, names),
-            Found::Vocabulary(vocab, casing) => Self::build(vocab, casing),
+            Found::Tokenizer(tokenizer, names) => Self::new(*tokenizer, names).map_err(|error| unfit(folder, error)),
+            Found::Vocabulary(vocab, casing) => {
+                Self::build(vocab, casing).map_err(|error| unfit(&folder.join("vocab.txt"), error))
+            }
         };
         guarded(read).unwrap_or_else(|panicked| Err(malformed(folder, panicked)))
     }
@@ -91,10 +93,10 @@ impl WordTokenizer {
     /// Reads a `tokenizer.json`, such as [`save`](Self::save) writes.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Json`], [`Error::MissingPiece`], [`Error::Frame`].
+    /// [`Error::Read`], [`Error::Json`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let read = || Self::new(folder::parse(path)?, SpecialNames::default());
+        let read = || Self::new(folder::parse(path)?, SpecialNames::default()).map_err(|error| unfit(path, error));
         guarded(read).unwrap_or_else(|panicked| Err(malformed(path, panicked)))
     }
 
@@ -219,6 +221,17 @@ impl WordTokenizer {
         let added = inner.get_added_tokens_decoder().into_iter();
         let special = added.filter(|(_, token)| token.special).map(|(id, _)| id).chain([cls, sep]);
         Ok(Self { special: special.filter(|id| *id != unk).collect(), inner, cls, sep, unk })
+    }
+}
+
+/// The error for a file or folder whose pieces are not those that an encoder needs. One that names
+/// its file stays as it is.
+fn unfit(path: &Path, error: Error) -> Error {
+    match error {
+        Error::DuplicatePiece { .. } | Error::MissingPiece { .. } | Error::Frame { .. } => {
+            Error::Json { path: path.to_owned(), what: "tokenizer", source: error.into() }
+        }
+        other => other,
     }
 }
 

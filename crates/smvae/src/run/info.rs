@@ -91,7 +91,16 @@ impl RunInfo {
     /// # Errors
     /// [`Error::Json`](crate::Error::Json) for a malformed `run.json`; those of reading a file.
     pub fn verify(&self) -> Result<Option<Vec<FileCheck>>> {
-        digests::check_all(&RunFolder::open(&self.folder)?)
+        Self::verify_folder(&self.folder)
+    }
+
+    /// The same for a folder of which some file may be so damaged that [`RunInfo::read`] fails.
+    ///
+    /// # Errors
+    /// As [`RunInfo::verify`]; [`Error::NoRun`](crate::Error::NoRun) for a folder that is not a
+    /// run.
+    pub fn verify_folder(folder: impl AsRef<Path>) -> Result<Option<Vec<FileCheck>>> {
+        digests::check_all(&RunFolder::open_any(folder.as_ref())?)
     }
 
     /// SHA-256 of all that a model's answers depend on: its weights, and the files that say how

@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use smvae_core::candle_core::{DType, Device, Tensor};
 use smvae_core::nn::Parameters;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// All parameters in a file, those of the text encoder in this number type.
@@ -66,7 +66,10 @@ fn insert(parameters: &Parameters, name: String, tensor: &Tensor, encoder: DType
 /// What the file says of its tensors, checked against its length; it is left where the first
 /// begins.
 fn header(file: &mut File) -> std::result::Result<Metadata, String> {
-    let text = |error: std::io::Error| error.to_string();
+    let text = |error: std::io::Error| match error.kind() {
+        ErrorKind::UnexpectedEof => "it ends before its header does".to_owned(),
+        _ => error.to_string(),
+    };
     let whole = file.metadata().map_err(text)?.len();
     let mut length = [0; size_of::<u64>()];
     file.read_exact(&mut length).map_err(text)?;

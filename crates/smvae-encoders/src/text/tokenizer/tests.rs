@@ -137,7 +137,10 @@ fn a_file_without_a_frame_takes_it_from_the_names() {
         {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}},
         {"Sequence": {"id": "B", "type_id": 0}}], "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}}"#;
     put("tokenizer.json", &json(one));
-    assert!(matches!(ids(), Err(Error::Frame { got: 1 })));
+    let error = ids().expect_err("one piece around a text");
+    assert!(matches!(&error, Error::Json { path, .. } if path == folder.path()), "{error}");
+    let why = std::error::Error::source(&error).expect("a reason").to_string();
+    assert!(why.starts_with("the tokenizer puts 1 pieces around a text"), "{why}");
 }
 
 #[test]
