@@ -97,6 +97,32 @@ fn from_pair<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Range<usize>,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use smvae_data::words::WordConvention;
+
+    proptest! {
+        /// Whatever is written is read again, and says where its text stands.
+        #[test]
+        fn what_is_written_is_read_back(
+            text in "[ab é😀\"\\\\.#\u{301}\u{a0}]{0,24}", at in 0usize..8, width in 1usize..4, score in 0f32..=1.0,
+            label in "[A-Z]{1,3}(-[a-z]{1,2})?", probabilities in prop::collection::vec(0f32..=1.0, 0..4),
+        ) {
+            let post = Post::split(text.as_str(), &WordConvention::TWITTER2017);
+            let n = post.words().len();
+            prop_assume!(n > 0);
+            let start = at % n;
+            let words = Span::new(start, (start + width).min(n));
+            let found = ScoredEntity::new(&post, words, label.clone(), score, probabilities);
+            let json = serde_json::to_string(&found).expect("serialises");
+            prop_assert_eq!(&serde_json::from_str::<ScoredEntity>(&json).expect("its own text"), &found);
+            let chars: String = text.chars().skip(found.start).take(found.end - found.start).collect();
+            prop_assert_eq!(&chars, &found.text);
+            prop_assert_eq!(Entity::from(&found), Entity::new(words.start, words.end, label.as_str()));
+            let gold = GoldEntity::new(&post, &Entity::new(words.start, words.end, label));
+            let json = serde_json::to_string(&gold).expect("serialises");
+            prop_assert_eq!(serde_json::from_str::<GoldEntity>(&json).expect("its own text"), gold);
+        }
+    }
 
     #[test]
     fn the_form_is_the_documented_one_and_is_read_again() {
