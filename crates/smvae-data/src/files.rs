@@ -2,10 +2,14 @@
 
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// SHA-256 of some bytes, as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
@@ -49,7 +53,7 @@ pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
 
 /// Writes a file under a temporary name in its own folder and renames it: a reader sees the old
 /// file or the new one. A link stays one, and the file it leads to is replaced; a device or a pipe
-/// is written to as it is.
+/// is written to as it is. What killed writers have left in the folder is taken away first.
 ///
 /// # Errors
 /// [`Error::Write`]; the temporary file is removed.
@@ -60,6 +64,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     }
     let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
     let path = if is_link { &path.canonicalize().map_err(fault)? } else { path };
+    take_away_leavings(path.parent().unwrap_or(Path::new(".")));
     // Two writers of one path, in one process or in two, must not share a temporary file.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let mut name = std::ffi::OsString::from(".");
@@ -71,6 +76,46 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         Error::Write { path: path.to_owned(), source }
     })
+}
+
+/// How old a temporary file of nobody must be: between creation and lock it looks abandoned.
+const LEFT: Duration = Duration::from_secs(60);
+
+/// Removes the temporary files of writers that were killed, which hold no lock; once in a folder,
+/// since listing it takes time. Whatever fails here is no reason not to write.
+fn take_away_leavings(folder: &Path) {
+    static SEEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let Ok(real) = folder.canonicalize() else { return };
+    if !SEEN.lock().is_ok_and(|mut seen| seen.insert(real.clone())) {
+        return;
+    }
+    let entries = std::fs::read_dir(real).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| is_temporary(&entry.file_name())) {
+        if is_abandoned(&entry.path()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether a name is one that [`write_atomically`] gives: `.NAME.PROCESS.NUMBER.tmp`.
+fn is_temporary(name: &OsStr) -> bool {
+    let numbers = || {
+        let rest = name.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?;
+        let (rest, number) = rest.rsplit_once('.')?;
+        let (name, process) = rest.rsplit_once('.')?;
+        Some((name, [process, number]))
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers().is_some_and(|(name, numbers)| !name.is_empty() && numbers.into_iter().all(is_number))
+}
+
+/// Whether a file is old and no process holds its lock.
+fn is_abandoned(path: &Path) -> bool {
+    let is_old = path.symlink_metadata().is_ok_and(|found| {
+        found.is_file() && found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFT))
+    });
+    is_old && File::open(path).is_ok_and(|file| file.try_lock().is_ok())
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
@@ -93,6 +138,8 @@ pub fn create_anew(temporary: &Path) -> std::io::Result<File> {
 
 fn write_then_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = create_anew(temporary)?;
+    // It shows that its writer lives; where the system locks nothing, nothing is taken away either.
+    let _ = file.try_lock();
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(temporary, path)?;
@@ -132,6 +179,34 @@ mod tests {
         std::os::unix::fs::symlink("a", dir.path().join("temporary")).expect("a link");
         create_anew(&dir.path().join("temporary")).expect("in the place of the link");
         assert_eq!(std::fs::read(&file).expect("reads"), b"two");
+    }
+
+    #[test]
+    fn what_killed_writers_left_is_taken_away() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let old = std::time::SystemTime::now() - 2 * LEFT;
+        let put = |name: &str| {
+            let file = File::create_new(dir.path().join(name)).expect("writes");
+            file.set_modified(old).expect("our own file");
+            file
+        };
+        for name in [".a.txt.4000000.0.tmp", ".b.1.17.tmp", ".a.txt.tmp", ".a.x.1.tmp", "a.1.1.tmp", "..1.tmp"] {
+            put(name);
+        }
+        let held = put(".c.4000000.1.tmp");
+        held.try_lock().expect("nobody else has it");
+        File::create_new(dir.path().join(".new.4000000.2.tmp")).expect("writes");
+        write_atomically(&dir.path().join("a.txt"), b"one").expect("writes");
+        let mut left: Vec<String> = std::fs::read_dir(dir.path())
+            .expect("lists")
+            .map(|entry| entry.expect("lists").file_name().into_string().expect("ASCII"))
+            .collect();
+        left.sort();
+        let want =
+            [".a.txt.tmp", "..1.tmp", ".a.x.1.tmp", ".c.4000000.1.tmp", ".new.4000000.2.tmp", "a.1.1.tmp", "a.txt"];
+        let mut want: Vec<String> = want.map(str::to_owned).to_vec();
+        want.sort();
+        assert_eq!(left, want);
     }
 
     #[test]

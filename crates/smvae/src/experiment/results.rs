@@ -11,6 +11,7 @@
 //! DIR/summary.json, summary.csv   see [`statistics`](super::statistics)
 //! ```
 //! The fields have the names that they have in the structs here. Every file is replaced as a whole.
+//! In CSV, a name that begins like a formula has an apostrophe before it.
 
 use crate::error::Result;
 use crate::experiment::digests::Digests;
@@ -156,17 +157,19 @@ fn csv_row(result: &RunResult, split: &str, of_type: &str, counts: Counts) -> St
     let teacher_seconds = optional(result.teacher_seconds);
     let (precision, recall, f1) = (counts.precision(), counts.recall(), counts.f1());
     let Counts { gold, predicted, correct } = counts;
-    let of_type = cell(of_type);
-    // Names of corpora and methods have no comma or quote.
+    let [id, corpus, method, of_type] = [id.as_str(), corpus, method, of_type].map(cell);
     format!(
         "{id},{corpus},{method},{labels},{draw},{seed},{dev_labels},{split},{of_type},{precision},{recall},{f1},\
          {gold},{predicted},{correct},{best},{epochs},{steps},{seconds},{teacher_seconds},{threads}\n"
     )
 }
 
-/// A cell with any text: a label may have any character in its name.
-fn cell(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+/// A cell with any text: a label may have any character in its name. One that a spreadsheet would
+/// take for a formula gets an apostrophe before it, as spreadsheets mark what is text.
+pub(super) fn cell(text: &str) -> String {
+    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    let is_plain = mark.is_empty() && !text.contains([',', '"', '\n', '\r']);
+    if is_plain { text.to_owned() } else { format!("\"{mark}{}\"", text.replace('"', "\"\"")) }
 }
 
 /// A cell that may be empty.
@@ -182,5 +185,7 @@ mod tests {
     fn a_cell_is_quoted_where_it_must_be() {
         let cells = ["PER", "PER,SON", "a \"b\"", "c\nd"].map(cell);
         assert_eq!(cells, ["PER", "\"PER,SON\"", "\"a \"\"b\"\"\"", "\"c\nd\""]);
+        let formulas = ["=1+1", "+1", "-method", "@SUM(\"A\")", "a=1"].map(cell);
+        assert_eq!(formulas, ["\"'=1+1\"", "\"'+1\"", "\"'-method\"", "\"'@SUM(\"\"A\"\")\"", "a=1"]);
     }
 }

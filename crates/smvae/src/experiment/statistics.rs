@@ -11,7 +11,7 @@
 //! and, named `difference...`, of [`Difference`].
 
 use crate::error::Result;
-use crate::experiment::results::{RunResult, optional};
+use crate::experiment::results::{RunResult, cell, optional};
 use crate::experiment::spec::{LabelCount, Run};
 use crate::files::folder::file_in;
 use crate::files::{read_json, write_json};
@@ -153,7 +153,8 @@ impl Summary {
 }
 
 fn csv_rows(row: &SummaryRow) -> Vec<String> {
-    let SummaryRow { corpus, labels, method, .. } = row;
+    let labels = row.labels;
+    let [corpus, method] = [&row.corpus, &row.method].map(|name| cell(name));
     let splits = [("dev", Some(&row.dev)), ("test", row.test.as_ref())];
     let splits = splits.into_iter().filter_map(|(split, statistic)| Some((split, statistic?)));
     let cells = splits.map(|(split, Statistic { n, mean, sd, difference })| {
