@@ -11,7 +11,7 @@
 //!
 //! [`open`] and [`read`] stream a file as [`PostRecord`]s, of which one is in memory at a time. A
 //! bad line is the [`Error::Line`] of that line, and the next ones are read;
-//! after any other error there is nothing. What was told from the file and not asked for is in
+//! after any other error, such as a table's wrong header, there is nothing. What was told from the file and not asked for is in
 //! [`Posts::decided`], to be said once.
 //!
 //! What this does not do: it splits no text into words, opens no image, and reads tags as they are;
