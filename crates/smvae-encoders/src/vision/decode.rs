@@ -63,6 +63,12 @@ pub enum ImageFault {
         /// The limit.
         limit: u64,
     },
+    /// An image of no pixels, which some formats can say.
+    #[error("the {content} image has no pixels")]
+    NoPixels {
+        /// What the content is.
+        content: &'static str,
+    },
     /// A file that is not an image, or not one that can be read here.
     #[error("it is not a JPEG, PNG, GIF, WebP or BMP image")]
     Unknown,
@@ -110,6 +116,9 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits, upright: bool) -> Result<Pixe
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > limits.pixels || width.max(height) > MAX_SIDE {
         return Err(ImageFault::Pixels { width, height, limit: limits.pixels });
+    }
+    if width == 0 || height == 0 {
+        return Err(ImageFault::NoPixels { content });
     }
     // Four channels of 16 bits, twice, since some decoders need a second copy.
     let mut memory = Limits::no_limits();
@@ -162,4 +171,24 @@ fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), ImageFault> {
     let format = image::guess_format(bytes).map_err(|_| ImageFault::Unknown)?;
     let known = FORMATS.iter().find(|(f, ..)| *f == format);
     known.map(|(format, name, _)| (*format, *name)).ok_or(ImageFault::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_of_no_pixels_is_none() {
+        // A GIF whose screen has the given sides, with a frame of one pixel.
+        let gif = |width: u8, height: u8| {
+            let screen = [b"GIF89a".as_slice(), &[width, 0, height, 0, 0x80, 0, 0, 255, 255, 255, 0, 0, 0]].concat();
+            [screen, b",\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;".to_vec()].concat()
+        };
+        let limits = DecodeLimits::default();
+        assert_eq!(decode(&gif(1, 1), &limits, false).expect("one pixel").rgb.len(), 3);
+        for (width, height) in [(0, 1), (1, 0), (0, 0)] {
+            let fault = decode(&gif(width, height), &limits, true).expect_err("no pixel");
+            assert!(matches!(fault, ImageFault::NoPixels { content: "GIF" }), "{width} x {height}: {fault}");
+        }
+    }
 }
