@@ -21,6 +21,8 @@ mod few_labels;
 mod figures;
 // No tests: the small corpus and runs that tests share.
 mod fixture;
+// What the fuzz targets keep, through the same functions.
+mod fuzzed;
 // No tests: where golden files are, and how a test says that it is skipped.
 mod golden;
 // Every variable has the gradient of finite differences, and nothing else has one.

@@ -342,7 +342,7 @@ fn packages(package: &str, options: &[&str]) -> BTreeSet<String> {
 /// Every Rust file of the workspace.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["crates", "tests", "examples", "benches"] {
+    for folder in ["crates", "tests", "examples", "benches", "fuzz/src", "fuzz/fuzz_targets"] {
         collect(&root().join(folder), "rs", &mut found);
     }
     assert!(found.len() > 50, "the sources are not where they were");

@@ -94,7 +94,7 @@ fn every_bad_input_is_told_and_nothing_hangs_or_panics() {
     let rows: Vec<Row> = TABLES.into_iter().flat_map(|(name, text)| rows(name, text)).collect();
     assert!(rows.len() >= 80, "there are {} rows", rows.len());
     let good = good();
-    // As many at a time as small machines have cores; each row has a process and a folder of its own.
+    // As many at a time as small machines have cores; each row has its own process and folder.
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
         for _ in 0..2 {

@@ -37,6 +37,9 @@ mod metrics;
 mod model;
 mod page;
 mod queue;
+// Public for the fuzz target of the request parser.
+#[doc(hidden)]
+pub mod requests;
 mod service;
 mod settings;
 mod shutdown;

@@ -135,13 +135,7 @@ pub(crate) async fn predict(Shared(state): Shared<Arc<State>>, request: Request)
     let _admitted = state.admit()?;
     let (head, bytes) = request.into_parts();
     let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
-    let Predict { tasks, label_config } = super::read_json(&body.bytes)?;
-    let tags = match label_config.filter(|config| !config.trim().is_empty()) {
-        Some(config) => Tags::read(&config).map_err(|why| Fault::bad_post(why).of_field("label_config"))?,
-        None => Tags::default(),
-    };
-    let texts = tasks.iter().enumerate().map(|(i, task)| text(task, &tags).map_err(|fault| fault.of_post(i)));
-    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    let Tasks { texts, tags } = read(&body.bytes)?;
     let model = state.current.get();
     let answers = ask_texts(&state, &model, &texts).await?;
     let results = answers.found.iter().map(|found| prediction(found, &tags, &model)).collect();
@@ -158,6 +152,26 @@ pub(crate) async fn predict(Shared(state): Shared<Arc<State>>, request: Request)
     ))]
 pub(crate) async fn webhook(Shared(state): Shared<Arc<State>>) -> Response {
     (StatusCode::CREATED, json(&Setup { model_version: state.current.get().version() })).into_response()
+}
+
+/// The texts of a request, and how they and their regions are named.
+pub(crate) struct Tasks {
+    texts: Vec<String>,
+    tags: Tags,
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// 400 for what is no JSON, 422 for another configuration and for tasks without a text.
+pub(crate) fn read(body: &[u8]) -> Result<Tasks, Fault> {
+    let Predict { tasks, label_config } = super::read_json(body)?;
+    let tags = match label_config.filter(|config| !config.trim().is_empty()) {
+        Some(config) => Tags::read(&config).map_err(|why| Fault::bad_post(why).of_field("label_config"))?,
+        None => Tags::default(),
+    };
+    let texts = tasks.iter().enumerate().map(|(i, task)| text(task, &tags).map_err(|fault| fault.of_post(i)));
+    Ok(Tasks { texts: texts.collect::<Result<_, _>>()?, tags })
 }
 
 /// The text of a task.

@@ -231,7 +231,7 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
         return Err(Fault::bad_post("tensors as bytes are not read: send JSON, binary_data=False").into());
     }
     let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
-    let inference: Inference = super::read_json(&body.bytes)?;
+    let inference = read(&body.bytes)?;
     let texts = texts(&inference)?;
     let model = state.current.get();
     let answers = ask_texts(&state, &model, texts).await?;
@@ -244,6 +244,16 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
     let mut response = json(&inferred);
     response.extensions_mut().insert(took);
     Ok(response)
+}
+
+/// Reads a request whose texts can be told.
+///
+/// # Errors
+/// 400 for what is no JSON, 422 for what is no tensor of texts.
+pub(crate) fn read(body: &[u8]) -> Result<Inference, Fault> {
+    let inference: Inference = super::read_json(body)?;
+    texts(&inference).map(|_| ())?;
+    Ok(inference)
 }
 
 /// The texts of a request.

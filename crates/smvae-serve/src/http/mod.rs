@@ -3,7 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod body;
 pub(crate) mod errors;
-mod multipart;
+pub(crate) mod multipart;
 mod observe;
 pub(crate) mod openapi;
 mod pictures;

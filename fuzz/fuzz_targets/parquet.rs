@@ -1,0 +1,4 @@
+//! The target `parquet` of `src/targets` for cargo-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| smvae_fuzz::run("parquet", input));
