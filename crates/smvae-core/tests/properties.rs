@@ -178,7 +178,7 @@ mod tensors {
                 let alone = PackedPieces::new([&texts[t][..]]);
                 let own: Vec<Tensor> =
                     qkv.iter().map(|x| x.narrow(0, packed.layout().rows(t).start, lengths[t]).expect("rows")).collect();
-                let apart = [attend(&own, &alone), lstm.forward(&own[0], &[0..lengths[t]]).expect("its width")];
+                let apart = [attend(&own, &alone), lstm.forward(&own[0], std::slice::from_ref(&(0..lengths[t]))).expect("its width")];
                 for ((here, there), apart) in here.iter().zip(&there).zip(&apart) {
                     prop_assert!(close(&rows(here, &packed), &rows(there, &padded), 1e-5), "padded");
                     prop_assert!(close(&rows(here, &packed), &flat(apart), 1e-5), "alone");
