@@ -15,7 +15,7 @@ use super::config::LEAKY_SLOPE;
 use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::{Minus, Plus};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
-use crate::nn::{BiLstm, Linear, embedding, leaky_relu, linear_columns, segment_mean};
+use crate::nn::{BiLstm, Linear, Unit, embedding, leaky_relu, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
 use crate::vae::{Expert, Gaussian, expect_dims, mean_of_experts, product_of_experts};
 use crate::{Error, PackedLayout, Result};
@@ -176,6 +176,16 @@ impl SpanModel {
     pub fn prepare(&mut self) -> Result<()> {
         self.lstm_vae.prepare()?;
         Ok(self.lstm_ner.prepare()?)
+    }
+
+    /// Keeps the weights of both LSTMs in int8 alone, for predictions on the CPU, where this unit
+    /// multiplies them; all other layers stay as they are.
+    ///
+    /// # Errors
+    /// For weights that are not f32 on the CPU.
+    pub fn quantize(&mut self, unit: Unit) -> Result<()> {
+        self.lstm_vae.quantize(unit)?;
+        Ok(self.lstm_ner.quantize(unit)?)
     }
 
     /// Sizes and quirks.

@@ -61,6 +61,11 @@ impl Activation {
 
     /// Replaces each number by its activation.
     pub(super) fn apply<T: Real>(self, x: &mut [T]) {
+        x.par_chunks_mut(CHUNK).for_each(|x| self.apply_here(x));
+    }
+
+    /// The same on this thread.
+    pub(super) fn apply_here<T: Real>(self, x: &mut [T]) {
         match self {
             Self::GeluErf => map(x, gelu_erf_value),
             Self::GeluTanh => map(x, gelu_tanh_value),
@@ -154,13 +159,11 @@ const GELU_SLOPE: f64 = 1.595_769_121_605_731;
 /// Numbers a task of the thread pool works on.
 const CHUNK: usize = 16 * 1024;
 
-fn map<T: Real>(x: &mut [T], f: impl Fn(T) -> T + Sync) {
-    x.par_chunks_mut(CHUNK).for_each(|x| {
-        vectorised(
-            #[inline(always)]
-            || x.iter_mut().for_each(|x| *x = f(*x)),
-        );
-    });
+fn map<T: Real>(x: &mut [T], f: impl Fn(T) -> T) {
+    vectorised(
+        #[inline(always)]
+        || x.iter_mut().for_each(|x| *x = f(*x)),
+    );
 }
 
 fn map2<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {

@@ -9,17 +9,23 @@
 //! that still run. A step is then one product on consecutive rows, its active texts are a prefix of
 //! the step before, and the two directions run on two threads.
 
+mod cell;
+mod inference;
+mod quantized;
 mod steps;
 
 use super::dispatch::is_fused;
 use super::gradients::{accumulate, accumulate_part};
-use super::linear::linear;
+use super::linear::{Linear, linear};
 use super::matrix::{Mat, MatMut, Threads, Write, matmul, matmul_alike, transposed};
+use super::precision::Unit;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use candle_nn::ops::sigmoid;
 use candle_nn::{Init, VarBuilder};
+use inference::in_rows;
+use quantized::QuantizedLstm;
 use rayon::prelude::*;
 use std::any::Any;
 use std::ops::Range;
@@ -30,11 +36,24 @@ use steps::Steps;
 /// same with the suffix `_reverse`.
 #[derive(Clone, Debug)]
 pub struct BiLstm {
-    weight_ih: [Tensor; 2],
-    weight_hh: [Tensor; 2],
+    form: Form,
+}
+
+/// How the parameters are kept.
+#[derive(Clone, Debug)]
+enum Form {
+    Plain(Weights),
+    /// What a layer that only predicts makes of them once, which they are views of.
+    Prepared(Weights, Prepared),
+    /// The same in int8, without the others.
+    Quantized(QuantizedLstm),
+}
+
+#[derive(Clone, Debug)]
+struct Weights {
+    ih: [Tensor; 2],
+    hh: [Tensor; 2],
     bias: [Tensor; 2],
-    /// What a layer that only predicts makes of them once.
-    prepared: Option<Prepared>,
 }
 
 /// Parameters as the forward pass on the CPU takes them.
@@ -60,12 +79,8 @@ impl BiLstm {
             Ok([get("")?, get("_reverse")?])
         };
         let bias = |suffix: &str| vb.get_with_hints(4 * hidden_dim, &format!("bias{suffix}"), Init::Const(0.0));
-        Ok(Self {
-            weight_ih: both("weight_ih", in_dim)?,
-            weight_hh: both("weight_hh", hidden_dim)?,
-            bias: [bias("")?, bias("_reverse")?],
-            prepared: None,
-        })
+        let (ih, hh) = (both("weight_ih", in_dim)?, both("weight_hh", hidden_dim)?);
+        Ok(Self { form: Form::Plain(Weights { ih, hh, bias: [bias("")?, bias("_reverse")?] }) })
     }
 
     /// Arranges the parameters for predictions on the CPU, once instead of in each forward pass;
@@ -74,15 +89,31 @@ impl BiLstm {
     /// # Errors
     /// Those of the copies.
     pub fn prepare(&mut self) -> Result<()> {
-        if is_fused(&self.bias[0]) && self.prepared.is_none() {
-            let [forward, reverse] = &self.weight_hh;
-            let weight_hh = [forward.t()?.contiguous()?, reverse.t()?.contiguous()?];
-            let (weight_ih, bias) = (Tensor::cat(&self.weight_ih, 0)?, Tensor::cat(&self.bias, 0)?);
+        if let Form::Plain(Weights { ih, hh, bias }) = &self.form
+            && is_fused(&bias[0])
+        {
+            let weight_hh = [hh[0].t()?.contiguous()?, hh[1].t()?.contiguous()?];
+            let (weight_ih, bias) = (Tensor::cat(ih, 0)?, bias.clone());
             // Views of the copies, so that the memory is not taken twice.
-            let h4 = self.bias[0].dim(0)?;
-            self.weight_ih = [weight_ih.narrow(0, 0, h4)?, weight_ih.narrow(0, h4, h4)?];
-            self.weight_hh = [weight_hh[0].t()?, weight_hh[1].t()?];
-            self.prepared = Some(Prepared { weight_ih, bias, weight_hh });
+            let h4 = bias[0].dim(0)?;
+            let ih = [weight_ih.narrow(0, 0, h4)?, weight_ih.narrow(0, h4, h4)?];
+            let hh = [weight_hh[0].t()?, weight_hh[1].t()?];
+            let prepared = Prepared { weight_ih, bias: Tensor::cat(&bias, 0)?, weight_hh };
+            self.form = Form::Prepared(Weights { ih, hh, bias }, prepared);
+        }
+        Ok(())
+    }
+
+    /// Keeps the parameters in int8 alone, for predictions on the CPU, where this unit multiplies
+    /// them. The cells stay in the number type of what comes, f32.
+    ///
+    /// # Errors
+    /// For parameters that are not f32 on the CPU.
+    pub fn quantize(&mut self, unit: Unit) -> Result<()> {
+        if let Form::Plain(Weights { ih, hh, bias }) | Form::Prepared(Weights { ih, hh, bias }, _) = &self.form {
+            let [forward, reverse] = hh;
+            let input = Linear::new(Tensor::cat(ih, 0)?, Tensor::cat(bias, 0)?);
+            self.form = Form::Quantized(QuantizedLstm::new(&input, [forward, reverse], unit)?);
         }
         Ok(())
     }
@@ -93,15 +124,31 @@ impl BiLstm {
     /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor
     /// f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
-        if let Some(prepared) = self.prepared.as_ref().filter(|_| is_fused(x)) {
-            let projected = linear(x, &prepared.weight_ih, &prepared.bias)?;
-            let [forward, reverse] = &prepared.weight_hh;
-            return run(&projected, [forward, reverse], ranges, true);
+        match &self.form {
+            Form::Quantized(layer) => {
+                check(ranges, x.dim(0)?)?;
+                layer.forward(x, ranges)
+            }
+            Form::Prepared(_, prepared) if is_fused(x) => {
+                let projected = linear(x, &prepared.weight_ih, &prepared.bias)?;
+                let [forward, reverse] = &prepared.weight_hh;
+                run(&projected, [forward, reverse], ranges, true)
+            }
+            Form::Plain(weights) | Form::Prepared(weights, _) => {
+                let [forward, reverse] = &weights.ih;
+                let projected = linear(x, &stack_rows(forward, reverse)?, &Tensor::cat(&weights.bias, 0)?)?;
+                let [forward, reverse] = &weights.hh;
+                recurrence(&projected, [forward, reverse], ranges)
+            }
         }
-        let [forward, reverse] = &self.weight_ih;
-        let projected = linear(x, &stack_rows(forward, reverse)?, &Tensor::cat(&self.bias, 0)?)?;
-        let [forward, reverse] = &self.weight_hh;
-        recurrence(&projected, [forward, reverse], ranges)
+    }
+}
+
+/// Whether all ranges are within as many rows.
+fn check(ranges: &[Range<usize>], rows: usize) -> Result<()> {
+    match ranges.iter().find(|r| r.start > r.end || r.end > rows) {
+        Some(bad) => candle_core::bail!("BiLstm: the range {bad:?} is outside of the {rows} rows of x"),
+        None => Ok(()),
     }
 }
 
@@ -146,9 +193,7 @@ pub(super) fn recurrence(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[
 
 fn run(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>], is_transposed: bool) -> Result<Tensor> {
     let (rows, h) = (projected.dim(0)?, projected.dim(1)? / 8);
-    if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > rows) {
-        candle_core::bail!("BiLstm: the range {bad:?} is outside of the {rows} rows of x");
-    }
+    check(ranges, rows)?;
     if !is_fused(projected) {
         return composed(projected, weight_hh, ranges, h);
     }
@@ -252,42 +297,21 @@ impl Recurrence {
                 let before = old.get(i * h..(i + 1) * h);
                 vectorised(
                     #[inline(always)]
-                    || cell_forward(gates, before, cell, hidden),
+                    || cell::forward(gates, before, cell, hidden),
                 );
             }
         }
         Trace { gates, cells, hiddens }
     }
 
-    /// The hidden states alone, in step order `[positions, h]`, where no backward pass will come: a
-    /// step's gates and cells stay in the cache.
+    /// The hidden states alone, where no backward pass will come.
     fn hiddens<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Vec<T> {
-        let (h, n) = (self.hidden, self.steps.n_positions());
-        let widest = if n == 0 { 0 } else { self.steps.step(0).len() };
-        let (mut hiddens, mut gates) = (vec![T::ZERO; n * h], Vec::with_capacity(widest * 4 * h));
-        let (mut old, mut new) = (vec![T::ZERO; widest * h], vec![T::ZERO; widest * h]);
-        for step in 0..self.steps.n_steps() {
-            let at = self.steps.step(step);
-            gates.clear();
-            for &row in &self.steps.rows[direction][at.clone()] {
-                gates.extend_from_slice(&projected[(2 * row + direction) * 4 * h..][..4 * h]);
-            }
-            if step > 0 {
-                let before = Mat::new(&hiddens[self.steps.previous(step).start * h..], at.len(), h);
-                let now = MatMut::new(&mut gates, at.len(), 4 * h);
-                matmul_alike(now, before, Mat::new(weight_t, h, 4 * h), Write::Add, Threads::One);
-            }
-            for (i, position) in at.enumerate() {
-                let (gates, before) = (&mut gates[i * 4 * h..][..4 * h], (step > 0).then(|| &old[i * h..][..h]));
-                let (cell, hidden) = (&mut new[i * h..][..h], &mut hiddens[position * h..][..h]);
-                vectorised(
-                    #[inline(always)]
-                    || cell_forward(gates, before, cell, hidden),
-                );
-            }
-            std::mem::swap(&mut old, &mut new);
-        }
-        hiddens
+        let h = self.hidden;
+        inference::hiddens(&self.steps, projected, h, direction, |before, gates| {
+            let n = before.len() / h;
+            let (before, gates) = (Mat::new(before, n, h), MatMut::new(gates, n, 4 * h));
+            matmul_alike(gates, before, Mat::new(weight_t, h, 4 * h), Write::Add, Threads::One);
+        })
     }
 
     /// Both directions at once, with the recurrent weights transposed.
@@ -299,18 +323,6 @@ impl Recurrence {
             if self.is_transposed { f(w, direction) } else { f(&transposed(w, 4 * h, h), direction) }
         };
         rayon::join(|| run(w0, 0), || run(w1, 1)).into()
-    }
-
-    /// From states in step order to rows `[rows, 2h]`.
-    fn in_rows<T: Real>(&self, hiddens: [&[T]; 2], rows: usize) -> Vec<T> {
-        let h = self.hidden;
-        let mut out = vec![T::ZERO; rows * 2 * h];
-        for (direction, hiddens) in hiddens.into_iter().enumerate() {
-            for (hidden, &row) in hiddens.chunks_exact(h).zip(&self.steps.rows[direction]) {
-                out[(2 * row + direction) * h..][..h].copy_from_slice(hidden);
-            }
-        }
-        out
     }
 
     /// Gradient of the projected input, in step order `[positions, 4h]`.
@@ -336,7 +348,7 @@ impl Recurrence {
                     #[inline(always)]
                     || {
                         dh.iter_mut().zip(dout).for_each(|(a, b)| *a += *b);
-                        cell_backward(gates, before, cell, dh, dc, dgates);
+                        cell::backward(gates, before, cell, dh, dc, dgates);
                     },
                 );
             }
@@ -364,60 +376,6 @@ impl Recurrence {
     }
 }
 
-/// One row: applies the nonlinearities to `gates` in place and writes cell and hidden state.
-#[inline(always)]
-fn cell_forward<T: Real>(gates: &mut [T], before: Option<&[T]>, cell: &mut [T], hidden: &mut [T]) {
-    let h = cell.len();
-    let (i, rest) = gates.split_at_mut(h);
-    let (f, rest) = rest.split_at_mut(h);
-    let (g, o) = rest.split_at_mut(h);
-    for (((i, f), g), o) in i.iter_mut().zip(f.iter_mut()).zip(g.iter_mut()).zip(o.iter_mut()) {
-        *i = i.sigmoid();
-        *f = f.sigmoid();
-        *g = g.tanh();
-        *o = o.sigmoid();
-    }
-    for ((c, i), g) in cell.iter_mut().zip(&*i).zip(&*g) {
-        *c = *i * *g;
-    }
-    if let Some(before) = before {
-        for ((c, f), b) in cell.iter_mut().zip(&*f).zip(before) {
-            *c += *f * *b;
-        }
-    }
-    for ((h, o), c) in hidden.iter_mut().zip(&*o).zip(&*cell) {
-        *h = *o * c.tanh();
-    }
-}
-
-/// One row: from the gradient of the hidden state and, in `dc`, of the cell from the step after, to
-/// the gradients before the nonlinearities and, in `dc`, of the cell of the step before.
-#[inline(always)]
-fn cell_backward<T: Real>(gates: &[T], before: Option<&[T]>, cell: &[T], dh: &[T], dc: &mut [T], dgates: &mut [T]) {
-    let h = cell.len();
-    let one = T::ONE;
-    let gate = |k: usize| &gates[k * h..][..h];
-    let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
-    let (di, rest) = dgates.split_at_mut(h);
-    let (df, rest) = rest.split_at_mut(h);
-    let (dg, d_o) = rest.split_at_mut(h);
-    let (d_o, dh, dc) = (&mut d_o[..h], &dh[..h], &mut dc[..h]);
-    for k in 0..h {
-        let tanh_c = cell[k].tanh();
-        let d = dc[k] + dh[k] * o[k] * (one - tanh_c * tanh_c);
-        di[k] = d * g[k] * i[k] * (one - i[k]);
-        dg[k] = d * i[k] * (one - g[k] * g[k]);
-        d_o[k] = dh[k] * tanh_c * o[k] * (one - o[k]);
-        dc[k] = d * f[k];
-        // Times the cell of the step before, below.
-        df[k] = d * f[k] * (one - f[k]);
-    }
-    match before {
-        Some(before) => df.iter_mut().zip(before).for_each(|(d, b)| *d *= *b),
-        None => df.fill(T::ZERO),
-    }
-}
-
 impl CustomOp3 for Recurrence {
     fn name(&self) -> &'static str {
         "bilstm"
@@ -438,13 +396,13 @@ impl CustomOp3 for Recurrence {
             let (w0, w1) = (values::<T>(w0, w0_l)?, values::<T>(w1, w1_l)?);
             let out = if self.keep {
                 let [a, b] = self.both([w0, w1], |w, direction| self.forward(x, w, direction));
-                let out = self.in_rows([&a.hiddens, &b.hiddens], rows);
+                let out = in_rows(&self.steps, [&a.hiddens, &b.hiddens], rows, h);
                 // Set once: candle calls the forward of an operation once.
                 let _ = self.saved.set(Box::new([a, b]));
                 out
             } else {
                 let [a, b] = self.both([w0, w1], |w, direction| self.hiddens(x, w, direction));
-                self.in_rows([&a, &b], rows)
+                in_rows(&self.steps, [&a, &b], rows, h)
             };
             Ok((T::into_storage(out), (rows, 2 * h).into()))
         })

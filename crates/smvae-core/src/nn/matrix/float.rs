@@ -1,9 +1,9 @@
-//! Matrix products on slices, with strides: a bounds-checked door to the `gemm` crate, the product
-//! candle uses itself.
+//! Products in f32 and f64 on slices, with strides: a bounds-checked door to the `gemm` crate, the
+//! product candle uses itself.
 //!
 //! Inside a fused operation candle's tensors would cost an allocation and a copy for each product.
 
-use super::real::{Real, vectorised};
+use super::super::real::{Real, vectorised};
 use gemm::Parallelism;
 use rayon::prelude::*;
 
@@ -67,7 +67,7 @@ impl<'a, T: Real> Mat<'a, T> {
     }
 
     #[cfg(test)]
-    pub(super) fn at(self, i: usize, j: usize) -> T {
+    pub(crate) fn at(self, i: usize, j: usize) -> T {
         self.data[i * self.row_stride + j * self.col_stride]
     }
 }
