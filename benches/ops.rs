@@ -12,7 +12,7 @@ mod settings;
 use criterion::{Criterion, SamplingMode, Throughput};
 use smvae::core::candle_core::{D, DType, Device, Result, Tensor, Var};
 use smvae::core::nn::{
-    Activation, BiLstm, Gradients, Linear, Parameters, attention, dropout, embedding, gelu_erf, gelu_tanh, layer_norm,
+    Activation, BiLstm, Gradients, Linear, Parameters, QuantizedLinear, Unit, attention, dropout, embedding, gelu_erf, gelu_tanh, layer_norm,
     linear, softmax_cross_entropy, squared_error,
 };
 use smvae::core::rng::{named, standard_normal};
@@ -29,7 +29,7 @@ const HEADS: usize = 12;
 
 fn main() {
     let mut criterion = settings::criterion();
-    for bench in [matmul, linears, gelus, layer_norms, attentions, lstms, dropouts, rows] {
+    for bench in [matmul, linears, forms, gelus, layer_norms, attentions, lstms, dropouts, rows] {
         bench(&mut criterion).expect("the shapes fit");
     }
     criterion.final_summary();
@@ -54,6 +54,25 @@ fn linears(criterion: &mut Criterion) -> Result<()> {
     let layer = Linear::new(w.as_tensor().clone(), b.as_tensor().clone());
     let ours = || layer.forward_activated(&x, Activation::GeluErf);
     pair(criterion, "linear and gelu", flop, ours, || x.matmul(&w.t()?)?.broadcast_add(&b)?.gelu_erf());
+    Ok(())
+}
+
+/// Linear layers that only predict, in each form of their product. Elements are those of the product,
+/// so that Gelem/s are GFLOP/s or GOP/s.
+fn forms(criterion: &mut Criterion) -> Result<()> {
+    for (k, n) in [(384, 1536), (1536, 384), (D_MODEL, WIDE), (WIDE, D_MODEL)] {
+        let mut group = criterion.benchmark_group(format!("prediction, {ROWS} x {k} x {n}"));
+        group.throughput(Throughput::Elements((2 * ROWS * k * n) as u64)).sampling_mode(SamplingMode::Flat);
+        let [x, w] = [normal((ROWS, k), 1.0)?, normal((n, k), 0.02)?].map(|x| x.as_detached_tensor());
+        let layer = Linear::new(w, normal(n, 0.02)?.as_detached_tensor());
+        group.bench_function("f32", |bench| bench.iter(|| layer.forward(&x).expect("the shapes fit")));
+        for unit in [Unit::Portable, Unit::best()] {
+            let layer = QuantizedLinear::new(&layer, unit)?;
+            group.bench_function(format!("int8, {unit}"), |bench| {
+                bench.iter(|| layer.forward(&x).expect("the shapes fit"));
+            });
+        }
+    }
     Ok(())
 }
 

@@ -1,13 +1,15 @@
 //! A trained model at work: what it answers, what it accepts, and that no post harms another.
 
-use crate::fixture::{Fixture, bytes, forget_digests, load, small};
+use crate::fixture::{Fixture, bytes, forget_digests, load, small, small_with};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
+use smvae::core::nn::{Form, Precision, Unit};
 use smvae::data::ImageVectors;
 use smvae::data::words::WordConvention;
-use smvae::{Error, Flow, ImageTrust, LoadOptions, Post, Prediction, Predictor, RunInfo};
+use smvae::{Error, Flow, ImageTrust, LoadOptions, Post, Prediction, PredictionSettings, Predictor, RunInfo};
 use smvae::{TrainInput, evaluate, evaluate_with, train};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 #[test]
 fn a_post_that_cannot_be_computed_takes_no_other_with_it() {
@@ -168,4 +170,54 @@ fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
     assert_eq!(missing(&predictor), [true, false, true], "nobody gave it vectors");
     let predictor = predictor.with_images(fixture.images.clone(), ImageTrust::Recorded).expect("its own vectors");
     assert_eq!(missing(&predictor), [false, false, true]);
+}
+
+/// On the CPU, which int8 is for, with every span told.
+fn load_in(run: &Path, precision: Precision, unit: Unit) -> Predictor {
+    let settings = PredictionSettings::default().with_all_above(0.0);
+    let options = LoadOptions::default().with_precision(precision).with_unit(unit).with_prediction(settings);
+    Predictor::load_with(run, &options).expect("a complete folder")
+}
+
+fn probabilities(found: &[Prediction]) -> Vec<f32> {
+    let of_post = |post: &Prediction| post.candidates.clone().expect("asked for");
+    found.iter().flat_map(of_post).flat_map(|candidate| candidate.probabilities).collect()
+}
+
+#[test]
+fn int8_is_close_to_f32_and_no_bit_depends_on_neighbours_or_units() {
+    let fixture = Fixture::new();
+    let run = fixture.train("run", &small_with(|config| config.training.epochs = Some(8)), None).expect("a run").folder;
+    let posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
+    let plain = load_in(&run, Precision::F32, Unit::best()).predict(&posts).expect("predictions");
+    let quantized = load_in(&run, Precision::Int8, Unit::best());
+    assert_eq!(quantized.form(), Form::Int8(Unit::best()));
+    let found = quantized.predict(&posts).expect("predictions");
+    let (plain, close) = (probabilities(&plain), probabilities(&found));
+    let off = plain.iter().zip(&close).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(plain.len() == close.len() && off > 0.0 && off < 0.05, "{off}");
+    let alone: Vec<Prediction> = posts.iter().map(|post| quantized.predict_one(post).expect("a prediction")).collect();
+    assert_eq!(alone, found, "beside other posts");
+    let portable = load_in(&run, Precision::Int8, Unit::Portable);
+    assert_eq!(portable.predict(&posts).expect("predictions"), found, "by another unit");
+    let auto = load_in(&run, Precision::Auto, Unit::Portable);
+    assert_eq!(auto.form(), Form::F32, "where int8 is slower");
+}
+
+#[test]
+fn weights_that_are_not_finite_are_an_error_in_int8_too() {
+    let fixture = Fixture::new();
+    let run = fixture.train("run", &small_with(|_| ()), None).expect("a run").folder;
+    let path = run.join("weights.safetensors");
+    let weights = safetensors::load(&path, &Device::Cpu).expect("weights");
+    forget_digests(&run);
+    for (part, value) in [("attention.output.dense.weight", f64::NAN), ("lstm_ner.weight_hh", f64::INFINITY)] {
+        let mut broken = weights.clone();
+        for (_, tensor) in broken.iter_mut().filter(|(name, _)| name.ends_with(part)) {
+            *tensor = (tensor.ones_like().expect("ones") * value).expect("the same type");
+        }
+        safetensors::save(&broken, &path).expect("writable");
+        let error = load_in(&run, Precision::Int8, Unit::best()).predict_text("met Zarko in Oslo").expect_err(part);
+        assert!(error.to_string().contains("not finite"), "{part}: {error}");
+    }
 }

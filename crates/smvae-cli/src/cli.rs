@@ -1,13 +1,13 @@
 //! The command line: the commands, and what the authors' command lines mean. The options of a
 //! command are in its own file.
 
-use crate::commands;
+use crate::{commands, options};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 
 /// Span-based multimodal named entity recognition that learns from few labels.
 #[derive(Debug, Parser)]
-#[command(name = "smvae", version, about, max_term_width = 100)]
+#[command(name = "smvae", version, long_version = options::long_version(), about, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Threads to compute with; the number of cores if not given.
     #[arg(long, global = true, display_order = 900, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

@@ -2,12 +2,12 @@
 
 use crate::corpus::{format_for_run, load_splits};
 use crate::model::{load, name_files, score, with_images};
-use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, NumberType, VerifyArgs, WindowArgs};
+use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
 use smvae::data::{Convention, Split, gold_entities};
-use smvae::{Flow, LoadOptions, PostPrediction, RunInfo};
+use smvae::{Flow, PostPrediction, RunInfo};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -46,17 +46,17 @@ pub(crate) struct EvalArgs {
     save_predictions: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Number type the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
-    dtype: NumberType,
+    #[command(flatten)]
+    precision: PrecisionArgs,
     #[command(flatten)]
     verify: VerifyArgs,
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
-    let options = LoadOptions::default().with_dtype(args.dtype.dtype()).with_prediction(args.windows.settings());
+    let options = args.precision.options().with_prediction(args.windows.settings());
     let options = options.verifying(args.verify.verify());
     let model = load(&args.model, args.device, options)?;
+    args.precision.tell(&model);
     let folder = args.data.folder();
     let format = format_for_run(model.config(), &folder, &args.format.format());
     let [split] = load_splits(&folder, [args.split], &format)?;

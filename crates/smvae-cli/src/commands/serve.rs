@@ -1,12 +1,11 @@
 //! `smvae serve`: a model over HTTP, until the process is told to end.
 
 use crate::failure::Usage;
-use crate::options::{DeviceArgs, NumberType};
+use crate::options::{DeviceArgs, PrecisionArgs};
 use crate::output;
 use crate::progress::say;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use smvae::LoadOptions;
 use smvae::data::words::WordConvention;
 use smvae::features::VisionSource;
 use smvae_serve::logs::{self, LogFormat};
@@ -53,9 +52,8 @@ pub(crate) struct ServeArgs {
     limits: LimitArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
-    dtype: NumberType,
+    #[command(flatten)]
+    precision: PrecisionArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -166,7 +164,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     if settings.key.is_none() && !args.host.is_loopback() {
         say("other machines can reach this service and it asks for no key: see --api-key-file");
     }
-    let mut options = LoadOptions::on(args.device.open()?).with_dtype(args.dtype.dtype());
+    let mut options = args.precision.options();
+    options.device = args.device.open()?;
     if let Some(words) = &args.words {
         options = options.with_words(words.clone());
     }

@@ -12,7 +12,7 @@
 use super::config::{HiddenAct, TransformerConfig};
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
-use smvae_core::nn::{Activation, LayerNorm, Linear, attention, embedding};
+use smvae_core::nn::{Activation, LayerNorm, Linear, QuantizedLinear, Unit, attention, embedding};
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
 use candle_nn::{Init, VarBuilder};
@@ -56,6 +56,15 @@ impl Transformer {
                 .collect::<candle_core::Result<_>>()?,
             config: config.clone(),
         })
+    }
+
+    /// Keeps the weights of the linear layers in int8 alone, for predictions on the CPU, where this
+    /// unit multiplies them. Embeddings, norms, attention and activations stay f32.
+    ///
+    /// # Errors
+    /// For weights that are not f32 on the CPU.
+    pub fn quantize(&mut self, unit: Unit) -> Result<()> {
+        Ok(self.layers.iter_mut().try_for_each(|layer| layer.products.quantize(unit))?)
     }
 
     /// Sizes and settings.
@@ -113,14 +122,26 @@ impl TextEncoder for Transformer {
 
 #[derive(Clone, Debug)]
 struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attention_output: Linear,
+    products: Products,
     attention_norm: LayerNorm,
-    intermediate: Linear,
-    output: Linear,
     output_norm: LayerNorm,
+}
+
+/// The linear layers of a layer, in one of the forms of products.
+#[derive(Clone, Debug)]
+enum Products {
+    Float(Linears<Linear>),
+    Int8(Linears<QuantizedLinear>),
+}
+
+#[derive(Clone, Debug)]
+struct Linears<L> {
+    query: L,
+    key: L,
+    value: L,
+    attention_output: L,
+    intermediate: L,
+    output: L,
 }
 
 impl Layer {
@@ -128,13 +149,15 @@ impl Layer {
         let (d, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let attention = vb.pp("attention");
         Ok(Self {
-            query: Linear::load(d, d, attention.pp("self.query"))?,
-            key: Linear::load(d, d, attention.pp("self.key"))?,
-            value: Linear::load(d, d, attention.pp("self.value"))?,
-            attention_output: Linear::load(d, d, attention.pp("output.dense"))?,
+            products: Products::Float(Linears {
+                query: Linear::load(d, d, attention.pp("self.query"))?,
+                key: Linear::load(d, d, attention.pp("self.key"))?,
+                value: Linear::load(d, d, attention.pp("self.value"))?,
+                attention_output: Linear::load(d, d, attention.pp("output.dense"))?,
+                intermediate: Linear::load(d, wide, vb.pp("intermediate.dense"))?,
+                output: Linear::load(wide, d, vb.pp("output.dense"))?,
+            }),
             attention_norm: LayerNorm::load(d, eps, attention.pp("output.LayerNorm"))?,
-            intermediate: Linear::load(d, wide, vb.pp("intermediate.dense"))?,
-            output: Linear::load(wide, d, vb.pp("output.dense"))?,
             output_norm: LayerNorm::load(d, eps, vb.pp("output.LayerNorm"))?,
         })
     }
@@ -151,17 +174,55 @@ impl Layer {
             Mode::Train(rng) => Some((config.attention_probs_dropout_prob, &mut **rng)),
             Mode::Eval => None,
         };
-        let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
+        let [q, k, v] = self.products.query_key_value(x)?;
         let context = attention(&q, &k, &v, config.num_attention_heads, layout, dropout)?;
         let p = config.hidden_dropout_prob;
-        let a = mode.dropout_add(&self.attention_output.forward(&context)?, x, p)?;
+        let a = mode.dropout_add(&self.products.attention_output(&context)?, x, p)?;
         let a = self.attention_norm.forward(&a)?;
         let activation = match config.hidden_act {
             HiddenAct::Gelu => Activation::GeluErf,
             HiddenAct::GeluNew => Activation::GeluTanh,
             HiddenAct::Relu => Activation::LeakyRelu(0.0),
         };
-        let wide = self.intermediate.forward_activated(&a, activation)?;
-        self.output_norm.forward(&mode.dropout_add(&self.output.forward(&wide)?, &a, p)?)
+        let fed = self.products.feed_forward(&a, activation)?;
+        self.output_norm.forward(&mode.dropout_add(&fed, &a, p)?)
+    }
+}
+
+impl Products {
+    fn quantize(&mut self, unit: Unit) -> candle_core::Result<()> {
+        if let Self::Float(layers) = self {
+            let pack = |layer: &Linear| QuantizedLinear::new(layer, unit);
+            *self = Self::Int8(Linears {
+                query: pack(&layers.query)?,
+                key: pack(&layers.key)?,
+                value: pack(&layers.value)?,
+                attention_output: pack(&layers.attention_output)?,
+                intermediate: pack(&layers.intermediate)?,
+                output: pack(&layers.output)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn query_key_value(&self, x: &Tensor) -> candle_core::Result<[Tensor; 3]> {
+        match self {
+            Self::Float(of) => Ok([of.query.forward(x)?, of.key.forward(x)?, of.value.forward(x)?]),
+            Self::Int8(of) => QuantizedLinear::forward_each([&of.query, &of.key, &of.value], x),
+        }
+    }
+
+    fn attention_output(&self, context: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Float(of) => of.attention_output.forward(context),
+            Self::Int8(of) => of.attention_output.forward(context),
+        }
+    }
+
+    fn feed_forward(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Float(of) => of.output.forward(&of.intermediate.forward_activated(x, activation)?),
+            Self::Int8(of) => QuantizedLinear::feed_forward(&of.intermediate, activation, &of.output, x),
+        }
     }
 }

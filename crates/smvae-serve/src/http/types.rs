@@ -151,6 +151,8 @@ pub(crate) struct EncoderCard {
     vocabulary: usize,
     /// The most pieces of words that it reads at once.
     max_pieces: usize,
+    /// What it multiplies in, such as `f32` or `int8 (AVX-512 VNNI)`.
+    precision: String,
 }
 
 /// What a request may have.
@@ -183,6 +185,7 @@ impl ModelCard {
                 hidden_size: encoder.hidden_size,
                 vocabulary: encoder.vocab_size,
                 max_pieces: config.input.max_pieces.min(encoder.position_limit()),
+                precision: predictor.form().to_string(),
             },
             words: predictor.words().to_string(),
             max_width: config.input.max_width,

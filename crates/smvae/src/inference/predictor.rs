@@ -21,6 +21,7 @@ use crate::scoring::scorer::{ScoredSpans, Scorer};
 use rayon::prelude::*;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
+use smvae_core::nn::{Form, Precision, Unit};
 use smvae_data::ImageVectors;
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
@@ -50,6 +51,7 @@ pub struct Predictor {
     temperature: Option<f64>,
     settings: PredictionSettings,
     device: Device,
+    form: Form,
 }
 
 /// How a run folder is loaded.
@@ -61,6 +63,12 @@ pub struct LoadOptions {
     /// The number type of the text encoder: f32, or on a GPU also f16 or bf16, which take half the
     /// memory.
     pub dtype: DType,
+    /// In which numbers the text encoder and the LSTMs multiply. Default: f32, the bits of
+    /// training's evaluation; int8 takes a quarter of the memory and, on a CPU with a unit for it,
+    /// much less time.
+    pub precision: Precision,
+    /// What multiplies int8; every unit gives the same bits. Default: the fastest of this CPU.
+    pub unit: Unit,
     /// How text is split into words. `None` splits as the corpus of the run was split.
     pub words: Option<WordConvention>,
     /// How posts are read and what is told of them.
@@ -74,7 +82,8 @@ impl Default for LoadOptions {
     /// On the CPU, in f32, with digests compared.
     fn default() -> Self {
         let prediction = PredictionSettings::default();
-        Self { device: Device::Cpu, dtype: DType::F32, words: None, prediction, verify: true }
+        let (precision, unit) = (Precision::F32, Unit::best());
+        Self { device: Device::Cpu, dtype: DType::F32, precision, unit, words: None, prediction, verify: true }
     }
 }
 
@@ -87,6 +96,17 @@ impl LoadOptions {
     /// The same with the text encoder in another number type.
     pub fn with_dtype(self, dtype: DType) -> Self {
         Self { dtype, ..self }
+    }
+
+    /// The same with products in other numbers.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The same with int8 multiplied by another unit, such as the portable one, to see what a
+    /// machine without the faster ones does.
+    pub fn with_unit(self, unit: Unit) -> Self {
+        Self { unit, ..self }
     }
 
     /// The same with text split into words by another convention.
@@ -119,15 +139,16 @@ impl Predictor {
     /// Loads a run folder, on a device and in a number type.
     ///
     /// # Errors
-    /// As [`Predictor::load`]; [`Error::Core`] with `Setting` for a number type that the device
-    /// does not compute in, or for a setting out of range; [`Error::NoTemperature`] for calibrated
-    /// scores of a run that does not know them.
+    /// As [`Predictor::load`]; [`Error::Core`] with `Setting` for a number type or a precision that
+    /// the device does not compute in, or for a setting out of range; [`Error::NoTemperature`] for
+    /// calibrated scores of a run that does not know them.
     pub fn load_with(folder: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
         let LoadOptions { device, dtype, .. } = options;
         let half = matches!(dtype, DType::F16 | DType::BF16);
         if !(*dtype == DType::F32 || half && !device.is_cpu()) {
             return Err(Error::setting("dtype", "f32, or f16 or bf16 on a GPU", dtype.as_str()));
         }
+        options.precision.form(device, options.unit)?;
         options.prediction.validate()?;
         let run = RunFolder::open(folder.as_ref())?;
         let Some(digests) = digests::of_model(&run)? else { return Self::load_from(&run, options) };
@@ -159,8 +180,11 @@ impl Predictor {
         let parameters = run.parameters(device, *dtype)?;
         let mut networks = Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
             .map_err(|error| run.weights_do_not_fit(&error))?;
-        networks.model.prepare()?;
+        let form = options.precision.form(device, options.unit)?;
+        drop(parameters);
+        networks.prepare(form)?;
         Ok(Self {
+            form,
             networks: Arc::new(networks),
             tokenizer: Arc::new(run.tokenizer()?),
             words: if options.words.is_some() { options.words.clone() } else { run.words()? },
@@ -209,6 +233,11 @@ impl Predictor {
     /// What it was trained with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What its text encoder and its LSTMs multiply in.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// Sizes of its text encoder.

@@ -4,7 +4,7 @@ use crate::error::Result;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::DType;
 use smvae_core::model::{ModelConfig, SpanModel};
-use smvae_core::nn::Parameters;
+use smvae_core::nn::{Form, Parameters};
 use smvae_core::step;
 use smvae_encoders::text::{Transformer, TransformerConfig};
 
@@ -57,6 +57,20 @@ impl Networks {
             encoder: Transformer::load(encoder, vb.pp(ENCODER))?,
             model: SpanModel::load_for_prediction(model, encoder.hidden_size, n_classes, &vb.pp(MODEL))?,
         })
+    }
+
+    /// Arranges the parameters for predictions in this form, once; later changes of them are not
+    /// seen. Those that are kept in another form are freed layer by layer, where nothing else holds
+    /// them.
+    pub(crate) fn prepare(&mut self, form: Form) -> Result<()> {
+        match form {
+            Form::F32 => self.model.prepare()?,
+            Form::Int8(unit) => {
+                self.encoder.quantize(unit)?;
+                self.model.quantize(unit)?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn borrow(&self) -> step::Networks<'_> {

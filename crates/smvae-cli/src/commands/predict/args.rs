@@ -1,7 +1,7 @@
 //! The options of `smvae predict`.
 
 use crate::failure::Usage;
-use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, NumberType, ReadingArgs, VerifyArgs};
+use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, PrecisionArgs, ReadingArgs, VerifyArgs};
 use clap::Args;
 use smvae::LoadOptions;
 use smvae::answers::AnswerFormat;
@@ -62,9 +62,8 @@ pub(crate) struct PredictArgs {
     pub(crate) chunk: u32,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// What the text encoder computes in; f16 and bf16, on a GPU, take half the memory.
-    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
-    pub(crate) dtype: NumberType,
+    #[command(flatten)]
+    pub(crate) precision: PrecisionArgs,
     #[command(flatten)]
     verify: VerifyArgs,
 }
@@ -72,10 +71,8 @@ pub(crate) struct PredictArgs {
 impl PredictArgs {
     /// How the model is loaded.
     pub(crate) fn options(&self) -> LoadOptions {
-        let mut options = LoadOptions::default()
-            .with_dtype(self.dtype.dtype())
-            .with_prediction(self.reading.settings())
-            .verifying(self.verify.verify());
+        let mut options =
+            self.precision.options().with_prediction(self.reading.settings()).verifying(self.verify.verify());
         options.words.clone_from(&self.words);
         options
     }

@@ -35,6 +35,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     check(args, format)?;
     let posts = lines::open(&args.input, &args.form, &args.columns)?;
     let model = model::load(&args.model, args.device, args.options())?;
+    args.precision.tell(&model);
     let pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
     if !model.words_are_known() {
@@ -119,7 +120,7 @@ fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
         ("--words", model.words().to_string()),
         ("the images", images),
         ("--device", format!("{:?}", args.device)),
-        ("--dtype", format!("{:?}", args.dtype)),
+        ("--dtype and --precision", format!("{} {:?}", model.form(), args.precision)),
         ("what is told (--all-above, --calibrated, --no-windows)", format!("{:?}", args.reading)),
     ];
     Ok(Origin(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))

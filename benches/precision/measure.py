@@ -1,0 +1,69 @@
+"""Measures the forms of one program in turns; run.sh says how it is called."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+FORMS = ["f32", "int8"]
+
+
+def scores(program, model, corpus, form):
+    """F1 on the test split, overall and by type."""
+    line = [program, "eval", "--no-images", "--model", model, "--data", corpus, "--precision", form, "--json"]
+    found = subprocess.run(line, check=True, capture_output=True, text=True)
+    found = json.loads(found.stdout)
+    return {"overall": found["overall"]["f1"], **{name: counts["f1"] for name, counts in found["by_type"].items()}}
+
+
+def predict(program, model, posts, form, threads):
+    """Seconds, CPU seconds and MiB at most of a prediction whose output is thrown away."""
+    line = [program, "--threads", threads, "predict", "--no-images", "--model", model, "--input", posts]
+    line += ["--precision", form]
+    start = time.perf_counter()
+    child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit(f"{' '.join(line)} failed")
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def main():
+    program, model, corpus, posts, rounds, threads, out = sys.argv[1:]
+    figures = {"run": os.path.basename(os.path.normpath(model)), "rounds": int(rounds)}
+    cpu = [line for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    figures["cpu"] = cpu[0].split(":")[1].strip() if cpu else "unknown"
+    version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
+    print(version.stdout.strip(), figures["cpu"], f"load {os.getloadavg()[0]:.1f}", sep="\n")
+    if corpus:
+        f1 = figures["f1"] = {form: scores(program, model, corpus, form) for form in FORMS}
+        print(f"\n{'F1':12} {'f32':>8} {'int8':>8} {'less':>8}")
+        for name in f1["f32"]:
+            plain, quantized = f1["f32"][name], f1["int8"].get(name, 0.0)
+            print(f"{name:12} {plain:8.2f} {quantized:8.2f} {plain - quantized:8.2f}")
+    with open(posts, "rb") as file:
+        n = sum(1 for line in file if line.strip())
+    print(f"\n{n} posts, {rounds} rounds")
+    print(f"{'threads':8} {'form':6} {'posts/s':>9} {'CPU ms':>8} {'MiB':>7} {'ratio':>7} {'of CPU':>7}")
+    figures["predict"] = []
+    for count in threads.split():
+        results = {form: [] for form in FORMS}
+        for _ in range(int(rounds)):
+            for form in FORMS:
+                results[form].append(predict(program, model, posts, form, count))
+        middle = {form: [statistics.median(column) for column in zip(*values)] for form, values in results.items()}
+        for form, (seconds, cpu, memory) in middle.items():
+            row = {"threads": int(count), "form": form, "posts": n, "posts_per_second": n / seconds}
+            row |= {"cpu_ms_per_post": 1000 * cpu / n, "mib": memory}
+            figures["predict"].append(row)
+            ratios = f"{middle['f32'][0] / seconds:7.2f} {middle['f32'][1] / cpu:7.2f}"
+            print(f"{count:8} {form:6} {n / seconds:9.1f} {1000 * cpu / n:8.2f} {memory:7.0f} {ratios}")
+    if out:
+        with open(out, "w") as file:
+            json.dump(figures, file, indent=2)
+            file.write("\n")
+
+
+main()

@@ -1,0 +1,56 @@
+//! In which numbers a trained model multiplies.
+
+use super::device::NumberType;
+use crate::options::by_name;
+use crate::progress::say;
+use clap::Args;
+use smvae::core::nn::{Form, Precision, Unit};
+use smvae::core::candle_core::Device;
+use smvae::{LoadOptions, Predictor};
+use std::sync::LazyLock;
+
+/// In which numbers a trained model computes.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PrecisionArgs {
+    /// Number type of the text encoder; f16 and bf16, on a GPU, take half the memory.
+    #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
+    dtype: NumberType,
+    /// What the text encoder and the LSTMs multiply in, on the CPU: f32, int8, or auto, which is
+    /// int8 on a CPU that has a unit for it. int8 takes a quarter of the memory and finds almost
+    /// the same entities (docs/precision.md).
+    #[arg(long, value_name = "NAME", default_value_t = Precision::F32, value_parser = by_name::<Precision>)]
+    precision: Precision,
+    /// The unit of the CPU that multiplies int8, portable or vnni, to see what other CPUs do.
+    #[arg(long, hide = true, value_name = "NAME", value_parser = by_name::<Unit>)]
+    cpu_unit: Option<Unit>,
+}
+
+impl PrecisionArgs {
+    /// Options of loading with these.
+    pub(crate) fn options(self) -> LoadOptions {
+        let options = LoadOptions::default().with_dtype(self.dtype.dtype()).with_precision(self.precision);
+        self.cpu_unit.map_or(options.clone(), |unit| options.with_unit(unit))
+    }
+
+    /// Says what a model computes in, where it was not plainly asked for.
+    pub(crate) fn tell(self, model: &Predictor) {
+        match (self.precision, model.form()) {
+            (Precision::F32, _) => {}
+            (_, Form::Int8(unit)) if !unit.is_fast() => {
+                say("computing in int8 without a unit of the CPU for it (AVX-512 VNNI): this is slower than f32");
+            }
+            (_, form) => say(format!("computing in {form}")),
+        }
+    }
+}
+
+/// The version, and what this CPU multiplies int8 with.
+pub(crate) fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let unit = Unit::best();
+        let form = Precision::Auto.form(&Device::Cpu, unit).map_or_else(|error| error.to_string(), |f| f.to_string());
+        let version = env!("CARGO_PKG_VERSION");
+        format!("{version}\nint8 on this CPU: {unit}\n--precision auto: {form}")
+    });
+    &TEXT
+}
