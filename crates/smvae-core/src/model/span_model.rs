@@ -15,7 +15,7 @@ use super::config::LEAKY_SLOPE;
 use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::{Minus, Plus};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
-use crate::nn::{BiLstm, Linear, Unit, embedding, leaky_relu, linear_columns, segment_mean};
+use crate::nn::{BiLstm, Linear, QuantizedLinear, Unit, embedding, leaky_relu, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
 use crate::vae::{Expert, Gaussian, expect_dims, mean_of_experts, product_of_experts};
 use crate::{Error, PackedLayout, Result};
@@ -40,6 +40,9 @@ pub struct SpanModel {
     text: ExpertNet,
     image: Option<ExpertNet>,
     span_hidden: Linear,
+    /// The larger products in int8, in a model that was quantized; `span_hidden` then has the
+    /// columns of z alone.
+    quantized: Option<QuantizedSpans>,
     classifier: Linear,
     /// The decoders of the two VAEs; `None` in a model that can only predict.
     pub decoders: Option<Decoders>,
@@ -71,6 +74,15 @@ impl ExpertNet {
         let hidden = leaky_relu(hidden, LEAKY_SLOPE)?;
         Gaussian::new(self.mu.forward(&hidden)?, &self.log_var.forward(&hidden)?)
     }
+}
+
+/// Layers in int8. Those of the ends of a span are sums of columns of `W_f`.
+#[derive(Clone, Debug)]
+struct QuantizedSpans {
+    text_hidden: QuantizedLinear,
+    first: QuantizedLinear,
+    last: QuantizedLinear,
+    product: QuantizedLinear,
 }
 
 /// What is computed once per piece, word or text, before any span is scored.
@@ -163,6 +175,7 @@ impl SpanModel {
             image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
+            quantized: None,
             decoders: None,
             text_dim,
             config: config.clone(),
@@ -178,14 +191,36 @@ impl SpanModel {
         Ok(self.lstm_ner.prepare()?)
     }
 
-    /// Keeps the weights of both LSTMs in int8 alone, for predictions on the CPU, where this unit
-    /// multiplies them; all other layers stay as they are.
+    /// Keeps the weights of the large products in int8 alone, for predictions on the CPU, where this
+    /// unit multiplies them: those of both LSTMs, of the text expert's hidden layer and of the span
+    /// layer, but for its columns of z. The heads of the experts and the classifier stay as they
+    /// are.
     ///
     /// # Errors
     /// For weights that are not f32 on the CPU.
     pub fn quantize(&mut self, unit: Unit) -> Result<()> {
+        if self.quantized.is_some() {
+            return Ok(());
+        }
         self.lstm_vae.quantize(unit)?;
-        Ok(self.lstm_ner.quantize(unit)?)
+        self.lstm_ner.quantize(unit)?;
+        let ([z, s, e, difference, product], width) = (self.span_columns(), 2 * self.config.hidden_dim);
+        let (weight, bias) = (self.span_hidden.weight().clone(), self.span_hidden.bias().clone());
+        let columns = |at: usize| weight.narrow(1, at, width);
+        let pack = |weight: Tensor, bias: &Tensor| QuantizedLinear::new(&Linear::new(weight, bias.clone()), unit);
+        let nothing = bias.zeros_like()?;
+        self.quantized = Some(QuantizedSpans {
+            text_hidden: QuantizedLinear::new(&self.text.hidden, unit)?,
+            first: pack((columns(s)? + columns(difference)?)?, &bias)?,
+            last: pack((columns(e)? - columns(difference)?)?, &nothing)?,
+            product: pack(columns(product)?.contiguous()?, &nothing)?,
+        });
+        // Copied, so that the other columns are freed.
+        self.span_hidden = Linear::new(weight.narrow(1, z, self.config.latent_dim)?.copy()?, bias);
+        // Nothing reads it from here on.
+        let empty = self.text.hidden.bias().narrow(0, 0, 0)?;
+        self.text.hidden = Linear::new(empty.reshape((0, width))?, empty);
+        Ok(())
     }
 
     /// Sizes and quirks.
@@ -212,22 +247,37 @@ impl SpanModel {
         let pieces = h.detach();
         let [h1, h2] = self.recurrent(h, &self.with_shapes(h, batch)?, layout)?;
         let words = segment_mean(&h2, &batch.words)?;
-        let [_, s, e, difference, _] = self.span_columns();
-        let (weight, bias) = (self.span_hidden.weight(), self.span_hidden.bias());
         let image = match (&self.image, &batch.images) {
             (Some(net), Some(images)) => Some(net.gaussian(&net.hidden.forward(images)?)?),
             _ => None,
         };
         let has_image: Vec<f32> = batch.has_image.iter().map(|h| f32::from(*h && image.is_some())).collect();
+        let [text_hidden, first, last] = self.parts(&h1, &words)?;
         Ok(Features {
-            text_hidden: self.text.hidden.forward(&h1)?,
-            first: linear_columns(&words, weight, &[Plus(s), Plus(difference)], bias)?,
-            last: linear_columns(&words, weight, &[Plus(e), Minus(difference)], &bias.zeros_like()?)?,
+            text_hidden,
+            first,
+            last,
             words,
             has_image: Tensor::from_vec(has_image, batch.n_texts(), h.device())?.to_dtype(h.dtype())?,
             image,
             pieces,
         })
+    }
+
+    /// The hidden layer of the text expert for each piece, of `h1: [pieces, 2k]`, and what the span
+    /// layer makes of each word as a first and as a last one, of `words: [words, 2k]`.
+    fn parts(&self, h1: &Tensor, words: &Tensor) -> Result<[Tensor; 3]> {
+        if let Some(layers) = &self.quantized {
+            let [first, last] = QuantizedLinear::forward_each([&layers.first, &layers.last], words)?;
+            return Ok([layers.text_hidden.forward(h1)?, first, last]);
+        }
+        let [_, s, e, difference, _] = self.span_columns();
+        let (weight, bias) = (self.span_hidden.weight(), self.span_hidden.bias());
+        Ok([
+            self.text.hidden.forward(h1)?,
+            linear_columns(words, weight, &[Plus(s), Plus(difference)], bias)?,
+            linear_columns(words, weight, &[Plus(e), Minus(difference)], &bias.zeros_like()?)?,
+        ])
     }
 
     /// The encoder's vectors plus that of the shape of each piece's word.
@@ -284,7 +334,11 @@ impl SpanModel {
         let ([of_z, _, _, _, of_product], weight) = (self.span_columns(), self.span_hidden.weight());
         let pairs = Pairs::new(spans.iter().map(|s| (s.words.start as u32, s.words.end as u32 - 1)));
         let ends = pair_sum(&features.first, &features.last, &pairs)?;
-        let hidden = linear_columns(&pair_product(&features.words, &pairs)?, weight, &[Plus(of_product)], &ends)?;
+        let products = pair_product(&features.words, &pairs)?;
+        let hidden = match &self.quantized {
+            Some(layers) => layers.product.forward_onto(&products, &ends)?,
+            None => linear_columns(&products, weight, &[Plus(of_product)], &ends)?,
+        };
         let hidden =
             if self.config.latent_in_classifier { linear_columns(&z, weight, &[Plus(of_z)], &hidden)? } else { hidden };
         let hidden = match &self.widths {

@@ -40,6 +40,41 @@ impl LayerNorm {
     }
 }
 
+/// A layer norm for rows in slices.
+#[derive(Clone, Debug)]
+pub(super) struct RowNorm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    eps: f64,
+}
+
+impl RowNorm {
+    /// A copy of the layer's parameters, which are f32.
+    pub(super) fn new(layer: &LayerNorm) -> Result<Self> {
+        Ok(Self { weight: layer.weight.to_vec1()?, bias: layer.bias.to_vec1()?, eps: layer.eps })
+    }
+
+    /// Numbers of a row.
+    pub(super) fn width(&self) -> usize {
+        self.weight.len()
+    }
+
+    /// Normalises each row in its place, with the bits of [`layer_norm`].
+    pub(super) fn apply(&self, rows: &mut [f32]) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in rows.chunks_exact_mut(self.weight.len().max(1)) {
+                    let (mean, scale) = moments(row, self.eps);
+                    for ((x, w), b) in row.iter_mut().zip(&self.weight).zip(&self.bias) {
+                        *x = (*x - mean) * scale * *w + *b;
+                    }
+                }
+            },
+        );
+    }
+}
+
 /// Normalises each row of `x: [rows, d]`, with `weight` and `bias` `[d]`.
 ///
 /// # Errors

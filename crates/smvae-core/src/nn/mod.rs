@@ -44,6 +44,6 @@ pub use linear::{Linear, linear};
 pub use lstm::BiLstm;
 pub use parameters::Parameters;
 pub use precision::{Form, Precision, Unit};
-pub use quantized::QuantizedLinear;
+pub use quantized::{QuantizedBlock, QuantizedLinear};
 pub use segments::segment_mean;
 pub use squared_error::squared_error;

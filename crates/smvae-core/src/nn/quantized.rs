@@ -6,11 +6,12 @@
 //! or on the unit that multiplies. There is no backward pass.
 
 use super::activation::Activation;
+use super::layer_norm::{LayerNorm, RowNorm};
 use super::linear::Linear;
 use super::matrix::{Packed, Rows, Write, multiply};
 use super::precision::Unit;
-use super::real::Values;
-use candle_core::{Result, Tensor, bail};
+use super::real::{Values, values};
+use candle_core::{Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -19,14 +20,6 @@ use std::sync::Arc;
 pub struct QuantizedLinear {
     weight: Arc<Packed>,
     unit: Unit,
-}
-
-/// What a task of the thread pool keeps from block to block of rows.
-#[derive(Default)]
-struct Scratch {
-    rows: Rows,
-    wide: Vec<f32>,
-    wide_rows: Rows,
 }
 
 impl QuantizedLinear {
@@ -54,6 +47,19 @@ impl QuantizedLinear {
         Ok(y)
     }
 
+    /// `onto: [rows, out]` plus [`QuantizedLinear::forward`] of `x: [rows, in]`.
+    ///
+    /// # Errors
+    /// As [`QuantizedLinear::forward`].
+    pub fn forward_onto(&self, x: &Tensor, onto: &Tensor) -> Result<Tensor> {
+        self.check(x)?;
+        let [y] = by_blocks([x, onto], [self.weight.dims().1], |[x, onto], [y], scratch| {
+            y.copy_from_slice(onto);
+            self.multiply(x, y, Write::Add, &mut scratch.rows);
+        })?;
+        Ok(y)
+    }
+
     /// The same by several layers, for which rows are rounded once: `x: [rows, in]` to `[rows, out]`
     /// of each layer.
     ///
@@ -62,7 +68,7 @@ impl QuantizedLinear {
     pub fn forward_each<const N: usize>(layers: [&Self; N], x: &Tensor) -> Result<[Tensor; N]> {
         let widths = layers.map(|layer| layer.weight.dims().1);
         layers.iter().try_for_each(|layer| layer.check(x))?;
-        by_blocks(x, widths, |x, ys, scratch| {
+        by_blocks([x], widths, |[x], ys, scratch| {
             scratch.rows.quantise(x, layers[0].weight.dims().0);
             for (layer, y) in layers.iter().zip(ys) {
                 multiply(layer.unit, &scratch.rows, &layer.weight, y, Write::Overwrite);
@@ -70,26 +76,9 @@ impl QuantizedLinear {
         })
     }
 
-    /// `down(f(up(x)))` without the wide vectors between them as a whole: `x: [rows, in]` to
-    /// `[rows, out]`, where `up` gives `wide` numbers and `down` takes them.
-    ///
-    /// # Errors
-    /// As [`QuantizedLinear::forward`].
-    pub fn feed_forward(up: &Self, activation: Activation, down: &Self, x: &Tensor) -> Result<Tensor> {
-        up.check(x)?;
-        let ((k, wide), (down_in, n)) = (up.weight.dims(), down.weight.dims());
-        if wide != down_in {
-            bail!("feed_forward: a layer that gives {wide} numbers before one that takes {down_in}");
-        }
-        let [y] = by_blocks(x, [n], |x, [y], scratch| {
-            scratch.rows.quantise(x, k);
-            scratch.wide.resize(x.len() / k.max(1) * wide, 0.0);
-            multiply(up.unit, &scratch.rows, &up.weight, &mut scratch.wide, Write::Overwrite);
-            activation.apply_here(&mut scratch.wide);
-            scratch.wide_rows.quantise(&scratch.wide, wide);
-            multiply(down.unit, &scratch.wide_rows, &down.weight, y, Write::Overwrite);
-        })?;
-        Ok(y)
+    fn multiply(&self, x: &[f32], y: &mut [f32], write: Write, rows: &mut Rows) {
+        rows.quantise(x, self.weight.dims().0);
+        multiply(self.unit, rows, &self.weight, y, write);
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
@@ -101,35 +90,109 @@ impl QuantizedLinear {
     }
 }
 
+/// What follows attention in a layer of BERT, with linear layers in int8 and the rest in f32:
+///
+/// ```text
+/// a = norm(x + W_o context),   y = last_norm(a + W_2 f(W_1 a))
+/// ```
+/// A block of rows goes all of the way while it is in the cache; the wide vectors between `W_1` and
+/// `W_2` never exist as a whole.
+#[derive(Clone, Debug)]
+pub struct QuantizedBlock {
+    output: QuantizedLinear,
+    norm: RowNorm,
+    up: QuantizedLinear,
+    activation: Activation,
+    down: QuantizedLinear,
+    last_norm: RowNorm,
+}
+
+impl QuantizedBlock {
+    /// A block of the layers `W_o: [d, d]`, `W_1: [wide, d]` and `W_2: [d, wide]`, in this order,
+    /// with the norms after the first and the last.
+    ///
+    /// # Errors
+    /// As [`QuantizedLinear::new`]; for layers whose sizes do not fit each other.
+    pub fn new(layers: [&Linear; 3], norms: [&LayerNorm; 2], activation: Activation, unit: Unit) -> Result<Self> {
+        let [output, up, down] = layers.map(|layer| QuantizedLinear::new(layer, unit));
+        let (output, up, down) = (output?, up?, down?);
+        let [norm, last_norm] = norms.map(RowNorm::new);
+        let (norm, last_norm) = (norm?, last_norm?);
+        let ((_, d), (_, wide)) = (output.weight.dims(), up.weight.dims());
+        let fits = up.weight.dims().0 == d && down.weight.dims() == (wide, d) && wide > 0;
+        if !fits || norm.width() != d || last_norm.width() != d {
+            bail!("QuantizedBlock: layers of the width {d} whose sizes do not fit each other");
+        }
+        Ok(Self { output, norm, up, activation, down, last_norm })
+    }
+
+    /// `context` and `x: [rows, d]` to `[rows, d]`.
+    ///
+    /// # Errors
+    /// As [`QuantizedLinear::forward`].
+    pub fn forward(&self, context: &Tensor, x: &Tensor) -> Result<Tensor> {
+        self.output.check(context)?;
+        let (d, wide) = self.up.weight.dims();
+        let [y] = by_blocks([context, x], [d], |[context, x], [y], Scratch { rows, wide: between }| {
+            y.copy_from_slice(x);
+            self.output.multiply(context, y, Write::Add, rows);
+            self.norm.apply(y);
+            between.resize(y.len() / d * wide, 0.0);
+            self.up.multiply(y, between, Write::Overwrite, rows);
+            self.activation.apply_here(between);
+            self.down.multiply(between, y, Write::Add, rows);
+            self.last_norm.apply(y);
+        })?;
+        Ok(y)
+    }
+}
+
+/// What a task of the thread pool keeps from block to block of rows.
+#[derive(Default)]
+struct Scratch {
+    rows: Rows,
+    wide: Vec<f32>,
+}
+
 /// Rows that a task computes at once: a multiple of what the kernel computes at once, and few enough
 /// for a second cache.
 const BLOCK: usize = 96;
 const TILE: usize = 12;
 
-/// Runs `f` on blocks of the rows of `x: [rows, in]`, in parallel, each with the same rows of new
-/// tensors of these widths.
-fn by_blocks<const N: usize>(
-    x: &Tensor,
+/// Runs `f` on blocks of the rows of each of `xs: [rows, in]`, in parallel, each with the same rows
+/// of new tensors of these widths. A tensor after the first is as wide as the first new one.
+fn by_blocks<const M: usize, const N: usize>(
+    xs: [&Tensor; M],
     widths: [usize; N],
-    f: impl Fn(&[f32], [&mut [f32]; N], &mut Scratch) + Sync,
+    f: impl Fn([&[f32]; M], [&mut [f32]; N], &mut Scratch) + Sync,
 ) -> Result<[Tensor; N]> {
-    let (n_rows, k) = x.dims2()?;
+    let (n_rows, k) = xs[0].dims2()?;
+    if let Some(bad) = xs[1..].iter().find(|x| x.dims() != [n_rows, widths[0]]) {
+        bail!("a quantized layer: {:?} where {:?} was expected", bad.dims(), [n_rows, widths[0]]);
+    }
+    let tensors = xs.iter().map(|x| x.contiguous()).collect::<Result<Vec<_>>>()?;
+    let guards: Vec<_> = tensors.iter().map(|x| x.storage_and_layout()).collect();
+    let slice = |i: usize| match &*guards[i].0 {
+        Storage::Cpu(storage) => values::<f32>(storage, guards[i].1),
+        _ => bail!("a quantized layer was given a tensor of another device"),
+    };
+    let slices = (0..M).map(slice).collect::<Result<Vec<_>>>()?;
     let block = n_rows.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE).clamp(TILE, BLOCK);
     let mut ys = widths.map(|width| vec![0.0; n_rows * width]);
-    Values::<f32>::of(x)?.with(|x| {
-        let mut parts: Vec<_> = x.chunks(block * k).map(|x| (x, Vec::with_capacity(N))).collect();
-        for (y, width) in ys.iter_mut().zip(widths) {
-            parts.iter_mut().zip(y.chunks_mut(block * width)).for_each(|((_, ys), y)| ys.push(y));
-        }
-        parts.into_par_iter().for_each_init(Scratch::default, |scratch, (x, ys)| {
-            f(x, ys.try_into().expect("one slice for each width"), scratch);
-        });
-    })?;
-    let mut widths = widths.into_iter();
-    let tensors: Vec<Tensor> = ys
-        .into_iter()
-        .map(|y| Tensor::from_vec(y, (n_rows, widths.next().unwrap_or(0)), x.device()))
-        .collect::<Result<_>>()?;
+    let mut parts: Vec<_> = (0..n_rows.div_ceil(block)).map(|_| Vec::with_capacity(N)).collect();
+    for (y, width) in ys.iter_mut().zip(widths) {
+        parts.iter_mut().zip(y.chunks_mut(block * width)).for_each(|(part, y)| part.push(y));
+    }
+    parts.into_par_iter().enumerate().for_each_init(Scratch::default, |scratch, (i, ys)| {
+        let rows = i * block..n_rows.min((i + 1) * block);
+        let part = |j: usize| {
+            let width = if j == 0 { k } else { widths[0] };
+            &slices[j][rows.start * width..rows.end * width]
+        };
+        f(std::array::from_fn(part), ys.try_into().expect("one slice for each width"), scratch);
+    });
+    let tensor = |(y, width)| Tensor::from_vec(y, (n_rows, width), xs[0].device());
+    let tensors: Vec<Tensor> = ys.into_iter().zip(widths).map(tensor).collect::<Result<_>>()?;
     Ok(tensors.try_into().expect("one tensor for each width"))
 }
 
@@ -159,24 +222,33 @@ mod tests {
         Ok(largest(&(got - want)?)? / largest(want)?)
     }
 
-    /// What a feed-forward network and an LSTM of this unit make of rows.
+    /// A block of the width 30.
+    fn block(unit: Unit) -> Result<QuantizedBlock> {
+        let layers = [layer(30, 30, "output"), layer(30, 100, "up"), layer(100, 30, "down")];
+        let vb = Parameters::new(2, &Device::Cpu).builder(DType::F32);
+        let norms = [LayerNorm::load(30, 1e-6, vb.pp("a"))?, LayerNorm::load(30, 1e-6, vb.pp("b"))?];
+        QuantizedBlock::new(layers.each_ref(), norms.each_ref(), Activation::GeluErf, unit)
+    }
+
+    /// What a layer, a block and an LSTM of this unit make of rows.
     fn run(x: &Tensor, ranges: &[Range<usize>], unit: Unit) -> Result<[Tensor; 3]> {
-        let (up, down) = (layer(30, 100, "up"), layer(100, 30, "down"));
-        let (up, down) = (QuantizedLinear::new(&up, unit)?, QuantizedLinear::new(&down, unit)?);
+        let up = QuantizedLinear::new(&layer(30, 100, "up"), unit)?;
         let mut lstm = BiLstm::load(30, 9, Parameters::new(1, &Device::Cpu).builder(DType::F32))?;
         lstm.quantize(unit)?;
-        let fed = QuantizedLinear::feed_forward(&up, Activation::GeluErf, &down, x)?;
-        Ok([up.forward(x)?, fed, lstm.forward(x, ranges)?])
+        Ok([up.forward(x)?, block(unit)?.forward(&x.cos()?, x)?, lstm.forward(x, ranges)?])
     }
 
     #[test]
     fn layers_are_close_to_those_of_f32() -> Result<()> {
         let (x, ranges) = (normal((130, 30), "x"), [0..50, 50..51, 60..130]);
-        let (up, down) = (layer(30, 100, "up"), layer(100, 30, "down"));
+        let [output, up, down] = [layer(30, 30, "output"), layer(30, 100, "up"), layer(100, 30, "down")];
+        let norm = LayerNorm::load(30, 1e-6, Parameters::new(2, &Device::Cpu).builder(DType::F32))?;
         let lstm = BiLstm::load(30, 9, Parameters::new(1, &Device::Cpu).builder(DType::F32))?;
-        let [one, fed, recurrent] = run(&x, &ranges, Unit::best())?;
+        let [one, after, recurrent] = run(&x, &ranges, Unit::best())?;
         assert!(distance(&one, &up.forward(&x)?)? < 0.01);
-        assert!(distance(&fed, &down.forward(&up.forward_activated(&x, Activation::GeluErf)?)?)? < 0.02);
+        let a = norm.forward(&(&x + output.forward(&x.cos()?)?)?)?;
+        let fed = down.forward(&up.forward_activated(&a, Activation::GeluErf)?)?;
+        assert!(distance(&after, &norm.forward(&(&a + fed)?)?)? < 0.02);
         assert!(distance(&recurrent, &lstm.forward(&x, &ranges)?)? < 0.02);
         Ok(())
     }
@@ -198,6 +270,9 @@ mod tests {
         let (first, second) = (first?, second?);
         let both = QuantizedLinear::forward_each([&first, &second], &x)?;
         assert_eq!(both.map(|y| values(&y)), [values(&first.forward(&x)?), values(&second.forward(&x)?)]);
+        let onto = normal((130, 40), "onto");
+        let want = (first.forward(&x)? + &onto)?;
+        assert_eq!(values(&first.forward_onto(&x, &onto)?), values(&want));
         Ok(())
     }
 
@@ -212,6 +287,7 @@ mod tests {
         assert_eq!(small.forward(&normal((0, 2), "none"))?.dims(), [0, 5]);
         assert!(small.forward(&normal((4, 3), "wide")).is_err());
         assert!(small.forward(&normal((4, 2), "x").to_dtype(DType::F64)?).is_err());
+        assert!(small.forward_onto(&normal((4, 2), "x"), &normal((4, 6), "onto")).is_err());
         let bad = Linear::new(normal((3, 2), "weight"), Tensor::new(&[1f32, 2.0], &Device::Cpu)?);
         assert!(QuantizedLinear::new(&bad, Unit::best()).is_err());
         Ok(())

@@ -12,7 +12,7 @@
 use super::config::{HiddenAct, TransformerConfig};
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
-use smvae_core::nn::{Activation, LayerNorm, Linear, QuantizedLinear, Unit, attention, embedding};
+use smvae_core::nn::{Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention, embedding};
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
 use candle_nn::{Init, VarBuilder};
@@ -52,19 +52,20 @@ impl Transformer {
             },
             norm: LayerNorm::load(d, config.layer_norm_eps, embeddings.pp("LayerNorm"))?,
             layers: (0..config.num_hidden_layers)
-                .map(|i| Layer::load(config, &layers.pp(i)))
+                .map(|i| Ok(Layer::Float(FloatLayer::load(config, &layers.pp(i))?)))
                 .collect::<candle_core::Result<_>>()?,
             config: config.clone(),
         })
     }
 
     /// Keeps the weights of the linear layers in int8 alone, for predictions on the CPU, where this
-    /// unit multiplies them. Embeddings, norms, attention and activations stay f32.
+    /// unit multiplies them. Embeddings, norms, attention and activations stay f32. An encoder in
+    /// int8 has no gradients and no dropout.
     ///
     /// # Errors
     /// For weights that are not f32 on the CPU.
     pub fn quantize(&mut self, unit: Unit) -> Result<()> {
-        Ok(self.layers.iter_mut().try_for_each(|layer| layer.products.quantize(unit))?)
+        Ok(self.layers.iter_mut().try_for_each(|layer| layer.quantize(&self.config, unit))?)
     }
 
     /// Sizes and settings.
@@ -120,49 +121,81 @@ impl TextEncoder for Transformer {
     }
 }
 
+/// A layer in one of the forms of its products.
 #[derive(Clone, Debug)]
-struct Layer {
-    products: Products,
+enum Layer {
+    Float(FloatLayer),
+    Int8(Int8Layer),
+}
+
+#[derive(Clone, Debug)]
+struct FloatLayer {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attention_output: Linear,
     attention_norm: LayerNorm,
+    intermediate: Linear,
+    output: Linear,
     output_norm: LayerNorm,
 }
 
-/// The linear layers of a layer, in one of the forms of products.
+/// What only predicts, on the CPU.
 #[derive(Clone, Debug)]
-enum Products {
-    Float(Linears<Linear>),
-    Int8(Linears<QuantizedLinear>),
-}
-
-#[derive(Clone, Debug)]
-struct Linears<L> {
-    query: L,
-    key: L,
-    value: L,
-    attention_output: L,
-    intermediate: L,
-    output: L,
+struct Int8Layer {
+    query: QuantizedLinear,
+    key: QuantizedLinear,
+    value: QuantizedLinear,
+    after_attention: QuantizedBlock,
 }
 
 impl Layer {
+    /// `x: [rows, d]` to the same shape.
+    fn forward(
+        &self,
+        x: &Tensor,
+        layout: &PackedLayout,
+        config: &TransformerConfig,
+        mode: Mode<'_>,
+    ) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Float(layer) => layer.forward(x, layout, config, mode),
+            Self::Int8(layer) => layer.forward(x, layout, config),
+        }
+    }
+
+    fn quantize(&mut self, config: &TransformerConfig, unit: Unit) -> candle_core::Result<()> {
+        if let Self::Float(layer) = self {
+            *self = Self::Int8(Int8Layer::of(layer, activation(config), unit)?);
+        }
+        Ok(())
+    }
+}
+
+fn activation(config: &TransformerConfig) -> Activation {
+    match config.hidden_act {
+        HiddenAct::Gelu => Activation::GeluErf,
+        HiddenAct::GeluNew => Activation::GeluTanh,
+        HiddenAct::Relu => Activation::LeakyRelu(0.0),
+    }
+}
+
+impl FloatLayer {
     fn load(config: &TransformerConfig, vb: &VarBuilder<'_>) -> candle_core::Result<Self> {
         let (d, wide, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
         let attention = vb.pp("attention");
         Ok(Self {
-            products: Products::Float(Linears {
-                query: Linear::load(d, d, attention.pp("self.query"))?,
-                key: Linear::load(d, d, attention.pp("self.key"))?,
-                value: Linear::load(d, d, attention.pp("self.value"))?,
-                attention_output: Linear::load(d, d, attention.pp("output.dense"))?,
-                intermediate: Linear::load(d, wide, vb.pp("intermediate.dense"))?,
-                output: Linear::load(wide, d, vb.pp("output.dense"))?,
-            }),
+            query: Linear::load(d, d, attention.pp("self.query"))?,
+            key: Linear::load(d, d, attention.pp("self.key"))?,
+            value: Linear::load(d, d, attention.pp("self.value"))?,
+            attention_output: Linear::load(d, d, attention.pp("output.dense"))?,
             attention_norm: LayerNorm::load(d, eps, attention.pp("output.LayerNorm"))?,
+            intermediate: Linear::load(d, wide, vb.pp("intermediate.dense"))?,
+            output: Linear::load(wide, d, vb.pp("output.dense"))?,
             output_norm: LayerNorm::load(d, eps, vb.pp("output.LayerNorm"))?,
         })
     }
 
-    /// `x: [rows, d]` to the same shape.
     fn forward(
         &self,
         x: &Tensor,
@@ -174,55 +207,30 @@ impl Layer {
             Mode::Train(rng) => Some((config.attention_probs_dropout_prob, &mut **rng)),
             Mode::Eval => None,
         };
-        let [q, k, v] = self.products.query_key_value(x)?;
+        let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
         let context = attention(&q, &k, &v, config.num_attention_heads, layout, dropout)?;
         let p = config.hidden_dropout_prob;
-        let a = mode.dropout_add(&self.products.attention_output(&context)?, x, p)?;
+        let a = mode.dropout_add(&self.attention_output.forward(&context)?, x, p)?;
         let a = self.attention_norm.forward(&a)?;
-        let activation = match config.hidden_act {
-            HiddenAct::Gelu => Activation::GeluErf,
-            HiddenAct::GeluNew => Activation::GeluTanh,
-            HiddenAct::Relu => Activation::LeakyRelu(0.0),
-        };
-        let fed = self.products.feed_forward(&a, activation)?;
-        self.output_norm.forward(&mode.dropout_add(&fed, &a, p)?)
+        let wide = self.intermediate.forward_activated(&a, activation(config))?;
+        self.output_norm.forward(&mode.dropout_add(&self.output.forward(&wide)?, &a, p)?)
     }
 }
 
-impl Products {
-    fn quantize(&mut self, unit: Unit) -> candle_core::Result<()> {
-        if let Self::Float(layers) = self {
-            let pack = |layer: &Linear| QuantizedLinear::new(layer, unit);
-            *self = Self::Int8(Linears {
-                query: pack(&layers.query)?,
-                key: pack(&layers.key)?,
-                value: pack(&layers.value)?,
-                attention_output: pack(&layers.attention_output)?,
-                intermediate: pack(&layers.intermediate)?,
-                output: pack(&layers.output)?,
-            });
-        }
-        Ok(())
+impl Int8Layer {
+    fn of(layer: &FloatLayer, activation: Activation, unit: Unit) -> candle_core::Result<Self> {
+        let linears = [&layer.attention_output, &layer.intermediate, &layer.output];
+        let norms = [&layer.attention_norm, &layer.output_norm];
+        Ok(Self {
+            query: QuantizedLinear::new(&layer.query, unit)?,
+            key: QuantizedLinear::new(&layer.key, unit)?,
+            value: QuantizedLinear::new(&layer.value, unit)?,
+            after_attention: QuantizedBlock::new(linears, norms, activation, unit)?,
+        })
     }
 
-    fn query_key_value(&self, x: &Tensor) -> candle_core::Result<[Tensor; 3]> {
-        match self {
-            Self::Float(of) => Ok([of.query.forward(x)?, of.key.forward(x)?, of.value.forward(x)?]),
-            Self::Int8(of) => QuantizedLinear::forward_each([&of.query, &of.key, &of.value], x),
-        }
-    }
-
-    fn attention_output(&self, context: &Tensor) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Float(of) => of.attention_output.forward(context),
-            Self::Int8(of) => of.attention_output.forward(context),
-        }
-    }
-
-    fn feed_forward(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
-        match self {
-            Self::Float(of) => of.output.forward(&of.intermediate.forward_activated(x, activation)?),
-            Self::Int8(of) => QuantizedLinear::feed_forward(&of.intermediate, activation, &of.output, x),
-        }
+    fn forward(&self, x: &Tensor, layout: &PackedLayout, config: &TransformerConfig) -> candle_core::Result<Tensor> {
+        let [q, k, v] = QuantizedLinear::forward_each([&self.query, &self.key, &self.value], x)?;
+        self.after_attention.forward(&attention(&q, &k, &v, config.num_attention_heads, layout, None)?, x)
     }
 }

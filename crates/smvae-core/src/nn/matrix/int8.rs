@@ -8,7 +8,7 @@ use super::packed::{COLS, Columns, GROUP, LANES, Line, Packed, Rows};
 #[cfg(target_arch = "x86_64")]
 use super::vnni;
 
-/// `dst = rows weight + bias`, or `dst += rows weight`; `dst: [rows, n]`. Any unit gives the same
+/// `dst = rows weight + bias`, or `dst += rows weight + bias`; `dst: [rows, n]`. Any unit gives the same
 /// bits, and a row the same whatever rows are beside it.
 pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
     assert!(rows.groups == weight.groups, "rows of another width than the weight's");
@@ -57,10 +57,11 @@ fn sums(row: &[u8], lines: &[Line], starts: &[i32; COLS]) -> [i32; COLS] {
 #[inline(always)]
 fn finish(sums: &[i32; COLS], row_scale: f32, columns: &Columns, dst: &mut [f32], write: Write) {
     let products = sums.iter().zip(&columns.scales).map(|(sum, scale)| *sum as f32 * (row_scale * scale));
+    let values = products.zip(&columns.bias).map(|(product, bias)| product + bias);
     if write == Write::Add {
-        dst.iter_mut().zip(products).for_each(|(d, p)| *d = p + *d);
+        dst.iter_mut().zip(values).for_each(|(d, value)| *d += value);
     } else {
-        dst.iter_mut().zip(products).zip(&columns.bias).for_each(|((d, p), b)| *d = p + b);
+        dst.iter_mut().zip(values).for_each(|(d, value)| *d = value);
     }
 }
 

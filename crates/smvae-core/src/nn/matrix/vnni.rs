@@ -99,13 +99,14 @@ fn finish<const R: usize>(sums: &[[__m512i; 2]; R], row_scales: &[f32], columns:
             let scale = _mm512_mul_ps(row_scale, numbers(&scales[half]));
             let product = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[half]), scale);
             let mask = u16::MAX >> (LANES - to.len());
+            let value = _mm512_add_ps(product, numbers(&bias[half]));
             // SAFETY: the mask leaves as many lanes as `to` has numbers, and no more are touched.
             unsafe {
-                let before = match at.write {
-                    Write::Add => _mm512_maskz_loadu_ps(mask, to.as_ptr()),
-                    Write::Overwrite => numbers(&bias[half]),
+                let value = match at.write {
+                    Write::Add => _mm512_add_ps(_mm512_maskz_loadu_ps(mask, to.as_ptr()), value),
+                    Write::Overwrite => value,
                 };
-                _mm512_mask_storeu_ps(to.as_mut_ptr(), mask, _mm512_add_ps(product, before));
+                _mm512_mask_storeu_ps(to.as_mut_ptr(), mask, value);
             }
         }
     }
