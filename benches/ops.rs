@@ -12,8 +12,8 @@ mod settings;
 use criterion::{Criterion, SamplingMode, Throughput};
 use smvae::core::candle_core::{D, DType, Device, Result, Tensor, Var};
 use smvae::core::nn::{
-    Activation, BiLstm, Gradients, Linear, Parameters, QuantizedLinear, Unit, attention, dropout, embedding, gelu_erf, gelu_tanh, layer_norm,
-    linear, softmax_cross_entropy, squared_error,
+    Activation, BiLstm, Gradients, Linear, Parameters, QuantizedLinear, Unit, attention, dropout, embedding, gelu_erf,
+    gelu_tanh, layer_norm, linear, softmax_cross_entropy, squared_error,
 };
 use smvae::core::rng::{named, standard_normal};
 use smvae::core::{PackedLayout, candle_nn};

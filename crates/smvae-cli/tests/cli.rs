@@ -377,6 +377,25 @@ fn a_device_that_is_not_there_is_an_error_that_says_why() {
     assert!(text.contains("5 labelled posts (seed 0), on cpu") || cfg!(feature = "cuda"), "{text}");
 }
 
+#[test]
+fn a_precision_is_told_where_it_was_not_the_default() {
+    let dir = folder();
+    let dir = dir.path();
+    check(dir, &format!("{TINY} --out run --labelled 5 --epochs 1"), "", 0);
+    let eval = "eval --model run --data dataset/mine --json";
+    let (plain, log) = check(dir, eval, "", 0);
+    assert!(!log.contains("computing in"), "{log}");
+    let (portable, log) = check(dir, &format!("{eval} --precision int8 --cpu-unit portable"), "", 0);
+    assert!(log.contains("computing in int8 without a unit"), "{log}");
+    let (best, log) = check(dir, &format!("{eval} --precision int8"), "", 0);
+    assert!(log.contains("computing in int8") && best == portable, "{log}");
+    let (auto, log) = check(dir, &format!("{eval} --precision auto --cpu-unit portable"), "", 0);
+    assert!(log.contains("computing in f32") && auto == plain, "{log}");
+    check_error(dir, &format!("{eval} --precision int4"), "", 2, "expected one of `f32`, `int8`, `auto`");
+    let (text, _) = check(dir, "--version", "", 0);
+    assert!(text.contains("--precision auto: "), "{text}");
+}
+
 #[cfg(feature = "hub")]
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 

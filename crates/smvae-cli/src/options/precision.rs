@@ -4,8 +4,8 @@ use super::device::NumberType;
 use crate::options::by_name;
 use crate::progress::say;
 use clap::Args;
-use smvae::core::nn::{Form, Precision, Unit};
 use smvae::core::candle_core::Device;
+use smvae::core::nn::{Form, Precision, Unit};
 use smvae::{LoadOptions, Predictor};
 use std::sync::LazyLock;
 
