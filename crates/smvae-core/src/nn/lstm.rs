@@ -16,7 +16,7 @@ mod steps;
 
 use super::dispatch::is_fused;
 use super::gradients::{accumulate, accumulate_part};
-use super::linear::{Linear, linear};
+use super::linear::linear;
 use super::matrix::{Mat, MatMut, Threads, Write, matmul, matmul_alike, transposed};
 use super::precision::Unit;
 use super::real::{Real, Values, for_real, values, vectorised};
@@ -24,7 +24,7 @@ use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use candle_nn::ops::sigmoid;
 use candle_nn::{Init, VarBuilder};
-use inference::in_rows;
+use inference::{Products, in_rows};
 use quantized::QuantizedLstm;
 use rayon::prelude::*;
 use std::any::Any;
@@ -111,9 +111,8 @@ impl BiLstm {
     /// For parameters that are not f32 on the CPU.
     pub fn quantize(&mut self, unit: Unit) -> Result<()> {
         if let Form::Plain(Weights { ih, hh, bias }) | Form::Prepared(Weights { ih, hh, bias }, _) = &self.form {
-            let [forward, reverse] = hh;
-            let input = Linear::new(Tensor::cat(ih, 0)?, Tensor::cat(bias, 0)?);
-            self.form = Form::Quantized(QuantizedLstm::new(&input, [forward, reverse], unit)?);
+            let layer = QuantizedLstm::new(ih.each_ref(), hh.each_ref(), bias.each_ref(), unit)?;
+            self.form = Form::Quantized(layer);
         }
         Ok(())
     }
@@ -252,6 +251,30 @@ fn composed_cell(inputs: &Tensor, before: Option<&[Tensor; 2]>, weight: &Tensor,
     Ok([(sigmoid(&gate(3)?)? * cell.tanh()?)?, cell])
 }
 
+/// The products of a direction whose inputs are projected, `[rows, 8h]`.
+struct FloatProducts<'a, T> {
+    projected: &'a [T],
+    /// `[h, 4h]`.
+    weight_t: &'a [T],
+    direction: usize,
+    h: usize,
+}
+
+impl<T: Real> Products<T> for FloatProducts<'_, T> {
+    fn project(&mut self, rows: &[usize], gates: &mut Vec<T>) {
+        gates.clear();
+        for row in rows {
+            gates.extend_from_slice(&self.projected[(2 * row + self.direction) * 4 * self.h..][..4 * self.h]);
+        }
+    }
+
+    fn recur(&mut self, before: &[T], gates: &mut [T]) {
+        let (n, h) = (before.len() / self.h, self.h);
+        let (before, gates) = (Mat::new(before, n, h), MatMut::new(gates, n, 4 * h));
+        matmul_alike(gates, before, Mat::new(self.weight_t, h, 4 * h), Write::Add, Threads::One);
+    }
+}
+
 struct Recurrence {
     steps: Steps,
     hidden: usize,
@@ -306,12 +329,8 @@ impl Recurrence {
 
     /// The hidden states alone, where no backward pass will come.
     fn hiddens<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Vec<T> {
-        let h = self.hidden;
-        inference::hiddens(&self.steps, projected, h, direction, |before, gates| {
-            let n = before.len() / h;
-            let (before, gates) = (Mat::new(before, n, h), MatMut::new(gates, n, 4 * h));
-            matmul_alike(gates, before, Mat::new(weight_t, h, 4 * h), Write::Add, Threads::One);
-        })
+        let products = FloatProducts { projected, weight_t, direction, h: self.hidden };
+        inference::hiddens(&self.steps, direction, self.hidden, 1, products)
     }
 
     /// Both directions at once, with the recurrent weights transposed.

@@ -134,6 +134,16 @@ impl Rows {
         );
     }
 
+    /// Takes these rows of others.
+    pub(crate) fn gather(&mut self, of: &Self, rows: &[usize]) {
+        let width = of.groups * GROUP;
+        self.groups = of.groups;
+        self.values.clear();
+        rows.iter().for_each(|row| self.values.extend_from_slice(&of.values[row * width..][..width]));
+        self.scales.clear();
+        self.scales.extend(rows.iter().map(|row| of.scales[*row]));
+    }
+
     pub(super) fn n_rows(&self) -> usize {
         self.scales.len()
     }
