@@ -15,7 +15,7 @@ def scores(program, model, corpus, form):
     line = [program, "eval", "--no-images", "--model", model, "--data", corpus, "--precision", form, "--json"]
     found = subprocess.run(line, check=True, capture_output=True, text=True)
     found = json.loads(found.stdout)
-    return {"overall": found["overall"]["f1"], **{name: counts["f1"] for name, counts in found["by_type"].items()}}
+    return {"overall": found["f1"], **{name: of_type["f1"] for name, of_type in found["types"].items()}}
 
 
 def predict(program, model, posts, form, threads):
