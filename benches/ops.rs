@@ -57,8 +57,8 @@ fn linears(criterion: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
-/// Linear layers that only predict, in each form of their product. Elements are those of the product,
-/// so that Gelem/s are GFLOP/s or GOP/s.
+/// Linear layers that only predict, in each form of their product. Elements are operations, so that
+/// Gelem/s are GFLOP/s or GOP/s.
 fn forms(criterion: &mut Criterion) -> Result<()> {
     for (k, n) in [(384, 1536), (1536, 384), (D_MODEL, WIDE), (WIDE, D_MODEL)] {
         let mut group = criterion.benchmark_group(format!("prediction, {ROWS} x {k} x {n}"));

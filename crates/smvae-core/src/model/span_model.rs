@@ -191,10 +191,10 @@ impl SpanModel {
         Ok(self.lstm_ner.prepare()?)
     }
 
-    /// Keeps the weights of the large products in int8 alone, for predictions on the CPU, where this
-    /// unit multiplies them: those of both LSTMs, of the text expert's hidden layer and of the span
-    /// layer, but for its columns of z. The heads of the experts and the classifier stay as they
-    /// are.
+    /// Keeps the weights of the large products in int8 alone, for predictions on the CPU, where
+    /// this unit multiplies them: those of both LSTMs, of the text expert's hidden layer and of the
+    /// span layer, but for its columns of z. The heads of the experts and the classifier stay as
+    /// they are.
     ///
     /// # Errors
     /// For weights that are not f32 on the CPU.

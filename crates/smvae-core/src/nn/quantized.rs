@@ -60,8 +60,8 @@ impl QuantizedLinear {
         Ok(y)
     }
 
-    /// The same by several layers, for which rows are rounded once: `x: [rows, in]` to `[rows, out]`
-    /// of each layer.
+    /// The same by several layers, for which rows are rounded once: `x: [rows, in]` to
+    /// `[rows, out]` of each layer.
     ///
     /// # Errors
     /// As [`QuantizedLinear::forward`].
@@ -154,8 +154,8 @@ struct Scratch {
     wide: Vec<f32>,
 }
 
-/// Rows that a task computes at once: a multiple of what the kernel computes at once, and few enough
-/// for a second cache.
+/// Rows that a task computes at once: a multiple of what the kernel computes at once, and few
+/// enough for a second cache.
 const BLOCK: usize = 96;
 const TILE: usize = 12;
 
@@ -262,7 +262,8 @@ mod tests {
             let got = pool(threads).install(|| run(&x, &ranges, Unit::best()))?;
             got.iter().zip(&want).for_each(|(got, want)| assert_eq!(values(got), values(want), "{threads} threads"));
         }
-        let alone = run(&x.narrow(0, 60, 70)?, &[0..70], Unit::best())?;
+        // A text of its own beside one that has no rows.
+        let alone = run(&x.narrow(0, 60, 70)?, &[0..70, 3..3], Unit::best())?;
         for (got, want) in alone.iter().zip(&want) {
             assert_eq!(values(got), values(&want.narrow(0, 60, 70)?));
         }

@@ -1,6 +1,6 @@
-//! A bidirectional LSTM whose products are in int8: those of the inputs, some steps at once, and those
-//! of the hidden states, step by step, each row with a scale of its own. Gates, cells and hidden
-//! states are f32.
+//! A bidirectional LSTM whose products are in int8: those of the inputs, some steps at once, and
+//! those of the hidden states, step by step, each row with a scale of its own. Gates, cells and
+//! hidden states are f32.
 
 use super::super::matrix::{Packed, Rows, Write, multiply};
 use super::super::precision::Unit;

@@ -8,8 +8,8 @@ use super::packed::{COLS, Columns, GROUP, LANES, Line, Packed, Rows};
 #[cfg(target_arch = "x86_64")]
 use super::vnni;
 
-/// `dst = rows weight + bias`, or `dst += rows weight + bias`; `dst: [rows, n]`. Any unit gives the same
-/// bits, and a row the same whatever rows are beside it.
+/// `dst = rows weight + bias`, or `dst += rows weight + bias`; `dst: [rows, n]`. Any unit gives the
+/// same bits, and a row the same whatever rows are beside it.
 pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
     assert!(rows.groups == weight.groups, "rows of another width than the weight's");
     assert!(dst.len() == rows.n_rows() * weight.n, "a destination of another shape than the product");
@@ -111,7 +111,7 @@ mod tests {
                     let [got, want] = [unit, Unit::Portable].map(|unit| product(unit, &x, &weight, &before, write));
                     prop_assert_eq!(bits(&got), bits(&want));
                 }
-                // With these scales a product is its sum, which f32 holds exactly: k * 127^2 < 2^24.
+                // With these scales a product is its sum, which f32 holds: k * 127^2 < 2^24.
                 for columns in &mut weight.columns {
                     (columns.scales, columns.bias) = ([1.0; COLS], [0.0; COLS]);
                 }
