@@ -13,13 +13,14 @@ mod parsers;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("arrow", parsers::arrow),
     ("checkpoint", folders::checkpoint),
     ("columns", parsers::columns),
     ("corpus", parsers::corpus),
     ("encoder_folder", folders::encoder_folder),
     ("experiment", folders::experiment),
+    ("exports", parsers::exports),
     ("image_vectors", folders::image_vectors),
     ("images", parsers::images),
     ("json", parsers::json),

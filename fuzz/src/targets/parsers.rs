@@ -3,10 +3,13 @@
 use super::choice;
 use smvae::core::schemes::Scheme;
 use smvae::core::{Convention, bio};
+use smvae::data::exchange::fit::{Misfits, fit};
+use smvae::data::exchange::read_bytes;
 use smvae::data::formats::conll::{Columns, Separator};
+use smvae::data::formats::json::read_post;
 use smvae::data::formats::labelled::samples;
 use smvae::data::formats::write::{FoundPost, Output, WriteSettings, Writer};
-use smvae::data::formats::{Body, Format, LabelUse, PostRecord, Settings, read};
+use smvae::data::formats::{Body, Format, LabelUse, Labels, PostRecord, Settings, read};
 use smvae::data::words::{WordConvention, locate, rejoin, split};
 use smvae::data::{Error, Reader, Sample, writer};
 use smvae::encoders::vision::{DecodeLimits, check_extension, decode};
@@ -107,7 +110,20 @@ fn written(writer: &mut Writer<Vec<u8>>, post: &PostRecord) {
         places: &places,
         ..FoundPost::default()
     };
-    writer.post(&found).expect("memory takes everything");
+    // A format may have no place for a post.
+    let _ = writer.post(&found).expect("memory takes everything");
+}
+
+/// Exports of labelling tools: what fits is written, and read back as the same entities.
+pub(crate) fn exports(input: &[u8]) {
+    let Ok(export) = read_bytes(input, "export") else { return };
+    for post in &export.posts {
+        for misfits in [Misfits::Refuse, Misfits::Move, Misfits::Drop] {
+            let fitted = fit(post, &WordConvention::default(), misfits);
+            let read = read_post(fitted.to_line(post).as_bytes(), LabelUse::IfAny).expect("written by us");
+            assert_eq!(read.labels, Some(Labels::Entities(fitted.entities)));
+        }
+    }
 }
 
 /// Tags, one per line, in every scheme: what is read is written, and read as the same.

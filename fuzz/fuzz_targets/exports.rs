@@ -1,0 +1,4 @@
+//! The target `exports` of `src/targets` for cargo-fuzz.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| smvae_fuzz::run("exports", input));
