@@ -15,9 +15,9 @@ pub(crate) struct PrecisionArgs {
     /// Number type of the text encoder; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
-    /// What the text encoder and the LSTMs multiply in, on the CPU: f32, int8, or auto, which is
-    /// int8 on a CPU that has a unit for it. int8 takes a quarter of the memory and finds almost
-    /// the same entities (docs/precision.md).
+    /// What the large products of a model are computed in, on the CPU: f32, int8, or auto, which is
+    /// int8 on a CPU that has a unit for it. In int8 their weights take a quarter of the memory,
+    /// and almost the same entities are found (docs/precision.md).
     #[arg(long, value_name = "NAME", default_value_t = Precision::F32, value_parser = by_name::<Precision>)]
     precision: Precision,
     /// The unit of the CPU that multiplies int8, portable or vnni, to see what other CPUs do.
@@ -30,6 +30,11 @@ impl PrecisionArgs {
     pub(crate) fn options(self) -> LoadOptions {
         let options = LoadOptions::default().with_dtype(self.dtype.dtype()).with_precision(self.precision);
         self.cpu_unit.map_or(options.clone(), |unit| options.with_unit(unit))
+    }
+
+    /// What the answers of a model depend on of these.
+    pub(crate) fn origin(self, model: &Predictor) -> String {
+        format!("{:?} {}", self.dtype, model.form().name())
     }
 
     /// Says what a model computes in, where it was not plainly asked for.

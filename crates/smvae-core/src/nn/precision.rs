@@ -71,6 +71,16 @@ impl Precision {
     }
 }
 
+impl Form {
+    /// `f32` or `int8`: what numbers depend on, whatever unit multiplies them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8(_) => "int8",
+        }
+    }
+}
+
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -84,8 +94,8 @@ impl fmt::Display for Precision {
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::F32 => f.write_str("f32"),
-            Self::Int8(unit) => write!(f, "int8 ({unit})"),
+            Self::F32 => f.write_str(self.name()),
+            Self::Int8(unit) => write!(f, "{} ({unit})", self.name()),
         }
     }
 }

@@ -63,9 +63,9 @@ pub struct LoadOptions {
     /// The number type of the text encoder: f32, or on a GPU also f16 or bf16, which take half the
     /// memory.
     pub dtype: DType,
-    /// In which numbers the text encoder and the LSTMs multiply. Default: f32, the bits of
-    /// training's evaluation; int8 takes a quarter of the memory and, on a CPU with a unit for it,
-    /// much less time.
+    /// In which numbers the large products are computed: those of the text encoder, the LSTMs and
+    /// the span layer. Default: f32, the bits of training's evaluation. In int8 their weights take
+    /// a quarter of the memory and, on a CPU with a unit for it, they take much less time.
     pub precision: Precision,
     /// What multiplies int8; every unit gives the same bits. Default: the fastest of this CPU.
     pub unit: Unit,
@@ -235,7 +235,7 @@ impl Predictor {
         &self.config
     }
 
-    /// What its text encoder and its LSTMs multiply in.
+    /// What its large products are computed in.
     pub fn form(&self) -> Form {
         self.form
     }

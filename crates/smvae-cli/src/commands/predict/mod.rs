@@ -120,7 +120,7 @@ fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
         ("--words", model.words().to_string()),
         ("the images", images),
         ("--device", format!("{:?}", args.device)),
-        ("--dtype and --precision", format!("{} {:?}", model.form(), args.precision)),
+        ("--dtype and --precision", args.precision.origin(model)),
         ("what is told (--all-above, --calibrated, --no-windows)", format!("{:?}", args.reading)),
     ];
     Ok(Origin(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
