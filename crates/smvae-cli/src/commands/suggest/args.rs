@@ -1,7 +1,7 @@
 //! The options of `smvae suggest`.
 
 use crate::failure::Usage;
-use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, VerifyArgs};
+use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, PrecisionArgs, VerifyArgs};
 use clap::Args;
 use smvae::answers::AnswerFormat;
 use smvae::data::words::WordConvention;
@@ -75,6 +75,8 @@ pub(crate) struct SuggestArgs {
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]
+    precision: PrecisionArgs,
+    #[command(flatten)]
     verify: VerifyArgs,
 }
 
@@ -102,7 +104,7 @@ impl SuggestArgs {
     pub(crate) fn options(&self) -> LoadOptions {
         let mut prediction = PredictionSettings::default();
         prediction.all_above = Some(LEAST_CANDIDATE);
-        let mut options = LoadOptions::default().with_prediction(prediction).verifying(self.verify.verify());
+        let mut options = self.precision.options().with_prediction(prediction).verifying(self.verify.verify());
         options.words.clone_from(&self.words);
         options
     }
