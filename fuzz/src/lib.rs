@@ -1,6 +1,6 @@
 //! The fuzz targets as a library, and what they need of a fuzzer.
 
-pub mod targets;
+mod targets;
 
 use std::sync::Once;
 

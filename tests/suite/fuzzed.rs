@@ -3,7 +3,6 @@
 //! was found once stays mended.
 
 #[path = "../../fuzz/src/targets/mod.rs"]
-#[allow(unreachable_pub, reason = "in fuzz/ they are a library's")]
 mod targets;
 
 use std::path::Path;

@@ -10,10 +10,10 @@ mod folders;
 mod parsers;
 
 /// What a target is called, and what it does with an input.
-pub type Target = (&'static str, fn(&[u8]));
+pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 18] = [
+pub(crate) const TARGETS: [Target; 18] = [
     ("arrow", parsers::arrow),
     ("checkpoint", folders::checkpoint),
     ("columns", parsers::columns),
