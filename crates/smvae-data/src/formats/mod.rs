@@ -10,9 +10,9 @@
 //! | Parquet | `parquet` | the same, with the feature `parquet` |
 //!
 //! [`open`] and [`read`] stream a file as [`PostRecord`]s, of which one is in memory at a time. A
-//! bad line is the [`Error::Line`] of that line, and the next ones are read;
-//! after any other error, such as a table's wrong header, there is nothing. What was told from the file and not asked for is in
-//! [`Posts::decided`], to be said once.
+//! bad line is the [`Error::Line`] of that line, and the next ones are read; after any other error,
+//! such as a table's wrong header, there is nothing. What was told from the file and not asked for
+//! is in [`Posts::decided`], to be said once.
 //!
 //! What this does not do: it splits no text into words, opens no image, and reads tags as they are;
 //! [`corpus`](crate::corpus) makes labelled samples of them.
