@@ -142,7 +142,7 @@ fn what_is_wrong_with_the_options_is_said() {
     check("", 2, "--model <DIR>");
     check("--model absent", 1, "absent is not a run folder: config.json is missing");
     check("--model run --port 70000", 2, "70000 is not in 0..=65535");
-    check("--model run --host everywhere", 2, "invalid IP address");
+    check("--model run --host everywhere", 2, "expected an IP address, such as 127.0.0.1");
     check("--model run --max-posts 0", 2, "the setting `posts` must be at least 1, got 0");
     check("--model run --header-time soon", 2, "expected seconds, such as 10 or 0.5");
     check("--model run --api-key-file key", 1, "key holds no key");
