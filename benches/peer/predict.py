@@ -1,7 +1,7 @@
 """Prediction with both sides, from a file of JSON lines to another; predict.sh runs this.
 
     python predict.py posts --corpus FILE --n N --posts FILE      the posts of a corpus as text, repeated
-    python predict.py ours  --smvae PROGRAM --model RUN ...       `smvae predict`
+    python predict.py ours  --smvae PROGRAM --model RUN ...       `smvae predict`, [--precision f32|int8]
     python predict.py peer  --model ENCODER [--sorted] ...        Hugging Face's pipeline("token-classification")
     python predict.py table --results FILE                        medians and ratios of the lines both print
 
@@ -33,6 +33,7 @@ def main():
     parser.add_argument("--n", type=int)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--sorted", action="store_true")
+    parser.add_argument("--precision", default="f32")
     args = parser.parse_args()
     if args.command == "posts":
         write_posts(args.corpus, args.n, args.posts)
@@ -42,7 +43,7 @@ def main():
         seconds, kib = (ours if args.command == "ours" else peer)(args)
         n = sum(1 for _ in open(args.output))
         assert n == sum(1 for _ in open(args.posts)), f"{n} answers"
-        side = "ours" if args.command == "ours" else f"peer, {'sorted' if args.sorted else 'as they come'}"
+        side = f"ours, {args.precision}" if args.command == "ours" else f"peer, {'sorted' if args.sorted else 'as they come'}"
         line = {"side": side, "posts": n, "threads": args.threads, "seconds": seconds, "peak_mib": kib / 1024}
         print(json.dumps(line), flush=True)
 
@@ -50,6 +51,7 @@ def main():
 def ours(args):
     begin = time.perf_counter()
     command = [args.smvae, "predict", "--model", args.model, "--threads", str(args.threads)]
+    command += ["--precision", args.precision]
     subprocess.run([*command, "--input", args.posts, "--output", args.output], check=True)
     return time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
@@ -96,13 +98,14 @@ def print_table(results):
     for line in open(results):
         row = json.loads(line)
         sides[row["side"]].append(row)
-    own = sides["ours"]
-    print(f"{'':20} {'posts/s':>8} {'peak MiB':>9} {'ours is':>9}   spread of rounds")
+    own = [side for side in sides if side.startswith("ours")]
+    print(f"{'':20} {'posts/s':>8} {'peak MiB':>9}" + "".join(f"   {side} is (spread)" for side in own))
     for side, rows in sides.items():
-        ratios = [b["seconds"] / a["seconds"] for a, b in zip(own, rows)]
-        print(f"{side:20} {median(r['posts'] / r['seconds'] for r in rows):8.1f} {median(r['peak_mib'] for r in rows):9.0f} "
-              f"{median(ratios):6.2f} x   {min(ratios):.2f}-{max(ratios):.2f}, {len(rows)} rounds, "
-              f"{rows[0]['posts']} posts, {rows[0]['threads']} threads")
+        cells = [f"{side:20} {median(r['posts'] / r['seconds'] for r in rows):8.1f} {median(r['peak_mib'] for r in rows):9.0f}"]
+        for ours in own:
+            ratios = [b["seconds"] / a["seconds"] for a, b in zip(sides[ours], rows)]
+            cells.append(f"{median(ratios):6.2f} x ({min(ratios):.2f}-{max(ratios):.2f})")
+        print("   ".join(cells), f"  {len(rows)} rounds, {rows[0]['posts']} posts, {rows[0]['threads']} threads")
 
 
 if __name__ == "__main__":

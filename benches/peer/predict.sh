@@ -34,7 +34,9 @@ predict() { "$VENV/bin/python" benches/peer/predict.py "$@" --threads "$THREADS"
 predict posts --corpus "$SHARED/data/twitter2017/test.txt" --n "$POSTS"
 for ((round = 1; round <= ROUNDS; round++)); do
     echo "round $round of $ROUNDS" >&2
-    predict ours --smvae "$smvae" --model "$run" --output "$OUT/answers-ours.jsonl" >>"$results"
+    for precision in f32 int8; do
+        predict ours --smvae "$smvae" --model "$run" --precision "$precision" --output "$OUT/answers-$precision.jsonl" >>"$results"
+    done
     predict peer --model "$encoder" --output "$OUT/answers-peer.jsonl" >>"$results"
     predict peer --model "$encoder" --output "$OUT/answers-peer.jsonl" --sorted >>"$results"
 done

@@ -57,6 +57,7 @@ def arguments():
     parser.add_argument("--model", required=True, help="a run folder")
     parser.add_argument("--posts", required=True, help="a file of JSON lines with texts")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", default="f32", help="f32, int8 or auto, of the service and of predict")
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
     parser.add_argument("--warm-up", type=float, default=5)
     parser.add_argument("--requests", type=int, default=200_000, help="of the measurement of memory")
@@ -69,7 +70,7 @@ def arguments():
 
 def command(args):
     return [args.smvae, "--threads", str(args.threads), "serve", "--model", args.model, "--port", "0", "--log", "off",
-            "--no-images", "--connections", str(args.idle + 4000), "--header-time", "60"]
+            "--no-images", "--precision", args.precision, "--connections", str(args.idle + 4000), "--header-time", "60"]
 
 
 class Service:
@@ -107,7 +108,7 @@ def predict(args):
     def seconds(path):
         start = time.perf_counter()
         line = [args.smvae, "--threads", str(args.threads), "predict", "--model", args.model, "--input", path,
-                "--no-images"]
+                "--no-images", "--precision", args.precision]
         subprocess.run(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
         return time.perf_counter() - start
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use smvae::RunInfo;
 use smvae::data::Split;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Refuses a file that is part of a run or holds a split of a corpus: results are not written over
 /// what they come from.
@@ -42,6 +42,32 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     guard(path)?;
     anyhow::ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
     anyhow::ensure!(folder.is_none_or(Path::is_dir), "cannot write {}: there is no such folder", path.display());
+    Ok(())
+}
+
+/// The same for several outputs, none of which may be another one or an input; each with the option
+/// that names it. - is stdin or stdout.
+pub(crate) fn check_apart<'a>(
+    outputs: impl IntoIterator<Item = (&'a str, Option<&'a PathBuf>)>,
+    inputs: impl IntoIterator<Item = (&'a str, Option<&'a PathBuf>)>,
+) -> anyhow::Result<()> {
+    let named =
+        |(option, path): (&'a str, Option<&'a PathBuf>)| Some((option, path.filter(|path| *path != Path::new("-"))?));
+    // A file that is not there yet has a folder that is.
+    let real = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        path.canonicalize().ok().or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
+    };
+    let mut taken: Vec<(&str, &PathBuf)> = inputs.into_iter().filter_map(named).collect();
+    for (option, path) in outputs.into_iter().filter_map(named) {
+        check(path)?;
+        if let Some((other, _)) =
+            taken.iter().find(|(_, other)| real(other).is_some_and(|other| real(path) == Some(other)))
+        {
+            return Err(Usage(format!("{option} {} would write over {other}", path.display())).into());
+        }
+        taken.push((option, path));
+    }
     Ok(())
 }
 

@@ -70,7 +70,8 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     assert_eq!(lines(&rest).len(), n - 6, "all others once");
     assert!(ids(&rest).iter().all(|id| !distinct.contains(id)));
     assert_ne!(suggest("--n 6 --strategy random").0, suggest("--n 6 --strategy random --seed 2").0);
-    for strategy in ["entropy --model run", "typical --model run", "disagreement --model run --model run", "names"] {
+    check(dir.path(), &format!("train --data data --out other --seed 2 {TRAIN}"), "", 0);
+    for strategy in ["entropy --model run", "typical --model run", "disagreement --model run --model other", "names"] {
         let (found, said) = suggest(&format!("--n 5 --strategy {strategy}"));
         assert_eq!(lines(&found).len(), 5, "{strategy}: {said}");
     }
@@ -94,7 +95,7 @@ fn a_manifest_is_what_train_reads() {
 #[test]
 fn what_was_labelled_comes_back_and_trains() {
     let dir = folder();
-    let pool = "--pool pool.jsonl --n 40 --model run --to label-studio --output tasks.json";
+    let pool = "--pool pool.jsonl --n 40 --for-dev 3 --model run --to label-studio --output tasks.json";
     check(dir.path(), &format!("suggest {pool}"), "", 0);
     let tasks: Vec<Value> = serde_json::from_str(&read(dir.path(), "tasks.json")).expect("an array");
     assert_eq!(tasks.len(), 40);
@@ -104,9 +105,16 @@ fn what_was_labelled_comes_back_and_trains() {
     assert!(scores.len() == 40 && scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     assert!(prediction["model_version"].as_str().is_some_and(|version| version.starts_with("run@")), "{prediction}");
     fs::write(dir.path().join("export.json"), json!(labelled(dir.path(), tasks)).to_string()).expect("writable");
-    let (_, said) = check(dir.path(), "import export.json --to labelled.jsonl --unlabelled rest.jsonl", "", 0);
+    let import = "import export.json --to labelled.jsonl --unlabelled rest.jsonl";
+    check(dir.path(), &format!("{import} --dev dev.jsonl"), "", 0);
+    assert_eq!(
+        (lines(&read(dir.path(), "labelled.jsonl")).len(), lines(&read(dir.path(), "dev.jsonl")).len()),
+        (35, 3)
+    );
+    let (_, said) = check(dir.path(), import, "", 0);
+    assert!(said.contains("3 of them were drawn for dev: --dev FILE keeps them apart"), "{said}");
     assert!(said.contains("export.json: 40 posts of Label Studio"), "{said}");
-    assert!(said.contains("1 nobody has labelled, 1 skipped"), "{said}");
+    assert!(said.contains("; 1 nobody has labelled; 1 skipped"), "{said}");
     assert_eq!(lines(&read(dir.path(), "labelled.jsonl")).len(), 38);
     assert_eq!(lines(&read(dir.path(), "rest.jsonl")).len(), 2);
     let split = "split labelled.jsonl --to mine --dev 0.2 --test 0.2";
@@ -164,7 +172,7 @@ fn spans_that_do_not_fit_are_listed_and_nothing_is_written() {
         error.contains(r#"doccano.jsonl:1 (id 7): "Lady G" (PER, characters 0..6) is not of whole words"#),
         "{error}"
     );
-    assert!(error.contains("1 span does not fit, and nothing is written"), "{error}");
+    assert!(error.contains("1 span does not fit the words, and nothing is written"), "{error}");
     assert!(!dir.path().join("labelled.jsonl").exists());
     check(dir.path(), &format!("{import} --misfits move"), "", 0);
     assert_eq!(json_of(&read(dir.path(), "labelled.jsonl"))["entities"], json!([{"words": [0, 2], "label": "PER"}]));
@@ -184,13 +192,24 @@ fn what_makes_no_sense_is_said() {
     fails("suggest --pool pool.jsonl --strategy entities", 2, "--strategy entities needs --model RUN");
     fails("suggest --pool pool.jsonl --strategy typical", 2, "needs --text-encoder, or --model RUN");
     fails("suggest --pool pool.jsonl --strategy disagreement --model run", 2, "--model RUN twice at least");
+    fails("suggest --pool pool.jsonl --strategy disagreement --model run --model ./run", 2, "stands there twice");
+    fails("suggest --pool pool.jsonl --output pool.jsonl", 2, "--output pool.jsonl would write over --pool");
+    fails("suggest --pool pool.jsonl --output a.json --manifest a.json", 2, "would write over --output");
+    fails("import pool.jsonl --to ./pool.jsonl", 2, "would write over an export");
+    fails("import pool.jsonl --to a.jsonl --unlabelled a.jsonl", 2, "would write over --to");
     fails("suggest --pool pool.jsonl --n 0", 2, "`n` must be at least 1");
     fails("suggest --pool absent.jsonl", 1, "absent.jsonl");
     fails("suggest --pool pool.jsonl --text-encoder tiny", 2, "one that has learnt something");
     fails("suggest --pool pool.jsonl --labelled run/selection.json", 1, "was made from a training file");
     fails("import pool.jsonl --to a.jsonl", 1, "an export of Label Studio");
     fails("import pool.jsonl --to a.csv", 2, "name a .jsonl or a .conll file");
-    fails("split pool.jsonl --to mine --dev 0.6 --test 0.6", 2, "`test` must be less than what dev leaves");
+    fails("split pool.jsonl --to mine", 1, "pool.jsonl:1: expected words with labels");
+    fails("split data/train.txt --to mine --dev 0.6 --test 0.6", 2, "`test` must be less than what dev leaves");
+    let (found, _) = check(dir.path(), "suggest --pool pool.jsonl --n 1000000000000", "", 0);
+    assert_eq!(lines(&found).len(), n_distinct(dir.path()));
+    assert!(lines(&found)[0].get("entities").is_none(), "no model has looked");
+    fs::write(dir.path().join("found.jsonl"), found).expect("writable");
+    fails("import found.jsonl --to a.jsonl", 1, "an export of Label Studio");
     fails("split pool.jsonl --to data", 2, "train.txt is there already");
     fs::write(dir.path().join("bad.jsonl"), "{\"text\": \"Ana in Oslo\"}\n{\"x\": 1}\n").expect("writable");
     let (found, error) = check(dir.path(), "suggest --pool bad.jsonl --n 3", "", 3);

@@ -4,8 +4,8 @@ use crate::files::sha256_hex;
 use crate::url::is_url;
 
 /// A number that posts share which say the same: letters and digits alone count, in lower case,
-/// without links, and without "RT @user" before them. Of a post without letters and digits all of
-/// it counts.
+/// without links, and without "RT @user:" before them, however often that stands there. How a text
+/// was split into words makes no difference. Of a post without letters and digits all of it counts.
 ///
 /// ```
 /// use smvae_data::duplicates::key;
@@ -22,15 +22,10 @@ pub fn key<W: AsRef<str>>(words: &[W]) -> u64 {
         } else {
             said.next_if(|word| word.starts_with('@'));
         }
+        while said.next_if(|word| !word.contains(char::is_alphanumeric)).is_some() {}
     }
-    let mut text = String::new();
-    for word in said {
-        let before = text.len();
-        text.extend(word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase));
-        if text.len() > before {
-            text.push(' ');
-        }
-    }
+    let letters = said.flat_map(str::chars).filter(|c| c.is_alphanumeric());
+    let mut text: String = letters.flat_map(char::to_lowercase).collect();
     if text.is_empty() {
         words.iter().for_each(|word| text.extend([word.as_ref(), " "]));
     }
@@ -68,6 +63,8 @@ mod tests {
             "RT @fan : Lady Gaga lands in Oslo ! https://t.co/x",
             "RT @ fan : Lady Gaga lands in Oslo",
             "LADY GAGA lands in Oslo",
+            "RT @a : RT @b: Lady Gaga lands in Oslo",
+            "Lady-Gaga lands in # Oslo",
         ] {
             assert_eq!(of(text), want, "{text}");
         }

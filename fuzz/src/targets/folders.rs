@@ -108,7 +108,8 @@ pub(crate) fn run_folder(input: &[u8]) {
 }
 
 /// A file of a run that is continued: its checkpoint, its state, its settings, its posts. What kept
-/// inputs cannot know, since it differs from machine to machine, stands there as `RUN` and `SHA256`.
+/// inputs cannot know, since it differs from machine to machine, stands there as `RUN` and
+/// `SHA256`.
 pub(crate) fn checkpoint(input: &[u8]) {
     const NAMES: [&str; 5] = ["checkpoint/state.json", "run.json", "selection.json", "config.json", "metrics.jsonl"];
     let (how, rest) = choice(input);

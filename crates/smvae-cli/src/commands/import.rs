@@ -3,26 +3,32 @@
 use crate::failure::Usage;
 use crate::output;
 use crate::progress::say;
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use serde_json::json;
+use smvae::Predictor;
 use smvae::core::schemes::Scheme;
 use smvae::data::exchange::fit::{Fitted, Misfits, fit};
-use smvae::data::exchange::{Annotated, Export, State, read};
+use smvae::data::exchange::{Annotated, State, read};
 use smvae::data::files::write_atomically;
 use smvae::data::formats::Format;
 use smvae::data::words::WordConvention;
 use smvae::data::{Sample, writer};
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// Exports of Label Studio (JSON or JSON_MIN), doccano (JSON lines) or Prodigy (db-out); which
-    /// it is, the content tells.
+    /// it is, the content tells. Of a post that stands in them twice the last labels count.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The file to write: .jsonl, or .conll (words and tags in columns).
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
+    /// Write the posts that `suggest --for-dev` has marked to this file instead, in the same form.
+    #[arg(long, value_name = "FILE")]
+    dev: Option<PathBuf>,
     /// Also write the posts that nobody has labelled, or that were skipped, as JSON lines.
     #[arg(long, value_name = "FILE")]
     unlabelled: Option<PathBuf>,
@@ -31,8 +37,11 @@ pub(crate) struct ImportArgs {
     misfits: Way,
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
     /// such as twitter2017,hashtag=keep.
-    #[arg(long, value_name = "CONVENTION", default_value_t)]
-    words: WordConvention,
+    #[arg(long, value_name = "CONVENTION", conflicts_with = "model")]
+    words: Option<WordConvention>,
+    /// Split text into words as this run does: that of the model whose entities were corrected.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
 }
 
 /// What becomes of spans that do not fit.
@@ -50,53 +59,106 @@ enum Way {
 const LISTED: usize = 20;
 
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
-    let format = match Format::of_path(&args.to) {
-        Some(format @ (Format::JsonLines | Format::Conll)) => format,
-        _ => return Err(Usage(format!("--to {}: name a .jsonl or a .conll file", args.to.display())).into()),
+    let outputs = [("--to", Some(&args.to)), ("--dev", args.dev.as_ref()), ("--unlabelled", args.unlabelled.as_ref())];
+    output::check_apart(outputs, args.files.iter().map(|file| ("an export", Some(file))))?;
+    for path in [Some(&args.to), args.dev.as_ref()].into_iter().flatten() {
+        if !matches!(Format::of_path(path), Some(Format::JsonLines | Format::Conll)) {
+            return Err(Usage(format!("{}: name a .jsonl or a .conll file", path.display())).into());
+        }
+    }
+    let words = match &args.model {
+        Some(run) => Predictor::load(run)?.words(),
+        None => args.words.clone().unwrap_or_default(),
     };
-    output::check(&args.to)?;
-    args.unlabelled.as_deref().map_or(Ok(()), output::check)?;
     let misfits = match args.misfits {
         Way::Refuse => Misfits::Refuse,
         Way::Move => Misfits::Move,
         Way::Drop => Misfits::Drop,
     };
+    let posts = read_all(&args.files)?;
     let mut all = Imported::default();
-    for file in &args.files {
-        let export = read(file)?;
-        all.add(file, &export, &args.words, misfits)?;
+    for post in &posts.kept {
+        all.add(post, &words, misfits, args.dev.is_some())?;
     }
-    all.list_misfits();
+    all.listed.iter().for_each(say);
+    if all.misfits > all.listed.len() {
+        say(format!("and {} more", all.misfits - all.listed.len()));
+    }
     if all.misfits > 0 && misfits == Misfits::Refuse {
         let (n, are) = (all.misfits, if all.misfits == 1 { "span does" } else { "spans do" });
-        anyhow::bail!("{n} {are} not fit, and nothing is written: mend them, or pass --misfits move or --misfits drop");
+        anyhow::bail!(
+            "{n} {are} not fit the words, and nothing is written: --words or --model names the convention that the text \
+             was labelled by; else mend them, or pass --misfits move or --misfits drop"
+        );
     }
-    let text = match format {
-        Format::Conll => writer::to_text(&all.samples)?,
-        _ => all.lines,
-    };
-    write_atomically(&args.to, text.as_bytes())?;
+    all.train.write(&args.to)?;
+    args.dev.as_deref().map_or(Ok(()), |path| all.dev.write(path))?;
     if let Some(path) = &args.unlabelled {
         write_atomically(path, all.unlabelled.as_bytes())?;
     }
-    say(format!(
-        "{}: {} posts with {} entities ({} without any); {} nobody has labelled, {} skipped, {} labelled several times",
-        args.to.display(),
-        all.samples.len(),
-        all.entities,
-        all.empty,
-        all.open,
-        all.skipped,
-        all.several,
-    ));
+    all.tell(args, posts.several);
     Ok(())
+}
+
+/// A post with the file that it is from.
+struct Post<'a> {
+    file: &'a Path,
+    post: Annotated,
+}
+
+/// The posts of all files, each once.
+struct Posts<'a> {
+    kept: Vec<Post<'a>>,
+    /// Posts that were labelled more than once.
+    several: usize,
+}
+
+fn read_all(files: &[PathBuf]) -> anyhow::Result<Posts<'_>> {
+    let (mut kept, mut several) = (Vec::<Post<'_>>::new(), 0);
+    let mut places: HashMap<(Option<String>, String), usize> = HashMap::new();
+    for file in files {
+        let export = read(file)?;
+        say(format!("{}: {} posts of {}", file.display(), export.posts.len(), export.tool.name()));
+        several += export.several.len();
+        for post in export.posts {
+            let place = *places.entry((post.id.clone(), post.text.clone())).or_insert(kept.len());
+            let Some(before) = kept.get_mut(place) else {
+                kept.push(Post { file, post });
+                continue;
+            };
+            let is_labelled = |post: &Annotated| matches!(post.state, State::Labelled(_));
+            several += usize::from(is_labelled(&before.post) && is_labelled(&post));
+            // A later export in which nobody labelled it takes no labels away.
+            if is_labelled(&post) || !is_labelled(&before.post) {
+                *before = Post { file, post };
+            }
+        }
+    }
+    Ok(Posts { kept, several })
+}
+
+/// Posts of one output.
+#[derive(Default)]
+struct Labelled {
+    lines: String,
+    samples: Vec<Sample>,
+}
+
+impl Labelled {
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let text = match Format::of_path(path) {
+            Some(Format::Conll) => writer::to_text(&self.samples)?,
+            _ => self.lines.clone(),
+        };
+        Ok(write_atomically(path, text.as_bytes())?)
+    }
 }
 
 /// What was read of all files.
 #[derive(Default)]
 struct Imported {
-    lines: String,
-    samples: Vec<Sample>,
+    train: Labelled,
+    dev: Labelled,
     unlabelled: String,
     listed: Vec<String>,
     misfits: usize,
@@ -104,59 +166,79 @@ struct Imported {
     empty: usize,
     open: usize,
     skipped: usize,
-    several: usize,
+    wordless: usize,
+    /// Posts for dev that go where all others do.
+    mixed: usize,
 }
 
 impl Imported {
-    fn add(&mut self, file: &Path, export: &Export, words: &WordConvention, misfits: Misfits) -> anyhow::Result<()> {
-        say(format!("{}: {} posts of {}", file.display(), export.posts.len(), export.tool.name()));
-        self.several += export.several.len();
-        for post in &export.posts {
-            match post.state {
-                State::Labelled(_) => self.labelled(file, post, fit(post, words, misfits))?,
-                State::Unlabelled => self.open += 1,
-                State::Skipped => self.skipped += 1,
-            }
-            if !matches!(post.state, State::Labelled(_)) {
-                let mut line = serde_json::Map::new();
-                for (name, value) in [("id", post.id.as_ref()), ("image_id", post.image.as_ref())] {
-                    line.extend(value.map(|value| (name.to_owned(), value.as_str().into())));
-                }
-                line.insert("text".to_owned(), post.text.as_str().into());
-                writeln!(self.unlabelled, "{}", serde_json::Value::Object(line)).expect("a String takes everything");
+    fn add(&mut self, post: &Post<'_>, words: &WordConvention, misfits: Misfits, has_dev: bool) -> anyhow::Result<()> {
+        match post.post.state {
+            State::Labelled(_) => return self.labelled(post, fit(&post.post, words, misfits), has_dev),
+            State::Unlabelled => self.open += 1,
+            State::Skipped => self.skipped += 1,
+        }
+        let Annotated { id, image, text, .. } = &post.post;
+        let mut line = json!({ "text": text });
+        for (name, value) in [("id", id), ("image_id", image)] {
+            if let Some(value) = value {
+                line[name] = value.as_str().into();
             }
         }
+        self.unlabelled += &(line.to_string() + "\n");
         Ok(())
     }
 
-    fn labelled(&mut self, file: &Path, post: &Annotated, fitted: Fitted) -> anyhow::Result<()> {
+    fn labelled(&mut self, Post { file, post }: &Post<'_>, fitted: Fitted, has_dev: bool) -> anyhow::Result<()> {
         let id = post.id.as_ref().map_or_else(String::new, |id| format!(" (id {id})"));
+        let place = format!("{}:{}{id}", file.display(), post.line);
         for misfit in &fitted.misfits {
             self.misfits += 1;
             if self.listed.len() < LISTED {
-                self.listed.push(format!("{}:{}{id}: {misfit}", file.display(), post.line));
+                self.listed.push(format!("{place}: {misfit}"));
             }
         }
         if fitted.words.is_empty() {
-            // A post without words teaches nothing, and no corpus can hold it.
-            self.open += 1;
+            // It teaches nothing, and no corpus can hold it.
+            self.wordless += 1;
             return Ok(());
         }
-        self.lines += &fitted.to_line(post);
-        self.lines.push('\n');
+        let tags = Scheme::Iob2.tags(&fitted.entities, fitted.words.len()).with_context(|| place.clone())?;
         self.entities += fitted.entities.len();
         self.empty += usize::from(fitted.entities.is_empty());
-        let tags = Scheme::Iob2.tags(&fitted.entities, fitted.words.len())?;
-        // In columns a post is known by its image, or by its id where it has none.
-        let image_id = post.image.clone().or(post.id.clone()).unwrap_or_else(|| post.line.to_string());
-        self.samples.push(Sample { image_id, words: fitted.words, tags });
+        self.mixed += usize::from(post.for_dev && !has_dev);
+        let to = if post.for_dev && has_dev { &mut self.dev } else { &mut self.train };
+        to.lines += &(fitted.to_line(post) + "\n");
+        // In columns a post is known by its image, or else by a name that no other one has.
+        let image_id = post
+            .image
+            .clone()
+            .or(post.id.clone())
+            .unwrap_or_else(|| format!("{}-{}", file.file_stem().unwrap_or_default().to_string_lossy(), post.line));
+        to.samples.push(Sample { image_id, words: fitted.words, tags });
         Ok(())
     }
 
-    fn list_misfits(&self) {
-        self.listed.iter().for_each(say);
-        if self.misfits > self.listed.len() {
-            say(format!("and {} more", self.misfits - self.listed.len()));
+    /// Says what was written, and what was not.
+    fn tell(&self, args: &ImportArgs, several: usize) {
+        let n = self.train.samples.len() + self.dev.samples.len();
+        let mut line =
+            format!("{}: {n} posts with {} entities ({} without any)", args.to.display(), self.entities, self.empty);
+        if let Some(dev) = &args.dev {
+            line += &format!(", {} of them in {}", self.dev.samples.len(), dev.display());
+        }
+        let counts = [
+            (self.open, "nobody has labelled"),
+            (self.skipped, "skipped"),
+            (self.wordless, "without a word"),
+            (several, "labelled several times, of which the last counts"),
+        ];
+        for (n, what) in counts.iter().filter(|(n, _)| *n > 0) {
+            line += &format!("; {n} {what}");
+        }
+        say(line);
+        if self.mixed > 0 {
+            say(format!("{} of them were drawn for dev: --dev FILE keeps them apart", self.mixed));
         }
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 use smvae::data::corpus::split_path;
 use smvae::data::files::write_atomically;
-use smvae::data::formats::{self, Body, LabelUse, Labels, PostRecord, Settings};
+use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
 use smvae::data::shares::{ShareSettings, shares};
 use smvae::data::words::{WordConvention, split};
 use smvae::data::{Error, Split};
@@ -63,6 +63,12 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         labels: LabelUse::IfAny,
     };
     let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
+    if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
+        let (file, line) = (args.file.display(), post.line);
+        anyhow::bail!("{file}:{line}: expected words with labels: `smvae import` makes them of a tool's export");
+    }
+    // Of a table every field is a string.
+    let has_json = !matches!(args.form.from.or_else(|| Format::of_path(&args.file)), Some(Format::Csv | Format::Tsv));
     anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
     let words: Vec<Vec<String>> = posts.iter().map(words_of).collect();
     let shown: Vec<(&[String], Option<&str>)> =
@@ -74,7 +80,7 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let mut counts = [0; 3];
     for (post, split) in posts.iter().zip(splits) {
         let i = Split::ALL.iter().position(|other| *other == split).expect("one of all");
-        texts[i] += &line_of(post);
+        texts[i] += &line_of(post, has_json);
         texts[i].push('\n');
         counts[i] += 1;
     }
@@ -100,9 +106,15 @@ fn words_of(post: &PostRecord) -> Vec<String> {
     }
 }
 
-/// A post as a line of JSON: its own fields, or words and tags of a file that has no fields.
-fn line_of(post: &PostRecord) -> String {
-    if post.fields.iter().next().is_some() {
+/// Whether a corpus can have it.
+fn is_labelled(post: &PostRecord) -> bool {
+    let has_labels = matches!(post.labels, Some(Labels::Tags(_) | Labels::TagNumbers(_) | Labels::Entities(_)));
+    has_labels && matches!(post.body, Body::Words(_))
+}
+
+/// A post as a line of JSON: its own fields where they are JSON, or words and tags.
+fn line_of(post: &PostRecord, has_json: bool) -> String {
+    if has_json && post.fields.iter().next().is_some() {
         return serde_json::to_string(&post.fields).expect("fields have a JSON form");
     }
     let mut line = match &post.body {

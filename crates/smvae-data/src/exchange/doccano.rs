@@ -9,7 +9,7 @@
 //! {"id", "text", "annotations": [{"label": 3, "start_offset", ..}]}  the oldest, with numbers for labels: refused
 //! ```
 
-use super::post::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
+use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, text};
 use serde_json::Value;
 
 const LABELS: [&str; 4] = ["label", "labels", "entities", "annotations"];
@@ -36,7 +36,8 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
         _ => Err(unknown(written)),
     };
     let state = State::Labelled(spans.iter().map(entity).collect::<Result<_, _>>()?);
-    Ok(Annotated { line: 0, id: id_of(object.get("id")), image: image(object), text, state })
+    let (id, image, for_dev) = (id_of(object.get("id")), image(object), is_for_dev(object));
+    Ok(Annotated { line: 0, id, image, text, for_dev, state })
 }
 
 fn unknown(written: &Value) -> Fault {

@@ -10,7 +10,7 @@
 //! region without it is taken where both are the same. Predictions are no labels. Its CoNLL export
 //! splits the text anew and loses labels: nothing here reads that.
 
-use super::post::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, string};
+use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, string};
 use crate::formats::TextEntity;
 use serde_json::Value;
 
@@ -36,7 +36,8 @@ pub(super) fn post(object: &Object) -> Result<(Annotated, bool), Fault> {
         None => State::Skipped,
     };
     let id = id_of(data.get("id")).or_else(|| id_of(object.get("id")));
-    Ok((Annotated { line: 0, id, image: image(data), text, state }, kept.len() > 1))
+    let for_dev = is_for_dev(data);
+    Ok((Annotated { line: 0, id, image: image(data), text, for_dev, state }, kept.len() > 1))
 }
 
 /// A line of JSON_MIN, in which the regions stand under the name of their tag: `label` in Label
@@ -50,10 +51,11 @@ fn minimal(object: &Object) -> Result<(Annotated, bool), Fault> {
     let state = match regions {
         Some(Value::Array(regions)) => State::Labelled(entities(regions.iter(), &text)?),
         // An annotation without regions has no field for them.
-        _ if object.contains_key("annotation_id") => State::Labelled(Vec::new()),
+        _ if object.get("annotation_id").is_some_and(|id| !id.is_null()) => State::Labelled(Vec::new()),
         _ => State::Unlabelled,
     };
-    Ok((Annotated { line: 0, id: id_of(object.get("id")), image: image(object), text, state }, false))
+    let (id, image, for_dev) = (id_of(object.get("id")), image(object), is_for_dev(object));
+    Ok((Annotated { line: 0, id, image, text, for_dev, state }, false))
 }
 
 /// The text of a task: `text`, or the one string it has that is neither an image nor an id.
@@ -61,7 +63,7 @@ fn text_of(data: &Object) -> Result<String, Fault> {
     if let Some(text) = string(data, "text") {
         return Ok(text);
     }
-    let others = ["image", "image_id", "id", "reason", "created_at", "updated_at"];
+    let others = ["for_dev", "image", "image_id", "id", "reason", "created_at", "updated_at"];
     let strings = data.iter().filter(|(name, value)| value.is_string() && !others.contains(&name.as_str()));
     match strings.map(|(_, value)| value).collect::<Vec<_>>().as_slice() {
         [Value::String(text)] => Ok(text.clone()),
@@ -70,9 +72,23 @@ fn text_of(data: &Object) -> Result<String, Fault> {
 }
 
 fn entities<'a>(regions: impl Iterator<Item = &'a Value>, text: &str) -> Result<Vec<TextEntity>, Fault> {
-    // Choices, ratings and relations have no labels.
-    let labelled = regions.filter(|value| value.get("labels").is_some());
-    labelled.map(|value| entity(value, text)).collect()
+    let labels_of = |value: &Value| {
+        let mut names = value.as_object().into_iter().flat_map(Object::keys);
+        names.find(|name| name.ends_with("labels")).cloned()
+    };
+    let mut entities = Vec::new();
+    for value in regions {
+        match labels_of(value).as_deref() {
+            Some("labels") => entities.push(entity(value, text)?),
+            Some(other) => {
+                let expected = format!("regions of a Labels tag, and not {other}: label plain text");
+                return Err(Fault::new(expected, value.to_string()));
+            }
+            // Choices, ratings and relations have no labels.
+            None => {}
+        }
+    }
+    Ok(entities)
 }
 
 fn entity(value: &Value, text: &str) -> Result<TextEntity, Fault> {
@@ -84,8 +100,10 @@ fn entity(value: &Value, text: &str) -> Result<TextEntity, Fault> {
     let in_units = start.zip(end).and_then(|(start, end)| Some((character(text, start)?, character(text, end)?)));
     let in_units = span(text, in_units.map(|at| at.0), in_units.map(|at| at.1), label);
     let in_characters = span(text, start, end, label);
+    // Its editor writes the end of a line as a backslash and an n.
     let says = |entity: &TextEntity, mention: &str| {
-        text.chars().skip(entity.start).take(entity.end - entity.start).eq(mention.chars())
+        let own: String = text.chars().skip(entity.start).take(entity.end - entity.start).collect();
+        own == mention || own.replace(['\n', '\r'], "\\n") == mention
     };
     let Some(mention) = value.get("text").and_then(Value::as_str) else {
         return match (in_units, in_characters) {

@@ -94,6 +94,9 @@ pub fn read(path: impl AsRef<Path>) -> Result<Export> {
 pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
     let path = path.as_ref();
     let objects = objects(bytes, path)?;
+    if objects.is_empty() {
+        return Err(Fault::new("at least one post", "").of(path, 1));
+    }
     let first = objects.first().map(|(_, object)| object);
     let tool = first.and_then(tool_of).ok_or_else(|| {
         let (line, text) = objects.first().map_or((1, String::new()), |(line, object)| (*line, shown(object)));
@@ -141,10 +144,17 @@ fn tool_of(object: &Object) -> Option<Tool> {
     let has = |name| object.contains_key(name);
     let spans = |name| object.get(name).and_then(Value::as_array).and_then(|spans| spans.first());
     let is_of_label_studio = |span: &Value| span.get("labels").is_some();
+    // What `smvae suggest` wrote nobody has labelled yet.
+    if has("suggested") {
+        return None;
+    }
     if object.get("data").is_some_and(Value::is_object) {
         return Some(Tool::LabelStudio);
     }
-    if has("annotation_id") || ["label", "labels"].into_iter().filter_map(spans).any(is_of_label_studio) {
+    if has("annotation_id")
+        || has("annotator")
+        || ["label", "labels"].into_iter().filter_map(spans).any(is_of_label_studio)
+    {
         return Some(Tool::LabelStudio);
     }
     if has("text") && (has("_task_hash") || has("answer") || has("spans")) {
@@ -154,12 +164,5 @@ fn tool_of(object: &Object) -> Option<Tool> {
         && ["label", "labels", "entities", "annotations"]
             .into_iter()
             .any(|name| object.get(name).is_some_and(Value::is_array));
-    // A task that nobody has labelled says no more than its text.
-    if is_doccano {
-        Some(Tool::Doccano)
-    } else if has("text") && has("annotator") {
-        Some(Tool::LabelStudio)
-    } else {
-        None
-    }
+    is_doccano.then_some(Tool::Doccano)
 }

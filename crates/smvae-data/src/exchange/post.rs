@@ -19,6 +19,8 @@ pub struct Annotated {
     pub image: Option<String>,
     /// Its text.
     pub text: String,
+    /// Whether it was drawn at random for dev, as `smvae suggest --for-dev` marks posts.
+    pub for_dev: bool,
     /// What became of it.
     pub state: State,
 }
@@ -79,6 +81,15 @@ pub(super) fn text(object: &Object, names: &[&str]) -> Result<String, Fault> {
 /// The image of a post, as [`formats`](crate::formats) names it.
 pub(super) fn image(object: &Object) -> Option<String> {
     string(object, "image_id").or_else(|| string(object, "image")).filter(|image| !image.is_empty())
+}
+
+/// Whether a post is marked for dev: some tools keep values as text.
+pub(super) fn is_for_dev(object: &Object) -> bool {
+    match object.get("for_dev") {
+        Some(Value::Bool(mark)) => *mark,
+        Some(Value::String(mark)) => mark.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
 }
 
 /// An offset of a span.

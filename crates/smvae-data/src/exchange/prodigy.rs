@@ -1,8 +1,8 @@
 //! Prodigy's `db-out`: JSON lines, offsets in characters; `token_end` is inclusive and not read. A
-//! post that was rejected or ignored has no labels. The words are not Prodigy's tokens, since
+//! post that was rejected or ignored, or has no answer, has no labels. The words are not Prodigy's tokens, since
 //! spans are checked against the words a corpus is split into.
 
-use super::post::{Annotated, Fault, Object, State, id_of, image, offset, shown, span, text};
+use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, text};
 use serde_json::Value;
 
 pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
@@ -11,10 +11,13 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
     let id = id_of(meta.and_then(|meta| meta.get("id"))).or_else(|| id_of(object.get("id")));
     let image = image(object).or_else(|| meta.and_then(image));
     let state = match object.get("answer").and_then(Value::as_str) {
-        Some("accept") | None => State::Labelled(spans(object, &text)?),
+        Some("accept") => State::Labelled(spans(object, &text)?),
         Some(_) => State::Skipped,
+        // Spans that nobody has looked at are a model's.
+        None => State::Unlabelled,
     };
-    Ok(Annotated { line: 0, id, image, text, state })
+    let for_dev = is_for_dev(object) || meta.is_some_and(is_for_dev);
+    Ok(Annotated { line: 0, id, image, text, for_dev, state })
 }
 
 fn spans(object: &Object, text: &str) -> Result<Vec<crate::formats::TextEntity>, Fault> {

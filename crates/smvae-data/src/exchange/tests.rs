@@ -77,8 +77,12 @@ fn tasks_of_label_studio_are_read() {
     check(&file, Tool::LabelStudio, &want.each_ref().map(String::as_str));
     assert_eq!(read_bytes(file.as_bytes(), "export").expect("an export").several, [7, 8]);
     let minimal = r#"[{"text": "in Oslo", "id": 9, "label": [{"start": 3, "end": 7, "text": "Oslo", "labels": ["LOC"]}],
-        "annotator": 1, "annotation_id": 2}, {"text": "x", "id": 10, "annotator": 1, "annotation_id": 3}]"#;
-    check(minimal, Tool::LabelStudio, &["9: Oslo LOC", "10: "]);
+        "annotator": 1, "annotation_id": 2}, {"text": "x", "id": 10, "annotator": 1, "annotation_id": 3},
+        {"text": "x", "id": 11, "annotator": null, "annotation_id": null}]"#;
+    check(minimal, Tool::LabelStudio, &["9: Oslo LOC", "10: ", "11: -"]);
+    // The editor's way to write the end of a line.
+    let two_lines = task(12, "Lady\\nGaga", &annotation(&[region(0, 9, "Lady\\\\nGaga", "PER")], ""));
+    check(&format!("[{two_lines}]"), Tool::LabelStudio, &["12: Lady Gaga PER"]);
 }
 
 #[test]
@@ -88,6 +92,10 @@ fn what_label_studio_cannot_mean_is_refused() {
     refused(&bad(region(3, 99, "Oslo", "LOC")), "expected the text to have \"Oslo\"");
     refused(&bad(region(5, 9, "Oslo", "LOC").replace(r#""text": "Oslo", "#, "")), "regions with their \"text\"");
     refused(&bad(region(6, 10, "Oslo", "LOC").replace(r#"["LOC"]"#, r#"["LOC", "PER"]"#)), "regions of one label");
+    refused(
+        &bad(region(6, 10, "Oslo", "LOC").replace("\"labels\": [", "\"hypertextlabels\": [")),
+        "and not hypertextlabels",
+    );
     refused(r#"[{"data": {"title": "a", "body": "b"}}]"#, "\"text\" to be a string");
 }
 
@@ -113,15 +121,17 @@ fn lines_of_prodigy_are_read() {
         .replace('\n', " ")
             + r#""answer": "accept", "meta": {"id": "a", "image": "b.jpg"}}
 {"text": "x", "answer": "reject", "spans": []}
-{"text": "x", "answer": "accept"}"#;
-    check(&lines, Tool::Prodigy, &["a: Oslo LOC", ": skipped", ": "]);
+{"text": "x", "answer": "accept"}
+{"text": "y", "spans": []}"#;
+    check(&lines, Tool::Prodigy, &["a: Oslo LOC", ": skipped", ": ", ": -"]);
 }
 
 #[test]
 fn what_is_no_export_is_refused() {
     for (file, want) in [
-        ("", "an export of Label Studio"),
-        ("[]", "an export of Label Studio"),
+        ("", "at least one post"),
+        ("[]", "at least one post"),
+        (r#"{"text": "a", "entities": [], "suggested": {"rank": 1}}"#, "an export of Label Studio"),
         (r#"{"a": 1}"#, "an export of Label Studio"),
         ("[1]", "an array of JSON objects"),
         ("{", "export:1: expected a JSON object"),

@@ -121,9 +121,10 @@ impl<W: Write + Send> AnswerWriter<W> {
         self.write(origin, post, found, None)
     }
 
-    /// Writes a post that should be labelled, with what was found in it and why it was chosen. In
-    /// JSON lines that is `suggested`, an object with the fields of [`Priority`]; tools for
-    /// labelling get the score to sort by, and the reason beside the text.
+    /// Writes a post that should be labelled, with what was found in it, if a model looked, and why
+    /// it was chosen. In JSON lines that is `suggested`, an object with the fields of [`Priority`],
+    /// and where no model looked the post's own fields stay as they are; tools for labelling get
+    /// the score to sort by, and the reason beside the text.
     ///
     /// # Errors
     /// Those of the output.
@@ -131,10 +132,13 @@ impl<W: Write + Send> AnswerWriter<W> {
         &mut self,
         origin: &PostOrigin<'_>,
         post: &Post,
-        found: Prediction,
+        found: Option<Prediction>,
         priority: &Priority<'_>,
     ) -> io::Result<Written> {
-        self.write(origin, post, found, Some(priority))
+        match (&mut self.inner, found) {
+            (Inner::JsonLines(out), None) => whole_line(out, json::suggestion(origin.fields, post, priority)),
+            (_, found) => self.write(origin, post, found.unwrap_or_default(), Some(priority)),
+        }
     }
 
     fn write(
@@ -159,6 +163,7 @@ impl<W: Write + Send> AnswerWriter<W> {
                 image_missing: found.image_missing,
                 score: priority.map(|priority| priority.score),
                 reason: priority.map(|priority| priority.reason),
+                for_dev: priority.is_some_and(|priority| priority.for_dev),
             }),
         }
     }

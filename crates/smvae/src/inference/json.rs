@@ -57,6 +57,31 @@ pub(crate) fn answer_with(
     serde_json::to_string(&answer).expect("strings and numbers have a JSON form")
 }
 
+/// The line of a post that no model has looked at: its own fields, then what `suggested` says.
+pub(crate) fn suggestion(fields: &Fields, post: &Post, suggested: impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Suggestion<'a, S> {
+        #[serde(flatten)]
+        fields: &'a Fields,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        image_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        words: Option<&'a [String]>,
+        suggested: S,
+    }
+    let mut fields = fields.clone();
+    fields.retain(|name| name != "suggested");
+    let has = |name| fields.get(name).is_some();
+    // A format without fields has words alone.
+    let line = Suggestion {
+        image_id: post.image_id.as_deref().filter(|_| !has("image_id") && !has("image")),
+        words: (!has("text") && !has("words") && !has("tokens")).then(|| post.words()),
+        fields: &fields,
+        suggested,
+    };
+    serde_json::to_string(&line).expect("strings and numbers have a JSON form")
+}
+
 /// The line of a post that cannot be read or computed, without the line's end.
 pub fn failure(line: usize, why: &str) -> String {
     #[derive(Serialize)]

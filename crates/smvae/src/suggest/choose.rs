@@ -11,23 +11,17 @@ const LANES: usize = 16;
 
 /// Takes `n` posts, each the one whose value times its distance to the nearest post that was taken
 /// before, or is labelled, is greatest; with that distance (1 less the cosine, or 1 where there is
-/// nothing to be near to). Without vectors all distances are 1. Of equal ones the first is taken.
-pub(super) fn apart(
-    values: &[f32],
-    vectors: Option<&[Vec<f32>]>,
-    labelled: &[Vec<f32>],
-    n: usize,
-) -> Vec<(usize, f32)> {
+/// nothing to be near to). Of equal ones the first is taken.
+pub(super) fn apart(values: &[f32], vectors: &[Vec<f32>], labelled: &[Vec<f32>], n: usize) -> Vec<(usize, f32)> {
     let mut distance = vec![1f32; values.len()];
     let mut is_free = vec![true; values.len()];
     let come_near = |distance: &mut [f32], to: &[f32]| {
-        let Some(vectors) = vectors else { return };
         for (distance, vector) in distance.iter_mut().zip(vectors) {
             *distance = distance.min((1.0 - dot(vector, to)).max(LEAST_DISTANCE));
         }
     };
     labelled.iter().for_each(|vector| come_near(&mut distance, vector));
-    let mut taken = Vec::with_capacity(n);
+    let mut taken = Vec::with_capacity(n.min(values.len()));
     while taken.len() < n {
         let worth = |i: usize| values[i] * distance[i];
         let better = |best: Option<usize>, i: usize| match best {
@@ -37,9 +31,7 @@ pub(super) fn apart(
         let Some(i) = (0..values.len()).filter(|i| is_free[*i]).fold(None, better) else { break };
         taken.push((i, distance[i]));
         is_free[i] = false;
-        if let Some(vectors) = vectors {
-            come_near(&mut distance, &vectors[i]);
-        }
+        come_near(&mut distance, &vectors[i]);
     }
     taken
 }
@@ -60,7 +52,7 @@ pub(super) fn covering(vectors: &[Vec<f32>], labelled: &[Vec<f32>], n: usize) ->
         near.iter().zip(vectors).map(|(near, vector)| (dot(vector, &vectors[i]) - near).max(0.0)).sum()
     };
     let mut bounds = vec![f32::INFINITY; vectors.len()];
-    let mut taken = Vec::with_capacity(n);
+    let mut taken = Vec::with_capacity(n.min(vectors.len()));
     while taken.len() < n.min(vectors.len()) {
         let mut order: Vec<usize> = (0..vectors.len()).filter(|i| is_free[*i]).collect();
         order.sort_by(|a, b| bounds[*b].total_cmp(&bounds[*a]).then(a.cmp(b)));
@@ -120,14 +112,14 @@ mod tests {
     fn a_valuable_post_that_is_like_another_comes_later() {
         let vectors = [at(0.0), at(1.0), at(90.0), at(45.0)];
         let values = [1.0, 0.99, 0.5, 0.0];
-        assert_eq!(positions(&apart(&values, Some(&vectors), &[], 3)), [0, 2, 1]);
-        assert_eq!(positions(&apart(&values, None, &[], 9)), [0, 1, 2, 3]);
+        assert_eq!(positions(&apart(&values, &vectors, &[], 3)), [0, 2, 1]);
+        assert_eq!(positions(&apart(&values, &vectors, &[], usize::MAX)), [0, 2, 1, 3]);
         // What is labelled counts as taken.
-        assert_eq!(positions(&apart(&values, Some(&vectors), &[at(0.5)], 1)), [2]);
+        assert_eq!(positions(&apart(&values, &vectors, &[at(0.5)], 1)), [2]);
         // Of equal posts the first, and all of them in the end.
-        assert_eq!(positions(&apart(&[1.0; 3], Some(&[at(3.0), at(3.0), at(3.0)]), &[], 3)), [0, 1, 2]);
-        assert!(apart(&[], None, &[], 3).is_empty());
-        let distances: Vec<f32> = apart(&values, Some(&vectors), &[], 2).iter().map(|(_, d)| *d).collect();
+        assert_eq!(positions(&apart(&[1.0; 3], &[at(3.0), at(3.0), at(3.0)], &[], 3)), [0, 1, 2]);
+        assert!(apart(&[], &[], &[], 3).is_empty());
+        let distances: Vec<f32> = apart(&values, &vectors, &[], 2).iter().map(|(_, d)| *d).collect();
         assert!((distances[0] - 1.0).abs() < 1e-6 && (distances[1] - 1.0).abs() < 1e-6, "{distances:?}");
     }
 

@@ -25,6 +25,7 @@
 //! # Ok::<(), smvae::Error>(())
 //! ```
 
+mod bags;
 mod choose;
 mod encoder;
 mod shortlist;

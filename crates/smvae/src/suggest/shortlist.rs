@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::inference::prediction::Prediction;
 use crate::inference::vectors::PostVectors;
 use crate::input::post::Post;
+use crate::suggest::bags::WordBags;
 use crate::suggest::choose::{apart, covering};
 use crate::suggest::strategy::{Strategy, SuggestSettings};
 use crate::suggest::value::{reason, value};
@@ -40,7 +41,8 @@ pub struct Suggestion<P> {
     pub found: Option<Prediction>,
     /// Its place in the order of the choice, from 1.
     pub rank: usize,
-    /// What tools can sort by: the post's value times its distance to what was chosen before.
+    /// What tools can sort by: the post's value times its distance to what was chosen before; 0 for
+    /// dev.
     pub score: f32,
     /// Why it was chosen, for people.
     pub reason: String,
@@ -102,12 +104,12 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         let number = self.n_offered;
         self.n_offered += 1;
         let SuggestSettings { strategy, seed, shortlist, for_dev, .. } = self.settings;
+        if post.borrow().words().is_empty() {
+            return;
+        }
         let key = key(post.borrow().words());
         if !self.seen.insert(key) {
             self.n_duplicates += 1;
-            return;
-        }
-        if post.borrow().words().is_empty() {
             return;
         }
         let value = value(strategy, post.borrow(), found);
@@ -117,7 +119,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         let drawn = if is_sample { shortlist } else { for_dev };
         keep(&mut self.drawn, ByLot(Arc::clone(&offered)), drawn);
         if !is_sample {
-            keep(&mut self.best, Reverse(ByValue(offered)), shortlist + for_dev);
+            keep(&mut self.best, Reverse(ByValue(offered)), shortlist.saturating_add(for_dev));
         }
     }
 
@@ -131,8 +133,8 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         self.n_duplicates
     }
 
-    /// Chooses, in order; the posts for dev come last. Without vectors posts are told apart by what
-    /// they say alone.
+    /// Chooses, in order; the posts for dev come last. Without vectors posts are as alike as they
+    /// share words.
     ///
     /// # Errors
     /// Those of the vectors; [`Error::Core`] with `Setting` for a strategy that needs some.
@@ -153,19 +155,19 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         let chosen = if strategy == Strategy::Random {
             (0..n.min(others.len())).map(|i| (i, 1.0)).collect()
         } else {
-            let of = |posts: Vec<&Post>| vectors.map(|vectors| vectors.vectors(&posts)).transpose();
-            let labelled = of(self.labelled.iter().map(|kept| &kept.0.post).collect())?.unwrap_or_default();
-            let vectors = of(others.iter().map(|offered| offered.post.borrow()).collect())?;
-            match (strategy, &vectors) {
-                (Strategy::Typical, Some(vectors)) => covering(vectors, &labelled, n),
-                _ => {
-                    let values: Vec<f32> = others.iter().map(|offered| offered.value).collect();
-                    apart(&values, vectors.as_deref(), &labelled, n)
-                }
+            let makes = vectors.unwrap_or(&WordBags);
+            let labelled = makes.vectors(&self.labelled.iter().map(|kept| &kept.0.post).collect::<Vec<_>>())?;
+            let vectors = makes.vectors(&others.iter().map(|offered| offered.post.borrow()).collect::<Vec<_>>())?;
+            if strategy == Strategy::Typical {
+                covering(&vectors, &labelled, n)
+            } else {
+                let values: Vec<f32> = others.iter().map(|offered| offered.value).collect();
+                apart(&values, &vectors, &labelled, n)
             }
         };
         let of_strategy = chosen.into_iter().map(|(i, distance)| (&others[i], distance, false));
-        let all = of_strategy.chain(drawn.iter().map(|offered| (offered, 1.0, true)));
+        // Tools that sort by the score have those for dev last.
+        let all = of_strategy.chain(drawn.iter().map(|offered| (offered, 0.0, true)));
         let suggestion = |(i, (offered, distance, for_dev)): (usize, (&Arc<Offered<P>>, f32, bool))| {
             let why = if for_dev { Strategy::Random } else { strategy };
             Suggestion {

@@ -64,16 +64,21 @@ fn disagreement(found: &[Prediction]) -> f32 {
     of_span.values().map(of).sum::<f32>().max(0.0)
 }
 
+/// Posts of fewer words are no headlines.
+const HEADLINE: usize = 6;
+
 /// Words that look like names: mentions, hashtags, and words with a capital that do not begin a
-/// sentence. Where most words are in capitals, those are not looked at.
+/// sentence. Where most words are in capitals, or begin with one as in a headline, those are not
+/// looked at.
 fn names(post: &Post) -> usize {
     let words = post.words();
     let is_word = |word: &&String| word.chars().any(char::is_alphabetic);
     let shouts = |word: &&String| word.chars().filter(|c| c.is_alphabetic()).all(char::is_uppercase);
-    let (n_words, n_shouted) =
-        words.iter().filter(is_word).fold((0, 0), |(n, shouted), word| (n + 1, shouted + usize::from(shouts(&word))));
-    let has_capitals = 2 * n_shouted <= n_words;
     let starts = |word: &String, with: fn(char) -> bool| word.chars().next().is_some_and(with);
+    let count = |is: &dyn Fn(&&String) -> bool| words.iter().filter(is_word).filter(|word| is(word)).count();
+    let n_words = count(&|_| true);
+    let is_headline = n_words >= HEADLINE && 3 * count(&|word| starts(word, char::is_uppercase)) > 2 * n_words;
+    let has_capitals = 2 * count(&shouts) <= n_words && !is_headline;
     let is_sign = |word: &String| word == "@" || word == "#";
     let is_name = |(i, word): &(usize, &String)| {
         let before = i.checked_sub(1).map(|i| &words[i]);
@@ -108,6 +113,7 @@ mod tests {
             ("so. What now? Oslo it is", 0),
             ("with @fan and #oslo , @", 2),
             ("NASA and Ana", 1),
+            ("Wife Calls Hubby From Ellen Show As Prank", 0),
             ("BUY NOW IN OSLO", 0),
             ("RT Hello", 0),
             ("see https://Oslo.no", 0),

@@ -30,11 +30,10 @@ use std::sync::Arc;
 
 pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let settings = args.settings()?;
-    for file in [Some(&args.output), args.manifest.as_ref()].into_iter().flatten() {
-        if file != Path::new("-") {
-            output::check(file)?;
-        }
-    }
+    let outputs = [("--output", Some(&args.output)), ("--manifest", args.manifest.as_ref())];
+    let inputs = [("--pool", Some(&args.pool)), ("--labelled", args.labelled.as_ref())];
+    let others = args.exclude.iter().map(|file| ("--exclude", Some(file)));
+    output::check_apart(outputs, inputs.into_iter().chain(others))?;
     let labelled = args.labelled.as_ref().map(Selection::load).transpose()?;
     let digest = manifest_digest(args, labelled.as_ref())?;
     let posts = lines::open(&args.pool, &args.form, &args.columns)?;
@@ -117,7 +116,24 @@ fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
         let model = model::load(run, args.device, args.options())?;
         Ok(Arc::new(model::with_images(model, &args.images, args.device, true)?))
     };
-    args.model.iter().map(|run| one(run)).collect()
+    let models: Vec<_> = args.model.iter().map(|run| one(run)).collect::<anyhow::Result<_>>()?;
+    if let Some((first, other)) = models.first().and_then(|first| Some((first, differing(&models, first)?))) {
+        let names = |model: &Predictor| model.labels().names().join(" ");
+        let message = format!("models of one corpus are compared: one has {}, another {}", names(first), names(other));
+        return Err(Usage(message).into());
+    }
+    let real: Vec<_> = args.model.iter().filter_map(|run| run.canonicalize().ok()).collect();
+    if let Some(i) = (1..real.len()).find(|&i| real[..i].contains(&real[i])) {
+        return Err(
+            Usage(format!("--model {} stands there twice: it agrees with itself", args.model[i].display())).into()
+        );
+    }
+    Ok(models)
+}
+
+/// A model that has other labels.
+fn differing<'a>(models: &'a [Arc<Predictor>], first: &Predictor) -> Option<&'a Arc<Predictor>> {
+    models.iter().find(|model| model.labels() != first.labels())
 }
 
 /// The text encoder that tells which posts are alike, where no model does.
@@ -190,8 +206,10 @@ fn write(args: &SuggestArgs, chosen: &[Suggestion<Candidate>]) -> anyhow::Result
     for suggestion in chosen {
         let Candidate { number, id, post, fields, .. } = &suggestion.post;
         let origin = PostOrigin { line: *number, id: id.as_deref(), fields };
-        let mut found = suggestion.found.clone().unwrap_or_default();
-        found.candidates = None;
+        let mut found = suggestion.found.clone();
+        if let Some(found) = &mut found {
+            found.candidates = None;
+        }
         let Suggestion { rank, score, ref reason, for_dev, .. } = *suggestion;
         let priority = Priority { rank, score, reason, for_dev };
         if let Written::LeftOut(why) = writer.suggestion(&origin, post, found, &priority)? {

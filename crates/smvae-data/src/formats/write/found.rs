@@ -45,6 +45,8 @@ pub struct FoundPost<'a> {
     pub score: Option<f32>,
     /// Why somebody should label it, for the tools that show more than the text.
     pub reason: Option<&'a str>,
+    /// Whether it is marked for dev.
+    pub for_dev: bool,
 }
 
 impl FoundPost<'_> {

@@ -83,6 +83,9 @@ fn add_origin(object: &mut Value, post: &FoundPost<'_>) {
             object[name] = value.into();
         }
     }
+    if post.for_dev {
+        object["for_dev"] = true.into();
+    }
 }
 
 /// A score with the digits that it has, and not those of the double next to it.
