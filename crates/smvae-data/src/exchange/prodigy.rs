@@ -1,6 +1,6 @@
 //! Prodigy's `db-out`: JSON lines, offsets in characters; `token_end` is inclusive and not read. A
-//! post that was rejected or ignored, or has no answer, has no labels. The words are not Prodigy's tokens, since
-//! spans are checked against the words a corpus is split into.
+//! post that was rejected or ignored, or has no answer, has no labels. The words are not Prodigy's
+//! tokens, since spans are checked against the words a corpus is split into.
 
 use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, text};
 use serde_json::Value;
