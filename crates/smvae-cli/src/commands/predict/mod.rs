@@ -26,7 +26,6 @@ use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;
 use smvae::data::formats::write::FailedPost;
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
-use std::path::Path;
 use std::sync::Arc;
 use writer::{Writer, can_be_continued};
 
@@ -70,11 +69,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
 
 /// Refuses what makes no sense, before the model is loaded.
 fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
-    let real = |path: &Path| path.canonicalize().ok();
-    let is_stdin = args.input == Path::new("-");
-    if !is_stdin && real(&args.input).is_some_and(|input| real(&args.output) == Some(input)) {
-        return Err(Usage("--output would write over --input while it is read".to_owned()).into());
-    }
+    crate::output::check_apart([("--output", Some(&args.output))], [("--input", Some(&args.input))])?;
     if args.resume && !can_be_continued(format) {
         return Err(Usage(format!("--resume continues JSON lines alone, and not {}", format.name())).into());
     }
@@ -82,7 +77,7 @@ fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
         let what = "--resume needs an --input and an --output that are files: it reads both again";
         return Err(Usage(what.to_owned()).into());
     }
-    if Output::is_renamed(&args.output) { crate::output::check(&args.output) } else { Ok(()) }
+    Ok(())
 }
 
 /// Whether what is left of this prediction, should it be killed, can be continued.
