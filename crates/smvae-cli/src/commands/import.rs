@@ -6,7 +6,7 @@ use crate::progress::say;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::json;
-use smvae::Predictor;
+use smvae::RunInfo;
 use smvae::core::schemes::Scheme;
 use smvae::data::exchange::fit::{Fitted, Misfits, fit};
 use smvae::data::exchange::{Annotated, State, read};
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         }
     }
     let words = match &args.model {
-        Some(run) => Predictor::load(run)?.words(),
+        Some(run) => RunInfo::read(run)?.words.unwrap_or_default(),
         None => args.words.clone().unwrap_or_default(),
     };
     let misfits = match args.misfits {
