@@ -37,7 +37,7 @@ pub struct Shortlist<P> {
 pub struct Suggestion<P> {
     /// The post, as it was offered.
     pub post: P,
-    /// What was found in it by the first of the models, if there was one.
+    /// The entities that the first of the models found in it, if there was one.
     pub found: Option<Prediction>,
     /// Its place in the order of the choice, from 1.
     pub rank: usize,
@@ -100,7 +100,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
     /// Offers a post of the pool, with what each model found in it, candidates down to
     /// [`LEAST_CANDIDATE`](super::LEAST_CANDIDATE) among it. A post that says what an earlier one
     /// said, or one without words, is not chosen.
-    pub fn offer(&mut self, post: P, found: &[Prediction]) {
+    pub fn offer(&mut self, post: P, found: Vec<Prediction>) {
         let number = self.n_offered;
         self.n_offered += 1;
         let SuggestSettings { strategy, seed, shortlist, for_dev, .. } = self.settings;
@@ -112,8 +112,10 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
             self.n_duplicates += 1;
             return;
         }
-        let value = value(strategy, post.borrow(), found);
-        let offered = Arc::new(Offered { post, found: found.first().cloned(), value, lot: lot(key, seed), number });
+        let value = value(strategy, post.borrow(), &found);
+        // The value is all that is made of the candidates.
+        let found = found.into_iter().next().map(|found| Prediction { candidates: None, ..found });
+        let offered = Arc::new(Offered { post, found, value, lot: lot(key, seed), number });
         // Those that are drawn come out of the best, too: as many more are kept.
         let is_sample = matches!(strategy, Strategy::Random | Strategy::Typical);
         let drawn = if is_sample { shortlist } else { for_dev };

@@ -112,6 +112,12 @@ impl Borrow<Post> for Candidate {
 }
 
 fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
+    // Before they are loaded, which takes time.
+    let real: Vec<_> = args.model.iter().map(|run| run.canonicalize().ok()).collect();
+    let is_again = |i: &usize| real[*i].is_some() && real[..*i].contains(&real[*i]);
+    if let Some(run) = (0..real.len()).find(is_again).map(|i| args.model[i].display()) {
+        return Err(Usage(format!("--model {run} stands there twice: it agrees with itself")).into());
+    }
     let one = |run| -> anyhow::Result<Arc<Predictor>> {
         let model = model::load(run, args.device, args.options())?;
         Ok(Arc::new(model::with_images(model, &args.images, args.device, true)?))
@@ -121,12 +127,6 @@ fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
         let names = |model: &Predictor| model.labels().names().join(" ");
         let message = format!("models of one corpus are compared: one has {}, another {}", names(first), names(other));
         return Err(Usage(message).into());
-    }
-    let real: Vec<_> = args.model.iter().filter_map(|run| run.canonicalize().ok()).collect();
-    if let Some(i) = (1..real.len()).find(|&i| real[..i].contains(&real[i])) {
-        return Err(
-            Usage(format!("--model {} stands there twice: it agrees with itself", args.model[i].display())).into()
-        );
     }
     Ok(models)
 }
@@ -184,7 +184,7 @@ fn offer_all(
             Ok(_) if labelled.binary_search(&position).is_ok() => shortlist.exclude(&line.post),
             Ok(fields) => {
                 let post = line.post;
-                shortlist.offer(Candidate { position, number: line.number, id: line.id, post, fields }, &found);
+                shortlist.offer(Candidate { position, number: line.number, id: line.id, post, fields }, found);
             }
         }
         progress.update(position + 1, 0, String::new);
@@ -206,10 +206,7 @@ fn write(args: &SuggestArgs, chosen: &[Suggestion<Candidate>]) -> anyhow::Result
     for suggestion in chosen {
         let Candidate { number, id, post, fields, .. } = &suggestion.post;
         let origin = PostOrigin { line: *number, id: id.as_deref(), fields };
-        let mut found = suggestion.found.clone();
-        if let Some(found) = &mut found {
-            found.candidates = None;
-        }
+        let found = suggestion.found.clone();
         let Suggestion { rank, score, ref reason, for_dev, .. } = *suggestion;
         let priority = Priority { rank, score, reason, for_dev };
         if let Written::LeftOut(why) = writer.suggestion(&origin, post, found, &priority)? {
