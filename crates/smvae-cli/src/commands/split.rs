@@ -10,7 +10,7 @@ use smvae::data::corpus::split_path;
 use smvae::data::files::write_atomically;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
 use smvae::data::shares::{ShareSettings, shares};
-use smvae::data::words::{WordConvention, split};
+use smvae::data::words::WordConvention;
 use smvae::data::{Error, Split};
 use std::path::PathBuf;
 
@@ -70,9 +70,9 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     // Of a table every field is a string.
     let has_json = !matches!(args.form.from.or_else(|| Format::of_path(&args.file)), Some(Format::Csv | Format::Tsv));
     anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
-    let words: Vec<Vec<String>> = posts.iter().map(words_of).collect();
+    let words: Vec<_> = posts.iter().map(|post| post.words(&WordConvention::default())).collect();
     let shown: Vec<(&[String], Option<&str>)> =
-        words.iter().zip(&posts).map(|(words, post)| (words.as_slice(), post.image.as_deref())).collect();
+        words.iter().zip(&posts).map(|(words, post)| (&**words, post.image.as_deref())).collect();
     let mut shares_of = ShareSettings::default();
     (shares_of.dev, shares_of.test, shares_of.seed) = (args.dev, args.test, args.seed);
     let splits = shares(&shown, &shares_of)?;
@@ -94,16 +94,6 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");
     }
     Ok(())
-}
-
-/// What a post says, for telling which posts say the same.
-fn words_of(post: &PostRecord) -> Vec<String> {
-    match &post.body {
-        Body::Words(words) => words.clone(),
-        Body::Text(text) => {
-            split(text, &WordConvention::default()).into_iter().map(|word| word.text.to_owned()).collect()
-        }
-    }
 }
 
 /// Whether a corpus can have it.

@@ -3,9 +3,9 @@
 use super::LoadedSplit;
 use crate::duplicates::key;
 use crate::files::{sha256_file, sha256_hex};
-use crate::formats::{self, Body, LabelUse, Settings};
+use crate::formats::{self, LabelUse, Settings};
 use crate::selection::select;
-use crate::words::{WordConvention, split};
+use crate::words::WordConvention;
 use crate::{Result, Sample, Selection};
 use std::collections::HashSet;
 use std::path::Path;
@@ -34,10 +34,7 @@ impl LoadedSplit {
         let settings = Settings { labels: LabelUse::Ignored, ..Settings::default() };
         for record in formats::open(file, &settings)? {
             let record = record?;
-            let words = match record.body {
-                Body::Words(words) => words,
-                Body::Text(text) => split(&text, &convention).into_iter().map(|word| word.text.to_owned()).collect(),
-            };
+            let words = record.words(&convention).into_owned();
             let is_post = !words.is_empty() && words.iter().all(|word| !word.is_empty());
             if is_post && seen.insert(key(&words)) {
                 // Never read: a post that is not chosen has no labels.

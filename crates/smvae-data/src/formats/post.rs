@@ -1,7 +1,9 @@
 //! A post as a file has it: what every reader of [`formats`](super) yields.
 
 use super::fields::Fields;
+use crate::words::{WordConvention, split};
 use smvae_core::Entity;
+use std::borrow::Cow;
 
 /// One post of a file, before its text is split and its labels are read by a scheme.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,14 @@ pub struct PostRecord {
 }
 
 impl PostRecord {
+    /// Its words: those it has, or its text, split by a convention.
+    pub fn words(&self, convention: &WordConvention) -> Cow<'_, [String]> {
+        match &self.body {
+            Body::Words(words) => Cow::Borrowed(words),
+            Body::Text(text) => split(text, convention).into_iter().map(|word| word.text.to_owned()).collect(),
+        }
+    }
+
     /// A post of which nothing but the text or the words is known.
     pub(crate) fn new(line: usize, body: Body) -> Self {
         Self { line, id: None, body, image: None, labels: None, fields: Fields::default() }
