@@ -21,6 +21,7 @@
 //! - [`stats`] takes a corpus; gives what it holds, counted.
 //! - [`synthetic`] takes settings; makes a corpus with image vectors.
 //! - [`words`] takes a text; gives its words with their ranges, split as a corpus was.
+//! - [`utf16`] takes a text; gives its places as JavaScript counts.
 //! - [`is_url()`] takes a word; says whether it is a URL.
 //!
 //! What this crate does not do: no word pieces, no encoder, no pixels, no batches, no
@@ -58,6 +59,7 @@ pub mod shares;
 pub mod stats;
 pub mod synthetic;
 mod url;
+pub mod utf16;
 pub mod words;
 
 pub use corpus::{Corpus, Split};

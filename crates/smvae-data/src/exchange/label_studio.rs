@@ -12,6 +12,7 @@
 
 use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, string};
 use crate::formats::TextEntity;
+use crate::utf16::Utf16;
 use serde_json::Value;
 
 /// The post of a task, and whether several people labelled it.
@@ -97,8 +98,9 @@ fn entity(value: &Value, text: &str) -> Result<TextEntity, Fault> {
         _ => return Err(Fault::new("regions of one label", value.to_string())),
     };
     let (start, end) = (offset(value, "start"), offset(value, "end"));
-    let in_units = start.zip(end).and_then(|(start, end)| Some((character(text, start)?, character(text, end)?)));
-    let in_units = span(text, in_units.map(|at| at.0), in_units.map(|at| at.1), label);
+    let units = Utf16::of(text);
+    let of_unit = |unit: Option<usize>| units.char_at(unit?);
+    let in_units = span(text, of_unit(start), of_unit(end), label);
     let in_characters = span(text, start, end, label);
     // Its editor writes the end of a line as a backslash and an n.
     let says = |entity: &TextEntity, mention: &str| {
@@ -114,17 +116,4 @@ fn entity(value: &Value, text: &str) -> Result<TextEntity, Fault> {
     };
     let told = [in_units, in_characters].into_iter().flatten().find(|entity| says(entity, mention));
     told.ok_or_else(|| Fault::new(format!("the text to have {mention:?} at that place"), value.to_string()))
-}
-
-/// The character that begins at a UTF-16 unit, or the end of the text. `None` for a unit within a
-/// character, or beyond the end.
-fn character(text: &str, unit: usize) -> Option<usize> {
-    let mut at = 0;
-    for (i, c) in text.chars().enumerate() {
-        if at >= unit {
-            return (at == unit).then_some(i);
-        }
-        at += c.len_utf16();
-    }
-    (at == unit).then(|| text.chars().count())
 }

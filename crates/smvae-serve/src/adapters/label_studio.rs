@@ -19,6 +19,7 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use smvae::ScoredEntity;
+use smvae::data::utf16::Utf16;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -72,7 +73,8 @@ pub(crate) struct Results {
 #[schema(as = LabelStudioPrediction)]
 struct Prediction {
     result: Vec<Region>,
-    /// Mean score of the regions; 0 where there are none.
+    /// That of the least certain region, as `smvae predict --to label-studio` has it; 0 where there
+    /// are none.
     score: f32,
     model_version: String,
 }
@@ -195,46 +197,15 @@ fn prediction(found: &Found, tags: &Tags, model: &Model) -> Prediction {
         r#type: "labels",
         score: entity.score,
         value: RegionValue {
-            start: units.at(entity.start),
-            end: units.at(entity.end),
+            start: units.of_char(entity.start),
+            end: units.of_char(entity.end),
             text: entity.text.clone(),
             labels: vec![entity.label.clone()],
         },
     };
-    let sum: f32 = entities.iter().map(|entity| entity.score).sum();
     Prediction {
-        score: sum / entities.len().max(1) as f32,
+        score: entities.iter().map(|entity| entity.score).min_by(f32::total_cmp).unwrap_or(0.0),
         result: entities.iter().enumerate().map(region).collect(),
         model_version: model.version(),
-    }
-}
-
-/// Where each character of a text begins, in UTF-16 units.
-struct Utf16(Vec<usize>);
-
-impl Utf16 {
-    fn of(text: &str) -> Self {
-        let mut units = vec![0];
-        let mut at = 0;
-        units.extend(text.chars().map(|c| {
-            at += c.len_utf16();
-            at
-        }));
-        Self(units)
-    }
-
-    fn at(&self, character: usize) -> usize {
-        self.0[character]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn characters_are_counted_as_an_editor_counts_them() {
-        let units = Utf16::of("a🎉é Oslo");
-        assert_eq!((0..=8).map(|i| units.at(i)).collect::<Vec<_>>(), [0, 1, 3, 4, 5, 6, 7, 8, 9]);
     }
 }

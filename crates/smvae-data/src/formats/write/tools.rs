@@ -7,6 +7,7 @@
 //! | Prodigy | characters and words, `token_end` inclusive | scores of entities, other fields |
 
 use super::found::{FoundPost, WriteSettings};
+use crate::utf16::Utf16;
 use serde_json::{Value, json};
 
 /// A task of Label Studio with one prediction.
@@ -22,8 +23,8 @@ pub(super) fn label_studio(post: &FoundPost<'_>, settings: &WriteSettings) -> St
             "type": "labels",
             "score": number(entity.score),
             "value": {
-                "start": units.at(entity.chars.start),
-                "end": units.at(entity.chars.end),
+                "start": units.of_char(entity.chars.start),
+                "end": units.of_char(entity.chars.end),
                 "text": entity.text,
                 "labels": [entity.label],
             },
@@ -91,22 +92,4 @@ fn add_origin(object: &mut Value, post: &FoundPost<'_>) {
 /// A score with the digits that it has, and not those of the double next to it.
 fn number(score: f32) -> Value {
     serde_json::from_str(&serde_json::to_string(&score).expect("a number")).expect("its own text")
-}
-
-/// Places in a text, in UTF-16 code units.
-struct Utf16 {
-    /// The characters that take two units, in order.
-    wide: Vec<usize>,
-}
-
-impl Utf16 {
-    fn of(text: &str) -> Self {
-        let wide = text.chars().enumerate().filter(|(_, c)| c.len_utf16() == 2).map(|(i, _)| i);
-        Self { wide: wide.collect() }
-    }
-
-    /// The place of a character.
-    fn at(&self, char: usize) -> usize {
-        char + self.wide.partition_point(|&wide| wide < char)
-    }
 }
