@@ -4,6 +4,7 @@ pub mod answers;
 pub(crate) mod authors_protocol;
 pub(crate) mod evaluate;
 pub mod json;
+pub(crate) mod load_options;
 pub(crate) mod prediction;
 pub(crate) mod predictor;
 pub(crate) mod settings;
