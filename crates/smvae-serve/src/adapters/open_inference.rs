@@ -232,9 +232,8 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
     }
     let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
     let inference = read(&body.bytes)?;
-    let texts = texts(&inference)?;
     let model = state.current.get();
-    let answers = ask_texts(&state, &model, texts).await?;
+    let answers = ask_texts(&state, &model, inference.texts()).await?;
     let took = answers.took;
     let line = |found: crate::answer::Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
     let data: Vec<String> = answers.found.into_iter().map(line).collect();
@@ -252,12 +251,19 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
 /// 400 for what is no JSON, 422 for what is no tensor of texts.
 pub(crate) fn read(body: &[u8]) -> Result<Inference, Fault> {
     let inference: Inference = super::read_json(body)?;
-    texts(&inference).map(|_| ())?;
+    check(&inference)?;
     Ok(inference)
 }
 
-/// The texts of a request.
-fn texts(inference: &Inference) -> Result<&[String], Fault> {
+impl Inference {
+    /// The texts of a request that was checked.
+    fn texts(&self) -> &[String] {
+        self.inputs[0].data.as_deref().unwrap_or_default()
+    }
+}
+
+/// Checks that there is one input, of texts.
+fn check(inference: &Inference) -> Result<(), Fault> {
     let [input] = &inference.inputs[..] else {
         return Err(Fault::bad_post(format!("expected one input, got {}", inference.inputs.len())).of_field("inputs"));
     };
@@ -270,5 +276,5 @@ fn texts(inference: &Inference) -> Result<&[String], Fault> {
         let why = format!("the shape {:?} is not that of {} texts", input.shape, data.len());
         return Err(Fault::bad_post(why).of_field("shape"));
     }
-    Ok(data)
+    Ok(())
 }
