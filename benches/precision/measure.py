@@ -5,7 +5,10 @@ import os
 import statistics
 import subprocess
 import sys
-import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "common"))
+from child import measure
 
 FORMS = ["f32", "int8"]
 
@@ -21,13 +24,7 @@ def scores(program, model, corpus, form):
 def predict(program, model, posts, form, threads):
     """Seconds, CPU seconds and MiB at most of a prediction whose output is thrown away."""
     line = [program, "--threads", threads, "predict", "--no-images", "--model", model, "--input", posts]
-    line += ["--precision", form]
-    start = time.perf_counter()
-    child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"{' '.join(line)} failed")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return measure([*line, "--precision", form])
 
 
 def main():

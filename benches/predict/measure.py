@@ -6,17 +6,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "common"))
+from child import measure
 
 
 def run(program, model, threads, posts):
     """Seconds, CPU seconds and MiB at most of a prediction whose output is thrown away."""
-    line = [program, "--threads", threads, "predict", "--no-images", "--model", model, "--input", posts]
-    start = time.perf_counter()
-    child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"{' '.join(line)} failed")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return measure([program, "--threads", threads, "predict", "--no-images", "--model", model, "--input", posts])
 
 
 def first_answer(program, model, threads, post):
