@@ -35,7 +35,7 @@ fn every_run_of_an_experiment_has_its_draw() {
 #[test]
 fn draws_are_nested() {
     for corpus in CORPORA {
-        for n in 0..5 {
+        for n in 0..10 {
             let [fewest, fewer, more] = [50, 100, 200].map(|labels| draw(corpus, labels, n).labelled);
             assert!(fewest.iter().all(|post| fewer.contains(post)), "{corpus} {n}");
             assert!(fewer.iter().all(|post| more.contains(post)), "{corpus} {n}");
@@ -49,7 +49,7 @@ fn draws_are_those_of_their_seeds() {
         let Some(folder) = shared("draws_are_those_of_their_seeds", &format!("data/{corpus}")) else { return };
         let train = load_split(&folder, Split::Train).expect("a corpus");
         for labels in [50, 100, 200] {
-            for n in 0..5 {
+            for n in 0..10 {
                 let want = selection::select(labels, n, &train.samples, &train.file.sha256).expect("enough posts");
                 assert_eq!(draw(corpus, labels, n), want, "{corpus} {labels} {n}");
             }

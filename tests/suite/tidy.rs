@@ -95,7 +95,7 @@ fn text_needs_neither_toml_nor_statistics_nor_decoders_of_images() {
 
 /// The floors of the crate `smvae`, from the ground up. A file names only what stands on a lower
 /// floor, or in its own folder.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["error", "flow"],
     &["files"],
     &["config", "features"],
@@ -104,7 +104,8 @@ const FLOORS: [&[&str]; 10] = [
     &["run"],
     &["inference"],
     &["training"],
-    &["experiment", "demo", "suggest"],
+    &["demo", "suggest"],
+    &["experiment"],
     &["report"],
 ];
 

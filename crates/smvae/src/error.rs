@@ -149,6 +149,18 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A run of an experiment whose labelled posts another run's model should choose, which has
+    /// none.
+    #[error(
+        "{id} needs the model of {before}, which has none here: it is not finished, or its result was taken from \
+         elsewhere; remove its folder and run the experiment again to train it here"
+    )]
+    RunBefore {
+        /// Name of the run.
+        id: String,
+        /// Name of the other.
+        before: String,
+    },
     /// A finished run of an experiment that had other settings or files than the experiment has
     /// now.
     #[error(

@@ -7,6 +7,8 @@
 //! What this module does not do: start processes, or draw a table; the program does that
 //! (`smvae experiment`).
 
+mod choice;
+mod choose;
 pub mod digests;
 pub mod plan;
 pub mod results;
@@ -16,6 +18,6 @@ pub mod statistics;
 
 pub use digests::{Digests, KnownDigests};
 pub use plan::Plan;
-pub use results::{Failure, RunResult};
-pub use spec::{LabelCount, Run, RunSpec, Sources};
+pub use results::{Failure, LabellingCost, RunResult};
+pub use spec::{Choice, LabelCount, Run, RunSpec, Sources};
 pub use statistics::{Difference, Statistic, Summary, SummaryRow};

@@ -15,6 +15,8 @@
 //! [methods.long-text]
 //! like = "text"                              # over the settings of that method
 //! training = { epochs = 60 }
+//! [methods.chosen]                           # posts chosen by models instead of drawn: see `choice`
+//! choose = { strategy = "entities", first = 50, with = "supervised" }
 //! [[grids]]                                  # any number; a run that two of them ask for is run once
 //! corpora = ["mine"]
 //! methods = ["supervised", "text"]
@@ -27,11 +29,12 @@
 
 use crate::config::{Config, merge};
 use crate::error::{Error, Result};
-use crate::experiment::spec::{LabelCount, Run, RunSpec, Sources};
+use crate::experiment::choice::{Round, Rule};
+use crate::experiment::spec::{Choice, LabelCount, Run, RunSpec, Sources};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -127,40 +130,68 @@ impl Grid {
         cells
     }
 
+    /// Name of a run of this grid, and what is at the end of it where dev is cut.
+    fn id(&self, corpus: &str, method: &str, Cell { labels, draw, seed }: Cell) -> String {
+        let dev = self.dev_labels.as_ref().map_or_else(String::new, |n| format!("-dev{}", n.as_ref()));
+        format!("{corpus}-{method}-{labels}-d{draw}-s{seed}{dev}")
+    }
+
     fn run(&self, corpus: &str, name: &str, method: &Method, cell: Cell, sources: &Sources) -> Run {
         let Cell { labels, draw, seed } = cell;
         let labelled = match labels {
             LabelCount::All => None,
             LabelCount::Count(n) => Some(n),
         };
-        let dev_labels = self.dev_labels.as_ref().map(|n| *n.as_ref());
-        let dev = dev_labels.map_or_else(String::new, |n| format!("-dev{n}"));
         Run {
-            id: format!("{corpus}-{name}-{labels}-d{draw}-s{seed}{dev}"),
+            id: self.id(corpus, name, cell),
             corpus: corpus.to_owned(),
             method: name.to_owned(),
             labels,
             draw,
             seed,
-            dev_labels,
+            dev_labels: self.dev_labels.as_ref().map(|n| *n.as_ref()),
             dev_only: self.dev_only,
             images: sources.images.is_some(),
             manifest: sources.selection.is_some(),
+            choice: None,
             config: Config { seed, labelled, selection_seed: Some(draw), ..method.config.clone() },
         }
     }
+}
+
+/// A grid's runs on one corpus, and where their methods and files stand.
+struct Wanted<'p> {
+    file: &'p File,
+    methods: &'p BTreeMap<&'p str, Method>,
+    grid: &'p Grid,
+    corpus: &'p str,
+    files: &'p Corpus,
 }
 
 /// A method's settings, resolved.
 struct Method {
     config: Config,
     images: bool,
+    choose: Option<Rule>,
 }
 
 /// What the grids and corpora set, and methods may not.
 const OF_THE_GRID: [&str; 6] = ["seed", "labelled", "selection_seed", "text_encoder", "data", "device"];
 
 impl Plan {
+    /// Names of the runs whose models are needed by runs that are not done, and so on back; `is_done`
+    /// tells of a run whether it is done, with its model or without.
+    pub fn needed(&self, is_done: impl Fn(&RunSpec) -> bool) -> BTreeSet<&str> {
+        let mut needed = BTreeSet::new();
+        // A run stands after those that it begins with.
+        for spec in self.runs.iter().rev() {
+            if needed.contains(spec.run.id.as_str()) || !is_done(spec) {
+                needed.extend(spec.run.choice.iter().filter_map(|choice| choice.after.as_deref()));
+            }
+        }
+        needed
+    }
+
     /// Reads the file.
     ///
     /// # Errors
@@ -271,6 +302,9 @@ impl Reader<'_> {
             Some(Value::Bool(images)) => images,
             Some(other) => return Err(error(format!("images must be true or false, not {other}"))),
         };
+        let choose = given.remove("choose").map(serde_json::from_value::<Rule>).transpose();
+        let choose = choose.map_err(|e| error(format!("choose: {e}")))?;
+        choose.as_ref().map_or(Ok(()), Rule::validate).map_err(error)?;
         if let Some(key) = OF_THE_GRID.iter().find(|key| given.contains_key(**key)) {
             return Err(error(format!("{key} is not a setting of a method: grids and corpora set it")));
         }
@@ -278,7 +312,7 @@ impl Reader<'_> {
         let config = Config::preset(&preset).map_err(|e| error(e.to_string()))?;
         let config = config.with(given.into()).map_err(|e| error(e.to_string()))?;
         config.validate().map_err(|e| error(e.to_string()))?;
-        Ok(Method { config, images })
+        Ok(Method { config, images, choose })
     }
 
     /// The runs of a grid: every corpus with every method, number of labels, draw and seed.
@@ -290,16 +324,56 @@ impl Reader<'_> {
         for corpus in &grid.corpora {
             let names = || file.corpora.keys().map(|name| name.as_ref().as_str());
             let files = file.corpora.get(corpus).ok_or_else(|| self.unknown(corpus, "corpus", names()))?;
+            let wanted = Wanted { file, methods, grid, corpus: corpus.as_ref(), files };
             for name in &grid.methods {
-                let method = methods.get(name.as_ref().as_str());
-                let method = method.ok_or_else(|| self.unknown(name, "method", methods.keys().copied()))?;
-                runs.extend(grid.cells().into_iter().map(|cell| {
-                    let sources = self.sources(file, files, method.images, cell);
-                    RunSpec { run: grid.run(corpus.as_ref(), name.as_ref(), method, cell, &sources), sources }
-                }));
+                for cell in grid.cells() {
+                    self.add(&wanted, name, cell, &mut Vec::new(), &mut runs)?;
+                }
             }
         }
         Ok(runs)
+    }
+
+    /// Adds a run after those that it begins with. `path` has the runs that led to it.
+    fn add(
+        &self,
+        wanted: &Wanted<'_>,
+        name: &Spanned<String>,
+        cell: Cell,
+        path: &mut Vec<String>,
+        runs: &mut Vec<RunSpec>,
+    ) -> Result<()> {
+        let Wanted { file, methods, grid, corpus, files } = wanted;
+        let method = methods.get(name.as_ref().as_str());
+        let method = method.ok_or_else(|| self.unknown(name, "method", methods.keys().copied()))?;
+        let mut sources = self.sources(file, files, method.images, cell);
+        let id = grid.id(corpus, name.as_ref(), cell);
+        if path.contains(&id) {
+            let why = format!("the labelled posts of {id} are those of itself: {}", path.join(", then "));
+            return Err(self.error(name.span().start, why));
+        }
+        let choice = match method.choose.as_ref().and_then(|rule| rule.round(cell.labels)) {
+            None => None,
+            Some(Round { strategy, before }) => {
+                sources.selection = None;
+                let before = before.map(|(other, labels)| {
+                    let other = other.map_or_else(|| name.clone(), |other| Spanned::new(name.span(), other.to_owned()));
+                    (other, Cell { labels, ..cell })
+                });
+                if let Some((other, cell)) = &before {
+                    path.push(id);
+                    self.add(wanted, other, *cell, path, runs)?;
+                    path.pop();
+                }
+                Some(Choice { strategy, after: before.map(|(other, cell)| grid.id(corpus, other.as_ref(), cell)) })
+            }
+        };
+        let mut run = grid.run(corpus, name.as_ref(), method, cell, &sources);
+        run.choice = choice;
+        // What nobody asked for but another run needs leaves its test split closed.
+        run.dev_only |= !path.is_empty();
+        runs.push(RunSpec { run, sources });
+        Ok(())
     }
 
     fn sources(&self, file: &File, corpus: &Corpus, images: bool, cell: Cell) -> Sources {

@@ -22,6 +22,7 @@ use crate::files::{read_json_if_there, read_json_lines, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::{Counts, Scores};
 use smvae_data::files::write_atomically;
+use smvae_data::{Convention, Sample};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -47,12 +48,41 @@ pub struct RunResult {
     /// not count them.
     #[serde(default)]
     pub teacher_seconds: Option<f64>,
+    /// What labelling its posts costs a person. `None` in files of versions that did not count it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<LabellingCost>,
     /// Threads it was trained with.
     pub threads: usize,
     /// Scores on dev, of the best epoch.
     pub dev: Scores,
     /// Scores on test. `None` if it stayed closed.
     pub test: Option<Scores>,
+}
+
+/// What a person reads and marks to label the posts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LabellingCost {
+    /// Words of the labelled posts.
+    pub words: usize,
+    /// Entities in them.
+    pub entities: usize,
+}
+
+impl LabellingCost {
+    /// Of these labelled posts.
+    ///
+    /// # Errors
+    /// [`smvae_data::Error::Tags`] for malformed tags.
+    pub fn of<'s>(posts: impl IntoIterator<Item = &'s Sample>, convention: Convention) -> Result<Self> {
+        let mut cost = Self { words: 0, entities: 0 };
+        for post in posts {
+            cost.words += post.words.len();
+            cost.entities += post.entities(convention)?.len();
+        }
+        Ok(cost)
+    }
 }
 
 /// One run that ended with an error. The next start of the experiment tries it again.

@@ -7,8 +7,9 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::experiment::choose::{CHOSEN, choose};
 use crate::experiment::digests::{Digests, KnownDigests};
-use crate::experiment::results::{FAILED, RunResult, read_results};
+use crate::experiment::results::{FAILED, LabellingCost, RunResult, read_results};
 use crate::experiment::spec::RunSpec;
 use crate::files::{create_folder, read_json, read_json_if_there, remove_file, write_json};
 use crate::flow::Flow;
@@ -25,8 +26,8 @@ use crate::training::input::TrainInput;
 use crate::training::{resume_with, train_with};
 use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
-use smvae_data::corpus::load_split;
-use smvae_data::{ImageVectors, Sample, Selection, Split, gold_entities, selection};
+use smvae_data::corpus::{LoadedSplit, load_split};
+use smvae_data::{ImageVectors, Sample, Split, gold_entities, selection};
 use std::fs::File;
 use std::path::Path;
 
@@ -155,7 +156,8 @@ pub fn run(
         remove_training(folder)?;
     }
     write_json(&folder.join(FILES), &files)?;
-    let summary = trained(folder, &spec, images.as_ref(), device, on_event)?;
+    let train = load_split(&spec.sources.data, Split::Train)?;
+    let summary = trained(folder, &spec, &train, images.as_ref(), device, on_event)?;
     // A run that was stopped has no weights worth scoring.
     let state = RunState::read(folder)?;
     let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
@@ -169,6 +171,7 @@ pub fn run(
         steps: records.last().map_or(0, |record| record.step),
         seconds: seconds(&records),
         teacher_seconds: (!teachers.is_empty()).then(|| teachers.iter().map(|teacher| teacher.seconds).sum()),
+        cost: Some(cost(&trained, &train, &spec)?),
         threads: state.threads,
         dev,
         test,
@@ -181,17 +184,18 @@ pub fn run(
 fn trained(
     folder: &Path,
     spec: &RunSpec,
+    train: &LoadedSplit,
     images: Option<&ImageVectors>,
     device: &Device,
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<RunSummary> {
     let data = &spec.sources.data;
-    let (train_split, dev) = (load_split(data, Split::Train)?, load_split(data, Split::Dev)?);
+    let dev = load_split(data, Split::Dev)?;
     let dev = cut(dev.samples, spec.run.dev_labels, spec.run.draw, &dev.file.sha256)?;
-    let manifest = spec.sources.selection.as_ref().map(Selection::load).transpose()?;
+    let labelled = choose(folder, spec, train, images, device, on_event)?;
     let encoder = EncoderSource::named(&spec.sources.text_encoder)?;
-    let input = TrainInput::from_splits(&train_split, &dev, encoder)?
-        .with_selection(manifest.as_ref())
+    let input = TrainInput::from_splits(train, &dev, encoder)?
+        .with_selection(labelled.as_ref())
         .with_images(images)
         .on(device.clone());
     if is_run(folder) {
@@ -199,6 +203,12 @@ fn trained(
     }
     let config = Config { data: Some(data.clone()), ..spec.run.config.clone() };
     train_with(&input, &config, folder, on_event)
+}
+
+/// What labelling the posts of a run costs.
+fn cost(trained: &RunFolder, train: &LoadedSplit, spec: &RunSpec) -> Result<LabellingCost> {
+    let (labelled, _) = trained.selection()?.split(&train.samples, &train.file.sha256)?;
+    LabellingCost::of(labelled.into_iter().map(|i| &train.samples[i]), spec.run.config.input.convention)
 }
 
 /// Some of dev's posts, in the order of the file.
@@ -243,5 +253,7 @@ fn remove_training(folder: &Path) -> Result<()> {
     if is_run(folder) {
         remove_run(folder)?;
     }
+    // With other files the choice would be another.
+    remove_file(&folder.join(CHOSEN))?;
     remove_checkpoint(folder)
 }

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::suggest::Strategy;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,8 +34,24 @@ pub struct Run {
     /// Whether a manifest lists the labelled posts; if not, they are drawn with the draw's number
     /// as seed.
     pub manifest: bool,
+    /// How the labelled posts are chosen where they are not drawn: then there is no manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
     /// All settings.
     pub config: Config,
+}
+
+/// How the labelled posts of a run are chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Choice {
+    /// By what posts are chosen beyond those of the run before. `None` chooses none: both have the
+    /// same.
+    pub strategy: Option<Strategy>,
+    /// The run before, whose posts are labelled already and whose model chooses, by its name.
+    /// `None` begins without either.
+    pub after: Option<String>,
 }
 
 /// A run and where its files lie.
@@ -59,7 +76,7 @@ pub struct Sources {
     pub text_encoder: String,
     /// Image vectors. `None` for text alone.
     pub images: Option<PathBuf>,
-    /// Manifest of the labelled posts. `None` draws them.
+    /// Manifest of the labelled posts. `None` draws or chooses them.
     pub selection: Option<PathBuf>,
 }
 
@@ -75,6 +92,7 @@ impl Run {
                 ("images".to_owned(), run.images.to_string()),
                 ("manifest of the draw".to_owned(), run.manifest.to_string()),
             ]);
+            flatten("choice", &serde_json::to_value(&run.choice).expect("our own types have string keys"), &mut flat);
             flatten("", &serde_json::to_value(config).expect("our own types have string keys"), &mut flat);
             flat
         };

@@ -254,6 +254,7 @@ mod tests {
                 dev_only,
                 images: true,
                 manifest: false,
+                choice: None,
                 config: crate::Config::default(),
             },
             files: Digests {
@@ -268,6 +269,7 @@ mod tests {
             steps: 1,
             seconds: 1.5,
             teacher_seconds: None,
+            cost: None,
             threads: 1,
             test: (!dev_only).then(|| scores.clone()),
             dev: scores,

@@ -1,6 +1,7 @@
 //! By what posts are chosen, and how many.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Spans whose label is less probable count for nothing: models that posts are offered with must
 /// tell candidates down to it, by
@@ -8,7 +9,8 @@ use crate::error::{Error, Result};
 pub const LEAST_CANDIDATE: f32 = 0.02;
 
 /// By what posts are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Strategy {
     /// Nothing: each post is as likely as any other.
     Random,

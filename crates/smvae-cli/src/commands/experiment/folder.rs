@@ -7,10 +7,16 @@ use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-/// Takes over runs that are finished elsewhere; returns their number.
+/// Takes over runs that are finished elsewhere; returns their number. One whose model is needed by a
+/// run that is not finished is run here again: a result has no model.
 pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usize> {
+    let is_done = |spec: &RunSpec| {
+        let here = RunResult::read(run_folder(dir, &spec.run.id)).is_ok_and(|result| result.is_some());
+        here || elsewhere.iter().any(|result| result.run.id == spec.run.id)
+    };
+    let needed = plan.needed(is_done);
     let mut taken = 0;
-    for spec in &plan.runs {
+    for spec in plan.runs.iter().filter(|spec| !needed.contains(spec.run.id.as_str())) {
         if let Some(result) = elsewhere.iter().find(|result| result.run.id == spec.run.id) {
             taken += usize::from(take_in(run_folder(dir, &spec.run.id), spec, result)?);
         }

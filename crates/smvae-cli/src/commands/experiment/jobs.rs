@@ -48,10 +48,11 @@ pub(super) fn run(
 ) -> anyhow::Result<Vec<Failure>> {
     let (sender, receiver) = channel();
     let mut display = Display::new(settings.jobs, save(plan, dir)?);
-    let (mut waiting, mut running, mut failed) = (waiting.into_iter(), Vec::<Job<'_>>::new(), Vec::new());
+    let (mut waiting, mut running, mut failed) = (waiting, Vec::<Job<'_>>::new(), Vec::new());
     loop {
         while running.len() < settings.jobs && !interrupt::requested() {
-            let Some(spec) = waiting.next() else { break };
+            let Some(ready) = waiting.iter().position(|spec| is_ready(spec, &waiting, &running)) else { break };
+            let spec = waiting.remove(ready);
             running.push(Job { spec, child: start(dir, spec, settings, sender.clone())? });
             display.begin(spec);
         }
@@ -62,7 +63,7 @@ pub(super) fn run(
             // Each process sees the end of its stdin, saves a checkpoint and ends.
             running.iter_mut().for_each(|job| drop(job.child.stdin.take()));
         }
-        display.show(running.iter().map(|job| job.spec), waiting.as_slice());
+        display.show(running.iter().map(|job| job.spec), &waiting);
         let Some((id, message)) = next(&receiver) else { continue };
         match message {
             Message::Told(told) => display.tell(&id, told),
@@ -79,6 +80,13 @@ pub(super) fn run(
             }
         }
     }
+}
+
+/// Whether the run has ended whose model or posts this one begins with.
+fn is_ready(spec: &RunSpec, waiting: &[&RunSpec], running: &[Job<'_>]) -> bool {
+    let Some(before) = spec.run.choice.as_ref().and_then(|choice| choice.after.as_ref()) else { return true };
+    let mut others = waiting.iter().copied().chain(running.iter().map(|job| job.spec));
+    !others.any(|other| other.run.id == *before)
 }
 
 enum Ended {

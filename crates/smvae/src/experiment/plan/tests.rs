@@ -170,3 +170,64 @@ fn only_what_changes_a_result_differs() {
     check("semi = true,", "semi = true, checkpoint_every = 3,", None);
     check("image_features = \"images\"", "", Some("images true -> false"));
 }
+
+const CHOSEN: &str = r#"
+text_encoder = "tiny"
+corpora.c = { data = "data", draws = "draws/c-{labels}-{draw}.json" }
+[methods.base]
+[methods.rich]
+choose = { strategy = "entities", first = 4, step = 2, with = "base" }
+[methods.pupil]
+training = { semi = true }
+choose = { same_as = "rich" }
+[[grids]]
+corpora = ["c"]
+methods = ["pupil"]
+labels = [8]
+draws = [3]
+[[grids]]
+corpora = ["c"]
+methods = ["base"]
+labels = [4]
+draws = [3]
+"#;
+
+#[test]
+fn a_run_comes_after_those_that_choose_for_it() {
+    let plan = plan(CHOSEN).expect("valid");
+    let run = |spec: &RunSpec| {
+        let (choice, run) = (spec.run.choice.as_ref(), &spec.run);
+        (run.id.clone(), choice.and_then(|choice| choice.after.clone()), run.manifest, run.dev_only)
+    };
+    let ids = ["c-base-4-d3-s0", "c-rich-6-d3-s0", "c-rich-8-d3-s0", "c-pupil-8-d3-s0"].map(str::to_owned);
+    let [base, six, eight, pupil] = ids;
+    let want = [
+        (base.clone(), None, true, false),
+        (six.clone(), Some(base.clone()), false, true),
+        (eight.clone(), Some(six.clone()), false, true),
+        (pupil, Some(eight.clone()), false, false),
+    ];
+    assert_eq!(plan.runs.iter().map(run).collect::<Vec<_>>(), want);
+    // The models of runs that are done elsewhere are needed as far back as something is left to do.
+    let without = |open: &'static [usize]| plan.needed(|spec| !open.iter().any(|i| plan.runs[*i].run == spec.run));
+    assert_eq!(without(&[]).len(), 0);
+    assert_eq!(without(&[1]).into_iter().collect::<Vec<_>>(), [&base]);
+    assert_eq!(without(&[3]).into_iter().collect::<Vec<_>>(), [&base, &six, &eight]);
+}
+
+#[test]
+fn methods_that_choose_for_each_other_are_an_error() {
+    let file = CHOSEN.replace("strategy = \"entities\", first = 4, step = 2, with = \"base\"", "same_as = \"pupil\"");
+    let error = plan(&file).expect_err("a circle").to_string();
+    assert!(error.contains("experiment.toml:12: the labelled posts of c-pupil-8-d3-s0 are those of itself"), "{error}");
+    for (rule, why) in [
+        ("strategy = \"entitys\"", "experiment.toml:5: method rich: choose: unknown variant `entitys`"),
+        ("strategy = \"entities\"", "experiment.toml:5: method rich: choose: entities needs a model: state first"),
+        ("same_as = \"nobody\"", "there is no method \"nobody\"; there are base, pupil, rich"),
+        ("first = -1", "choose: invalid value"),
+    ] {
+        let file = CHOSEN.replace("strategy = \"entities\", first = 4, step = 2, with = \"base\"", rule);
+        let error = plan(&file).expect_err(rule).to_string();
+        assert!(error.contains(why), "{rule}: {error}");
+    }
+}

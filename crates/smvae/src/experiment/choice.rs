@@ -1,0 +1,126 @@
+//! How an experiment chooses the labelled posts of a run where they are not drawn at random: the
+//! rule that a method states, and what it comes to for one run.
+//!
+//! ```toml
+//! [methods.entities]
+//! choose = { strategy = "entities", first = 50, step = 25, with = "supervised" }
+//! [methods.entities-taught]
+//! choose = { same_as = "entities" }
+//! ```
+//! The first 50 posts are the draw's. A run with 100 labels has the posts of the run with 75 and 25
+//! more, which that run's model chose among the rest; a run with 75 has the draw's 50 and 25 that
+//! the model of `supervised` chose, and so on. Without `step` all posts beyond the first are chosen
+//! at once; `first` is 0 where there is no model yet, and `with` is the method itself unless it is
+//! stated. The strategies are those of [`suggest`](crate::suggest), the seed is the draw's number.
+
+use crate::experiment::spec::LabelCount;
+use crate::suggest::Strategy;
+use serde::Deserialize;
+
+/// What a method says of the choice of its labelled posts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    strategy: Option<Strategy>,
+    first: Option<usize>,
+    step: Option<usize>,
+    with: Option<String>,
+    same_as: Option<String>,
+}
+
+/// What a rule comes to for a number of labels.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Round<'r> {
+    pub strategy: Option<Strategy>,
+    /// Method and number of labels of the run before. `None` for the method itself.
+    pub before: Option<(Option<&'r str>, LabelCount)>,
+}
+
+impl Rule {
+    /// Whether it can be followed.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        let Self { strategy, first, step, with, same_as } = self;
+        if same_as.is_some() {
+            return if strategy.is_some() || first.is_some() || step.is_some() || with.is_some() {
+                Err("choose: same_as takes the posts of another method and stands alone".to_owned())
+            } else {
+                Ok(())
+            };
+        }
+        let Some(strategy) = strategy else {
+            return Err("choose: strategy is missing; or take another method's posts by same_as".to_owned());
+        };
+        if *step == Some(0) {
+            return Err("choose: step must be at least 1".to_owned());
+        }
+        match strategy.models() {
+            0 => Ok(()),
+            1 if first.unwrap_or(0) > 0 => Ok(()),
+            1 => Err(format!("choose: {strategy} needs a model: state first, how many posts are drawn for one")),
+            n => Err(format!("choose: {strategy} needs {n} models, and a run has one")),
+        }
+    }
+
+    /// What it comes to. `None` where the draw gives all posts.
+    pub(super) fn round(&self, labels: LabelCount) -> Option<Round<'_>> {
+        let LabelCount::Count(n) = labels else { return None };
+        if let Some(other) = &self.same_as {
+            return Some(Round { strategy: None, before: Some((Some(other), labels)) });
+        }
+        let first = self.first.unwrap_or(0);
+        if n <= first {
+            return None;
+        }
+        let before = self.step.map_or(first, |step| n.saturating_sub(step).max(first));
+        let method = if before == first { self.with.as_deref() } else { None };
+        let before = (before > 0).then_some((method, LabelCount::Count(before)));
+        Some(Round { strategy: self.strategy, before })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(text: &str) -> Rule {
+        toml::from_str(text).expect("a rule")
+    }
+
+    #[track_caller]
+    fn check(text: &str, labels: usize, want: Option<Option<(Option<&str>, usize)>>) {
+        let rule = rule(text);
+        rule.validate().expect("can be followed");
+        let count = LabelCount::Count(labels);
+        let before = rule.round(count).map(|round| round.before);
+        let want = want.map(|before| before.map(|(method, n)| (method, LabelCount::Count(n))));
+        assert_eq!(before, want, "{text} with {labels}");
+    }
+
+    #[test]
+    fn rounds_lead_back_to_the_draw() {
+        let rounds = "strategy = 'entities'\nfirst = 50\nstep = 25\nwith = 'base'";
+        check(rounds, 50, None);
+        check(rounds, 75, Some(Some((Some("base"), 50))));
+        check(rounds, 100, Some(Some((None, 75))));
+        check(rounds, 60, Some(Some((Some("base"), 50))));
+        check("strategy = 'entropy'\nfirst = 50", 200, Some(Some((None, 50))));
+        check("strategy = 'names'", 25, Some(None));
+        check("strategy = 'typical'\nstep = 25", 50, Some(Some((None, 25))));
+        check("same_as = 'entities'", 100, Some(Some((Some("entities"), 100))));
+        assert_eq!(rule(rounds).round(LabelCount::All), None);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_followed_says_why() {
+        for (text, why) in [
+            ("first = 5", "strategy is missing"),
+            ("strategy = 'entities'", "needs a model"),
+            ("strategy = 'disagreement'\nfirst = 5", "2 models"),
+            ("strategy = 'names'\nstep = 0", "at least 1"),
+            ("same_as = 'a'\nfirst = 5", "stands alone"),
+        ] {
+            let error = rule(text).validate().expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Chooses the labelled posts of a run, as its [`Choice`](crate::experiment::Choice) says, with the model of the run before.
+
+use crate::error::{Error, Result};
+use crate::experiment::spec::RunSpec;
+use crate::files::folder::file_in;
+use crate::flow::Flow;
+use crate::inference::load_options::LoadOptions;
+use crate::inference::predictor::Predictor;
+use crate::inference::settings::PredictionSettings;
+use crate::inference::vectors::PostVectors;
+use crate::input::images::ImageTrust;
+use crate::input::post::Post;
+use crate::run::folder::{RunFolder, WEIGHTS, is_run};
+use crate::suggest::{LEAST_CANDIDATE, PostEncoder, Shortlist, Strategy, SuggestSettings};
+use crate::training::encoder::EncoderSource;
+use crate::training::event::Event;
+use smvae_core::candle_core::Device;
+use smvae_data::corpus::LoadedSplit;
+use smvae_data::selection::{FORMAT_VERSION, Selected};
+use smvae_data::{ImageVectors, Sample, Selection};
+use std::borrow::Borrow;
+use std::path::{Path, PathBuf};
+
+/// The chosen posts in a run's folder: a run that begins again has them already.
+pub(super) const CHOSEN: &str = "chosen.json";
+
+/// The labelled posts of the run in `folder`. `None` where they are drawn.
+///
+/// # Errors
+/// [`Error::RunBefore`] if the run before has no model; those of its files and of prediction.
+pub(super) fn choose(
+    folder: &Path,
+    spec: &RunSpec,
+    train: &LoadedSplit,
+    images: Option<&ImageVectors>,
+    device: &Device,
+    on_event: &mut dyn FnMut(&Event) -> Flow,
+) -> Result<Option<Selection>> {
+    let Some(choice) = &spec.run.choice else {
+        return Ok(spec.sources.selection.as_ref().map(Selection::load).transpose()?);
+    };
+    let path = file_in(folder, CHOSEN)?;
+    if path.exists() {
+        return Ok(Some(Selection::load(path)?));
+    }
+    let before = choice.after.as_ref().map(|id| run_before(folder, spec, id)).transpose()?;
+    let labelled = before.as_ref().map(|run| RunFolder::open(run)?.selection()).transpose()?;
+    let chosen = match choice.strategy {
+        None => labelled.ok_or_else(|| Error::setting("choice", "a strategy or a run before", "neither"))?,
+        Some(strategy) => {
+            let model = before.map(|run| model(&run, images, device)).transpose()?;
+            let pool = Pool { train, labelled: labelled.map_or_else(Vec::new, |selection| selection.labelled) };
+            pool.add(strategy, spec, model.as_ref(), on_event)?
+        }
+    };
+    chosen.save(&path)?;
+    Ok(Some(chosen))
+}
+
+/// The folder of a run of the same experiment that must have ended.
+fn run_before(folder: &Path, spec: &RunSpec, id: &str) -> Result<PathBuf> {
+    let run = folder.with_file_name(id);
+    if is_run(&run) && RunFolder::open(&run)?.state()?.finished && file_in(&run, WEIGHTS)?.is_file() {
+        return Ok(run);
+    }
+    Err(Error::RunBefore { id: spec.run.id.clone(), before: id.to_owned() })
+}
+
+fn model(run: &Path, images: Option<&ImageVectors>, device: &Device) -> Result<Predictor> {
+    let prediction = PredictionSettings { all_above: Some(LEAST_CANDIDATE), ..PredictionSettings::default() };
+    let model = Predictor::load_with(run, &LoadOptions::on(device.clone()).with_prediction(prediction))?;
+    match images {
+        Some(images) if model.image_identity().is_some() => model.with_images(images.clone(), ImageTrust::Recorded),
+        _ => Ok(model),
+    }
+}
+
+/// A training split, some of whose posts are labelled.
+struct Pool<'a> {
+    train: &'a LoadedSplit,
+    labelled: Vec<Selected>,
+}
+
+/// A post and its place in the split.
+#[derive(Clone)]
+struct Placed {
+    position: usize,
+    post: Post,
+}
+
+impl Borrow<Post> for Placed {
+    fn borrow(&self) -> &Post {
+        &self.post
+    }
+}
+
+impl Pool<'_> {
+    /// The labelled posts and those that are chosen beside them, up to the number of the run.
+    fn add(
+        mut self,
+        strategy: Strategy,
+        spec: &RunSpec,
+        model: Option<&Predictor>,
+        on_event: &mut dyn FnMut(&Event) -> Flow,
+    ) -> Result<Selection> {
+        let samples = &self.train.samples;
+        let want = spec.run.config.labelled.unwrap_or(samples.len());
+        let n = want.saturating_sub(self.labelled.len());
+        let settings = SuggestSettings::new(n).with_strategy(strategy).with_seed(spec.run.draw);
+        let mut shortlist = Shortlist::new(&settings)?;
+        for chosen in &self.labelled {
+            shortlist.exclude(&post(&samples[chosen.position]));
+        }
+        let is_labelled = |i: &usize| self.labelled.iter().any(|chosen| chosen.position == *i);
+        let rest = (0..samples.len()).filter(|i| !is_labelled(i));
+        let rest: Vec<Placed> = rest.map(|position| Placed { position, post: post(&samples[position]) }).collect();
+        if let Some(model) = model.filter(|_| strategy.models() > 0) {
+            let posts: Vec<Post> = rest.iter().map(|placed| placed.post.clone()).collect();
+            let found = model.predict(&posts)?;
+            rest.into_iter().zip(found).for_each(|(placed, found)| shortlist.offer(placed, vec![found]));
+        } else {
+            rest.into_iter().for_each(|placed| shortlist.offer(placed, Vec::new()));
+        }
+        let chosen = match model {
+            Some(model) => shortlist.choose(Some(model))?,
+            None => {
+                let encoder = EncoderSource::named(&spec.sources.text_encoder)?;
+                let encoder = match encoder {
+                    // It has learnt nothing: posts are as alike as they share words.
+                    EncoderSource::Tiny => None,
+                    _ => Some(PostEncoder::open(&encoder, &Device::Cpu, on_event)?),
+                };
+                shortlist.choose(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors))?
+            }
+        };
+        if chosen.len() < n {
+            let want = format!("at most {}: so many posts of the split differ", self.labelled.len() + chosen.len());
+            return Err(smvae_data::Error::Setting { name: "labelled", want, got: spec.run.labels.to_string() }.into());
+        }
+        self.labelled.extend(chosen.iter().map(|suggestion| selected(samples, suggestion.post.position)));
+        self.labelled.sort_by_key(|post| post.position);
+        let n = self.labelled.len();
+        let train_sha256 = self.train.file.sha256.clone();
+        Ok(Selection { format_version: FORMAT_VERSION, seed: spec.run.draw, n, train_sha256, labelled: self.labelled })
+    }
+}
+
+fn selected(samples: &[Sample], position: usize) -> Selected {
+    Selected { position, image_id: samples[position].image_id.clone() }
+}
+
+fn post(sample: &Sample) -> Post {
+    let post = Post::from_words(sample.words.clone());
+    match sample.image() {
+        Some(id) => post.with_image(id),
+        None => post,
+    }
+}
