@@ -162,6 +162,67 @@ fn read(dir: &Path, name: &str) -> String {
 }
 
 #[test]
+fn an_experiment_chooses_posts_by_the_models_of_its_earlier_runs() {
+    let dir = folder_with_corpus("data", 60, 8);
+    let dir = dir.path();
+    fs::write(dir.join("labels.toml"), EXPERIMENT).expect("writable");
+    let (table, _) = check(dir, "experiment labels.toml --threads 1 --out out", "", 0);
+    assert!(table.contains("data rich") && table.contains("minus base"), "{table}");
+    let labelled = |id: &str| -> HashSet<usize> {
+        let selection = Selection::load(dir.join("out/runs").join(id).join("selection.json")).expect("a manifest");
+        selection.labelled.iter().map(|post| post.position).collect()
+    };
+    let [first, second, third, pupil] =
+        ["base-8", "rich-11", "rich-14", "pupil-14"].map(|run| labelled(&format!("data-{run}-d1-s0")));
+    assert_eq!((first.len(), second.len(), third.len()), (8, 11, 14));
+    assert!(first.is_subset(&second) && second.is_subset(&third) && pupil == third);
+    // What labelling costs is counted beside the scores.
+    let results = read(dir, "out/results.jsonl");
+    let train = load_split(dir.join("data"), Split::Train).expect("our own files").samples;
+    let words: usize = third.iter().map(|i| train[*i].words.len()).sum();
+    let of = |results: &str, id: &str| lines(results).into_iter().find(|line| line["run"]["id"] == id);
+    let rich = of(&results, "data-rich-14-d1-s0").expect("a result");
+    assert_eq!(rich["cost"]["words"], words);
+    assert_eq!(rich["run"]["choice"], json!({"strategy": "entities", "after": "data-rich-11-d1-s0"}));
+    // Elsewhere all but the pupil is finished: it needs the posts of a run whose result alone is
+    // there, so that this one, and what it began with, is run again. The results are the same.
+    let others: String =
+        results.lines().filter(|line| !line.contains("data-pupil")).map(|line| line.to_owned() + "\n").collect();
+    fs::write(dir.join("others.jsonl"), others).expect("writable");
+    let (_, said) = check(dir, "experiment labels.toml --threads 1 --out again --finished others.jsonl", "", 0);
+    assert!(said.contains("1 runs are taken from other results"), "{said}");
+    let again = read(dir, "again/results.jsonl");
+    for id in ["data-rich-14-d1-s0", "data-pupil-14-d1-s0"] {
+        assert_eq!(of(&again, id).expect("a result")["test"], of(&results, id).expect("a result")["test"], "{id}");
+    }
+    // A folder with a result and no model is said by name.
+    fs::remove_dir_all(dir.join("again/runs/data-pupil-14-d1-s0")).expect("it is there");
+    fs::remove_file(dir.join("again/runs/data-rich-14-d1-s0/weights.safetensors")).expect("it is there");
+    let (_, said) = check(dir, "experiment labels.toml --threads 1 --out again", "", 1);
+    assert!(said.contains("data-pupil-14-d1-s0 needs the model of data-rich-14-d1-s0, which has none here"), "{said}");
+}
+
+const EXPERIMENT: &str = r#"
+text_encoder = "tiny"
+baseline = "base"
+[corpora.data]
+data = "data"
+[settings]
+model = { hidden_dim = 8, latent_dim = 4 }
+training = { epochs = 1 }
+[methods.base]
+[methods.rich]
+choose = { strategy = "entities", first = 8, step = 3, with = "base" }
+[methods.pupil]
+choose = { same_as = "rich" }
+[[grids]]
+corpora = ["data"]
+methods = ["base", "rich", "pupil"]
+labels = [14]
+draws = [1]
+"#;
+
+#[test]
 fn spans_that_do_not_fit_are_listed_and_nothing_is_written() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let export = r#"{"id": 7, "text": "Lady Gaga lands", "label": [[0, 6, "PER"]]}"#;

@@ -6,9 +6,10 @@
 //! others: a post alone has all of rayon's threads.
 
 use crate::answer::{Answer, Failure, Found};
+use crate::entry::{Entry, Picture};
 use crate::metrics::Metrics;
 use crate::model::Model;
-use crate::queue::{Entry, Picture, Queue};
+use crate::queue::{Queue, Waits as _};
 use rayon::ThreadPoolBuilder;
 use smvae::encoders::vision::VisionModel;
 use smvae::{Post, Prediction, Predictor};
@@ -27,7 +28,7 @@ type PictureVector = Result<Option<Arc<[f32]>>, Failure>;
 /// What the threads need.
 #[derive(Clone)]
 pub(crate) struct Engine {
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<Queue<Entry>>,
     pub(crate) metrics: Arc<Metrics>,
     /// Pieces of a batch.
     pub(crate) pieces: usize,

@@ -30,6 +30,7 @@ mod adapters;
 mod answer;
 mod connections;
 mod engine;
+mod entry;
 mod error;
 mod http;
 pub mod logs;
@@ -44,6 +45,7 @@ mod service;
 mod settings;
 mod shutdown;
 mod state;
+mod sync;
 
 pub use access::Key;
 pub use error::{Error, Result};

@@ -3,59 +3,27 @@
 //! There is no timer. A worker of the engine takes a batch when it is free, by the size of its
 //! posts in pieces; what comes meanwhile is the next batch. A single post and a post of a list are
 //! the same thing here. Posts whose client has gone are dropped without being computed.
+//!
+//! It knows what waits by [`Waits`] alone, and locks by `crate::sync`: `tests/loom` builds this file
+//! with loom's locks, which go through every order in which threads may come by.
 
-use crate::answer::Answer;
-use crate::model::Model;
-use smvae::Post;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use std::sync::PoisonError;
 
-/// A picture that was decoded and prepared, with its place among those that may be.
-#[derive(Clone, Debug)]
-pub(crate) struct Picture {
-    /// `[3, h, w]`, as the vision model takes it.
-    pub(crate) pixels: Arc<Vec<f32>>,
-    /// Given back with the last of the posts that it belongs to.
-    pub(crate) _place: Arc<OwnedSemaphorePermit>,
-}
+/// Something that waits.
+pub(crate) trait Waits {
+    /// About how many pieces it has.
+    fn pieces(&self) -> usize;
 
-/// A post that waits.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    /// The model it was admitted for.
-    pub(crate) model: Arc<Model>,
-    pub(crate) post: Post,
-    pub(crate) picture: Option<Picture>,
-    /// How many of its most probable spans are asked for; `None` if none are.
-    pub(crate) candidates: Option<usize>,
-    /// Its place in the request.
-    pub(crate) index: usize,
-    pub(crate) since: Instant,
-    /// Closed when the client has gone or waits no longer.
-    pub(crate) reply: mpsc::UnboundedSender<(usize, Answer)>,
-}
+    /// How many words it has.
+    fn words(&self) -> usize;
 
-/// A picture takes as long as about this many pieces of text.
-const PIECES_OF_A_PICTURE: usize = 512;
-/// Bytes of a word beyond which it is estimated to have one more piece.
-const BYTES_OF_A_PIECE: usize = 5;
+    /// Whether nobody waits for its answer any more.
+    fn is_gone(&self) -> bool;
 
-impl Entry {
-    /// About how many pieces it has. Words are cut into pieces later, by the engine.
-    pub(crate) fn pieces(&self) -> usize {
-        let text: usize = self.post.words().iter().map(|word| 1 + word.len() / BYTES_OF_A_PIECE).sum();
-        text + if self.picture.is_some() { PIECES_OF_A_PICTURE } else { 0 }
-    }
-
-    fn words(&self) -> usize {
-        self.post.words().len()
-    }
-
-    fn is_gone(&self) -> bool {
-        self.reply.is_closed()
-    }
+    /// Whether both may be in one batch.
+    fn goes_with(&self, other: &Self) -> bool;
 }
 
 /// A queue that had no room for a request; so many posts wait in it.
@@ -71,20 +39,20 @@ pub(crate) struct Length {
     pub(crate) words: usize,
 }
 
-/// What a worker gets: posts of one model that ask for the same.
+/// What a worker gets: posts that go with each other.
 #[derive(Debug)]
-pub(crate) struct Batch<'a> {
-    pub(crate) entries: Vec<Entry>,
+pub(crate) struct Batch<'a, E> {
+    pub(crate) entries: Vec<E>,
     /// Posts that were dropped on the way, since their client has gone.
     pub(crate) dropped: usize,
     /// Workers at work, this one included.
     pub(crate) busy: usize,
     /// Whether nothing is left for another worker to do.
     pub(crate) is_alone: bool,
-    queue: &'a Queue,
+    queue: &'a Queue<E>,
 }
 
-impl Drop for Batch<'_> {
+impl<E> Drop for Batch<'_, E> {
     fn drop(&mut self) {
         self.queue.lock().busy -= 1;
     }
@@ -92,15 +60,15 @@ impl Drop for Batch<'_> {
 
 /// The queue.
 #[derive(Debug)]
-pub(crate) struct Queue {
-    waiting: Mutex<Waiting>,
+pub(crate) struct Queue<E> {
+    waiting: Mutex<Waiting<E>>,
     filled: Condvar,
     limit: Length,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    entries: VecDeque<Entry>,
+#[derive(Debug)]
+struct Waiting<E> {
+    entries: VecDeque<E>,
     words: usize,
     pieces: usize,
     is_closed: bool,
@@ -110,14 +78,23 @@ struct Waiting {
     busy: usize,
 }
 
-impl Queue {
+impl<E> Queue<E> {
+    /// A panic elsewhere does not stop the service; what is locked here is whole at any time.
+    fn lock(&self) -> MutexGuard<'_, Waiting<E>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E: Waits> Queue<E> {
     pub(crate) fn new(limit: Length) -> Self {
-        Self { waiting: Mutex::default(), filled: Condvar::new(), limit }
+        let (entries, is_closed) = (VecDeque::new(), false);
+        let waiting = Waiting { entries, words: 0, pieces: 0, is_closed, dropped: 0, busy: 0 };
+        Self { waiting: Mutex::new(waiting), filled: Condvar::new(), limit }
     }
 
     /// Takes the posts of a request, all or none.
-    pub(crate) fn push(&self, entries: Vec<Entry>) -> Result<(), Full> {
-        let words: usize = entries.iter().map(Entry::words).sum();
+    pub(crate) fn push(&self, entries: Vec<E>) -> Result<(), Full> {
+        let words: usize = entries.iter().map(E::words).sum();
         let mut waiting = self.lock();
         if !self.has_room(&waiting, entries.len(), words) {
             waiting.drop_gone();
@@ -126,7 +103,7 @@ impl Queue {
             return Err(Full { posts: waiting.entries.len() });
         }
         waiting.words += words;
-        waiting.pieces += entries.iter().map(Entry::pieces).sum::<usize>();
+        waiting.pieces += entries.iter().map(E::pieces).sum::<usize>();
         waiting.entries.extend(entries);
         drop(waiting);
         // A list may be shared out.
@@ -136,7 +113,7 @@ impl Queue {
 
     /// An empty queue takes any request that its door lets through: a list may have more words than
     /// wait at a time.
-    fn has_room(&self, waiting: &Waiting, posts: usize, words: usize) -> bool {
+    fn has_room(&self, waiting: &Waiting<E>, posts: usize, words: usize) -> bool {
         waiting.entries.is_empty()
             || (waiting.entries.len() + posts <= self.limit.posts && waiting.words + words <= self.limit.words)
     }
@@ -144,7 +121,7 @@ impl Queue {
     /// Waits for posts, and takes those that go with the first one, until a batch has so many
     /// pieces; at least one. What would leave other `workers` without work is shared out. `None`
     /// once the queue is closed and empty.
-    pub(crate) fn take(&self, pieces: usize, workers: usize) -> Option<Batch<'_>> {
+    pub(crate) fn take(&self, pieces: usize, workers: usize) -> Option<Batch<'_, E>> {
         let mut waiting = self.lock();
         loop {
             let free = workers.saturating_sub(waiting.busy).max(1);
@@ -171,17 +148,12 @@ impl Queue {
         let waiting = self.lock();
         Length { posts: waiting.entries.len(), words: waiting.words }
     }
-
-    /// A panic elsewhere does not stop the service; what is locked here is whole at any time.
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Waiting {
+impl<E: Waits> Waiting<E> {
     /// The posts of a batch for one of so many free workers, and how many were dropped.
-    fn batch(&mut self, pieces: usize, free: usize) -> (Vec<Entry>, usize) {
-        let mut entries: Vec<Entry> = Vec::new();
+    fn batch(&mut self, pieces: usize, free: usize) -> (Vec<E>, usize) {
+        let mut entries: Vec<E> = Vec::new();
         let mut dropped = std::mem::take(&mut self.dropped);
         let (most, mut total) = (pieces.min(self.pieces.div_ceil(free)), 0);
         while let Some(entry) = self.entries.front() {
@@ -191,10 +163,7 @@ impl Waiting {
                 continue;
             }
             total += entry.pieces();
-            let goes_with = |first: &Entry| {
-                Arc::ptr_eq(&first.model, &entry.model) && first.candidates.is_some() == entry.candidates.is_some()
-            };
-            if entries.first().is_some_and(|first| total > most || !goes_with(first)) {
+            if entries.first().is_some_and(|first| total > most || !first.goes_with(entry)) {
                 break;
             }
             entries.extend(self.pop());
@@ -202,7 +171,7 @@ impl Waiting {
         (entries, dropped)
     }
 
-    fn pop(&mut self) -> Option<Entry> {
+    fn pop(&mut self) -> Option<E> {
         let entry = self.entries.pop_front()?;
         self.words -= entry.words();
         self.pieces -= entry.pieces();
@@ -213,7 +182,7 @@ impl Waiting {
         let before = self.entries.len();
         self.entries.retain(|entry| !entry.is_gone());
         self.dropped += before - self.entries.len();
-        self.words = self.entries.iter().map(Entry::words).sum();
-        self.pieces = self.entries.iter().map(Entry::pieces).sum();
+        self.words = self.entries.iter().map(E::words).sum();
+        self.pieces = self.entries.iter().map(E::pieces).sum();
     }
 }

@@ -1,5 +1,6 @@
 //! What all requests share: the model, the queue, and how much of everything may be in hand.
 
+use crate::entry::Entry;
 use crate::error::Result;
 use crate::http::errors::Fault;
 use crate::metrics::Metrics;
@@ -19,7 +20,7 @@ const DECODERS: usize = 2;
 pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) current: Current,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<Queue<Entry>>,
     pub(crate) metrics: Arc<Metrics>,
     /// KiB of bodies that may still be read into memory.
     pub(crate) bodies: Arc<Semaphore>,

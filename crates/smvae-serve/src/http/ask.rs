@@ -1,9 +1,9 @@
 //! Posts to the queue and their answers back, for every route that predicts.
 
 use crate::answer::{Answer, Found};
+use crate::entry::{Entry, Picture};
 use crate::http::errors::Fault;
 use crate::model::Model;
-use crate::queue::{Entry, Picture};
 use crate::state::State;
 use smvae::Post;
 use std::sync::Arc;

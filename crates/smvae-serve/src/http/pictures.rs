@@ -1,9 +1,9 @@
 //! A picture of a request: bytes to what the vision model takes, within a number of pixels, and no
 //! more of them at a time than memory has room for. Never a path, never an address.
 
+use crate::entry::Picture;
 use crate::http::errors::Fault;
 use crate::model::Model;
-use crate::queue::Picture;
 use crate::state::State;
 use axum::body::Bytes;
 use smvae::encoders::vision::{DecodeLimits, ImageFault, decode};

@@ -1,6 +1,7 @@
 //! `POST /v1/predict`: a post or a list of posts, as JSON or with pictures; answered by an object
 //! or by a list, in the wire form of `smvae predict`.
 
+use crate::entry::Picture;
 use crate::http::ask::{Answers, Question, ask};
 use crate::http::body::{self, Bytes, Kind, Place};
 use crate::http::errors::{Fault, Refusal, json_text};
@@ -9,7 +10,6 @@ use crate::http::split::{beside, split};
 use crate::http::types::{PostOrPosts, PredictedPosts, Upload};
 use crate::http::{pictures, posts};
 use crate::model::Model;
-use crate::queue::Picture;
 use crate::state::State;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State as Shared};
