@@ -143,6 +143,10 @@ fn attention_with_and_without_dropout_and_padding() {
                 let mut rng = rng::Rng::seed_from_u64(5);
                 attention(&t[0], &t[1], &t[2], 2, &layout, p.map(|p| (p, &mut rng)))
             });
+            check(&[&[n, 6], &[n, 6], &[n, 6], &[2, 2 * layout.longest() - 1]], |t| {
+                let mut rng = rng::Rng::seed_from_u64(5);
+                attention_with_bias(&t[0], &t[1], &t[2], 2, &layout, Some(&t[3]), p.map(|p| (p, &mut rng)))
+            });
         }
     }
 }

@@ -32,7 +32,7 @@ pub mod squared_error;
 mod tests;
 
 pub use activation::{Activation, gelu_erf, gelu_tanh, leaky_relu};
-pub use attention::attention;
+pub use attention::{attention, attention_with_bias};
 pub use average::Average;
 pub use columns::{Columns, linear_columns};
 pub use cross_entropy::softmax_cross_entropy;

@@ -179,9 +179,43 @@ fn attention_matches_with_and_without_dropout_and_padding() -> crate::Result<()>
                 },
                 |t| {
                     let mask = p.map(|p| dropout::Mask::new(p, generator().next_u64()));
-                    attention::Attention { n_heads: 2, layout: layout.clone(), mask }.composed(t[0], t[1], t[2])
+                    attention::Attention { n_heads: 2, layout: layout.clone(), mask }.composed(t[0], t[1], t[2], None)
                 },
             );
+            let bias = var("bias", (2, 2 * layout.longest() - 1));
+            check(
+                &[&qkv[0], &qkv[1], &qkv[2], &bias],
+                |t| {
+                    let mut rng = generator();
+                    attention_with_bias(t[0], t[1], t[2], 2, &layout, Some(t[3]), p.map(|p| (p, &mut rng)))
+                },
+                |t| {
+                    let mask = p.map(|p| dropout::Mask::new(p, generator().next_u64()));
+                    let op = attention::Attention { n_heads: 2, layout: layout.clone(), mask };
+                    op.composed(t[0], t[1], t[2], Some(t[3]))
+                },
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bias_of_attention_is_that_of_the_distance() -> Result<()> {
+    // Of scores that are all alike, the probabilities are those of the bias alone.
+    let layout = PackedLayout::new([2, 3]);
+    let (zeros, v) = (Tensor::zeros((5, 2), DType::F64, &Device::Cpu)?, var("v", (5, 2)));
+    let bias = var("bias", (1, 5));
+    let y = attention_with_bias(&zeros, &zeros, &v, 1, &layout, Some(&bias), None)?.to_vec2::<f64>()?;
+    let (b, v) = (bias.to_vec2::<f64>()?.remove(0), v.to_vec2::<f64>()?);
+    for (first, n) in [(0, 2), (2, 3)] {
+        for i in 0..n {
+            let weights: Vec<f64> = (0..n).map(|j| b[2 + j - i].exp()).collect();
+            let sum: f64 = weights.iter().sum();
+            for column in 0..2 {
+                let want: f64 = (0..n).map(|j| weights[j] * v[first + j][column]).sum::<f64>() / sum;
+                assert!((y[first + i][column] - want).abs() < 1e-12, "row {i} of the text at {first}");
+            }
         }
     }
     Ok(())
@@ -249,6 +283,8 @@ fn wrong_shapes_are_errors() {
     let q = t(&[2, 3]);
     assert!(attention(&q, &q, &q, 2, &PackedLayout::new([2]), None).is_err(), "3 is not a multiple of 2 heads");
     assert!(attention(&q, &q, &q, 3, &PackedLayout::new([3]), None).is_err(), "3 rows, not 2");
+    let biased = |bias: &[usize]| attention_with_bias(&q, &q, &q, 3, &PackedLayout::new([2]), Some(&t(bias)), None);
+    assert!(biased(&[3, 3]).is_ok() && biased(&[3, 4]).is_err() && biased(&[2, 3]).is_err());
     assert!(lstm::recurrence(&t(&[2, 24]), [&t(&[12, 3]), &t(&[12, 3])], &[0..3]).is_err());
     let half = Tensor::zeros((2, 3), DType::F16, &Device::Cpu).expect("zeros");
     assert!(gelu_erf(&half).is_err());
