@@ -1,5 +1,13 @@
 //! Word pieces of several texts, packed one after another without padding, and the port for text
 //! encoders.
+//!
+//! A text may have a context behind it: pieces that the encoder reads with it, and whose vectors
+//! nothing else sees.
+//!
+//! ```text
+//! rows of the layout      [CLS] the text [SEP] its context [SEP] [CLS] the next one [SEP]
+//! rows of the own layout  [CLS] the text [SEP]                   [CLS] the next one [SEP]
+//! ```
 
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -66,6 +74,8 @@ impl PackedLayout {
 pub struct PackedPieces {
     ids: Vec<u32>,
     layout: PackedLayout,
+    /// Where the texts lie without their contexts. `None` where no text has a context.
+    own: Option<PackedLayout>,
 }
 
 impl PackedPieces {
@@ -76,15 +86,32 @@ impl PackedPieces {
             ids.extend_from_slice(text);
             lengths.push(text.len());
         }
-        Self { ids, layout: PackedLayout::new(lengths) }
+        Self { ids, layout: PackedLayout::new(lengths), own: None }
+    }
+
+    /// Packs texts one after another, each with its context behind it, which may be empty.
+    pub fn with_contexts<'a>(texts: impl IntoIterator<Item = (&'a [u32], &'a [u32])>) -> Self {
+        let (mut ids, mut lengths, mut own) = (Vec::new(), Vec::new(), Vec::new());
+        for (text, context) in texts {
+            ids.extend_from_slice(text);
+            ids.extend_from_slice(context);
+            own.push(text.len());
+            lengths.push(text.len() + context.len());
+        }
+        let (layout, own) = (PackedLayout::new(lengths), PackedLayout::new(own));
+        Self { ids, own: (own != layout).then_some(own), layout }
     }
 
     /// Pads every text to `n` pieces with `pad`, which attention does not see. Only the authors'
     /// preset needs it.
     ///
     /// # Errors
-    /// [`Error::Length`] if a text is longer.
+    /// [`Error::Length`] if a text is longer, or has a context.
     pub fn padded_to(&self, n: usize, pad: u32) -> Result<Self> {
+        if self.own.is_some() {
+            let got = self.layout.n_rows() - self.own_layout().n_rows();
+            return Err(Error::Length { op: "padded_to", what: "pieces of contexts", got, want: 0 });
+        }
         let mut ids = Vec::with_capacity(n * self.layout.n_texts());
         for text in 0..self.layout.n_texts() {
             let rows = self.layout.real_rows(text);
@@ -95,7 +122,7 @@ impl PackedPieces {
             ids.extend(std::iter::repeat_n(pad, n - rows.len()));
         }
         let offsets = (0..=self.layout.n_texts()).map(|t| t * n).collect();
-        Ok(Self { ids, layout: PackedLayout { offsets, lengths: self.layout.lengths.clone() } })
+        Ok(Self { ids, layout: PackedLayout { offsets, lengths: self.layout.lengths.clone() }, own: None })
     }
 
     /// Ids of all rows.
@@ -103,9 +130,22 @@ impl PackedPieces {
         &self.ids
     }
 
-    /// Where each text lies.
+    /// Where each text lies, with its context: the rows that an encoder reads.
     pub fn layout(&self) -> &PackedLayout {
         &self.layout
+    }
+
+    /// Where each text lies once contexts are dropped; without contexts the same.
+    pub fn own_layout(&self) -> &PackedLayout {
+        self.own.as_ref().unwrap_or(&self.layout)
+    }
+
+    /// For each row, whether it is of a text's context: the second segment of encoders that have
+    /// one. `None` where no text has a context.
+    pub fn is_context(&self) -> Option<Vec<bool>> {
+        let own = self.own.as_ref()?;
+        let of_text = |text| (0..self.layout.rows(text).len()).map(move |row| row >= own.rows(text).len());
+        Some((0..self.layout.n_texts()).flat_map(of_text).collect())
     }
 }
 
@@ -156,7 +196,7 @@ pub trait TextEncoder: Send + Sync {
     /// Width of a vector.
     fn dim(&self) -> usize;
 
-    /// Vectors of all pieces, `[rows, dim]`, rows as in `pieces`' layout.
+    /// Vectors of all pieces, `[rows, dim]`, rows as in `pieces`' layout, contexts included.
     ///
     /// # Errors
     /// The encoder's own: an id outside of its vocabulary, a text longer than it can take.

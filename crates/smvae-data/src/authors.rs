@@ -116,7 +116,7 @@ mod tests {
     fn check(words: &str, want: &[&str], counts: (usize, usize)) {
         let (words, tags) =
             words.split(' ').map(|w| w.split_once('/').expect("word/tag")).map(|(w, t)| (w.into(), t.into())).unzip();
-        let sample = Sample { image_id: "1".to_owned(), words, tags };
+        let sample = Sample { image_id: "1".to_owned(), words, tags, caption: None };
         let get = |filter| candidates(&sample, filter).expect("well-formed tags");
         let (all, filtered) = (get(Filter::None), get(Filter::Authors));
         let gold = filtered.iter().filter(|c| c.label != OUTSIDE);

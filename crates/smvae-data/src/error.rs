@@ -232,6 +232,26 @@ pub enum Error {
         /// Number of posts.
         posts: usize,
     },
+    /// A set of captions that is empty.
+    #[error("{}there is no caption", prefix(path))]
+    NoCaptions {
+        /// The file; `None` for captions made in memory.
+        path: Option<PathBuf>,
+    },
+    /// Captions that belong to another corpus.
+    #[error(
+        "{}none of the {captions} captions belongs to one of the {posts} posts: take those of this corpus, by the ids \
+         of its images",
+        prefix(path)
+    )]
+    NoCaptionMatch {
+        /// The file; `None` for captions made in memory.
+        path: Option<PathBuf>,
+        /// Number of captions.
+        captions: usize,
+        /// Number of posts.
+        posts: usize,
+    },
     /// A setting out of its range.
     #[error("the setting `{name}` must be {want}, got {got}")]
     Setting {

@@ -11,7 +11,8 @@
 //! Values stay as the file has them: standardisation belongs to training, since its statistics come
 //! from one split.
 
-use crate::{Error, Result, Sample, files};
+pub use crate::ids::{IMAGE_EXTENSIONS, has_image_extension, is_file_name};
+use crate::{Error, Result, Sample, files, ids};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,25 +39,6 @@ pub enum Precision {
     F32,
     /// Two bytes per number: values up to 65504, with three significant digits.
     F16,
-}
-
-/// Extensions of files that can be read as images, sorted.
-pub const IMAGE_EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
-
-/// Whether a name ends in the extension of an image, in any case.
-pub fn has_image_extension(name: &str) -> bool {
-    split_extension(name).is_some()
-}
-
-/// Whether an image id names a file: it has a folder, or the extension of an image.
-pub fn is_file_name(id: &str) -> bool {
-    id.contains('/') || has_image_extension(id)
-}
-
-/// A name without the extension of an image, if it has one.
-fn split_extension(name: &str) -> Option<&str> {
-    let (stem, extension) = name.rsplit_once('.')?;
-    IMAGE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)).then_some(stem)
 }
 
 /// The one key of the metadata that is ours; with several, safetensors would write them in any
@@ -126,21 +108,7 @@ impl ImageVectors {
     /// The number of an image's vector, counted in the order of the ids. If none has this very id,
     /// it is one with an image's extension added to it; or, if it has one, the one without.
     pub fn row_of(&self, id: &str) -> Option<usize> {
-        self.rows.get(id).copied().or_else(|| self.row_of_path(id))
-    }
-
-    /// The row of an id that names a file in other words than the ids of the vectors.
-    fn row_of_path(&self, id: &str) -> Option<usize> {
-        let path = id.strip_prefix("./").unwrap_or(id);
-        if let Some(row) = self.rows.get(path) {
-            return Some(*row);
-        }
-        if let Some(stem) = split_extension(path) {
-            return self.rows.get(stem).copied();
-        }
-        let with = |extension: String| self.rows.get(&format!("{path}.{extension}")).copied();
-        let upper = IMAGE_EXTENSIONS.into_iter().map(str::to_uppercase);
-        upper.chain(IMAGE_EXTENSIONS.into_iter().map(str::to_owned)).find_map(with)
+        ids::row_of(&self.rows, id)
     }
 
     /// The number of another image's vector, to be used in place of this one's: that of the id half
@@ -148,7 +116,7 @@ impl ImageVectors {
     /// measure what the right image is worth.
     pub fn row_of_other(&self, id: &str) -> Option<usize> {
         // Rows are in the order of the ids, since both ways of making vectors push them sorted.
-        Some((self.row_of(id)? + self.len().div_ceil(2)) % self.len())
+        ids::row_of_other(&self.rows, id)
     }
 
     /// The vector of this number, `[width]`.

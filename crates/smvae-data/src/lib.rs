@@ -1,13 +1,15 @@
 //! Multimodal NER corpora: from files to samples, without tensors.
 //!
 //! ```text
-//! train.txt valid.txt test.txt --corpus--> Sample { image_id, words, tags } -entities-> Entity
-//! columns, JSON, text, tables -formats--> PostRecord { text or words, image, labels }
+//! train.txt valid.txt test.txt --corpus--> Sample { image_id, words, tags, caption } -entities-> Entity
+//! columns, JSON, text, tables -formats--> PostRecord { text or words, image, caption, labels }
 //! features.safetensors ---------images--> image id -> Vec<f32>
+//! captions.jsonl --------------captions--> image id -> what the image shows, in words
 //! ```
 //!
 //! # Modules
 //!
+//! - [`captions`] takes a file of JSON lines; gives the caption of an image id.
 //! - [`corpus`] takes a folder; gives the samples of its splits, the label set and digests.
 //! - [`exchange`] takes a file of a labelling tool; gives posts with entities of words.
 //! - [`formats`] takes a file of posts in columns, JSON, text or a table; gives its posts one by
@@ -40,6 +42,7 @@
 // Public for `smvae`, which scores as the authors' program does, and for its tests.
 #[doc(hidden)]
 pub mod authors;
+pub mod captions;
 pub mod corpus;
 mod draw;
 pub mod duplicates;
@@ -49,6 +52,7 @@ pub mod exchange;
 #[doc(hidden)]
 pub mod files;
 pub mod formats;
+mod ids;
 pub mod images;
 // Public for the test that compares the documents with it.
 #[doc(hidden)]
@@ -62,6 +66,7 @@ mod url;
 pub mod utf16;
 pub mod words;
 
+pub use captions::Captions;
 pub use corpus::{Corpus, Split};
 pub use error::{Error, Result};
 pub use formats::conll::samples::Reader;

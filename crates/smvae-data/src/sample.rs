@@ -13,12 +13,20 @@ pub struct Sample {
     pub words: Vec<String>,
     /// One BIO tag per word: `O`, `B-type` or `I-type`. Whatever reads a file yields no others.
     pub tags: Vec<String>,
+    /// What its image shows, in words; `None` if its file does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
 }
 
 impl Sample {
     /// Id of the post's image. `None` if its file has none.
     pub fn image(&self) -> Option<&str> {
         Some(self.image_id.as_str()).filter(|id| !id.is_empty())
+    }
+
+    /// What its image shows. `None` if its file does not say it, or in white space alone.
+    pub fn caption(&self) -> Option<&str> {
+        self.caption.as_deref().filter(|caption| !caption.trim().is_empty())
     }
 
     /// The entities of the tags, in words `[start, end)`, by their first word.

@@ -235,7 +235,7 @@ impl Post {
 
     fn into_sample(self, image_id: String) -> Sample {
         let tags = write_tags(&self.entities, self.words.len()).expect("entities follow each other within the words");
-        Sample { image_id, words: self.words, tags }
+        Sample { image_id, words: self.words, tags, caption: None }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a model is given: packed pieces, the words they belong to, spans of these words, one image
 //! vector per text.
 
+use crate::nn::embedding;
 use crate::{Error, PackedPieces, Result, Span};
 use candle_core::Tensor;
 use std::ops::Range;
@@ -17,10 +18,10 @@ pub struct BatchSpan {
 /// Several texts with their candidate spans and images.
 #[derive(Clone, Debug)]
 pub struct SpanBatch {
-    /// Pieces of all texts.
+    /// Pieces of all texts, and of their contexts, if there are some.
     pub pieces: PackedPieces,
     /// For every word of every text in order, the rows of `pieces` it consists of, counted over the
-    /// whole batch; never empty, and never a text's first row, which is `[CLS]`.
+    /// whole batch without contexts; never empty, and never a text's first row, which is `[CLS]`.
     pub words: Vec<Range<usize>>,
     /// The shape of each word ([`crate::shapes`]); empty for a model that does not look at them.
     pub shapes: Vec<u32>,
@@ -45,7 +46,7 @@ impl SpanBatch {
     /// [`Error::Length`] or [`Error::Batch`] naming what does not fit.
     pub fn validate(&self) -> Result<()> {
         const OP: &str = "SpanBatch";
-        let (n_texts, n_rows) = (self.n_texts(), self.pieces.layout().n_rows());
+        let (n_texts, n_rows) = (self.n_texts(), self.pieces.own_layout().n_rows());
         let fail = |what, got, want| Err(Error::Length { op: OP, what, got, want });
         if self.has_image.len() != n_texts {
             return fail("has_image flags", self.has_image.len(), n_texts);
@@ -89,7 +90,7 @@ impl SpanBatch {
             if *text >= self.n_texts() {
                 return fail("names a text that there is not");
             }
-            let its = self.pieces.layout().rows(*text);
+            let its = self.pieces.own_layout().rows(*text);
             if self.words[words.start].start < its.start || self.words[words.end - 1].end > its.end {
                 return fail("is not of words of its text: words are counted over the whole batch");
             }
@@ -97,10 +98,17 @@ impl SpanBatch {
         Ok(())
     }
 
+    /// Drops the rows of contexts: of the encoder's vectors `h: [rows, d]` those of the texts.
+    pub(crate) fn without_contexts(&self, h: &Tensor) -> Result<Tensor> {
+        let Some(is_context) = self.pieces.is_context() else { return Ok(h.clone()) };
+        let kept = is_context.iter().enumerate().filter(|(_, is_context)| !**is_context).map(|(row, _)| row as u32);
+        Ok(embedding(h, &kept.collect::<Vec<_>>())?)
+    }
+
     /// The shape of the word each piece belongs to; the value `none` for pieces that belong to no
     /// word.
     pub(crate) fn piece_shapes(&self, none: u32) -> Vec<u32> {
-        let mut shapes = vec![none; self.pieces.layout().n_rows()];
+        let mut shapes = vec![none; self.pieces.own_layout().n_rows()];
         for (word, shape) in self.words.iter().zip(&self.shapes) {
             shapes[word.clone()].fill(*shape);
         }

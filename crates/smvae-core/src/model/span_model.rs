@@ -233,14 +233,15 @@ impl SpanModel {
         self.classifier.bias()
     }
 
-    /// What can be computed before any span is scored, from the encoder's vectors `h: [pieces, d]`.
+    /// What can be computed before any span is scored, from the encoder's vectors `h: [pieces, d]`,
+    /// of which those of contexts are dropped first.
     ///
     /// # Errors
     /// If `h` has another number of rows than the batch has pieces, or the batch is inconsistent.
     pub fn features(&self, h: &Tensor, batch: &SpanBatch) -> Result<Features> {
         batch.validate()?;
-        let layout = batch.pieces.layout();
-        expect_dims("SpanModel::features", "h", h, &[layout.n_rows(), self.text_dim])?;
+        expect_dims("SpanModel::features", "h", h, &[batch.pieces.layout().n_rows(), self.text_dim])?;
+        let (h, layout) = (&batch.without_contexts(h)?, batch.pieces.own_layout());
         if let (Some(dim), Some(images)) = (self.config.image_dim, &batch.images) {
             expect_dims("SpanModel::features", "images", images, &[batch.n_texts(), dim])?;
         }

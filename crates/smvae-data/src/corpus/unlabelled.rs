@@ -39,7 +39,8 @@ impl LoadedSplit {
             if is_post && seen.insert(key(&words)) {
                 // Never read: a post that is not chosen has no labels.
                 let tags = vec!["O".to_owned(); words.len()];
-                self.samples.push(Sample { image_id: record.image.unwrap_or_default(), words, tags });
+                let (image_id, caption) = (record.image.unwrap_or_default(), record.caption);
+                self.samples.push(Sample { image_id, words, tags, caption });
             }
         }
         self.file.sha256 = sha256_hex(format!("{} {}", self.file.sha256, sha256_file(file)?).as_bytes());

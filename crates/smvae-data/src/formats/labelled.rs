@@ -66,7 +66,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn sample(&self, post: PostRecord) -> Result<Sample, Fault> {
-        let PostRecord { line, body, image, labels, .. } = post;
+        let PostRecord { line, body, image, caption, labels, .. } = post;
         let words = match body {
             Body::Words(words) => words,
             Body::Text(text) => return Err(Fault::new(line, text.as_bytes(), "words with labels, and not a text")),
@@ -85,7 +85,7 @@ impl Reading<'_> {
                 return Err(fault("labels beside the words".to_owned()));
             }
         };
-        Ok(Sample { image_id: image.unwrap_or_default(), words, tags: written })
+        Ok(Sample { image_id: image.unwrap_or_default(), words, tags: written, caption })
     }
 
     fn iob2(&self, tags: Vec<String>, line: usize) -> Result<Vec<String>, Fault> {

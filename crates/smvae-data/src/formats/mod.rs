@@ -36,7 +36,7 @@ pub mod conll;
 mod fields;
 pub mod json;
 pub mod labelled;
-mod lines;
+pub(crate) mod lines;
 mod names;
 mod post;
 pub mod table;

@@ -9,6 +9,8 @@ pub(super) const TEXT: &[&str] = &["text"];
 pub(super) const WORDS: &[&str] = &["words", "tokens"];
 /// Id or path of the image.
 pub(super) const IMAGE: &[&str] = &["image_id", "image"];
+/// What the image shows, in words.
+pub(super) const CAPTION: &[&str] = &["caption"];
 /// Id of the post.
 pub(super) const ID: &[&str] = &["id"];
 /// One tag per word.

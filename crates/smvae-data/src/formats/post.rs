@@ -16,6 +16,8 @@ pub struct PostRecord {
     pub body: Body,
     /// Id or path of its image.
     pub image: Option<String>,
+    /// What its image shows, in words.
+    pub caption: Option<String>,
     /// Its labels; `None` if it has none, or they were not asked for.
     pub labels: Option<Labels>,
     /// All fields of a JSON object, or all cells of a table's row by their column, those above
@@ -34,7 +36,7 @@ impl PostRecord {
 
     /// A post of which nothing but the text or the words is known.
     pub(crate) fn new(line: usize, body: Body) -> Self {
-        Self { line, id: None, body, image: None, labels: None, fields: Fields::default() }
+        Self { line, id: None, body, image: None, caption: None, labels: None, fields: Fields::default() }
     }
 }
 

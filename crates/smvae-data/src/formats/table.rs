@@ -10,6 +10,7 @@
 //! | `text` | the text |
 //! | `words` or `tokens` | words, with spaces between them; where it is empty, `text` counts |
 //! | `image_id` or `image`, `id` | as they are; an empty cell is none |
+//! | `caption` | what the image shows; an empty cell is none |
 //! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
 //!
 //! A row with tags and without words has the words of its text, with spaces (U+0020)
@@ -57,6 +58,7 @@ struct Header {
     text: Option<usize>,
     words: Option<usize>,
     image: Option<usize>,
+    caption: Option<usize>,
     id: Option<usize>,
     tags: Option<usize>,
 }
@@ -145,7 +147,8 @@ impl Header {
             return Err((expected, shown(&names)));
         }
         let (image, id, tags) = (first(names::IMAGE), first(names::ID), first(names::TAGS));
-        Ok(Self { text, words, image, id, tags, names })
+        let caption = first(names::CAPTION);
+        Ok(Self { text, words, image, caption, id, tags, names })
     }
 
     fn post(&self, row: &ByteRecord, line: usize, labels: LabelUse) -> Result<PostRecord, Fault> {
@@ -177,6 +180,7 @@ impl Header {
         let mut post = PostRecord {
             id: own(self.id),
             image: own(self.image),
+            caption: own(self.caption),
             labels: tags.map(Labels::Tags),
             ..PostRecord::new(line, body)
         };

@@ -33,7 +33,8 @@ pub struct TransformerConfig {
     /// Number of position embeddings, of which [`TransformerConfig::position_limit`] are for
     /// pieces.
     pub max_position_embeddings: usize,
-    /// Number of segment embeddings, of which the first is used; 0 for a model without them.
+    /// Number of segment embeddings, of which the first is that of texts and the second that of
+    /// their contexts; a model with one uses it for both, and 0 is a model without them.
     #[serde(default = "two")]
     pub type_vocab_size: usize,
     /// Epsilon of layer norms.
@@ -131,6 +132,15 @@ impl TransformerConfig {
     /// The most pieces a text may have.
     pub fn position_limit(&self) -> usize {
         self.max_position_embeddings.saturating_sub(self.first_position())
+    }
+
+    /// Separators between the two parts of a pair of texts: `[SEP]` in BERT, `</s></s>` in RoBERTa's
+    /// family.
+    pub fn pair_separators(&self) -> usize {
+        match self.model_type {
+            Family::Bert => 1,
+            Family::Roberta | Family::XlmRoberta | Family::Camembert => 2,
+        }
     }
 
     /// Checks that the sizes fit each other.

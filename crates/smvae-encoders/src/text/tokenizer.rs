@@ -1,7 +1,7 @@
 //! Words to word pieces, one word at a time, so that every word knows its pieces.
 //!
 //! `[CLS] p_1 .. p_m [SEP]` (`<s>` and `</s>` in RoBERTa's family), where the pieces of a word are
-//! a half-open range of positions. WordPiece, byte-level BPE and unigram vocabularies are read; to
+//! a half-open range of positions; a second text may follow, of which no word is looked up. WordPiece, byte-level BPE and unigram vocabularies are read; to
 //! a byte-level one every word begins with a space, as with
 //! `add_prefix_space=True, is_split_into_words=True` of Hugging Face. A word without pieces (a
 //! variation selector, a control character) is one `[UNK]`: every word has a hidden state, and
@@ -132,6 +132,30 @@ impl WordTokenizer {
         }
         encoded.ids.push(self.sep);
         Ok(encoded)
+    }
+
+    /// The pieces of a second text, which stand behind those of the first: `separators - 1` further
+    /// separators (RoBERTa's family has two between the parts of a pair), the pieces of the words,
+    /// and a separator. At most `max_pieces` in all: words at the end that do not fit are left out,
+    /// and where none fits there is nothing.
+    ///
+    /// # Errors
+    /// [`Error::Tokenise`] if the tokenizer fails.
+    pub fn encode_second(&self, words: &[&str], separators: usize, max_pieces: usize) -> Result<Vec<u32>> {
+        let before = separators.saturating_sub(1);
+        let mut ids = vec![self.sep; before];
+        for word in words {
+            let pieces = self.pieces(word)?;
+            if ids.len() + pieces.len() + 1 > max_pieces {
+                break;
+            }
+            ids.extend(pieces);
+        }
+        if ids.len() == before {
+            return Ok(Vec::new());
+        }
+        ids.push(self.sep);
+        Ok(ids)
     }
 
     /// The pieces of one word, at least one.

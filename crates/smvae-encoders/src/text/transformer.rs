@@ -1,12 +1,13 @@
 //! BERT and its family over packed pieces, trainable in every variable.
 //!
 //! ```text
-//! x = LayerNorm(word[id] + position[first + i] + segment[0])          [rows, d]
+//! x = LayerNorm(word[id] + position[first + i] + segment[s])          [rows, d]
 //! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x))               in each layer,
 //! x = LayerNorm(a + W_2 act(W_1 a))                                   then
 //! ```
 //! Devlin et al. (2019); Liu et al. (2019), RoBERTa, whose `first` is 2; Conneau et al. (2020),
-//! XLM-R. Parameters are named as in Hugging Face's checkpoints, without the pooler. Dropout after
+//! XLM-R. The segment `s` is 0, and 1 for the context of a text where there are two segments.
+//! Parameters are named as in Hugging Face's checkpoints, without the pooler. Dropout after
 //! the embeddings, on attention weights and on both outputs of a layer.
 
 use super::config::{HiddenAct, TransformerConfig};
@@ -104,10 +105,13 @@ impl Transformer {
         let positions_of = |text| (first..).take(layout.rows(text).len());
         let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
         let x = (embedding(&self.word, pieces.ids())? + embedding(&self.position, &positions)?)?;
-        match &self.segment {
-            Some(segment) => x + embedding(segment, &vec![0; positions.len()])?,
-            None => Ok(x),
-        }
+        let Some(segment) = &self.segment else { return Ok(x) };
+        let of_context = u32::from(self.config.type_vocab_size > 1);
+        let segments = match pieces.is_context() {
+            Some(is_context) => is_context.into_iter().map(|is_context| of_context * u32::from(is_context)).collect(),
+            None => vec![0; positions.len()],
+        };
+        x + embedding(segment, &segments)?
     }
 }
 

@@ -60,7 +60,7 @@ fn sample(post: PostRecord) -> Sample {
     let (Body::Words(words), Some(Labels::Tags(tags))) = (post.body, post.labels) else {
         unreachable!("the form has words and tags");
     };
-    Sample { image_id: post.image.unwrap_or_default(), words, tags }
+    Sample { image_id: post.image.unwrap_or_default(), words, tags, caption: None }
 }
 
 impl Reader<BufReader<File>> {

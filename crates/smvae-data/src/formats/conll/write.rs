@@ -114,7 +114,7 @@ mod tests {
 
     fn sample(image_id: &str, words: &[&str], tags: &[&str]) -> Sample {
         let own = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect();
-        Sample { image_id: image_id.to_owned(), words: own(words), tags: own(tags) }
+        Sample { image_id: image_id.to_owned(), words: own(words), tags: own(tags), caption: None }
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
             let samples: Vec<Sample> = rows.into_iter().map(|(image_id, words)| {
                 let (words, tags): (Vec<String>, Vec<usize>) = words.into_iter().unzip();
                 let tags = tags.into_iter().map(|t| ["O", "B-PER", "I-PER", "I-a b"][t].to_owned()).collect();
-                Sample { image_id, words, tags }
+                Sample { image_id, words, tags, caption: None }
             }).collect();
             let text = to_text(&samples).expect("the strategy makes only writable samples");
             let read: Vec<Sample> = Reader::new(text.as_bytes(), "t").collect::<Result<_>>().expect("written by us");

@@ -10,6 +10,7 @@
 //! | `words` or `tokens` | a list of strings; where there are words, `text` is not split |
 //! | `text` | a string |
 //! | `image_id` or `image` | a string |
+//! | `caption` | a string: what the image shows |
 //! | `id` | a string or a number |
 //! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | the first that is there: see [`labels`] |
 //!
@@ -127,6 +128,7 @@ fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse
     let needs_text = words.is_none() || labels != LabelUse::Ignored;
     let text: Option<String> = if needs_text { object.first(names::TEXT, "a string")? } else { None };
     let image = object.first(names::IMAGE, "a string")?;
+    let caption = object.first(names::CAPTION, "a string")?;
     let labels = match labels {
         LabelUse::Ignored => None,
         LabelUse::IfAny | LabelUse::Required => labels::read(&object, words.as_deref(), text.as_deref())?,
@@ -139,5 +141,5 @@ fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse
             return Err(Fault::new(line, written.as_bytes(), r#"an object with "words", "tokens" or "text""#));
         }
     };
-    Ok(PostRecord { line, id, body, image, labels, fields })
+    Ok(PostRecord { line, id, body, image, caption, labels, fields })
 }

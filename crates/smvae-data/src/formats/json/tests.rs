@@ -202,7 +202,7 @@ proptest! {
         for (image_id, words) in rows {
             let (words, tags): (Vec<String>, Vec<usize>) = words.into_iter().unzip();
             let tags: Vec<String> = tags.into_iter().map(|t| ["O", "B-PER", "I-PER", "S-a b"][t].to_owned()).collect();
-            let sample = Sample { image_id, words, tags };
+            let sample = Sample { image_id, words, tags, caption: None };
             let line = write::to_line(&sample);
             for (text, layout) in [(line.clone() + "\n", Layout::Lines), (format!("[{line}]"), Layout::Array)] {
                 let post = read_all(&text, layout).pop().expect("one").expect("written by us");

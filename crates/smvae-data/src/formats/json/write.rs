@@ -10,13 +10,15 @@ struct Line<'a> {
     image_id: &'a str,
     words: &'a [String],
     tags: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<&'a str>,
 }
 
-/// A sample as one line without its end: `{"image_id", "words", "tags"}`, without an image id that
-/// is empty.
+/// A sample as one line without its end: `{"image_id", "words", "tags", "caption"}`, without an
+/// image id that is empty and without a caption that is not there.
 pub fn to_line(sample: &Sample) -> String {
-    let Sample { image_id, words, tags } = sample;
-    serde_json::to_string(&Line { image_id, words, tags }).expect("strings have a JSON form")
+    let Sample { image_id, words, tags, caption } = sample;
+    serde_json::to_string(&Line { image_id, words, tags, caption: caption.as_deref() }).expect("strings have a JSON form")
 }
 
 /// Writes samples as JSON lines, atomically.
