@@ -99,6 +99,7 @@ pub(crate) fn score(model: &Predictor, samples: &[Sample], convention: Conventio
     let evaluation = evaluation.expect("the callback ends nothing");
     drop(progress);
     let limits = [
+        (evaluation.captions_missing, "posts have no caption, and are read as text alone"),
         (evaluation.images_missing, "posts have no image vector"),
         (evaluation.words_cut, "words were cut by the piece limit"),
         (

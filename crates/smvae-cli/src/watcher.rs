@@ -78,8 +78,19 @@ fn loaded(report: &LoadReport) -> Vec<String> {
 }
 
 fn started(event: &Event) -> String {
-    let Event::Started { labelled, unlabelled, parameters, trained, epochs, steps, taken, images, words_cut, .. } =
-        event
+    let Event::Started {
+        labelled,
+        unlabelled,
+        parameters,
+        trained,
+        epochs,
+        steps,
+        taken,
+        images,
+        captions,
+        words_cut,
+        ..
+    } = event
     else {
         return String::new();
     };
@@ -94,11 +105,14 @@ fn started(event: &Event) -> String {
             )
         }
     };
+    let captions = captions.as_ref().map_or_else(String::new, |found| {
+        format!("; {} of {} posts have a caption", found.found, found.found + found.missing)
+    });
     let trained = if trained < parameters { format!(" ({trained} trained)") } else { String::new() };
     let cut = if *words_cut > 0 { format!("; {words_cut} words cut by the piece limit") } else { String::new() };
     let taken = if *taken > 0 { format!(", {taken} of them taken") } else { String::new() };
     format!(
-        "{labelled} labelled and {unlabelled} unlabelled posts ({images}{cut}); {parameters} parameters{trained}; \
+        "{labelled} labelled and {unlabelled} unlabelled posts ({images}{captions}{cut}); {parameters} parameters{trained}; \
          at most {epochs} epochs, {steps} steps{taken}"
     )
 }

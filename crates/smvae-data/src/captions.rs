@@ -176,7 +176,8 @@ fn read_line(number: usize, line: &[u8]) -> Result<(String, Option<String>), Fau
     if fields.get("caption").is_none() {
         return Err(fault("a \"caption\", or null for an image that has none"));
     }
-    let caption = text("caption").map_err(|_| fault("\"caption\" to be a string, or null for an image that has none"))?;
+    let caption =
+        text("caption").map_err(|_| fault("\"caption\" to be a string, or null for an image that has none"))?;
     Ok((id, caption.filter(|caption| !caption.trim().is_empty())))
 }
 

@@ -121,6 +121,14 @@ pub struct LoadedSplit {
     pub read_as: ReadAs,
 }
 
+impl LoadedSplit {
+    /// The same posts without their own captions.
+    pub fn without_captions(mut self) -> Self {
+        self.samples.iter_mut().for_each(|sample| sample.caption = None);
+        self
+    }
+}
+
 /// What was told from a corpus file, or asked for. `Display` says it in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -230,6 +230,20 @@ pub enum Error {
         /// What the model was trained with.
         want: String,
     },
+    /// Captions for a model that was trained without.
+    #[error("the model was trained without captions and cannot use them: leave them out")]
+    NoCaptions,
+    /// Captions other than those a model was trained with.
+    #[error(
+        "the captions do not fit the model: the file's sha256 is {got}, the model was trained with {want}; take that \
+         file, or trust another one"
+    )]
+    OtherCaptions {
+        /// What was given.
+        got: String,
+        /// What the model was trained with.
+        want: String,
+    },
     /// Image vectors for a model of text alone.
     #[error("the model was trained without images and cannot use image vectors: leave them out")]
     NoImages,

@@ -113,6 +113,7 @@ pub use inference::predictor::Predictor;
 pub use inference::settings::PredictionSettings;
 pub use inference::stream::{PredictionStream, StreamSettings};
 pub use inference::vectors::PostVectors;
+pub use input::captions::{CaptionIdentity, CaptionTrust};
 pub use input::images::{ImageIdentity, ImageTrust, Standardisation};
 pub use input::post::{Mention, Post};
 pub use run::digests::FileCheck;

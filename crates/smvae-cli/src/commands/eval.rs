@@ -1,8 +1,9 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
+use crate::captions::with_captions;
 use crate::corpus::{format_for_run, load_splits};
 use crate::model::{load, name_files, score, with_images};
-use crate::options::{DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
+use crate::options::{CaptionArgs, DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
@@ -28,6 +29,8 @@ pub(crate) struct EvalArgs {
     convention: Option<Convention>,
     #[command(flatten)]
     images: ImageArgs,
+    #[command(flatten)]
+    captions: CaptionArgs,
     #[command(flatten)]
     windows: WindowArgs,
     /// Score as the authors' program does: spans filtered by gold labels, posts of equal text
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let [split] = load_splits(&folder, [args.split], &format)?;
     let samples = split.samples;
     let model = with_images(model, &args.images, args.device, name_files(&samples))?;
+    let model = with_captions(model, &args.captions, true)?;
     if let Some(seed) = args.authors_protocol {
         let mut progress = Progress::new("posts");
         let mut on_progress = |done, total| {

@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+mod captions;
 mod data;
 mod device;
 mod format;
@@ -8,6 +9,7 @@ mod precision;
 mod reading;
 mod verify;
 
+pub(crate) use captions::CaptionArgs;
 pub(crate) use data::DataArgs;
 pub(crate) use device::{DeviceArgs, NumberType};
 pub(crate) use format::{ColumnArgs, FileArgs, FormatArgs, TagArgs};

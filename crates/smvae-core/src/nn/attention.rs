@@ -71,7 +71,10 @@ pub fn attention_with_bias(
     let op = Attention { n_heads, layout: layout.clone(), mask };
     let distances = op.distances();
     if let Some(bias) = bias.filter(|bias| bias.dims() != [n_heads, distances]) {
-        candle_core::bail!("attention: the bias {:?} is not [{n_heads}, {distances}], heads and distances", bias.dims());
+        candle_core::bail!(
+            "attention: the bias {:?} is not [{n_heads}, {distances}], heads and distances",
+            bias.dims()
+        );
     }
     if !is_fused(q) {
         return op.composed(q, k, v, bias);

@@ -25,7 +25,12 @@ fn samples() -> Vec<Sample> {
     POSTS
         .iter()
         .enumerate()
-        .map(|(i, (words, tags))| Sample { image_id: format!("{i}.jpg"), words: own(words), tags: own(tags), caption: None })
+        .map(|(i, (words, tags))| Sample {
+            image_id: format!("{i}.jpg"),
+            words: own(words),
+            tags: own(tags),
+            caption: None,
+        })
         .collect()
 }
 

@@ -23,6 +23,37 @@ pub struct InputConfig {
     pub standardise_images: bool,
     /// Which image vector the model sees with a post. Default: its own.
     pub image: ImageUse,
+    /// Which caption the model reads with a post. Default: its own.
+    #[serde(skip_serializing_if = "CaptionUse::is_default")]
+    pub caption: CaptionUse,
+    /// The most pieces of a caption, its separators included, that are read behind a post. No more
+    /// are read than the text encoder's positions leave beside the post's own pieces. Default: 64.
+    #[serde(skip_serializing_if = "is_default_limit")]
+    pub max_caption_pieces: usize,
+}
+
+/// Which caption the model reads with a post, in training and after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CaptionUse {
+    /// Its own.
+    #[default]
+    Own,
+    /// That of another post's image ([`smvae_data::Captions::get_other`]), to measure what the right
+    /// caption is worth.
+    Shuffled,
+}
+
+impl CaptionUse {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+const MAX_CAPTION_PIECES: usize = 64;
+
+fn is_default_limit(limit: &usize) -> bool {
+    *limit == MAX_CAPTION_PIECES
 }
 
 /// Which image vector the model sees with a post, in training and after. All but [`ImageUse::Own`]
@@ -48,6 +79,8 @@ impl Default for InputConfig {
             max_width: 8,
             standardise_images: true,
             image: ImageUse::Own,
+            caption: CaptionUse::Own,
+            max_caption_pieces: MAX_CAPTION_PIECES,
         }
     }
 }

@@ -11,7 +11,7 @@ pub(crate) mod training;
 pub use average::AverageConfig;
 pub use distillation::Distillation;
 pub use freeze::Freeze;
-pub use input::{ImageUse, InputConfig};
+pub use input::{CaptionUse, ImageUse, InputConfig};
 pub use presets::PRESETS;
 pub use training::{BatchUnit, TrainingConfig};
 

@@ -61,12 +61,21 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Dropout of the text encoder. Default: `None`, what its own configuration says.
     pub dropout: Option<f64>,
+    /// Probability with which a post of a step is read without its caption, so that the model stays
+    /// good without one. Default: 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub caption_dropout: f64,
     /// Whether every evaluation on dev chooses the bias between `O` and the rest
     /// ([`crate::Decision`]). Default: false.
     pub tune_decision: bool,
     /// Steps between checkpoints, which change no result. Default: `None`, checkpoints are at least
     /// a minute apart and take at most 2 % of the time.
     pub checkpoint_every: Option<usize>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 impl Default for TrainingConfig {
@@ -90,6 +99,7 @@ impl Default for TrainingConfig {
             warmup: 0.1,
             schedule: Schedule::Linear,
             dropout: None,
+            caption_dropout: 0.0,
             tune_decision: false,
             checkpoint_every: None,
         }
@@ -127,6 +137,9 @@ impl TrainingConfig {
         }
         if !(0.0..=1.0).contains(&warmup) {
             return Err(Error::setting("warmup", "a share, 0 to 1", warmup));
+        }
+        if !(0.0..=1.0).contains(&self.caption_dropout) {
+            return Err(Error::setting("caption_dropout", "a probability, 0 to 1", self.caption_dropout));
         }
         match dropout {
             Some(p) if !(0.0..1.0).contains(&p) => Err(Error::setting("dropout", "in [0, 1)", p)),

@@ -1,6 +1,7 @@
 //! Chooses the labelled posts of a run, as its [`Choice`](crate::experiment::Choice) says, with the model of the run before.
 
 use crate::error::{Error, Result};
+use crate::experiment::material::Material;
 use crate::experiment::spec::RunSpec;
 use crate::files::folder::file_in;
 use crate::flow::Flow;
@@ -8,7 +9,6 @@ use crate::inference::load_options::LoadOptions;
 use crate::inference::predictor::Predictor;
 use crate::inference::settings::PredictionSettings;
 use crate::inference::vectors::PostVectors;
-use crate::input::images::ImageTrust;
 use crate::input::post::Post;
 use crate::run::folder::{RunFolder, WEIGHTS, is_run};
 use crate::suggest::{LEAST_CANDIDATE, PostEncoder, Shortlist, Strategy, SuggestSettings};
@@ -17,7 +17,7 @@ use crate::training::event::Event;
 use smvae_core::candle_core::Device;
 use smvae_data::corpus::LoadedSplit;
 use smvae_data::selection::{FORMAT_VERSION, Selected};
-use smvae_data::{ImageVectors, Sample, Selection};
+use smvae_data::{Sample, Selection};
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
@@ -31,8 +31,7 @@ pub(super) const CHOSEN: &str = "chosen.json";
 pub(super) fn choose(
     folder: &Path,
     spec: &RunSpec,
-    train: &LoadedSplit,
-    images: Option<&ImageVectors>,
+    material: &Material,
     device: &Device,
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<Option<Selection>> {
@@ -48,8 +47,13 @@ pub(super) fn choose(
     let chosen = match choice.strategy {
         None => labelled.ok_or_else(|| Error::setting("choice", "a strategy or a run before", "neither"))?,
         Some(strategy) => {
-            let model = before.map(|run| model(&run, images, device)).transpose()?;
-            let pool = Pool { train, labelled: labelled.map_or_else(Vec::new, |selection| selection.labelled) };
+            let prediction = PredictionSettings { all_above: Some(LEAST_CANDIDATE), ..PredictionSettings::default() };
+            let options = LoadOptions::on(device.clone()).with_prediction(prediction);
+            let model = before.map(|run| material.model(&run, &options)).transpose()?;
+            let pool = Pool {
+                train: &material.train,
+                labelled: labelled.map_or_else(Vec::new, |selection| selection.labelled),
+            };
             pool.add(strategy, spec, model.as_ref(), on_event)?
         }
     };
@@ -64,15 +68,6 @@ fn run_before(folder: &Path, spec: &RunSpec, id: &str) -> Result<PathBuf> {
         return Ok(run);
     }
     Err(Error::RunBefore { id: spec.run.id.clone(), before: id.to_owned() })
-}
-
-fn model(run: &Path, images: Option<&ImageVectors>, device: &Device) -> Result<Predictor> {
-    let prediction = PredictionSettings { all_above: Some(LEAST_CANDIDATE), ..PredictionSettings::default() };
-    let model = Predictor::load_with(run, &LoadOptions::on(device.clone()).with_prediction(prediction))?;
-    match images {
-        Some(images) if model.image_identity().is_some() => model.with_images(images.clone(), ImageTrust::Recorded),
-        _ => Ok(model),
-    }
 }
 
 /// A training split, some of whose posts are labelled.

@@ -25,6 +25,9 @@ pub struct Digests {
     pub test: Option<String>,
     /// Of the file of image vectors. `None` for text alone.
     pub images: Option<String>,
+    /// Of the file of captions. `None` for a run without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captions: Option<String>,
     /// Of the weights in the text encoder's folder. For a model of the hub and for `tiny` it is the
     /// name.
     pub text_encoder: String,
@@ -42,6 +45,7 @@ impl Digests {
             dev: split(Split::Dev)?,
             test: if dev_only { None } else { Some(split(Split::Test)?) },
             images: sources.images.as_deref().map(sha256_file).transpose()?,
+            captions: sources.captions.as_deref().map(sha256_file).transpose()?,
             text_encoder: text_encoder(&sources.text_encoder)?,
         })
     }
@@ -50,11 +54,12 @@ impl Digests {
     /// split that either run left closed makes no difference.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let of = |digests: &Self| {
-            let Self { train, dev, images, text_encoder, .. } = digests.clone();
-            let images = images.unwrap_or_else(|| "none".to_owned());
-            [("train", train), ("dev", dev), ("images", images), ("text encoder", text_encoder)]
+            let Self { train, dev, images, captions, text_encoder, .. } = digests.clone();
+            let [images, captions] = [images, captions].map(|digest| digest.unwrap_or_else(|| "none".to_owned()));
+            let fixed = [("train", train), ("dev", dev), ("images", images), ("captions", captions)];
+            fixed.into_iter().chain([("text encoder", text_encoder)])
         };
-        let mut pairs: Vec<_> = of(self).into_iter().zip(of(now)).map(|((name, a), (_, b))| (name, a, b)).collect();
+        let mut pairs: Vec<_> = of(self).zip(of(now)).map(|((name, a), (_, b))| (name, a, b)).collect();
         pairs.extend(self.test.clone().zip(now.test.clone()).map(|(a, b)| ("test", a, b)));
         let changed = pairs.into_iter().filter(|(_, then, now)| then != now);
         let lines: Vec<String> =
@@ -119,6 +124,7 @@ mod tests {
             data: dir.path().to_owned(),
             text_encoder: dir.path().join("encoder").display().to_string(),
             images: Some(dir.path().join("encoder/model.safetensors")),
+            captions: None,
             selection: None,
         };
         let then = Digests::of(&sources, false).expect("they can be read");

@@ -10,6 +10,7 @@
 mod choice;
 mod choose;
 pub mod digests;
+mod material;
 pub mod plan;
 pub mod results;
 pub mod run;

@@ -7,11 +7,13 @@
 //! [corpora.mine]
 //! data = "data/mine"
 //! image_features = "features/mine.safetensors"   # optional
+//! captions = "captions/mine.jsonl"               # optional; experiments read no others
 //! draws = "draws/mine-{labels}-{draw}.json"      # optional selection manifests; else seed N draws draw N
 //! [settings]                                 # of every method, as in config.json; fields not given are the defaults
 //! [methods.supervised]                       # over these
 //! [methods.text]
 //! images = false                             # without image vectors
+//! captions = false                           # without captions
 //! [methods.long-text]
 //! like = "text"                              # over the settings of that method
 //! training = { epochs = 60 }
@@ -87,6 +89,7 @@ impl<'de> Deserialize<'de> for Settings {
 struct Corpus {
     data: PathBuf,
     image_features: Option<PathBuf>,
+    captions: Option<PathBuf>,
     draws: Option<String>,
 }
 
@@ -152,6 +155,7 @@ impl Grid {
             dev_labels: self.dev_labels.as_ref().map(|n| *n.as_ref()),
             dev_only: self.dev_only,
             images: sources.images.is_some(),
+            captions: sources.captions.is_some(),
             manifest: sources.selection.is_some(),
             choice: None,
             config: Config { seed, labelled, selection_seed: Some(draw), ..method.config.clone() },
@@ -173,6 +177,7 @@ struct Method {
     config: Config,
     images: bool,
     choose: Option<Rule>,
+    captions: bool,
 }
 
 /// What the grids and corpora set, and methods may not.
@@ -297,11 +302,12 @@ impl Reader<'_> {
         let error = |why: String| self.error(at, format!("{what}: {why}"));
         let Value::Object(mut given) = given else { return Err(error(format!("must be a table, not {given}"))) };
         given.remove("like");
-        let images = match given.remove("images") {
-            None => true,
-            Some(Value::Bool(images)) => images,
-            Some(other) => return Err(error(format!("images must be true or false, not {other}"))),
+        let mut flag = |name: &str| match given.remove(name) {
+            None => Ok(true),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(other) => Err(error(format!("{name} must be true or false, not {other}"))),
         };
+        let (images, captions) = (flag("images")?, flag("captions")?);
         let choose = given.remove("choose").map(serde_json::from_value::<Rule>).transpose();
         let choose = choose.map_err(|e| error(format!("choose: {e}")))?;
         choose.as_ref().map_or(Ok(()), Rule::validate).map_err(error)?;
@@ -312,7 +318,7 @@ impl Reader<'_> {
         let config = Config::preset(&preset).map_err(|e| error(e.to_string()))?;
         let config = config.with(given.into()).map_err(|e| error(e.to_string()))?;
         config.validate().map_err(|e| error(e.to_string()))?;
-        Ok(Method { config, images, choose })
+        Ok(Method { config, images, captions, choose })
     }
 
     /// The runs of a grid: every corpus with every method, number of labels, draw and seed.
@@ -346,7 +352,7 @@ impl Reader<'_> {
         let Wanted { file, methods, grid, corpus, files } = wanted;
         let method = methods.get(name.as_ref().as_str());
         let method = method.ok_or_else(|| self.unknown(name, "method", methods.keys().copied()))?;
-        let mut sources = self.sources(file, files, method.images, cell);
+        let mut sources = self.sources(file, files, method, cell);
         let id = grid.id(corpus, name.as_ref(), cell);
         if path.contains(&id) {
             let why = format!("the labelled posts of {id} are those of itself: {}", path.join(", then "));
@@ -376,7 +382,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn sources(&self, file: &File, corpus: &Corpus, images: bool, cell: Cell) -> Sources {
+    fn sources(&self, file: &File, corpus: &Corpus, method: &Method, cell: Cell) -> Sources {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let place = |path: &Path| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
         let encoder = place(Path::new(&file.text_encoder));
@@ -388,7 +394,8 @@ impl Reader<'_> {
             data: place(&corpus.data),
             // A name that is not a folder is `tiny`, or a model of the hub.
             text_encoder: if encoder.is_dir() { encoder.display().to_string() } else { file.text_encoder.clone() },
-            images: corpus.image_features.as_deref().filter(|_| images).map(place),
+            images: corpus.image_features.as_deref().filter(|_| method.images).map(place),
+            captions: corpus.captions.as_deref().filter(|_| method.captions).map(place),
             selection: corpus.draws.as_ref().filter(|_| cell.labels != LabelCount::All).map(manifest),
         }
     }

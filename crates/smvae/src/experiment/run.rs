@@ -9,14 +9,13 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::experiment::choose::{CHOSEN, choose};
 use crate::experiment::digests::{Digests, KnownDigests};
+use crate::experiment::material::{Material, split};
 use crate::experiment::results::{FAILED, LabellingCost, RunResult, read_results};
 use crate::experiment::spec::RunSpec;
 use crate::files::{create_folder, read_json, read_json_if_there, remove_file, write_json};
 use crate::flow::Flow;
 use crate::inference::evaluate::evaluate;
 use crate::inference::load_options::LoadOptions;
-use crate::inference::predictor::Predictor;
-use crate::input::images::ImageTrust;
 use crate::run::folder::{RunFolder, is_run, remove_checkpoint, remove_run};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{RunState, seconds};
@@ -26,8 +25,8 @@ use crate::training::input::TrainInput;
 use crate::training::{resume_with, train_with};
 use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
-use smvae_data::corpus::{LoadedSplit, load_split};
-use smvae_data::{ImageVectors, Sample, Split, gold_entities, selection};
+use smvae_data::corpus::LoadedSplit;
+use smvae_data::{Sample, Split, gold_entities, selection};
 use std::fs::File;
 use std::path::Path;
 
@@ -149,19 +148,18 @@ pub fn run(
     if let Some(result) = RunResult::read(folder)?.filter(|result| result.answers(&spec)) {
         return Ok(Some(result));
     }
-    let images = spec.sources.images.as_ref().map(ImageVectors::load).transpose()?;
     // Computed before the files are read: they may have changed by the end.
     let files = Digests::of(&spec.sources, spec.run.dev_only)?;
     if begun_with(folder)?.is_some_and(|then| then.difference(&files).is_some()) {
         remove_training(folder)?;
     }
     write_json(&folder.join(FILES), &files)?;
-    let train = load_split(&spec.sources.data, Split::Train)?;
-    let summary = trained(folder, &spec, &train, images.as_ref(), device, on_event)?;
+    let material = Material::load(&spec.sources)?;
+    let summary = trained(folder, &spec, &material, device, on_event)?;
     // A run that was stopped has no weights worth scoring.
     let state = RunState::read(folder)?;
     let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
-    let test = if spec.run.dev_only { None } else { Some(score_test(folder, &spec, images, device)?) };
+    let test = if spec.run.dev_only { None } else { Some(score_test(folder, &spec, &material, device)?) };
     let trained = RunFolder::open(folder)?;
     let (records, teachers) = (trained.metrics()?, trained.teachers()?);
     let result = RunResult {
@@ -171,7 +169,7 @@ pub fn run(
         steps: records.last().map_or(0, |record| record.step),
         seconds: seconds(&records),
         teacher_seconds: (!teachers.is_empty()).then(|| teachers.iter().map(|teacher| teacher.seconds).sum()),
-        cost: Some(cost(&trained, &train, &spec)?),
+        cost: Some(cost(&trained, &material.train, &spec)?),
         threads: state.threads,
         dev,
         test,
@@ -184,19 +182,19 @@ pub fn run(
 fn trained(
     folder: &Path,
     spec: &RunSpec,
-    train: &LoadedSplit,
-    images: Option<&ImageVectors>,
+    material: &Material,
     device: &Device,
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<RunSummary> {
     let data = &spec.sources.data;
-    let dev = load_split(data, Split::Dev)?;
+    let dev = split(&spec.sources, Split::Dev)?;
     let dev = cut(dev.samples, spec.run.dev_labels, spec.run.draw, &dev.file.sha256)?;
-    let labelled = choose(folder, spec, train, images, device, on_event)?;
+    let labelled = choose(folder, spec, material, device, on_event)?;
     let encoder = EncoderSource::named(&spec.sources.text_encoder)?;
-    let input = TrainInput::from_splits(train, &dev, encoder)?
+    let input = TrainInput::from_splits(&material.train, &dev, encoder)?
         .with_selection(labelled.as_ref())
-        .with_images(images)
+        .with_images(material.images.as_ref())
+        .with_captions(material.captions.as_ref())
         .on(device.clone());
     if is_run(folder) {
         return resume_with(&input, folder, on_event);
@@ -221,12 +219,9 @@ fn cut(dev: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Ve
     Ok(kept.into_iter().map(|i| dev[i].clone()).collect())
 }
 
-fn score_test(folder: &Path, spec: &RunSpec, images: Option<ImageVectors>, device: &Device) -> Result<Scores> {
-    let mut predictor = Predictor::load_with(folder, &LoadOptions::on(device.clone()))?;
-    if let Some(images) = images {
-        predictor = predictor.with_images(images, ImageTrust::Recorded)?;
-    }
-    let test = load_split(&spec.sources.data, Split::Test)?.samples;
+fn score_test(folder: &Path, spec: &RunSpec, material: &Material, device: &Device) -> Result<Scores> {
+    let predictor = material.model(folder, &LoadOptions::on(device.clone()))?;
+    let test = split(&spec.sources, Split::Test)?.samples;
     let evaluation = evaluate(&predictor, &test)?;
     // Reports show from these how reliable the scores are, at the temperature of dev.
     let gold = gold_entities(&test, spec.run.config.input.convention)?;

@@ -31,6 +31,9 @@ pub struct Run {
     pub dev_only: bool,
     /// Whether it has image vectors.
     pub images: bool,
+    /// Whether it reads captions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub captions: bool,
     /// Whether a manifest lists the labelled posts; if not, they are drawn with the draw's number
     /// as seed.
     pub manifest: bool,
@@ -76,6 +79,9 @@ pub struct Sources {
     pub text_encoder: String,
     /// Image vectors. `None` for text alone.
     pub images: Option<PathBuf>,
+    /// Captions by image id. `None` for a run without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captions: Option<PathBuf>,
     /// Manifest of the labelled posts. `None` draws or chooses them.
     pub selection: Option<PathBuf>,
 }
@@ -90,6 +96,7 @@ impl Run {
             config.training.checkpoint_every = None;
             let mut flat = BTreeMap::from([
                 ("images".to_owned(), run.images.to_string()),
+                ("captions".to_owned(), run.captions.to_string()),
                 ("manifest of the draw".to_owned(), run.manifest.to_string()),
             ]);
             flatten("choice", &serde_json::to_value(&run.choice).expect("our own types have string keys"), &mut flat);

@@ -26,6 +26,8 @@ pub struct Evaluation {
     /// Posts that were read without an image vector by a model that uses images, whether they name
     /// an image or not.
     pub images_missing: usize,
+    /// Posts that were read without a caption by a model that was trained with captions.
+    pub captions_missing: usize,
 }
 
 /// Scores a model on posts with gold labels, whose tags are read by the convention it was trained
@@ -69,7 +71,9 @@ pub fn evaluate_with(
         out_of_reach += gold.len() - reachable.filter(|(_, class)| *class != 0).count();
     }
     let images_missing = read.iter().filter(|read| !read.has_image()).count();
+    let captions_missing = read.iter().filter(|read| !read.has_caption()).count();
     Ok(Some(Evaluation {
+        captions_missing: if predictor.caption_identity().is_some() { captions_missing } else { 0 },
         scores,
         predictions,
         out_of_reach,

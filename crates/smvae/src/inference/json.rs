@@ -9,8 +9,9 @@
 //! An answer has the post's own fields first, as they were written, then ours: `text` where the
 //! post had words alone, `words`, `entities`, `candidates` where spans above a probability were
 //! asked for, `words_cut` where the piece limit cut words off, `"image_missing": true` where the
-//! model looks at images and has none for the post, and `image_error` where its image is there and
-//! cannot be used. Fields of the post with these names are replaced.
+//! model looks at images and has none for the post, `"caption_missing": true` where it reads
+//! captions and has none for the post, and `image_error` where its image is there and cannot be
+//! used. Fields of the post with these names are replaced.
 
 use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
@@ -19,7 +20,8 @@ use serde::Serialize;
 use smvae_data::formats::Fields;
 
 /// Fields of an answer that replace those of the post; its text stays.
-const OURS: [&str; 7] = ["words", "tokens", "entities", "candidates", "words_cut", "image_missing", "image_error"];
+const OURS: [&str; 8] =
+    ["words", "tokens", "entities", "candidates", "words_cut", "image_missing", "caption_missing", "image_error"];
 
 /// The line of a post with what was found in it, without the line's end. `fields` are what the post
 /// came with, if that was JSON or a table.
@@ -51,6 +53,7 @@ pub(crate) fn answer_with(
         candidates: found.candidates.as_deref(),
         words_cut: found.words_cut,
         image_missing: found.image_missing,
+        caption_missing: found.caption_missing,
         image_error: post.image_error(),
         suggested,
     };
@@ -108,6 +111,8 @@ struct Answer<'a, S: Serialize> {
     words_cut: usize,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     image_missing: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    caption_missing: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

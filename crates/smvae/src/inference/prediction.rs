@@ -18,4 +18,7 @@ pub struct Prediction {
     /// Whether the model looks at images and the post names one, but was read without it: the image
     /// vectors lack it, or the predictor has none ([`with_images`](crate::Predictor::with_images)).
     pub image_missing: bool,
+    /// Whether the model was trained with captions and the post was read without one: it has none
+    /// of its own, and the captions that the model was given lack that of its image.
+    pub caption_missing: bool,
 }

@@ -10,6 +10,7 @@ use crate::flow::Flow;
 use crate::inference::load_options::LoadOptions;
 use crate::inference::prediction::Prediction;
 use crate::inference::settings::PredictionSettings;
+use crate::input::captions::{CaptionIdentity, CaptionSource, CaptionTrust};
 use crate::input::collate::{Collator, Item};
 use crate::input::images::{ImageIdentity, ImageTrust};
 use crate::input::post::{Post, Words};
@@ -23,9 +24,9 @@ use rayon::prelude::*;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Form;
-use smvae_data::ImageVectors;
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
+use smvae_data::{Captions, ImageVectors};
 use smvae_encoders::preprocessing::VisionIdentity;
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::cell::Cell;
@@ -47,6 +48,8 @@ pub struct Predictor {
     config: Config,
     identity: Option<ImageIdentity>,
     images: Option<Arc<ImageVectors>>,
+    caption_identity: Option<CaptionIdentity>,
+    captions: Option<Arc<Captions>>,
     decision: Decision,
     /// Of the scores that are told. `None` tells them as they are.
     temperature: Option<f64>,
@@ -121,6 +124,8 @@ impl Predictor {
             labels,
             identity: run.image_identity()?,
             images: None,
+            caption_identity: run.caption_identity()?,
+            captions: None,
             decision: run.decision()?,
             temperature: calibration.map(|calibration| calibration.temperature),
             settings: options.prediction,
@@ -138,6 +143,28 @@ impl Predictor {
         self.identity.as_ref().ok_or(Error::NoImages)?.check(&images, trust)?;
         self.images = Some(Arc::new(images));
         Ok(self)
+    }
+
+    /// Gives the model captions by image id. Without them posts have those that they come with
+    /// ([`Post::caption`]).
+    ///
+    /// # Errors
+    /// [`Error::NoCaptions`] for a model that was trained without; [`Error::OtherCaptions`] for
+    /// captions that it does not accept.
+    pub fn with_captions(mut self, captions: Captions, trust: CaptionTrust) -> Result<Self> {
+        self.caption_identity.as_ref().ok_or(Error::NoCaptions)?.check(&captions, trust)?;
+        self.captions = Some(Arc::new(captions));
+        Ok(self)
+    }
+
+    /// The same model, which reads no captions, whatever posts come with.
+    pub fn without_captions(self) -> Self {
+        Self { caption_identity: None, captions: None, ..self }
+    }
+
+    /// Which captions the model was trained with. `None` for a model that reads none.
+    pub fn caption_identity(&self) -> Option<&CaptionIdentity> {
+        self.caption_identity.as_ref()
     }
 
     /// Whether posts may come with vectors of their own ([`Post::with_picture`]) that a vision
@@ -268,6 +295,7 @@ impl Predictor {
             entities: answer.entities(post, &read.kept),
             candidates: answer.candidates(post, &read.kept),
             words_cut: read.words_cut(),
+            caption_missing: self.caption_identity.is_some() && !read.has_caption(),
             image_missing: self.identity.is_some() && post.image_id.is_some() && !read.has_image(),
         };
         Ok(Some(posts.iter().zip(&read).map(prediction).collect()))
@@ -356,6 +384,11 @@ impl Predictor {
             quirks: &self.config.model.quirks,
             encoder: self.networks.encoder.config(),
             images: self.identity.as_ref().map(|identity| (identity, self.images.as_deref())),
+            captions: match (&self.caption_identity, self.captions.as_deref()) {
+                (None, _) => CaptionSource::Unread,
+                (Some(_), None) => CaptionSource::Posts,
+                (Some(_), Some(captions)) => CaptionSource::Images(captions),
+            },
         }
     }
 
@@ -382,6 +415,11 @@ impl ReadPost {
     /// Words that the piece limit cut.
     pub(crate) fn words_cut(&self) -> usize {
         self.items.iter().map(|item| item.n_cut).sum()
+    }
+
+    /// Whether it was read with a caption.
+    pub(crate) fn has_caption(&self) -> bool {
+        self.items.iter().any(|item| !item.caption.is_empty())
     }
 
     /// Whether it was read with an image vector; all of its windows have the same.

@@ -1,8 +1,9 @@
 //! Turns posts into batches: words into pieces, entities into candidate spans and classes, image
 //! ids into rows.
 
-use crate::config::input::{ImageUse, InputConfig};
+use crate::config::input::{CaptionUse, ImageUse, InputConfig};
 use crate::error::Result;
+use crate::input::captions::CaptionSource;
 use crate::input::images::ImageIdentity;
 use crate::input::post::Words;
 use crate::input::windows::windows;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 pub(crate) struct Item {
     /// Pieces, `[CLS]` and `[SEP]` included.
     pub ids: Vec<u32>,
+    /// Pieces of its caption, from the separator on; empty without a caption.
+    pub caption: Vec<u32>,
     /// Pieces of each word.
     pub words: Vec<Range<usize>>,
     /// Index of each word in the original post.
@@ -59,6 +62,7 @@ pub(crate) struct Collator<'a> {
     pub encoder: &'a TransformerConfig,
     /// Whose vectors the model takes, and those it was given.
     pub images: Option<(&'a ImageIdentity, Option<&'a ImageVectors>)>,
+    pub captions: CaptionSource<'a>,
 }
 
 impl Collator<'_> {
@@ -68,11 +72,12 @@ impl Collator<'_> {
         let mut positions = self.kept(words);
         let encoded = self.encode(words, &positions, self.limit())?;
         positions.truncate(encoded.words.len());
-        Ok(whole(encoded, positions, words, self.image(post)))
+        let caption = self.caption(post, encoded.ids.len())?;
+        Ok(Item { caption, ..whole(encoded, positions, words, self.image(post)) })
     }
 
     /// The same without a cut: a post over the piece limit is several items, its windows, each with
-    /// the post's image. Only a word of more pieces than the limit is cut, which the first item
+    /// the post's image and its caption, for which the windows leave room. Only a word of more pieces than the limit is cut, which the first item
     /// counts; no span goes across it. There is at least one item.
     pub(crate) fn in_windows(&self, post: &impl Words) -> Result<Vec<Item>> {
         let words = post.words();
@@ -81,9 +86,10 @@ impl Collator<'_> {
         // A limit that is no limit is an error either way.
         let encoded = self.encode(words, &positions, if limit < 2 { limit } else { usize::MAX })?;
         if encoded.ids.len() <= limit {
-            return Ok(vec![whole(encoded, positions, words, image)]);
+            let caption = self.caption(post, encoded.ids.len())?;
+            return Ok(vec![Item { caption, ..whole(encoded, positions, words, image) }]);
         }
-        let room = limit - 2;
+        let room = self.window_room(&encoded, self.caption(post, 0)?.len());
         let has_room = |word: &Range<u32>| word.len() <= room;
         let (mut items, mut first) = (Vec::new(), 0);
         for run in encoded.words.split(|word| !has_room(word)) {
@@ -91,7 +97,8 @@ impl Collator<'_> {
                 let at = window.words.start;
                 let ends = window.ends.into_iter().map(|ends| ends.start - at..ends.end - at).collect();
                 let item = part(&encoded, first + at..first + window.words.end, &positions, words);
-                items.push(Item { image: image.clone(), ends: Some(ends), ..item });
+                let caption = self.caption(post, item.ids.len())?;
+                items.push(Item { image: image.clone(), caption, ends: Some(ends), ..item });
             }
             first += run.len() + 1;
         }
@@ -100,6 +107,42 @@ impl Collator<'_> {
         }
         items[0].n_cut = encoded.words.iter().filter(|word| !has_room(word)).count();
         Ok(items)
+    }
+
+    /// The most pieces of a window's words: as many as the limit allows and the caption leaves, but
+    /// for a word that only the whole limit has room for.
+    fn window_room(&self, encoded: &Encoded, caption: usize) -> usize {
+        let whole = self.limit() - 2;
+        let beside = whole.min((self.encoder.position_limit() - 2).saturating_sub(caption));
+        let needs_more = |word: &Range<u32>| word.len() > beside && word.len() <= whole;
+        if encoded.words.iter().any(needs_more) { whole } else { beside }
+    }
+
+    /// The pieces of a post's caption, as many as the limit of captions and the encoder's positions
+    /// allow behind `taken` pieces of the post.
+    fn caption(&self, post: &impl Words, taken: usize) -> Result<Vec<u32>> {
+        // The authors' program has no captions, and pads what it reads.
+        let Some(caption) = self.caption_text(post).filter(|_| self.quirks.pad_to.is_none()) else {
+            return Ok(Vec::new());
+        };
+        let positions = self.encoder.position_limit();
+        // Windows of a long post need at least as much.
+        let room = self.input.max_caption_pieces.min(positions / 2).min(positions.saturating_sub(taken));
+        let words: Vec<&str> = caption.split_whitespace().collect();
+        Ok(self.tokenizer.encode_second(&words, self.encoder.pair_separators(), room)?)
+    }
+
+    fn caption_text<'c>(&'c self, post: &'c impl Words) -> Option<&'c str> {
+        let captions = match self.captions {
+            CaptionSource::Unread => return None,
+            CaptionSource::Posts => None,
+            CaptionSource::Images(captions) => Some(captions),
+        };
+        match self.input.caption {
+            CaptionUse::Own => post.caption().or_else(|| captions?.get(post.image_id()?)),
+            // Another one is known by the image's id alone.
+            CaptionUse::Shuffled => captions?.get_other(post.image_id()?),
+        }
     }
 
     /// The words that are left of a post, before any cut.
@@ -153,13 +196,27 @@ impl Collator<'_> {
 
     /// Packs items with the spans chosen of each into one batch.
     pub(crate) fn batch(&self, items: &[(&Item, Vec<Span>)], device: &Device) -> Result<SpanBatch> {
-        let mut pieces = PackedPieces::new(items.iter().map(|(item, _)| item.ids.as_slice()));
+        self.batch_of(items, &vec![true; items.len()], device)
+    }
+
+    /// The same; `has_caption` says of which items the caption is read, where there is one.
+    pub(crate) fn batch_of(
+        &self,
+        items: &[(&Item, Vec<Span>)],
+        has_caption: &[bool],
+        device: &Device,
+    ) -> Result<SpanBatch> {
+        let caption = |item: &'_ Item, has_caption| if has_caption { item.caption.len() } else { 0 };
+        let texts = items.iter().zip(has_caption);
+        let mut pieces = PackedPieces::with_contexts(
+            texts.map(|((item, _), has)| (item.ids.as_slice(), &item.caption[..caption(item, *has)])),
+        );
         if let Some(n) = self.quirks.pad_to {
             pieces = pieces.padded_to(n, self.encoder.pad_id())?;
         }
         let (mut words, mut spans) = (Vec::new(), Vec::new());
         for (text, (item, chosen)) in items.iter().enumerate() {
-            let (first_row, first_word) = (pieces.layout().rows(text).start, words.len());
+            let (first_row, first_word) = (pieces.own_layout().rows(text).start, words.len());
             words.extend(item.words.iter().map(|r| r.start + first_row..r.end + first_row));
             spans.extend(
                 chosen
@@ -197,6 +254,7 @@ impl Collator<'_> {
 fn whole(encoded: Encoded, positions: Vec<usize>, words: &[String], image: Option<ItemImage>) -> Item {
     Item {
         ids: encoded.ids,
+        caption: Vec::new(),
         words: encoded.words.iter().map(|r| r.start as usize..r.end as usize).collect(),
         shapes: positions.iter().map(|i| word_shape(&words[*i])).collect(),
         positions,
@@ -222,6 +280,11 @@ fn part(encoded: &Encoded, run: Range<usize>, positions: &[usize], words: &[Stri
 }
 
 impl Item {
+    /// Pieces that the text encoder reads.
+    pub(crate) fn n_pieces(&self) -> usize {
+        self.ids.len() + self.caption.len()
+    }
+
     /// Turns a span of original words into one of the words that are left. `None` if one of its
     /// ends is not left.
     fn span_of(&self, original: Span) -> Option<Span> {
@@ -250,8 +313,14 @@ mod tests {
         let tokenizer = WordTokenizer::from_vocab(vocab).expect("a valid vocabulary");
         let input = InputConfig { max_pieces, max_width: 2, ..InputConfig::default() };
         let (quirks, encoder) = (Quirks::default(), smvae_encoders::text::tiny(tokenizer.vocab_size()));
-        let collator =
-            Collator { tokenizer: &tokenizer, input: &input, quirks: &quirks, encoder: &encoder, images: None };
+        let collator = Collator {
+            tokenizer: &tokenizer,
+            input: &input,
+            quirks: &quirks,
+            encoder: &encoder,
+            images: None,
+            captions: CaptionSource::Posts,
+        };
         let item = collator.item(&post(words, "")).expect("valid words");
         check(&collator, item);
     }

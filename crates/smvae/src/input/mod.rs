@@ -4,6 +4,7 @@
 //! Post, Sample --collate--> Item (pieces, words, image row) --> SpanBatch
 //! ```
 
+pub(crate) mod captions;
 pub(crate) mod collate;
 pub(crate) mod images;
 #[cfg(feature = "vision")]

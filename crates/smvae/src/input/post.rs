@@ -29,6 +29,9 @@ pub struct Post {
     bytes: Vec<Range<usize>>,
     /// Id of its image among the image vectors. `None` for a post without one.
     pub image_id: Option<String>,
+    /// What its image shows, in words; models that were trained with captions read it with the
+    /// post. `None`, and white space alone, leave it to the captions that the model was given.
+    pub caption: Option<String>,
     /// What became of its image, where that was looked up for this post alone.
     pub(super) picture: Option<Picture>,
 }
@@ -73,7 +76,7 @@ impl Post {
     }
 
     /// The post of a record of some file ([`smvae_data::formats`]): its words if it has some, else
-    /// its text, split by a convention. The image id is that of the record.
+    /// its text, split by a convention. Image id and caption are those of the record.
     ///
     /// # Errors
     /// [`Error::WordNotInText`] and [`Error::TextAfterWords`] for a record whose text does not hold
@@ -88,12 +91,18 @@ impl Post {
             },
         };
         post.image_id.clone_from(&record.image);
+        post.caption.clone_from(&record.caption);
         Ok(post)
     }
 
     /// The same post with the id of its image.
     pub fn with_image(self, id: impl Into<String>) -> Self {
         Self { image_id: Some(id.into()), ..self }
+    }
+
+    /// The same post with what its image shows, in words.
+    pub fn with_caption(self, caption: impl Into<String>) -> Self {
+        Self { caption: Some(caption.into()), ..self }
     }
 
     /// The same post with its image, as it was looked up by the id. A vector counts before those
@@ -165,7 +174,8 @@ impl Mentions<'_> {
 
 impl From<&Sample> for Post {
     fn from(sample: &Sample) -> Self {
-        Self { image_id: sample.image().map(str::to_owned), ..Self::from_words(sample.words.clone()) }
+        let (image_id, caption) = (sample.image().map(str::to_owned), sample.caption.clone());
+        Self { image_id, caption, ..Self::from_words(sample.words.clone()) }
     }
 }
 
@@ -189,6 +199,8 @@ pub(crate) trait Words {
     fn image_id(&self) -> Option<&str>;
     /// The vector of its image, where it came with the post.
     fn image_vector(&self) -> Option<&Arc<[f32]>>;
+    /// Its own caption.
+    fn caption(&self) -> Option<&str>;
 }
 
 impl<T: Words + ?Sized> Words for &T {
@@ -202,6 +214,10 @@ impl<T: Words + ?Sized> Words for &T {
 
     fn image_vector(&self) -> Option<&Arc<[f32]>> {
         T::image_vector(self)
+    }
+
+    fn caption(&self) -> Option<&str> {
+        T::caption(self)
     }
 }
 
@@ -220,6 +236,10 @@ impl Words for Post {
             _ => None,
         }
     }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption.as_deref().filter(|caption| !caption.trim().is_empty())
+    }
 }
 
 impl Words for Sample {
@@ -233,6 +253,10 @@ impl Words for Sample {
 
     fn image_vector(&self) -> Option<&Arc<[f32]>> {
         None
+    }
+
+    fn caption(&self) -> Option<&str> {
+        self.caption()
     }
 }
 

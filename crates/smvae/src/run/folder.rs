@@ -6,6 +6,7 @@
 //! selection.json       which posts were labelled; absent for converted weights
 //! origin.json          where converted weights come from; absent for a model that was trained here
 //! images.json          which image vectors, and their standardisation; absent for text alone
+//! captions.json        which captions; absent for a run without
 //! encoder.json         the text encoder's sizes          tokenizer.json   its vocabulary
 //! words.json           how the corpus was split into words; absent in runs of earlier versions
 //! weights.safetensors  all parameters, decoders too (converted weights have none), of the best epoch on dev
@@ -27,6 +28,7 @@ use crate::files::folder::{file_in, folder_in};
 use crate::files::{
     read_json, read_json_if_there, read_json_lines, remove_file, write_json, write_json_lines, write_tensors,
 };
+use crate::input::captions::CaptionIdentity;
 use crate::input::images::ImageIdentity;
 use crate::run::calibration::Calibration;
 use crate::run::predictions::{self, PostPrediction};
@@ -47,6 +49,7 @@ pub(crate) const LABELS: &str = "labels.json";
 pub(crate) const SELECTION: &str = "selection.json";
 pub(crate) const ORIGIN: &str = "origin.json";
 pub(crate) const IMAGES: &str = "images.json";
+pub(crate) const CAPTIONS: &str = "captions.json";
 pub(crate) const ENCODER: &str = "encoder.json";
 pub(crate) const WORDS: &str = "words.json";
 pub(crate) const TOKENIZER: &str = "tokenizer.json";
@@ -63,12 +66,13 @@ pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
 /// Every file of a run, in the order in which they are removed: first the file that makes the
 /// folder a run, last the one that shows that the rest is ours.
-pub(crate) const FILES: [&str; 18] = [
+pub(crate) const FILES: [&str; 19] = [
     CONFIG,
     LABELS,
     SELECTION,
     ORIGIN,
     IMAGES,
+    CAPTIONS,
     TOKENIZER,
     WORDS,
     WEIGHTS,
@@ -185,6 +189,7 @@ pub(crate) struct Start<'a> {
     pub labels: &'a LabelSet,
     pub selection: &'a Selection,
     pub images: Option<&'a ImageIdentity>,
+    pub captions: Option<&'a CaptionIdentity>,
     pub state: &'a RunState,
     pub encoder: &'a TransformerConfig,
     pub tokenizer: &'a WordTokenizer,
@@ -211,6 +216,9 @@ impl RunFolder {
         write_json(&run.file(WORDS)?, start.words)?;
         if let Some(images) = start.images {
             write_json(&run.file(IMAGES)?, images)?;
+        }
+        if let Some(captions) = start.captions {
+            write_json(&run.file(CAPTIONS)?, captions)?;
         }
         run.save_state(start.state)?;
         // Written last, since it makes the folder a run.
@@ -308,6 +316,11 @@ impl RunFolder {
             return Err(Error::Inconsistent { path, why });
         }
         Ok(found)
+    }
+
+    /// Which captions the run was trained with. `None` for a run without.
+    pub(crate) fn caption_identity(&self) -> Result<Option<CaptionIdentity>> {
+        read_json_if_there(&self.file(CAPTIONS)?, "caption identity")
     }
 
     pub(crate) fn has_weights(&self) -> bool {

@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::input::captions::CaptionIdentity;
 use crate::input::images::ImageIdentity;
 use crate::run::digests::{self, FileCheck};
 use crate::run::folder::{RunFolder, WEIGHTS, is_file_of_a_run, is_run};
@@ -32,6 +33,8 @@ pub struct RunInfo {
     pub origin: Option<Origin>,
     /// Which image vectors the model was trained with. `None` for text alone.
     pub images: Option<ImageIdentity>,
+    /// Which captions the model was trained with. `None` for a model without.
+    pub captions: Option<CaptionIdentity>,
     /// How its corpus was split into words, and so how it splits text.
     pub words: Option<WordConvention>,
     /// Sizes of the text encoder.
@@ -65,6 +68,7 @@ impl RunInfo {
             selection: if origin.is_some() { None } else { Some(run.selection()?) },
             origin,
             images: run.image_identity()?,
+            captions: run.caption_identity()?,
             words: run.words()?,
             encoder: run.encoder_config()?,
             parameters,

@@ -121,6 +121,9 @@ pub struct RunState {
     pub dev_sha256: String,
     /// SHA-256 of the file of image vectors. `None` for text alone.
     pub images_sha256: Option<String>,
+    /// SHA-256 of the file of captions. `None` for a run without, or whose posts have their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captions_sha256: Option<String>,
     /// What training left in the folder, by the names of the files. `None` for a run that is not
     /// finished, or that an earlier version finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +147,11 @@ impl RunState {
     pub(crate) fn identity(&self, config: &Config) -> String {
         let config = Config { data: None, corpus_format: CorpusFormat::default(), ..config.clone() };
         let Self { train_sha256, dev_sha256, images_sha256, .. } = self;
-        let parts = serde_json::to_vec(&(config, train_sha256, dev_sha256, images_sha256));
+        let parts = match &self.captions_sha256 {
+            // As in versions that knew no captions.
+            None => serde_json::to_vec(&(config, train_sha256, dev_sha256, images_sha256)),
+            captions => serde_json::to_vec(&(config, train_sha256, dev_sha256, images_sha256, captions)),
+        };
         sha256_hex(&parts.expect("our own types have string keys and no failing parts"))
     }
 }

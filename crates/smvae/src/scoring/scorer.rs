@@ -157,10 +157,10 @@ impl Scorer<'_> {
     ) -> Result<bool> {
         let item = |i: usize| -> &Item { items[i].borrow() };
         let mut order: Vec<usize> = (0..items.len()).filter(|i| !item(*i).words.is_empty()).collect();
-        order.sort_by_key(|i| std::cmp::Reverse(item(*i).ids.len()));
+        order.sort_by_key(|i| std::cmp::Reverse(item(*i).n_pieces()));
         let on_cpu = self.device.is_cpu();
         let limit = if on_cpu { BATCH_PIECES } else { GPU_BATCH_PIECES };
-        let batches = batches(&order, |i| item(i).ids.len(), limit);
+        let batches = batches(&order, |i| item(i).n_pieces(), limit);
         let mut done = items.len() - order.len();
         let score = |batch: &&[usize]| {
             let texts: Vec<_> = batch.iter().map(|i| (item(*i), spans(*i))).collect();

@@ -1,4 +1,4 @@
-//! One vector per post: the mean of the text encoder's vectors of its pieces, of length 1. Sentence
+//! One vector per post: the mean of the text encoder's vectors of its own pieces, of length 1. Sentence
 //! encoders (sentence-transformers) call it mean pooling. No gradient is tracked.
 
 use crate::error::{Error, Result};
@@ -20,14 +20,15 @@ pub(crate) fn mean_vectors(
     device: &Device,
 ) -> Result<Vec<Vec<f32>>> {
     let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|i| std::cmp::Reverse(items[*i].ids.len()));
+    order.sort_by_key(|i| std::cmp::Reverse(items[*i].n_pieces()));
     let encode = |batch: &&[usize]| -> Result<Vec<Vec<f32>>> {
         let texts: Vec<_> = batch.iter().map(|i| (&items[*i], Vec::new())).collect();
         let pieces = collator.batch(&texts, device)?.pieces;
         let hidden = encoder.forward(&pieces, Mode::Eval)?.to_dtype(DType::F32)?.to_vec2::<f32>()?;
-        (0..batch.len()).map(|text| mean(&hidden[pieces.layout().real_rows(text)])).collect()
+        let own = |text| &hidden[pieces.layout().rows(text).start..][..pieces.own_layout().lengths()[text]];
+        (0..batch.len()).map(|text| mean(own(text))).collect()
     };
-    let parts = batches(&order, |i| items[i].ids.len(), BATCH_PIECES);
+    let parts = batches(&order, |i| items[i].n_pieces(), BATCH_PIECES);
     // A GPU computes one batch at a time.
     let encoded: Vec<Vec<Vec<f32>>> = if device.is_cpu() {
         parts.par_iter().map(encode).collect::<Result<_>>()?

@@ -5,6 +5,7 @@ use crate::config::input::InputConfig;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::inference::vectors::PostVectors;
+use crate::input::captions::CaptionSource;
 use crate::input::collate::{Collator, Item};
 use crate::input::post::Post;
 use crate::scoring::networks::ENCODER;
@@ -37,7 +38,7 @@ impl PostEncoder {
         if matches!(source, EncoderSource::Tiny) {
             return Err(Error::setting("text encoder", "one that has learnt something", "tiny"));
         }
-        let opened = Encoder::open(source, &[], on_event)?;
+        let opened = Encoder::open(source, &mut std::iter::empty(), on_event)?;
         let (parameters, _) = opened.parameters(&Config::default(), device)?;
         let builder = parameters.frozen_builder(DType::F32);
         let encoder = Transformer::load(&opened.config, builder.pp(ENCODER))?;
@@ -59,6 +60,8 @@ impl PostVectors for PostEncoder {
             quirks: &self.quirks,
             encoder: self.encoder.config(),
             images: None,
+            // Which posts are alike, their own words say.
+            captions: CaptionSource::Unread,
         };
         let items: Vec<Item> = posts.par_iter().map(|post| collator.item(post)).collect::<Result<_>>()?;
         mean_vectors(&self.encoder, &collator, &items, &self.device)

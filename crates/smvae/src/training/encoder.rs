@@ -8,7 +8,6 @@ use crate::scoring::networks::ENCODER;
 use crate::training::event::Event;
 use smvae_core::candle_core::Device;
 use smvae_core::nn::Parameters;
-use smvae_data::Sample;
 #[cfg(feature = "hub")]
 use smvae_encoders::hub::{Hub, ModelId};
 #[cfg(feature = "hub")]
@@ -76,10 +75,11 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
+    /// Opens a text encoder; `words`, those of the training split, are read for the tiny one alone.
     #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "only transfers have something to tell"))]
-    pub(crate) fn open(
+    pub(crate) fn open<'w>(
         source: &EncoderSource,
-        train: &[Sample],
+        words: &mut dyn Iterator<Item = &'w str>,
         on_event: &mut dyn FnMut(&Event) -> Flow,
     ) -> Result<Self> {
         match source {
@@ -94,7 +94,6 @@ impl Encoder {
                 Self::from_folder(&fetched.folder, format!("{}@{}", model.name, fetched.revision))
             }
             EncoderSource::Tiny => {
-                let words = train.iter().flat_map(|sample| sample.words.iter().map(String::as_str));
                 let vocabulary = tiny_vocabulary(words, TINY_MIN_COUNT);
                 let config = tiny(vocabulary.len());
                 let tokenizer = WordTokenizer::from_vocab(vocabulary)?;

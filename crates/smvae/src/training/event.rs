@@ -41,6 +41,8 @@ pub enum Event {
         taken: usize,
         /// Training posts with and without an image vector. `None` for text alone.
         images: Option<Coverage>,
+        /// Training posts with and without a caption. `None` for a run without captions.
+        captions: Option<Coverage>,
         /// Words of training posts that the piece limit cut.
         words_cut: usize,
     },

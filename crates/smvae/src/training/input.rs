@@ -8,7 +8,7 @@ use smvae_core::candle_core::Device;
 use smvae_data::corpus::{LoadedSplit, label_set};
 use smvae_data::files::sha256_json;
 use smvae_data::words::WordConvention;
-use smvae_data::{Corpus, ImageVectors, Sample, Selection};
+use smvae_data::{Captions, Corpus, ImageVectors, Sample, Selection};
 
 /// What a run is trained on. The training split, its label set and the digest that a selection is
 /// checked against belong together, so they are set by the constructors alone.
@@ -31,6 +31,9 @@ pub struct TrainInput<'a> {
     pub selection: Option<&'a Selection>,
     /// Image vectors. `None` trains on text alone.
     pub images: Option<&'a ImageVectors>,
+    /// Captions by image id, for posts that have none of their own. `None`, where no post of the
+    /// training split has one of its own either, trains without captions.
+    pub captions: Option<&'a Captions>,
     /// How the corpus was split into words, so that the model later splits text alike. `None` tells
     /// it from the words of the training split.
     pub words: Option<WordConvention>,
@@ -85,6 +88,7 @@ impl<'a> TrainInput<'a> {
             train_sha256,
             selection: None,
             images: None,
+            captions: None,
             words: None,
             encoder,
             device,
@@ -95,6 +99,11 @@ impl<'a> TrainInput<'a> {
     /// The same with image vectors, or `None` for text alone.
     pub fn with_images(self, images: impl Into<Option<&'a ImageVectors>>) -> Self {
         Self { images: images.into(), ..self }
+    }
+
+    /// The same with captions by image id, or `None` for those that posts have as their own.
+    pub fn with_captions(self, captions: impl Into<Option<&'a Captions>>) -> Self {
+        Self { captions: captions.into(), ..self }
     }
 
     /// The same with these posts labelled, or `None` for a draw.

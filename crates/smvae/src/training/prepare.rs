@@ -2,9 +2,11 @@
 //! optimizer.
 
 use crate::config::Config;
+use crate::config::input::CaptionUse;
 use crate::error::{Error, Result};
 use crate::files::create_folder;
 use crate::flow::Flow;
+use crate::input::captions::{CaptionIdentity, CaptionSource};
 use crate::input::collate::Collator;
 use crate::input::images::ImageIdentity;
 use crate::run::folder::{RunFolder, Start, is_run, lock, remove_files};
@@ -22,10 +24,11 @@ use crate::training::sampler::{UnlabelledStream, steps_per_epoch};
 use smvae_core::nn::Parameters;
 use smvae_core::optim::Adam;
 use smvae_core::rng;
+use smvae_data::captions::coverage;
 use smvae_data::files::sha256_json;
 use smvae_data::images::Coverage;
 use smvae_data::words::WordConvention;
-use smvae_data::{ImageVectors, Sample, Selection, selection};
+use smvae_data::{Captions, ImageVectors, Sample, Selection, selection};
 use smvae_encoders::device;
 use std::fs::File;
 use std::path::Path;
@@ -38,10 +41,14 @@ pub(crate) struct Prepared<'a> {
     pub encoder: Encoder,
     pub groups: Groups,
     pub identity: Option<ImageIdentity>,
+    /// Which captions the posts are read with. `None` for a run without.
+    pub caption_identity: Option<CaptionIdentity>,
     pub selection: Selection,
     pub state: RunState,
     /// Training posts with and without an image vector. `None` for text alone.
     pub coverage: Option<Coverage>,
+    /// Training posts with and without a caption. `None` for a run without captions.
+    pub caption_coverage: Option<Coverage>,
     /// Passes over the labelled posts, at most.
     pub epochs: usize,
     /// Steps, at most.
@@ -64,19 +71,24 @@ impl<'a> Prepared<'a> {
         if let Some(resumed) = resumed {
             resumed.check_data(&state, input.labels())?;
         }
+        let caption_identity = caption_identity(input, asked)?;
         let mut encoder = match resumed {
             Some(Resumed { folder, checkpoint: Some(_), .. }) => Encoder::of_run(folder)?,
-            _ => Encoder::open(&input.encoder, input.train(), on_event)?,
+            _ => Encoder::open(&input.encoder, &mut words(input, caption_identity.is_some()), on_event)?,
         };
         let config = resolve(asked, input, &mut encoder);
         if let Some(n) = config.model.quirks.pad_to.filter(|n| *n > encoder.config.position_limit()) {
             return Err(Error::setting("pad_to", "at most the pieces that the text encoder takes", n));
         }
+        let caption_coverage =
+            caption_identity.as_ref().map(|_| coverage(input.captions, input.train())).transpose()?;
         let standardise = config.input.standardise_images;
         let mut prepared = Self {
             groups: Groups::new(encoder.config.num_hidden_layers, &config.training)?,
             coverage: input.images.map(|images| images.coverage(input.train())).transpose()?,
             identity: input.images.map(|images| ImageIdentity::new(images, input.train(), standardise)),
+            caption_identity,
+            caption_coverage,
             selection: select(input, &config)?,
             input,
             config,
@@ -98,6 +110,11 @@ impl<'a> Prepared<'a> {
             quirks: &self.config.model.quirks,
             encoder: &self.encoder.config,
             images: self.identity.as_ref().map(|identity| (identity, self.input.images)),
+            captions: match (&self.caption_identity, self.input.captions) {
+                (None, _) => CaptionSource::Unread,
+                (Some(_), None) => CaptionSource::Posts,
+                (Some(_), Some(captions)) => CaptionSource::Images(captions),
+            },
         }
     }
 
@@ -117,6 +134,7 @@ impl<'a> Prepared<'a> {
             labels: self.input.labels(),
             selection: &self.selection,
             images: self.identity.as_ref(),
+            captions: self.caption_identity.as_ref(),
             state: &self.state,
             encoder: &self.encoder.config,
             tokenizer: &self.encoder.tokenizer,
@@ -200,11 +218,20 @@ impl Built {
     }
 }
 
+/// The words of the training split, those of captions too, if they are read.
+fn words<'a>(input: &TrainInput<'a>, has_captions: bool) -> impl Iterator<Item = &'a str> {
+    let (train, captions) = (input.train(), input.captions);
+    let caption = move |sample: &'a Sample| sample.caption().or_else(|| captions?.get(sample.image()?));
+    let of_captions = train.iter().filter(move |_| has_captions).filter_map(caption).flat_map(str::split_whitespace);
+    train.iter().flat_map(|sample| sample.words.iter().map(String::as_str)).chain(of_captions)
+}
+
 fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()> {
     if input.train().is_empty() || input.dev().is_empty() {
         return Err(Error::NothingToTrain { why: "the training split or dev has no posts" });
     }
-    let names = [config.data.as_deref(), input.images.and_then(ImageVectors::path), Some(out)];
+    let (images, captions) = (input.images.and_then(ImageVectors::path), input.captions.and_then(Captions::path));
+    let names = [config.data.as_deref(), images, captions, Some(out)];
     match names.into_iter().flatten().find(|path| path.to_str().is_none()) {
         Some(path) => Err(Error::NotUtf8 { path: path.to_owned() }),
         None => Ok(()),
@@ -220,8 +247,23 @@ fn run_state(input: &TrainInput<'_>) -> RunState {
         train_sha256: digest(input.train()),
         dev_sha256: digest(input.dev()),
         images_sha256: input.images.map(|images| images.sha256().to_owned()),
+        captions_sha256: input.captions.map(|captions| captions.sha256().to_owned()),
         files: None,
     }
+}
+
+/// Which captions a run reads its posts with. `None` for a run without.
+fn caption_identity(input: &TrainInput<'_>, config: &Config) -> Result<Option<CaptionIdentity>> {
+    if config.model.quirks.pad_to.is_some() {
+        // The authors' program has no captions: posts that have some are read without.
+        let none = Error::setting("captions", "left out where texts are padded, as in the authors' presets", "some");
+        return if input.captions.is_some() { Err(none) } else { Ok(None) };
+    }
+    if config.input.caption == CaptionUse::Shuffled && input.captions.is_none() {
+        let want = "own, unless there are captions by image id to choose another one from";
+        return Err(Error::setting("input.caption", want, "shuffled"));
+    }
+    Ok(CaptionIdentity::new(input.captions, input.train()))
 }
 
 /// Settings that follow from the input.

@@ -30,10 +30,12 @@ impl Resumed {
     pub(crate) fn check_data(&self, state: &RunState, labels: &LabelSet) -> Result<()> {
         let names = |labels: &LabelSet| labels.names().join(" ");
         let images = |state: &RunState| state.images_sha256.clone().unwrap_or_else(|| "none".to_owned());
+        let captions = |state: &RunState| state.captions_sha256.clone().unwrap_or_else(|| "none".to_owned());
         let checks = [
             ("label set", names(labels), names(&self.folder.labels()?)),
             ("sha256 of the training posts", state.train_sha256.clone(), self.state.train_sha256.clone()),
             ("sha256 of dev's posts", state.dev_sha256.clone(), self.state.dev_sha256.clone()),
+            ("captions' sha256", captions(state), captions(&self.state)),
             ("image vectors' sha256", images(state), images(&self.state)),
         ];
         match checks.into_iter().find(|(_, got, want)| got != want) {

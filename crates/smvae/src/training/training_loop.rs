@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::flow::Flow;
+use crate::input::collate::Item;
 use crate::input::post::Post;
 use crate::run::calibration::Calibration;
 use crate::run::digests;
@@ -22,8 +23,10 @@ use crate::training::epoch::{Epoch, Taken};
 use crate::training::event::{Event, RunSummary};
 use crate::training::prepare::{Built, Prepared};
 use crate::training::sampler::{Chosen, UnlabelledStream};
+use rand::Rng as _;
+use smvae_core::model::SpanBatch;
 use smvae_core::nn::Parameters;
-use smvae_core::rng::RngState;
+use smvae_core::rng::{self, RngState};
 use smvae_core::step::{LabelledBatch, StepReport, UnlabelledBatch, step};
 use smvae_core::{Rng, Span};
 use smvae_data::Split;
@@ -84,6 +87,7 @@ impl<'a> TrainingLoop<'a> {
             steps: self.prepared.steps,
             taken: self.built.optimizer.steps() as usize,
             images: self.prepared.coverage.clone(),
+            captions: self.prepared.caption_coverage.clone(),
             words_cut: self.data.words_cut,
         };
         self.stopped = on_event(&started) == Flow::Stop;
@@ -236,11 +240,26 @@ impl<'a> TrainingLoop<'a> {
         }
     }
 
+    /// The batch of the next step's items of a kind, some of them without their captions, if the
+    /// configuration says so. The draws have a generator of their own, named by step and kind: they
+    /// move no others, and a resumed run draws the same.
+    fn batch(&self, items: &[(&Item, Vec<Span>)], kind: &str) -> Result<SpanBatch> {
+        let (collator, device) = (self.prepared.collator(), &self.prepared.input.device);
+        let config = &self.prepared.config;
+        let dropout = config.training.caption_dropout;
+        if self.prepared.caption_identity.is_none() || dropout == 0.0 {
+            return collator.batch(items, device);
+        }
+        let mut rng = rng::named(config.seed, &format!("captions {} {kind}", self.built.optimizer.steps()));
+        let has_caption: Vec<bool> = items.iter().map(|_| rng.random::<f64>() >= dropout).collect();
+        collator.batch_of(items, &has_caption, device)
+    }
+
     fn labelled_batch(&self, chosen: &Chosen) -> Result<LabelledBatch> {
         let spans_of = |spans: &[(Span, u32)]| spans.iter().map(|(span, _)| *span).collect::<Vec<_>>();
         let items: Vec<_> = chosen.iter().map(|(i, spans)| (&self.data.labelled[*i].item, spans_of(spans))).collect();
         Ok(LabelledBatch {
-            batch: self.prepared.collator().batch(&items, &self.prepared.input.device)?,
+            batch: self.batch(&items, "labelled")?,
             targets: chosen.iter().flat_map(|(_, spans)| spans.iter().map(|(_, class)| *class)).collect(),
         })
     }
@@ -255,7 +274,7 @@ impl<'a> TrainingLoop<'a> {
         let chosen: Vec<_> = drawn.iter().map(|(i, spans)| self.data.unlabelled[*i].choose(spans)).collect();
         let items: Vec<_> = chosen.iter().map(|(item, spans, _)| (*item, spans.clone())).collect();
         let with_teacher = chosen.iter().all(|(.., targets)| targets.is_some());
-        let batch = self.prepared.collator().batch(&items, &self.prepared.input.device)?;
+        let batch = self.batch(&items, "unlabelled")?;
         let teacher = self.averaging.as_ref().filter(|averaging| !with_teacher && averaging.teaches(self.done()));
         let targets = if let Some(averaging) = teacher {
             Some(averaging.networks.probabilities(&batch, &mut |_| Ok(None))?)

@@ -1,7 +1,9 @@
 //! The options of `smvae predict`.
 
 use crate::failure::Usage;
-use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, PrecisionArgs, ReadingArgs, VerifyArgs};
+use crate::options::{
+    CaptionArgs, ColumnArgs, DeviceArgs, FileArgs, ImageArgs, PrecisionArgs, ReadingArgs, VerifyArgs,
+};
 use clap::Args;
 use smvae::LoadOptions;
 use smvae::answers::AnswerFormat;
@@ -45,6 +47,8 @@ pub(crate) struct PredictArgs {
     pub(crate) reading: ReadingArgs,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
+    #[command(flatten)]
+    pub(crate) captions: CaptionArgs,
     /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in
     /// its place, and the exit code is 3 at the end.
     #[arg(long)]

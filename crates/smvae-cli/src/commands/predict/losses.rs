@@ -12,18 +12,25 @@ pub(super) struct Losses {
     pub(super) words_cut: usize,
     /// Posts that name an image without a vector.
     pub(super) images_missing: usize,
+    /// Posts without a caption, of a model that reads captions.
+    pub(super) captions_missing: usize,
 }
 
 impl Losses {
     /// Counts what was not read of a post.
     pub(super) fn count(&mut self, found: &Prediction) {
         self.words_cut += found.words_cut;
+        self.captions_missing += usize::from(found.caption_missing);
         self.images_missing += usize::from(found.image_missing);
     }
 
     /// Says them, of so many posts.
     pub(super) fn tell(&self, posts: usize) {
         let all = [
+            (
+                self.captions_missing,
+                "posts have no caption, and were read as text alone by a model that reads captions",
+            ),
             (self.images_missing, "posts name an image that has no vector, and were read without it"),
             (self.words_cut, "words were cut by the piece limit, and have no entities"),
         ];

@@ -13,11 +13,13 @@ mod writer;
 
 pub(crate) use args::PredictArgs;
 
+use crate::captions::with_captions;
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
 use crate::interrupt;
 use crate::lines::{self, Fault, Line};
 use crate::model;
+use crate::options::CaptionArgs;
 use crate::progress::{Progress, say};
 use losses::Losses;
 use origin::Origin;
@@ -37,6 +39,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     args.precision.tell(&model);
     let pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
+    let model = with_captions(model, &args.captions, false)?;
     if !model.words_are_known() {
         say(format!(
             "{} does not say how its corpus was split into words: text is split as by {}, --words names another way",
@@ -114,11 +117,21 @@ fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
         ("how the input is read (--from, --columns)", format!("{:?} {:?}", args.form, args.columns)),
         ("--words", model.words().to_string()),
         ("the images", images),
+        ("the captions", captions(&args.captions)?),
         ("--device", format!("{:?}", args.device)),
         ("--dtype and --precision", args.precision.origin(model)),
         ("what is told (--all-above, --calibrated, --no-windows)", format!("{:?}", args.reading)),
     ];
     Ok(Origin(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+}
+
+/// Which captions the answers depend on, besides those that posts have as their own.
+fn captions(args: &CaptionArgs) -> anyhow::Result<String> {
+    Ok(match &args.captions {
+        _ if args.no_captions => "none".to_owned(),
+        Some(file) => format!("sha256 {}", sha256_file(file)?),
+        None => "those of the run".to_owned(),
+    })
 }
 
 /// Writes every answer, until the end, a signal or a failure; the number of posts that are

@@ -95,6 +95,7 @@ pub(super) fn written(bytes: &mut dyn BufRead, losses: &mut Losses) -> io::Resul
     // An answer has entities, whatever fields its post came with.
     losses.bad += usize::from(counted.entities.is_none());
     losses.words_cut += counted.words_cut;
+    losses.captions_missing += usize::from(counted.caption_missing);
     losses.images_missing += usize::from(counted.image_missing);
     Ok(Some(record.len() as u64))
 }
@@ -107,6 +108,8 @@ struct Counted {
     words_cut: usize,
     #[serde(default)]
     image_missing: bool,
+    #[serde(default)]
+    caption_missing: bool,
 }
 
 /// Bytes that were written and that nobody has taken.

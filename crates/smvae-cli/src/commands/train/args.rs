@@ -52,6 +52,14 @@ pub(crate) struct TrainArgs {
     pub(crate) images: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) vision: VisionArgs,
+    /// Captions, which the text encoder reads behind each post: a file of JSON lines with "image_id"
+    /// and "caption". By default the corpus's own: its file captions.jsonl, or the "caption" of its
+    /// posts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) captions: Option<PathBuf>,
+    /// Read no captions, whatever the corpus has.
+    #[arg(long, conflicts_with = "captions")]
+    pub(crate) no_captions: bool,
     /// The run folder to make.
     #[arg(long, visible_alias = "weights", value_name = "DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
@@ -115,7 +123,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// Options, and groups of options, that a resumed run has settled already.
-const NOT_WITH_RESUME: [&str; 26] = [
+const NOT_WITH_RESUME: [&str; 28] = [
     "FormatArgs",
     "FileArgs",
     "ColumnArgs",
@@ -125,6 +133,8 @@ const NOT_WITH_RESUME: [&str; 26] = [
     "allow_missing_weights",
     "image_features",
     "images",
+    "captions",
+    "no_captions",
     "VisionArgs",
     "out",
     "overwrite",

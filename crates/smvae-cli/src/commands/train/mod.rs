@@ -11,10 +11,11 @@ mod training_args;
 
 pub(crate) use args::TrainArgs;
 
+use crate::captions;
 use crate::corpus::{format_for_run, load_splits};
 use crate::interrupt;
 use crate::model;
-use crate::options::ImageArgs;
+use crate::options::{CaptionArgs, ImageArgs};
 use crate::progress::say;
 use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
@@ -40,8 +41,11 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     config.corpus_format = format_for_run(&config, &folder, &args.format.format());
     config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
     let [train, dev] = load_splits(&folder, [Split::Train, Split::Dev], &config.corpus_format)?;
+    let captions =
+        if args.no_captions { None } else { captions::of_training(args.captions.as_deref(), &folder, &config)? };
     let selection = args.manifest(&config, &train)?;
     let (train, selection) = args.with_unlabelled(&mut config, train, &dev.samples, selection)?;
+    let [train, dev] = captions::kept([train, dev], args.no_captions);
     let mut input = TrainInput::from_splits(&train, &dev.samples, encoder)?;
     if input.labels().n_classes() == 1 {
         say("warning: no post of the training split has an entity: the model can find nothing");
@@ -62,6 +66,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         (None, file) => file.as_ref().map(ImageVectors::load).transpose()?,
     };
     input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
+    input = input.with_captions(captions.as_ref());
     input = input.with_words(args.words.clone()).replacing_run(args.overwrite);
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::train_with(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
@@ -105,12 +110,15 @@ fn test(args: &TrainArgs) -> anyhow::Result<()> {
         // Vectors that are no longer there are an error, not a lower score.
         no_images: false,
     };
+    let captions =
+        CaptionArgs { captions: args.captions.clone(), trust_captions: false, no_captions: args.no_captions };
     let predictor = model::load(args.out(), args.device, LoadOptions::default())?;
     let format = format_for_run(predictor.config(), &args.data.folder(), &args.format.format());
     let splits = [Split::Dev, Split::Test];
     let loaded = load_splits(&args.data.folder(), splits, &format)?;
     let by_path = model::name_files(loaded.iter().flat_map(|split| &split.samples));
     let predictor = model::with_images(predictor, &images, args.device, by_path)?;
+    let predictor = captions::with_captions(predictor, &captions, true)?;
     for (split, loaded) in splits.into_iter().zip(loaded) {
         let evaluation = model::score(&predictor, &loaded.samples, predictor.config().input.convention)?;
         crate::output::print(&format!("{split}\n{}\n", evaluation.scores))?;

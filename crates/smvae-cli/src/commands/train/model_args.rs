@@ -4,7 +4,7 @@ use super::set::{set, set_some};
 use crate::options::by_name;
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use smvae::config::{Config, ImageUse};
+use smvae::config::{CaptionUse, Config, ImageUse};
 use smvae::core::Convention;
 use smvae::core::model::Fusion;
 
@@ -33,6 +33,12 @@ pub(crate) struct ModelArgs {
     /// Which image vector a post gets: its own, that of another post, or zeros.
     #[arg(long, value_name = "own|shuffled|zero", value_parser = by_name::<ImageUse>)]
     image: Option<ImageUse>,
+    /// Which caption a post gets: its own, or that of another post's image.
+    #[arg(long, value_name = "own|shuffled", value_parser = by_name::<CaptionUse>)]
+    caption: Option<CaptionUse>,
+    /// The most word pieces of a caption, its separators included; later words are cut.
+    #[arg(long, value_name = "N")]
+    max_caption_pieces: Option<usize>,
     /// Dropout of the text encoder.
     #[arg(long, value_name = "X")]
     dropout: Option<f64>,
@@ -62,6 +68,8 @@ impl ModelArgs {
         set(&mut config.model.fusion, self.fusion);
         set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
         set(&mut config.input.image, self.image);
+        set(&mut config.input.caption, self.caption);
+        set(&mut config.input.max_caption_pieces, self.max_caption_pieces);
         set_some(&mut config.training.dropout, self.dropout);
         set(&mut config.input.max_width, self.max_width);
         set(&mut config.input.max_pieces, self.max_pieces);

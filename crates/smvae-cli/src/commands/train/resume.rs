@@ -1,6 +1,7 @@
 //! `smvae train --resume RUN`: everything a resumed run needs is in its folder.
 
 use super::ending::tell_end;
+use crate::captions::kept;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::say;
@@ -27,6 +28,14 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
         // Which posts are labelled, the run folder says.
         train = train.with_unlabelled(file, &dev.samples, None, 0)?.0;
     }
+    // A run that began without captions is resumed without.
+    let [train, dev] = kept([train, dev], run.captions.is_none());
+    let captions = match &run.captions {
+        Some(captions) if captions.sha256.is_some() => {
+            Some(captions.recorded_captions()?.ok_or_else(|| missing("file of captions"))?)
+        }
+        _ => None,
+    };
     let images = match &run.images {
         Some(images) => Some(images.recorded_vectors()?.ok_or_else(|| missing("file of image vectors"))?),
         None => None,
@@ -36,6 +45,7 @@ pub(crate) fn run(folder: &Path) -> anyhow::Result<()> {
     device::allow_tf32(tf32);
     let input = TrainInput::from_splits(&train, &dev.samples, EncoderSource::named(encoder)?)?
         .with_images(images.as_ref())
+        .with_captions(captions.as_ref())
         .on(device::open(device.parse()?)?);
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::resume_with(&input, folder, &mut |event| watcher.watch(event))?;

@@ -67,6 +67,9 @@ pub(super) struct TrainingArgs {
     /// Decoupled weight decay.
     #[arg(long, value_name = "X")]
     weight_decay: Option<f64>,
+    /// Read a post without its caption with this probability, so that the model stays good without.
+    #[arg(long, value_name = "P")]
+    caption_dropout: Option<f64>,
     /// Choose the bias between O and the rest on dev at every evaluation.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     tune_decision: Option<bool>,
@@ -97,6 +100,7 @@ impl TrainingArgs {
         set(&mut training.layer_decay, self.layer_decay);
         set(&mut training.warmup, self.warmup);
         set(&mut training.schedule, self.schedule);
+        set(&mut training.caption_dropout, self.caption_dropout);
         set(&mut training.tune_decision, self.tune_decision);
         if let Some(decay) = self.average {
             config.average.get_or_insert_with(AverageConfig::default).decay = decay;

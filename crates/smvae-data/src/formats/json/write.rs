@@ -18,7 +18,8 @@ struct Line<'a> {
 /// image id that is empty and without a caption that is not there.
 pub fn to_line(sample: &Sample) -> String {
     let Sample { image_id, words, tags, caption } = sample;
-    serde_json::to_string(&Line { image_id, words, tags, caption: caption.as_deref() }).expect("strings have a JSON form")
+    serde_json::to_string(&Line { image_id, words, tags, caption: caption.as_deref() })
+        .expect("strings have a JSON form")
 }
 
 /// Writes samples as JSON lines, atomically.

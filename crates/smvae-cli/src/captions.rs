@@ -1,0 +1,57 @@
+//! Captions of a corpus, for training, and those of a trained model. No command itself.
+
+use crate::options::CaptionArgs;
+use crate::progress::say;
+use anyhow::Context as _;
+use smvae::data::Captions;
+use smvae::data::corpus::LoadedSplit;
+use smvae::{Config, Predictor};
+use std::path::Path;
+
+/// The captions that a new run is trained with, besides those that posts have as their own: of a
+/// file that is named, or else the corpus's own. The authors' program has none.
+pub(crate) fn of_training(file: Option<&Path>, corpus: &Path, config: &Config) -> anyhow::Result<Option<Captions>> {
+    if let Some(file) = file {
+        return Ok(Some(Captions::load(file)?));
+    }
+    if config.model.quirks.pad_to.is_some() {
+        return Ok(None);
+    }
+    Ok(Captions::of_corpus(corpus)?)
+}
+
+/// Splits without their posts' own captions, if `none` are to be read.
+pub(crate) fn kept<const N: usize>(splits: [LoadedSplit; N], none: bool) -> [LoadedSplit; N] {
+    splits.map(|split| if none { split.without_captions() } else { split })
+}
+
+/// The model with captions for posts that have none of their own: those of a file that is named, or
+/// else those of its training. If `needs_them`, a file of training that is gone is an error;
+/// otherwise it is said.
+pub(crate) fn with_captions(model: Predictor, args: &CaptionArgs, needs_them: bool) -> anyhow::Result<Predictor> {
+    const HINT: &str =
+        "the model was trained with captions: name a copy of their file with --captions, or pass --no-captions";
+    let Some(identity) = model.caption_identity() else {
+        return if args.captions.is_some() { Err(smvae::Error::NoCaptions.into()) } else { Ok(model) };
+    };
+    if args.no_captions {
+        return Ok(model.without_captions());
+    }
+    if let Some(file) = &args.captions {
+        return Ok(model.with_captions(Captions::load(file)?, args.trust())?);
+    }
+    if identity.sha256.is_none() {
+        // The posts had their own, and so have these, if any.
+        return Ok(model);
+    }
+    let recorded = identity.recorded_captions().context(HINT).and_then(|captions| captions.context(HINT));
+    match recorded {
+        Ok(captions) => Ok(model.with_captions(captions, args.trust())?),
+        Err(error) if needs_them => Err(error),
+        Err(_) => {
+            say("the model was trained with captions, and their file is not there: posts without a \"caption\" of \
+                 their own are read as text alone; --captions names another file");
+            Ok(model)
+        }
+    }
+}
