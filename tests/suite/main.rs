@@ -1,6 +1,8 @@
 //! The one test binary of the workspace: tests of the whole library, which cross crates, and tests
 //! that need the golden files. Try not to add a module where one of these fits.
 
+// Captions as context of posts.
+mod captions;
 // Weights of the authors' program as a run folder.
 mod converted;
 // Run folders that are not what training left.

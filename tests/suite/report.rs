@@ -33,7 +33,7 @@ fn predictions(folder: &Path, file: &str) {
     let posts = [
         json!({"image_id": "1\"><b>", "words": HOSTILE, "gold": [gold(0, 2, "PER"), gold(4, 5, "LOC")],
                "predicted": [found(1, 3, "PER"), found(4, 5, "LOC")]}),
-        json!({"image_id": "2", "words": ["a", "b"], "gold": [], "predicted": [found(0, 1, "MISC")]}),
+        json!({"image_id": "2", "words": ["a", "b"], "caption": "</script><b>a cat</b>", "gold": [], "predicted": [found(0, 1, "MISC")]}),
     ];
     let text: String = posts.iter().map(|post| format!("{post}\n")).collect();
     std::fs::write(folder.join(file), text).expect("writable");
@@ -71,7 +71,9 @@ fn nothing_a_post_or_a_folder_says_becomes_markup() {
     let data = data(&page);
     assert_eq!(data["texts"][0]["words"], json!(HOSTILE));
     assert_eq!(data["texts"][0]["id"], "1\"><b>");
+    assert_eq!(data["runs"][0]["posts"][1]["caption"], "</script><b>a cat</b>");
     let post = &data["runs"][0]["posts"][0];
+    assert!(post.get("caption").is_none());
     assert_eq!(post["gold"], json!([[0, 2, "PER", "wrong-boundary"], [4, 5, "LOC", "correct"]]));
     assert_eq!(post["found"][0][3], "wrong-boundary");
 }

@@ -107,6 +107,7 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         smvae::Error::NoTemperature { .. } => {
             Some("eval --split dev --save-predictions scores it on dev and saves that")
         }
+        smvae::Error::OtherCaptions { .. } => Some("--trust-captions accepts a file of the same kind"),
         smvae::Error::FeaturesExist { .. } => Some("--overwrite replaces the file"),
         smvae::Error::Damaged { .. } => {
             Some("smvae inspect RUN --verify compares every file, --no-verify compares sizes alone")

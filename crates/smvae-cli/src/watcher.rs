@@ -95,6 +95,7 @@ fn started(event: &Event) -> String {
         return String::new();
     };
     let images = match images {
+        None if captions.is_some() => String::new(),
         None => "text alone".to_owned(),
         Some(coverage) if coverage.missing == 0 => "every post has an image".to_owned(),
         Some(coverage) => {
@@ -106,7 +107,8 @@ fn started(event: &Event) -> String {
         }
     };
     let captions = captions.as_ref().map_or_else(String::new, |found| {
-        format!("; {} of {} posts have a caption", found.found, found.found + found.missing)
+        let between = if images.is_empty() { "" } else { "; " };
+        format!("{between}{} of {} posts have a caption", found.found, found.found + found.missing)
     });
     let trained = if trained < parameters { format!(" ({trained} trained)") } else { String::new() };
     let cut = if *words_cut > 0 { format!("; {words_cut} words cut by the piece limit") } else { String::new() };

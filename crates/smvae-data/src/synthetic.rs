@@ -14,15 +14,18 @@
 //!
 //! where the mean is 0 for a post without entities. So text alone is right on an ambiguous entity
 //! one time in four, and the image vectors of unlabelled posts show the four directions that a few
-//! labelled ones leave buried in noise. Capitals, name shapes and pool sizes are independent of the
+//! labelled ones leave buried in noise. A caption says what the image shows in words: a thing that
+//! goes with the type, but for [`SyntheticConfig::caption_noise`] of them. Captions have draws of
+//! their own, which leave all else as it is. Capitals, name shapes and pool sizes are independent of the
 //! type. The same config makes the same bytes on every machine: draws are integers, arithmetic is
 //! IEEE. It makes no pixels.
 
+mod captions;
 mod names;
 mod phrases;
 
 use crate::draw::Draw;
-use crate::{Entity, Error, ImageVectors, Result, Sample, Split, files, writer};
+use crate::{Captions, Entity, Error, ImageVectors, Result, Sample, Split, files, writer};
 use names::{Name, Names, Pool};
 use phrases::TYPES;
 use serde::{Deserialize, Serialize};
@@ -32,6 +35,10 @@ use std::path::Path;
 
 /// Name of the file of image vectors in a folder written by [`Synthetic::write_to`].
 pub const FEATURES_FILE: &str = "features.safetensors";
+
+/// Name of the file of captions in such a folder. It is not the one that a corpus folder has as its
+/// own, so that nothing reads captions unless it is told to.
+pub const CAPTIONS_FILE: &str = "image-captions.jsonl";
 
 /// What to generate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +58,8 @@ pub struct SyntheticConfig {
     /// Standard deviation of the noise on every value of an image vector, whose signal is -1 or +1.
     /// Default: 2.5.
     pub image_noise: f32,
+    /// Share of the captions that name what goes with any type, 0 to 1. Default: 0.1.
+    pub caption_noise: f64,
     /// Share of the entities whose type only the image tells, 0 to 1. Default: 0.6.
     pub ambiguous: f64,
     /// Share of the posts without entities, 0 to 1. Default: 0.1.
@@ -78,6 +87,7 @@ impl Default for SyntheticConfig {
             n_test: 400,
             image_dim: 64,
             image_noise: 2.5,
+            caption_noise: 0.1,
             ambiguous: 0.6,
             plain: 0.1,
             two_phrases: 0.3,
@@ -102,6 +112,7 @@ impl SyntheticConfig {
         let noise = self.image_noise;
         check(noise.is_finite() && noise >= 0.0, "image_noise", "finite and at least 0", noise)?;
         let shares = [
+            ("caption_noise", self.caption_noise),
             ("ambiguous", self.ambiguous),
             ("plain", self.plain),
             ("two_phrases", self.two_phrases),
@@ -130,6 +141,8 @@ pub struct Synthetic {
     pub test: Vec<Sample>,
     /// An image vector for every post, `[image_dim]`.
     pub images: ImageVectors,
+    /// A caption of every post's image.
+    pub captions: Captions,
     /// The signal of each type in an image vector, `[image_dim]` of -1 and +1.
     pub prototypes: BTreeMap<String, Vec<f32>>,
 }
@@ -154,13 +167,15 @@ pub fn generate(config: &SyntheticConfig) -> Result<Synthetic> {
     let names = Names::new(&mut draw, config.names);
     let prototypes = prototypes(&mut draw, config.image_dim);
     let generator = Generator { config, names: &names, prototypes: &prototypes };
-    let mut images = BTreeMap::new();
+    let (mut images, mut captions) = (BTreeMap::new(), BTreeMap::new());
     let mut split = |split: Split, n: usize, stream: u64| -> Vec<Sample> {
-        let mut draw = Draw::new(config.seed, stream);
+        let (mut draw, mut of_captions) = (Draw::new(config.seed, stream), Draw::new(config.seed, CAPTIONS + stream));
         let make = |i: usize| {
             let post = generator.post(&mut draw, split);
             let image_id = format!("syn_{}_{i:05}", split.stems()[0]);
             images.insert(image_id.clone(), generator.image(&mut draw, &post.types()));
+            let caption = captions::caption(&mut of_captions, &post.types(), config.caption_noise);
+            captions.insert(image_id.clone(), caption);
             post.into_sample(image_id)
         };
         (0..n).map(make).collect()
@@ -169,8 +184,12 @@ pub fn generate(config: &SyntheticConfig) -> Result<Synthetic> {
     let dev = split(Split::Dev, config.n_dev, 2);
     let test = split(Split::Test, config.n_test, 3);
     let prototypes = TYPES.iter().map(|name| (*name).to_owned()).zip(prototypes).collect();
-    Ok(Synthetic { train, dev, test, images: ImageVectors::from_map(images)?, prototypes })
+    let (images, captions) = (ImageVectors::from_map(images)?, Captions::from_map(captions)?);
+    Ok(Synthetic { train, dev, test, images, captions, prototypes })
 }
+
+/// Streams of draws of captions are this far from those of the posts.
+const CAPTIONS: u64 = 16;
 
 impl Synthetic {
     /// The posts of one split.
@@ -182,8 +201,8 @@ impl Synthetic {
         }
     }
 
-    /// Writes `train.txt`, `valid.txt`, `test.txt` and [`FEATURES_FILE`] into a folder, which is
-    /// made if absent; files of these names are replaced.
+    /// Writes `train.txt`, `valid.txt`, `test.txt`, [`FEATURES_FILE`] and [`CAPTIONS_FILE`] into a
+    /// folder, which is made if absent; files of these names are replaced.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -193,7 +212,8 @@ impl Synthetic {
         for split in Split::ALL {
             writer::write_file(dir.join(format!("{}.txt", split.stems()[0])), self.split(split))?;
         }
-        self.images.save(dir.join(FEATURES_FILE))
+        self.images.save(dir.join(FEATURES_FILE))?;
+        self.captions.save(dir.join(CAPTIONS_FILE))
     }
 }
 

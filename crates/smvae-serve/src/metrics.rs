@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     panics: Counter,
     words_cut: Counter,
     images_missing: Counter,
+    captions_missing: Counter,
     reloads: Family<Reload, Counter>,
     pub(crate) connections: Gauge,
     pub(crate) connections_refused: Counter,
@@ -76,6 +77,7 @@ impl Metrics {
             panics: Counter::default(),
             words_cut: Counter::default(),
             images_missing: Counter::default(),
+            captions_missing: Counter::default(),
             reloads: Family::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -101,6 +103,8 @@ impl Metrics {
         r.register("panics", "Posts at which the model panicked", self.panics.clone());
         r.register("words_cut", "Words that the model did not read", self.words_cut.clone());
         r.register("images_missing", "Posts that name an image that was not sent", self.images_missing.clone());
+        let captions = self.captions_missing.clone();
+        r.register("captions_missing", "Posts without a caption, of a model that reads captions", captions);
         r.register("reloads", "Times that the run was loaded anew", self.reloads.clone());
         r.register("connections", "Open connections", self.connections.clone());
         r.register("connections_refused", "Connections beyond the limit", self.connections_refused.clone());
@@ -141,6 +145,7 @@ impl Metrics {
                 self.posts.inc();
                 self.words_cut.inc_by(prediction.words_cut as u64);
                 self.images_missing.inc_by(u64::from(prediction.image_missing));
+                self.captions_missing.inc_by(u64::from(prediction.caption_missing));
             }
             Err(_) => {
                 self.failed.inc();

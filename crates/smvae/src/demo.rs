@@ -1,8 +1,9 @@
-//! The demo: three ways of training on a synthetic corpus in under a minute, and a table that
+//! The demo: four ways of training on a synthetic corpus in under a minute, and a table that
 //! compares them.
 //!
-//! The label of many entities shows in the image alone, so text alone must lose; labelled posts are
-//! few, so unlabelled ones must help.
+//! The label of many entities shows in the image alone, so text alone must lose to text with image
+//! vectors, and to text with captions of the images; labelled posts are few, so unlabelled ones must
+//! help.
 
 use crate::config::Config;
 use crate::config::input::InputConfig;
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::flow::Flow;
 use crate::inference::evaluate::evaluate;
 use crate::inference::predictor::Predictor;
+use crate::input::captions::CaptionTrust;
 use crate::input::images::ImageTrust;
 use crate::training::encoder::EncoderSource;
 use crate::training::event::Event;
@@ -20,8 +22,8 @@ use serde::Serialize;
 use smvae_core::metrics::Scores;
 use smvae_core::model::ModelConfig;
 use smvae_core::objective::Objective;
-use smvae_data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
-use smvae_data::{Corpus, ImageVectors};
+use smvae_data::synthetic::{CAPTIONS_FILE, FEATURES_FILE, SyntheticConfig, generate};
+use smvae_data::{Captions, Corpus, ImageVectors};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -50,6 +52,8 @@ impl DemoConfig {
 pub enum Method {
     /// Labelled posts, without their images.
     TextOnly,
+    /// Labelled posts with captions of their images.
+    Captions,
     /// Labelled posts with their images.
     Supervised,
     /// The same, and the other posts of the training split without labels.
@@ -58,12 +62,13 @@ pub enum Method {
 
 impl Method {
     /// All of them, in the order in which the demo runs them.
-    pub const ALL: [Self; 3] = [Self::TextOnly, Self::Supervised, Self::SemiSupervised];
+    pub const ALL: [Self; 4] = [Self::TextOnly, Self::Captions, Self::Supervised, Self::SemiSupervised];
 
     /// Its name in a table.
     pub fn name(self) -> &'static str {
         match self {
             Self::TextOnly => "text only",
+            Self::Captions => "text + caption",
             Self::Supervised => "text + image",
             Self::SemiSupervised => "text + image, semi-supervised",
         }
@@ -72,6 +77,7 @@ impl Method {
     fn folder(self) -> &'static str {
         match self {
             Self::TextOnly => "text-only",
+            Self::Captions => "captions",
             Self::Supervised => "supervised",
             Self::SemiSupervised => "semi-supervised",
         }
@@ -106,7 +112,7 @@ pub struct DemoReport {
     pub rows: Vec<DemoRow>,
 }
 
-/// Makes the corpus, trains the three models and scores them on test. The callback hears of every
+/// Makes the corpus, trains the four models and scores them on test. The callback hears of every
 /// event in the run of each method, and can end the demo.
 ///
 /// # Errors
@@ -119,9 +125,14 @@ pub fn run(config: &DemoConfig, on_event: &mut dyn FnMut(Method, &Event) -> Flow
     generate(&corpus_settings(config.seed))?.write_to(&corpus_folder)?;
     let corpus = Corpus::load(&corpus_folder)?;
     let images = ImageVectors::load(corpus_folder.join(FEATURES_FILE))?;
+    let captions = Captions::load(corpus_folder.join(CAPTIONS_FILE))?;
     let mut rows = Vec::new();
     for method in Method::ALL {
-        match run_method(method, config, &corpus, &images, &mut |event| on_event(method, event))? {
+        let sources = Sources {
+            images: matches!(method, Method::Supervised | Method::SemiSupervised).then_some(&images),
+            captions: (method == Method::Captions).then_some(&captions),
+        };
+        match run_method(method, config, &corpus, sources, &mut |event| on_event(method, event))? {
             Some(row) => rows.push(row),
             None => break,
         }
@@ -129,25 +140,34 @@ pub fn run(config: &DemoConfig, on_event: &mut dyn FnMut(Method, &Event) -> Flow
     Ok(DemoReport { corpus: corpus_folder, rows })
 }
 
+/// What a method sees besides the text.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    images: Option<&'a ImageVectors>,
+    captions: Option<&'a Captions>,
+}
+
 /// Trains and scores one method. `None` if the callback ended it.
 fn run_method(
     method: Method,
     demo: &DemoConfig,
     corpus: &Corpus,
-    images: &ImageVectors,
+    Sources { images, captions }: Sources<'_>,
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<Option<DemoRow>> {
     let start = Instant::now();
     let folder = demo.out.join(method.folder());
-    let images = (method != Method::TextOnly).then_some(images);
     let config = settings(method, demo);
-    let input = TrainInput::new(corpus, EncoderSource::Tiny).with_images(images);
+    let input = TrainInput::new(corpus, EncoderSource::Tiny).with_images(images).with_captions(captions);
     if train_with(&input, &config, &folder, on_event)?.stopped {
         return Ok(None);
     }
     let mut predictor = Predictor::load(&folder)?;
     if let Some(images) = images {
         predictor = predictor.with_images(images.clone(), ImageTrust::Recorded)?;
+    }
+    if let Some(captions) = captions {
+        predictor = predictor.with_captions(captions.clone(), CaptionTrust::Recorded)?;
     }
     let evaluation = evaluate(&predictor, &corpus.test)?;
     let semi = config.training.semi;

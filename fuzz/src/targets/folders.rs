@@ -1,11 +1,11 @@
 //! Targets that read files: run folders, checkpoints, text encoders, vision models, weights, image
-//! vectors, experiments. The first byte of an input says which file of a good folder it replaces.
+//! vectors, captions, experiments. The first byte of an input says which file of a good folder it replaces.
 
 use super::choice;
 use smvae::core::candle_core::{Device, Tensor, safetensors};
 use smvae::core::nn::Parameters;
 use smvae::data::synthetic::{SyntheticConfig, generate};
-use smvae::data::{Corpus, ImageVectors, Split};
+use smvae::data::{Captions, Corpus, ImageVectors, Split};
 use smvae::encoders::text::{TransformerConfig, WordTokenizer, load_weights};
 use smvae::encoders::vision::{Compute, VisionModel};
 use smvae::encoders::weights::{Missing, Weights};
@@ -256,6 +256,17 @@ pub(crate) fn image_vectors(input: &[u8]) {
         for id in vectors.ids() {
             assert!(vectors.get(id).is_some_and(|vector| vector.iter().all(|x| x.is_finite())));
         }
+    }
+}
+
+/// A file of captions.
+pub(crate) fn captions(input: &[u8]) {
+    let dir = scratch();
+    put(dir.path(), "c.jsonl", input);
+    if let Ok(captions) = Captions::load(dir.path().join("c.jsonl")) {
+        captions.save(dir.path().join("again.jsonl")).expect("a writable folder");
+        let again = Captions::load(dir.path().join("again.jsonl")).expect("our own file");
+        assert_eq!(captions.len(), again.len());
     }
 }
 

@@ -13,8 +13,9 @@ mod parsers;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 18] = [
+pub(crate) const TARGETS: [Target; 19] = [
     ("arrow", parsers::arrow),
+    ("captions", folders::captions),
     ("checkpoint", folders::checkpoint),
     ("columns", parsers::columns),
     ("corpus", parsers::corpus),

@@ -1,4 +1,4 @@
-//! `smvae demo`: three ways of training on a synthetic corpus, one table.
+//! `smvae demo`: four ways of training on a synthetic corpus, one table.
 
 use crate::interrupt;
 use crate::output;
@@ -25,7 +25,7 @@ pub(crate) struct DemoArgs {
 pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let out = args.out.clone().unwrap_or_else(|| free_folder(Path::new("runs"), args.seed));
     interrupt::catch()?;
-    say(format!("a synthetic corpus and three models, in {}", out.display()));
+    say(format!("a synthetic corpus and four models, in {}", out.display()));
     let mut watcher: Option<(Method, Watcher)> = None;
     let report = run_demo(&DemoConfig::new(args.seed, &out), &mut |method, event| {
         if watcher.as_ref().is_none_or(|(watched, _)| *watched != method) {

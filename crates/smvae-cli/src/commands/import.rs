@@ -215,7 +215,7 @@ impl Imported {
             .clone()
             .or(post.id.clone())
             .unwrap_or_else(|| format!("{}-{}", file.file_stem().unwrap_or_default().to_string_lossy(), post.line));
-        to.samples.push(Sample { image_id, words: fitted.words, tags, caption: None });
+        to.samples.push(Sample { image_id, words: fitted.words, tags, caption: post.caption.clone() });
         Ok(())
     }
 

@@ -36,6 +36,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "selection": run.selection,
             "origin": run.origin,
             "images": run.images.as_ref().map(|i| json!({"width": i.width, "source": i.source, "sha256": i.sha256})),
+            "captions": run.captions,
             "words": run.words,
             "encoder": run.encoder,
             "parameters": run.parameters,
@@ -109,6 +110,11 @@ fn report(run: &RunInfo, all: bool, checks: Option<&[FileCheck]>) -> String {
             format!("width {}, {raw}, {source}, sha256 {}", images.width, images.sha256)
         }),
     );
+    if let Some(captions) = &run.captions {
+        let source = captions.source.as_ref().map_or("of the posts".to_owned(), |path| path.display().to_string());
+        let sha256 = captions.sha256.as_ref().map_or_else(String::new, |sha256| format!(", sha256 {sha256}"));
+        line("captions", format!("at most {} pieces, {source}{sha256}", config.input.max_caption_pieces));
+    }
     let best = run.best().map_or("no epoch was evaluated".to_owned(), |record| format!("epoch {}", record.epoch));
     line("best on dev", best);
     if !run.teachers.is_empty() {

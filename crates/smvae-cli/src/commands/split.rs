@@ -111,7 +111,7 @@ fn line_of(post: &PostRecord, has_json: bool) -> String {
         Body::Words(words) => json!({ "words": words }),
         Body::Text(text) => json!({ "text": text }),
     };
-    for (name, value) in [("id", &post.id), ("image_id", &post.image)] {
+    for (name, value) in [("id", &post.id), ("image_id", &post.image), ("caption", &post.caption)] {
         if let Some(value) = value {
             line[name] = value.as_str().into();
         }

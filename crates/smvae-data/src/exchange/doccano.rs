@@ -9,7 +9,7 @@
 //! {"id", "text", "annotations": [{"label": 3, "start_offset", ..}]}  the oldest, with numbers for labels: refused
 //! ```
 
-use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, text};
+use super::post::{Annotated, Fault, Object, State, caption, id_of, image, is_for_dev, offset, shown, span, text};
 use serde_json::Value;
 
 const LABELS: [&str; 4] = ["label", "labels", "entities", "annotations"];
@@ -37,7 +37,7 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
     };
     let state = State::Labelled(spans.iter().map(entity).collect::<Result<_, _>>()?);
     let (id, image, for_dev) = (id_of(object.get("id")), image(object), is_for_dev(object));
-    Ok(Annotated { line: 0, id, image, text, for_dev, state })
+    Ok(Annotated { line: 0, id, image, caption: caption(object), text, for_dev, state })
 }
 
 fn unknown(written: &Value) -> Fault {

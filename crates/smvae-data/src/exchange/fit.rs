@@ -112,13 +112,14 @@ pub fn fit(post: &Annotated, convention: &WordConvention, misfits: Misfits) -> F
 
 impl Fitted {
     /// The post as a line of JSON without its end, which [`formats::json`](crate::formats::json)
-    /// reads: id, image, text, words and entities of words.
+    /// reads: id, image, caption, text, words and entities of words.
     pub fn to_line(&self, post: &Annotated) -> String {
-        let Annotated { id, image, text, .. } = post;
+        let Annotated { id, image, caption, text, .. } = post;
         let entity = |entity: &Entity| json!({"words": [entity.span.start, entity.span.end], "label": entity.label});
         let line = Line {
             id: id.as_deref(),
             image_id: image.as_deref(),
+            caption: caption.as_deref(),
             text,
             words: &self.words,
             entities: self.entities.iter().map(entity).collect(),
@@ -133,6 +134,8 @@ struct Line<'a> {
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<&'a str>,
     text: &'a str,
     words: &'a [String],
     entities: Vec<Value>,

@@ -10,7 +10,7 @@
 //! region without it is taken where both are the same. Predictions are no labels. Its CoNLL export
 //! splits the text anew and loses labels: nothing here reads that.
 
-use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, string};
+use super::post::{Annotated, Fault, Object, State, caption, id_of, image, is_for_dev, offset, shown, span, string};
 use crate::formats::TextEntity;
 use crate::utf16::Utf16;
 use serde_json::Value;
@@ -38,7 +38,18 @@ pub(super) fn post(object: &Object) -> Result<(Annotated, bool), Fault> {
     };
     let id = id_of(data.get("id")).or_else(|| id_of(object.get("id")));
     let for_dev = is_for_dev(data);
-    Ok((Annotated { line: 0, id, image: image(data), text, for_dev, state }, kept.len() > 1))
+    Ok((
+        Annotated {
+            line: 0,
+            id,
+            image: image(data),
+            caption: caption(data).filter(|caption| *caption != text),
+            text,
+            for_dev,
+            state,
+        },
+        kept.len() > 1,
+    ))
 }
 
 /// A line of JSON_MIN, in which the regions stand under the name of their tag: `label` in Label
@@ -56,7 +67,7 @@ fn minimal(object: &Object) -> Result<(Annotated, bool), Fault> {
         _ => State::Unlabelled,
     };
     let (id, image, for_dev) = (id_of(object.get("id")), image(object), is_for_dev(object));
-    Ok((Annotated { line: 0, id, image, text, for_dev, state }, false))
+    Ok((Annotated { line: 0, id, image, caption: caption(object), text, for_dev, state }, false))
 }
 
 /// The text of a task: `text`, or the one string it has that is neither an image nor an id.
@@ -64,10 +75,12 @@ fn text_of(data: &Object) -> Result<String, Fault> {
     if let Some(text) = string(data, "text") {
         return Ok(text);
     }
-    let others = ["for_dev", "image", "image_id", "id", "reason", "created_at", "updated_at"];
+    let others = ["for_dev", "image", "image_id", "caption", "id", "reason", "created_at", "updated_at"];
     let strings = data.iter().filter(|(name, value)| value.is_string() && !others.contains(&name.as_str()));
     match strings.map(|(_, value)| value).collect::<Vec<_>>().as_slice() {
         [Value::String(text)] => Ok(text.clone()),
+        // A project whose texts are called so.
+        [] if data.contains_key("caption") => super::post::text(data, &["caption"]),
         _ => Err(Fault::new("\"text\" to be a string", shown(data))),
     }
 }

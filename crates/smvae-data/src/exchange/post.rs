@@ -17,6 +17,8 @@ pub struct Annotated {
     pub id: Option<String>,
     /// Id or path of its image, if it came with one.
     pub image: Option<String>,
+    /// What its image shows, in words, if it came with that.
+    pub caption: Option<String>,
     /// Its text.
     pub text: String,
     /// Whether it was drawn at random for dev, as `smvae suggest --for-dev` marks posts.
@@ -81,6 +83,11 @@ pub(super) fn text(object: &Object, names: &[&str]) -> Result<String, Fault> {
 /// The image of a post, as [`formats`](crate::formats) names it.
 pub(super) fn image(object: &Object) -> Option<String> {
     string(object, "image_id").or_else(|| string(object, "image")).filter(|image| !image.is_empty())
+}
+
+/// What the image of a post shows.
+pub(super) fn caption(object: &Object) -> Option<String> {
+    string(object, "caption").filter(|caption| !caption.is_empty())
 }
 
 /// Whether a post is marked for dev: some tools keep values as text.

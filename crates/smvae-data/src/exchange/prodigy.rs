@@ -2,13 +2,14 @@
 //! post that was rejected or ignored, or has no answer, has no labels. The words are not Prodigy's
 //! tokens, since spans are checked against the words a corpus is split into.
 
-use super::post::{Annotated, Fault, Object, State, id_of, image, is_for_dev, offset, shown, span, text};
+use super::post::{Annotated, Fault, Object, State, caption, id_of, image, is_for_dev, offset, shown, span, text};
 use serde_json::Value;
 
 pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
     let text = text(object, &["text"])?;
     let meta = object.get("meta").and_then(Value::as_object);
     let id = id_of(meta.and_then(|meta| meta.get("id"))).or_else(|| id_of(object.get("id")));
+    let caption = caption(object).or_else(|| meta.and_then(caption));
     let image = image(object).or_else(|| meta.and_then(image));
     let state = match object.get("answer").and_then(Value::as_str) {
         Some("accept") => State::Labelled(spans(object, &text)?),
@@ -17,7 +18,7 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
         None => State::Unlabelled,
     };
     let for_dev = is_for_dev(object) || meta.is_some_and(is_for_dev);
-    Ok(Annotated { line: 0, id, image, text, for_dev, state })
+    Ok(Annotated { line: 0, id, image, caption, text, for_dev, state })
 }
 
 fn spans(object: &Object, text: &str) -> Result<Vec<crate::formats::TextEntity>, Fault> {

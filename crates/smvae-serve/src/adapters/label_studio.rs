@@ -2,10 +2,10 @@
 //!
 //! Every task gets one result, also where nothing is found in it, so that results stay beside their
 //! tasks. Offsets count UTF-16 units, as Label Studio's editor does: elsewhere in this service they
-//! count characters. No picture of a task is fetched.
+//! count characters. No picture of a task is fetched; what it shows, `caption` in a task's data says.
 
-use crate::adapters::ask_texts;
 use crate::adapters::tags::Tags;
+use crate::adapters::{Asked, ask_texts};
 use crate::answer::Found;
 use crate::http::body;
 use crate::http::errors::{Fault, Refusal, json};
@@ -138,6 +138,8 @@ pub(crate) async fn predict(Shared(state): Shared<Arc<State>>, request: Request)
     let (head, bytes) = request.into_parts();
     let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
     let Tasks { texts, tags } = read(&body.bytes)?;
+    let texts: Vec<Asked<'_>> =
+        texts.iter().map(|(text, caption)| Asked { text, caption: caption.as_deref() }).collect();
     let model = state.current.get();
     let answers = ask_texts(&state, &model, &texts).await?;
     let results = answers.found.iter().map(|found| prediction(found, &tags, &model)).collect();
@@ -156,9 +158,9 @@ pub(crate) async fn webhook(Shared(state): Shared<Arc<State>>) -> Response {
     (StatusCode::CREATED, json(&Setup { model_version: state.current.get().version() })).into_response()
 }
 
-/// The texts of a request, and how they and their regions are named.
+/// The texts of a request, each with the `caption` of its task, if that has one, and how they and their regions are named.
 pub(crate) struct Tasks {
-    texts: Vec<String>,
+    texts: Vec<(String, Option<String>)>,
     tags: Tags,
 }
 
@@ -172,7 +174,10 @@ pub(crate) fn read(body: &[u8]) -> Result<Tasks, Fault> {
         Some(config) => Tags::read(&config).map_err(|why| Fault::bad_post(why).of_field("label_config"))?,
         None => Tags::default(),
     };
-    let texts = tasks.iter().enumerate().map(|(i, task)| text(task, &tags).map_err(|fault| fault.of_post(i)));
+    let texts = tasks.iter().enumerate().map(|(i, task)| {
+        let caption = task.data.get("caption").and_then(Value::as_str).map(str::to_owned);
+        text(task, &tags).map(|text| (text, caption)).map_err(|fault| fault.of_post(i))
+    });
     Ok(Tasks { texts: texts.collect::<Result<_, _>>()?, tags })
 }
 

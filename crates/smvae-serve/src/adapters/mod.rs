@@ -10,15 +10,27 @@ use crate::http::posts;
 use crate::http::split::split;
 use crate::model::Model;
 use crate::state::State;
+use smvae::data::formats::PostRecord;
 use std::sync::Arc;
 
+/// A text to find entities in, and what its image shows, if that is known.
+#[derive(Debug)]
+struct Asked<'a> {
+    text: &'a str,
+    caption: Option<&'a str>,
+}
+
 /// Asks the model about texts.
-async fn ask_texts(state: &Arc<State>, model: &Arc<Model>, texts: &[String]) -> Result<Answers, Fault> {
+async fn ask_texts(state: &Arc<State>, model: &Arc<Model>, texts: &[Asked<'_>]) -> Result<Answers, Fault> {
     let limits = &state.settings.limits;
     if texts.len() > limits.posts {
         return Err(Fault::too_many_posts(texts.len(), limits.posts));
     }
-    let records = texts.iter().map(|text| posts::of_text(text)).collect::<Result<_, _>>()?;
+    let record = |asked: &Asked<'_>| {
+        let caption = asked.caption.map(str::to_owned);
+        Ok(PostRecord { caption, ..posts::of_text(asked.text)? })
+    };
+    let records = texts.iter().map(record).collect::<Result<_, Fault>>()?;
     let posts = split(state, model, records).await?;
     let questions = posts.into_iter().map(|post| Question { post, picture: None }).collect();
     ask(state, model, questions, None).await

@@ -77,6 +77,9 @@ pub(crate) fn of_text(text: &str) -> Result<PostRecord, Fault> {
 /// Bytes of a text for each word that it may have.
 const BYTES_OF_A_WORD: usize = 32;
 
+/// Bytes of a caption, of which a model reads the beginning at most.
+const MOST_OF_A_CAPTION: usize = 16 * 1024;
+
 /// The field that a post is read from, and its bytes.
 pub(crate) fn size(record: &PostRecord) -> (&'static str, usize) {
     match &record.body {
@@ -88,12 +91,16 @@ pub(crate) fn size(record: &PostRecord) -> (&'static str, usize) {
 /// The post of a record, split into words if it was text.
 ///
 /// # Errors
-/// 413 for a text that is too long, 422 for a text that does not hold its words.
+/// 413 for a text or a caption that is too long, 422 for a text that does not hold its words.
 pub(crate) fn post(predictor: &Predictor, record: &PostRecord, most_words: usize) -> Result<Post, Fault> {
     let (field, bytes) = size(record);
     let most_bytes = most_words.saturating_mul(BYTES_OF_A_WORD);
     if bytes > most_bytes {
         return Err(Fault::too_many_bytes(bytes, most_bytes).of_field(field));
+    }
+    let caption = record.caption.as_ref().map_or(0, String::len);
+    if caption > MOST_OF_A_CAPTION {
+        return Err(Fault::too_many_bytes(caption, MOST_OF_A_CAPTION).of_field("caption"));
     }
     let post = predictor.post_of(record).map_err(|error| Fault::bad_post(error.to_string()).of_field("words"))?;
     match post.words().len() {

@@ -24,6 +24,9 @@ pub(crate) struct Post {
     /// looked for, and the answer says that it is missing.
     #[schema(nullable)]
     image: Option<String>,
+    /// What its image shows, in words: read by a model that was trained with captions.
+    #[schema(example = "a woman sings on a stage", nullable)]
+    caption: Option<String>,
 }
 
 /// A string or a number.
@@ -101,6 +104,9 @@ pub(crate) struct Predicted {
     /// Whether the model looks at images, and the post names one that was not sent; not there
     /// where nothing is missing.
     image_missing: Option<bool>,
+    /// Whether the model was trained with captions, and the post has none; not there where nothing
+    /// is missing.
+    caption_missing: Option<bool>,
     /// As many of the most probable spans as were asked for.
     candidates: Option<Vec<Entity>>,
 }
@@ -136,6 +142,8 @@ pub(crate) struct ModelCard {
     max_width: usize,
     /// Whether the model was trained with images.
     looks_at_images: bool,
+    /// Whether it was trained with captions.
+    reads_captions: bool,
     /// Whether pictures can be sent.
     reads_pictures: bool,
     limits: LimitsCard,
@@ -190,6 +198,7 @@ impl ModelCard {
             words: predictor.words().to_string(),
             max_width: config.input.max_width,
             looks_at_images: predictor.image_identity().is_some(),
+            reads_captions: predictor.caption_identity().is_some(),
             reads_pictures: model.vision.is_some(),
             limits: LimitsCard {
                 body_bytes: limits.body_bytes,

@@ -26,7 +26,7 @@ use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Form;
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
-use smvae_data::{Captions, ImageVectors};
+use smvae_data::{Captions, ImageVectors, Sample};
 use smvae_encoders::preprocessing::VisionIdentity;
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
 use std::cell::Cell;
@@ -165,6 +165,12 @@ impl Predictor {
     /// Which captions the model was trained with. `None` for a model that reads none.
     pub fn caption_identity(&self) -> Option<&CaptionIdentity> {
         self.caption_identity.as_ref()
+    }
+
+    /// The caption that the model reads with a post of a corpus: the post's own, or that of its
+    /// image among those that the model was given. `None` if it reads none.
+    pub fn caption_of(&self, sample: &Sample) -> Option<String> {
+        self.collator().caption_text(sample).map(str::to_owned)
     }
 
     /// Whether posts may come with vectors of their own ([`Post::with_picture`]) that a vision

@@ -110,19 +110,22 @@ impl Collator<'_> {
     }
 
     /// The most pieces of a window's words: as many as the limit allows and the caption leaves, but
-    /// for a word that only the whole limit has room for.
+    /// for a span of words that only the whole limit has room for.
     fn window_room(&self, encoded: &Encoded, caption: usize) -> usize {
         let whole = self.limit() - 2;
         let beside = whole.min((self.encoder.position_limit() - 2).saturating_sub(caption));
-        let needs_more = |word: &Range<u32>| word.len() > beside && word.len() <= whole;
-        if encoded.words.iter().any(needs_more) { whole } else { beside }
+        let widest = |first: usize| {
+            let spans = encoded.words[first..].iter().take(self.input.max_width);
+            let lengths = spans.map(|last| (last.end - encoded.words[first].start) as usize);
+            lengths.take_while(|length| *length <= whole).last().unwrap_or(0)
+        };
+        if (0..encoded.words.len()).any(|first| widest(first) > beside) { whole } else { beside }
     }
 
     /// The pieces of a post's caption, as many as the limit of captions and the encoder's positions
     /// allow behind `taken` pieces of the post.
     fn caption(&self, post: &impl Words, taken: usize) -> Result<Vec<u32>> {
-        // The authors' program has no captions, and pads what it reads.
-        let Some(caption) = self.caption_text(post).filter(|_| self.quirks.pad_to.is_none()) else {
+        let Some(caption) = self.caption_text(post) else {
             return Ok(Vec::new());
         };
         let positions = self.encoder.position_limit();
@@ -132,8 +135,11 @@ impl Collator<'_> {
         Ok(self.tokenizer.encode_second(&words, self.encoder.pair_separators(), room)?)
     }
 
-    fn caption_text<'c>(&'c self, post: &'c impl Words) -> Option<&'c str> {
+    /// The caption that is read with a post, before any cut.
+    pub(crate) fn caption_text<'c>(&'c self, post: &'c impl Words) -> Option<&'c str> {
         let captions = match self.captions {
+            // The authors' program has no captions, and pads what it reads.
+            _ if self.quirks.pad_to.is_some() => return None,
             CaptionSource::Unread => return None,
             CaptionSource::Posts => None,
             CaptionSource::Images(captions) => Some(captions),
@@ -299,133 +305,4 @@ impl Item {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use smvae_data::Sample;
-
-    fn post(words: &[&str], image_id: &str) -> Sample {
-        let words = words.iter().map(|w| (*w).to_owned()).collect();
-        Sample { words, image_id: image_id.to_owned(), ..Sample::default() }
-    }
-
-    fn collator_test(words: &[&str], max_pieces: usize, check: impl Fn(&Collator<'_>, Item)) {
-        let vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "new", "york", "##ers"].map(str::to_owned).to_vec();
-        let tokenizer = WordTokenizer::from_vocab(vocab).expect("a valid vocabulary");
-        let input = InputConfig { max_pieces, max_width: 2, ..InputConfig::default() };
-        let (quirks, encoder) = (Quirks::default(), smvae_encoders::text::tiny(tokenizer.vocab_size()));
-        let collator = Collator {
-            tokenizer: &tokenizer,
-            input: &input,
-            quirks: &quirks,
-            encoder: &encoder,
-            images: None,
-            captions: CaptionSource::Posts,
-        };
-        let item = collator.item(&post(words, "")).expect("valid words");
-        check(&collator, item);
-    }
-
-    #[test]
-    fn positions_are_those_of_the_original_words() {
-        collator_test(&["https://t.co/x", "New", "http://y", "Yorkers", "x"], 100, |collator, item| {
-            assert_eq!(item.ids, [2, 4, 5, 6, 1, 3]);
-            assert_eq!(item.words, [1..2, 2..4, 4..5]);
-            assert_eq!(item.positions, [1, 3, 4]);
-            assert_eq!(item.original_span(Span::new(0, 2)), Span::new(1, 4));
-            let labels = LabelSet::new(["LOC"]).expect("one type");
-            // In original words; the second starts at a URL, which is not there any more.
-            let entities = [Entity::new(1, 2, "LOC"), Entity::new(2, 4, "LOC"), Entity::new(3, 5, "LOC")];
-            let gold: Vec<LabelledSpan> = collator.labelled_candidates(&item, &entities, &labels);
-            let gold: Vec<Span> = gold.into_iter().filter(|(_, class)| *class == 1).map(|(span, _)| span).collect();
-            assert_eq!(gold, [Span::new(0, 1), Span::new(1, 3)]);
-        });
-    }
-
-    #[test]
-    fn a_long_post_is_cut_at_a_word_and_says_so() {
-        collator_test(&["new", "yorkers", "new"], 4, |_, item| {
-            assert_eq!((item.ids.as_slice(), item.n_cut), (&[2, 4, 3][..], 2));
-            assert_eq!(item.positions, [0]);
-        });
-    }
-
-    #[track_caller]
-    fn check_windows(words: &[&str], max_pieces: usize, want: &[(&[u32], &[usize])], n_cut: usize) {
-        collator_test(words, max_pieces, |collator, _| {
-            let items = collator.in_windows(&post(words, "")).expect("valid words");
-            let got: Vec<_> = items.iter().map(|item| (item.ids.as_slice(), item.positions.as_slice())).collect();
-            assert_eq!(got, want);
-            assert_eq!(items.iter().map(|item| item.n_cut).sum::<usize>(), n_cut);
-            for item in &items {
-                assert_eq!(item.shapes.len(), item.words.len());
-                assert!(item.words.iter().all(|pieces| pieces.start > 0 && pieces.end < item.ids.len()));
-            }
-            // Each span of up to two words that stand beside each other is there once.
-            let spans = |item: &Item| -> Vec<Span> {
-                collator.candidates(item).into_iter().map(|span| item.original_span(span)).collect()
-            };
-            let mut spans: Vec<Span> = items.iter().flat_map(spans).collect();
-            let n = spans.len();
-            spans.sort();
-            spans.dedup();
-            assert_eq!(spans.len(), n);
-        });
-    }
-
-    #[test]
-    fn a_long_post_is_read_in_windows() {
-        check_windows(&["new", "york"], 4, &[(&[2, 4, 5, 3], &[0, 1])], 0);
-        check_windows(
-            &["new", "york", "http://t.co/x", "new"],
-            4,
-            &[(&[2, 4, 5, 3], &[0, 1]), (&[2, 5, 4, 3], &[1, 3])],
-            0,
-        );
-        // A word that no window has room for is cut alone.
-        check_windows(
-            &["new", "york", "yorkersersers", "yorkers"],
-            4,
-            &[(&[2, 4, 5, 3], &[0, 1]), (&[2, 5, 6, 3], &[3])],
-            1,
-        );
-        check_windows(&["yorkersers", "yorkersers"], 4, &[(&[2, 3], &[])], 2);
-        check_windows(&["new", "york"], 2, &[(&[2, 3], &[])], 2);
-    }
-
-    #[test]
-    fn each_post_has_the_image_it_is_to_have() {
-        let vectors = [("a", 1.0), ("b", 2.0), ("c", 3.0)].map(|(id, x)| (id.to_owned(), vec![x, -x]));
-        let vectors = ImageVectors::from_map(vectors.into_iter().collect()).expect("vectors of one width");
-        let identity = ImageIdentity::new(&vectors, &[], false);
-        for (image, want) in [
-            (ImageUse::Own, [2.0, -2.0, 0.0, 0.0, 1.0, -1.0]),
-            (ImageUse::Shuffled, [1.0, -1.0, 0.0, 0.0, 3.0, -3.0]),
-            (ImageUse::Zero, [0.0; 6]),
-        ] {
-            collator_test(&["new"], 100, |collator, _| {
-                let input = InputConfig { image, ..InputConfig::default() };
-                let collator = Collator { input: &input, images: Some((&identity, Some(&vectors))), ..*collator };
-                let items = ["b", "missing", "a"].map(|id| collator.item(&post(&["new"], id)).expect("a valid word"));
-                let chosen = items.each_ref().map(|item| (item, vec![Span::new(0, 1)]));
-                let batch = collator.batch(&chosen, &Device::Cpu).expect("it fits");
-                let rows = batch.images.as_ref().expect("there are images").flatten_all().expect("rows");
-                assert_eq!(
-                    (rows.to_vec1::<f32>().expect("f32"), batch.has_image),
-                    (want.to_vec(), vec![true, false, true])
-                );
-            });
-        }
-    }
-
-    #[test]
-    fn texts_are_packed_and_words_counted_over_the_batch() {
-        collator_test(&["new", "yorkers"], 100, |collator, item| {
-            let spans = vec![Span::new(0, 1), Span::new(0, 2)];
-            let batch = collator.batch(&[(&item, spans.clone()), (&item, spans)], &Device::Cpu).expect("it fits");
-            batch.validate().expect("consistent");
-            assert_eq!(batch.words, [1..2, 2..4, 6..7, 7..9]);
-            assert_eq!(batch.spans[3], BatchSpan { text: 1, words: Span::new(2, 4) });
-            assert!(batch.images.is_none() && batch.has_image == [false, false]);
-        });
-    }
-}
+mod tests;

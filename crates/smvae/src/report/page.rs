@@ -90,6 +90,9 @@ struct Text<'a> {
 #[derive(Serialize)]
 struct PostData<'a> {
     text: usize,
+    /// What the run read with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<&'a str>,
     gold: Vec<(usize, usize, &'a str, Outcome)>,
     found: Vec<(usize, usize, &'a str, Outcome, f32)>,
 }
@@ -154,7 +157,8 @@ impl<'a> Texts<'a> {
                 post.gold.iter().zip(&judged.gold).map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o));
             let found = post.entities.iter().zip(&judged.predicted);
             let found = found.map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o, e.score));
-            posts.push(PostData { text, gold: gold.collect(), found: found.collect() });
+            let caption = post.caption.as_deref();
+            posts.push(PostData { text, caption, gold: gold.collect(), found: found.collect() });
         }
         posts
     }

@@ -86,11 +86,16 @@ impl RunReport {
                 splits.push(SplitReport::new(split, &labels, posts, temperature));
             }
         }
+        let has_captions = run.caption_identity()?.is_some();
         let selection = if run.origin()?.is_some() { None } else { Some(run.selection()?) };
         Ok(Self {
             name: name.to_owned(),
-            method: method(&config),
-            repeats: repeats(&config, selection.as_ref().map(|selection| selection.train_sha256.as_str())),
+            method: method(&config, has_captions),
+            repeats: repeats(
+                &config,
+                has_captions,
+                selection.as_ref().map(|selection| selection.train_sha256.as_str()),
+            ),
             labelled: selection.map(|selection| selection.labelled.len()),
             seed: config.seed,
             epochs: epochs.len(),
@@ -110,20 +115,25 @@ impl RunReport {
     }
 }
 
-/// What the settings say about images and unlabelled posts.
-fn method(config: &Config) -> String {
-    let images = if config.model.image_dim.is_some() { "text + image" } else { "text only" };
+/// What a run's folder says about images, captions and unlabelled posts.
+fn method(config: &Config, has_captions: bool) -> String {
+    let sees = match (config.model.image_dim.is_some(), has_captions) {
+        (false, false) => "text only",
+        (true, false) => "text + image",
+        (false, true) => "text + caption",
+        (true, true) => "text + image + caption",
+    };
     let semi = if config.training.semi { ", semi-supervised" } else { "" };
-    format!("{images}{semi}")
+    format!("{sees}{semi}")
 }
 
 /// The settings that are the same in every repetition, and the corpus.
-fn repeats(config: &Config, train_sha256: Option<&str>) -> String {
+fn repeats(config: &Config, has_captions: bool, train_sha256: Option<&str>) -> String {
     let config = Config { seed: 0, selection_seed: None, labelled: None, data: None, ..config.clone() };
     // Epochs that are not set follow from the number of labelled posts; checkpoints change no
     // result.
     let training = TrainingConfig { epochs: None, checkpoint_every: None, ..config.training.clone() };
-    let parts = (Config { training, device: String::new(), ..config }, train_sha256);
+    let parts = (Config { training, device: String::new(), ..config }, has_captions, train_sha256);
     serde_json::to_string(&parts).expect("a configuration has string keys and no failing parts")
 }
 

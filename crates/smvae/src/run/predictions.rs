@@ -2,12 +2,12 @@
 //! one line per post.
 //!
 //! ```text
-//! predictions-valid.jsonl   {"image_id", "text", "words": ["Lady", ...],
+//! predictions-valid.jsonl   {"image_id", "text", "words": ["Lady", ...], "caption",
 //!                            "gold":     [{"start", "end", "text", "label", "words": [from, to]}],
 //!                            "entities": [{the same, "score", "probabilities"}]}
 //! ```
 //! `start` and `end` count characters of `text`; `words` are half-open and count all words of the
-//! post. `probabilities` has one number per class of the run's `labels.json`, `O` first. The file
+//! post. `caption` is what the model read with the post, where it read one. `probabilities` has one number per class of the run's `labels.json`, `O` first. The file
 //! holds the text of posts, as the corpus does. Files of earlier versions, whose `start` and `end`
 //! count words and whose list is called `predicted`, are read as well.
 
@@ -31,6 +31,9 @@ pub struct PostPrediction {
     pub text: String,
     /// Its words.
     pub words: Vec<String>,
+    /// The caption that the model read with it. `None` if it read none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
     /// Its gold entities, as the run's convention reads them.
     pub gold: Vec<GoldEntity>,
     /// The entities that were found.
@@ -38,7 +41,8 @@ pub struct PostPrediction {
 }
 
 impl PostPrediction {
-    /// Joins posts, their gold entities and what was found in them, all in one order.
+    /// Joins posts, their gold entities and what was found in them, all in one order. Captions are
+    /// added by [`PostPrediction::with_caption`].
     pub fn join(samples: &[Sample], gold: &[Vec<Entity>], found: &[Vec<ScoredEntity>]) -> Vec<Self> {
         let joined = |((sample, gold), found): ((&Sample, &Vec<Entity>), &Vec<ScoredEntity>)| {
             let post = Post::from(sample);
@@ -46,11 +50,17 @@ impl PostPrediction {
                 image_id: sample.image_id.clone(),
                 text: post.text().to_owned(),
                 words: sample.words.clone(),
+                caption: None,
                 gold: gold.iter().map(|entity| GoldEntity::new(&post, entity)).collect(),
                 entities: found.clone(),
             }
         };
         samples.iter().zip(gold).zip(found).map(joined).collect()
+    }
+
+    /// The same with the caption that the model read with the post, if it read one.
+    pub fn with_caption<'c>(self, caption: impl Into<Option<&'c str>>) -> Self {
+        Self { caption: caption.into().map(str::to_owned), ..self }
     }
 
     /// Its gold entities, in words.
@@ -69,6 +79,7 @@ impl PostPrediction {
 struct Line {
     image_id: String,
     words: Vec<String>,
+    caption: Option<String>,
     gold: Vec<EntityFields>,
     #[serde(alias = "predicted")]
     entities: Vec<EntityFields>,
@@ -114,6 +125,7 @@ impl TryFrom<Line> for PostPrediction {
         });
         Ok(Self {
             image_id: line.image_id,
+            caption: line.caption,
             gold: gold.collect::<Result<_, String>>()?,
             entities: found.collect::<Result<_, String>>()?,
             text: post.text().to_owned(),
@@ -179,6 +191,9 @@ mod tests {
         assert_eq!(read(&path, 2).expect("its own text"), [post.clone(), post.clone()]);
         assert_eq!(post.gold_entities(), [Entity::new(1, 2, "X")]);
         assert_eq!(serde_json::from_str::<PostPrediction>(OLD).expect("valid"), post);
+        let captioned = serde_json::to_string(&post.with_caption("a <b>")).expect("JSON");
+        let again: PostPrediction = serde_json::from_str(&captioned).expect("its own text");
+        assert_eq!(again.caption.as_deref(), Some("a <b>"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use smvae_core::nn::Parameters;
 use smvae_core::rng::{self, RngState};
 use smvae_core::step::{LabelledBatch, StepReport, UnlabelledBatch, step};
 use smvae_core::{Rng, Span};
-use smvae_data::Split;
+use smvae_data::{Sample, Split};
 use std::path::Path;
 use std::time::Instant;
 
@@ -319,7 +319,11 @@ impl<'a> TrainingLoop<'a> {
             let answer = Answer::plain(decision, labels);
             let entities = |((sample, item), scored)| answer.entities(&Post::from(sample), &answer.keep(item, scored));
             let found: Vec<_> = samples.iter().zip(dev).zip(&scored).map(entities).collect();
-            let predictions = PostPrediction::join(samples, gold, &found);
+            let collator = self.prepared.collator();
+            let captioned =
+                |(post, sample): (PostPrediction, &Sample)| post.with_caption(collator.caption_text(sample));
+            let joined = PostPrediction::join(samples, gold, &found);
+            let predictions: Vec<_> = joined.into_iter().zip(samples).map(captioned).collect();
             self.folder.save_predictions(Split::Dev, &predictions)?;
             self.folder.save_calibration(Calibration::fit(&predictions, labels))?;
         }

@@ -196,7 +196,7 @@
   let matches = [], page = 0;
 
   function passes(post, kind, type, search) {
-    if (search && !lower[post.text].includes(search)) return false;
+    if (search && !lower[post.text].includes(search) && !(post.caption ?? "").toLowerCase().includes(search)) return false;
     if (!kind && !type) return true;
     const entity = ([, , label, outcome]) => (!type || label === type)
       && (!kind || outcome === kind || (kind === "any" && outcome !== "correct"));
@@ -222,6 +222,7 @@
   function item(post) {
     const { id, words } = data.texts[post.text];
     const body = el("div", { class: "body" }, el("p", { class: "id" }, id), line("gold", words, post.gold), line("found", words, post.found));
+    if (post.caption) body.append(el("p", { class: "caption" }, el("span", { class: "side-name" }, "caption"), " " + post.caption));
     const made = el("li", {}, body);
     if (Object.hasOwn(data.images, id)) made.append(el("img", { src: data.images[id], alt: `Image ${id}` }));
     return made;
