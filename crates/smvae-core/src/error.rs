@@ -1,5 +1,7 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message.
 
+use std::borrow::Cow;
+
 /// Result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -85,7 +87,7 @@ pub enum Error {
     #[error("the setting `{name}` must be {want}, got {got}")]
     Setting {
         /// Name of the setting.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// What is allowed.
         want: &'static str,
         /// What was given.
@@ -161,6 +163,6 @@ fn not_finite_advice(step: u64) -> &'static str {
 impl Error {
     /// The error for a setting out of its range: its name, what is allowed, and what was given.
     pub fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Self {
-        Self::Setting { name, want, got: got.to_string() }
+        Self::Setting { name: name.into(), want, got: got.to_string() }
     }
 }

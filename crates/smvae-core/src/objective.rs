@@ -45,8 +45,9 @@ pub struct Objective {
     /// Weights of 0.1 and 0.01 made no difference.
     pub kl_weight: f64,
     /// Share of the steps over which `kl_weight` rises from 0: annealing (Bowman et al. 2016).
-    /// Default: 0, no annealing. [`Objective::at`] applies it: call that before
-    /// [`step`](crate::step::step). It made no difference.
+    /// Default: 0, no annealing. It made no difference.
+    ///
+    /// [`Objective::at`] applies it: call that before [`step`](crate::step::step).
     pub kl_warmup: f64,
     /// Nats below which a KL term of a row is not reduced further: free bits (Kingma et al. 2016).
     /// Default: 0. Five nats were worth 0.11 F1 over five draws (-0.93 to +1.15): no difference.
@@ -56,6 +57,7 @@ pub struct Objective {
     pub reconstruction_weight: f64,
     /// What stands for the unknown class of an unlabelled row. Default: [`UnlabelledClass::Mask`],
     /// the paper's. The others ruin the classifier: -10 and -48.
+    #[serde(alias = "unlabelled_class")]
     pub unlabelled: UnlabelledClass,
     /// Weight of the cross entropy of unlabelled rows against soft labels, where there are any.
     /// Default: 1. Soft labels are what gains from unlabelled posts, by 2 to 3 points.

@@ -196,11 +196,10 @@ impl std::str::FromStr for Scheme {
         match text.to_ascii_lowercase().as_str() {
             "bio" => Ok(Self::Iob2),
             "bioes" => Ok(Self::Iobes),
-            name => Self::ALL.into_iter().find(|scheme| scheme.name() == name).ok_or_else(|| Error::Setting {
-                name: "scheme",
-                want: "iob1, iob2 (or bio), ioe1, ioe2, iobes or bilou",
-                got: text.to_owned(),
-            }),
+            name => Self::ALL
+                .into_iter()
+                .find(|scheme| scheme.name() == name)
+                .ok_or_else(|| Error::setting("scheme", "iob1, iob2 (or bio), ioe1, ioe2, iobes or bilou", text)),
         }
     }
 }

@@ -367,6 +367,6 @@ impl From<smvae_core::candle_core::Error> for Error {
 impl Error {
     /// A setting that is out of its range.
     pub(crate) fn setting(name: &'static str, want: &'static str, got: impl ToString) -> Self {
-        Self::Core(smvae_core::Error::Setting { name, want, got: got.to_string() })
+        Self::Core(smvae_core::Error::setting(name, want, got))
     }
 }

@@ -60,7 +60,7 @@ impl ModelConfig {
             ("hidden_dim", self.hidden_dim),
             ("latent_dim", self.latent_dim),
             ("image_dim", self.image_dim.unwrap_or(1)),
-            ("pad_to", self.quirks.pad_to.unwrap_or(1)),
+            ("quirks.pad_to", self.quirks.pad_to.unwrap_or(1)),
         ];
         match sizes.into_iter().find(|(_, size)| !(1..=LARGEST).contains(size)) {
             Some((name, size)) => Err(Error::setting(name, "at least 1 and at most 65536", size)),

@@ -19,7 +19,7 @@ pub enum AdamForm {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct AdamConfig {
-    /// Where epsilon stands. Default: [`AdamForm::PyTorch`].
+    /// Where epsilon stands, `pytorch` or `keras`. Default: [`AdamForm::PyTorch`].
     pub form: AdamForm,
     /// Decay of the first moment. Default: 0.9.
     pub beta1: f64,

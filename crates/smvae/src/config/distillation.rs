@@ -1,6 +1,7 @@
 //! Settings of the soft labels that teachers make for unlabelled posts. `training/teachers.rs`
 //! makes them.
 
+use crate::config::names::within;
 use crate::config::training::TrainingConfig;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -34,22 +35,18 @@ impl Default for Distillation {
 impl Distillation {
     pub(crate) fn validate(&self) -> Result<()> {
         if self.teachers == 0 {
-            return Err(Error::setting("distillation.teachers", "at least 1", 0));
+            return Err(Error::setting("teachers", "at least 1", 0));
         }
         if self.generations == 0 {
-            return Err(Error::setting("distillation.generations", "at least 1", 0));
+            return Err(Error::setting("generations", "at least 1", 0));
         }
         if self.training.semi {
-            return Err(Error::setting(
-                "distillation.training.semi",
-                "false: teachers have the labelled posts alone",
-                true,
-            ));
+            return Err(Error::setting("training.semi", "false: teachers have the labelled posts alone", true));
         }
         if !(0.0..=1.0).contains(&self.confidence) {
-            return Err(Error::setting("distillation.confidence", "a probability", self.confidence));
+            return Err(Error::setting("confidence", "a probability", self.confidence));
         }
-        self.training.validate()
+        within("training", self.training.validate())
     }
 
     /// How many models teach the run itself.

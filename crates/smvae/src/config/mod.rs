@@ -5,6 +5,7 @@ pub(crate) mod average;
 pub(crate) mod distillation;
 pub(crate) mod freeze;
 pub(crate) mod input;
+pub(crate) mod names;
 pub(crate) mod presets;
 pub(crate) mod training;
 
@@ -15,6 +16,7 @@ pub use input::{CaptionUse, ImageUse, InputConfig};
 pub use presets::PRESETS;
 pub use training::{BatchUnit, TrainingConfig};
 
+use crate::config::names::{merge, named, within};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::model::ModelConfig;
@@ -145,22 +147,32 @@ impl Config {
         serde_json::from_value(merged)
     }
 
+    /// This configuration as JSON in which every setting has its name, the one of errors and of
+    /// docs/settings.md. [`Config::from_file`] reads it, as it reads the `config.json` of a run,
+    /// where two settings have older names.
+    ///
+    /// # Errors
+    /// For a path that is not UTF-8, which has no JSON form.
+    pub fn to_named_json(&self) -> Result<serde_json::Value, serde_json::Error> {
+        serde_json::to_value(self).map(named)
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
     /// [`Error::Core`] with `Setting` naming the first that is out of its range.
     pub fn validate(&self) -> Result<()> {
-        self.model.validate()?;
-        self.objective.validate()?;
-        self.optimizer.validate()?;
-        self.training.validate()?;
+        within("model", self.model.validate())?;
+        within("objective", self.objective.validate())?;
+        within("optimizer", self.optimizer.validate())?;
+        within("training", self.training.validate())?;
         if let Some(distillation) = &self.distillation {
-            distillation.validate()?;
+            within("distillation", distillation.validate())?;
         }
         if self.format_version != FORMAT_VERSION {
             return Err(Error::setting("format_version", "that of this version of smvae", self.format_version));
         }
-        let counts = [("labelled", self.labelled.unwrap_or(1)), ("max_width", self.input.max_width)];
+        let counts = [("labelled", self.labelled.unwrap_or(1)), ("input.max_width", self.input.max_width)];
         if let Some((name, _)) = counts.into_iter().find(|(_, n)| *n == 0) {
             return Err(Error::setting(name, "at least 1", 0));
         }
@@ -181,7 +193,7 @@ impl Config {
             return Err(Error::setting("training.semi", "true where a teacher labels the unlabelled posts", false));
         }
         if self.input.max_pieces < 3 {
-            return Err(Error::setting("max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
+            return Err(Error::setting("input.max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
         }
         Ok(())
     }
@@ -189,18 +201,6 @@ impl Config {
     /// Seed of the draw of labelled posts.
     pub fn selection_seed(&self) -> u64 {
         self.selection_seed.unwrap_or(self.seed)
-    }
-}
-
-/// Puts the given fields in the place of those of `base`, object by object.
-pub(crate) fn merge(base: &mut serde_json::Value, given: serde_json::Value) {
-    match (base, given) {
-        (serde_json::Value::Object(base), serde_json::Value::Object(given)) => {
-            for (key, value) in given {
-                merge(base.entry(key).or_insert(serde_json::Value::Null), value);
-            }
-        }
-        (base, given) => *base = given,
     }
 }
 

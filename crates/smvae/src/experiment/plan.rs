@@ -29,7 +29,8 @@
 //! dev_labels = 100                           # optional: dev is cut to this many posts, drawn by the draw's number
 //! ```
 
-use crate::config::{Config, merge};
+use crate::config::Config;
+use crate::config::names::merge;
 use crate::error::{Error, Result};
 use crate::experiment::choice::{Round, Rule};
 use crate::experiment::spec::{Choice, LabelCount, Run, RunSpec, Sources};
@@ -256,7 +257,7 @@ impl Reader<'_> {
     fn methods<'f>(&self, file: &'f File) -> Result<BTreeMap<&'f str, Method>> {
         let mut common = Value::Object(Map::new());
         if let Some(settings) = &file.settings {
-            common = settings.as_ref().0.clone();
+            merge(&mut common, settings.as_ref().0.clone());
             if common.get("like").is_some() {
                 return Err(
                     self.error(settings.span().start, "settings cannot be like a method: `like` is for methods")

@@ -34,7 +34,11 @@ impl Groups {
         let frozen = match training.freeze {
             Freeze::None => 0,
             Freeze::Lowest(n) if n > layers => {
-                return Err(Error::setting("freeze", "none, all, or no more layers than the text encoder has", n));
+                return Err(Error::setting(
+                    "training.freeze",
+                    "none, all, or no more layers than the text encoder has",
+                    n,
+                ));
             }
             Freeze::Lowest(n) => n + 1,
             Freeze::All => layers + 1,

@@ -78,7 +78,7 @@ impl<'a> Prepared<'a> {
         };
         let config = resolve(asked, input, &mut encoder);
         if let Some(n) = config.model.quirks.pad_to.filter(|n| *n > encoder.config.position_limit()) {
-            return Err(Error::setting("pad_to", "at most the pieces that the text encoder takes", n));
+            return Err(Error::setting("model.quirks.pad_to", "at most the pieces that the text encoder takes", n));
         }
         let caption_coverage =
             caption_identity.as_ref().map(|_| coverage(input.captions, input.train())).transpose()?;

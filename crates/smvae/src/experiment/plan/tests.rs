@@ -116,7 +116,7 @@ fn what_makes_no_sense_is_named_with_its_line() {
     };
     check("baseline =", "basline =", 3, "unknown field `basline`");
     check("\"base\"\n", "\"best\"\n", 3, "there is no method \"best\"; there are base, semi, text");
-    check("patience = 3", "patience = 0", 8, "settings: the setting `patience` must be at least 1");
+    check("patience = 3", "patience = 0", 8, "settings: the setting `training.patience` must be at least 1");
     check("semi = true", "semi = 1", 11, "method semi: invalid type");
     check("semi = true", "smi = true", 11, "method semi: unknown field `smi`");
     check("eval_every = 2", "eval_every = 2, dropout = nan", 8, "neither nan nor inf");
@@ -154,7 +154,7 @@ fn a_method_builds_on_another() {
     check("\"base\"", "1", 7, "there is no method \"1\"");
     check("\"base\"", "\"an-heir-of-the-heir\"", 7, "method an-heir-of-the-heir is like itself");
     // The line where the mistake is, not where it is inherited.
-    check("eval_every = 2", "eval_every = 0", 5, "method base: the setting `eval_every`");
+    check("eval_every = 2", "eval_every = 0", 5, "method base: the setting `training.eval_every`");
 }
 
 #[test]
