@@ -1,4 +1,4 @@
-"""Other programs read what `smvae predict` writes, and it reads what they write.
+"""Other programs read what `smvae` writes, and it reads what they write.
 
 A tiny model is trained on invented sentences; whatever it finds in some posts as JSON lines, it must find in every
 format that comes in, and every format that goes out must hold, read by the program it is for.
@@ -40,7 +40,7 @@ def main():
     found = [entities(answer["entities"]) for answer in answers]
     if sum(map(len, found)) < 5:
         sys.exit(f"the model finds too little to compare: {found}")
-    for check in (arrow_and_parquet, spacy_reads, label_studio_reads, seqeval_reads, inputs, broken_inputs):
+    for check in (arrow_and_parquet, spacy_reads, label_studio_reads, seqeval_reads, inputs, broken_inputs, run_folder):
         check(smvae, answers, found)
         print(f"{check.__name__}: passed")
 
@@ -73,7 +73,7 @@ class Program:
         for split in ("train", "valid", "test"):
             with open(f"corpus/{split}.jsonl", "w") as file:
                 file.writelines(rows)
-        words = "train --data corpus --text-encoder tiny --hidden-dim 16 --latent-dim 4 --max-width 3 --epochs 12 --lr 0.01 --out run"
+        words = "train --data corpus --text-encoder tiny --hidden-dim 16 --latent-dim 4 --max-width 3 --epochs 12 --lr 0.01 --tensorboard --out run"
         self.run(*words.split())
 
 
@@ -221,6 +221,34 @@ def broken_inputs(smvae, answers, found):
         smvae.run(*predict, stdin=buffer.getvalue()[:-cut], code=1)
     smvae.run(*predict, stdin=b"", code=1)
     smvae.run(*predict, stdin=b'{"text": "a"}\n', code=1)
+
+
+def run_folder(smvae, answers, found):
+    """The events for TensorBoard are the numbers of metrics.jsonl, and the model card is one of the hub."""
+    from huggingface_hub import ModelCard
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    epochs = [json.loads(line) for line in open("run/metrics.jsonl")]
+    events = EventAccumulator("run")
+    events.Reload()
+    wanted = {
+        "train/loss": lambda epoch: epoch["train"]["loss"],
+        "labelled/kl_fused": lambda epoch: epoch["train"]["labelled"]["kl_fused"],
+        "rate/encoder": lambda epoch: epoch["encoder_lr"],
+        "dev/f1": lambda epoch: epoch["dev"]["f1"],
+        "dev_f1/PER": lambda epoch: epoch["dev"]["types"]["PER"]["f1"],
+    }
+    for tag, number in wanted.items():
+        got = [(event.step, event.value) for event in events.Scalars(tag)]
+        # The events have 24 bits of each number.
+        near = [abs(value - number(epoch)) <= 1e-6 * abs(number(epoch)) for (_, value), epoch in zip(got, epochs)]
+        same([step for step, _ in got], [epoch["step"] for epoch in epochs], tag)
+        same(near, [True] * len(epochs), tag)
+    card = ModelCard.load("run/README.md")
+    same((card.data.pipeline_tag, card.data.library_name), ("token-classification", "smvae"), "model card")
+    best = [epoch for epoch in epochs if epoch["best"]][-1]
+    results = {result.metric_type: (result.metric_value, result.dataset_split) for result in card.data.eval_results}
+    same(results["f1"], (round(best["dev"]["f1"] / 100, 4), "validation"), "model card")
 
 
 main()

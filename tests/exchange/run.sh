@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks that other programs read what `smvae predict` writes, and that it reads what they write: pyarrow, pandas, polars,
-# DuckDB, spaCy, Label Studio's SDK, Hugging Face datasets and seqeval, all from PyPI, into target/. Takes the program that
-# `cargo test` built, or SMVAE_BIN. The first run downloads 300 MB; later ones take half a minute. Where the packages cannot
-# be had it says that it was skipped; where CI is set, that is a failure.
+# Checks that other programs read what `smvae` writes, and that it reads what they write: pyarrow, pandas, polars, DuckDB,
+# spaCy, Label Studio's SDK, Hugging Face datasets and hub, TensorBoard and seqeval, all from PyPI, into target/. Takes the
+# program that `cargo test` built, or SMVAE_BIN. The first run downloads 300 MB; later ones take half a minute. Where the
+# packages cannot be had it says that it was skipped; where CI is set, that is a failure.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -3,11 +3,12 @@
 //! that are there now.
 //!
 //! Runs of earlier versions, runs that are not finished and converted weights have no digests.
-//! Predictions are not listed: evaluation writes them anew. It finds damage, not deceit: whoever
+//! Predictions are not listed: evaluation writes them anew; nor are the model card, which people
+//! change, and the events for TensorBoard. It finds damage, not deceit: whoever
 //! changes a file on purpose can change `run.json` as well.
 
 use crate::error::{Error, Result};
-use crate::run::folder::{FILES, METRICS, ORIGIN, RunFolder, SELECTION, SOFT_LABELS, STATE, TEACHERS, WEIGHTS};
+use crate::run::folder::{EVENTS, FILES, METRICS, ORIGIN, RunFolder, SELECTION, SOFT_LABELS, STATE, TEACHERS, WEIGHTS};
 use crate::run::predictions;
 use crate::run::record::FileDigest;
 use smvae_data::Split;
@@ -15,10 +16,11 @@ use smvae_data::files::{sha256_file, sha256_hex};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The files of a run that are not listed: the list itself, what no training leaves, and what
-/// evaluation writes anew.
-const NOT_LISTED: [&str; 5] = [
+/// The files of a run that are not listed: the list itself, what no training leaves, what only
+/// people look at, and what evaluation writes anew.
+const NOT_LISTED: [&str; 6] = [
     STATE,
+    EVENTS,
     ORIGIN,
     predictions::file_name(Split::Train),
     predictions::file_name(Split::Dev),

@@ -19,8 +19,10 @@
 //!                      if it is (`digests.rs`); absent for converted weights
 //! checkpoint/          where to resume a run that is not finished
 //! predictions-valid.jsonl   what the best epoch finds in dev, one line per post; -test if evaluation saved it
+//! events.out.tfevents.smvae   the same epochs for TensorBoard, if they were asked for
+//! README.md            the model card, which is anybody's to change and which nothing reads
 //! ```
-//! Every file is written to a temporary name and renamed.
+//! Every file but that of the events is written to a temporary name and renamed.
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -31,8 +33,10 @@ use crate::files::{
 use crate::input::captions::CaptionIdentity;
 use crate::input::images::ImageIdentity;
 use crate::run::calibration::Calibration;
+use crate::run::card::MARK;
 use crate::run::predictions::{self, PostPrediction};
 use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
+use crate::run::tensorboard::EventFile;
 use crate::run::weights;
 use crate::scoring::decision::Decision;
 use smvae_core::LabelSet;
@@ -60,6 +64,9 @@ pub(crate) const CALIBRATION: &str = "calibration.json";
 pub(crate) const SOFT_LABELS: &str = "soft-labels.safetensors";
 pub(crate) const TEACHERS: &str = "teachers.json";
 pub(crate) const STATE: &str = "run.json";
+pub(crate) const EVENTS: &str = "events.out.tfevents.smvae";
+/// No file of [`FILES`]: folders of all kinds have one.
+const CARD: &str = "README.md";
 /// The folder of the checkpoint, and the file that makes it one.
 const CHECKPOINT: &str = "checkpoint";
 pub(crate) const CHECKPOINT_STATE: &str = "state.json";
@@ -82,6 +89,7 @@ pub(crate) const FILES: [&str; 19] = [
     SOFT_LABELS,
     TEACHERS,
     STATE,
+    EVENTS,
     predictions::file_name(Split::Train),
     predictions::file_name(Split::Dev),
     predictions::file_name(Split::Test),
@@ -95,7 +103,7 @@ const MAKE_A_RUN: [&str; 2] = [CONFIG, ENCODER];
 pub(crate) fn is_file_of_a_run(path: &Path) -> bool {
     let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
     let name = path.file_name().and_then(|name| name.to_str());
-    folder.is_some_and(is_run) && name.is_some_and(|name| FILES.contains(&name)) && path.exists()
+    folder.is_some_and(is_run) && name.is_some_and(|name| FILES.contains(&name) || name == CARD) && path.exists()
 }
 
 /// Removes the files of a run, and the folder if nothing else is in it. It leaves a folder that is
@@ -116,6 +124,9 @@ pub(crate) fn remove_files(folder: &Path) -> Result<()> {
     RunFolder::open_any(folder)?;
     // The configuration comes first: without it the rest is not a run any more.
     FILES.into_iter().try_for_each(|file| remove_file(&folder.join(file)))?;
+    if is_our_card(&folder.join(CARD)) {
+        remove_file(&folder.join(CARD))?;
+    }
     remove_checkpoint(folder)?;
     // Teachers of a run that ended before it saved their labels.
     let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
@@ -156,6 +167,12 @@ pub(crate) fn remove_checkpoint(run: &Path) -> Result<()> {
 /// too.
 pub(crate) fn is_run(folder: &Path) -> bool {
     MAKE_A_RUN.iter().all(|file| folder.join(file).is_file())
+}
+
+/// Whether a file is a model card that nobody has taken over; these have a few kilobytes.
+fn is_our_card(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() < 1 << 20)
+        && std::fs::read_to_string(path).is_ok_and(|text| text.contains(MARK))
 }
 
 /// Locks an existing folder for the process that trains in it. The lock lasts until the file is
@@ -270,6 +287,28 @@ impl RunFolder {
 
     pub(crate) fn save_state(&self, state: &RunState) -> Result<()> {
         write_json(&self.file(STATE)?, state)
+    }
+
+    /// Puts this configuration in the place of the run's.
+    pub(crate) fn save_config(&self, config: &Config) -> Result<()> {
+        write_json(&self.file(CONFIG)?, config)
+    }
+
+    /// Saves the model card, unless somebody else's `README.md` lies there, or one that somebody
+    /// has taken over.
+    pub(crate) fn save_card(&self, text: &str) -> Result<()> {
+        let path = self.folder.join(CARD);
+        if path.symlink_metadata().is_ok() && !is_our_card(&path) {
+            return Ok(());
+        }
+        Ok(smvae_data::files::write_atomically(&self.file(CARD)?, text.as_bytes())?)
+    }
+
+    /// The events of these epochs for TensorBoard, to which others are added, if they are `wanted`
+    /// or the run has some already.
+    pub(crate) fn events(&self, wanted: bool, records: &[EpochRecord]) -> Result<Option<EventFile>> {
+        let path = self.file(EVENTS)?;
+        if wanted || path.exists() { EventFile::open(&path, records).map(Some) } else { Ok(None) }
     }
 
     /// Removes what training made, so that it can start over.

@@ -3,9 +3,11 @@
 //! Nothing here computes: whoever trains writes the folder, whoever predicts reads it.
 
 pub(crate) mod calibration;
+pub(crate) mod card;
 pub(crate) mod digests;
 pub(crate) mod folder;
 pub(crate) mod info;
 pub(crate) mod predictions;
 pub(crate) mod record;
+pub(crate) mod tensorboard;
 mod weights;

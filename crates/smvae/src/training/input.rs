@@ -9,6 +9,7 @@ use smvae_data::corpus::{LoadedSplit, label_set};
 use smvae_data::files::sha256_json;
 use smvae_data::words::WordConvention;
 use smvae_data::{Captions, Corpus, ImageVectors, Sample, Selection};
+use std::path::PathBuf;
 
 /// What a run is trained on. The training split, its label set and the digest that a selection is
 /// checked against belong together, so they are set by the constructors alone.
@@ -41,6 +42,12 @@ pub struct TrainInput<'a> {
     pub encoder: EncoderSource,
     /// Where tensors lie.
     pub device: Device,
+    /// Where the corpus lies now, for a run that is resumed and whose corpus has moved; the run then
+    /// records it. `None` leaves what it recorded before.
+    pub corpus_folder: Option<PathBuf>,
+    /// Whether the epochs are also written as events for TensorBoard, to the run folder. A run that
+    /// has such a file when it is resumed continues it in any case.
+    pub tensorboard: bool,
     /// Whether to replace a run that the folder already holds, once everything else is known to be
     /// right.
     pub replace_run: bool,
@@ -92,6 +99,8 @@ impl<'a> TrainInput<'a> {
             words: None,
             encoder,
             device,
+            corpus_folder: None,
+            tensorboard: false,
             replace_run: false,
         }
     }
@@ -120,6 +129,16 @@ impl<'a> TrainInput<'a> {
     /// the training split.
     pub fn with_words(self, words: impl Into<Option<WordConvention>>) -> Self {
         Self { words: words.into(), ..self }
+    }
+
+    /// The same for a run whose corpus lies in this folder now, or `None` where it was.
+    pub fn in_folder(self, folder: impl Into<Option<PathBuf>>) -> Self {
+        Self { corpus_folder: folder.into(), ..self }
+    }
+
+    /// The same, also writing events for TensorBoard if `wanted`.
+    pub fn with_tensorboard(self, wanted: bool) -> Self {
+        Self { tensorboard: wanted, ..self }
     }
 
     /// The same in the place of whatever run the folder holds, if `replace`.

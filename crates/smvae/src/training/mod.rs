@@ -8,6 +8,7 @@
 //! of unlabelled posts are never read, nor is the test split.
 
 pub(crate) mod averaging;
+mod card;
 pub(crate) mod checkpoint;
 pub(crate) mod data;
 pub(crate) mod encoder;
@@ -86,7 +87,8 @@ pub fn resume_with(
     }
     let folder = RunFolder::open(out)?;
     let _lock = lock(out)?;
-    let (config, state) = (folder.config()?, folder.state()?);
+    let (mut config, state) = (folder.config()?, folder.state()?);
+    config.data = input.corpus_folder.clone().or(config.data);
     let selection = folder.selection()?;
     let checkpoint = Checkpoint::load(&folder.checkpoint()?, &state.identity(&config))?;
     // The saved weights are those of an epoch that is not trained again.

@@ -17,9 +17,13 @@ pub(crate) struct Resumed {
 }
 
 impl Resumed {
-    /// The folder of the run, once the configuration is known to be the one it began with.
+    /// The folder of the run, once the configuration is known to be the one it began with; the
+    /// corpus may have moved, which the folder then records.
     pub(crate) fn folder(&self, config: &Config) -> Result<RunFolder> {
         self.check(config)?;
+        if self.folder.config()?.data != config.data {
+            self.folder.save_config(config)?;
+        }
         if self.checkpoint.is_none() {
             self.folder.remove_results()?;
         }
@@ -45,7 +49,7 @@ impl Resumed {
     }
 
     fn check(&self, config: &Config) -> Result<()> {
-        let begun = self.folder.config()?;
+        let begun = Config { data: config.data.clone(), ..self.folder.config()? };
         if config.device != begun.device {
             return Err(Error::OtherRun { what: "device", got: config.device.clone(), want: begun.device });
         }

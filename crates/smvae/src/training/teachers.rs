@@ -99,7 +99,7 @@ impl NextTeacher {
             create_folder(&self.out)?;
             write(&mean(before, self.number - 1), &file_in(&self.out, SOFT_LABELS)?)?;
         }
-        let input = prepared.input.clone().with_selection(&prepared.selection);
+        let input = prepared.input.clone().with_selection(&prepared.selection).with_tensorboard(false);
         let summary = train_teacher(&input, &self.config, &self.out, tell)?;
         if summary.stopped {
             return Ok(None);

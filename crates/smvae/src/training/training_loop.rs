@@ -12,11 +12,13 @@ use crate::run::digests;
 use crate::run::folder::{RunFolder, remove_checkpoint};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{EpochRecord, RunState, best_of, without_gain};
+use crate::run::tensorboard::EventFile;
 use crate::scoring::answer::Answer;
 use crate::scoring::decision::{Decision, tune};
 use crate::scoring::networks::Networks;
 use crate::scoring::scorer::Scorer;
 use crate::training::averaging::Averaging;
+use crate::training::card;
 use crate::training::checkpoint::{self, Checkpoints, Position, TensorGroups};
 use crate::training::data::{Positions, TrainingData};
 use crate::training::epoch::{Epoch, Taken};
@@ -41,6 +43,8 @@ pub(crate) struct TrainingLoop<'a> {
     data: TrainingData,
     folder: RunFolder,
     checkpoints: Checkpoints,
+    /// Events for TensorBoard, if somebody wants them.
+    events: Option<EventFile>,
     stream: UnlabelledStream,
     rng: Rng,
     epoch: Epoch,
@@ -62,6 +66,7 @@ impl<'a> TrainingLoop<'a> {
         let every = prepared.config.training.checkpoint_every;
         Ok(Self {
             checkpoints: Checkpoints::new(&folder.checkpoint()?, identity, every, position.steps),
+            events: folder.events(prepared.input.tensorboard, &position.records)?,
             rng: position.rng.rng(),
             stream: position.stream,
             epoch: position.epoch,
@@ -112,6 +117,9 @@ impl<'a> TrainingLoop<'a> {
             }
             self.records.push(record.clone());
             self.folder.save_metrics(&self.records)?;
+            if let Some(events) = &mut self.events {
+                events.add(&record)?;
+            }
             self.epoch = Epoch::new(record.epoch + 1, &self.rng);
             self.stopped |= on_event(&Event::Epoch(Box::new(record))) == Flow::Stop;
             over = self.over();
@@ -339,12 +347,14 @@ impl<'a> TrainingLoop<'a> {
             self.folder.save_weights(self.evaluated().0)?;
         }
         if finished {
+            card::save(&self.folder, self.prepared, &self.data, &self.records, finished)?;
             let files = Some(digests::of(&self.folder)?);
             self.folder.save_state(&RunState { finished, files, ..self.prepared.state.clone() })?;
             remove_checkpoint(out)?;
             return Ok(summary);
         }
         self.save_checkpoint()?;
+        card::save(&self.folder, self.prepared, &self.data, &self.records, finished)?;
         if self.epoch.done > 0 {
             self.records.push(self.record());
         }
