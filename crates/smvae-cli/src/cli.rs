@@ -1,19 +1,42 @@
 //! The command line: the commands, and what the authors' command lines mean. The options of a
 //! command are in its own file.
 
-use crate::{commands, options};
-use clap::{Parser, Subcommand};
+use crate::progress::Loudness;
+use crate::{commands, help, version};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 use std::ffi::OsString;
 
 /// Span-based multimodal named entity recognition that learns from few labels.
 #[derive(Debug, Parser)]
-#[command(name = "smvae", version, long_version = options::long_version(), about, max_term_width = 100)]
+#[command(name = "smvae", version, long_version = version::long(), about, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Threads to compute with; the number of cores if not given.
     #[arg(long, global = true, display_order = 900, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
+    /// Say nothing but results and errors.
+    #[arg(short, long, global = true, display_order = 901, action = ArgAction::SetTrue, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Also say what was chosen: files, device, threads, precision.
+    #[arg(short, long, global = true, display_order = 902, action = ArgAction::SetTrue)]
+    verbose: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// How much is said on stderr.
+    pub(crate) fn loudness(&self) -> Loudness {
+        match (self.quiet, self.verbose) {
+            (true, _) => Loudness::Quiet,
+            (_, true) => Loudness::Verbose,
+            _ => Loudness::Normal,
+        }
+    }
+}
+
+/// The description of the command line, from which help, completions and manual pages are made.
+pub(crate) fn command() -> clap::Command {
+    help::arrange(Cli::command()).mut_subcommand("train", commands::train::with_defaults)
 }
 
 /// Every flag of the authors' program.
@@ -118,16 +141,21 @@ pub(crate) enum Command {
     Inspect(commands::inspect::InspectArgs),
     /// Score tags or entities: of one file in columns, or of two files in any formats.
     Score(commands::score::ScoreArgs),
+    /// Print a script that completes command lines in a shell.
+    ///
+    /// For bash: smvae completions bash > ~/.local/share/bash-completion/completions/smvae
+    Completions(commands::completions::CompletionsArgs),
+    /// Print the manual page, or write one for each command into a folder.
+    Man(commands::man::ManArgs),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn definitions_are_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Splits of a corpus as several commands read them: by the options, and saying once what had to be
 //! told from the files. No command itself.
 
-use crate::progress::say;
+use crate::progress::{detail, say};
 use smvae::Config;
 use smvae::data::Split;
 use smvae::data::corpus::{CorpusFormat, LoadedSplit, ReadAs, load_split_with};
@@ -15,7 +15,10 @@ pub(crate) fn load_splits<const N: usize>(
 ) -> anyhow::Result<[LoadedSplit; N]> {
     let mut loaded = Vec::with_capacity(N);
     for split in splits {
-        loaded.push(load_split_with(folder, split, format)?);
+        let read = load_split_with(folder, split, format)?;
+        let LoadedSplit { samples, file, .. } = &read;
+        detail(|| format!("{}: {} posts, sha256 {:.12}", file.path.display(), samples.len(), file.sha256));
+        loaded.push(read);
     }
     tell(loaded.iter().map(|split| (split.file.path.as_path(), &split.read_as)));
     Ok(loaded.try_into().expect("one for each split"))

@@ -10,6 +10,7 @@ mod cli;
 mod commands;
 mod corpus;
 mod failure;
+mod help;
 mod input;
 mod interrupt;
 mod lines;
@@ -20,18 +21,25 @@ mod progress;
 mod summary_table;
 mod threads;
 mod vectors;
+mod version;
 mod watcher;
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(cli::with_implied_command(std::env::args_os()));
+    let matches = cli::command().get_matches_from(cli::with_implied_command(std::env::args_os()));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    progress::set_loudness(cli.loudness());
     // SAFETY: no other thread exists yet.
     unsafe { threads::configure(number_of_threads(&cli)) };
     let started = threads::start().context("cannot start the threads: ask for fewer with --threads");
+    progress::detail(|| {
+        let commit = version::commit().map_or_else(String::new, |commit| format!(", commit {commit}"));
+        format!("smvae {}{commit}, {} threads", env!("CARGO_PKG_VERSION"), rayon::current_num_threads())
+    });
     match started.and_then(|()| run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
@@ -58,6 +66,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Serve(args) => commands::serve::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Score(args) => commands::score::run(args),
+        Command::Completions(args) => commands::completions::run(args, cli::command()),
+        Command::Man(args) => commands::man::run(args, cli::command()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! commands need. No command itself, and prints no results.
 
 use crate::options::{DeviceArgs, ImageArgs};
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, detail, say};
 use crate::vectors::{pictures_of, vectors_of};
 use anyhow::Context as _;
 use smvae::config::ImageUse;
@@ -17,6 +17,7 @@ use std::path::Path;
 pub(crate) fn load(run: &Path, device: DeviceArgs, mut options: LoadOptions) -> anyhow::Result<Predictor> {
     options.device = device.open()?;
     let model = Predictor::load_with(run, &options)?;
+    detail(|| format!("the model is {}, its labels are {}", run.display(), model.labels().types().join(" ")));
     if RunState::read(run).is_ok_and(|state| !state.finished) {
         let run = run.display();
         say(format!(

@@ -2,19 +2,63 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a line is printed in a pipe.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Prints a line to stderr. A closed stderr does not make it panic.
+/// How much is said on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Loudness {
+    /// Errors, and what belongs to one.
+    Quiet,
+    /// Also notes, warnings and progress.
+    Normal,
+    /// Also what was chosen: files, device, threads, precision.
+    Verbose,
+}
+
+/// A [`Loudness`] as a number.
+static LOUDNESS: AtomicU8 = AtomicU8::new(Loudness::Normal as u8);
+
+/// Sets how much is said from here on.
+pub(crate) fn set_loudness(loudness: Loudness) {
+    LOUDNESS.store(loudness as u8, Ordering::Relaxed);
+}
+
+fn is(loudness: Loudness) -> bool {
+    LOUDNESS.load(Ordering::Relaxed) >= loudness as u8
+}
+
+/// Whether bars are drawn: on a terminal, unless the program is to be quiet.
+pub(crate) fn is_drawn() -> bool {
+    is(Loudness::Normal) && std::io::stderr().is_terminal()
+}
+
+/// Prints a note or a warning to stderr, unless the program is to be quiet.
 pub(crate) fn say(line: impl AsRef<str>) {
+    if is(Loudness::Normal) {
+        insist(line);
+    }
+}
+
+/// Prints what was chosen to stderr, if the program is to be verbose.
+pub(crate) fn detail(line: impl FnOnce() -> String) {
+    if is(Loudness::Verbose) {
+        insist(line());
+    }
+}
+
+/// Prints a line to stderr however quiet the program is to be: a part of an error or of a result.
+/// A closed stderr does not make it panic.
+pub(crate) fn insist(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
 }
 
 /// What is being done, and how much of it is done.
 pub(crate) struct Progress {
-    /// `None` where stderr is not a terminal.
+    /// `None` where nothing is drawn.
     bar: Option<ProgressBar>,
     what: String,
     told: Instant,
@@ -23,7 +67,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins; `what` is a noun, such as `steps`.
     pub(crate) fn new(what: &str) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = is_drawn().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {prefix} {elapsed} (left {eta}) {msg}");
             ProgressBar::new(0).with_style(style.expect("a valid template")).with_prefix(what.to_owned())
         });

@@ -58,8 +58,13 @@ fn wrong_input_is_an_error_with_its_place() {
     check("stats", "", 2, "--data <DIR>");
     check("frobnicate", "", 2, "frobnicate");
     check("train --data dataset/mine --out run", "", 2, "--text-encoder is missing");
-    check(&format!("{TINY} --out run --epochs 0"), "", 2, "the setting `epochs` must be at least 1, got 0");
-    check(&format!("{TINY} --out run --max-steps 0"), "", 2, "the setting `max_steps` must be at least 1, got 0");
+    check(&format!("{TINY} --out run --epochs 0"), "", 2, "the setting `training.epochs` must be at least 1, got 0");
+    check(
+        &format!("{TINY} --out run --max-steps 0"),
+        "",
+        2,
+        "the setting `training.max_steps` must be at least 1, got 0",
+    );
     check(&format!("{TINY} --out run --teachers 2"), "", 2, "the setting `training.semi` must be true where a teacher");
     check(&format!("{TINY} --out run --semi --generations 2"), "", 2, "--generations needs --teachers");
     check(&format!("{TINY} --out run --labelled 41"), "", 2, "must be 1 to 40, the number of training posts, got 41");

@@ -40,11 +40,12 @@ pub(crate) struct EvalArgs {
     /// Print the scores as JSON; `score --json` has the same schema.
     #[arg(long)]
     json: bool,
-    /// Write the words and the gold and found entities of every post to this file, as JSON lines.
+    /// Write every post with its gold and found entities to this file, as JSON lines.
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
-    /// Also save the found entities, with all probabilities, in the run folder, where `report`
-    /// reads them.
+    /// Also save what is found in the run folder, where `report` reads it.
+    ///
+    /// The entities are saved with all probabilities.
     #[arg(long)]
     save_predictions: bool,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use crate::failure::Usage;
 use crate::output;
-use crate::progress::say;
+use crate::progress::{insist, say};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -80,10 +80,10 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     for post in &posts.kept {
         all.add(post, &words, misfits, args.dev.is_some())?;
     }
-    all.listed.iter().for_each(say);
-    if all.misfits > all.listed.len() {
-        say(format!("and {} more", all.misfits - all.listed.len()));
-    }
+    // What an error is about is said in any case.
+    let list: fn(String) = if misfits == Misfits::Refuse { insist } else { say };
+    let more = (all.misfits > all.listed.len()).then(|| format!("and {} more", all.misfits - all.listed.len()));
+    all.listed.iter().cloned().chain(more).for_each(list);
     if all.misfits > 0 && misfits == Misfits::Refuse {
         let (n, are) = (all.misfits, if all.misfits == 1 { "span does" } else { "spans do" });
         anyhow::bail!(

@@ -1,6 +1,7 @@
 //! One file or folder per command: its options, and a function `run` that takes them. No command
 //! calls another.
 
+pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod draw;
 pub(crate) mod eval;
@@ -8,6 +9,7 @@ pub(crate) mod experiment;
 pub(crate) mod features;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod man;
 pub(crate) mod predict;
 #[cfg(feature = "report")]
 pub(crate) mod report;

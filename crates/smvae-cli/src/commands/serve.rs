@@ -3,7 +3,7 @@
 use crate::failure::Usage;
 use crate::options::{DeviceArgs, PrecisionArgs};
 use crate::output;
-use crate::progress::say;
+use crate::progress::{insist, say};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use smvae::data::words::WordConvention;
@@ -29,14 +29,16 @@ pub(crate) struct ServeArgs {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 8090, env = "SMVAE_SERVE_PORT")]
     port: u16,
-    /// A file with the key that requests must show, as `Authorization: Bearer KEY`. The variable
-    /// SMVAE_SERVE_API_KEY has the key itself; there is no option for it, since every user of a
-    /// machine sees command lines.
+    /// A file with the key that requests must show, as `Authorization: Bearer KEY`.
+    ///
+    /// The variable SMVAE_SERVE_API_KEY has the key itself; there is no option for it, since every
+    /// user of a machine sees command lines.
     #[arg(long, value_name = "FILE", env = "SMVAE_SERVE_API_KEY_FILE")]
     api_key_file: Option<PathBuf>,
-    /// The vision model that reads pictures, which is the one of training; by default from where it
-    /// was then, if it is still there. A folder, a weights file, or a model of the Hugging Face
-    /// hub.
+    /// The vision model that reads pictures, which is the one of training.
+    ///
+    /// By default from where it was then, if it is still there. A folder, a weights file, or a
+    /// model of the Hugging Face hub.
     #[arg(long, value_name = "MODEL", env = "SMVAE_SERVE_VISION")]
     vision: Option<String>,
     /// Read posts as text alone, whatever the model was trained with.
@@ -180,7 +182,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     // Results go to stdout, and where it listens is one: a program that starts this one reads it.
     service.run_with(|address| {
         if output::print(&format!("http://{address}\n")).is_err() {
-            say(format!("listening on http://{address}"));
+            insist(format!("listening on http://{address}"));
         }
     })?;
     Ok(())

@@ -34,12 +34,11 @@ pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
     if args.json { print_json(&stats) } else { print(&report(&stats)) }
 }
 
-/// The counts as tables, one column per split.
+/// The counts as tables, one column per split, and below them the files.
 fn report(stats: &CorpusStats) -> String {
-    let mut text = files(stats);
-    text += &format!("labels: {}\n\n", stats.labels.join(" "));
     let header: Vec<&str> = [""].into_iter().chain(Split::ALL.map(Split::name)).collect();
-    text += &table(&header, sizes(stats));
+    let mut text = table(&header, sizes(stats));
+    text += &format!("\nlabels: {}\n", stats.labels.join(" "));
     text += "\nentities by convention and type\n";
     text += &table(&header, entities(stats));
     text += "\ncandidate spans by width limit (of them: entities within reach, in the reading of conlleval)\n";
@@ -52,15 +51,15 @@ fn report(stats: &CorpusStats) -> String {
         let (a, b) = shared.splits;
         text += &format!("in both {a} and {b}: {} image ids, {} texts\n", shared.image_ids, shared.texts);
     }
-    text
+    text + "\n" + &files(stats)
 }
 
-/// Path, digest and, where it is known, the name of each file.
+/// Path, digest and, for a file of a public corpus, its name.
 fn files(stats: &CorpusStats) -> String {
     let mut text = String::new();
     for file in stats.splits.values().filter_map(|split| split.file.as_ref()) {
-        let known = file.known_as.unwrap_or("not a known file");
-        text += &format!("{}: {known}\n  sha256 {}\n", file.file.path.display(), file.file.sha256);
+        let known = file.known_as.map_or_else(String::new, |name| format!(": {name}"));
+        text += &format!("{}{known}\n  sha256 {}\n", file.file.path.display(), file.file.sha256);
     }
     text
 }

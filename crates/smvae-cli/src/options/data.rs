@@ -7,8 +7,9 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct DataArgs {
-    /// Folder with train.txt, valid.txt (or dev.txt) and test.txt. Each may have another extension:
-    /// conll, jsonl, json, csv or tsv.
+    /// Folder with train.txt, valid.txt (or dev.txt) and test.txt.
+    ///
+    /// Each may have another extension: conll, jsonl, json, csv, tsv or parquet.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The same as --data dataset/NAME.
@@ -17,6 +18,11 @@ pub(crate) struct DataArgs {
 }
 
 impl DataArgs {
+    /// Whether it is named: commands that know a corpus take these options all the same.
+    pub(crate) fn is_given(&self) -> bool {
+        self.data.is_some() || self.dataset.is_some()
+    }
+
     /// The folder.
     pub(crate) fn folder(&self) -> PathBuf {
         let named = || PathBuf::from("dataset").join(self.dataset.as_deref().unwrap_or_default());

@@ -1,6 +1,6 @@
 //! Where to compute, and in which number type.
 
-use crate::progress::say;
+use crate::progress::{detail, say};
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use smvae::core::candle_core::{self, DType};
@@ -8,8 +8,11 @@ use smvae::encoders::device::{self, DeviceChoice};
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Computing")]
 pub(crate) struct DeviceArgs {
-    /// Where to compute: cpu, cuda (the first NVIDIA GPU), cuda:N, or auto (a GPU if there is one).
+    /// Where to compute: cpu, cuda (the first NVIDIA GPU), cuda:N, or auto.
+    ///
+    /// auto is a GPU if there is one.
     #[arg(long, value_name = "NAME", default_value_t = DeviceChoice::Cpu)]
     device: DeviceChoice,
     /// On a GPU, matrix products use TF32 (11 significant bits), which is several times faster;
@@ -25,6 +28,11 @@ pub(crate) struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// What was asked for.
+    pub(crate) fn name(self) -> String {
+        self.device.to_string()
+    }
+
     /// These options, for another process of this program.
     pub(crate) fn to_args(self) -> [String; 4] {
         ["--device".to_owned(), self.device.to_string(), "--tf32".to_owned(), u8::from(self.tf32).to_string()]
@@ -34,7 +42,9 @@ impl DeviceArgs {
     pub(crate) fn open(self) -> anyhow::Result<candle_core::Device> {
         device::allow_tf32(self.tf32);
         if self.device != DeviceChoice::Auto {
-            return Ok(device::open(self.device)?);
+            let device = device::open(self.device)?;
+            detail(|| format!("computing on {}", device::describe(&device)));
+            return Ok(device);
         }
         let (chosen, why) = device::best();
         let why = why.map_or_else(String::new, |why| format!(": {why}"));

@@ -10,9 +10,11 @@ use std::str::FromStr;
 
 /// The form of a file.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How files are read")]
 pub(crate) struct FileArgs {
-    /// The format: conll, jsonl, json, csv, tsv, text, arrow or parquet. By default the file's name
-    /// tells it.
+    /// The format: conll, jsonl, json, csv, tsv, text, arrow or parquet.
+    ///
+    /// By default the file's name tells it.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) from: Option<Format>,
     /// Words in columns: what stands between columns, tab or spaces (any number of spaces and
@@ -23,6 +25,7 @@ pub(crate) struct FileArgs {
 
 /// Which columns of a file in columns are read.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How files are read")]
 pub(crate) struct ColumnArgs {
     /// Words in columns: the columns of the words and of the tags, counted from 1, such as 1,4. By
     /// default words stand in the first and tags in the last.
@@ -32,6 +35,7 @@ pub(crate) struct ColumnArgs {
 
 /// How tags are read.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How files are read")]
 pub(crate) struct TagArgs {
     /// The scheme of the tags: iob1, iob2 (bio), ioe1, ioe2, iobes, bilou, or auto, which tells it
     /// from the tags.

@@ -7,13 +7,15 @@ use std::path::PathBuf;
 
 /// Where a trained model gets its image vectors from.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Images")]
 pub(crate) struct ImageArgs {
     /// A file of image vectors; by default the one the model was trained with.
     #[arg(long, value_name = "FILE", conflicts_with = "no_images")]
     pub(crate) image_features: Option<PathBuf>,
-    /// A folder of images instead: vectors are made by the vision model of training; --vision says
-    /// where that is now. A post names an image by its path in the folder, or by its name without
-    /// the extension.
+    /// A folder of images instead, whose vectors are made by the vision model of training.
+    ///
+    /// --vision says where that is now. A post names an image by its path in the folder, or by its
+    /// name without the extension.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["no_images", "image_features"])]
     pub(crate) images: Option<PathBuf>,
     #[command(flatten)]
@@ -35,6 +37,7 @@ impl ImageArgs {
 
 /// A frozen vision model, and where its vectors are kept.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Images")]
 pub(crate) struct VisionArgs {
     /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, a model
     /// of the Hugging Face hub such as microsoft/resnet-50, or a weights file of torchvision.

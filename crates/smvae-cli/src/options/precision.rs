@@ -2,22 +2,22 @@
 
 use super::device::NumberType;
 use crate::options::by_name;
-use crate::progress::say;
+use crate::progress::{detail, say};
 use clap::Args;
-use smvae::core::candle_core::Device;
 use smvae::core::nn::{Form, Precision, Unit};
 use smvae::{LoadOptions, Predictor};
-use std::sync::LazyLock;
 
 /// In which numbers a trained model computes.
 #[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Computing")]
 pub(crate) struct PrecisionArgs {
     /// Number type of the text encoder; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
-    /// What the large products of a model are computed in, on the CPU: f32, int8, or auto, which is
-    /// int8 on a CPU that has a unit for it. In int8 their weights take a quarter of the memory,
-    /// and almost the same entities are found (docs/precision.md).
+    /// What large products are computed in on the CPU: f32, int8 or auto.
+    ///
+    /// auto is int8 on a CPU that has a unit for it. In int8 the weights take a quarter of the
+    /// memory, and almost the same entities are found (docs/precision.md).
     #[arg(long, value_name = "NAME", default_value_t = Precision::F32, value_parser = by_name::<Precision>)]
     precision: Precision,
     /// The unit of the CPU that multiplies int8, portable or vnni, to see what other CPUs do.
@@ -39,6 +39,7 @@ impl PrecisionArgs {
 
     /// Says what a model computes in, where it was not plainly asked for.
     pub(crate) fn tell(self, model: &Predictor) {
+        detail(|| format!("the text encoder is in {}, products are in {}", self.dtype.dtype().as_str(), model.form()));
         match (self.precision, model.form()) {
             (Precision::F32, _) => {}
             (_, Form::Int8(unit)) if !unit.is_fast() => {
@@ -47,15 +48,4 @@ impl PrecisionArgs {
             (_, form) => say(format!("computing in {form}")),
         }
     }
-}
-
-/// The version, and what this CPU multiplies int8 with.
-pub(crate) fn long_version() -> &'static str {
-    static TEXT: LazyLock<String> = LazyLock::new(|| {
-        let unit = Unit::best();
-        let form = Precision::Auto.form(&Device::Cpu, unit).map_or_else(|error| error.to_string(), |f| f.to_string());
-        let version = env!("CARGO_PKG_VERSION");
-        format!("{version}\nint8 on this CPU: {unit}\n--precision auto: {form}")
-    });
-    &TEXT
 }

@@ -15,8 +15,9 @@ pub(crate) struct WindowArgs {
 /// How posts are read and what is told of them.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct ReadingArgs {
-    /// Also tell every span with a label of at least this probability, 0 to 1, in "candidates":
-    /// they may overlap.
+    /// Also tell every span with a label of at least this probability, in "candidates".
+    ///
+    /// A probability is 0 to 1. Candidates may overlap.
     #[arg(long, value_name = "P", value_parser = probability)]
     all_above: Option<f32>,
     /// Tell scores at the temperature that was fitted on dev. The entities stay the same.

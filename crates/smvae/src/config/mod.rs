@@ -154,7 +154,12 @@ impl Config {
     /// # Errors
     /// For a path that is not UTF-8, which has no JSON form.
     pub fn to_named_json(&self) -> Result<serde_json::Value, serde_json::Error> {
-        serde_json::to_value(self).map(named)
+        let mut json = named(serde_json::to_value(self)?);
+        // What run folders leave out while it has its default.
+        json["input"]["caption"] = serde_json::to_value(self.input.caption)?;
+        json["input"]["max_caption_pieces"] = self.input.max_caption_pieces.into();
+        json["training"]["caption_dropout"] = self.training.caption_dropout.into();
+        Ok(json)
     }
 
     /// Checks every setting.

@@ -30,6 +30,8 @@ pub(crate) struct Card<'a> {
     pub steps: usize,
     /// The epoch whose weights the run has, and its scores on dev. `None` if dev was not evaluated.
     pub best: Option<(usize, &'a Scores)>,
+    /// Whether it was trained with captions.
+    pub captions: bool,
     /// Whether training came to its end.
     pub finished: bool,
 }
@@ -53,7 +55,7 @@ impl Card<'_> {
         let tags = [
             ("token-classification", true),
             ("named-entity-recognition", true),
-            ("multimodal", self.state.images_sha256.is_some()),
+            ("multimodal", self.state.images_sha256.is_some() || self.captions),
             ("semi-supervised", is_semi),
         ];
         for (tag, _) in tags.into_iter().filter(|(_, has)| *has) {
@@ -93,7 +95,12 @@ impl Card<'_> {
 
     fn introduction(&self) -> String {
         let labels: Vec<String> = self.entities.keys().map(|label| markdown(label)).collect();
-        let reads = if self.state.images_sha256.is_some() { "text and, where there is one, its image" } else { "text" };
+        let reads = match (self.state.images_sha256.is_some(), self.captions) {
+            (true, true) => "text and, where there are, its image and a caption of that",
+            (true, false) => "text and, where there is one, its image",
+            (false, true) => "text and, where there is one, a caption of its image",
+            (false, false) => "text",
+        };
         let mut text = format!(
             "Finds entities in posts, spans of words with one of {} labels: {}. It reads a post's {reads}. A span-based \
              model on a text encoder{}, trained with smvae {}.\n",
@@ -139,6 +146,9 @@ impl Card<'_> {
         }
         if self.state.images_sha256.is_some() {
             command += " --image-features FILE";
+        }
+        if self.state.captions_sha256.is_some() {
+            command += " --captions FILE";
         }
         command += &format!(" --seed {seed} --threads {}", self.state.threads);
         format!(

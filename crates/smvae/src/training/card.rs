@@ -46,6 +46,7 @@ pub(crate) fn save(
         epochs: records.len(),
         steps: records.last().map_or(0, |record| record.step),
         best: best_of(records),
+        captions: prepared.caption_identity.is_some(),
         finished,
     };
     folder.save_card(&card.text())

@@ -2,15 +2,14 @@
 //! and one for each run in progress. In a pipe: one line when a run begins and one when it ends.
 
 use super::child::Told;
-use crate::progress::say;
+use crate::progress::{is_drawn, say};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use smvae::experiment::{Failure, RunResult, RunSpec};
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 pub(super) struct Display {
-    /// `None` where stderr is not a terminal.
+    /// `None` where nothing is drawn.
     terminal: Option<Terminal>,
     jobs: usize,
     results: Vec<RunResult>,
@@ -26,7 +25,7 @@ struct Terminal {
 
 impl Display {
     pub(super) fn new(jobs: usize, results: Vec<RunResult>) -> Self {
-        let terminal = std::io::stderr().is_terminal().then(|| {
+        let terminal = is_drawn().then(|| {
             let lines = MultiProgress::new();
             let all = lines.add(ProgressBar::new_spinner().with_style(plain("{msg}")));
             Terminal { lines, all, bars: BTreeMap::new() }

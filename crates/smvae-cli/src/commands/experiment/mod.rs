@@ -22,7 +22,7 @@ pub(crate) struct ExperimentArgs {
     #[arg(value_name = "FILE", required_unless_present = "summary")]
     file: Option<PathBuf>,
     /// Where runs and results go.
-    #[arg(long, value_name = "DIR", required_unless_present = "summary")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["summary", "print_config"])]
     out: Option<PathBuf>,
     /// How many runs at a time, each with --threads threads; without that option they share the
     /// cores evenly.
@@ -38,8 +38,12 @@ pub(crate) struct ExperimentArgs {
     /// Only list the runs, and which of them are finished.
     #[arg(long)]
     dry_run: bool,
+    /// Only print the settings of the run of this name, as JSON that `train --config` reads;
+    /// --dry-run lists the names.
+    #[arg(long, value_name = "RUN", conflicts_with = "dry_run")]
+    print_config: Option<String>,
     /// Only print the tables of an experiment's results so far.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "finished", "limit", "dry_run", "device"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "out", "jobs", "finished", "limit", "dry_run", "device", "print_config"])]
     summary: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
@@ -49,10 +53,14 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     if let Some(dir) = &args.summary {
         return output::print(&summary_table::summary(&Summary::read(dir)?));
     }
-    let (Some(file), Some(dir)) = (&args.file, &args.out) else {
-        return Err(Usage("FILE and --out are missing".to_owned()).into());
-    };
-    let plan = Plan::read(file)?;
+    let missing = || Usage("FILE and --out are missing".to_owned());
+    let plan = Plan::read(args.file.as_ref().ok_or_else(missing)?)?;
+    if let Some(name) = &args.print_config {
+        let spec = plan.runs.iter().find(|spec| spec.run.id == *name);
+        let spec = spec.ok_or_else(|| Usage(format!("there is no run {name}: --dry-run lists them")))?;
+        return output::print_json(&spec.run.config.to_named_json()?);
+    }
+    let dir = args.out.as_ref().ok_or_else(missing)?;
     let (mut elsewhere, mut known) = (Vec::new(), KnownDigests::default());
     for file in &args.finished {
         elsewhere.extend(finished_elsewhere(&plan.runs, file, &mut known)?);

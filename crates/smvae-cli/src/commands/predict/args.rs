@@ -18,19 +18,24 @@ pub(crate) struct PredictArgs {
     /// A run folder.
     #[arg(long, visible_alias = "weights", value_name = "DIR")]
     pub(crate) model: PathBuf,
-    /// Posts to read; - for stdin, which is JSON lines unless --from says otherwise.
+    /// Posts to read; - for stdin.
+    ///
+    /// stdin is JSON lines unless --from says otherwise.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) input: PathBuf,
     #[command(flatten)]
     pub(crate) form: FileArgs,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
-    /// Where the answers go; - for stdout. A file has its name when it is complete; until then it
-    /// is .NAME.tmp beside it, which holds whole lines.
+    /// Where the answers go; - for stdout.
+    ///
+    /// A file has its name when it is complete; until then it is .NAME.tmp beside it, which holds
+    /// whole lines.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// The format of the answers: jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or
-    /// parquet. By default the name of the output tells it, and JSON lines where it does not.
+    /// The answers' format: jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or parquet.
+    ///
+    /// By default the name of the output tells it, and JSON lines where it does not.
     #[arg(long, value_name = "FORMAT")]
     to: Option<AnswerFormat>,
     /// The scheme of the tags in conll output: iob2, iob1, ioe1, ioe2, iobes or bilou.

@@ -20,7 +20,7 @@ use crate::interrupt;
 use crate::lines::{self, Fault, Line};
 use crate::model;
 use crate::options::CaptionArgs;
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, detail, say};
 use losses::Losses;
 use origin::Origin;
 use output::{Continued, Output};
@@ -37,6 +37,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let posts = lines::open(&args.input, &args.form, &args.columns)?;
     let model = model::load(&args.model, args.device, args.options())?;
     args.precision.tell(&model);
+    detail(|| format!("from {}, to {} as {}", name(&args.input), args.output.display(), format.name()));
     let pictures = model::pictures(&model, &args.images, args.device)?;
     let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
     let model = with_captions(model, &args.captions, false)?;

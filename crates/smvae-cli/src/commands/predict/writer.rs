@@ -2,7 +2,7 @@
 //! earlier run has written. The formats themselves are the library's.
 
 use super::losses::Losses;
-use crate::progress::say;
+use crate::progress::insist;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin};
 use smvae::data::formats::write::{FailedPost, WriteSettings, Written};
 use smvae::{Post, Prediction};
@@ -67,7 +67,7 @@ impl Writer {
         if let Written::LeftOut(why) = written {
             self.left_out += 1;
             if self.left_out <= MAX_SAID {
-                say(format!("line {line} is left out: {why}"));
+                insist(format!("line {line} is left out: {why}"));
             }
         }
         self.bytes.take()

@@ -12,7 +12,9 @@ use std::path::PathBuf;
 /// What `smvae suggest` is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct SuggestArgs {
-    /// The posts to choose from; - for stdin, which is JSON lines unless --from says otherwise.
+    /// The posts to choose from; - for stdin.
+    ///
+    /// stdin is JSON lines unless --from says otherwise.
     #[arg(long, value_name = "FILE")]
     pub(crate) pool: PathBuf,
     #[command(flatten)]
@@ -22,27 +24,32 @@ pub(crate) struct SuggestArgs {
     /// How many posts, those for dev included.
     #[arg(long, default_value_t = 50, value_name = "N")]
     n: usize,
-    /// So many of them at random and marked, for a dev set that says the truth about the rest of
-    /// the pool.
+    /// So many of them at random and marked, for a dev set.
+    ///
+    /// Such a dev set says the truth about the rest of the pool.
     #[arg(long, default_value_t = 0, value_name = "N")]
     for_dev: usize,
     /// A run folder; several of one corpus for `disagreement`.
     #[arg(long, visible_alias = "weights", value_name = "DIR")]
     pub(crate) model: Vec<PathBuf>,
-    /// Without a model: a text encoder that tells which posts are alike. A folder, or a model of
-    /// the Hugging Face hub such as sentence-transformers/all-MiniLM-L6-v2.
-    #[arg(long, value_name = "DIR|OWNER/NAME[@REV]", conflicts_with = "model")]
+    /// Without a model: a text encoder that tells which posts are alike.
+    ///
+    /// A folder, or a model of the Hugging Face hub such as sentence-transformers/all-MiniLM-L6-v2.
+    #[arg(long, value_name = "DIR|OWNER/NAME", conflicts_with = "model")]
     pub(crate) text_encoder: Option<String>,
-    /// random, names, typical, entities, entropy or disagreement. By default entities with a model,
-    /// typical with a text encoder, and names with neither.
+    /// random, names, typical, entities, entropy or disagreement.
+    ///
+    /// By default entities with a model, typical with a text encoder, and names with neither.
     #[arg(long, value_name = "NAME")]
     strategy: Option<Strategy>,
-    /// Files of posts that are labelled already: neither they nor what is like them is chosen. In
-    /// any format, which the name tells.
+    /// Files of posts that are labelled already.
+    ///
+    /// Neither they nor what is like them is chosen. In any format, which the name tells.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) exclude: Vec<PathBuf>,
-    /// A manifest of posts of the pool that are labelled already, as --manifest writes them and
-    /// `train --labelled` reads them.
+    /// A manifest of posts of the pool that are labelled already.
+    ///
+    /// --manifest writes such files and `train --labelled` reads them.
     #[arg(long, value_name = "FILE")]
     pub(crate) labelled: Option<PathBuf>,
     /// Seed of what is random.
@@ -55,8 +62,9 @@ pub(crate) struct SuggestArgs {
     /// Where the suggestions go; - for stdout.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Their format: jsonl, label-studio, doccano, prodigy, or another one of `predict`. By default
-    /// the name of the output tells it, and JSON lines where it does not.
+    /// Their format: jsonl, label-studio, doccano, prodigy, or another one of `predict`.
+    ///
+    /// By default the name of the output tells it, and JSON lines where it does not.
     #[arg(long, value_name = "FORMAT")]
     to: Option<AnswerFormat>,
     /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.

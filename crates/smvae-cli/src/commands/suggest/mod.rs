@@ -14,7 +14,7 @@ use crate::lines::{self, Fault, Line};
 use crate::model;
 use crate::options::FileArgs;
 use crate::output;
-use crate::progress::{Progress, say};
+use crate::progress::{Progress, insist, say};
 use crate::watcher::Watcher;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
 use smvae::data::files::{sha256_file, write_atomically};
@@ -210,7 +210,7 @@ fn write(args: &SuggestArgs, chosen: &[Suggestion<Candidate>]) -> anyhow::Result
         let Suggestion { rank, score, ref reason, for_dev, .. } = *suggestion;
         let priority = Priority { rank, score, reason, for_dev };
         if let Written::LeftOut(why) = writer.suggestion(&origin, post, found, &priority)? {
-            say(format!("{}:{number}: {why}", name(&args.pool)));
+            insist(format!("{}:{number}: {why}", name(&args.pool)));
         }
     }
     let bytes = writer.finish()?;

@@ -5,6 +5,7 @@
 use super::model_args::ModelArgs;
 use super::objective_args::ObjectiveArgs;
 use super::set::{set, set_some};
+use super::settings::Assignment;
 use super::training_args::TrainingArgs;
 use crate::failure::Usage;
 use crate::options::{DataArgs, DeviceArgs, FormatArgs, VisionArgs};
@@ -19,60 +20,85 @@ use smvae::data::{Sample, Selection};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-// The corpus must be named, unless a run is resumed, which knows its own.
+// The corpus must be named, unless a run is resumed, which knows its own, or nothing is trained.
 #[derive(Debug, Args)]
-#[command(mut_group("DataArgs", |group| group.arg("resume")), allow_negative_numbers = true)]
+#[command(
+    mut_group("DataArgs", |group| group.required(false)),
+    override_usage = "smvae train --data <DIR> --text-encoder <MODEL> --out <RUN> [OPTIONS]\n       \
+                      smvae train --resume <RUN> [OPTIONS]",
+    mut_arg("data", |data| data.required_unless_present_any(["dataset", "resume", "print_config"])),
+    allow_negative_numbers = true
+)]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
     #[command(flatten)]
     pub(crate) format: FormatArgs,
-    /// Continue a run that was stopped or killed, from its last checkpoint. With the same number of
-    /// threads on the same machine it comes to the same weights, bit by bit. All settings are those
-    /// of the run; a finished run is left as it is.
+    /// Continue a run that was stopped or killed, from its last checkpoint.
+    ///
+    /// With the same number of threads on the same machine it comes to the same weights, bit by
+    /// bit. All settings are those of the run; a finished run is left as it is. Where the corpus or
+    /// the files of --image-features, --captions and --unlabelled have moved, these options say
+    /// where to: what is there must be what the run began with.
     #[arg(long, value_name = "RUN", conflicts_with_all = NOT_WITH_RESUME)]
     pub(crate) resume: Option<PathBuf>,
-    /// Text encoder of the BERT, RoBERTa or XLM-R family: a model folder (config.json, weights,
-    /// tokenizer), a model of the Hugging Face hub such as google-bert/bert-base-uncased (fetched
-    /// once; HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE have their usual meaning), or `tiny`
-    /// for a small untrained one with the corpus's words.
-    #[arg(long, value_name = "DIR|OWNER/NAME[@REV]|tiny")]
+    /// Text encoder: a model folder, a name on the Hugging Face hub, or `tiny`.
+    ///
+    /// Of the BERT, RoBERTa or XLM-R family. A folder has config.json, weights and tokenizer; a
+    /// name, OWNER/NAME[@REVISION] such as google-bert/bert-base-uncased, is fetched once (HF_HOME,
+    /// HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE have their usual meaning); `tiny` is a small
+    /// untrained one with the corpus's words.
+    #[arg(long, value_name = "MODEL")]
     text_encoder: Option<String>,
     /// Initialise tensors that the text encoder's files lack at random, instead of failing with
     /// their names.
-    #[arg(long)]
+    #[arg(long, help_heading = "Model and input")]
     allow_missing_weights: bool,
-    /// Image vectors: a safetensors file with one tensor per image id. Without images, the model
-    /// reads text only.
+    /// Image vectors: a safetensors file with one tensor per image id.
+    ///
+    /// Without images, the model reads text only.
     #[arg(long, value_name = "FILE")]
     pub(crate) image_features: Option<PathBuf>,
     /// A folder of images: vectors are made by the vision model of --vision, and kept for later
     /// runs.
-    #[arg(long, value_name = "DIR", conflicts_with = "image_features")]
+    #[arg(long, value_name = "DIR", conflicts_with = "image_features", help_heading = "Images")]
     pub(crate) images: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) vision: VisionArgs,
     /// Captions, which the text encoder reads behind each post: a file of JSON lines with "image_id"
     /// and "caption". By default the corpus's own: its file captions.jsonl, or the "caption" of its
     /// posts.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Captions")]
     pub(crate) captions: Option<PathBuf>,
     /// Read no captions, whatever the corpus has.
-    #[arg(long, conflicts_with = "captions")]
+    #[arg(long, conflicts_with = "captions", help_heading = "Captions")]
     pub(crate) no_captions: bool,
     /// The run folder to make.
-    #[arg(long, visible_alias = "weights", value_name = "DIR", required_unless_present = "resume")]
+    #[arg(long, visible_alias = "weights", value_name = "DIR", required_unless_present_any = ["resume", "print_config"])]
     out: Option<PathBuf>,
+    /// Also write the epochs as events for TensorBoard, to the run folder.
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
     /// Replace the run that is in --out already.
     #[arg(long)]
     pub(crate) overwrite: bool,
     /// Settings to begin with: default (ours), or the authors' twitter2015 and twitter2017.
-    #[arg(long, value_name = "NAME", value_parser = PRESETS)]
+    #[arg(long, value_name = "NAME", value_parser = PRESETS, help_heading = "Settings")]
     preset: Option<String>,
     /// Settings to begin with, as JSON; the config.json of a run folder is one.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     config: Option<PathBuf>,
-    /// Labelled posts: a number, `all` (or -1), or the file selection.json of a run.
+    /// A setting by its name, as if --config had it, such as training.batch_unit=spans.
+    ///
+    /// docs/settings.md lists all settings. VALUE is JSON, or a word. May be given several times;
+    /// an option for the same setting wins.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Settings")]
+    set: Vec<Assignment>,
+    /// Print every setting with its value under these options, as JSON that --config reads, and do
+    /// nothing else.
+    #[arg(long, help_heading = "Settings")]
+    pub(crate) print_config: bool,
+    /// Labelled posts: a number, `all`, or the file selection.json of a run.
     #[arg(
         long,
         visible_aliases = ["labeled", "n_selected_samples"],
@@ -80,18 +106,19 @@ pub(crate) struct TrainArgs {
         allow_hyphen_values = true
     )]
     pub(crate) labelled: Option<Labelled>,
-    /// With --semi: a file of posts without labels, in any format, to train on as well, but for
-    /// those that say what a post of train or dev says. Those of the training split that are not
-    /// --labelled count, too.
-    #[arg(long, value_name = "FILE")]
+    /// With --semi: a file of posts without labels, in any format, to train on as well.
+    ///
+    /// But for those that say what a post of train or dev says. Those of the training split that
+    /// are not --labelled count, too.
+    #[arg(long, value_name = "FILE", help_heading = "Training")]
     pub(crate) unlabelled: Option<PathBuf>,
-    /// Seed of the choice of labelled posts; by default that of --seed.
-    #[arg(long, value_name = "N")]
+    /// Seed of the choice of labelled posts.
+    #[arg(long, value_name = "N", help_heading = "Training")]
     selection_seed: Option<u64>,
     /// How the corpus was split into words, so that text is split like it when the model is used:
     /// twitter2015, twitter2017, conll or whitespace, with changes such as
     /// twitter2017,hashtag=keep. By default told from the words of the training split.
-    #[arg(long, value_name = "CONVENTION")]
+    #[arg(long, value_name = "CONVENTION", help_heading = "How files are read")]
     pub(crate) words: Option<WordConvention>,
     /// Also train on the posts without labels (semi-supervised).
     #[arg(
@@ -104,7 +131,7 @@ pub(crate) struct TrainArgs {
     )]
     semi: Option<bool>,
     /// Seed of initialisation, order, noise and dropout.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Training")]
     seed: Option<u64>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
@@ -123,7 +150,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// Options, and groups of options, that a resumed run has settled already.
-const NOT_WITH_RESUME: [&str; 28] = [
+const NOT_WITH_RESUME: [&str; 27] = [
     "FormatArgs",
     "FileArgs",
     "ColumnArgs",
@@ -131,17 +158,16 @@ const NOT_WITH_RESUME: [&str; 28] = [
     "words",
     "text_encoder",
     "allow_missing_weights",
-    "image_features",
     "images",
-    "captions",
     "no_captions",
     "VisionArgs",
     "out",
     "overwrite",
     "preset",
     "config",
+    "set",
+    "print_config",
     "labelled",
-    "unlabelled",
     "selection_seed",
     "semi",
     "seed",
@@ -169,6 +195,9 @@ impl TrainArgs {
             Some(path) => Config::from_file(path)?,
             None => Config::preset(self.preset.as_deref().unwrap_or("default"))?,
         };
+        for assignment in &self.set {
+            config = assignment.apply(&config)?;
+        }
         set(&mut config.seed, self.seed);
         set_some(&mut config.selection_seed, self.selection_seed);
         match self.labelled {
@@ -184,6 +213,22 @@ impl TrainArgs {
         self.model.apply(&mut config);
         self.objective.apply(&mut config, &base)?;
         config.validate()?;
+        Ok(config)
+    }
+
+    /// The same, with what the options say of the text encoder and of where to compute.
+    ///
+    /// # Errors
+    /// As [`TrainArgs::resolve`].
+    pub(crate) fn effective(&self) -> anyhow::Result<Config> {
+        let mut config = self.resolve()?;
+        set_some(&mut config.text_encoder, self.text_encoder.clone());
+        config.device = self.device.name();
+        if self.data.is_given() {
+            let folder = self.data.folder();
+            config.data = Some(std::path::absolute(&folder).unwrap_or(folder));
+        }
+        config.corpus_format = config.corpus_format.with(&self.format.format());
         Ok(config)
     }
 

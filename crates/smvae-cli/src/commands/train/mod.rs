@@ -7,9 +7,11 @@ mod model_args;
 mod objective_args;
 pub(crate) mod resume;
 mod set;
+mod settings;
 mod training_args;
 
 pub(crate) use args::TrainArgs;
+pub(crate) use settings::with_defaults;
 
 use crate::captions;
 use crate::corpus::{format_for_run, load_splits};
@@ -30,8 +32,11 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.mode == Mode::Test {
         return test(args);
     }
+    if args.print_config {
+        return crate::output::print_json(&args.effective()?.to_named_json()?);
+    }
     if let Some(run) = &args.resume {
-        return resume::run(run);
+        return resume::run(run, args);
     }
     let mut config = args.resolve()?;
     let encoder = args.text_encoder(&config)?;
@@ -67,7 +72,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     };
     input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
     input = input.with_captions(captions.as_ref());
-    input = input.with_words(args.words.clone()).replacing_run(args.overwrite);
+    input = input.with_words(args.words.clone()).replacing_run(args.overwrite).with_tensorboard(args.tensorboard);
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::train_with(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);

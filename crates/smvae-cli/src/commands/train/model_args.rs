@@ -48,8 +48,8 @@ pub(crate) struct ModelArgs {
     /// The most word pieces of a post; later words are cut.
     #[arg(long, value_name = "N")]
     max_pieces: Option<usize>,
-    /// How malformed tag sequences are read: conlleval, strict or authors.
-    #[arg(long, value_name = "NAME")]
+    /// How malformed tag sequences are read.
+    #[arg(long, value_name = "conlleval|strict|authors")]
     convention: Option<Convention>,
     /// Leave words that are URLs out of the encoder's input.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]

@@ -35,7 +35,9 @@ pub(crate) struct ObjectiveArgs {
     /// Weight of the reconstructions.
     #[arg(long, value_name = "X")]
     reconstruction_weight: Option<f64>,
-    /// What stands for the unknown class of an unlabelled span in the VAE terms. mask: the model's
+    /// What stands for the unknown class of an unlabelled span in the VAE terms.
+    ///
+    /// mask: the model's
     /// probabilities, where the most probable class is not O (the paper). marginal: every class,
     /// weighted by its probability, on all spans. marginal-frequencies: the same, with the
     /// frequencies of the classes among labelled spans as the prior instead of a uniform one.
@@ -46,7 +48,9 @@ pub(crate) struct ObjectiveArgs {
     )]
     unlabelled_class: Option<UnlabelledClass>,
     /// Train this many teachers on the labelled posts first, and learn from the soft labels they
-    /// give to the unlabelled posts (with --semi). A teacher has this run's learning rates, and the
+    /// give to the unlabelled posts (with --semi).
+    ///
+    /// A teacher has this run's learning rates, and the
     /// batches, epochs and evaluations of --config or of the preset. Teachers that --config
     /// describes keep their settings.
     #[arg(long, value_name = "N")]
@@ -57,8 +61,8 @@ pub(crate) struct ObjectiveArgs {
     generations: Option<usize>,
     /// After this share of the steps, learn from the soft labels that the average of the weights
     /// gives to unlabelled posts (with --semi).
-    #[arg(long, value_name = "X")]
-    mean_teacher: Option<f64>,
+    #[arg(long, visible_alias = "mean-teacher", value_name = "X")]
+    average_teach_from: Option<f64>,
     /// Weight of the cross entropy against the soft labels that teachers give.
     #[arg(long, alias = "distillation", value_name = "X")]
     soft_label_weight: Option<f64>,
@@ -86,7 +90,7 @@ impl ObjectiveArgs {
         set(&mut objective.unlabelled, self.unlabelled_class);
         set(&mut objective.soft_label_weight, self.soft_label_weight);
         set(&mut objective.r_drop, self.r_drop);
-        if let Some(share) = self.mean_teacher {
+        if let Some(share) = self.average_teach_from {
             config.average.get_or_insert_with(AverageConfig::default).teach_from = Some(share);
         }
         match (self.teachers, &mut config.distillation) {

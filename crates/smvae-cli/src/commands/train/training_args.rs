@@ -12,7 +12,7 @@ use std::str::FromStr;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub(super) struct TrainingArgs {
-    /// The most passes over the labelled posts; by default as many as make a usual number of steps.
+    /// The most passes over the labelled posts.
     #[arg(long, visible_alias = "epoch", value_name = "N")]
     epochs: Option<usize>,
     /// Stop after this many evaluations on dev without a better F1.
@@ -24,16 +24,15 @@ pub(super) struct TrainingArgs {
     /// Stop after this many steps.
     #[arg(long, value_name = "N")]
     max_steps: Option<usize>,
-    /// Save a checkpoint after every N steps; by default at least a minute apart, in at most 2 % of
-    /// the time.
+    /// Save a checkpoint after every N steps.
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<usize>,
     /// Labelled posts per step (spans, under the authors' presets).
-    #[arg(long, visible_aliases = ["batch-size", "batch_size"], value_name = "N")]
-    batch: Option<usize>,
+    #[arg(long, visible_aliases = ["batch", "batch_size"], value_name = "N")]
+    batch_size: Option<usize>,
     /// Unlabelled posts (or spans) per step.
-    #[arg(long, value_name = "N")]
-    unlabelled_batch: Option<usize>,
+    #[arg(long, visible_alias = "unlabelled-batch", value_name = "N")]
+    unlabelled_batch_size: Option<usize>,
     /// Spans drawn from each unlabelled post.
     #[arg(long, value_name = "N")]
     unlabelled_spans: Option<usize>,
@@ -45,8 +44,8 @@ pub(super) struct TrainingArgs {
     #[arg(long, value_name = "X|all")]
     negatives: Option<OrAll>,
     /// Learning rate of the text encoder.
-    #[arg(long, value_name = "X")]
-    lr: Option<f64>,
+    #[arg(long, visible_alias = "lr", value_name = "X")]
+    encoder_lr: Option<f64>,
     /// Learning rate of everything else.
     #[arg(long, value_name = "X")]
     head_lr: Option<f64>,
@@ -74,8 +73,8 @@ pub(super) struct TrainingArgs {
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     tune_decision: Option<bool>,
     /// Evaluate and save a moving average of the weights, with this decay per step.
-    #[arg(long, value_name = "X")]
-    average: Option<f64>,
+    #[arg(long, visible_alias = "average", value_name = "X")]
+    average_decay: Option<f64>,
     /// Scale gradients down to this global norm.
     #[arg(long, value_name = "X")]
     clip_norm: Option<f64>,
@@ -89,12 +88,12 @@ impl TrainingArgs {
         set(&mut training.eval_every, self.eval_every);
         set_some(&mut training.max_steps, self.max_steps);
         set_some(&mut training.checkpoint_every, self.checkpoint_every);
-        set(&mut training.batch_size, self.batch);
-        set(&mut training.unlabelled_batch_size, self.unlabelled_batch);
+        set(&mut training.batch_size, self.batch_size);
+        set(&mut training.unlabelled_batch_size, self.unlabelled_batch_size);
         set(&mut training.unlabelled_spans, self.unlabelled_spans);
         set(&mut training.balance_unlabelled, self.balance_unlabelled);
         set(&mut training.negatives, self.negatives.map(|OrAll(number)| number));
-        set(&mut training.encoder_lr, self.lr);
+        set(&mut training.encoder_lr, self.encoder_lr);
         set(&mut training.head_lr, self.head_lr);
         set(&mut training.freeze, self.freeze);
         set(&mut training.layer_decay, self.layer_decay);
@@ -102,7 +101,7 @@ impl TrainingArgs {
         set(&mut training.schedule, self.schedule);
         set(&mut training.caption_dropout, self.caption_dropout);
         set(&mut training.tune_decision, self.tune_decision);
-        if let Some(decay) = self.average {
+        if let Some(decay) = self.average_decay {
             config.average.get_or_insert_with(AverageConfig::default).decay = decay;
         }
         set(&mut config.optimizer.weight_decay, self.weight_decay);

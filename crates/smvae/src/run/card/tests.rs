@@ -10,6 +10,7 @@ fn state(images: bool) -> RunState {
         train_sha256: "aa".to_owned(),
         dev_sha256: "bb".to_owned(),
         images_sha256: images.then(|| "cc".to_owned()),
+        captions_sha256: None,
         files: None,
     }
 }
@@ -33,6 +34,7 @@ fn text(name: &str, label: &str, config: &Config, images: bool, best: bool) -> S
         epochs: 2,
         steps: 20,
         best: best.then_some((1, &scores)),
+        captions: images,
         finished: best,
     };
     card.text()

@@ -31,7 +31,7 @@ fn numbers_that_make_no_sense_are_said() {
     };
     check("--labelled -5", "not a whole number of posts");
     check("--labelled 1e2", "not a whole number of posts");
-    check("--lr -1", "`encoder_lr` must be a finite number");
+    check("--lr -1", "`training.encoder_lr` must be a finite number");
 }
 
 fn two_teachers(training: &TrainingConfig) -> Distillation {
@@ -125,7 +125,7 @@ fn what_makes_no_sense_is_refused() {
 }
 
 /// Options that may stand beside `--resume`, or are refused there in another way.
-const WITH_RESUME: [&str; 3] = ["data", "dataset", "resume"];
+const WITH_RESUME: [&str; 7] = ["captions", "data", "dataset", "image_features", "resume", "tensorboard", "unlabelled"];
 
 #[test]
 fn every_option_is_either_refused_with_resume_or_known_to_be_harmless() {
