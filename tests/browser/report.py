@@ -1,11 +1,12 @@
-"""Opens a report of runs on the synthetic corpus in a real Chromium and checks what a person would see.
+"""Opens a report of an experiment on the synthetic corpus in a real Chromium and checks what a person would see.
 
-    report.py --smvae target/debug/smvae --chromium /usr/bin/chromium [--pictures DIR]
+    report.py --smvae target/debug/smvae --chromium /usr/bin/chromium [--axe axe.min.js] [--pictures DIR]
 
-Trains a few small models on the demo's corpus, adds a hostile post and invented images, writes the page with `smvae
-report`, and checks: nothing on the console, no connection, texts are texts, filters show what the predictions say, keys
-work, no horizontal scrolling on a phone, light and dark. --pictures leaves screenshots of the page before the hostile post,
-among them report.png, the README's: a shortened page. Written with Chromium 156 and Python 3.11.
+Runs a small experiment on the demo's corpus, adds a hostile post and invented images, writes the page with `smvae report`,
+and checks: nothing on the console, no connection, texts are texts, the answer comes first, filters show what the
+predictions say, tables sort and say that they are wider than a phone, keys work, rules of accessibility (axe-core), no
+horizontal scrolling, light and dark, and what is there without JavaScript. --pictures leaves screenshots of the page before
+the hostile post, among them report.png, the README's: a shortened page. Written with Chromium 156 and Python 3.11.
 """
 
 import argparse
@@ -20,32 +21,62 @@ import zlib
 from playwright.sync_api import sync_playwright
 
 HOSTILE = ["<script>alert(1)</script>", "</script>", "<img", "src=x", "onerror=alert(2)>", "{{7*7}}", "\u2028", "Oslo"]
-PHONE = {"width": 390, "height": 844}
+PHONE = {"width": 360, "height": 780}
 DESKTOP = {"width": 1180, "height": 900}
 PAGE = 20
-# Labelled posts and seeds of the runs, supervised and semi-supervised.
-LABELS, SEEDS = [10, 20, 40], [0, 1]
-# The run that is looked at.
-RUN = "semi-40-0"
+EXPERIMENT = """
+text_encoder = "tiny"
+baseline = "text-only"
+
+[corpora.synthetic]
+data = "corpus"
+image_features = "corpus/features.safetensors"
+
+[settings]
+training = { encoder_lr = 1e-3, head_lr = 2e-3, epochs = 24, eval_every = 3, batch_size = 5, dropout = 0.2, negatives = 3.0 }
+model = { hidden_dim = 64, latent_dim = 16 }
+objective = { kl_weight = 0.01 }
+input = { max_width = 2 }
+
+[methods.text-only]
+images = false
+
+[methods.text-and-image]
+
+[methods.semi]
+training = { semi = true }
+
+[[grids]]
+corpora = ["synthetic"]
+methods = ["text-only", "text-and-image", "semi"]
+labels = [10, 20, 40]
+draws = [0, 1, 2]
+"""
+# Its runs, and the one that is looked at.
+RUNS, RUN, OTHER = 27, "synthetic-semi-40-d0-s0", "synthetic-text-only-10-d0-s0"
+# What is called serious by axe-core, and what is worse.
+SERIOUS = ["serious", "critical"]
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--smvae", required=True)
     parser.add_argument("--chromium", required=True)
+    parser.add_argument("--axe")
     parser.add_argument("--pictures", type=pathlib.Path)
     options = parser.parse_args()
     smvae = str(pathlib.Path(options.smvae).resolve())
     with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
         work = pathlib.Path(work)
-        runs, images = train(smvae, work), work / "images"
-        run = runs / RUN / "predictions-valid.jsonl"
+        experiment, images = train(smvae, work), work / "images"
+        run = experiment / "runs" / RUN / "predictions-valid.jsonl"
         draw_images(images, [post["image_id"] for post in read(run)])
 
         def report(name):
-            page = work / name
-            subprocess.run([smvae, "report", runs, "--images", images, "--out", page], check=True, capture_output=True)
-            return page
+            # As somebody would say it, since the page shows the command.
+            command = [smvae, "report", experiment.name, "--images", images.name, "--out", name]
+            subprocess.run(command, cwd=work, check=True, capture_output=True)
+            return work / name
 
         browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
         if options.pictures:
@@ -56,6 +87,13 @@ def main():
         for scheme in ["light", "dark"]:
             with_page(browser, path, DESKTOP, scheme, lambda page: check_desktop(page, posts))
             with_page(browser, path, PHONE, scheme, check_phone)
+            if options.axe:
+                # axe-core is no part of the page, whose policy would refuse it.
+                for size in [DESKTOP, PHONE]:
+                    with_page(browser, path, size, scheme, lambda page: check_axe(page, options.axe), bypass_csp=True)
+        with_page(browser, path, DESKTOP, "light", check_answer)
+        with_page(browser, path, DESKTOP, "light", check_sorting)
+        with_page(browser, path, PHONE, "light", check_without_javascript, java_script_enabled=False)
         backgrounds = {with_page(browser, path, DESKTOP, scheme, background) for scheme in ["light", "dark"]}
         assert len(backgrounds) == 2, f"light and dark look alike: {backgrounds}"
         browser.close()
@@ -63,23 +101,19 @@ def main():
 
 
 def train(smvae, work):
-    """Runs with the demo's settings and fewer epochs."""
-    demo = work / "demo"
-    subprocess.run([smvae, "demo", "--out", demo], check=True, capture_output=True)
-    data = ["--data", demo / "corpus", "--image-features", demo / "corpus/features.safetensors", "--text-encoder", "tiny"]
-    for semi, name in [("0", "supervised"), ("1", "semi")]:
-        for labels in LABELS:
-            for seed in SEEDS:
-                size = ["--labelled", str(labels), "--seed", str(seed), "--epochs", "20", "--semi", semi]
-                config = ["--config", demo / "supervised/config.json", "--out", work / f"runs/{name}-{labels}-{seed}"]
-                subprocess.run([smvae, "train", *data, *config, *size], check=True, capture_output=True)
-    return work / "runs"
+    """An experiment on the demo's corpus."""
+    subprocess.run([smvae, "demo", "--out", work / "demo"], check=True, capture_output=True)
+    file = work / "demo/experiment.toml"
+    file.write_text(EXPERIMENT, encoding="utf-8")
+    command = [smvae, "experiment", file, "--out", work / "images-and-labels", "--jobs", "2", "--threads", "1"]
+    subprocess.run(command, check=True, capture_output=True)
+    return work / "images-and-labels"
 
 
-def with_page(browser, path, viewport, scheme, check):
+def with_page(browser, path, viewport, scheme, check, **more):
     """Opens the page, runs a check, and fails on anything on the console, a dialog or a connection."""
     faults = []
-    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    context = browser.new_context(viewport=viewport, color_scheme=scheme, **more)
     page = context.new_page()
     page.on("console", lambda message: message.type in ("error", "warning") and faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -92,11 +126,90 @@ def with_page(browser, path, viewport, scheme, check):
     return result
 
 
+def check_answer(page):
+    assert page.locator("main > section").first.get_attribute("id") == "answer", "something comes before the answer"
+    headline = page.inner_text(".headline")
+    assert "comparisons" in headline and "text-only" in headline, headline
+    assert page.locator(".cards li").count() == 3, "one comparison per number of labels"
+    for card in page.locator(".cards li").all_inner_texts():
+        assert "the data can tell" in card.lower() or "the data cannot tell" in card.lower(), card
+    about = page.inner_text("header .about")
+    assert "27 runs on synthetic" in about and "UTC" in about and "smvae report" in about, about
+    assert "synthetic" in page.title(), page.title()
+    # One panel per number of labels; every run is among them.
+    assert page.locator("#methods figure").count() == 3 and page.locator("#labels figure").count() == 1
+    words = page.inner_text("main")
+    for name in ["kl_fused", "null", "mse_text", " - "]:
+        assert name not in words, f"{name!r} is in the page"
+    for tick in page.locator("#methods text.middle:not(.name)").all_text_contents():
+        assert tick.isdigit(), f"{tick} is no whole epoch"
+    told = page.text_content("#scores").count("made it worse")
+    assert told == worse(page), f"{told} times it is said that a temperature made it worse, not {worse(page)}"
+
+
+def worse(page):
+    """How many splits have a larger calibration error after scaling, as it is shown."""
+    pairs = page.locator("article.run .reliability > p").all_text_contents()
+    errors = [[float(word) for word in text.replace(",", "").split() if word.replace(".", "", 1).isdigit()] for text in pairs]
+    return sum(after > before for before, after, *_ in errors)
+
+
+def check_sorting(page):
+    table = page.locator("#runs-table")
+    assert table.locator("tbody tr:visible").count() == 12, "a long table is folded"
+    page.get_by_role("button", name=f"Show all {RUNS}").click()
+    assert table.locator("tbody tr:visible").count() == RUNS
+
+    def column(i):
+        return table.locator(f"tbody tr > :nth-child({i + 1})").all_inner_texts()
+
+    heads = [text.strip() for text in table.locator("thead th").all_inner_texts()]
+    f1 = heads.index("dev F1")
+    assert [float(x) for x in column(f1)] == sorted((float(x) for x in column(f1)), reverse=True), "the best comes first"
+    head = table.locator("thead th").nth(f1)
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert [float(x) for x in column(f1)] == sorted(float(x) for x in column(f1))
+    table.locator("thead th").first.locator("button").click()
+    assert column(0) == sorted(column(0)) and head.get_attribute("aria-sort") is None
+    # A name chooses the run below.
+    table.get_by_role("button", name=OTHER, exact=True).click()
+    assert page.locator("article.run:visible h3").first.inner_text() == OTHER
+
+
+def check_without_javascript(page):
+    for part in [".headline", ".cards li", "#labels svg.plot", "#methods svg.plot", "#runs-table", "#scores .reliability svg"]:
+        assert page.locator(part).first.is_visible(), f"{part} needs JavaScript"
+    assert page.locator("#runs-table tbody tr:visible").count() == RUNS
+    assert "need JavaScript" in page.inner_text("#posts"), "nothing is said of what is missing"
+
+
+def check_axe(page, script):
+    for fold in page.locator("details:visible > summary").all():
+        fold.click()
+    page.locator("#curves-table tbody tr").first.wait_for()
+    page.add_script_tag(path=script)
+    axe(page)
+
+
+def axe(page):
+    """Fails on what axe-core, which is in the page, finds serious."""
+    found = page.evaluate("axe.run().then(({ violations }) => violations)")
+    bad = [v for v in found if v["impact"] in SERIOUS]
+    told = [f"{v['id']}: {v['help']}: {[node['html'][:200] for node in v['nodes'][:3]]}" for v in bad]
+    assert not bad, "\n".join(told)
+
+
 def check_desktop(page, posts):
     page.select_option("#run", label=RUN)
-    # F1 against labels, the loss, dev, reliability.
-    assert page.locator("canvas:visible").count() == 4, "charts are missing"
+    assert page.locator("canvas:visible").count() == 3, "a curve of dev, cross entropy or the loss is missing"
+    # F1 against labels, three of the methods, dev's and test's reliability.
+    assert page.locator("svg.plot:visible").count() == 6, "charts are missing"
     assert page.locator("script").count() == 3, "a post became a script"
+    assert page.input_value("#kind") == "any", "mistakes come first"
+    shown(page, sum(has(post, "any") for post in posts), posts)
+    page.select_option("#kind", "")
     shown(page, len(posts), posts)
     for kind in ["any", "missed", "spurious", "wrong-type", "wrong-boundary", "correct"]:
         page.select_option("#kind", kind)
@@ -128,6 +241,7 @@ def check_desktop(page, posts):
     shown(page, 0, posts)
     page.fill("#search", "")
     # Terms of the loss, by the keyboard.
+    page.locator("summary", has_text="Choose the terms").click()
     box = page.locator("#terms input").nth(2)
     box.focus()
     before = page.locator("#train-chart .u-series").count()
@@ -137,11 +251,12 @@ def check_desktop(page, posts):
     page.locator("#curves-table summary").click()
     # The table is made by the fold's `toggle`, which comes after the click has returned.
     page.locator("#curves-table tbody tr").nth(1).wait_for()
+    for legend in page.locator(".u-legend").all_inner_texts():
+        assert "-" not in legend, f"a legend with dashes: {legend!r}"
     # Another run.
-    other = f"supervised-{LABELS[0]}-0"
-    page.select_option("#run", label=other)
+    page.select_option("#run", label=OTHER)
     assert page.locator("article.run:visible").count() == 1
-    assert page.locator("article.run:visible h3").first.inner_text().startswith(other)
+    assert page.locator("article.run:visible h3").first.inner_text() == OTHER
     no_horizontal_scroll(page)
 
 
@@ -149,7 +264,13 @@ def check_phone(page):
     for fold in page.locator("details:visible > summary").all():
         fold.click()
     no_horizontal_scroll(page)
-    for name in page.locator("#run option").all_inner_texts():
+    table = page.locator("#runs-table")
+    assert page.locator("#runs .more-columns").is_visible(), "nothing says that there are more columns"
+    before = table.locator("tbody th").first.bounding_box()["x"]
+    page.evaluate("document.querySelector('#runs .scroll').scrollLeft = 200")
+    after = table.locator("tbody th").first.bounding_box()["x"]
+    assert abs(before - after) < 1, "the names of the runs do not stay"
+    for name in page.locator("#run option").all_inner_texts()[::5]:
         page.select_option("#run", label=name)
         no_horizontal_scroll(page)
     page.set_viewport_size({"width": 844, "height": 390})
@@ -248,15 +369,15 @@ def take_pictures(browser, path, folder):
         with_page(browser, path, viewport, scheme, take)
 
     def shorten(page):
-        # Without settings, runs, dev's curves and all posts but four.
-        hide = "#runs, #labels .scroll, .check, #curves h3, #dev-chart, #curves details, article h3:first-of-type, " \
-               "article h3:first-of-type + .scroll, article > details, #list > li:nth-child(n+5), .pages, footer"
-        page.add_style_tag(content=f"{hide} {{ display: none !important }}")
+        # The answer, the curves of the methods and two posts.
+        hide = "nav, #differences, #labels, #runs, #curves, #chooser, #scores, #posts form, #posts .legend, #count, .pages, " \
+               "footer, .note, #list > li:nth-child(n+3), #methods p"
+        page.add_style_tag(content=f"{hide} {{ display: none !important }} section {{ margin: .6rem 0; padding: 1rem }}")
 
     picture("light.png", DESKTOP, "light")
     picture("dark.png", DESKTOP, "dark")
     picture("phone.png", PHONE, "light")
-    picture("report.png", DESKTOP, "light", shorten)
+    picture("report.png", {"width": 980, "height": 600}, "light", shorten)
 
 
 if __name__ == "__main__":

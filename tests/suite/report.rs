@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use smvae::Config;
 use smvae::Error;
 use smvae::experiment::Summary;
-use smvae::report::{ImageBudget, Thumbnails, gather, html, image_ids};
+use smvae::report::{ImageBudget, Thumbnails, Verdict, gather, html, image_ids, text as sentence};
 use std::path::Path;
 
 /// Words that must stay words.
@@ -76,6 +76,35 @@ fn nothing_a_post_or_a_folder_says_becomes_markup() {
     assert!(post.get("caption").is_none());
     assert_eq!(post["gold"], json!([[0, 2, "PER", "wrong-boundary"], [4, 5, "LOC", "correct"]]));
     assert_eq!(post["found"][0][3], "wrong-boundary");
+}
+
+#[test]
+fn what_an_experiment_and_a_command_say_stays_text() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let hostile = "</title><script>alert(1)</script>";
+    run(&folder.path().join("a"));
+    let mut report = gather(folder.path()).expect("a run");
+    report.command = Some(format!("smvae report {hostile}"));
+    report.corpora = vec![hostile.to_owned()];
+    for (labelled, method) in [(5, hostile), (6, "b")] {
+        let scores = |labels| json!({"gold": 10, "predicted": 10, "correct": labels, "types": {}});
+        let run = json!({"id": method, "corpus": hostile, "method": method, "labels": 5, "draw": 0, "seed": 0,
+                         "dev_labels": null, "dev_only": true, "images": true, "manifest": false,
+                         "config": Config::default()});
+        let files = json!({"train": "1", "valid": "2", "test": null, "images": null, "text_encoder": "tiny"});
+        let line = json!({"run": run, "files": files, "best_epoch": 1, "epochs": 1, "steps": 1, "seconds": 1,
+                          "threads": 1, "dev": scores(labelled), "test": null});
+        let path = folder.path().join("results.jsonl");
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(path, format!("{before}{line}\n")).expect("writable");
+    }
+    let gathered = gather(folder.path()).expect("an experiment");
+    assert!(sentence(&gathered.answer.headline).contains(hostile), "the method is named");
+    (report.answer, report.points) = (gathered.answer, gathered.points);
+    let page = html(&report, &Thumbnails::default());
+    assert_eq!(page.matches("</script").count(), 3, "the data, the charts, our own");
+    assert!(!page.contains("<script>alert") && page.matches("</title").count() == 1);
+    assert!(page.contains("&lt;script&gt;alert(1)"), "it is shown");
 }
 
 #[test]
@@ -176,20 +205,34 @@ fn an_experiment_is_averaged_over_its_draws() {
     assert!(!html(&report, &Thumbnails::default()).contains("Means and differences"), "there is no summary");
     let mut other = line("e", json!(50), 57);
     other["run"]["method"] = json!("supervised");
-    let lines = lines.into_iter().chain([other]).map(|line| serde_json::from_value(line).expect("a result"));
-    let summary = Summary::of(&lines.collect::<Vec<_>>(), Some("supervised"), 9);
+    let lines: Vec<Value> = lines.into_iter().chain([other]).collect();
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(folder.path().join("results.jsonl"), text).expect("writable");
+    let results = lines.into_iter().map(|line| serde_json::from_value(line).expect("a result"));
+    let summary = Summary::of(&results.collect::<Vec<_>>(), Some("supervised"), 9);
     summary.write(folder.path()).expect("writable");
     let report = gather(folder.path()).expect("an experiment");
     assert_eq!(report.summary.as_ref(), Some(&summary));
+    let answer = &report.answer;
+    assert_eq!(sentence(&answer.headline), "paper is ahead of supervised: +5.00 F1 on test");
+    let [comparison] = answer.comparisons.as_slice() else { panic!("{:?}", answer.comparisons) };
+    assert_eq!(comparison.difference, summary.rows[0].test.as_ref().and_then(|test| test.difference.clone()));
+    assert_eq!((comparison.place.as_str(), comparison.verdict), ("50 labelled posts of 2017", Verdict::CannotTell));
     let page = html(&report, &Thumbnails::default());
-    for part in
-        ["Means and differences", "5 of 9 runs", "minus that of <em>supervised</em>", "<td>+5.00</td>", "72.00 ± 2.83"]
-    {
+    for part in [
+        "Means and differences",
+        "5 of 9 runs",
+        "<strong>+5.00 F1</strong>",
+        "The data cannot tell",
+        "minus that of <em>supervised</em>",
+        "<td>+5.00</td>",
+        "72.00 ± 2.83",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     std::fs::remove_dir_all(folder.path().join("runs")).expect("it is ours");
     let report = gather(folder.path()).expect("results alone, from another machine");
-    assert_eq!((report.runs.len(), report.points.len(), report.summary), (0, 2, Some(summary)));
+    assert_eq!((report.runs.len(), report.points.len(), report.summary), (0, 3, Some(summary)));
     std::fs::write(folder.path().join("results.jsonl"), "{}\n").expect("writable");
     let message = gather(folder.path()).expect_err("no result").to_string();
     assert!(message.contains("results.jsonl, line 1"), "{message}");

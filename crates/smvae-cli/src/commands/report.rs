@@ -5,9 +5,11 @@ use crate::progress::say;
 use crate::summary_table;
 use clap::Args;
 use smvae::report::{
-    ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids, page_in,
+    Answer, ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids, page_in,
+    shell_word, text as sentence, utc,
 };
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
@@ -27,7 +29,7 @@ pub(crate) struct ReportArgs {
 }
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
-    let report = gather(&args.folder)?;
+    let mut report = gather(&args.folder)?;
     for (run, why) in &report.unreadable {
         say(format!("warning: {run} is left out: {why}"));
     }
@@ -38,6 +40,8 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
         Some(folder) => Thumbnails::make(folder, image_ids(&report), ImageBudget::default())?,
         None => Thumbnails::default(),
     };
+    report.command = Some(command());
+    report.date = Some(utc(SystemTime::now()));
     let out = match &args.out {
         Some(out) => out.clone(),
         None => page_in(&args.folder)?,
@@ -51,9 +55,29 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     output::print(&format!("{}\n", out.display()))
 }
 
-/// Every table of a report.
+/// The command as it was given, but for the place of the program.
+fn command() -> String {
+    let words = std::env::args().skip(1).map(|word| shell_word(&word));
+    std::iter::once("smvae".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// The answer of a report, what it rests on, and what has to be known to judge it.
+fn answer(answer: &Answer) -> String {
+    let mut lines = vec![sentence(&answer.headline) + ".\n"];
+    for comparison in &answer.comparisons {
+        let (place, says) = (&comparison.place, sentence(&comparison.headline));
+        lines.push(format!("\n{place}\n    {says}.\n    {}\n", comparison.explanation));
+    }
+    lines.extend(answer.notes.iter().map(|note| format!("\n{note}\n")));
+    lines.concat()
+}
+
+/// The answer and every table of a report.
 fn text(report: &Report) -> String {
     let mut parts = Vec::new();
+    if !report.answer.headline.is_empty() {
+        parts.push(answer(&report.answer));
+    }
     if !report.runs.is_empty() {
         parts.push(runs(&report.runs));
     }
@@ -100,10 +124,13 @@ fn runs(runs: &[RunReport]) -> String {
 
 fn points(points: &[LabelsPoint]) -> String {
     let row = |p: &LabelsPoint| {
-        let deviation = p.deviation.map_or("-".to_owned(), two);
-        [p.method.clone(), p.labelled.to_string(), two(p.mean), deviation, p.n.to_string()]
+        let interval = p.low.zip(p.high).map(|(low, high)| format!("{} to {}", two(low), two(high)));
+        let [deviation, interval] = [p.deviation.map(two), interval].map(Option::unwrap_or_default);
+        let (labelled, n) = (p.labelled.to_string(), p.n.to_string());
+        [p.method.clone(), p.corpus.clone(), labelled, two(p.mean), deviation, interval, n]
     };
-    output::table(&["method", "labelled", "F1", "deviation", "runs"], points.iter().map(row))
+    let header = ["method", "corpus", "labelled", "F1", "deviation", "95 % interval", "runs"];
+    output::table(&header, points.iter().map(row))
 }
 
 fn types(split: &SplitReport) -> String {
@@ -144,8 +171,10 @@ fn calibration(split: &SplitReport) -> String {
     let Some(c) = &split.calibration else { return String::new() };
     let on = c.fitted_on.name();
     let (before, after) = (100.0 * c.error_before, 100.0 * c.error_after);
+    let [shown_before, shown_after] = [before, after].map(|error| format!("{error:.1}"));
+    let worse = if after > before && shown_after != shown_before { ", which made it worse" } else { "" };
     format!(
-        "\nexpected calibration error {before:.1} %, {after:.1} % at temperature {:.2} fitted on {on}\n",
+        "\nexpected calibration error {shown_before} %, {shown_after} % at temperature {:.2} fitted on {on}{worse}\n",
         c.temperature
     )
 }

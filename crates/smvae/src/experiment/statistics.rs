@@ -18,6 +18,7 @@ use crate::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_data::files::write_atomically;
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -193,12 +194,32 @@ impl Difference {
     /// Summarises paired differences. `None` without a pair.
     pub fn of(differences: &[f64]) -> Option<Self> {
         let (n, (mean, sd)) = (differences.len(), mean_and_sd(differences)?);
-        let half = sd.map(|sd| {
-            let t = StudentsT::new(0.0, 1.0, (n - 1) as f64).expect("two pairs or more have a degree of freedom");
-            t.inverse_cdf(0.975) * sd / (n as f64).sqrt()
-        });
+        let half = sd.map(|sd| half_width(sd, n));
         Some(Self { n, mean, sd, low: half.map(|half| mean - half), high: half.map(|half| mean + half) })
     }
+
+    /// Whether the whole interval is above 0 (`Greater`) or below it (`Less`). `None` if it holds 0
+    /// or there is none: the data cannot tell.
+    pub fn sign(&self) -> Option<Ordering> {
+        match (self.low?, self.high?) {
+            (low, _) if low > 0.0 => Some(Ordering::Greater),
+            (_, high) if high < 0.0 => Some(Ordering::Less),
+            _ => None,
+        }
+    }
+
+    /// The number of pairs at which the interval would not hold 0 any more, if mean and deviation
+    /// stayed as they are. `None` if that takes more than a thousand, and for a single pair.
+    pub fn pairs_to_tell(&self) -> Option<usize> {
+        let sd = self.sd?;
+        (2..=1000).find(|&n| half_width(sd, n) < self.mean.abs())
+    }
+}
+
+/// Half the 95 % confidence interval of the mean of `n` values, 2 or more, with this deviation.
+pub(crate) fn half_width(sd: f64, n: usize) -> f64 {
+    let t = StudentsT::new(0.0, 1.0, (n - 1) as f64).expect("two values or more have a degree of freedom");
+    t.inverse_cdf(0.975) * sd / (n as f64).sqrt()
 }
 
 /// Mean and sample standard deviation. `None` without values, and no deviation for a single value.
@@ -237,6 +258,19 @@ mod tests {
         assert_eq!(Difference::of(&[]), None);
         let one = Difference { n: 1, mean: 7.0, sd: None, low: None, high: None };
         assert_eq!(Difference::of(&[7.0]), Some(one));
+    }
+
+    #[test]
+    fn an_interval_tells_or_says_how_many_pairs_would() {
+        let tell = |differences: &[f64]| Difference::of(differences).map(|d| (d.sign(), d.pairs_to_tell()));
+        // t(0.975) is 3.182 with three degrees of freedom: 3.182 sqrt(2) / 2 is above 2, and with
+        // four 2.776 sqrt(2) / sqrt(5) is below it.
+        assert_eq!(tell(&[1.0, 3.0]), Some((None, Some(5))));
+        assert_eq!(tell(&[2.0, 4.0, 4.0, 5.0, 5.0]), Some((Some(Ordering::Greater), Some(3))));
+        assert_eq!(tell(&[-4.0, -4.0, -5.0]), Some((Some(Ordering::Less), Some(3))));
+        assert_eq!(tell(&[-1.0, 1.0]), Some((None, None)));
+        assert_eq!(tell(&[0.0, 0.0]), Some((None, None)));
+        assert_eq!(tell(&[3.0]), Some((None, None)));
     }
 
     /// A run whose F1 is `correct` percent on dev, and on test if that is opened.

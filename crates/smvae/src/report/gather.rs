@@ -3,8 +3,10 @@
 use crate::error::{Error, Result};
 use crate::experiment::statistics::{SUMMARY, Summary};
 use crate::files::folder::file_in;
+use crate::report::answer::Answer;
 use crate::report::labels::{self, LabelsPoint};
 use crate::report::run::RunReport;
+use crate::report::{compare, scores, sentence};
 use crate::run::folder::is_run;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,14 @@ use std::path::{Path, PathBuf};
 pub struct Report {
     /// Name of the folder.
     pub title: String,
+    /// Names of the corpora of the runs, as far as they are known.
+    pub corpora: Vec<String>,
+    /// The command that made the report; whoever gathers it may know.
+    pub command: Option<String>,
+    /// When it was made; whoever gathers it may say.
+    pub date: Option<String>,
+    /// Which method finds more, by how much, and whether the data can tell.
+    pub answer: Answer,
     /// The runs, by name.
     pub runs: Vec<RunReport>,
     /// Runs of the folder that cannot be read, and why.
@@ -22,7 +32,7 @@ pub struct Report {
     /// F1 against the number of labelled posts, by method, then by number. Empty if the table of
     /// runs says as much.
     pub points: Vec<LabelsPoint>,
-    /// The split of the points: `test` for an experiment's results, else `dev`.
+    /// The split of the points: `test` if every run has it, else `dev`.
     pub points_split: &'static str,
     /// An experiment's means and differences from its baseline. `None` for other folders.
     pub summary: Option<Summary>,
@@ -37,7 +47,7 @@ pub struct Report {
 pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     let folder = folder.as_ref();
     let folders = run_folders(folder)?;
-    let results = labels::read_results(folder)?;
+    let results = scores::read_results(folder)?;
     // An experiment may have results without runs, if another machine computed them all.
     if folders.is_empty() && results.is_empty() {
         return Err(Error::NoRuns { path: folder.to_owned() });
@@ -45,19 +55,29 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     let (mut runs, unreadable) = read_runs(&folders)?;
     for run in &mut runs {
         if let Some(result) = results.iter().find(|result| result.run.id == run.name) {
-            run.method = labels::method(result, &results);
+            run.method = result.run.method.clone();
+            run.corpus = Some(result.run.corpus.clone());
+            run.place = Some(scores::place_of(result));
             run.test_f1 = result.test.as_ref().map(|test| test.overall.f1()).or(run.test_f1);
         }
     }
-    let (mut points, points_split) = labels::points(&results, &runs);
+    // Only an experiment has one.
+    let summary = folder.join(SUMMARY).is_file().then(|| Summary::read(folder)).transpose()?;
+    let scores = scores::of(&results, &runs);
+    let mut answer = compare::answer(&scores, summary.as_ref().and_then(|summary| summary.baseline.as_deref()));
+    if let [run] = runs.as_slice() {
+        answer.notes.extend(run.splits.last().map(sentence::of_split));
+    }
+    let (mut points, points_split) = labels::points(&scores);
     if !labels::worth_showing(&points) {
         points.clear();
     }
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
-    // Only an experiment has one.
-    let summary = folder.join(SUMMARY).is_file().then(|| Summary::read(folder)).transpose()?;
-    Ok(Report { title, runs, unreadable, points, points_split, summary })
+    let names = scores.iter().map(|score| score.place.corpus.as_str());
+    let corpora = sentence::corpora(names.chain(runs.iter().filter_map(|run| run.corpus.as_deref())));
+    let (command, date) = (None, None);
+    Ok(Report { title, corpora, command, date, answer, runs, unreadable, points, points_split, summary })
 }
 
 /// Names of runs, and why they cannot be read.

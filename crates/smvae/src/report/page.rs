@@ -1,18 +1,19 @@
 //! A report as one HTML file that opens from disk without a network: styles, charts, data and
 //! images are inside.
 //!
-//! Tables are in the page itself, escaped by the template engine. `assets/page.js` draws charts and
-//! posts from JSON, which `tojson` writes without `<`, `>`, `&` and `'`, so that no post can end
-//! its `<script>`. A policy in the page (`Content-Security-Policy`) forbids every connection.
+//! Answer, tables and most charts are in the page itself, escaped by the template engine.
+//! `assets/page.js` sorts tables, and draws the curves of a run and posts from JSON, which `tojson`
+//! writes without `<`, `>`, `&` and `'`, so that no post can end its `<script>`. A policy in the
+//! page (`Content-Security-Policy`) forbids every connection.
 
+use crate::report::charts::{Chart, Charts, Strip, limit, reliability};
 use crate::report::gather::Report;
 use crate::report::images::Thumbnails;
-use crate::report::labels::LabelsPoint;
-use crate::report::run::RunReport;
+use crate::report::run::{RunReport, defaults};
 use crate::report::split::SplitReport;
-use minijinja::{AutoEscape, Environment, context};
+use crate::report::words;
+use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
-use smvae_core::calibration::Bin;
 use smvae_core::confusion::Outcome;
 use smvae_data::Split;
 use std::collections::{BTreeMap, HashMap};
@@ -20,24 +21,38 @@ use std::collections::{BTreeMap, HashMap};
 /// The most runs whose posts a page holds: a thousand posts of a run take about 200 kB.
 const RUNS_WITH_POSTS: usize = 12;
 
+/// The templates, by the names that they call each other.
+const TEMPLATES: [(&str, &str); 6] = [
+    ("page.html", include_str!("assets/page.html")),
+    ("answer.html", include_str!("assets/answer.html")),
+    ("tables.html", include_str!("assets/tables.html")),
+    ("run.html", include_str!("assets/run.html")),
+    ("posts.html", include_str!("assets/posts.html")),
+    ("plot.html", include_str!("assets/plot.html")),
+];
+
 /// Writes a report as HTML, with these images beside its posts.
 pub fn html(report: &Report, images: &Thumbnails) -> String {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_filter("fixed", |x: f64, digits: usize| format!("{x:.digits$}"));
-    environment.add_filter("signed", |x: f64, digits: usize| format!("{x:+.digits$}"));
-    for (name, source) in
-        [("page.html", include_str!("assets/page.html")), ("run.html", include_str!("assets/run.html"))]
-    {
-        environment.add_template(name, source).expect("our own template, which the tests render");
-    }
-    let template = environment.get_template("page.html").expect("added above");
+    let environment = environment();
+    let template = environment.get_template("page.html").expect("it is among our own");
     let data = Data::new(report, images);
+    let order = best_first(report);
+    // The best whose posts are shown, so that something is to be seen of it.
+    let chosen = order.iter().find(|i| !data.runs[**i].posts.is_empty()).or(order.first());
     let with_posts = data.runs.iter().filter(|run| !run.posts.is_empty()).count();
+    let rows = report.summary.iter().flat_map(|summary| &summary.rows);
+    let of_rows = rows.filter_map(|row| row.test.as_ref().unwrap_or(&row.dev).difference.as_ref());
+    let compared = report.answer.comparisons.iter().filter_map(|comparison| comparison.difference.as_ref());
     let context = context! {
         report,
+        charts => Charts::of(report),
+        reliability => report.runs.iter().map(reliability_of).collect::<Vec<_>>(),
+        limits => context! { answer => limit(compared), rows => limit(of_rows) },
+        defaults => defaults(),
         images => context! { n => images.urls.len(), unreadable => images.unreadable, left_out => images.left_out },
         with_posts,
+        order => order,
+        chosen,
         data,
         version => env!("CARGO_PKG_VERSION"),
         css => include_str!("assets/page.css"),
@@ -46,6 +61,28 @@ pub fn html(report: &Report, images: &Thumbnails) -> String {
         chart_js => include_str!("vendor/uPlot.iife.min.js"),
     };
     template.render(context).expect("the template asks for what is given")
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_filter("fixed", |x: f64, digits: usize| format!("{x:.digits$}"));
+    environment.add_filter("signed", |x: f64, digits: usize| format!("{x:+.digits$}"));
+    environment.add_filter("in_words", |json: String| words::of_value(&json));
+    environment.add_filter("list_words", |names: Vec<String>| words::list(&names));
+    environment.add_filter("count", |n: usize, noun: String| words::count(n, &noun));
+    environment.add_function("strip", |mean: f64, low: f64, high: f64, limit: f64| {
+        Value::from_serialize(Strip::new(mean, low, high, limit))
+    });
+    for (name, source) in TEMPLATES {
+        environment.add_template(name, source).expect("our own template, which the tests render");
+    }
+    environment
+}
+
+/// The charts of a run's splits, in their order.
+fn reliability_of(run: &RunReport) -> Vec<Option<Chart>> {
+    run.splits.iter().map(|split| split.calibration.as_ref().map(reliability)).collect()
 }
 
 /// Ids of the images that a page could show, those of the first posts first.
@@ -60,22 +97,13 @@ struct Data<'a> {
     runs: Vec<RunData<'a>>,
     texts: Vec<Text<'a>>,
     images: &'a BTreeMap<String, String>,
-    points: &'a [LabelsPoint],
 }
 
 #[derive(Serialize)]
 struct RunData<'a> {
     x: &'a [usize],
     curves: &'a [super::Curve],
-    reliability: Vec<Reliability<'a>>,
     posts: Vec<PostData<'a>>,
-}
-
-#[derive(Serialize)]
-struct Reliability<'a> {
-    split: Split,
-    before: &'a [Bin],
-    after: &'a [Bin],
 }
 
 /// A post's words, once for all runs.
@@ -104,20 +132,22 @@ impl<'a> Data<'a> {
         let run = |(i, run): (usize, &'a RunReport)| RunData {
             x: &run.x,
             curves: &run.curves,
-            reliability: run.splits.iter().filter_map(reliability).collect(),
             posts: match run.split(Split::Dev) {
                 Some(dev) if shown.contains(&i) => texts.posts(dev),
                 _ => Vec::new(),
             },
         };
         let runs = report.runs.iter().enumerate().map(run).collect();
-        Self { runs, texts: texts.all, images: &images.urls, points: &report.points }
+        Self { runs, texts: texts.all, images: &images.urls }
     }
 }
 
-fn reliability(split: &SplitReport) -> Option<Reliability<'_>> {
-    let calibration = split.calibration.as_ref()?;
-    Some(Reliability { split: split.split, before: &calibration.before, after: &calibration.after })
+/// The runs by their F1 on dev, the best first.
+fn best_first(report: &Report) -> Vec<usize> {
+    let f1 = |i: &usize| report.runs[*i].dev.as_ref().map_or(-1.0, |dev| dev.overall.f1());
+    let mut order: Vec<usize> = (0..report.runs.len()).collect();
+    order.sort_by(|a, b| f1(b).total_cmp(&f1(a)));
+    order
 }
 
 /// The runs whose posts are shown: the best on dev of each method, then the second best, and so on.
@@ -126,10 +156,10 @@ fn runs_with_posts(report: &Report) -> Vec<usize> {
     let mut order: Vec<usize> =
         (0..report.runs.len()).filter(|i| report.runs[*i].split(Split::Dev).is_some()).collect();
     order.sort_by(|a, b| f1(b).total_cmp(&f1(a)));
-    let mut rank: HashMap<&str, usize> = HashMap::new();
+    let mut rank: HashMap<(Option<&str>, &str), usize> = HashMap::new();
     let mut ranked: Vec<(usize, usize)> = Vec::new();
     for i in order {
-        let rank = rank.entry(&report.runs[i].method).or_default();
+        let rank = rank.entry((report.runs[i].corpus.as_deref(), &report.runs[i].method)).or_default();
         ranked.push((*rank, i));
         *rank += 1;
     }

@@ -4,13 +4,18 @@
 use crate::config::Config;
 use crate::config::training::TrainingConfig;
 use crate::error::Result;
+use crate::experiment::spec::LabelCount;
+use crate::report::date::utc;
+use crate::report::place::Place;
 use crate::report::split::SplitReport;
-use crate::run::folder::RunFolder;
+use crate::report::words;
+use crate::run::folder::{CONFIG, RunFolder, WEIGHTS};
 use crate::run::record::EpochRecord;
 use serde::Serialize;
 use serde_json::Value;
 use smvae_core::metrics::Scores;
-use smvae_data::Split;
+use smvae_data::files::sha256_hex;
+use smvae_data::{Selection, Split};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -23,9 +28,22 @@ pub struct RunReport {
     /// The method's name in the experiment, or what the settings say about images and unlabelled
     /// posts.
     pub method: String,
+    /// Name of the corpus: the experiment's, or that of its folder. `None` for posts that were
+    /// never in a folder.
+    pub corpus: Option<String>,
+    /// When its best weights were saved, as the file says: `2026-11-29 09:08 UTC`.
+    pub trained: Option<String>,
+    /// How it is trained again, in words of the program. `None` if its corpus was in no folder.
+    pub command: Option<String>,
     /// Corpus and settings as text, which runs have in common that differ in draw and seed alone.
     #[serde(skip)]
     pub(super) repeats: String,
+    /// Which posts are labelled. `None` for converted weights.
+    #[serde(skip)]
+    pub(super) draw: Option<Draw>,
+    /// What it may be compared with. `None` for converted weights.
+    #[serde(skip)]
+    pub(super) place: Option<Place>,
     /// Labelled posts. `None` for converted weights, whose posts are not known.
     pub labelled: Option<usize>,
     /// Its seed.
@@ -48,6 +66,15 @@ pub struct RunReport {
     pub splits: Vec<SplitReport>,
 }
 
+/// Which posts are labelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Draw {
+    /// The seed of the draw.
+    pub(super) seed: u64,
+    /// Digest of their positions: a file may list others than the seed draws.
+    pub(super) posts: String,
+}
+
 /// A setting of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -68,6 +95,8 @@ pub struct Setting {
 pub struct Curve {
     /// Its path in `metrics.jsonl`, such as `train.labelled.kl_text`.
     pub name: String,
+    /// The same in words.
+    pub title: String,
     /// One value per epoch. `None` where dev was not evaluated.
     pub values: Vec<Option<f64>>,
 }
@@ -88,9 +117,22 @@ impl RunReport {
         }
         let has_captions = run.caption_identity()?.is_some();
         let selection = if run.origin()?.is_some() { None } else { Some(run.selection()?) };
+        let data = config.data.as_ref();
+        let corpus = data.and_then(|data| Some(data.file_name()?.to_string_lossy().into_owned()));
+        let place = selection.as_ref().map(|selection| Place {
+            corpus: corpus.clone().unwrap_or_default(),
+            labels: LabelCount::Count(selection.labelled.len()),
+            dev_labels: None,
+        });
+        let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
         Ok(Self {
             name: name.to_owned(),
             method: method(&config, has_captions),
+            trained: weights.ok().map(utc),
+            command: data.map(|data| again(data, folder, config.model.image_dim.is_some(), has_captions)),
+            corpus,
+            place,
+            draw: selection.as_ref().map(Draw::of),
             repeats: repeats(
                 &config,
                 has_captions,
@@ -112,6 +154,31 @@ impl RunReport {
     /// A split that was evaluated.
     pub fn split(&self, split: Split) -> Option<&SplitReport> {
         self.splits.iter().find(|report| report.split == split)
+    }
+}
+
+impl Draw {
+    fn of(selection: &Selection) -> Self {
+        let positions: Vec<String> = selection.labelled.iter().map(|post| post.position.to_string()).collect();
+        Self { seed: selection.seed, posts: sha256_hex(positions.join(" ").as_bytes()) }
+    }
+}
+
+/// How a run is trained again.
+fn again(data: &Path, folder: &Path, has_images: bool, has_captions: bool) -> String {
+    let images = if has_images { " --image-features FILE" } else { "" };
+    let captions = if has_captions { " --captions FILE" } else { "" };
+    let (data, config) = (shell_word(&data.display().to_string()), folder.join(CONFIG));
+    format!("smvae train --data {data}{images}{captions} --config {} --out NEW", shell_word(&config.display().to_string()))
+}
+
+/// A word of a command, in quotes where a shell would take it apart.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -137,14 +204,21 @@ fn repeats(config: &Config, has_captions: bool, train_sha256: Option<&str>) -> S
     serde_json::to_string(&parts).expect("a configuration has string keys and no failing parts")
 }
 
+/// Every setting and its value, as JSON.
+fn leaves(config: &Config) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let value = serde_json::to_value(config).expect("a configuration has string keys and no failing parts");
+    flatten("", &value, &mut |name, value| drop(found.insert(name.to_owned(), value.to_string())));
+    found
+}
+
+/// Every setting and its default, as JSON.
+pub(super) fn defaults() -> BTreeMap<String, String> {
+    leaves(&Config::default())
+}
+
 fn settings(config: &Config) -> Vec<Setting> {
-    let leaves = |config: &Config| {
-        let mut found = BTreeMap::new();
-        let value = serde_json::to_value(config).expect("a configuration has string keys and no failing parts");
-        flatten("", &value, &mut |name, value| drop(found.insert(name.to_owned(), value.to_string())));
-        found
-    };
-    let defaults = leaves(&Config::default());
+    let defaults = defaults();
     let setting = |(name, value): (String, String)| {
         let default = defaults.get(&name).cloned().unwrap_or_default();
         Setting { differs: value != default, name, value, default }
@@ -173,7 +247,7 @@ fn curves(epochs: &[EpochRecord]) -> Vec<Curve> {
             }
         }
     }
-    found.into_iter().map(|(name, values)| Curve { name, values }).collect()
+    found.into_iter().map(|(name, values)| Curve { title: words::of_curve(&name), name, values }).collect()
 }
 
 /// Calls `put` with every leaf of an object and its path.

@@ -1,11 +1,11 @@
-// Charts and posts of the report. Texts reach the page as text nodes alone: nothing here parses HTML.
+// Sorted tables, curves and posts of the report. Texts reach the page as text nodes alone: nothing here parses HTML.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const at = (id) => document.getElementById(id);
   const PAGE = 20;
-  // The same four in the plot and in the legend.
-  const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]], BORDERS = ["solid", "dashed", "dotted", "double"];
+  // Rows of a folded table, as in the style sheet.
+  const ROWS = 12;
 
   /** An element with attributes and children, which are nodes or texts. */
   function el(name, attributes, ...children) {
@@ -20,18 +20,34 @@
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const charts = new Map();
 
-  /** A series in the i-th colour and dash, so that colour is not its only sign; each of 32 has a pair of its own. */
-  function series(label, i, more) {
-    const dash = (i + Math.floor(i / 8)) % 4;
+  /** A circle, a square, a triangle or a diamond of radius r. */
+  function addShape(path, shape, x, y, r) {
+    if (shape === 0) { path.moveTo(x + r, y); path.arc(x, y, r, 0, 2 * Math.PI); return; }
+    const corners = [[], [[-1, -1], [1, -1], [1, 1], [-1, 1]], [[0, -1.2], [1.2, 1], [-1.2, 1]], [[0, -1.3], [1.3, 0], [0, 1.3], [-1.3, 0]]][shape];
+    corners.forEach(([dx, dy], i) => (i === 0 ? path.moveTo(x + dx * r, y + dy * r) : path.lineTo(x + dx * r, y + dy * r)));
+    path.closePath();
+  }
+
+  /** A series in the i-th colour and shape, so that colour is not its only sign; each of 32 has a pair of its own. */
+  function series(label, i) {
+    const shape = (i + Math.floor(i / 8)) % 4, colour = style(`--c${i % 8}`);
+    const paths = (u, s, from, to) => {
+      const path = new Path2D();
+      for (let k = from; k <= to; k++) {
+        if (u.data[s][k] == null) continue;
+        addShape(path, shape, u.valToPos(u.data[0][k], "x", true), u.valToPos(u.data[s][k], "y", true), 3 * devicePixelRatio);
+      }
+      return { stroke: null, fill: path, clip: null, flags: 3 };
+    };
     return {
-      label, stroke: style(`--c${i % 8}`), width: 2, dash: DASHES[dash], mark: BORDERS[dash], spanGaps: true,
-      points: { show: true, size: 6 }, value: (_, v) => (v == null ? "-" : String(+v.toPrecision(4))), ...more,
+      label, stroke: colour, width: 2, shape, colour: i % 8, spanGaps: true, points: { show: true, size: 7, fill: colour, paths },
+      value: (_, v) => (v == null ? "" : String(+v.toPrecision(4))),
     };
   }
 
   function axis(label, more) {
     const grid = { stroke: style("--line"), width: 1 };
-    return { label, stroke: style("--soft"), grid, ticks: grid, labelSize: 22, font: "12px system-ui", labelFont: "12px system-ui", ...more };
+    return { label, stroke: style("--soft"), grid, ticks: grid, labelSize: 16, font: "12px system-ui", labelFont: "12px system-ui", ...more };
   }
 
   /** Draws a chart in place of the one that the element holds; `make(width)` gives uPlot's options and data. */
@@ -41,8 +57,13 @@
     const width = element.clientWidth;
     const made = width > 0 && make(width);
     if (!made) return;
-    const legend = { markers: { width: 3, dash: (u, i) => u.series[i].mark } };
-    charts.get(element).plot = new uPlot({ ...made.options, legend }, made.data, element);
+    const plot = new uPlot(made.options, made.data, element);
+    charts.get(element).plot = plot;
+    // The names have the shapes of the points.
+    element.querySelectorAll(".u-legend .u-series").forEach((row, i) => {
+      const marker = row.querySelector(".u-marker");
+      if (marker && plot.series[i].shape != null) marker.className = `u-marker key s${plot.series[i].shape} c${plot.series[i].colour}`;
+    });
   }
 
   const redraw = () => charts.forEach(({ make }, element) => draw(element, make));
@@ -50,135 +71,72 @@
   let width = innerWidth;
   addEventListener("resize", () => {
     // The height of a phone's window changes while it is scrolled.
-    if (innerWidth !== width) { width = innerWidth; redraw(); }
+    if (innerWidth !== width) { width = innerWidth; redraw(); mind(document); }
   });
 
-  /** Bars of one deviation, drawn over the points. */
-  function errorBars(deviations) {
-    return (u) => {
-      const context = u.ctx, cap = 4 * devicePixelRatio;
-      context.save();
-      context.lineWidth = 1.5 * devicePixelRatio;
-      deviations.forEach((column, s) => column.forEach((deviation, i) => {
-        const mean = u.data[s + 1][i];
-        if (mean == null || deviation == null) return;
-        const x = u.valToPos(u.data[0][i], "x", true);
-        const [high, low] = [mean + deviation, mean - deviation].map((y) => u.valToPos(y, "y", true));
-        context.strokeStyle = u.series[s + 1].stroke();
-        context.beginPath();
-        context.moveTo(x, high); context.lineTo(x, low);
-        for (const y of [high, low]) { context.moveTo(x - cap, y); context.lineTo(x + cap, y); }
-        context.stroke();
-      }));
-      context.restore();
-    };
-  }
-
-  /** Ticks at the numbers that were run, without the names of those that the one before leaves no room for. */
-  function apart(plot, ticks) {
-    let last = -Infinity;
-    return ticks.map((tick) => {
-      const x = plot.valToPos(tick, "x");
-      if (x - last < 36) return null;
-      last = x;
-      return tick;
-    });
-  }
-
-  function labelsChart() {
-    const x = [...new Set(data.points.map((p) => p.labelled))].sort((a, b) => a - b);
-    const methods = [...new Set(data.points.map((p) => p.method))];
-    const column = (method, field) =>
-      x.map((n) => data.points.find((p) => p.method === method && p.labelled === n)?.[field] ?? null);
-    const deviations = methods.map((m) => column(m, "deviation"));
-    const ends = data.points.flatMap((p) => [p.mean - (p.deviation ?? 0), p.mean + (p.deviation ?? 0)]);
-    const [low, high] = [Math.min(...ends), Math.max(...ends)];
-    const room = Math.max((high - low) * 0.1, 0.5);
-    draw(at("labels-chart"), (width) => ({
-      options: {
-        width, height: 300,
-        scales: { x: { time: false, distr: 3, range: [x[0] / 1.3, x[x.length - 1] * 1.3] }, y: { range: [low - room, high + room] } },
-        axes: [axis("labelled posts", { splits: () => x, filter: apart }), axis("F1")],
-        series: [{ label: "labelled" }, ...methods.map((m, i) => series(m, i))],
-        hooks: { draw: [errorBars(deviations)] },
-      },
-      data: [x, ...methods.map((m) => column(m, "mean"))],
-    }));
-  }
-
-  function curveChart(element, run, chosen, logarithmic, label) {
-    const height = 280;
+  /** Lines by epoch, which are whole numbers. */
+  function curveChart(element, run, chosen, logarithmic) {
+    const whole = (plot, splits) => splits.map((v) => (Number.isInteger(v) ? v : null));
     draw(element, (width) => chosen.length > 0 && {
       options: {
-        width, height, scales: { x: { time: false, range: (_, a, b) => (a === b ? [a - 1, b + 1] : [a, b]) }, y: { distr: logarithmic ? 3 : 1 } },
-        axes: [axis("epoch"), axis(label, { size: 60 })],
-        series: [{ label: "epoch" }, ...chosen.map(([curve, i]) => series(curve.name.replace(/^(train|dev)\./, ""), i))],
+        width, height: 230,
+        scales: { x: { time: false, range: (_, a, b) => (a === b ? [a - 1, b + 1] : [0, b]) }, y: { distr: logarithmic ? 3 : 1 } },
+        axes: [axis("epoch", { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], filter: whole, space: 36, size: 30 }), axis(null, { size: 52 })],
+        series: [{ label: "epoch", value: (_, v) => v ?? "" }, ...chosen.map(([curve, i]) => series(curve.title, i))],
       },
       // A logarithm has no zero.
       data: [run.x, ...chosen.map(([curve]) => curve.values.map((v) => (logarithmic && v <= 0 ? null : v)))],
     });
   }
 
-  function reliabilityChart(element, { before, after }) {
-    const points = (bins) => {
-      const filled = bins.filter((b) => b.n > 0);
-      return [filled.map((b) => b.mean_score), filled.map((b) => b.precision)];
-    };
-    draw(element, (width) => ({
-      options: {
-        width, height: Math.min(width, 320),
-        scales: { x: { time: false, range: [0, 1] }, y: { range: [0, 1.02] } },
-        axes: [axis("score"), axis("precision")],
-        series: [{ label: "score", value: (_, v) => (v == null ? "-" : v.toFixed(3)) },
-          series("ideal", 7, { points: { show: false }, width: 1, dash: [], mark: "solid" }), series("scores", 0), series("scaled", 1)],
-      },
-      data: uPlot.join([[[0, 1], [0, 1]], points(before), points(after)]),
-    }));
-  }
-
   // ---- the chosen run -----------------------------------------------------------------------------------------
 
   /** Terms whose box is ticked; kept from run to run. */
-  const ticked = new Set(["train.loss", "train.ce"]);
+  const ticked = new Set(["train.loss"]);
 
   function showCurves(run) {
     const empty = run.x.length === 0;
     at("no-curves").hidden = !empty;
     at("curves-body").hidden = empty;
     if (empty) return;
-    const terms = run.curves.filter((c) => c.name.startsWith("train."));
+    // Cross entropy has a chart of its own: beside the loss it is a line at 0.
+    const isZero = (c) => c.values.every((v) => v === 0 || v == null);
+    const all = run.curves.filter((c) => c.name.startsWith("train.") && c.name !== "train.ce");
+    const terms = all.filter((c) => c.name === "train.loss" || !isZero(c));
+    terms.sort((a, b) => (b.name === "train.loss") - (a.name === "train.loss"));
+    const zero = all.filter((c) => !terms.includes(c)).map((c) => c.title);
+    at("zero-terms").textContent = zero.length > 0 ? `0 in every epoch: ${zero.join(", ")}.` : "";
     const plot = () => curveChart(at("train-chart"), run,
-      terms.map((c, i) => [c, i]).filter(([c]) => ticked.has(c.name)), at("log").checked, "mean");
+      terms.map((c, i) => [c, i]).filter(([c]) => ticked.has(c.name)), at("log").checked);
     at("terms").replaceChildren(at("terms").firstElementChild, ...terms.map((curve) => {
       const box = el("input", { type: "checkbox", name: curve.name });
       box.checked = ticked.has(curve.name);
       box.addEventListener("change", () => { box.checked ? ticked.add(curve.name) : ticked.delete(curve.name); plot(); });
-      return el("label", { class: "check" }, box, " " + curve.name.slice("train.".length));
+      return el("label", { class: "check" }, box, " " + curve.title);
     }));
     at("log").onchange = plot;
     plot();
-    const dev = run.curves.filter((c) => c.name.startsWith("dev."));
-    curveChart(at("dev-chart"), run, dev.map((c, i) => [c, i]), false, "percent");
+    curveChart(at("ce-chart"), run, run.curves.filter((c) => c.name === "train.ce").map((c) => [c, 1]), false);
+    curveChart(at("dev-chart"), run, run.curves.filter((c) => c.name.startsWith("dev.")).map((c, i) => [c, i]), false);
     const fold = at("curves-table");
     const fill = () => {
-      const head = el("tr", {}, ...["epoch", ...run.curves.map((c) => c.name)].map((name) => el("th", { scope: "col" }, name)));
+      const head = el("tr", {}, ...["epoch", ...run.curves.map((c) => c.title)].map((name) => el("th", { scope: "col" }, name)));
       const rows = run.x.map((epoch, i) => el("tr", {}, el("th", { scope: "row" }, String(epoch)),
-        ...run.curves.map((c) => el("td", {}, c.values[i] == null ? "-" : c.values[i].toPrecision(5)))));
+        ...run.curves.map((c) => el("td", {}, c.values[i] == null ? "" : c.values[i].toPrecision(5)))));
       fold.lastElementChild.replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
     };
-    fold.ontoggle = () => fold.open && fill();
+    fold.ontoggle = () => { if (fold.open) { fill(); mind(fold); } };
     if (fold.open) fill();
   }
 
   function showRun(index) {
     const run = data.runs[index];
+    at("run").value = String(index);
     for (const article of document.querySelectorAll("article.run")) {
       article.hidden = article.dataset.run !== String(index);
-      // A chart that is not seen has no width.
-      for (const element of article.querySelectorAll(".reliability")) {
-        if (article.hidden) { charts.get(element)?.plot?.destroy(); charts.delete(element); }
-        else reliabilityChart(element, run.reliability.find((r) => r.split === element.dataset.split));
-      }
+    }
+    for (const name of document.querySelectorAll("#runs-table th[data-run]")) {
+      name.parentElement.classList.toggle("chosen", name.dataset.run === String(index));
     }
     showCurves(run);
     at("no-posts").hidden = run.posts.length > 0;
@@ -187,7 +145,78 @@
     const chosen = at("type").value;
     at("type").replaceChildren(el("option", { value: "" }, "any"), ...types.map((type) => el("option", { value: type }, type)));
     at("type").value = types.includes(chosen) ? chosen : "";
+    // A run without a mistake shows its posts all the same.
+    if (at("kind").value === "any" && !run.posts.some((post) => passes(post, "any", "", ""))) at("kind").value = "";
     showPosts(run, 0);
+    mind(document);
+  }
+
+  // ---- tables ------------------------------------------------------------------------------------------------
+
+  /** A cell as what it is sorted by: its first number, else its text; what is not there comes last. */
+  function sortKey(row, column) {
+    const text = row.cells[column].textContent.trim();
+    if (text === "" || row.cells[column].querySelector(".none")) return null;
+    // A date is a text whose order is that of its digits.
+    const number = /^\d{4}-\d\d/.test(text) ? NaN : Number.parseFloat(text);
+    return Number.isNaN(number) ? text.toLowerCase() : number;
+  }
+
+  function compare(a, b) {
+    if (typeof a === typeof b) return typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true });
+    return typeof a === "number" ? -1 : 1;
+  }
+
+  /** Sorts by a column; a second time the other way round. Numbers begin with the largest. */
+  function sortBy(table, head) {
+    const column = head.cellIndex, body = table.tBodies[0];
+    const rows = [...body.rows].filter((row) => !row.classList.contains("total")).map((row) => ({ row, key: sortKey(row, column) }));
+    const down = head.ariaSort ? head.ariaSort === "ascending" : rows.some(({ key }) => typeof key === "number");
+    for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const missing = rows.filter(({ key }) => key == null), there = rows.filter(({ key }) => key != null);
+    there.sort((a, b) => (down ? compare(b.key, a.key) : compare(a.key, b.key)));
+    const total = [...body.rows].filter((row) => row.classList.contains("total"));
+    body.append(...[...there, ...missing].map(({ row }) => row), ...total);
+  }
+
+  function makeSortable(table) {
+    for (const head of table.tHead.rows[0].cells) {
+      if (head.classList.contains("picture")) continue;
+      const button = el("button", { type: "button" }, ...head.childNodes);
+      button.addEventListener("click", () => sortBy(table, head));
+      head.replaceChildren(button);
+    }
+  }
+
+  /** Tables that are wider than their place are said to be so, and can be scrolled with the keyboard. */
+  function mind(root) {
+    for (const scroll of root.querySelectorAll(".scroll")) {
+      const wide = scroll.scrollWidth > scroll.clientWidth + 1;
+      const hint = scroll.previousElementSibling?.classList.contains("more-columns") ? scroll.previousElementSibling : null;
+      if (wide && !hint) scroll.before(el("p", { class: "more-columns", "aria-hidden": "true" }, "more columns at the side \u2192"));
+      if (!wide) hint?.remove();
+      if (!wide) { for (const name of ["tabindex", "role", "aria-label"]) scroll.removeAttribute(name); continue; }
+      const title = scroll.querySelector("caption") ?? scroll.closest("details")?.querySelector("summary") ?? scroll.closest("section").querySelector("h2");
+      for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", `Table: ${title.textContent}`]]) scroll.setAttribute(name, value);
+    }
+  }
+
+  /** A long table shows its first rows, until all are asked for. */
+  function fold(table) {
+    const body = table.tBodies[0], rows = body.rows.length;
+    if (rows <= ROWS + 3) return;
+    body.classList.add("folded");
+    const button = el("button", { type: "button", class: "all" }, `Show all ${rows}`);
+    button.addEventListener("click", () => { body.classList.remove("folded"); button.remove(); });
+    table.parentElement.after(button);
+  }
+
+  /** Names of runs choose what is shown below. */
+  function makeChoosable(name) {
+    const button = el("button", { type: "button", class: "pick", title: "show this run below" }, name.textContent);
+    button.addEventListener("click", () => { showRun(Number(name.dataset.run)); at("chooser").scrollIntoView(); at("run").focus({ preventScroll: true }); });
+    name.replaceChildren(button);
   }
 
   // ---- posts -------------------------------------------------------------------------------------------------
@@ -255,7 +284,11 @@
     }
   }
 
-  if (data.points.length > 0) labelsChart();
+  document.querySelectorAll("table.sortable").forEach(makeSortable);
+  document.querySelectorAll("table.long").forEach(fold);
+  document.querySelectorAll("#runs-table th[data-run]").forEach(makeChoosable);
+  document.addEventListener("toggle", (event) => mind(event.target), true);
+  mind(document);
   if (data.runs.length > 0) {
     listen();
     showRun(Number(at("run").value));
