@@ -169,7 +169,10 @@ fn again(data: &Path, folder: &Path, has_images: bool, has_captions: bool) -> St
     let images = if has_images { " --image-features FILE" } else { "" };
     let captions = if has_captions { " --captions FILE" } else { "" };
     let (data, config) = (shell_word(&data.display().to_string()), folder.join(CONFIG));
-    format!("smvae train --data {data}{images}{captions} --config {} --out NEW", shell_word(&config.display().to_string()))
+    format!(
+        "smvae train --data {data}{images}{captions} --config {} --out NEW",
+        shell_word(&config.display().to_string())
+    )
 }
 
 /// A word of a command, in quotes where a shell would take it apart.

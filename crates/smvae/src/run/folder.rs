@@ -73,7 +73,7 @@ pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
 /// Every file of a run, in the order in which they are removed: first the file that makes the
 /// folder a run, last the one that shows that the rest is ours.
-pub(crate) const FILES: [&str; 19] = [
+pub(crate) const FILES: [&str; 20] = [
     CONFIG,
     LABELS,
     SELECTION,
