@@ -70,7 +70,7 @@ pub(crate) fn with_implied_command(args: impl IntoIterator<Item = OsString>) -> 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a synthetic corpus, train three models on it, compare them; takes about a minute.
+    /// Make a synthetic corpus, train four models on it, compare them; takes about a minute.
     Demo(commands::demo::DemoArgs),
     /// Count what a corpus holds.
     Stats(commands::stats::StatsArgs),

@@ -139,8 +139,8 @@ impl Captions {
 /// How many posts have a caption: one of their own, or that of their image.
 ///
 /// # Errors
-/// [`Error::NoCaptionMatch`] if there are posts and captions by image id, and no post has a caption:
-/// the file belongs to another corpus.
+/// [`Error::NoCaptionMatch`] if there are posts and captions by image id, and no post has a
+/// caption: the file belongs to another corpus.
 pub fn coverage(captions: Option<&Captions>, samples: &[Sample]) -> Result<Coverage> {
     let has_caption = |sample: &&Sample| {
         let of_image = || sample.image().zip(captions).is_some_and(|(id, captions)| captions.get(id).is_some());

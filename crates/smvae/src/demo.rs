@@ -2,8 +2,8 @@
 //! compares them.
 //!
 //! The label of many entities shows in the image alone, so text alone must lose to text with image
-//! vectors, and to text with captions of the images; labelled posts are few, so unlabelled ones must
-//! help.
+//! vectors, and to text with captions of the images; labelled posts are few, so unlabelled ones
+//! must help.
 
 use crate::config::Config;
 use crate::config::input::InputConfig;

@@ -1,5 +1,6 @@
 //! Targets that read files: run folders, checkpoints, text encoders, vision models, weights, image
-//! vectors, captions, experiments. The first byte of an input says which file of a good folder it replaces.
+//! vectors, captions, experiments. The first byte of an input says which file of a good folder it
+//! replaces.
 
 use super::choice;
 use smvae::core::candle_core::{Device, Tensor, safetensors};

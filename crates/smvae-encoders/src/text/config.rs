@@ -134,8 +134,8 @@ impl TransformerConfig {
         self.max_position_embeddings.saturating_sub(self.first_position())
     }
 
-    /// Separators between the two parts of a pair of texts: `[SEP]` in BERT, `</s></s>` in RoBERTa's
-    /// family.
+    /// Separators between the two parts of a pair of texts: `[SEP]` in BERT, `</s></s>` in
+    /// RoBERTa's family.
     pub fn pair_separators(&self) -> usize {
         match self.model_type {
             Family::Bert => 1,

@@ -1,13 +1,13 @@
 //! Words to word pieces, one word at a time, so that every word knows its pieces.
 //!
 //! `[CLS] p_1 .. p_m [SEP]` (`<s>` and `</s>` in RoBERTa's family), where the pieces of a word are
-//! a half-open range of positions; a second text may follow, of which no word is looked up. WordPiece, byte-level BPE and unigram vocabularies are read; to
-//! a byte-level one every word begins with a space, as with
-//! `add_prefix_space=True, is_split_into_words=True` of Hugging Face. A word without pieces (a
-//! variation selector, a control character) is one `[UNK]`: every word has a hidden state, and
-//! spans of words are ranges of pieces. What it does not do: it adds no padding, reads no special
-//! pieces from text (the words `[SEP]` and `<s>` are text), and ignores the truncation and padding
-//! that a `tokenizer.json` asks for.
+//! a half-open range of positions; a second text may follow, whose words are not told. WordPiece,
+//! byte-level BPE and unigram vocabularies are read; to a byte-level one every word begins with a
+//! space, as with `add_prefix_space=True, is_split_into_words=True` of Hugging Face. A word without
+//! pieces (a variation selector, a control character) is one `[UNK]`: every word has a hidden
+//! state, and spans of words are ranges of pieces. What it does not do: it adds no padding, reads no
+//! special pieces from text (the words `[SEP]` and `<s>` are text), and ignores the truncation and
+//! padding that a `tokenizer.json` asks for.
 
 mod folder;
 mod guard;

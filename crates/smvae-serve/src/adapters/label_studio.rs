@@ -2,7 +2,8 @@
 //!
 //! Every task gets one result, also where nothing is found in it, so that results stay beside their
 //! tasks. Offsets count UTF-16 units, as Label Studio's editor does: elsewhere in this service they
-//! count characters. No picture of a task is fetched; what it shows, `caption` in a task's data says.
+//! count characters. No picture of a task is fetched; what it shows, `caption` in a task's data
+//! says.
 
 use crate::adapters::tags::Tags;
 use crate::adapters::{Asked, ask_texts};

@@ -24,7 +24,7 @@ pub struct InputConfig {
     /// Which image vector the model sees with a post. Default: its own.
     pub image: ImageUse,
     /// Which caption the model reads with a post. Default: its own.
-    #[serde(skip_serializing_if = "CaptionUse::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub caption: CaptionUse,
     /// The most pieces of a caption, its separators included, that are read behind a post. No more
     /// are read than the text encoder's positions leave beside the post's own pieces. Default: 64.
@@ -39,19 +39,18 @@ pub enum CaptionUse {
     /// Its own.
     #[default]
     Own,
-    /// That of another post's image ([`smvae_data::Captions::get_other`]), to measure what the right
-    /// caption is worth.
+    /// That of another post's image ([`smvae_data::Captions::get_other`]), to measure what the
+    /// right caption is worth.
     Shuffled,
 }
 
-impl CaptionUse {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const MAX_CAPTION_PIECES: usize = 64;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_default_limit(limit: &usize) -> bool {
     *limit == MAX_CAPTION_PIECES
 }

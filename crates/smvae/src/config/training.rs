@@ -74,7 +74,7 @@ pub struct TrainingConfig {
     pub checkpoint_every: Option<usize>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
 }

@@ -390,11 +390,7 @@ impl Predictor {
             quirks: &self.config.model.quirks,
             encoder: self.networks.encoder.config(),
             images: self.identity.as_ref().map(|identity| (identity, self.images.as_deref())),
-            captions: match (&self.caption_identity, self.captions.as_deref()) {
-                (None, _) => CaptionSource::Unread,
-                (Some(_), None) => CaptionSource::Posts,
-                (Some(_), Some(captions)) => CaptionSource::Images(captions),
-            },
+            captions: CaptionSource::of(self.caption_identity.as_ref(), self.captions.as_deref()),
         }
     }
 

@@ -363,7 +363,8 @@ impl<P: Borrow<Post> + Send> Shared<P> {
 }
 
 /// About as many pieces as a post has, found without a tokenizer: one per word and one per five
-/// further bytes of it, and as many for a caption, of which the beginning is read. A URL, which many models do not read, counts as a long word.
+/// further bytes of it, and as many for a caption, of which the beginning is read. A URL, which
+/// many models do not read, counts as a long word.
 fn weight(post: &Post) -> usize {
     let caption = post.caption.as_ref().map_or(0, |caption| caption.len().min(300) / 5);
     2 + caption + post.words().iter().map(|word| 1 + word.len().min(30) / 5).sum::<usize>()

@@ -42,6 +42,18 @@ pub enum CaptionTrust {
     Any,
 }
 
+impl<'a> CaptionSource<'a> {
+    /// That of a model that was trained with the captions of `identity`, or without, and is given
+    /// these.
+    pub(crate) fn of(identity: Option<&CaptionIdentity>, captions: Option<&'a Captions>) -> Self {
+        match (identity, captions) {
+            (None, _) => Self::Unread,
+            (Some(_), None) => Self::Posts,
+            (Some(_), Some(captions)) => Self::Images(captions),
+        }
+    }
+}
+
 impl CaptionIdentity {
     /// Identity of the captions of a training split. `None` if it has none.
     pub(crate) fn new(captions: Option<&Captions>, train: &[Sample]) -> Option<Self> {

@@ -133,11 +133,7 @@ impl RunReport {
             corpus,
             place,
             draw: selection.as_ref().map(Draw::of),
-            repeats: repeats(
-                &config,
-                has_captions,
-                selection.as_ref().map(|selection| selection.train_sha256.as_str()),
-            ),
+            repeats: repeats(&config, has_captions, selection.as_ref().map(|chosen| chosen.train_sha256.as_str())),
             labelled: selection.map(|selection| selection.labelled.len()),
             seed: config.seed,
             epochs: epochs.len(),

@@ -1,5 +1,5 @@
-//! One vector per post: the mean of the text encoder's vectors of its own pieces, of length 1. Sentence
-//! encoders (sentence-transformers) call it mean pooling. No gradient is tracked.
+//! One vector per post: the mean of the text encoder's vectors of its own pieces, of length 1.
+//! Sentence encoders (sentence-transformers) call it mean pooling. No gradient is tracked.
 
 use crate::error::{Error, Result};
 use crate::input::collate::{Collator, Item};

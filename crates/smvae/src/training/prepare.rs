@@ -110,11 +110,7 @@ impl<'a> Prepared<'a> {
             quirks: &self.config.model.quirks,
             encoder: &self.encoder.config,
             images: self.identity.as_ref().map(|identity| (identity, self.input.images)),
-            captions: match (&self.caption_identity, self.input.captions) {
-                (None, _) => CaptionSource::Unread,
-                (Some(_), None) => CaptionSource::Posts,
-                (Some(_), Some(captions)) => CaptionSource::Images(captions),
-            },
+            captions: CaptionSource::of(self.caption_identity.as_ref(), self.input.captions),
         }
     }
 

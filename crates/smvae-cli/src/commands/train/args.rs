@@ -65,9 +65,9 @@ pub(crate) struct TrainArgs {
     pub(crate) images: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) vision: VisionArgs,
-    /// Captions, which the text encoder reads behind each post: a file of JSON lines with "image_id"
-    /// and "caption". By default the corpus's own: its file captions.jsonl, or the "caption" of its
-    /// posts.
+    /// Captions, which the text encoder reads behind each post: a file of JSON lines with
+    /// "image_id" and "caption". By default the corpus's own: its file captions.jsonl, or the
+    /// "caption" of its posts.
     #[arg(long, value_name = "FILE", help_heading = "Captions")]
     pub(crate) captions: Option<PathBuf>,
     /// Read no captions, whatever the corpus has.
