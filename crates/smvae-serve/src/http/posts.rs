@@ -162,6 +162,7 @@ mod tests {
         check(r#"{"words": "a b"}"#, "422 bad_post Some(0) Some(\"words\")");
         check(r#"{"words": ["a", null]}"#, "422 bad_post Some(0) Some(\"words\")");
         check(r#"{"text": "a", "image": {"url": "x"}}"#, "422 bad_post Some(0) Some(\"image\")");
+        check(r#"{"text": "a", "caption": 7}"#, "422 bad_post Some(0) Some(\"caption\")");
         check(r#"{"text": "a", "id": []}"#, "422 bad_post Some(0) Some(\"id\")");
         check(r#"{"text": {}, "words": []}"#, "422 bad_post Some(0) Some(\"text\")");
         check(r#"{"text": "\ud800"}"#, "422 bad_post Some(0) Some(\"text\")");

@@ -116,6 +116,7 @@ fn a_service_says_what_it_is() {
     let model = send(&service, "GET /v1/model", b"").json();
     assert_eq!((&model["name"], &model["run"]), (&json!("smvae"), &json!("run")));
     assert_eq!((&model["looks_at_images"], &model["reads_pictures"]), (&json!(true), &json!(false)));
+    assert_eq!(model["reads_captions"], json!(false));
     assert_eq!(model["labels"][0], "O");
     assert_eq!(model["weights_sha256"].as_str().map(str::len), Some(64));
     assert_eq!(send(&service, "GET /health/live", b"").json(), json!({"status": "live"}));
