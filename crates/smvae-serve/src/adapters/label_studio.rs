@@ -159,7 +159,8 @@ pub(crate) async fn webhook(Shared(state): Shared<Arc<State>>) -> Response {
     (StatusCode::CREATED, json(&Setup { model_version: state.current.get().version() })).into_response()
 }
 
-/// The texts of a request, each with the `caption` of its task, if that has one, and how they and their regions are named.
+/// The texts of a request, each with the `caption` of its task, if that has one, and how they and
+/// their regions are named.
 pub(crate) struct Tasks {
     texts: Vec<(String, Option<String>)>,
     tags: Tags,
