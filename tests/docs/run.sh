@@ -84,7 +84,7 @@ do_block() {
         left_out=$((left_out + 1))
     else
         log=$work/log
-        if ! (cd "$place" && env -u HF_TOKEN -u HF_ENDPOINT PATH="$work/bin:$PATH" HOME="$work/home" HF_HOME="$work/hub" \
+        if ! (cd "$place" && env -u HF_TOKEN -u HF_ENDPOINT -u HF_HUB_CACHE PATH="$work/bin:$PATH" HOME="$work/home" HF_HOME="$work/hub" \
             HF_HUB_OFFLINE=1 XDG_CACHE_HOME="$work/cache" bash -euo pipefail -c "$block" >"$log" 2>&1 </dev/null); then
             cat "$log" >&2
             fail "$at: these commands do not work:"$'\n'"$block"

@@ -1,5 +1,7 @@
 //! all-MiniLM-L6-v2 on ten real tweets: the hidden states of Hugging Face's transformers, and some
-//! of their gradients.
+//! of their gradients. all-mpnet-base-v2 on invented texts: the same with all of the gradients,
+//! where
+//! `SMVAE_MPNET` names its folder.
 //!
 //! The golden file holds no ids, from which the tweets could be read, so the test needs model and
 //! corpus beside it. It was made by `tests/golden/scripts/hf_minilm.py`, which says what is in it,
@@ -8,7 +10,7 @@
 use crate::device::device;
 use crate::golden;
 use smvae_core::candle_core::{DType, Result, Tensor, safetensors};
-use smvae_core::nn::Parameters;
+use smvae_core::nn::{Parameters, Unit};
 use smvae_core::{Mode, PackedPieces};
 use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights};
 use smvae_encoders::weights::{Missing, Weights};
@@ -59,6 +61,66 @@ fn golden_minilm_is_transformers() -> Result<()> {
     check("grad.query", grad("encoder.layer.0.attention.self.query.weight"))?;
     check("grad.layer_norm", grad("encoder.layer.5.output.LayerNorm.weight"))?;
     check("grad.word_embeddings", &grad("embeddings.word_embeddings.weight").sum(0)?)
+}
+
+/// Made by `tests/golden/scripts/hf_mpnet.py`.
+#[test]
+fn golden_mpnet_is_transformers() -> Result<()> {
+    let Some(folder) = std::env::var_os("SMVAE_MPNET").map(std::path::PathBuf::from) else {
+        golden::skipped("golden_mpnet_is_transformers", "SMVAE_MPNET does not name a folder");
+        return Ok(());
+    };
+    let theirs = safetensors::load(golden::root().join("tests/golden/hf_mpnet.safetensors"), &device())?;
+    let mut texts: Vec<Vec<String>> = golden::parse(&golden::root().join("tests/golden/hf_families/texts.json"));
+    texts.push(std::iter::repeat_n(texts.concat(), 8).flatten().collect());
+    let tokenizer = WordTokenizer::from_folder(&folder).expect("an MPNet's vocabulary");
+    let ids: Vec<Vec<u32>> =
+        texts.iter().map(|words| tokenizer.encode(words, 512).expect("room for a text").ids).collect();
+    let flat: Vec<i64> = ids.iter().flatten().map(|id| i64::from(*id)).collect();
+    assert_eq!(flat, theirs["ids"].to_vec1::<i64>()?);
+
+    let config = TransformerConfig::from_file(folder.join("config.json")).expect("an MPNet's configuration");
+    tokenizer.check_rows(config.vocab_size).expect("both of one model");
+    let parameters = Parameters::new(0, &device());
+    let read = Weights::from_folder(&folder).expect("a safetensors file");
+    load_weights(&config, read, Missing::Refuse, &parameters, "encoder").expect("the weights of an MPNet");
+    let load = |builder| Transformer::load(&config, builder).expect("all weights are there");
+    let pieces = PackedPieces::new(ids.iter().map(Vec::as_slice));
+    let hidden =
+        load(parameters.builder(DType::F32).pp("encoder")).encode(&pieces, Mode::Eval).expect("its own pieces");
+    let (rows, d) = hidden.dims2()?;
+    let columns: Vec<u32> = (0..d as u32).step_by(16).collect();
+    let some = hidden.index_select(&Tensor::new(columns, &device())?, 1)?;
+    let off = largest(&(&some - &theirs["hidden"])?)?;
+    assert!(off <= HIDDEN, "hidden states differ by {off:e}");
+
+    let grads = (&hidden * weights((rows, d))?)?.sum_all()?.backward()?;
+    let vars = parameters.all();
+    let (mut worst, mut largest_norm) = (0.0_f64, 0.0_f64);
+    for (name, var) in &vars {
+        let name = name.strip_prefix("encoder.").expect("where they were loaded");
+        let [want, want_weighted] = theirs[&format!("grad.{name}")].to_vec1::<f64>()?[..] else { panic!("{name}") };
+        let grad = grads.get(var).expect("every parameter has a gradient").flatten_all()?.to_dtype(DType::F64)?;
+        let n = grad.elem_count();
+        let cosines = Tensor::from_iter((0..n).map(|i| (0.1 * i as f64).cos()), &device())?;
+        let weighted = (&grad * cosines)?.sum_all()?.to_scalar::<f64>()?;
+        largest_norm = largest_norm.max(want);
+        if name.ends_with(".key.bias") {
+            // Zero but for rounding: it shifts all scores of a query alike.
+            assert!(norm(&grad)? < 1e-4 * largest_norm, "{name}");
+            continue;
+        }
+        let off = (norm(&grad)? - want).abs().max((weighted - want_weighted).abs()) / want;
+        assert!(off <= 5.0 * RELATIVE, "{name} differs by {off:e} of its norm");
+        worst = worst.max(off);
+    }
+    eprintln!("mpnet: hidden states within {off:e}, {} gradients within {worst:e} of their norm", vars.len());
+    let mut int8 = load(parameters.frozen_builder(DType::F32).pp("encoder"));
+    int8.quantize(Unit::best()).expect("f32 on the CPU");
+    let off = norm(&(int8.encode(&pieces, Mode::Eval).expect("its own pieces") - &hidden)?)? / norm(&hidden)?;
+    eprintln!("mpnet: int8 within {off:e} of the norm");
+    assert!(off < 0.2, "int8 differs by {off:e} of the norm");
+    Ok(())
 }
 
 /// What makes every hidden state count differently in the loss.

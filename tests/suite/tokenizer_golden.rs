@@ -1,7 +1,8 @@
 //! Every distinct word of both Twitter corpora has the pieces that the authors' tokenizer gives it,
 //! but for a few listed words, where theirs is not BERT's: there BERT's own pieces come out, and
 //! `[UNK]` where BERT has none. The words are those of tweets, so the files are not in the
-//! repository.
+//! repository. And model folders that are easily read otherwise than transformers reads them, which
+//! `tests/golden/scripts/tokenizer_folders.py` makes and asks for the pieces of invented words.
 
 use crate::golden;
 use serde::Deserialize;
@@ -36,6 +37,59 @@ fn golden_words_have_the_same_pieces() {
     let from_vocab = WordTokenizer::from_vocab(vocab.lines().map(str::to_owned).collect());
     for tokenizer in [WordTokenizer::from_folder(&model), from_vocab] {
         check(&tokenizer.expect("a BERT vocabulary"), &rows, &listing);
+    }
+}
+
+#[derive(Deserialize)]
+struct Folders {
+    words: Vec<String>,
+    /// The ids of each word's pieces, separated by spaces. `None` for a word that is not compared.
+    folders: BTreeMap<String, Vec<Option<String>>>,
+}
+
+#[test]
+fn golden_folders_are_read_as_transformers_reads_them() {
+    let root = golden::root().join("tests/golden/tokenizer_folders");
+    let Folders { words, folders } = golden::parse(&root.join("pieces.json"));
+    // What is told of each.
+    let told = |name: &str| match name {
+        "capitals_that_the_settings_keep" => {
+            "do_lower_case is true in tokenizer.json and false by tokenizer_config.json; the \
+                                              latter is taken"
+        }
+        "capitals_that_nobody_keeps" => {
+            "do_lower_case is false in tokenizer.json and true by tokenizer_config.json, where \
+                                         that is the default"
+        }
+        "capitals_of_a_bare_vocabulary" => "the vocabulary has capitals (\"A\"), and text is lower-cased",
+        "a_file_that_is_taken_as_it_is" => {
+            "do_lower_case is true in tokenizer.json and false by tokenizer_config.json; the \
+                                            former is taken"
+        }
+        "tweets_that_are_normalised" => "of BERTweet's normalisation, users become @USER",
+        "tokens_that_the_settings_lack" => {
+            "tokenizer.json has added tokens that tokenizer_config.json does not have, which \
+                                            are split like any text, as in transformers 5: <user>, <url>"
+        }
+        _ => "",
+    };
+    assert_eq!(folders.len(), 16);
+    for (name, theirs) in folders {
+        let read = WordTokenizer::from_folder(root.join(&name)).expect(&name);
+        let saved = tempfile::tempdir().expect("a temporary folder");
+        read.save(saved.path().join("tokenizer.json")).expect("writable");
+        let again = WordTokenizer::from_file(saved.path().join("tokenizer.json")).expect("our own file");
+        let notes: Vec<String> = read.notes().iter().map(ToString::to_string).collect();
+        assert_eq!(notes.len(), usize::from(!told(&name).is_empty()), "{name}: {notes:?}");
+        assert!(notes.iter().all(|note| note.starts_with(told(&name))), "{name}: {notes:?}");
+        for (word, theirs) in words.iter().zip(&theirs) {
+            let Some(theirs) = theirs else { continue };
+            for tokenizer in [&read, &again] {
+                let ids = tokenizer.encode(&[word], 100).expect("room for a word").ids;
+                let ours: Vec<String> = ids[1..ids.len() - 1].iter().map(u32::to_string).collect();
+                assert_eq!(&ours.join(" "), theirs, "{name}: {word:?}");
+            }
+        }
     }
 }
 

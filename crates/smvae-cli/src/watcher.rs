@@ -4,6 +4,7 @@
 use crate::interrupt;
 use crate::progress::Progress;
 use smvae::core::metrics::Scores;
+use smvae::encoders::text::tokenizer::Note;
 use smvae::encoders::weights::LoadReport;
 use smvae::{EpochRecord, Event, Flow};
 
@@ -14,11 +15,13 @@ pub(crate) struct Watcher {
     fetching: Option<Progress>,
     /// Stands before every line, to tell runs apart.
     prefix: String,
+    /// What was told of the text encoder's tokenizer.
+    told: Vec<Note>,
 }
 
 impl Watcher {
     pub(crate) fn new(prefix: String) -> Self {
-        Self { progress: Progress::new("steps"), fetching: None, prefix }
+        Self { progress: Progress::new("steps"), fetching: None, prefix, told: Vec::new() }
     }
 
     pub(crate) fn watch(&mut self, event: &Event) -> Flow {
@@ -30,6 +33,14 @@ impl Watcher {
                     total.map_or(0, kib),
                     || file.clone(),
                 );
+            }
+            Event::Tokenizer(notes) => {
+                self.fetching = None;
+                // Teachers read the same encoder again.
+                let told = std::mem::replace(&mut self.told, notes.clone());
+                for note in notes.iter().filter(|note| !told.contains(note)) {
+                    self.progress.line(format!("{}warning: the text encoder's tokenizer: {note}", self.prefix));
+                }
             }
             Event::Loaded(report) => {
                 self.fetching = None;

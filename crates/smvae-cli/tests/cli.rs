@@ -444,6 +444,7 @@ fn a_model_of_the_hub_is_recorded_with_its_commit_and_found_again_offline() {
         let sizes = "--hidden-dim 8 --latent-dim 4 --max-width 3 --max-steps 2 --epochs 1 --threads 2";
         let Output { status, stderr, .. } = smvae(dir.path(), &format!("train --data dataset/mine {sizes} {options}"))
             .envs([("HF_HOME", "home"), ("HF_ENDPOINT", &endpoint), ("HF_HUB_OFFLINE", offline), ("HF_TOKEN", "")])
+            .envs([("HF_HUB_CACHE", ""), ("HUGGINGFACE_HUB_CACHE", "")])
             .output()
             .expect("the program starts");
         (status.code(), String::from_utf8(stderr).expect("UTF-8"))

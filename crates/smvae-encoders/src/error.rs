@@ -53,6 +53,20 @@ pub enum Error {
         /// The piece.
         piece: String,
     },
+    /// A tokenizer with pieces that its encoder has no embedding for.
+    #[error(
+        "the tokenizer has {pieces} pieces (the last is {piece:?}), the encoder's embeddings have {rows} rows: take both from \
+         one model, or give the model the rows with transformers: model.resize_token_embeddings({pieces}), then \
+         save_pretrained"
+    )]
+    TooManyPieces {
+        /// Pieces of the tokenizer, up to the last that a text can have.
+        pieces: usize,
+        /// Rows of the embeddings.
+        rows: usize,
+        /// The last of the pieces.
+        piece: String,
+    },
     /// A tokenizer of another kind of model.
     #[error("the tokenizer puts {got} pieces around a text, two were expected: [CLS] and [SEP], or <s> and </s>")]
     Frame {
@@ -70,6 +84,17 @@ pub enum Error {
         /// A file of sentencepiece that it has instead.
         sentencepiece: Option<&'static str>,
     },
+    /// A folder with BPE of fastBPE that is not BERTweet's.
+    #[error(
+        "{} has bpe.codes, which are read for BERTweet alone (\"tokenizer_class\": \"BertweetTokenizer\"), and names \
+         {class}: take another text encoder, or one with a tokenizer.json", folder.display()
+    )]
+    Codes {
+        /// The folder.
+        folder: PathBuf,
+        /// The class of tokenizer that it names.
+        class: String,
+    },
     /// A limit that leaves no room for `[CLS]` and `[SEP]`.
     #[error("a text needs room for [CLS] and [SEP], the limit is {max_pieces} pieces")]
     PieceLimit {
@@ -83,6 +108,18 @@ pub enum Error {
         word: String,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An encoder of a family that is not read.
+    #[error("{} is of a {got}, which is not read ({instead}); read are {known}", path.display())]
+    Family {
+        /// Its configuration.
+        path: PathBuf,
+        /// Its `model_type`.
+        got: String,
+        /// The families that are read.
+        known: String,
+        /// What would help.
+        instead: &'static str,
     },
     /// A configuration with a value that is not allowed.
     #[error("the configuration's {field} must be {want}, got {got}")]
@@ -157,6 +194,20 @@ pub enum Error {
     /// candle failed.
     #[error(transparent)]
     Candle(#[from] smvae_core::candle_core::Error),
+}
+
+impl Error {
+    /// The error for a file or folder whose pieces are not those that an encoder needs. One that
+    /// names its file stays as it is.
+    #[cfg(feature = "tokenizer")]
+    pub(crate) fn of_tokenizer(self, path: &Path) -> Self {
+        match self {
+            Self::DuplicatePiece { .. } | Self::MissingPiece { .. } | Self::Frame { .. } => {
+                Self::Json { path: path.to_owned(), what: "tokenizer", source: self.into() }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What stands in the way of a CUDA device.

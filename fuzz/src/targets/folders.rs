@@ -7,7 +7,7 @@ use smvae::core::candle_core::{Device, Tensor, safetensors};
 use smvae::core::nn::Parameters;
 use smvae::data::synthetic::{SyntheticConfig, generate};
 use smvae::data::{Captions, Corpus, ImageVectors, Split};
-use smvae::encoders::text::{TransformerConfig, WordTokenizer, load_weights};
+use smvae::encoders::text::{TransformerConfig, WordTokenizer, load_weights, model_folder};
 use smvae::encoders::vision::{Compute, VisionModel};
 use smvae::encoders::weights::{Missing, Weights};
 use smvae::experiment::Plan;
@@ -140,7 +140,7 @@ pub(crate) fn encoder_folder(input: &[u8]) {
     const CONFIG: &[u8] = include_bytes!("../../../tests/golden/hf_families/bert/config.json");
     const WEIGHTS: &[u8] = include_bytes!("../../../tests/golden/hf_families/bert/model.safetensors");
     const TOKENIZER: &[u8] = include_bytes!("../../../tests/golden/hf_families/bert/tokenizer.json");
-    const NAMES: [&str; 9] = [
+    const NAMES: [&str; 12] = [
         "config.json",
         "tokenizer.json",
         "vocab.txt",
@@ -150,6 +150,10 @@ pub(crate) fn encoder_folder(input: &[u8]) {
         "special_tokens_map.json",
         "model.safetensors",
         "model.safetensors.index.json",
+        // Last, so that kept inputs mean what they meant.
+        "added_tokens.json",
+        "bpe.codes",
+        "modules.json",
     ];
     let (how, rest) = choice(input);
     let name = NAMES[how % NAMES.len()];
@@ -159,13 +163,23 @@ pub(crate) fn encoder_folder(input: &[u8]) {
         "vocab.txt" => (),
         "vocab.json" => put(dir.path(), "merges.txt", b"#version: 0.2\nm e\nme t\n"),
         "merges.txt" => put(dir.path(), "vocab.json", br#"{"<s>":0,"</s>":1,"<unk>":2,"m":3,"e":4,"t":5,"me":6}"#),
+        "bpe.codes" => {
+            put(dir.path(), "vocab.txt", b"me@@ 3\nt 2\nm@@ 1\n");
+            put(
+                dir.path(),
+                "tokenizer_config.json",
+                br#"{"tokenizer_class": "BertweetTokenizer", "normalization": true}"#,
+            );
+        }
         _ => put(dir.path(), "tokenizer.json", TOKENIZER),
     }
     if !name.ends_with("index.json") {
         put(dir.path(), "model.safetensors", WEIGHTS);
     }
     put(dir.path(), name, rest);
+    let _ = model_folder(dir.path());
     if let Ok(tokenizer) = WordTokenizer::from_folder(dir.path()) {
+        let _ = (tokenizer.check_rows(9), tokenizer.notes().iter().map(ToString::to_string).count());
         if let Ok(encoded) = tokenizer.encode(&["met", "Zarko", "\u{1f600}\u{301}", "", "\u{a0}"], 16) {
             assert!(encoded.words.len() <= 5 && encoded.ids.len() <= 16);
         }

@@ -1,15 +1,16 @@
-"""Tiny random encoders of three families, and what Hugging Face transformers computes with them.
+"""Tiny random encoders of six families, and what Hugging Face transformers computes with them.
 
-    python hf_families.py OUTPUT_FOLDER
+    python hf_families.py OUTPUT_FOLDER [FAMILY ...]
 
-Made with Python 3.11.7, torch 2.15.0 (CPU, f32, one thread), transformers 5.23.0, tokenizers 0.23.3, safetensors 0.8.0,
-numpy 2.4.6.
+Made with Python 3.11.7, torch 2.15.0 (CPU, f32, one thread), transformers 5.23.0 (bert, roberta, xlm-roberta) and 5.24.0
+(mpnet, distilbert, electra), tokenizers 0.23.3, safetensors 0.8.0, numpy 2.4.6.
 
-Writes texts.json, a list of texts, each a list of invented words, and a folder a family, `bert`, `roberta` and
-`xlm-roberta`. Each is a model folder as the hub has them, its weights in another form: one safetensors file with the old
-names of layer norms and a head; a half-precision pytorch_model.bin; two shards of safetensors. Their tokenizers are
-trained on the texts: word pieces, bytes, unigrams; one that is there already is kept, since training breaks ties in
-another order every time. Beside these lies golden.safetensors; every word of a text tokenised
+Writes texts.json, a list of texts, each a list of invented words, and a folder for each family, or for those that are
+named: `bert`, `roberta`, `xlm-roberta`, `mpnet`, `distilbert`, `electra`. Each is a model folder as the hub has them, its
+weights in another form: one safetensors file with the old names of layer norms and a head; a half-precision
+pytorch_model.bin; two shards of safetensors; one file with the family's prefix and a head; one with `module.` before
+all names. Their tokenizers are trained on the texts: word pieces, bytes, unigrams; one that is there already is kept,
+since training breaks ties in another order every time. Beside these lies golden.safetensors; every word of a text tokenised
 by itself (`is_split_into_words`; a word without pieces is one unknown piece), each text alone without padding, dropout
 off, rows of all texts one after the other with the pieces around them:
 
@@ -18,10 +19,14 @@ off, rows of all texts one after the other with the pieces around them:
     word_pieces   [words]     pieces of each word of all texts; i64
     hidden        [rows, 24]  last hidden states
     loss          [1]         sum(hidden * w), w[i, j] = cos(0.1 i + 0.01 j), i over all rows; f64
-    grad.NAME                 d loss / d NAME, for the parameters in GRADS
+    grad.NAME                 d loss / d NAME by BERT's name for it, of the first three families for the
+                              parameters in GRADS, of the others for all
+
+Prints, of mpnet, the first distance of each bucket, which a test of the crate has.
 """
 
 import json
+import re
 import sys
 from collections import OrderedDict
 from pathlib import Path
@@ -35,11 +40,18 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertModel,
+    DistilBertConfig,
+    DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
+    MPNetConfig,
+    MPNetModel,
     RobertaConfig,
     RobertaModel,
     XLMRobertaConfig,
     XLMRobertaModel,
 )
+from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 TEXTS = [
     ["Lady", "Gaga", "lands", "in", "Oslo", "!"],
@@ -72,17 +84,20 @@ def corpus():
     return [" ".join(text) for text in TEXTS] * 3
 
 
-def word_pieces():
+def word_pieces(special=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), frame=("[SEP]", "[CLS]"), kind="BertTokenizer"):
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     # Without 日, so that something is unknown.
     texts = [text.replace("日", "") for text in corpus()]
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=110, special_tokens=special))
-    ids = [(piece, tokenizer.token_to_id(piece)) for piece in ("[SEP]", "[CLS]")]
+    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=110, special_tokens=list(special)))
+    ids = [(piece, tokenizer.token_to_id(piece)) for piece in frame]
     tokenizer.post_processor = processors.BertProcessing(*ids)
-    return tokenizer, "BertTokenizer"
+    return tokenizer, kind
+
+
+def mpnets_word_pieces():
+    return word_pieces(["<s>", "<pad>", "</s>", "<unk>", "[UNK]", "<mask>"], ("</s>", "<s>"), "MPNetTokenizer")
 
 
 def byte_pairs():
@@ -126,6 +141,34 @@ def half_precision_pickle(state, folder):
     torch.save(tensors, folder / "pytorch_model.bin")
 
 
+def prefixed(prefix, more=()):
+    def save(state, folder):
+        tensors = {prefix + name: tensor for name, tensor in state.items()}
+        save_tensors(tensors | {name: torch.zeros(3) for name in more}, folder / "model.safetensors")
+
+    return save
+
+
+# Parts of the names that other families have for what BERT has.
+BERTS_NAMES = [
+    (r"^transformer\.layer\.", "encoder.layer."),
+    (r"\.attention\.(q|k|v)_lin\.", lambda m: f".attention.self.{NAMES[m[1]]}."),
+    (r"\.attention\.attn\.(q|k|v)\.", lambda m: f".attention.self.{NAMES[m[1]]}."),
+    (r"\.attention\.(out_lin|attn\.o)\.", ".attention.output.dense."),
+    (r"\.(sa_layer_norm|attention\.LayerNorm)\.", ".attention.output.LayerNorm."),
+    (r"\.ffn\.lin1\.", ".intermediate.dense."),
+    (r"\.ffn\.lin2\.", ".output.dense."),
+    (r"\.output_layer_norm\.", ".output.LayerNorm."),
+]
+NAMES = {"q": "query", "k": "key", "v": "value"}
+
+
+def berts_name(name):
+    for pattern, ours in BERTS_NAMES:
+        name = re.sub(pattern, ours, name)
+    return name
+
+
 def shards(state, folder):
     names = sorted(state)
     half = len(names) // 2
@@ -157,13 +200,40 @@ FAMILIES = {
         XLMRobertaModel,
         shards,
     ),
+    "mpnet": (
+        mpnets_word_pieces,
+        MPNetConfig(max_position_embeddings=66, layer_norm_eps=1e-5, **SIZES),
+        MPNetModel,
+        prefixed("mpnet.", ["lm_head.bias"]),
+    ),
+    "distilbert": (
+        lambda: word_pieces(kind="DistilBertTokenizer"),
+        DistilBertConfig(
+            dim=24,
+            n_layers=2,
+            n_heads=4,
+            hidden_dim=40,
+            max_position_embeddings=48,
+            attn_implementation="eager",
+        ),
+        DistilBertModel,
+        prefixed("module.distilbert.", ["module.vocab_projector.bias"]),
+    ),
+    "electra": (
+        lambda: word_pieces(kind="ElectraTokenizer"),
+        ElectraConfig(max_position_embeddings=48, embedding_size=16, **SIZES),
+        ElectraModel,
+        prefixed("electra.", ["discriminator_predictions.dense.bias"]),
+    ),
 }
+# Of the first, only these.
+SOME_GRADS = {"bert", "roberta", "xlm-roberta"}
 
 
 def random_weights(model):
     """Large enough that attention is not flat; numbers that half precision has."""
     for name, parameter in model.named_parameters():
-        centre = 1.0 if name.endswith("LayerNorm.weight") else 0.0
+        centre = 1.0 if berts_name(name).endswith("LayerNorm.weight") else 0.0
         parameter.data.normal_(centre, 0.3).copy_(parameter.data.half().float())
 
 
@@ -185,8 +255,10 @@ def make(folder, build_tokenizer, config, model_class, save_weights):
     else:
         tokenizer.save(str(file))
     special = dict(unk_token="<unk>", cls_token="<s>", sep_token="</s>", pad_token="<pad>")
-    if "bert" == config.model_type:
+    if config.model_type in ("bert", "distilbert", "electra"):
         special = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
+    if config.model_type == "mpnet":
+        special["unk_token"] = "[UNK]"
     settings = {"tokenizer_class": tokenizer_class, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
     config.vocab_size = tokenizer.get_vocab_size()
@@ -204,26 +276,31 @@ def make(folder, build_tokenizer, config, model_class, save_weights):
     i, j = torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in hidden.shape), indexing="ij")
     loss = (hidden.double() * torch.cos(0.1 * i + 0.01 * j)).sum()
     loss.backward()
-    grads = {name: parameter.grad for name, parameter in model.named_parameters()}
+    # What has no part in the hidden states (a pooler) has no gradient.
+    grads = {berts_name(name): p.grad for name, p in model.named_parameters() if p.grad is not None}
+    names = GRADS if folder.name in SOME_GRADS else sorted(grads)
     arrays = {
         "lengths": np.array([len(row) for row in ids], dtype=np.int64),
         "ids": np.array([id_ for row in ids for id_ in row], dtype=np.int64),
         "word_pieces": np.array([len(word) for text in pieces for word in text], dtype=np.int64),
         "hidden": hidden.detach().numpy(),
         "loss": np.array([loss.item()], dtype=np.float64),
-        **{f"grad.{name}": grads[name].numpy() for name in GRADS},
+        **{f"grad.{name}": grads[name].numpy() for name in names},
     }
+    if config.model_type == "mpnet":
+        buckets = MPNetEncoder.relative_position_bucket(torch.arange(0, -601, -1), num_buckets=32).tolist()
+        print("buckets begin at", [buckets.index(bucket) for bucket in sorted(set(buckets))])
     save_arrays(arrays, folder / "golden.safetensors")
     print(folder.name, config.vocab_size, [len(row) for row in ids], float(hidden.detach().abs().max()), loss.item())
     for words, text in zip(TEXTS, pieces):
         print("   ", [(word, theirs.convert_ids_to_tokens(ids)) for word, ids in zip(words, text)])
 
 
-def main(output):
+def main(output, *names):
     torch.set_num_threads(1)
     output = Path(output)
-    for name, parts in FAMILIES.items():
-        make(output / name, *parts)
+    for name in names or FAMILIES:
+        make(output / name, *FAMILIES[name])
     (output / "texts.json").write_text(json.dumps(TEXTS, indent=1) + "\n")
 
 

@@ -1,7 +1,10 @@
 //! `config.json` of a transformer encoder of BERT's kind, in Hugging Face's format.
 
+use super::family::{Family, instead_of};
+use super::relative;
 use crate::{Error, Result, files};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Sizes and settings of a transformer encoder. Fields of `config.json` that are not needed are
@@ -15,6 +18,9 @@ pub struct TransformerConfig {
     pub vocab_size: usize,
     /// Width of a vector.
     pub hidden_size: usize,
+    /// Width of the embeddings, which are projected to `hidden_size`. `None` means the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<usize>,
     /// Number of layers.
     pub num_hidden_layers: usize,
     /// Heads of each attention.
@@ -49,32 +55,6 @@ pub struct TransformerConfig {
     pub position_embedding_type: Option<String>,
 }
 
-/// A family of encoders with BERT's layers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// BERT, MiniLM, multilingual BERT: positions are counted from 0.
-    #[default]
-    Bert,
-    /// RoBERTa: positions are counted from one past the id of the padding piece.
-    Roberta,
-    /// XLM-R: a RoBERTa of a hundred languages.
-    XlmRoberta,
-    /// CamemBERT: a RoBERTa of French.
-    Camembert,
-}
-
-impl std::fmt::Display for Family {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Bert => "bert",
-            Self::Roberta => "roberta",
-            Self::XlmRoberta => "xlm-roberta",
-            Self::Camembert => "camembert",
-        })
-    }
-}
-
 /// Activation of the feed-forward layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -106,27 +86,56 @@ impl TransformerConfig {
     /// Reads and checks `config.json`.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Json`], and those of [`TransformerConfig::validate`].
+    /// [`Error::Read`], [`Error::Json`], [`Error::Family`] for an encoder of another family, and
+    /// those of [`TransformerConfig::validate`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let config: Self = files::read_json(path.as_ref(), "configuration of a text encoder")?;
+        const WHAT: &str = "configuration of a text encoder";
+        let path = path.as_ref();
+        let mut fields: Map<String, Value> = files::read_json(path, WHAT)?;
+        let family = match fields.get("model_type").and_then(Value::as_str) {
+            Some(name) => Family::named(name).ok_or_else(|| Error::Family {
+                path: path.to_owned(),
+                got: name.to_owned(),
+                known: Family::names(),
+                instead: instead_of(name),
+            })?,
+            None => Family::default(),
+        };
+        if family == Family::MpNet {
+            relative::check(&fields)?;
+        }
+        if family == Family::Electra {
+            // What transformers takes where it is absent.
+            fields.entry("embedding_size").or_insert(128.into());
+        } else {
+            fields.remove("embedding_size");
+        }
+        family.with_berts_names(&mut fields);
+        let config = serde_json::from_value(Value::Object(fields));
+        let config: Self =
+            config.map_err(|source| Error::Json { path: path.to_owned(), what: WHAT, source: source.into() })?;
         config.validate()?;
         Ok(config)
     }
 
     /// Id of the padding piece.
     pub fn pad_id(&self) -> u32 {
-        self.pad_token_id.unwrap_or(match self.model_type {
-            Family::Bert => 0,
-            Family::Roberta | Family::XlmRoberta | Family::Camembert => 1,
-        })
+        self.pad_token_id.unwrap_or(self.model_type.default_pad())
     }
 
     /// The row of the position table that a text's first piece takes.
     pub fn first_position(&self) -> usize {
-        match self.model_type {
-            Family::Bert => 0,
-            Family::Roberta | Family::XlmRoberta | Family::Camembert => self.pad_id() as usize + 1,
-        }
+        self.model_type.first_position(self.pad_id())
+    }
+
+    /// Width of the embeddings.
+    pub fn embedding_width(&self) -> usize {
+        self.embedding_size.unwrap_or(self.hidden_size)
+    }
+
+    /// Whether attention adds a number for each distance of two pieces to its scores.
+    pub fn has_relative_bias(&self) -> bool {
+        self.model_type == Family::MpNet
     }
 
     /// The most pieces a text may have.
@@ -135,11 +144,11 @@ impl TransformerConfig {
     }
 
     /// Separators between the two parts of a pair of texts: `[SEP]` in BERT, `</s></s>` in
-    /// RoBERTa's family.
+    /// RoBERTa's and MPNet's families.
     pub fn pair_separators(&self) -> usize {
         match self.model_type {
-            Family::Bert => 1,
-            Family::Roberta | Family::XlmRoberta | Family::Camembert => 2,
+            Family::Bert | Family::DistilBert | Family::Electra => 1,
+            Family::Roberta | Family::XlmRoberta | Family::Camembert | Family::MpNet => 2,
         }
     }
 
@@ -152,6 +161,7 @@ impl TransformerConfig {
         let sizes = [
             ("vocab_size", self.vocab_size),
             ("hidden_size", self.hidden_size),
+            ("embedding_size", self.embedding_width()),
             ("num_hidden_layers", self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("intermediate_size", self.intermediate_size),
@@ -163,6 +173,7 @@ impl TransformerConfig {
         let limits = [
             ("vocab_size", self.vocab_size, 1 << 24),
             ("hidden_size", self.hidden_size, 1 << 16),
+            ("embedding_size", self.embedding_width(), 1 << 16),
             ("num_hidden_layers", self.num_hidden_layers, 1 << 10),
             ("num_attention_heads", self.num_attention_heads, 1 << 16),
             ("intermediate_size", self.intermediate_size, 1 << 20),
@@ -222,6 +233,33 @@ mod tests {
         check(r#""model_type": "roberta", "#, 10, 1);
         check(r#""model_type": "xlm-roberta", "pad_token_id": 1, "hidden_act": "gelu", "#, 10, 1);
         check(r#""model_type": "camembert", "pad_token_id": 0, "type_vocab_size": 0, "#, 11, 0);
+        check(r#""model_type": "electra", "embedding_size": 3, "#, 12, 0);
+        check(r#""model_type": "electra", "#, 12, 0);
+        check(r#""model_type": "distilbert", "#, 12, 0);
+        check(r#""model_type": "mpnet", "#, 10, 1);
+        check(r#""model_type": "mpnet", "pad_token_id": 5, "relative_attention_num_buckets": 32, "#, 10, 5);
+    }
+
+    #[test]
+    fn distilbert_has_names_of_its_own() {
+        let fields = |names: [&str; 4]| {
+            let [d, layers, heads, wide] = names;
+            format!(
+                r#"{{"model_type": "distilbert", "vocab_size": 9, "{d}": 4, "{layers}": 1, "{heads}": 2, "{wide}": 8,
+                "activation": "relu", "dropout": 0.2, "attention_dropout": 0.3, "max_position_embeddings": 12}}"#
+            )
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("config.json");
+        let read = |text: String| {
+            std::fs::write(&path, text).expect("writable");
+            TransformerConfig::from_file(&path).expect("a DistilBERT")
+        };
+        let config = read(fields(["dim", "n_layers", "n_heads", "hidden_dim"]));
+        assert_eq!((config.hidden_size, config.intermediate_size, config.type_vocab_size), (4, 8, 0));
+        assert_eq!((config.hidden_act, config.hidden_dropout_prob), (HiddenAct::Relu, 0.2));
+        // As a run folder has it.
+        assert_eq!(read(serde_json::to_string(&config).expect("serialises")), config);
     }
 
     #[test]
@@ -231,7 +269,11 @@ mod tests {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             assert!(format!("{error} {source}").contains(name), "{error} {source}");
         };
-        check(r#""max_position_embeddings": 12, "model_type": "distilbert""#, "xlm-roberta");
+        check(r#""max_position_embeddings": 12, "model_type": "deberta-v2""#, "deberta-v2");
+        check(r#""max_position_embeddings": 12, "model_type": "gpt2""#, "xlm-roberta");
+        check(r#""max_position_embeddings": 12, "model_type": "electra", "embedding_size": 0"#, "embedding_size");
+        let buckets = r#""max_position_embeddings": 12, "model_type": "mpnet", "relative_attention_num_buckets": 16"#;
+        check(buckets, "relative_attention_num_buckets must be 32");
         check(r#""max_position_embeddings": 12, "hidden_act": "silu""#, "gelu_new");
         check(r#""max_position_embeddings": 2, "model_type": "roberta""#, "more than 2");
         check(r#""max_position_embeddings": 12, "position_embedding_type": "relative_key""#, "absolute");

@@ -12,6 +12,7 @@ pub fn tiny(vocab_size: usize) -> TransformerConfig {
         model_type: Family::Bert,
         vocab_size,
         hidden_size: 64,
+        embedding_size: None,
         num_hidden_layers: 2,
         num_attention_heads: 4,
         intermediate_size: 128,

@@ -9,27 +9,33 @@
 //! special pieces from text (the words `[SEP]` and `<s>` are text), and ignores the truncation and
 //! padding that a `tokenizer.json` asks for.
 
+mod added;
+mod bertweet;
+mod build;
+mod class;
+mod files;
 mod folder;
 mod guard;
+mod notes;
 #[cfg(test)]
 mod tests;
 
+pub use notes::Note;
+
 use crate::{Error, Result};
-use folder::{Casing, Found, SpecialNames};
+use build::UNK;
+use folder::{Found, SpecialNames};
 use guard::guarded;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 use tokenizers::models::ModelWrapper;
-use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Encoding, Tokenizer, decoders};
+use tokenizers::{AddedToken, Encoding, Tokenizer};
 
-const UNK: &str = "[UNK]";
 /// The pieces around a text, by family.
 const FRAMES: [(&str, &str); 2] = [("[CLS]", "[SEP]"), ("<s>", "</s>")];
 /// Pieces of a word-piece vocabulary that do not stand for text.
@@ -57,6 +63,8 @@ pub struct WordTokenizer {
     unk: u32,
     /// Pieces that no text contains.
     special: HashSet<u32>,
+    /// What is worth telling of the folder it was read from.
+    notes: Vec<Note>,
 }
 
 /// A tokenised text.
@@ -72,31 +80,37 @@ pub struct Encoded {
 }
 
 impl WordTokenizer {
-    /// Reads `tokenizer.json` of a model folder or, where there is none, `vocab.txt` with the
-    /// settings of `tokenizer_config.json` (uncased where that is absent too), or `vocab.json` with
-    /// `merges.txt`.
+    /// Reads `tokenizer.json` of a model folder or, where there is none, `vocab.txt` (uncased where
+    /// no file says otherwise), or `vocab.json` with `merges.txt`; in either case with the settings
+    /// and the added tokens of the files beside it, as transformers 5 reads them. [`Self::notes`]
+    /// has what is worth telling of that.
     ///
     /// # Errors
     /// [`Error::NoTokenizer`], [`Error::Read`], and [`Error::Json`], also for pieces that are there
     /// twice or missing.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let read = || match folder::read(folder)? {
-            Found::Tokenizer(tokenizer, names) => Self::new(*tokenizer, names).map_err(|error| unfit(folder, error)),
-            Found::Vocabulary(vocab, casing) => {
-                Self::build(vocab, casing).map_err(|error| unfit(&folder.join("vocab.txt"), error))
-            }
+        let read = || {
+            let Found { mut tokenizer, frame: around, names, notes } = folder::read(folder)?;
+            let build = || {
+                let (cls, sep) = frame(&mut tokenizer, &around)?;
+                added::mark(&mut tokenizer, &names, [cls, sep])?;
+                Self::new(tokenizer, around)
+            };
+            Ok(Self { notes, ..build().map_err(|error| error.of_tokenizer(folder))? })
         };
         guarded(read).unwrap_or_else(|panicked| Err(malformed(folder, panicked)))
     }
 
-    /// Reads a `tokenizer.json`, such as [`save`](Self::save) writes.
+    /// Reads a `tokenizer.json`, such as [`save`](Self::save) writes. Added tokens that are marked
+    /// special are found in no text.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Json`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let read = || Self::new(folder::parse(path)?, SpecialNames::default()).map_err(|error| unfit(path, error));
+        let read =
+            || Self::new(folder::parse(path)?, SpecialNames::default()).map_err(|error| error.of_tokenizer(path));
         guarded(read).unwrap_or_else(|panicked| Err(malformed(path, panicked)))
     }
 
@@ -106,7 +120,7 @@ impl WordTokenizer {
     /// # Errors
     /// [`Error::DuplicatePiece`], or [`Error::MissingPiece`] without `[CLS]`, `[SEP]` and `[UNK]`.
     pub fn from_vocab(vocab: Vec<String>) -> Result<Self> {
-        Self::build(vocab, Casing::default())
+        Self::build(vocab)
     }
 
     /// Tokenises the words of one text, at most `max_pieces` pieces with `[CLS]` and `[SEP]`.
@@ -170,6 +184,22 @@ impl WordTokenizer {
         Ok(encoding.get_ids().iter().map(text).collect())
     }
 
+    /// What is worth telling of the folder it was read from: where its files contradict each other.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// Checks that an encoder with so many rows of embeddings has one for every piece of a text.
+    ///
+    /// # Errors
+    /// [`Error::TooManyPieces`].
+    pub fn check_rows(&self, rows: usize) -> Result<()> {
+        let of_text = |id: &u32| !self.special.contains(id) || [self.cls, self.sep].contains(id);
+        let beyond = self.inner.get_vocab(true).into_iter().filter(|(_, id)| *id as usize >= rows && of_text(id));
+        let Some((piece, id)) = beyond.max_by_key(|(_, id)| *id) else { return Ok(()) };
+        Err(Error::TooManyPieces { pieces: id as usize + 1, rows, piece })
+    }
+
     /// Number of pieces in the vocabulary.
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
@@ -207,26 +237,13 @@ impl WordTokenizer {
         })
     }
 
-    /// A word-piece tokenizer.
-    fn build(vocab: Vec<String>, casing: Casing) -> Result<Self> {
-        let mut ids: HashMap<String, u32> = HashMap::with_capacity(vocab.len());
-        for (second, piece) in vocab.into_iter().enumerate() {
-            if let Some(first) = ids.insert(piece.clone(), second as u32) {
-                return Err(Error::DuplicatePiece { piece, first: first as usize, second });
-            }
-        }
-        let special = SPECIAL.iter().filter(|piece| ids.contains_key(**piece));
+    /// An uncased word-piece tokenizer.
+    fn build(vocab: Vec<String>) -> Result<Self> {
+        let model = build::vocabulary(vocab)?;
+        let normalizer = BertNormalizer::new(true, true, None, true);
+        let mut inner = build::word_pieces(model, normalizer, None);
+        let special = SPECIAL.iter().filter(|piece| inner.token_to_id(piece).is_some());
         let special: Vec<AddedToken> = special.map(|piece| AddedToken::from(*piece, true)).collect();
-        // The only way to a map of the type that the builder wants, which has no public name.
-        let mut map = WordPiece::read_bytes(&[]).expect("no bytes are an empty vocabulary");
-        map.extend(ids);
-        let model = WordPiece::builder().vocab(map).unk_token(UNK.to_owned()).build();
-        let mut inner = Tokenizer::new(model.expect("building fails on files only"));
-        let Casing { do_lower_case, strip_accents, tokenize_chinese_chars } = casing;
-        let normalizer = BertNormalizer::new(true, tokenize_chinese_chars, strip_accents, do_lower_case);
-        inner.with_normalizer(Some(normalizer)).expect("there are no added tokens to normalise yet");
-        inner.with_pre_tokenizer(Some(BertPreTokenizer));
-        inner.with_decoder(Some(decoders::wordpiece::WordPiece::default()));
         inner.add_special_tokens(special).expect("all of them are in the vocabulary");
         Self::new(inner, SpecialNames::default())
     }
@@ -244,18 +261,7 @@ impl WordTokenizer {
         let unk = unknown(&inner)?;
         let added = inner.get_added_tokens_decoder().into_iter();
         let special = added.filter(|(_, token)| token.special).map(|(id, _)| id).chain([cls, sep]);
-        Ok(Self { special: special.filter(|id| *id != unk).collect(), inner, cls, sep, unk })
-    }
-}
-
-/// The error for a file or folder whose pieces are not those that an encoder needs. One that names
-/// its file stays as it is.
-fn unfit(path: &Path, error: Error) -> Error {
-    match error {
-        Error::DuplicatePiece { .. } | Error::MissingPiece { .. } | Error::Frame { .. } => {
-            Error::Json { path: path.to_owned(), what: "tokenizer", source: error.into() }
-        }
-        other => other,
+        Ok(Self { special: special.filter(|id| *id != unk).collect(), inner, cls, sep, unk, notes: Vec::new() })
     }
 }
 

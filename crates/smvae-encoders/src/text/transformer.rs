@@ -1,19 +1,26 @@
 //! BERT and its family over packed pieces, trainable in every variable.
 //!
 //! ```text
-//! x = LayerNorm(word[id] + position[first + i] + segment[s])          [rows, d]
-//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x))               in each layer,
-//! x = LayerNorm(a + W_2 act(W_1 a))                                   then
+//! x = LayerNorm(word[id] + position[first + i] + segment[s])          [rows, e]
+//! x = P x                                                             if e is not d
+//! a = LayerNorm(x + W_o attention(W_q x, W_k x, W_v x, b))            in each layer,
+//! x = LayerNorm(a + W_2 act(W_1 a))                                   then; [rows, d]
 //! ```
 //! Devlin et al. (2019); Liu et al. (2019), RoBERTa, whose `first` is 2; Conneau et al. (2020),
-//! XLM-R. The segment `s` is 0, and 1 for the context of a text where there are two segments.
-//! Parameters are named as in Hugging Face's checkpoints, without the pooler. Dropout after
-//! the embeddings, on attention weights and on both outputs of a layer.
+//! XLM-R; Sanh et al. (2019), DistilBERT, which has no segments; Clark et al. (2020), ELECTRA,
+//! whose embeddings may be narrower; Song et al. (2020), MPNet, where `b` is a number for each head
+//! and each distance of two pieces (`relative.rs`), the same in all layers. The segment `s` is 0,
+//! and 1 for the context of a text where there are two segments. Parameters are named as in BERT's
+//! checkpoints of Hugging Face, without the pooler; `weights.rs` knows the other families' names.
+//! Dropout after the embeddings, on attention weights and on both outputs of a layer.
 
 use super::config::{HiddenAct, TransformerConfig};
+use super::relative::RelativeBias;
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
-use smvae_core::nn::{Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention, embedding};
+use smvae_core::nn::{
+    Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention_with_bias, embedding,
+};
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
 use candle_nn::{Init, VarBuilder};
@@ -25,6 +32,8 @@ pub struct Transformer {
     position: Tensor,
     segment: Option<Tensor>,
     norm: LayerNorm,
+    project: Option<Linear>,
+    relative: Option<RelativeBias>,
     layers: Vec<Layer>,
     config: TransformerConfig,
 }
@@ -37,11 +46,11 @@ impl Transformer {
     /// A setting out of range; those of the builder: a missing tensor, a wrong shape.
     pub fn load(config: &TransformerConfig, vb: VarBuilder<'_>) -> Result<Self> {
         config.validate()?;
-        let d = config.hidden_size;
+        let (d, width) = (config.hidden_size, config.embedding_width());
         let embeddings = vb.pp("embeddings");
         let table = |name: &str, rows: usize| {
             let init = Init::Randn { mean: 0.0, stdev: 0.02 };
-            embeddings.pp(name).get_with_hints((rows, d), "weight", init)
+            embeddings.pp(name).get_with_hints((rows, width), "weight", init)
         };
         let layers = vb.pp("encoder.layer");
         Ok(Self {
@@ -51,7 +60,13 @@ impl Transformer {
                 0 => None,
                 segments => Some(table("token_type_embeddings", segments)?),
             },
-            norm: LayerNorm::load(d, config.layer_norm_eps, embeddings.pp("LayerNorm"))?,
+            norm: LayerNorm::load(width, config.layer_norm_eps, embeddings.pp("LayerNorm"))?,
+            project: if width == d { None } else { Some(Linear::load(width, d, vb.pp("embeddings_project"))?) },
+            relative: if config.has_relative_bias() {
+                Some(RelativeBias::load(config.num_attention_heads, vb.pp("encoder.relative_attention_bias"))?)
+            } else {
+                None
+            },
             layers: (0..config.num_hidden_layers)
                 .map(|i| Ok(Layer::Float(FloatLayer::load(config, &layers.pp(i))?)))
                 .collect::<candle_core::Result<_>>()?,
@@ -59,9 +74,9 @@ impl Transformer {
         })
     }
 
-    /// Keeps the weights of the linear layers in int8 alone, for predictions on the CPU, where this
-    /// unit multiplies them. Embeddings, norms, attention and activations stay f32. An encoder in
-    /// int8 has no gradients and no dropout.
+    /// Keeps the weights of the layers' products in int8 alone, for predictions on the CPU, where
+    /// this unit multiplies them. Embeddings, norms, attention and activations stay f32. An encoder
+    /// in int8 has no gradients and no dropout.
     ///
     /// # Errors
     /// For weights that are not f32 on the CPU.
@@ -82,8 +97,14 @@ impl Transformer {
         self.check(pieces)?;
         let p = self.config.hidden_dropout_prob;
         let mut x = mode.dropout(&self.norm.forward(&self.embed(pieces)?)?, p)?;
+        if let Some(project) = &self.project {
+            x = project.forward(&x)?;
+        }
+        let layout = pieces.layout();
+        let bias = self.relative.as_ref().map(|relative| relative.of_distances(layout.longest())).transpose()?;
+        let around = Around { layout, bias, config: &self.config };
         for layer in &self.layers {
-            x = layer.forward(&x, pieces.layout(), &self.config, mode.reborrow())?;
+            x = layer.forward(&x, &around, mode.reborrow())?;
         }
         Ok(x)
     }
@@ -125,6 +146,25 @@ impl TextEncoder for Transformer {
     }
 }
 
+/// What all layers see beside their input.
+struct Around<'a> {
+    layout: &'a PackedLayout,
+    /// What attention adds to its scores, `[heads, distances]`.
+    bias: Option<Tensor>,
+    config: &'a TransformerConfig,
+}
+
+impl Around<'_> {
+    fn attention(
+        &self,
+        [q, k, v]: [&Tensor; 3],
+        dropout: Option<(f64, &mut smvae_core::Rng)>,
+    ) -> candle_core::Result<Tensor> {
+        let heads = self.config.num_attention_heads;
+        attention_with_bias(q, k, v, heads, self.layout, self.bias.as_ref(), dropout)
+    }
+}
+
 /// A layer in one of the forms of its products.
 #[derive(Clone, Debug)]
 enum Layer {
@@ -155,16 +195,10 @@ struct Int8Layer {
 
 impl Layer {
     /// `x: [rows, d]` to the same shape.
-    fn forward(
-        &self,
-        x: &Tensor,
-        layout: &PackedLayout,
-        config: &TransformerConfig,
-        mode: Mode<'_>,
-    ) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor, around: &Around<'_>, mode: Mode<'_>) -> candle_core::Result<Tensor> {
         match self {
-            Self::Float(layer) => layer.forward(x, layout, config, mode),
-            Self::Int8(layer) => layer.forward(x, layout, config),
+            Self::Float(layer) => layer.forward(x, around, mode),
+            Self::Int8(layer) => layer.forward(x, around),
         }
     }
 
@@ -200,19 +234,14 @@ impl FloatLayer {
         })
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        layout: &PackedLayout,
-        config: &TransformerConfig,
-        mut mode: Mode<'_>,
-    ) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor, around: &Around<'_>, mut mode: Mode<'_>) -> candle_core::Result<Tensor> {
+        let config = around.config;
         let dropout = match &mut mode {
             Mode::Train(rng) => Some((config.attention_probs_dropout_prob, &mut **rng)),
             Mode::Eval => None,
         };
         let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
-        let context = attention(&q, &k, &v, config.num_attention_heads, layout, dropout)?;
+        let context = around.attention([&q, &k, &v], dropout)?;
         let p = config.hidden_dropout_prob;
         let a = mode.dropout_add(&self.attention_output.forward(&context)?, x, p)?;
         let a = self.attention_norm.forward(&a)?;
@@ -233,8 +262,8 @@ impl Int8Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor, layout: &PackedLayout, config: &TransformerConfig) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor, around: &Around<'_>) -> candle_core::Result<Tensor> {
         let [q, k, v] = QuantizedLinear::forward_each([&self.query, &self.key, &self.value], x)?;
-        self.after_attention.forward(&attention(&q, &k, &v, config.num_attention_heads, layout, None)?, x)
+        self.after_attention.forward(&around.attention([&q, &k, &v], None)?, x)
     }
 }

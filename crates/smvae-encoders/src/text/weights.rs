@@ -1,9 +1,10 @@
 //! Names of a text encoder's tensors in the files of other programs.
 //!
-//! Known variations: a prefix `bert.` or `roberta.`, and `gamma`/`beta` for a layer norm's
+//! Known variations: the family's names for its parts, its prefix (`bert.`), `module.` before all
+//! of it, as PyTorch's `DataParallel` writes, and `gamma`/`beta` for a layer norm's
 //! `weight`/`bias`. Poolers, heads and the buffer `position_ids` are left out.
 
-use super::{Transformer, TransformerConfig};
+use super::{Family, Transformer, TransformerConfig};
 use crate::weights::{LoadReport, Missing, Weights, expected};
 use crate::{Error, Result};
 use smvae_core::candle_core::Shape;
@@ -33,7 +34,7 @@ pub fn load_weights(
         let why = format!("it describes a network of {wanted} numbers, there are {there}");
         return Err(Error::Weights { path: weights.path, problems: vec![why] });
     }
-    let (tensors, report) = weights.fit(&expected, standard_name, missing)?;
+    let (tensors, report) = weights.fit(&expected, |name| standard_name(config.model_type, name), missing)?;
     for (name, tensor) in tensors {
         parameters.insert(format!("{prefix}.{name}"), &tensor)?;
     }
@@ -41,14 +42,31 @@ pub fn load_weights(
 }
 
 /// The name a tensor has here; `None` for those that are left out.
-fn standard_name(name: &str) -> Option<String> {
-    let name = ["bert.", "roberta."].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-    let left_out = ["pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs."];
+fn standard_name(family: Family, name: &str) -> Option<String> {
+    let name = name.strip_prefix("module.").unwrap_or(name);
+    // A RoBERTa may have been made of a BERT, with its names.
+    let prefixes = ["bert.", "roberta.", family.prefix()];
+    let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
+    let left_out = [
+        "pooler.",
+        "cls.",
+        "lm_head.",
+        "classifier.",
+        "qa_outputs.",
+        // DistilBERT's, ELECTRA's.
+        "pre_classifier.",
+        "vocab_transform.",
+        "vocab_layer_norm.",
+        "vocab_projector.",
+        "discriminator_predictions.",
+        "generator_predictions.",
+        "generator_lm_head.",
+    ];
     if left_out.iter().any(|prefix| name.starts_with(prefix)) || name == "embeddings.position_ids" {
         return None;
     }
     let name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias");
-    Some(name)
+    Some(family.parts().iter().fold(name, |name, (theirs, ours)| name.replace(theirs, ours)))
 }
 
 #[cfg(test)]

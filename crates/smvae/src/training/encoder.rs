@@ -12,7 +12,7 @@ use smvae_core::nn::Parameters;
 use smvae_encoders::hub::{Hub, ModelId};
 #[cfg(feature = "hub")]
 use smvae_encoders::text::wanted_files;
-use smvae_encoders::text::{TransformerConfig, WordTokenizer, load_weights, tiny, tiny_vocabulary};
+use smvae_encoders::text::{TransformerConfig, WordTokenizer, load_weights, model_folder, tiny, tiny_vocabulary};
 use smvae_encoders::weights::{LoadReport, Missing, Weights};
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,6 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// Opens a text encoder; `words`, those of the training split, are read for the tiny one alone.
-    #[cfg_attr(not(feature = "hub"), expect(unused_variables, reason = "only transfers have something to tell"))]
     pub(crate) fn open<'w>(
         source: &EncoderSource,
         words: &mut dyn Iterator<Item = &'w str>,
@@ -85,13 +84,13 @@ impl Encoder {
         match source {
             EncoderSource::Folder(folder) => {
                 let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
-                Self::from_folder(folder, absolute.display().to_string())
+                Self::from_folder(folder, absolute.display().to_string(), on_event)
             }
             #[cfg(feature = "hub")]
             EncoderSource::Hub(hub, model) => {
                 let fetched = hub.fetch(model, wanted_files, &mut |progress| on_event(&Event::from(progress)).into());
                 let fetched = fetched.map_err(smvae_encoders::Error::from)?;
-                Self::from_folder(&fetched.folder, format!("{}@{}", model.name, fetched.revision))
+                Self::from_folder(&fetched.folder, format!("{}@{}", model.name, fetched.revision), on_event)
             }
             EncoderSource::Tiny => {
                 let vocabulary = tiny_vocabulary(words, TINY_MIN_COUNT);
@@ -108,16 +107,19 @@ impl Encoder {
         Ok(Self { config: run.encoder_config()?, tokenizer: run.tokenizer()?, name, folder: None })
     }
 
-    fn from_folder(folder: &Path, name: String) -> Result<Self> {
+    fn from_folder(folder: &Path, name: String, on_event: &mut dyn FnMut(&Event) -> Flow) -> Result<Self> {
         if !folder.is_dir() {
             return Err(Error::NoEncoder { path: folder.to_owned() });
         }
-        Ok(Self {
-            config: TransformerConfig::from_file(folder.join("config.json"))?,
-            tokenizer: WordTokenizer::from_folder(folder)?,
-            name,
-            folder: Some(folder.to_owned()),
-        })
+        let folder = model_folder(folder);
+        let config = TransformerConfig::from_file(folder.join("config.json"))?;
+        let tokenizer = WordTokenizer::from_folder(&folder)?;
+        tokenizer.check_rows(config.vocab_size)?;
+        if !tokenizer.notes().is_empty() {
+            // Whoever wants to stop is asked again when the weights have been read.
+            let _ = on_event(&Event::Tokenizer(tokenizer.notes().to_vec()));
+        }
+        Ok(Self { config, tokenizer, name, folder: Some(folder) })
     }
 
     /// The encoder's parameters, loaded; the rest of a run's parameters is drawn into the same set

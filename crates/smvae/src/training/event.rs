@@ -5,6 +5,7 @@ use crate::run::record::{EpochRecord, best_of};
 use smvae_core::metrics::Scores;
 use smvae_core::step::StepReport;
 use smvae_data::images::Coverage;
+use smvae_encoders::text::tokenizer::Note;
 use smvae_encoders::weights::LoadReport;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,9 @@ pub enum Event {
         /// Bytes in all. `None` if the hub does not tell.
         total: Option<u64>,
     },
+    /// After the text encoder's tokenizer was read from a folder whose files contradict each other,
+    /// or say less than one would want. Once for all of it.
+    Tokenizer(Vec<Note>),
     /// After the text encoder's weights were read.
     Loaded(LoadReport),
     /// Before the first step.

@@ -1,53 +1,109 @@
-//! The tokenizers that model folders hold: `tokenizer.json`, or the older files it replaced.
+//! The tokenizers that model folders hold, read as transformers 5 reads them: `tokenizer.json`, or
+//! the older files it replaced.
 
+use super::class::{Class, NAMES};
+use super::files::Files;
+use super::notes::Note;
+use super::{added, bertweet, build};
 use crate::{Error, Result, files};
-use serde::Deserialize;
+use std::collections::HashSet;
 use std::path::Path;
+use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Tokenizer};
 
 /// What sentencepiece calls its model; it is read by no crate that goes with `tokenizers`.
 const SENTENCEPIECE: [&str; 4] = ["sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model"];
 
 /// What a folder holds.
-pub(super) enum Found {
-    /// A whole tokenizer, and what the folder calls the pieces around a text.
-    Tokenizer(Box<Tokenizer>, SpecialNames),
-    /// Word pieces, and what happens to characters before they are looked up.
-    Vocabulary(Vec<String>, Casing),
+pub(super) struct Found {
+    /// The tokenizer, with all added tokens.
+    pub tokenizer: Tokenizer,
+    /// What the folder calls the pieces around a text.
+    pub frame: SpecialNames,
+    /// What it calls all pieces that no text has.
+    pub names: HashSet<String>,
+    pub notes: Vec<Note>,
+}
+
+/// The pieces around a text, where a folder names them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SpecialNames {
+    pub cls: Option<String>,
+    pub sep: Option<String>,
 }
 
 /// Reads the first form that is there.
 pub(super) fn read(folder: &Path) -> Result<Found> {
-    let path = |name: &str| folder.join(name);
-    let has = |name: &str| path(name).exists();
-    let settings: Settings = if has("tokenizer_config.json") {
-        files::read_json(&path("tokenizer_config.json"), "JSON file")?
+    let files = Files::read(folder)?;
+    let mut notes = Vec::new();
+    let class = Class::of(files.model_type.as_deref(), files.class.as_deref(), &mut notes);
+    let mut without_text = Vec::new();
+    let (mut tokenizer, of_json) = if class == Some(Class::Bertweet) && files.has("bpe.codes") {
+        let (tokenizer, names) = bertweet::read(&files, &mut notes)?;
+        without_text = names;
+        (tokenizer, Vec::new())
+    } else if files.has("tokenizer.json") {
+        let tokenizer = parse(&files.path("tokenizer.json"))?;
+        let mut of_json: Vec<(u32, AddedToken)> = tokenizer.get_added_tokens_decoder().into_iter().collect();
+        of_json.sort_by_key(|(id, _)| *id);
+        // What nobody names is taken as it is.
+        (build::rebuilt(class.unwrap_or(Class::AsItIs), tokenizer, &files, &mut notes), of_json)
     } else {
-        Settings::default()
+        (of_older_files(&files, class, &mut notes)?, Vec::new())
     };
-    let names: SpecialNames = if has("special_tokens_map.json") {
-        files::read_json::<RawNames>(&path("special_tokens_map.json"), "JSON file")?.into()
-    } else {
-        settings.names.into()
-    };
-    if has("tokenizer.json") {
-        return Ok(Found::Tokenizer(Box::new(parse(&path("tokenizer.json"))?), names));
+    let class = class.unwrap_or_else(|| default_class(&files));
+    let tokens = files.added_tokens(class, of_json.clone());
+    added::add(&mut tokenizer, tokens, &mut notes)?;
+    let is_text =
+        |(_, token): &(u32, AddedToken)| !tokenizer.get_added_vocabulary().get_vocab().contains_key(&token.content);
+    let dropped: Vec<String> = of_json.into_iter().filter(is_text).map(|(_, token)| token.content).collect();
+    if !dropped.is_empty() {
+        notes.push(Note::Dropped { tokens: dropped });
     }
-    if has("vocab.txt") {
-        let path = path("vocab.txt");
+    let name = |name: &str| files.name(name, class);
+    Ok(Found {
+        frame: SpecialNames { cls: name("cls_token"), sep: name("sep_token") },
+        names: NAMES.into_iter().filter_map(name).chain(without_text).collect(),
+        tokenizer,
+        notes,
+    })
+}
+
+/// The class of a folder that does not name one.
+fn default_class(files: &Files) -> Class {
+    if !files.has("tokenizer.json") && files.has("vocab.txt") && !files.has("vocab.json") {
+        Class::Bert
+    } else {
+        Class::AsItIs
+    }
+}
+
+/// A tokenizer of the files that there were before `tokenizer.json`.
+fn of_older_files(files: &Files, class: Option<Class>, notes: &mut Vec<Note>) -> Result<Tokenizer> {
+    if files.has("bpe.codes") {
+        let class = files.class.clone().unwrap_or_else(|| "nothing".to_owned());
+        return Err(Error::Codes { folder: files.folder(), class });
+    }
+    if files.has("vocab.txt") {
+        let path = files.path("vocab.txt");
         let text = String::from_utf8(files::read(&path)?);
-        let text = text.map_err(|error| Error::Read { path, source: std::io::Error::other(error) })?;
+        let text = text.map_err(|error| Error::Read { path: path.clone(), source: std::io::Error::other(error) })?;
         // Only line ends are cut: entries may be Unicode spaces.
-        return Ok(Found::Vocabulary(text.lines().map(str::to_owned).collect(), settings.casing));
+        let model = build::vocabulary(text.lines().map(str::to_owned)).map_err(|error| error.of_tokenizer(&path))?;
+        let casing = files.casing();
+        let unk = files.name("unk_token", class.unwrap_or(Class::Bert));
+        let tokenizer = build::word_pieces(model, casing.normalizer(), unk);
+        if let Some(piece) = casing.capitals_in_vain(&tokenizer) {
+            notes.push(Note::LowerCased { piece });
+        }
+        return Ok(tokenizer);
     }
-    if path("vocab.json").is_file() && path("merges.txt").is_file() {
-        let tokenizer = byte_level(&path("vocab.json"), &path("merges.txt"))?;
-        return Ok(Found::Tokenizer(Box::new(tokenizer), names));
+    if files.path("vocab.json").is_file() && files.path("merges.txt").is_file() {
+        return byte_level(&files.path("vocab.json"), &files.path("merges.txt"));
     }
-    let sentencepiece = SENTENCEPIECE.into_iter().find(|name| has(name));
-    Err(Error::NoTokenizer { folder: folder.to_owned(), sentencepiece })
+    let sentencepiece = SENTENCEPIECE.into_iter().find(|name| files.has(name));
+    Err(Error::NoTokenizer { folder: files.folder(), sentencepiece })
 }
 
 /// Parses a `tokenizer.json`.
@@ -64,70 +120,10 @@ fn byte_level(vocab: &Path, merges: &Path) -> Result<Tokenizer> {
     let model = BPE::from_file(&vocab.to_string_lossy(), &merges.to_string_lossy()).build();
     let model =
         model.map_err(|source| Error::Json { path: vocab.to_owned(), what: "vocabulary with merges.txt", source })?;
-    let mut inner = Tokenizer::new(model);
-    inner.with_pre_tokenizer(Some(ByteLevel::default()));
-    inner.with_decoder(Some(ByteLevel::default()));
+    let mut inner = build::byte_level(ModelWrapper::BPE(model));
     let special = ["<s>", "</s>", "<unk>", "<pad>", "<mask>"].into_iter();
     let special: Vec<_> = special.filter(|piece| inner.token_to_id(piece).is_some()).collect();
     let special = special.into_iter().map(|piece| AddedToken::from(piece, true));
     inner.add_special_tokens(special).expect("all of them are in the vocabulary");
     Ok(inner)
-}
-
-/// The pieces around a text, where a folder names them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SpecialNames {
-    pub cls: Option<String>,
-    pub sep: Option<String>,
-}
-
-/// What `tokenizer_config.json` says about characters, with the names and defaults of Hugging
-/// Face's `BertTokenizer`.
-#[derive(Deserialize)]
-#[serde(default)]
-pub(super) struct Casing {
-    pub do_lower_case: bool,
-    /// As `do_lower_case` where absent.
-    pub strip_accents: Option<bool>,
-    pub tokenize_chinese_chars: bool,
-}
-
-impl Default for Casing {
-    fn default() -> Self {
-        Self { do_lower_case: true, strip_accents: None, tokenize_chinese_chars: true }
-    }
-}
-
-/// `tokenizer_config.json`.
-#[derive(Default, Deserialize)]
-struct Settings {
-    #[serde(flatten)]
-    casing: Casing,
-    #[serde(flatten)]
-    names: RawNames,
-}
-
-/// As `special_tokens_map.json` has them.
-#[derive(Default, Deserialize)]
-struct RawNames {
-    cls_token: Option<Name>,
-    sep_token: Option<Name>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Name {
-    Plain(String),
-    Token { content: String },
-}
-
-impl From<RawNames> for SpecialNames {
-    fn from(raw: RawNames) -> Self {
-        let name = |name: Option<Name>| {
-            name.map(|name| match name {
-                Name::Plain(content) | Name::Token { content } => content,
-            })
-        };
-        Self { cls: name(raw.cls_token), sep: name(raw.sep_token) }
-    }
 }

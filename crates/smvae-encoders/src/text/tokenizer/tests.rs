@@ -117,6 +117,40 @@ fn padding_and_truncation_of_the_file_are_ignored() {
 }
 
 #[test]
+fn a_run_reads_its_tokenizer_as_it_was_trained_with_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, again) = (folder.path().join("tokenizer.json"), folder.path().join("again.json"));
+    tokenizer().save(&path).expect("writes");
+    let text = std::fs::read_to_string(&path).expect("reads");
+    let user = r#""added_tokens": [{"id": 12, "content": "<user>", "single_word": false, "lstrip": false,
+        "rstrip": false, "normalized": false, "special": true},"#;
+    std::fs::write(&path, text.replace("\"added_tokens\": [", user)).expect("writes");
+    let ids =
+        |tokenizer: Result<WordTokenizer>| tokenizer.expect("a tokenizer").encode(&["<user>"], 9).expect("room").ids;
+    // What earlier versions saved from such a folder: the token is marked special, and is text.
+    assert_eq!(ids(WordTokenizer::from_file(&path)), [2, 1, 1, 1, 3]);
+    assert_eq!(ids(WordTokenizer::from_folder(folder.path())), [2, 12, 3]);
+    WordTokenizer::from_folder(folder.path()).and_then(|read| read.save(&again)).expect("writes");
+    assert_eq!(ids(WordTokenizer::from_file(&again)), [2, 12, 3]);
+}
+
+#[test]
+fn more_pieces_than_rows_are_an_error() {
+    let check = |rows: usize, is_fine: bool| {
+        let checked = tokenizer().check_rows(rows);
+        assert_eq!(checked.is_ok(), is_fine, "{rows}");
+        if let Err(error) = checked {
+            let message = error.to_string();
+            assert!(message.contains("has 12 pieces") && message.contains(&format!("have {rows} rows")), "{message}");
+        }
+    };
+    check(100, true);
+    check(VOCAB.len(), true);
+    check(VOCAB.len() - 1, false);
+    check(2, false);
+}
+
+#[test]
 fn a_file_without_a_frame_takes_it_from_the_names() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("writes");
