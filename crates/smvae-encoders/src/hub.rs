@@ -9,6 +9,7 @@
 //! part where a server ignores ranges, and shows the token to the host it is sent on to. A file
 //! stands under its name only after its length and digest were checked.
 
+mod environment;
 mod error;
 mod listing;
 mod model_id;
@@ -87,25 +88,28 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// What the environment says, as other programs of Hugging Face read it: `HF_HOME` (or
-    /// `~/.cache/huggingface`) has the cache and perhaps a token, `HF_TOKEN` is a token,
-    /// `HF_ENDPOINT` another hub, `HF_HUB_OFFLINE=1` forbids transfers.
+    /// What the environment says, as the Python package huggingface_hub reads it. The cache is
+    /// `HF_HUB_CACHE`, or `hub` in `HF_HOME`, or in `huggingface` in `XDG_CACHE_HOME`, or in
+    /// `~/.cache/huggingface`. A token is `HF_TOKEN`, or in the file `HF_TOKEN_PATH`, or in `token`
+    /// in `HF_HOME`. `HF_ENDPOINT` is another hub, `HF_HUB_OFFLINE=1` forbids transfers.
     ///
     /// # Errors
-    /// [`HubError::NoHome`] if there is no home folder to have a cache in.
+    /// [`HubError::NoHome`] if there is no folder to have a cache in.
     pub fn from_env() -> Result<Self, HubError> {
-        let text =
-            |name| std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        if text("HF_HOME").is_none() && std::env::home_dir().is_none() {
-            return Err(HubError::NoHome);
-        }
-        let cache = Cache::from_env();
-        let offline = text("HF_HUB_OFFLINE").unwrap_or_default().to_ascii_lowercase();
+        let text = |name: &str| {
+            std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        };
+        let environment::Places { cache, token } =
+            environment::places(text, std::env::home_dir()).ok_or(HubError::NoHome)?;
+        let of_file = || {
+            let token = std::fs::read_to_string(token).ok()?.trim().to_owned();
+            (!token.is_empty()).then_some(token)
+        };
         Ok(Self {
             endpoint: text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned()).trim_end_matches('/').to_owned(),
-            token: text("HF_TOKEN").or_else(|| cache.token()),
-            offline: ["1", "on", "yes", "true"].contains(&offline.as_str()),
-            cache: cache.path().clone(),
+            token: environment::token(text).or_else(of_file),
+            offline: environment::is_offline(text),
+            cache,
         })
     }
 
