@@ -5,8 +5,8 @@ use crate::vision_golden::small_model;
 use smvae::data::{ImageVectors, Precision};
 use smvae::encoders::vision::{Compute, Pixels, VisionModel};
 use smvae::features::{
-    FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, Picture, PictureFolder, cached_features,
-    extract,
+    FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, Ids, Picture, PictureFolder, cached_features,
+    extract, extract_table,
 };
 use smvae::{Error, Flow, Post};
 use std::path::{Path, PathBuf};
@@ -227,7 +227,7 @@ fn ids_are_paths_where_folders_are_taken_in() {
     place.write("a/notes", b"no image");
     #[cfg(unix)]
     std::os::unix::fs::symlink("..", place.at("images/up")).expect("a link");
-    let summary = place.features(&with(|s| s.by_path = true)).expect("images");
+    let summary = place.features(&with(|s| s.ids = Ids::Paths)).expect("images");
     let bad: Vec<&str> = summary.bad.iter().map(|bad| bad.file.as_str()).collect();
     assert_eq!((summary.vectors, bad), (4, vec!["a/notes"]), "a link to a folder is not followed");
     let by_path = place.vectors();
@@ -235,6 +235,91 @@ fn ids_are_paths_where_folders_are_taken_in() {
     place.features(&with(|s| s.overwrite = true)).expect("images");
     assert_eq!(place.vectors().ids().collect::<Vec<_>>(), ["0", "1"], "as ever, unless it is asked for");
     assert_eq!(place.vectors().get("1"), by_path.get("1"), "an extension is added where it must be");
+}
+
+/// A GIF of one white pixel.
+const GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\xff\xff\xff\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+#[test]
+fn a_damaged_file_does_not_take_a_good_one_of_its_id() {
+    let place = Place::new(1);
+    place.write("a.bmp", &bmp(&picture(2))[..70]);
+    place.write("a.gif", GIF);
+    place.write("a.png", GIF);
+    place.write("b.bmp", &bmp(&picture(3))[..80]);
+    let summary = place.features(&FeatureSettings::default()).expect("images");
+    assert_eq!(place.vectors().ids().collect::<Vec<_>>(), ["0", "a"]);
+    let bad: Vec<String> = summary.bad.iter().map(|bad| format!("{}: {}", bad.file, bad.reason)).collect();
+    assert_eq!(bad.len(), 3, "{bad:?}");
+    assert!(bad[0].starts_with("a.bmp: the BMP image is damaged: the file ends"), "{bad:?}");
+    assert_eq!(bad[1], "a.png: a.gif has the same id");
+    let model = VisionModel::open(place.at("model"), None, Compute::default()).expect("a small model");
+    let folder = PictureFolder::open(place.at("images"), model, place.at("cache"), &FeatureSettings::default());
+    let found = folder.expect("a folder").vectors_for(["a", "b", "a.bmp"]).expect("a network");
+    assert!(matches!(&found["a"], Picture::Vector(vector) if place.vectors().get("a") == Some(vector)));
+    assert!(matches!(&found["b"], Picture::Bad(reason) if reason.contains("damaged")));
+    assert!(matches!(&found["a.bmp"], Picture::Bad(_)), "a name with its extension means that file");
+}
+
+#[test]
+fn a_file_made_anew_takes_over_what_did_not_change() {
+    for precision in [Precision::F32, Precision::F16] {
+        let settings = with(|s| (s.batch, s.overwrite, s.precision) = (2, true, precision));
+        let place = Place::new(5);
+        place.features(&settings).expect("images");
+        let file = || std::fs::read(place.at("v.safetensors")).expect("it is there");
+        let check = |resumed: usize, of: usize| {
+            let summary = place.features(&settings).expect("images");
+            assert_eq!((summary.resumed, summary.vectors), (resumed, of));
+            let made = file();
+            std::fs::remove_file(place.at("v.safetensors.images.json")).expect("it is there");
+            assert_eq!(place.features(&settings).expect("images").resumed, 0, "without notes all is computed");
+            assert!(file() == made, "the same bytes");
+        };
+        place.write("new.bmp", &bmp(&picture(8)));
+        check(5, 6);
+        place.write("3.bmp", &bmp(&picture(9)));
+        check(5, 6);
+        std::fs::remove_file(place.at("images/0.bmp")).expect("it is there");
+        check(5, 5);
+        // Notes of another file, and other settings, are not for this one.
+        let whole = file();
+        std::fs::write(place.at("v.safetensors"), &whole[..whole.len() - 1]).expect("writable");
+        assert_eq!(place.features(&settings).expect("images").resumed, 0);
+        let others = with(|s| (s.overwrite, s.limits.pixels) = (true, 1000));
+        assert_eq!(place.features(&others).expect("images").resumed, 0);
+    }
+    let place = Place::new(3);
+    let settings = FeatureSettings::default();
+    let call = || {
+        let (images, cache) = (place.at("images"), place.at("cache"));
+        cached_features(images, &place.model, cache, &settings, &mut |_| Flow::Continue).expect("images").1
+    };
+    assert_eq!(call().expect("made now").resumed, 0);
+    place.write("new.bmp", &bmp(&picture(8)));
+    let summary = call().expect("another folder");
+    assert_eq!((summary.resumed, summary.vectors), (3, 4));
+}
+
+#[test]
+fn ids_are_names_wherever_below_or_those_of_a_table() {
+    let place = Place::new(2);
+    std::fs::create_dir_all(place.at("images/a/b")).expect("a writable folder");
+    place.write("a/2.bmp", &bmp(&picture(2)));
+    place.write("a/b/0.bmp", &bmp(&picture(3)));
+    let summary = place.features(&with(|s| s.ids = Ids::NamesBelow)).expect("images");
+    let bad: Vec<String> = summary.bad.iter().map(|bad| format!("{}: {}", bad.file, bad.reason)).collect();
+    assert_eq!(bad, ["a/b/0.bmp: 0.bmp has the same id"]);
+    let below = place.vectors();
+    assert_eq!(below.ids().collect::<Vec<_>>(), ["0", "1", "2"]);
+    std::fs::write(place.at("t.csv"), "id,path\nx,a/2.bmp\ny,0.bmp\nz,none.bmp\n").expect("writable");
+    let (table, out) = (place.at("t.csv"), place.at("v.safetensors"));
+    let again = with(|s| s.overwrite = true);
+    let made = extract_table(table, place.at("images"), &place.model, out, &again, &mut |_| Flow::Continue);
+    assert_eq!(made.expect("images").bad.len(), 1);
+    let named = place.vectors();
+    assert_eq!(named.ids().collect::<Vec<_>>(), ["x", "y"]);
+    assert_eq!((named.get("x"), named.get("y")), (below.get("2"), below.get("0")));
 }
 
 #[test]

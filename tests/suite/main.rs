@@ -37,6 +37,8 @@ mod long_posts;
 mod minilm_golden;
 // Losses, gradients and optimizer steps of the authors' program.
 mod parity_golden;
+// Kinds of picture files, whole and damaged, against Pillow.
+mod pictures_golden;
 // A trained model at work: what it answers, what it accepts, and that no post harms another.
 mod predict;
 // What a report says, and that no text in it becomes markup.

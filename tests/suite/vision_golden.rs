@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use smvae::core::candle_core::{Device, Tensor};
 use smvae::encoders::vision::{
-    Compute, DecodeLimits, Filter, Part, Pixels, Preprocessing, VisionModel, decode, resize,
+    Compute, DecodeLimits, Filter, Part, Pixels, Preprocessing, Reading, VisionModel, decode, resize,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -141,7 +141,8 @@ fn golden_files_of_every_kind_decode_as_in_pillow() {
     for (name, file) in arrays.iter().filter(|(name, _)| name.starts_with("file.")) {
         let name = &name["file.".len()..];
         let want = arrays.tensor(&format!("decode.{name}")).expect("pixels to every file");
-        let got = decode(file.data(), &DecodeLimits::default(), true).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let upright = Reading { upright: true, ..Reading::default() };
+        let got = decode(file.data(), &DecodeLimits::default(), &upright).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!([got.height, got.width, 3], want.shape(), "{name}");
         let worst = got.rgb.iter().zip(want.data()).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
         // Lossy formats leave rounding (and JPEG the widening of its colours) to the decoder.
@@ -258,6 +259,32 @@ fn golden_networks_are_those_of_torchvision_timm_and_transformers() {
     let golden = Golden::load("vision");
     assert!(golden.cases.networks.len() >= 11);
     check_networks(&golden, 1.0);
+}
+
+/// On the CPU, so that a file of vectors is the same whichever of them were made before.
+#[test]
+fn a_vector_does_not_depend_on_the_images_beside_it() {
+    let golden = Golden::load("vision");
+    for (case, network) in &golden.cases.networks {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        write_folder(folder.path(), network);
+        let bare = network.files.is_empty();
+        let path = if bare { folder.path().join("model.safetensors") } else { folder.path().to_owned() };
+        let model = VisionModel::open(&path, None, Compute::default()).unwrap_or_else(|e| panic!("{case}: {e}"));
+        let size = network.size;
+        let pixels: Vec<f32> = uniform("many").map(|x| x as f32).take(9 * 3 * size * size).collect();
+        let pixels = Tensor::from_vec(pixels, (9, 3, size, size), &Device::Cpu).expect("a batch");
+        let bits = |start: usize, count: usize| -> Vec<Vec<u32>> {
+            let part = pixels.narrow(0, start, count).expect("within the batch");
+            let vectors = model.encoder.forward(&part).unwrap_or_else(|e| panic!("{case}: {e}"));
+            let vectors: Vec<Vec<f32>> = vectors.to_vec2().expect("f32 on the CPU");
+            vectors.into_iter().map(|vector| vector.into_iter().map(f32::to_bits).collect()).collect()
+        };
+        let all = bits(0, 9);
+        for (start, count) in [(0, 1), (3, 1), (0, 2), (5, 4), (1, 8)] {
+            assert!(bits(start, count) == all[start..start + count], "{case}: {count} images from {start}");
+        }
+    }
 }
 
 #[test]

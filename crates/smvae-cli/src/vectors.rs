@@ -3,14 +3,14 @@
 
 use crate::failure::Usage;
 use crate::interrupt;
-use crate::options::{DeviceArgs, NumberType, VisionArgs};
+use crate::options::{DeviceArgs, NumberType, VisionArgs, set_reading};
 use crate::progress::{Progress, say};
 use anyhow::Context as _;
 use smvae::Flow;
 use smvae::data::ImageVectors;
 use smvae::encoders::vision::{Compute, Preprocessing, VisionIdentity, VisionModel};
 use smvae::features::{
-    FeatureProgress, FeatureSettings, FeatureSummary, PictureFolder, VisionSource, cached_features, open_vision,
+    FeatureProgress, FeatureSettings, FeatureSummary, Ids, PictureFolder, VisionSource, cached_features, open_vision,
 };
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ pub(crate) fn vectors_of(
 ) -> anyhow::Result<ImageVectors> {
     let (model, cache) = model_and_cache(args, trained_with, device)?;
     let mut settings = FeatureSettings::default();
-    settings.by_path = by_path;
+    settings.ids = if by_path { Ids::Paths } else { Ids::Names };
     let made = with_progress(|on_progress| cached_features(folder, &model, &cache, &settings, on_progress));
     let (vectors, summary) = made?;
     if let Some(summary) = &summary {
@@ -63,7 +63,8 @@ fn model_and_cache(
     }
     // A trained model needs vectors that were made as those of its training were.
     source.preprocessing = source.preprocessing.or_else(|| trained_with.map(|identity| identity.preprocessing.clone()));
-    let model = open(&source, device, NumberType::F32)?;
+    let mut model = open(&source, device, NumberType::F32)?;
+    set_reading(&mut model, args.allow_truncated, args.transparency);
     let cache = args.feature_cache.clone().or_else(default_cache);
     let cache =
         cache.ok_or_else(|| Usage("there is no home folder to keep vectors in: give --feature-cache".to_owned()))?;

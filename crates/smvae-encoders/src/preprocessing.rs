@@ -15,6 +15,13 @@ pub struct Preprocessing {
     /// Whether the EXIF orientation is applied. PIL alone does not; without it, pictures of
     /// telephones lie on their side.
     pub upright: bool,
+    /// What becomes of transparent pixels. Files of earlier versions do not say: dropped.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub transparency: Transparency,
+    /// Whether a file that ends too early is read as far as it goes. Files of earlier versions do
+    /// not say: it is left out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow_truncated: bool,
     /// The size that the image is brought to.
     pub resize: Resize,
     /// How.
@@ -29,6 +36,34 @@ pub struct Preprocessing {
     pub std: [f32; 3],
     /// Which channel comes first.
     pub channels: Channels,
+}
+
+/// How a file becomes pixels, before anything is resized.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Whether the EXIF orientation is applied.
+    pub upright: bool,
+    /// What becomes of transparent pixels.
+    pub transparency: Transparency,
+    /// Whether a file that ends too early is read as far as it goes, as PIL does with
+    /// `LOAD_TRUNCATED_IMAGES`; if not, it is an error.
+    pub allow_truncated: bool,
+}
+
+/// What becomes of transparent pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transparency {
+    /// The colour below it stays, as PIL's `convert("RGB")` has it; so does all of transformers
+    /// before 5.21.
+    #[default]
+    Dropped,
+    /// White is put behind it: CLIP in transformers from 5.21 on.
+    White,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A size to bring images to.
@@ -112,6 +147,8 @@ impl Preprocessing {
         let crop = |odd| Some(Crop { height: 224, width: 224, odd });
         let torchvision = |edge| Self {
             upright: true,
+            transparency: Transparency::Dropped,
+            allow_truncated: false,
             resize: Resize::ShortestEdge(edge),
             filter: Filter::Bilinear,
             crop: crop(Odd::Even),
@@ -125,11 +162,18 @@ impl Preprocessing {
             "torchvision" => torchvision(256),
             "torchvision-v2" => torchvision(232),
             "vit" => Self { resize: squashed, crop: None, mean: [0.5; 3], std: [0.5; 3], ..torchvision(224) },
-            "clip" => {
-                Self { filter: Filter::Bicubic, crop: crop(Odd::Down), mean: CLIP.0, std: CLIP.1, ..torchvision(224) }
-            }
+            "clip" => Self {
+                transparency: Transparency::White,
+                filter: Filter::Bicubic,
+                crop: crop(Odd::Down),
+                mean: CLIP.0,
+                std: CLIP.1,
+                ..torchvision(224)
+            },
             "keras-resnet152" => Self {
                 upright: false,
+                transparency: Transparency::Dropped,
+                allow_truncated: false,
                 resize: squashed,
                 filter: Filter::Nearest,
                 crop: None,
@@ -143,6 +187,12 @@ impl Preprocessing {
                 return Err(wrong("preprocessing", &want, Some(name.to_owned())));
             }
         })
+    }
+
+    /// How a file becomes pixels.
+    pub fn reading(&self) -> Reading {
+        let Self { upright, transparency, allow_truncated, .. } = *self;
+        Reading { upright, transparency, allow_truncated }
     }
 
     /// Rows and pixels of a row that the network is given.

@@ -12,7 +12,7 @@ use smvae::data::formats::write::{FoundPost, Output, WriteSettings, Writer};
 use smvae::data::formats::{Body, Format, LabelUse, Labels, PostRecord, Settings, read};
 use smvae::data::words::{WordConvention, locate, rejoin, split};
 use smvae::data::{Error, Reader, Sample, writer};
-use smvae::encoders::vision::{DecodeLimits, check_extension, decode};
+use smvae::encoders::vision::{DecodeLimits, Reading, Transparency, check_extension, decode};
 use std::path::Path;
 
 /// A corpus file of the Twitter form: its samples are written and read back.
@@ -172,7 +172,9 @@ pub(crate) fn images(input: &[u8]) {
     let (how, rest) = choice(input);
     let mut limits = DecodeLimits::default();
     (limits.bytes, limits.pixels) = (1 << 16, 1 << 14);
-    if let Ok(pixels) = decode(rest, &limits, how % 2 == 1) {
+    let transparency = if how & 2 == 0 { Transparency::Dropped } else { Transparency::White };
+    let reading = Reading { upright: how & 1 == 1, transparency, allow_truncated: how & 4 != 0 };
+    if let Ok(pixels) = decode(rest, &limits, &reading) {
         assert!((1..=limits.pixels as usize).contains(&(pixels.width * pixels.height)));
         assert_eq!(pixels.rgb.len(), 3 * pixels.width * pixels.height);
     }

@@ -1,21 +1,26 @@
 //! `smvae features`: vectors of a folder of images.
 
 use crate::interrupt;
-use crate::options::{DeviceArgs, NumberType, by_name};
+use crate::options::{DeviceArgs, NumberType, by_name, set_reading};
 use crate::output::print_json;
 use crate::progress::say;
 use crate::vectors::{open, tell, with_progress};
 use clap::Args;
 use smvae::data::Precision;
-use smvae::encoders::vision::{self, DecodeLimits, Preprocessing};
-use smvae::features::{FeatureSettings, VisionSource, extract};
+use smvae::encoders::vision::{self, DecodeLimits, Preprocessing, Transparency};
+use smvae::features::{FeatureSettings, Ids, VisionSource, extract, extract_table};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct FeaturesArgs {
-    /// The folder of images; folders inside it are skipped, unless --by-path takes them in.
+    /// The folder of images; folders inside it are skipped, unless --recursive or --by-path takes
+    /// them in.
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
+    /// Take the images that this table names, and their ids from it: CSV with the columns id and
+    /// path, or JSON lines (.jsonl) with these fields; paths begin in the folder.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["by_path", "recursive"])]
+    table: Option<PathBuf>,
     /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, a model
     /// of the Hugging Face hub such as microsoft/resnet-50, or a weights file of torchvision.
     #[arg(long, value_name = "MODEL")]
@@ -23,7 +28,8 @@ pub(crate) struct FeaturesArgs {
     /// The file to write: safetensors, one tensor per image id.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Replace the file if it is there already.
+    /// Replace the file if it is there already. What it has of images that did not change, by the
+    /// same model and settings, is not computed again.
     #[arg(long)]
     overwrite: bool,
     /// Preprocess images as this preset says, instead of as the model's files say.
@@ -44,10 +50,21 @@ pub(crate) struct FeaturesArgs {
     /// Also read files whose extension does not match their content.
     #[arg(long)]
     any_extension: bool,
+    /// Take images of folders inside the folder too; the id of an image is its name without the
+    /// extension.
+    #[arg(long)]
+    recursive: bool,
     /// Take images of folders inside the folder too; the id of an image is then its path in the
     /// folder, with its extension, as posts may name it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "recursive")]
     by_path: bool,
+    /// Read files that end too early as far as they go, instead of leaving them out.
+    #[arg(long)]
+    allow_truncated: bool,
+    /// What becomes of transparent pixels: dropped keeps the colour below, white puts white behind;
+    /// by default as the model's library does, white for CLIP.
+    #[arg(long, value_name = "dropped|white", value_parser = by_name::<Transparency>)]
+    transparency: Option<Transparency>,
     /// Print the counts and the files that were left out as JSON.
     #[arg(long)]
     json: bool,
@@ -63,13 +80,21 @@ pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     interrupt::catch()?;
     let mut source = VisionSource::named(args.vision.as_str());
     source.preprocessing = preprocessing;
-    let model = open(&source, args.device, args.dtype)?;
+    let mut model = open(&source, args.device, args.dtype)?;
+    set_reading(&mut model, args.allow_truncated, args.transparency);
     let mut settings = FeatureSettings::default();
     (settings.batch, settings.precision) = (args.batch as usize, args.precision);
     (settings.limits.bytes, settings.limits.pixels) = (args.max_bytes, args.max_pixels);
     (settings.any_extension, settings.overwrite) = (args.any_extension, args.overwrite);
-    settings.by_path = args.by_path;
-    let summary = with_progress(|on_progress| extract(&args.images, &model, &args.out, &settings, on_progress))?;
+    settings.ids = match (args.by_path, args.recursive) {
+        (true, _) => Ids::Paths,
+        (_, true) => Ids::NamesBelow,
+        _ => Ids::Names,
+    };
+    let summary = with_progress(|on_progress| match &args.table {
+        Some(table) => extract_table(table, &args.images, &model, &args.out, &settings, on_progress),
+        None => extract(&args.images, &model, &args.out, &settings, on_progress),
+    })?;
     if args.json {
         print_json(&summary)?;
     }

@@ -1,8 +1,9 @@
 //! Where image vectors come from.
 
+use crate::options::by_name;
 use clap::Args;
 use smvae::ImageTrust;
-use smvae::encoders::vision;
+use smvae::encoders::vision::{self, Transparency, VisionModel};
 use std::path::PathBuf;
 
 /// Where a trained model gets its image vectors from.
@@ -50,4 +51,19 @@ pub(crate) struct VisionArgs {
     /// ~/.cache.
     #[arg(long, value_name = "DIR", requires = "images")]
     pub(crate) feature_cache: Option<PathBuf>,
+    /// Read files that end too early as far as they go, instead of leaving them out. A trained
+    /// model reads them as in its training.
+    #[arg(long, requires = "vision")]
+    pub(crate) allow_truncated: bool,
+    /// What becomes of transparent pixels: dropped keeps the colour below, white puts white behind;
+    /// by default as the model's library does, white for CLIP.
+    #[arg(long, value_name = "dropped|white", value_parser = by_name::<Transparency>, requires = "vision")]
+    pub(crate) transparency: Option<Transparency>,
+}
+
+/// Sets how files of images are read, where options say so.
+pub(crate) fn set_reading(model: &mut VisionModel, allow_truncated: bool, transparency: Option<Transparency>) {
+    let preprocessing = &mut model.identity.preprocessing;
+    preprocessing.allow_truncated |= allow_truncated;
+    preprocessing.transparency = transparency.unwrap_or(preprocessing.transparency);
 }

@@ -13,7 +13,7 @@ pub(crate) use captions::CaptionArgs;
 pub(crate) use data::DataArgs;
 pub(crate) use device::{DeviceArgs, NumberType};
 pub(crate) use format::{ColumnArgs, FileArgs, FormatArgs, TagArgs};
-pub(crate) use images::{ImageArgs, VisionArgs};
+pub(crate) use images::{ImageArgs, VisionArgs, set_reading};
 pub(crate) use precision::PrecisionArgs;
 pub(crate) use reading::{ReadingArgs, WindowArgs};
 pub(crate) use verify::VerifyArgs;

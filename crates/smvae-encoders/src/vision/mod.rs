@@ -21,7 +21,9 @@ mod settings;
 mod vit;
 mod vit_names;
 
-pub use crate::preprocessing::{Channels, Crop, Filter, Odd, PRESETS, Preprocessing, Resize, VisionIdentity};
+pub use crate::preprocessing::{
+    Channels, Crop, Filter, Odd, PRESETS, Preprocessing, Reading, Resize, Transparency, VisionIdentity,
+};
 pub use decode::{DecodeLimits, ImageFault, Pixels, check_bytes, check_extension, decode, has_image_extension};
 pub use encoder::{Compute, VisionEncoder};
 pub use model::VisionModel;

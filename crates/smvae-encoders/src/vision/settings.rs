@@ -8,7 +8,7 @@ use super::resnet::ResNetVariant;
 use super::vit::{VitActivation, VitConfig};
 use crate::Result;
 use crate::files::read_json;
-use crate::preprocessing::{Crop, Filter, Odd, Preprocessing, Resize, wrong};
+use crate::preprocessing::{Crop, Filter, Odd, Preprocessing, Resize, Transparency, wrong};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -186,6 +186,7 @@ struct ProcessorJson {
     #[serde(default = "yes")]
     do_normalize: bool,
     do_center_crop: Option<bool>,
+    do_convert_rgb: Option<bool>,
     size: Option<SizeJson>,
     crop_size: Option<SizeJson>,
     crop_pct: Option<f64>,
@@ -232,6 +233,13 @@ impl ProcessorJson {
             Some(2) => Filter::Bilinear,
             Some(3) => Filter::Bicubic,
             Some(other) => return Err(wrong("resample", "0 to 3", Some(other.to_string()))),
+        };
+        // What a conversion does since transformers 5.21; of these processors, CLIP's alone converts
+        // by default.
+        settings.transparency = match self.do_convert_rgb {
+            Some(true) => Transparency::White,
+            None if kind == "CLIP" => Transparency::White,
+            _ => Transparency::Dropped,
         };
         settings.scale = if self.do_rescale { self.rescale_factor.unwrap_or(1.0 / 255.0) as f32 } else { 1.0 };
         if self.do_normalize {
@@ -312,6 +320,14 @@ mod tests {
         assert_eq!(read(both).expect("CLIP's"), Preprocessing::preset("clip").expect("a preset"));
         let old = serde_json::json!({ "feature_extractor_type": "ViTFeatureExtractor" });
         assert_eq!(read(old).expect("ViT's"), Preprocessing::preset("vit").expect("a preset"));
+        let transparency = |kind: &str, convert: Option<bool>| {
+            let json = serde_json::json!({ "image_processor_type": kind, "do_convert_rgb": convert });
+            read(json).expect(kind).transparency
+        };
+        assert_eq!(transparency("CLIPImageProcessorFast", None), Transparency::White);
+        assert_eq!(transparency("CLIPImageProcessor", Some(false)), Transparency::Dropped);
+        assert_eq!(transparency("ViTImageProcessor", None), Transparency::Dropped);
+        assert_eq!(transparency("ViTImageProcessor", Some(true)), Transparency::White);
         // ConvNextImageProcessor of transformers: IMAGENET_STANDARD_MEAN and IMAGENET_STANDARD_STD.
         let bare = read(serde_json::json!({ "image_processor_type": "ConvNextImageProcessor" })).expect("ConvNext's");
         assert_eq!((bare.mean, bare.std), ([0.5; 3], [0.5; 3]));

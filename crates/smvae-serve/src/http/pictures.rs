@@ -33,7 +33,7 @@ pub(crate) async fn prepare(state: &Arc<State>, model: &Arc<Model>, bytes: Bytes
     let model = Arc::clone(model);
     let pixels = move || {
         let preprocessing = &model.vision.as_ref()?.identity.preprocessing;
-        Some(decode(&bytes, &decode_limits, preprocessing.upright).map(|image| preprocessing.apply(&image)))
+        Some(decode(&bytes, &decode_limits, &preprocessing.reading()).map(|image| preprocessing.apply(&image)))
     };
     // A decoder that panics is no reason to end.
     let pixels = tokio::task::spawn_blocking(pixels).await.ok().flatten();

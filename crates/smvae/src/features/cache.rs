@@ -3,12 +3,14 @@
 //!
 //! The name of a file in the cache is a digest of the model's weights, the preprocessing, the
 //! version of this library, the settings, and the name and content of every file of the folder: if
-//! any of it changes, the name does.
+//! any of it changes, the name does. What was made of a folder the last time is noted, so that only
+//! images that changed or are new are computed.
 
 use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
-use crate::features::extract::{bytes_of, digest_of_all, extract, model_key};
-use crate::features::listing::{Listing, list};
+use crate::features::extract::{Listed, digest_of_all, extract_listing, model_key};
+use crate::features::listing::{ImageFile, Listing, list};
+use crate::features::read::bytes_of;
 use crate::features::settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};
 use crate::flow::Flow;
 use rayon::prelude::*;
@@ -22,7 +24,7 @@ use std::path::Path;
 /// cache had them; the vectors are `None` if the callback ended the work.
 ///
 /// # Errors
-/// As [`extract`]; [`Error::ImagesChanged`] if the folder changes meanwhile.
+/// As [`extract`](super::extract()); [`Error::ImagesChanged`] if the folder changes meanwhile.
 pub fn cached_features(
     folder: impl AsRef<Path>,
     model: &VisionModel,
@@ -31,16 +33,22 @@ pub fn cached_features(
     on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
 ) -> Result<(Option<ImageVectors>, Option<FeatureSummary>)> {
     let (folder, cache) = (folder.as_ref(), cache.as_ref());
-    let images_sha256 = digest_of_folder(folder, settings)?;
-    let FeatureSettings { precision, limits, any_extension, .. } = settings;
-    let by_path = if settings.by_path { " by path" } else { "" };
-    let key = format!("{} {images_sha256} {precision:?} {limits:?} {any_extension}{by_path}", model_key(model));
+    let listing = list(folder, settings.ids)?;
+    let images_sha256 = digest_of(&listing, settings);
+    let FeatureSettings { precision, limits, any_extension, ids, .. } = settings;
+    let made_by = format!("{precision:?} {limits:?} {any_extension}{}", ids.key());
+    let key = format!("{} {images_sha256} {made_by}", model_key(model));
     let path = cache.join(format!("{}.safetensors", &sha256_hex(key.as_bytes())[..32]));
     if path.exists() {
         return Ok((Some(ImageVectors::load(&path)?), None));
     }
     crate::files::create_folder(cache)?;
-    let summary = match extract(folder, model, &path, settings, on_progress) {
+    // What this folder's vectors were made of the last time.
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let last = format!("{} {} {made_by}", real.display(), model_key(model));
+    let notes = cache.join(format!("folder-{}.json", &sha256_hex(last.as_bytes())[..32]));
+    let listed = Listed { listing, from: folder, notes: &notes };
+    let summary = match extract_listing(listed, model, &path, settings, on_progress) {
         // Another process made them meanwhile.
         Err(Error::FeaturesExist { .. }) => return Ok((Some(ImageVectors::load(&path)?), None)),
         made => made?,
@@ -56,19 +64,19 @@ pub fn cached_features(
     Ok((Some(vectors), Some(summary)))
 }
 
-/// The digest that [`extract`] writes into its file, without making any vector.
-fn digest_of_folder(folder: &Path, settings: &FeatureSettings) -> Result<String> {
-    let Listing { files, mut bad } = list(folder, settings.by_path)?;
-    let read = files.par_iter().map(|file| (file.name.clone(), bytes_of(&file.path, &settings.limits)));
-    let read: Vec<(String, Result<String, String>)> = read.map(|(name, b)| (name, b.map(|b| sha256_hex(&b)))).collect();
-    let mut digests = BTreeMap::new();
+/// The digest that a file of these images will have, without making any vector.
+fn digest_of(listing: &Listing, settings: &FeatureSettings) -> String {
+    let names: Vec<_> = listing.files.iter().flat_map(ImageFile::candidates).collect();
+    let read = names.par_iter().map(|(name, path)| (*name, bytes_of(path, &settings.limits)));
+    let read: Vec<(&str, Result<String, String>)> = read.map(|(name, b)| (name, b.map(|b| sha256_hex(&b)))).collect();
+    let (mut digests, mut bad) = (BTreeMap::new(), listing.bad.clone());
     for (file, digest) in read {
         match digest {
             Ok(digest) => {
-                digests.insert(file, digest);
+                digests.insert(file.to_owned(), digest);
             }
-            Err(reason) => bad.push(BadImage { file, reason }),
+            Err(reason) => bad.push(BadImage { file: file.to_owned(), reason }),
         }
     }
-    Ok(digest_of_all(&digests, &bad))
+    digest_of_all(&digests, &bad)
 }

@@ -1,36 +1,34 @@
-//! Sends the images of a folder through a network, batch by batch, into a journal and then a file.
+//! Sends the images of a listing through a network, batch by batch, into a journal and then a file.
 
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
+use crate::features::earlier::{self, notes_beside};
 use crate::features::journal::Journal;
-use crate::features::listing;
-use crate::features::listing::ImageFile;
-use crate::features::listing::Listing;
-use crate::features::settings::BadImage;
-use crate::features::settings::FeatureProgress;
-use crate::features::settings::FeatureSettings;
-use crate::features::settings::FeatureSummary;
+use crate::features::listing::{self, ImageFile, Listing};
+use crate::features::read::{Outcome, Read, Seen, read};
+use crate::features::settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};
+use crate::features::table;
 use crate::flow::Flow;
 use rayon::prelude::*;
 use smvae_data::ImageVectors;
 use smvae_data::files::sha256_hex;
-use smvae_encoders::vision::DecodeLimits;
-use smvae_encoders::vision::VisionIdentity;
-use smvae_encoders::vision::VisionModel;
-use smvae_encoders::vision::check_bytes;
-use smvae_encoders::vision::check_extension;
-use smvae_encoders::vision::decode;
+use smvae_encoders::vision::{VisionIdentity, VisionModel};
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Instant;
 
 /// Version of the library, on which vectors depend too.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Makes the vectors of all images in a folder (of folders in it only by the setting
-/// [`by_path`](FeatureSettings::by_path)) and writes them to `out`.
+/// Which decoders the library has: a later number, other pixels of some files.
+const DECODERS: u32 = 2;
+
+/// Makes the vectors of all images in a folder (of folders in it only where the setting
+/// [`ids`](FeatureSettings::ids) says so) and writes them to `out`.
+///
+/// Where `out` is replaced and was made with the same model and settings, images that it has
+/// vectors of are not computed again, as long as their content is the same; what was made of which
+/// content is noted beside it, in a file with `.images.json` at the end of its name.
 ///
 /// # Errors
 /// A folder that cannot be read or has no usable image; a file that exists already, unless the
@@ -43,10 +41,51 @@ pub fn extract(
     settings: &FeatureSettings,
     on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
 ) -> Result<FeatureSummary> {
-    let (folder, out, start) = (folder.as_ref(), out.as_ref(), Instant::now());
+    let (folder, out) = (folder.as_ref(), out.as_ref());
     check(out, settings)?;
-    let Listing { files, mut bad } = listing::list(folder, settings.by_path)?;
-    let total = files.len() + bad.len();
+    let listing = listing::list(folder, settings.ids)?;
+    extract_listing(Listed { listing, from: folder, notes: &notes_beside(out) }, model, out, settings, on_progress)
+}
+
+/// The same for the images that a table names, which lie below a folder: CSV with the columns `id`
+/// and `path`, or JSON lines with these fields.
+///
+/// # Errors
+/// As [`extract`]; a table that cannot be read.
+pub fn extract_table(
+    table: impl AsRef<Path>,
+    folder: impl AsRef<Path>,
+    model: &VisionModel,
+    out: impl AsRef<Path>,
+    settings: &FeatureSettings,
+    on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
+) -> Result<FeatureSummary> {
+    let (table, out) = (table.as_ref(), out.as_ref());
+    check(out, settings)?;
+    let listing = table::list(table, folder.as_ref())?;
+    extract_listing(Listed { listing, from: table, notes: &notes_beside(out) }, model, out, settings, on_progress)
+}
+
+/// What is to be read.
+pub(crate) struct Listed<'a> {
+    pub listing: Listing,
+    /// The folder or table that lists it.
+    pub from: &'a Path,
+    /// Where it is noted what was made before, and where it will be.
+    pub notes: &'a Path,
+}
+
+pub(crate) fn extract_listing(
+    listed: Listed<'_>,
+    model: &VisionModel,
+    out: &Path,
+    settings: &FeatureSettings,
+    on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
+) -> Result<FeatureSummary> {
+    let start = Instant::now();
+    check(out, settings)?;
+    let total = listed.listing.count();
+    let Listed { listing: Listing { files, mut bad }, from, notes } = listed;
     let (key, width) = (journal_key(model, settings), model.encoder.width());
     let waiting = FeatureProgress { done: 0, total, images_per_second: 0.0 };
     let Some(mut journal) = Journal::open(out, &key, width, &mut || on_progress(waiting))? else {
@@ -58,7 +97,8 @@ pub fn extract(
         journal.remove()?;
         return Err(Error::FeaturesExist { path: out.to_owned() });
     }
-    let resumed_before = journal.len();
+    let key = format!("{key} {:?}", settings.precision);
+    earlier::vectors(notes, &key, width).into_iter().for_each(|(id, sha256, vector)| journal.know(id, sha256, vector));
     let mut run = Run { model, settings, journal: &mut journal, digests: BTreeMap::new(), done: BTreeMap::new() };
     let stopped = run.all(&files, &mut bad, &mut |computed, done| {
         let images_per_second = computed as f64 / start.elapsed().as_secs_f64().max(1e-9);
@@ -68,7 +108,7 @@ pub fn extract(
     bad.sort_by(|a, b| a.file.cmp(&b.file));
     if !stopped && done.is_empty() {
         journal.remove()?;
-        return Err(no_image(folder, &bad));
+        return Err(no_image(from, &bad));
     }
     if !stopped {
         let description = FeatureDescription {
@@ -77,11 +117,13 @@ pub fn extract(
             images_sha256: digest_of_all(&digests, &bad),
         };
         let text = serde_json::to_string(&description).expect("our own types have string keys and no failing parts");
+        let images = done.iter().map(|(id, made)| (id.clone(), made.sha256.clone())).collect();
         let vectors = journal.take(done.keys());
         ImageVectors::from_map(vectors)?.with_description(text).save_as(out, settings.precision)?;
+        earlier::write(notes, out, key, images)?;
         journal.remove()?;
     }
-    let resumed = resumed_before.min(done.values().filter(|from_journal| **from_journal).count());
+    let resumed = done.values().filter(|made| made.before).count();
     let seconds = start.elapsed().as_secs_f64();
     Ok(FeatureSummary { vectors: done.len(), width, resumed, bad, stopped, seconds })
 }
@@ -101,14 +143,14 @@ fn check(out: &Path, settings: &FeatureSettings) -> Result<()> {
 
 /// What a journal's vectors depend on besides the images.
 fn journal_key(model: &VisionModel, settings: &FeatureSettings) -> String {
-    let by_path = if settings.by_path { " by path" } else { "" };
-    sha256_hex(format!("{} {:?} {}{by_path}", model_key(model), settings.limits, settings.any_extension).as_bytes())
+    let FeatureSettings { limits, any_extension, ids, .. } = settings;
+    sha256_hex(format!("{} {limits:?} {any_extension}{}", model_key(model), ids.key()).as_bytes())
 }
 
 /// What the vectors of a model depend on besides the images.
 pub(crate) fn model_key(model: &VisionModel) -> String {
     let VisionIdentity { sha256, preprocessing, .. } = &model.identity;
-    let parts = (VERSION, sha256, preprocessing, model.dtype.as_str());
+    let parts = (VERSION, DECODERS, sha256, preprocessing, model.dtype.as_str());
     let text = serde_json::to_string(&parts).expect("our own types have no failing parts");
     sha256_hex(text.as_bytes())
 }
@@ -128,8 +170,16 @@ struct Run<'a> {
     journal: &'a mut Journal,
     /// SHA-256 of the content by file name.
     digests: BTreeMap<String, String>,
-    /// Ids with a vector in the journal, and whether it was there before.
-    done: BTreeMap<String, bool>,
+    /// Ids with a vector in the journal.
+    done: BTreeMap<String, Made>,
+}
+
+/// Where a vector is from.
+struct Made {
+    /// Digest of the image.
+    sha256: String,
+    /// Whether it was there before.
+    before: bool,
 }
 
 impl Run<'_> {
@@ -154,7 +204,7 @@ impl Run<'_> {
             // The next images are decoded while these are computed, so that the device never waits
             // for them.
             let (vectors, next) = rayon::join(encode, || prepare(chunks.next(), self.journal));
-            done += ready.len();
+            done += ready.iter().map(|read| read.seen.len()).sum::<usize>();
             computed += waiting.len();
             let vectors: BTreeMap<String, Vec<f32>> = waiting.into_iter().zip(vectors?).collect();
             for read in std::mem::replace(&mut ready, next) {
@@ -169,97 +219,27 @@ impl Run<'_> {
     }
 
     fn keep(&mut self, read: Read, vectors: &BTreeMap<String, Vec<f32>>, bad: &mut Vec<BadImage>) -> Result<()> {
-        let Read { id, file, sha256, outcome } = read;
-        if let Some(sha256) = &sha256 {
-            self.digests.insert(file.clone(), sha256.clone());
-        }
-        match (outcome, sha256, vectors.get(&id)) {
-            (Outcome::Bad(reason), ..) => bad.push(BadImage { file, reason }),
-            (Outcome::Known, ..) => {
-                self.done.insert(id, true);
+        let Read { id, seen, outcome } = read;
+        let chosen = seen.iter().position(|file| file.reason.is_none());
+        for (place, Seen { file, sha256, mut reason }) in seen.into_iter().enumerate() {
+            if let Some(sha256) = &sha256 {
+                self.digests.insert(file.clone(), sha256.clone());
             }
-            (Outcome::Pixels(_), Some(_), Some(vector)) if vector.iter().any(|x| !x.is_finite()) => {
-                let reason = "its vector is not finite: the network overflows on it".to_owned();
-                bad.push(BadImage { file, reason });
+            if let (Some(sha256), true) = (sha256, chosen == Some(place)) {
+                let before = matches!(outcome, Outcome::Known);
+                match vectors.get(&id) {
+                    _ if before => {}
+                    Some(vector) if vector.iter().all(|x| x.is_finite()) => self.journal.add(&id, &sha256, vector)?,
+                    _ => reason = Some("its vector is not finite: the network overflows on it".to_owned()),
+                }
+                if reason.is_none() {
+                    self.done.insert(id.clone(), Made { sha256, before });
+                }
             }
-            (Outcome::Pixels(_), Some(sha256), Some(vector)) => {
-                self.journal.add(&id, &sha256, vector)?;
-                self.done.insert(id, false);
-            }
-            (Outcome::Pixels(_), ..) => unreachable!("what was prepared was read and given a vector"),
+            bad.extend(reason.map(|reason| BadImage { file, reason }));
         }
         Ok(())
     }
-}
-
-/// A file that was read.
-struct Read {
-    id: String,
-    file: String,
-    /// `None` if it could not be read.
-    sha256: Option<String>,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    Bad(String),
-    /// Its vector is in the journal.
-    Known,
-    Pixels(Vec<f32>),
-}
-
-impl Read {
-    fn take_pixels(&mut self) -> Option<(String, Vec<f32>)> {
-        match &mut self.outcome {
-            Outcome::Pixels(pixels) => Some((self.id.clone(), std::mem::take(pixels))),
-            _ => None,
-        }
-    }
-}
-
-fn read(file: &ImageFile, journal: &Journal, model: &VisionModel, settings: &FeatureSettings) -> Read {
-    let mut read = Read { id: file.id.clone(), file: file.name.clone(), sha256: None, outcome: Outcome::Known };
-    let bytes = match bytes_of(&file.path, &settings.limits) {
-        Ok(bytes) => bytes,
-        Err(reason) => return Read { outcome: Outcome::Bad(reason), ..read },
-    };
-    let sha256 = sha256_hex(&bytes);
-    if !journal.has(&file.id, &sha256) {
-        read.outcome = match pixels_of(&file.path, &bytes, model, settings) {
-            Ok(pixels) => Outcome::Pixels(pixels),
-            Err(reason) => Outcome::Bad(reason),
-        };
-    }
-    Read { sha256: Some(sha256), ..read }
-}
-
-/// The pixels of an image as the network takes them, or why it cannot be used.
-pub(crate) fn pixels_of(
-    path: &Path,
-    bytes: &[u8],
-    model: &VisionModel,
-    settings: &FeatureSettings,
-) -> Result<Vec<f32>, String> {
-    let preprocessing = &model.identity.preprocessing;
-    let name = if settings.any_extension { Ok(()) } else { check_extension(path, bytes) };
-    let image = name.and_then(|()| decode(bytes, &settings.limits, preprocessing.upright));
-    image.map(|image| preprocessing.apply(&image)).map_err(|fault| fault.to_string())
-}
-
-/// The content of a file, which is not read beyond the limit.
-pub(crate) fn bytes_of(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, String> {
-    let read = || {
-        let file = std::fs::File::open(path)?;
-        let size = file.metadata()?.len();
-        let mut bytes = Vec::new();
-        if check_bytes(size, limits).is_ok() {
-            file.take(limits.bytes.saturating_add(1)).read_to_end(&mut bytes)?;
-        }
-        Ok::<_, std::io::Error>((size, bytes))
-    };
-    let (size, bytes) = read().map_err(|e| format!("it cannot be read: {e}"))?;
-    check_bytes(size.max(bytes.len() as u64), limits).map_err(|fault| fault.to_string())?;
-    Ok(bytes)
 }
 
 fn no_image(folder: &Path, bad: &[BadImage]) -> Error {

@@ -1,10 +1,10 @@
 //! Which files of a folder may be images, and what their ids are.
 //!
 //! Ids are made of names that the folder has, and are never made into paths, so that none can lead
-//! out of it. Folders in it are ignored, unless ids are paths; then links to folders are.
+//! out of it. Folders in it are ignored, unless they are asked for; then links to folders are.
 
 use crate::error::{Error, Result};
-use crate::features::settings::BadImage;
+use crate::features::settings::{BadImage, Ids};
 use smvae_encoders::vision::has_image_extension;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,27 @@ pub(crate) struct ImageFile {
     /// Its name, or its path in the folder.
     pub name: String,
     pub path: PathBuf,
+    /// Files of the same id, which are taken if those before them cannot be used.
+    pub others: Vec<NamedFile>,
+}
+
+/// A file by the name that people know it by.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedFile {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl ImageFile {
+    fn new(id: String, name: String, path: PathBuf) -> Self {
+        Self { id, name, path, others: Vec::new() }
+    }
+
+    /// The files that may be the image of this id, in the order in which they are tried.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let others = self.others.iter().map(|other| (other.name.as_str(), other.path.as_path()));
+        std::iter::once((self.name.as_str(), self.path.as_path())).chain(others)
+    }
 }
 
 /// The files of a folder, by name.
@@ -26,18 +47,32 @@ pub(crate) struct Listing {
     pub bad: Vec<BadImage>,
 }
 
-/// Lists a folder; if ids are paths, with the folders in it.
-pub(crate) fn list(folder: &Path, by_path: bool) -> Result<Listing> {
-    if by_path { list_paths(folder) } else { list_names(folder) }
+impl Listing {
+    /// How many files there are.
+    pub(crate) fn count(&self) -> usize {
+        self.bad.len() + self.files.iter().map(|file| 1 + file.others.len()).sum::<usize>()
+    }
+
+    fn sorted(mut self) -> Self {
+        self.files.sort_by(|a, b| a.name.cmp(&b.name));
+        self.bad.sort_by(|a, b| a.file.cmp(&b.file));
+        self
+    }
 }
 
-fn list_paths(folder: &Path) -> Result<Listing> {
+/// Lists a folder, with the folders in it where ids are paths or names of all of them.
+pub(crate) fn list(folder: &Path, ids: Ids) -> Result<Listing> {
+    if ids == Ids::Names { list_names(folder) } else { list_all(folder, ids) }
+}
+
+fn list_all(folder: &Path, ids: Ids) -> Result<Listing> {
     let fault = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Read { path, source }
     };
     let root = folder.canonicalize().map_err(fault(folder))?;
     let (mut listing, mut folders) = (Listing::default(), vec![(folder.to_owned(), String::new())]);
+    let mut found = Vec::new();
     while let Some((inner, prefix)) = folders.pop() {
         for entry in std::fs::read_dir(&inner).map_err(fault(&inner))? {
             let entry = entry.map_err(fault(&inner))?;
@@ -50,14 +85,31 @@ fn list_paths(folder: &Path) -> Result<Listing> {
             }
             match file_id(&path, &root) {
                 Ok(None) => {}
-                Ok(Some(_)) => listing.files.push(ImageFile { id: shown.clone(), name: shown, path }),
+                Ok(Some(_)) if ids == Ids::Paths => {
+                    listing.files.push(ImageFile::new(shown.clone(), shown, path));
+                }
+                Ok(Some(id)) => found.push((!looks_like_an_image(&path), shown, id, path)),
                 Err(reason) => listing.bad.push(BadImage { file: shown, reason }),
             }
         }
     }
-    listing.files.sort_by(|a, b| a.name.cmp(&b.name));
-    listing.bad.sort_by(|a, b| a.file.cmp(&b.file));
-    Ok(listing)
+    found.sort();
+    by_id(found.into_iter().map(|(_, shown, id, path)| (id, shown, path)), &mut listing);
+    Ok(listing.sorted())
+}
+
+/// Adds files to a listing, those of one id together.
+pub(super) fn by_id(files: impl Iterator<Item = (String, String, PathBuf)>, listing: &mut Listing) {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for (id, name, path) in files {
+        match places.get(&id) {
+            Some(place) => listing.files[*place].others.push(NamedFile { name, path }),
+            None => {
+                places.insert(id.clone(), listing.files.len());
+                listing.files.push(ImageFile::new(id, name, path));
+            }
+        }
+    }
 }
 
 fn list_names(folder: &Path) -> Result<Listing> {
@@ -69,27 +121,19 @@ fn list_names(folder: &Path) -> Result<Listing> {
         let path = entry.path();
         names.push((!looks_like_an_image(&path), entry.file_name(), path));
     }
-    // Of several files with one id, the first that looks like an image has it.
+    // Of several files with one id, the first that looks like an image is tried first.
     names.sort();
-    let mut listing = Listing::default();
-    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    let (mut listing, mut found) = (Listing::default(), Vec::new());
     for (_, name, path) in names {
         let shown = name.to_string_lossy().into_owned();
         match file_id(&path, &root) {
             Ok(None) => {}
-            Ok(Some(id)) => match ids.get(&id) {
-                Some(other) => listing.bad.push(BadImage { file: shown, reason: format!("{other} has the same id") }),
-                None => {
-                    ids.insert(id.clone(), shown.clone());
-                    listing.files.push(ImageFile { id, name: shown, path });
-                }
-            },
+            Ok(Some(id)) => found.push((id, shown, path)),
             Err(reason) => listing.bad.push(BadImage { file: shown, reason }),
         }
     }
-    listing.files.sort_by(|a, b| a.name.cmp(&b.name));
-    listing.bad.sort_by(|a, b| a.file.cmp(&b.file));
-    Ok(listing)
+    by_id(found.into_iter(), &mut listing);
+    Ok(listing.sorted())
 }
 
 /// Whether a file has an image's extension and is not empty.

@@ -16,6 +16,8 @@
 pub(crate) mod cache;
 pub(crate) mod description;
 #[cfg(feature = "vision")]
+mod earlier;
+#[cfg(feature = "vision")]
 pub(crate) mod extract;
 #[cfg(feature = "vision")]
 pub(crate) mod journal;
@@ -25,9 +27,13 @@ pub(crate) mod picture;
 #[cfg(feature = "vision")]
 pub(crate) mod pictures;
 #[cfg(feature = "vision")]
+pub(crate) mod read;
+#[cfg(feature = "vision")]
 pub(crate) mod settings;
 #[cfg(feature = "vision")]
 pub(crate) mod source;
+#[cfg(feature = "vision")]
+mod table;
 
 #[cfg(feature = "vision")]
 #[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
@@ -35,14 +41,14 @@ pub use cache::cached_features;
 pub use description::FeatureDescription;
 #[cfg(feature = "vision")]
 #[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
-pub use extract::extract;
+pub use extract::{extract, extract_table};
 pub use picture::Picture;
 #[cfg(feature = "vision")]
 #[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use pictures::PictureFolder;
 #[cfg(feature = "vision")]
 #[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
-pub use settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};
+pub use settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary, Ids};
 #[cfg(feature = "vision")]
 #[cfg_attr(docsrs, doc(cfg(feature = "vision")))]
 pub use source::{VisionSource, open_vision};

@@ -11,8 +11,9 @@
 //! changes gets another one.
 
 use crate::error::{Error, Result};
-use crate::features::extract::{bytes_of, model_key, pixels_of};
+use crate::features::extract::model_key;
 use crate::features::picture::Picture;
+use crate::features::read::{bytes_of, pixels_of};
 use crate::features::settings::FeatureSettings;
 use rayon::prelude::*;
 use smvae_data::files::{sha256_hex, write_atomically};
@@ -91,15 +92,25 @@ impl PictureFolder {
         Ok(made)
     }
 
-    /// Reads an image, and makes it ready for the network unless the store has its vector.
+    /// Reads an image, and makes it ready for the network unless the store has its vector. Of
+    /// several files of one name, the first that can be used is the image.
     fn prepare(&self, name: &str) -> Prepared {
-        let path = match resolve(&self.root, name) {
-            Ok(Some(path)) => path,
-            Ok(None) => return Prepared::Done(Picture::Missing),
+        let paths = match candidates(&self.root, name) {
+            Ok(paths) => paths,
             Err(reason) => return Prepared::Done(Picture::Bad(reason)),
         };
-        let limits = &self.settings.limits;
-        let bytes = match bytes_of(&path, limits) {
+        let mut first = None;
+        for path in paths {
+            match self.prepare_file(&path) {
+                Prepared::Done(Picture::Bad(reason)) => first = first.or(Some(reason)),
+                prepared => return prepared,
+            }
+        }
+        Prepared::Done(first.map_or(Picture::Missing, Picture::Bad))
+    }
+
+    fn prepare_file(&self, path: &Path) -> Prepared {
+        let bytes = match bytes_of(path, &self.settings.limits) {
             Ok(bytes) => bytes,
             Err(reason) => return Prepared::Done(Picture::Bad(reason)),
         };
@@ -107,7 +118,7 @@ impl PictureFolder {
         if let Some(vector) = self.stored(&sha256) {
             return Prepared::Done(Picture::Vector(vector));
         }
-        match pixels_of(&path, &bytes, &self.model, &self.settings) {
+        match pixels_of(path, &bytes, &self.model, &self.settings) {
             Ok(pixels) => Prepared::Pixels { sha256, pixels },
             Err(reason) => Prepared::Done(Picture::Bad(reason)),
         }
@@ -165,14 +176,19 @@ impl Prepared {
 
 /// The file of a name below `root`, which is a real path. `None` if there is none.
 pub(crate) fn resolve(root: &Path, name: &str) -> Result<Option<PathBuf>, String> {
+    Ok(candidates(root, name)?.into_iter().next())
+}
+
+/// The files that a name below `root` may mean, the likeliest first.
+fn candidates(root: &Path, name: &str) -> Result<Vec<PathBuf>, String> {
     let name = name.strip_prefix("./").unwrap_or(name);
     if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) || name.contains('\\') {
         return Err("it is not a path below the folder of images".to_owned());
     }
     if name.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    // Without an extension: the first by name of those that have one, as in a whole folder.
+    // Without an extension: those that have one by name, as in a whole folder.
     let with_extensions =
         IMAGE_EXTENSIONS.map(str::to_uppercase).into_iter().chain(IMAGE_EXTENSIONS.map(str::to_owned));
     let added: Vec<String> = if has_image_extension(name) {
@@ -180,20 +196,26 @@ pub(crate) fn resolve(root: &Path, name: &str) -> Result<Option<PathBuf>, String
     } else {
         with_extensions.map(|extension| format!("{name}.{extension}")).collect()
     };
+    let mut found = Vec::new();
     for name in added.iter().map(String::as_str).chain([name]) {
         let Ok(real) = root.join(name).canonicalize() else { continue };
-        if !real.starts_with(root) {
-            return Err("it is a symbolic link out of the folder".to_owned());
-        }
-        match real.metadata() {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(metadata) if metadata.is_file() => return Ok(Some(root.join(name))),
+        let fault = match real.metadata() {
+            _ if !real.starts_with(root) => "it is a symbolic link out of the folder".to_owned(),
+            Ok(metadata) if metadata.is_dir() => continue,
+            Ok(metadata) if metadata.is_file() => {
+                found.push(root.join(name));
+                continue;
+            }
             // Reading a pipe could wait forever.
-            Ok(_) => return Err("it is not a file".to_owned()),
-            Err(error) => return Err(format!("it cannot be read: {error}")),
+            Ok(_) => "it is not a file".to_owned(),
+            Err(error) => format!("it cannot be read: {error}"),
+        };
+        // What comes after a good file is looked at only if that is damaged.
+        if found.is_empty() {
+            return Err(fault);
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 #[cfg(test)]

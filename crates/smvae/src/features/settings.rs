@@ -16,10 +16,8 @@ pub struct FeatureSettings {
     pub limits: DecodeLimits,
     /// Whether a file may have an extension that does not fit its content. Default: false.
     pub any_extension: bool,
-    /// Whether images of sub-folders are taken too, and the id of an image is its path in the
-    /// folder, with `/` and with the extension. If not, it is its name without the extension.
-    /// Default: false.
-    pub by_path: bool,
+    /// What the id of an image is, and whether images of sub-folders are taken. Default: its name.
+    pub ids: Ids,
     /// Whether to replace a file that exists already. Default: false.
     pub overwrite: bool,
 }
@@ -27,7 +25,31 @@ pub struct FeatureSettings {
 impl Default for FeatureSettings {
     fn default() -> Self {
         let limits = DecodeLimits::default();
-        Self { batch: 8, precision: Precision::F32, limits, any_extension: false, by_path: false, overwrite: false }
+        Self { batch: 8, precision: Precision::F32, limits, any_extension: false, ids: Ids::Names, overwrite: false }
+    }
+}
+
+/// What the id of an image is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ids {
+    /// Its name without the extension; folders in the folder are not looked into.
+    #[default]
+    Names,
+    /// Its name without the extension, wherever below the folder it is.
+    NamesBelow,
+    /// Its path in the folder, with `/` and with the extension, wherever below it is.
+    Paths,
+}
+
+impl Ids {
+    /// What distinguishes what was made by it; empty for names, as ever.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Names => "",
+            Self::NamesBelow => " below",
+            Self::Paths => " by path",
+        }
     }
 }
 

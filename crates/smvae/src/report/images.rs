@@ -6,12 +6,13 @@
 use crate::error::{Error, Result};
 use crate::features::listing::list;
 use crate::features::pictures::resolve;
+use crate::features::settings::Ids;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
 use image::{RgbImage, imageops};
 use rayon::prelude::*;
-use smvae_encoders::vision::{DecodeLimits, check_bytes, decode};
+use smvae_encoders::vision::{DecodeLimits, Reading, check_bytes, decode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -60,7 +61,8 @@ impl Thumbnails {
             return Err(Error::Read { path: folder.to_owned(), source });
         }
         let root = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-        let paths: BTreeMap<_, _> = list(folder, false)?.files.into_iter().map(|file| (file.id, file.path)).collect();
+        let paths: BTreeMap<_, _> =
+            list(folder, Ids::Names)?.files.into_iter().map(|file| (file.id, file.path)).collect();
         // An id may be the path of a file, too.
         let path_of = |id: &str| paths.get(id).cloned().or_else(|| resolve(&root, id).ok().flatten());
         let mut seen = BTreeSet::new();
@@ -85,8 +87,9 @@ impl Thumbnails {
 /// A small JPEG of a file. `None` if the file is not a readable image.
 fn data_url(path: &Path, side: u32) -> Option<String> {
     let limits = DecodeLimits::default();
+    let reading = Reading { upright: true, ..Reading::default() };
     check_bytes(path.metadata().ok()?.len(), &limits).ok()?;
-    let pixels = decode(&std::fs::read(path).ok()?, &limits, true).ok()?;
+    let pixels = decode(&std::fs::read(path).ok()?, &limits, &reading).ok()?;
     let (width, height) = (u32::try_from(pixels.width).ok()?, u32::try_from(pixels.height).ok()?);
     let image = RgbImage::from_raw(width, height, pixels.rgb)?;
     let scale = (f64::from(side) / f64::from(width.max(height))).min(1.0);
@@ -114,7 +117,8 @@ mod tests {
         let all = make(ImageBudget::default());
         assert_eq!((all.urls.len(), all.unreadable, all.left_out), (2, 1, 0));
         let url = all.urls["a"].strip_prefix("data:image/jpeg;base64,").expect("a data URL");
-        let jpeg = decode(&STANDARD.decode(url).expect("base64"), &DecodeLimits::default(), true).expect("a JPEG");
+        let jpeg = decode(&STANDARD.decode(url).expect("base64"), &DecodeLimits::default(), &Reading::default())
+            .expect("a JPEG");
         assert_eq!((jpeg.width, jpeg.height), (240, 120));
         let one = make(ImageBudget { bytes: all.urls["a"].len(), ..ImageBudget::default() });
         assert_eq!((one.urls.len(), one.left_out), (1, 1));

@@ -1,11 +1,21 @@
 //! Bytes of an image file to RGB pixels: JPEG, PNG, GIF, WebP and BMP, whatever their colours.
 //!
 //! Grey is repeated, a palette looked up, 16 bits become 8, transparency is dropped as PIL does
-//! (the colour below it stays), an animation gives its first frame. The size in bytes and in pixels
-//! is checked before anything is decoded.
+//! (the colour below it stays) or white put behind it, an animation gives its first frame. The size
+//! in bytes and in pixels is checked before anything is decoded. What counts as a whole file is
+//! decided here for each format as PIL decides it; `docs/pictures.md` has the table.
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use std::io::Cursor;
+mod bmp;
+mod gif;
+mod jpeg;
+mod png;
+mod salvage;
+mod webp;
+
+use crate::preprocessing::{Reading, Transparency};
+use image::error::{DecodingError, ImageFormatHint};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageError, ImageFormat, Limits};
 use std::path::Path;
 
 /// An image: `rgb` is `[height, width, 3]`, of at least one pixel. [`decode`] makes no others; a
@@ -80,6 +90,20 @@ pub enum ImageFault {
         /// What the content is.
         content: &'static str,
     },
+    /// A file that ends before its image does.
+    #[error("the {content} image is damaged: the file ends before the image does")]
+    Truncated {
+        /// What the content is.
+        content: &'static str,
+    },
+    /// An image of a kind that is not decoded here; it may well be whole.
+    #[error("the {content} image is unsupported: {what}")]
+    Unsupported {
+        /// What the content is.
+        content: &'static str,
+        /// What of it.
+        what: String,
+    },
     /// A damaged image.
     #[error("the {content} image is damaged: {source}")]
     Damaged {
@@ -103,34 +127,101 @@ const FORMATS: [(ImageFormat, &str, &[&str]); 5] = [
     (ImageFormat::Bmp, "BMP", &["bmp", "dib"]),
 ];
 
-/// Decodes an image; `upright` turns it as its EXIF orientation says.
+/// Decodes an image.
 ///
 /// # Errors
 /// An [`ImageFault`].
-pub fn decode(bytes: &[u8], limits: &DecodeLimits, upright: bool) -> Result<Pixels, ImageFault> {
+pub fn decode(bytes: &[u8], limits: &DecodeLimits, reading: &Reading) -> Result<Pixels, ImageFault> {
     check_bytes(bytes.len() as u64, limits)?;
     let (format, content) = format_of(bytes)?;
-    let damaged = |source| ImageFault::Damaged { content, source };
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
-    let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > limits.pixels || width.max(height) > MAX_SIDE {
-        return Err(ImageFault::Pixels { width, height, limit: limits.pixels });
+    let source = Source { bytes, limits, reading, format, content };
+    let Image { mut pixels, orientation } = match format {
+        ImageFormat::Jpeg => jpeg::decode(&source),
+        ImageFormat::Png => png::decode(&source),
+        ImageFormat::Gif => gif::decode(&source),
+        ImageFormat::Bmp => bmp::decode(&source),
+        _ => webp::decode(&source),
+    }?;
+    if reading.upright {
+        pixels.apply_orientation(orientation);
     }
-    if width == 0 || height == 0 {
-        return Err(ImageFault::NoPixels { content });
+    let (width, height) = (pixels.width() as usize, pixels.height() as usize);
+    let rgb = match reading.transparency {
+        Transparency::White if pixels.color().has_alpha() => on_white(&pixels.into_rgba8()),
+        _ => pixels.into_rgb8().into_raw(),
+    };
+    Ok(Pixels { width, height, rgb })
+}
+
+/// What the decoder of a format makes of a file.
+struct Image {
+    pixels: DynamicImage,
+    orientation: Orientation,
+}
+
+/// A file that is to be decoded.
+struct Source<'a> {
+    bytes: &'a [u8],
+    limits: &'a DecodeLimits,
+    reading: &'a Reading,
+    format: ImageFormat,
+    content: &'static str,
+}
+
+impl Source<'_> {
+    fn check_pixels(&self, width: u32, height: u32) -> Result<(), ImageFault> {
+        let limit = self.limits.pixels;
+        if u64::from(width) * u64::from(height) > limit || width.max(height) > MAX_SIDE {
+            return Err(ImageFault::Pixels { width, height, limit });
+        }
+        if width == 0 || height == 0 {
+            return Err(ImageFault::NoPixels { content: self.content });
+        }
+        Ok(())
     }
-    // Four channels of 16 bits, twice, since some decoders need a second copy.
-    let mut memory = Limits::no_limits();
-    memory.max_alloc = Some(limits.pixels.saturating_mul(16).max(1 << 20));
-    decoder.set_limits(memory).map_err(damaged)?;
-    let orientation = decoder.orientation().map_err(damaged)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    if upright {
-        image.apply_orientation(orientation);
+
+    /// Bytes that a decoder may take: four channels of 16 bits, twice, since some need a second
+    /// copy.
+    fn most_memory(&self) -> u64 {
+        self.limits.pixels.saturating_mul(16).max(1 << 20)
     }
-    let rgb = image.into_rgb8();
-    Ok(Pixels { width: rgb.width() as usize, height: rgb.height() as usize, rgb: rgb.into_raw() })
+
+    fn memory(&self) -> Limits {
+        let mut memory = Limits::no_limits();
+        memory.max_alloc = Some(self.most_memory());
+        memory
+    }
+
+    fn truncated(&self) -> ImageFault {
+        ImageFault::Truncated { content: self.content }
+    }
+
+    fn unsupported(&self, what: String) -> ImageFault {
+        ImageFault::Unsupported { content: self.content, what }
+    }
+
+    fn damaged(&self, source: ImageError) -> ImageFault {
+        match source {
+            ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => self.truncated(),
+            ImageError::Unsupported(error) => self.unsupported(error.to_string()),
+            source => ImageFault::Damaged { content: self.content, source },
+        }
+    }
+
+    /// A damaged image, in the words of a decoder other than those of `image`.
+    fn broken(&self, why: String) -> ImageFault {
+        self.damaged(ImageError::Decoding(DecodingError::new(ImageFormatHint::Exact(self.format), why)))
+    }
+}
+
+/// Pixels over white, rounded as PIL's `alpha_composite` does.
+fn on_white(pixels: &image::RgbaImage) -> Vec<u8> {
+    let over = |colour: u8, alpha: u8| {
+        let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+        let sum = (colour * alpha + 255 * (255 - alpha)) * 128 + (128 << 7);
+        ((((sum >> 8) + sum) >> 8) >> 7) as u8
+    };
+    pixels.pixels().flat_map(|pixel| [0, 1, 2].map(|channel| over(pixel[channel], pixel[3]))).collect()
 }
 
 /// Checks the size of a file, which can be known before it is read.
@@ -185,9 +276,9 @@ mod tests {
             [screen, b",\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;".to_vec()].concat()
         };
         let limits = DecodeLimits::default();
-        assert_eq!(decode(&gif(1, 1), &limits, false).expect("one pixel").rgb.len(), 3);
+        assert_eq!(decode(&gif(1, 1), &limits, &Reading::default()).expect("one pixel").rgb.len(), 3);
         for (width, height) in [(0, 1), (1, 0), (0, 0)] {
-            let fault = decode(&gif(width, height), &limits, true).expect_err("no pixel");
+            let fault = decode(&gif(width, height), &limits, &Reading::default()).expect_err("no pixel");
             assert!(matches!(fault, ImageFault::NoPixels { content: "GIF" }), "{width} x {height}: {fault}");
         }
     }

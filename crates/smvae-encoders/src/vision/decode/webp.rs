@@ -1,0 +1,21 @@
+//! WebP: whole if there are as many bytes as its header says, in either way of reading, as libwebp
+//! beneath PIL has it.
+
+use super::{Image, ImageFault, Source};
+use image::codecs::webp::WebPDecoder;
+use image::{DynamicImage, ImageDecoder as _};
+use std::io::Cursor;
+
+pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
+    let length = source.bytes.get(4..8).map(|b| u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+    if length.is_none_or(|length| (source.bytes.len() as u64) < length + 8) {
+        return Err(source.truncated());
+    }
+    let mut decoder = WebPDecoder::new(Cursor::new(source.bytes)).map_err(|e| source.damaged(e))?;
+    let (width, height) = decoder.dimensions();
+    source.check_pixels(width, height)?;
+    decoder.set_limits(source.memory()).map_err(|e| source.damaged(e))?;
+    let orientation = decoder.orientation().map_err(|e| source.damaged(e))?;
+    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| source.damaged(e))?;
+    Ok(Image { pixels, orientation })
+}
