@@ -1,5 +1,5 @@
-//! Image vectors: `image id -> [f32; width]`, in a safetensors file with one 1-D tensor (f32 or
-//! f16) per id.
+//! Image vectors: `image id -> [f32; width]`, in a safetensors file with one 1-D tensor (f32, f16
+//! or f64) per id.
 //!
 //! The file's metadata may say how the vectors were made, under the key `smvae`; other metadata is
 //! ignored.
@@ -11,7 +11,11 @@
 //! Values stay as the file has them: standardisation belongs to training, since its statistics come
 //! from one split.
 
+mod notes;
+
 pub use crate::ids::{IMAGE_EXTENSIONS, has_image_extension, is_file_name};
+pub use notes::VectorNote;
+
 use crate::{Error, Result, Sample, files, ids};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
@@ -28,6 +32,8 @@ pub struct ImageVectors {
     path: Option<PathBuf>,
     sha256: String,
     description: Option<String>,
+    /// Vectors that were of f64.
+    narrowed: usize,
 }
 
 /// Number type of a file of vectors.
@@ -46,7 +52,7 @@ pub enum Precision {
 const DESCRIPTION: &str = "smvae";
 
 impl ImageVectors {
-    /// Reads a safetensors file; f16 becomes f32.
+    /// Reads a safetensors file; f16 and f64 become f32.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Safetensors`], [`Error::NoVectors`] for a file without tensors,
@@ -63,6 +69,7 @@ impl ImageVectors {
         let metadata = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, m)| m.metadata().clone());
         builder.description = metadata.and_then(|mut m| m.remove(DESCRIPTION));
         for (id, view) in views {
+            builder.narrowed += usize::from(view.dtype() == Dtype::F64);
             let values = decode(&view).map_err(|why| builder.fault(id, why))?;
             builder.push(id, &values)?;
         }
@@ -232,11 +239,12 @@ struct Builder {
     rows: BTreeMap<String, usize>,
     values: Vec<f32>,
     description: Option<String>,
+    narrowed: usize,
 }
 
 impl Builder {
     fn new(path: Option<PathBuf>) -> Self {
-        Self { path, first: None, rows: BTreeMap::new(), values: Vec::new(), description: None }
+        Self { path, first: None, rows: BTreeMap::new(), values: Vec::new(), description: None, narrowed: 0 }
     }
 
     fn push(&mut self, id: &str, values: &[f32]) -> Result<()> {
@@ -269,6 +277,7 @@ impl Builder {
                 values: self.values,
                 path: self.path,
                 description: self.description,
+                narrowed: self.narrowed,
                 sha256,
             }),
         }
@@ -286,7 +295,8 @@ fn decode(view: &TensorView<'_>) -> Result<Vec<f32>, String> {
             let chunks = view.data().as_chunks().0;
             Ok(chunks.iter().map(|&bytes| half::f16::from_le_bytes(bytes).to_f32()).collect())
         }
-        other => Err(format!("has the type {other:?}, expected F32 or F16")),
+        Dtype::F64 => Ok(view.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes) as f32).collect()),
+        other => Err(format!("has the type {other:?}, expected F32, F16 or F64")),
     }
 }
 

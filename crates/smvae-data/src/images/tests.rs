@@ -123,10 +123,33 @@ fn faults_name_file_and_id() {
     check_fault(load(&[ok(), ("b", Dtype::F32, &[1], f32s(&[0.0]))]), "b", "1 values, that of image \"a\" has 2");
     check_fault(load(&[ok(), ("b", Dtype::F32, &[1, 2], f32s(&[0.0, 0.0]))]), "b", "[1, 2], expected one dimension");
     check_fault(load(&[ok(), ("b", Dtype::F32, &[2], f32s(&[0.0, f32::NAN]))]), "b", "NaN at 1");
-    check_fault(load(&[ok(), ("b", Dtype::I32, &[2], vec![0; 8])]), "b", "I32, expected F32 or F16");
+    check_fault(load(&[ok(), ("b", Dtype::I32, &[2], vec![0; 8])]), "b", "I32, expected F32, F16 or F64");
     check_fault(load(&[("b", Dtype::F32, &[0], vec![])]), "b", "no values");
     check_fault(ImageVectors::from_map(map(&[("__metadata__", &[1.0])])), "__metadata__", "reserves");
     check_fault(ImageVectors::from_map(map(&[("a", &[f32::INFINITY])])), "a", "inf at 0");
+}
+
+#[test]
+fn what_is_odd_about_vectors_is_noted() {
+    #[track_caller]
+    fn check(images: &ImageVectors, ids: &[&str], want: &[&str]) {
+        let got: Vec<String> = images.notes(&posts(ids)).iter().map(ToString::to_string).collect();
+        assert_eq!(got, want);
+    }
+    let made = |rows: &[(&str, &[f32])]| ImageVectors::from_map(map(rows)).expect("equal widths");
+    check(&made(&[("a", &[1.0, 2.0]), ("b", &[2.0, 2.5])]), &["a", "b", "./a", "c"], &[]);
+    // One value is all that vectors of width 1 can have.
+    check(&made(&[("a", &[1.0]), ("b", &[2.0])]), &[], &[]);
+    let constant = "1 image vectors have one value throughout, the first of them that of \"b\"";
+    check(&made(&[("a", &[1.0, 2.0]), ("b", &[2.0, 2.0])]), &[], &[constant]);
+    check(&made(&[("a", &[1.0, 2.0]), ("b", &[1.0, 2.0])]), &[], &["all 2 image vectors are the same"]);
+    let found = "the images of 2 posts are found by another name, the first as \"a.jpg\" for \"a\"";
+    check(&made(&[("a.jpg", &[1.0, 2.0]), ("b", &[2.0, 2.5])]), &["a", "b.png", "c"], &[found]);
+    let f64s = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let wide = load(&[("a", Dtype::F64, &[2], f64s(&[0.1, 2.0]))]).expect("numbers");
+    assert_eq!(wide.get("a"), Some([0.1f32, 2.0].as_slice()));
+    check(&wide, &[], &["1 image vectors of f64 were converted to f32"]);
+    check_fault(load(&[("a", Dtype::F64, &[1], f64s(&[1e300]))]), "a", "inf");
 }
 
 #[test]

@@ -70,6 +70,9 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
         }
         (None, file) => file.as_ref().map(ImageVectors::load).transpose()?,
     };
+    for note in images.iter().flat_map(|images| images.notes(&train.samples)) {
+        say(format!("note: {note}"));
+    }
     input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
     input = input.with_captions(captions.as_ref());
     input = input.with_words(args.words.clone()).replacing_run(args.overwrite).with_tensorboard(args.tensorboard);
