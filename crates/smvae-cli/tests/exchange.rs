@@ -111,6 +111,10 @@ fn the_same_posts_have_the_same_entities_in_every_format() {
     }
     check(dir, "predict --model run --input posts.jsonl --output found.conll --scheme iobes", "", 0);
     assert_eq!(of_words(&posts_of(&dir.join("found.conll"), Format::Conll), &answers), want);
+    for (name, to, format) in [("found.csv", "csv", Format::Csv), ("found.jsonl", "huggingface", Format::JsonLines)] {
+        check(dir, &format!("predict --model run --input posts.jsonl --to {to} --output {name} --scheme iobes"), "", 0);
+        assert_eq!(of_words(&posts_of(&dir.join(name), format), &answers), want, "{to}");
+    }
     columns_have_them_too(dir, &answers, &want);
 }
 
@@ -155,9 +159,12 @@ fn what_a_format_has_no_place_for_is_said() {
         assert!(error.get("error").expect("a column").get().contains("expected an object with"));
     }
     let (_, log) = check(dir, "predict --model run --to xml", "", 2);
-    assert!(log.contains("must be jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or parquet"), "{log}");
-    let (_, log) = predict("--output found.csv", 2);
-    assert!(log.contains("found.csv: answers are not written as csv: --to names another format"), "{log}");
+    assert!(
+        log.contains("must be jsonl, conll, csv, huggingface, spacy, label-studio, doccano, prodigy, arrow or parquet"),
+        "{log}"
+    );
+    let (_, log) = predict("--output found.tsv", 2);
+    assert!(log.contains("found.tsv: answers are not written as tsv: --to names another format"), "{log}");
     std::fs::write(dir.join("posts.txt"), "{\"text\": \"a\"}\n").expect("writes");
     let (_, log) = check(dir, "predict --model run --input posts.txt", "", 1);
     assert!(log.contains("posts.txt is named as a text and begins as jsonl does"), "{log}");

@@ -83,7 +83,7 @@ fn posts(input: &[u8], settings: Settings) {
             Err(_) => break,
         }
     }
-    for format in [Output::Conll, Output::Spacy, Output::LabelStudio, Output::Doccano, Output::Prodigy] {
+    for format in Output::ALL.into_iter().filter(|format| !matches!(format, Output::Arrow | Output::Parquet)) {
         let mut writer = Writer::new(format, Vec::new(), &WriteSettings::default()).expect("it is built in");
         for post in &found {
             written(&mut writer, post);

@@ -16,6 +16,9 @@
 //! A row with tags and without words has the words of its text, with spaces (U+0020)
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
 //! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks.
+//!
+//! Tables that this program has written have a column `entities`, and cells that are guarded
+//! against spreadsheets ([`cell`]); of a table with that column, the guards are taken away.
 
 use super::lines::Fault;
 use super::names;
@@ -61,6 +64,26 @@ struct Header {
     caption: Option<usize>,
     id: Option<usize>,
     tags: Option<usize>,
+    /// Whether cells may be guarded, as this program writes them.
+    is_guarded: bool,
+}
+
+/// A cell of a table with commas, which may have any text: in quotation marks where it must be. One
+/// that a spreadsheet would take for a formula gets an apostrophe before it, as spreadsheets mark
+/// what is text; so does one with apostrophes before that, so that it can be read back.
+pub fn cell(text: &str) -> String {
+    let mark = if is_formula(text.trim_start_matches('\'')) { "'" } else { "" };
+    let is_plain = mark.is_empty() && !text.contains([',', '"', '\n', '\r']);
+    if is_plain { text.to_owned() } else { format!("\"{mark}{}\"", text.replace('"', "\"\"")) }
+}
+
+/// The text of a cell that [`cell`] has guarded.
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|text| is_formula(text.trim_start_matches('\''))).unwrap_or(cell)
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
 impl<R: Read> TableReader<R> {
@@ -148,7 +171,8 @@ impl Header {
         }
         let (image, id, tags) = (first(names::IMAGE), first(names::ID), first(names::TAGS));
         let caption = first(names::CAPTION);
-        Ok(Self { text, words, image, caption, id, tags, names })
+        let is_guarded = names.iter().any(|name| name == "entities");
+        Ok(Self { text, words, image, caption, id, tags, is_guarded, names })
     }
 
     fn post(&self, row: &ByteRecord, line: usize, labels: LabelUse) -> Result<PostRecord, Fault> {
@@ -158,7 +182,10 @@ impl Header {
             return Err(Fault::new(line, &whole(), expected));
         }
         let cells: Result<Vec<&str>, _> = row.iter().map(std::str::from_utf8).collect();
-        let cells = cells.map_err(|_| Fault::new(line, &whole(), "valid UTF-8"))?;
+        let mut cells = cells.map_err(|_| Fault::new(line, &whole(), "valid UTF-8"))?;
+        if self.is_guarded {
+            cells.iter_mut().for_each(|cell| *cell = unguarded(cell));
+        }
         let cell = |column: Option<usize>| column.map_or("", |column| cells[column]);
         let own = |column: Option<usize>| Some(cell(column).to_owned()).filter(|cell| !cell.is_empty());
         let tags = Some(split(cell(self.tags))).filter(|tags| labels != LabelUse::Ignored && !tags.is_empty());

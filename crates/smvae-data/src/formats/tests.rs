@@ -309,3 +309,26 @@ proptest! {
         prop_assert_eq!(got, want);
     }
 }
+
+#[test]
+fn a_cell_is_quoted_where_it_must_be() {
+    use super::table::cell;
+    let cells = ["PER", "PER,SON", "a \"b\"", "c\nd"].map(cell);
+    assert_eq!(cells, ["PER", "\"PER,SON\"", "\"a \"\"b\"\"\"", "\"c\nd\""]);
+    let formulas = ["=1+1", "+1", "-method", "@SUM(\"A\")", "a=1"].map(cell);
+    assert_eq!(formulas, ["\"'=1+1\"", "\"'+1\"", "\"'-method\"", "\"'@SUM(\"\"A\"\")\"", "a=1"]);
+}
+
+#[test]
+fn guards_are_taken_from_the_tables_that_have_them() {
+    let texts = ["@ana sings", "'@ana sings", "'tis", "=1", "a"];
+    let rows: String = texts.map(|text| format!("{},\n", super::table::cell(text))).concat();
+    let read_as = |header: &str| -> Vec<Body> {
+        let table = format!("{header}\n{rows}");
+        let settings = Settings { format: Some(Format::Csv), ..Settings::default() };
+        read(table.as_bytes(), "t", &settings).expect("CSV").map(|post| post.expect("a post").body).collect()
+    };
+    assert_eq!(read_as("text,entities"), texts.map(|text| Body::Text(text.to_owned())));
+    let kept = ["'@ana sings", "''@ana sings", "'tis", "'=1", "a"];
+    assert_eq!(read_as("text,note"), kept.map(|text| Body::Text(text.to_owned())));
+}

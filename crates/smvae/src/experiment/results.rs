@@ -22,6 +22,7 @@ use crate::files::{read_json_if_there, read_json_lines, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_core::metrics::{Counts, Scores};
 use smvae_data::files::write_atomically;
+use smvae_data::formats::table::cell;
 use smvae_data::{Convention, Sample};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -194,28 +195,7 @@ fn csv_row(result: &RunResult, split: &str, of_type: &str, counts: Counts) -> St
     )
 }
 
-/// A cell with any text: a label may have any character in its name. One that a spreadsheet would
-/// take for a formula gets an apostrophe before it, as spreadsheets mark what is text.
-pub(super) fn cell(text: &str) -> String {
-    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    let is_plain = mark.is_empty() && !text.contains([',', '"', '\n', '\r']);
-    if is_plain { text.to_owned() } else { format!("\"{mark}{}\"", text.replace('"', "\"\"")) }
-}
-
 /// A cell that may be empty.
 pub(super) fn optional(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::cell;
-
-    #[test]
-    fn a_cell_is_quoted_where_it_must_be() {
-        let cells = ["PER", "PER,SON", "a \"b\"", "c\nd"].map(cell);
-        assert_eq!(cells, ["PER", "\"PER,SON\"", "\"a \"\"b\"\"\"", "\"c\nd\""]);
-        let formulas = ["=1+1", "+1", "-method", "@SUM(\"A\")", "a=1"].map(cell);
-        assert_eq!(formulas, ["\"'=1+1\"", "\"'+1\"", "\"'-method\"", "\"'@SUM(\"\"A\"\")\"", "a=1"]);
-    }
 }

@@ -11,12 +11,13 @@
 //! and, named `difference...`, of [`Difference`].
 
 use crate::error::Result;
-use crate::experiment::results::{RunResult, cell, optional};
+use crate::experiment::results::{RunResult, optional};
 use crate::experiment::spec::{LabelCount, Run};
 use crate::files::folder::file_in;
 use crate::files::{read_json, write_json};
 use serde::{Deserialize, Serialize};
 use smvae_data::files::write_atomically;
+use smvae_data::formats::table::cell;
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -43,6 +43,7 @@ impl AnswerFormat {
         match Format::of_path(path)? {
             Format::JsonLines => Some(Self::JsonLines),
             Format::Conll => Some(Self::Of(Output::Conll)),
+            Format::Csv => Some(Self::Of(Output::Csv)),
             // What is written is a stream, and Feather is a file.
             Format::Arrow if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("feather")) => {
                 Some(Self::Of(Output::Arrow))
@@ -58,7 +59,7 @@ impl std::str::FromStr for AnswerFormat {
 
     /// Reads an [`AnswerFormat::name`].
     fn from_str(text: &str) -> Result<Self> {
-        let want = "jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or parquet";
+        let want = "jsonl, conll, csv, huggingface, spacy, label-studio, doccano, prodigy, arrow or parquet";
         let named = Self::all().find(|format| format.name() == text);
         named.ok_or_else(|| Error::setting("to", want, format!("{text:?}")))
     }

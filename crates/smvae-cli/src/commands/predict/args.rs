@@ -33,12 +33,14 @@ pub(crate) struct PredictArgs {
     /// whole lines.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// The answers' format: jsonl, conll, spacy, label-studio, doccano, prodigy, arrow or parquet.
+    /// The answers' format: jsonl, conll, csv, huggingface, spacy, label-studio, doccano, prodigy,
+    /// arrow or parquet.
     ///
-    /// By default the name of the output tells it, and JSON lines where it does not.
+    /// By default the name of the output tells it, and JSON lines where it does not. huggingface is
+    /// tokens and ner_tags.
     #[arg(long, value_name = "FORMAT")]
     to: Option<AnswerFormat>,
-    /// The scheme of the tags in conll output: iob2, iob1, ioe1, ioe2, iobes or bilou.
+    /// The scheme of tags in the output: iob2, iob1, ioe1, ioe2, iobes or bilou.
     #[arg(long, default_value = "iob2", value_name = "SCHEME")]
     scheme: Scheme,
     /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
@@ -94,7 +96,7 @@ impl PredictArgs {
         match self.to.or_else(|| AnswerFormat::of_path(&self.output)) {
             Some(format) => Ok(format),
             // What posts may come in, and answers do not go out as.
-            None if ["csv", "tsv", "tab", "feather", "spacy"].contains(&extension.as_str()) => {
+            None if ["tsv", "tab", "feather", "spacy"].contains(&extension.as_str()) => {
                 let path = self.output.display();
                 let message = format!("{path}: answers are not written as {extension}: --to names another format");
                 Err(Usage(message).into())

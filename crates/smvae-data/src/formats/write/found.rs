@@ -71,10 +71,22 @@ pub struct FailedPost<'a> {
     pub error: &'a str,
 }
 
+/// Whose entities are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Author {
+    /// A model's: tools for labelling show them to be corrected, with their scores.
+    #[default]
+    Model,
+    /// A person's: tools for labelling take the posts as labelled, and there are no scores.
+    Person,
+}
+
 /// How posts are written.
 #[derive(Clone, Debug)]
 pub struct WriteSettings {
-    /// The scheme of tags, for words in columns.
+    /// Whose entities they are.
+    pub author: Author,
+    /// The scheme of tags, where words have some.
     pub scheme: Scheme,
     /// Which model found the entities, for Label Studio.
     pub model: String,
@@ -88,9 +100,9 @@ pub struct WriteSettings {
 }
 
 impl Default for WriteSettings {
-    /// IOB2, and the names of Label Studio's own examples.
+    /// A model's entities, IOB2, and the names of Label Studio's own examples.
     fn default() -> Self {
         let [model, from_name, to_name] = ["smvae", "label", "text"].map(str::to_owned);
-        Self { scheme: Scheme::Iob2, model, from_name, to_name, has_candidates: false }
+        Self { author: Author::Model, scheme: Scheme::Iob2, model, from_name, to_name, has_candidates: false }
     }
 }

@@ -1,8 +1,11 @@
-//! Posts with what a model found in them, written for other programs.
+//! Posts with what a model found in them, or with a person's labels ([`Author`]), written for other
+//! programs.
 //!
 //! | [`Output`] | what reads it | failed posts |
 //! |---|---|---|
 //! | `Conll` | our own reader, `conlleval`, seqeval: a word and its tag per line | their words, or a comment |
+//! | `Csv` | spreadsheets, our own reader: a row per post | left out |
+//! | `HuggingFace` | `datasets`, our own reader: `tokens` and `ner_tags`, a line per post | left out |
 //! | `Spacy` | spaCy's `Doc.from_json`: a document per line | left out |
 //! | `LabelStudio` | Label Studio's import: an array of tasks with predictions | left out |
 //! | `Doccano`, `Prodigy` | their imports: a post per line | left out |
@@ -27,12 +30,14 @@
 mod columnar;
 mod conll;
 mod found;
+mod huggingface;
+mod sheet;
 mod spacy;
 #[cfg(test)]
 mod tests;
 mod tools;
 
-pub use found::{FailedPost, FoundEntity, FoundPost, WriteSettings};
+pub use found::{Author, FailedPost, FoundEntity, FoundPost, WriteSettings};
 
 use crate::Result;
 use std::io::{self, Write};
@@ -42,6 +47,10 @@ use std::io::{self, Write};
 pub enum Output {
     /// A word and its tag per line.
     Conll,
+    /// Comma-separated values, a post per row below a header.
+    Csv,
+    /// Hugging Face's `tokens` and `ner_tags`, as JSON lines.
+    HuggingFace,
     /// spaCy's `Doc` as JSON, one per line.
     Spacy,
     /// One JSON array of Label Studio's tasks, with predictions.
@@ -58,13 +67,24 @@ pub enum Output {
 
 impl Output {
     /// All formats.
-    pub const ALL: [Self; 7] =
-        [Self::Conll, Self::Spacy, Self::LabelStudio, Self::Doccano, Self::Prodigy, Self::Arrow, Self::Parquet];
+    pub const ALL: [Self; 9] = [
+        Self::Conll,
+        Self::Csv,
+        Self::HuggingFace,
+        Self::Spacy,
+        Self::LabelStudio,
+        Self::Doccano,
+        Self::Prodigy,
+        Self::Arrow,
+        Self::Parquet,
+    ];
 
     /// The name used on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Conll => "conll",
+            Self::Csv => "csv",
+            Self::HuggingFace => "huggingface",
             Self::Spacy => "spacy",
             Self::LabelStudio => "label-studio",
             Self::Doccano => "doccano",
@@ -113,7 +133,10 @@ impl<W: Write + Send> Writer<W> {
             Output::Arrow => return Err(crate::Error::NotBuilt { format: format.name() }),
             #[cfg(not(feature = "parquet"))]
             Output::Parquet => return Err(crate::Error::NotBuilt { format: format.name() }),
-            format => Inner::Text(TextWriter { format, out, settings: settings.clone(), n: 0, has_ids: false }),
+            format => {
+                let settings = settings.clone();
+                Inner::Text(TextWriter { format, out, settings, n: 0, has_ids: false, is_choice: false })
+            }
         };
         Ok(Self { inner })
     }
@@ -177,16 +200,24 @@ struct TextWriter<W> {
     n: usize,
     /// Words in columns: whether posts have `IMGID:` lines, as the first one decides.
     has_ids: bool,
+    /// A table: whether its rows say why somebody should label them, as the first one decides.
+    is_choice: bool,
 }
 
 impl<W: Write> TextWriter<W> {
     fn post(&mut self, post: &FoundPost<'_>) -> io::Result<Written> {
+        let WriteSettings { author, scheme, .. } = self.settings;
         let text = match self.format {
             Output::Conll => self.block(post.image.or(post.id), post.line, post.words, &post.entities),
-            Output::Spacy => spacy::line(post),
+            Output::Csv => {
+                self.is_choice |= self.n == 0 && post.reason.is_some();
+                if self.is_choice { Ok(sheet::choice(post, self.n + 1)) } else { sheet::row(post, scheme) }
+            }
+            Output::HuggingFace => huggingface::line(post, scheme),
+            Output::Spacy => spacy::line(post, author),
             Output::LabelStudio => Ok(tools::label_studio(post, &self.settings)),
             Output::Doccano => Ok(tools::doccano(post)),
-            Output::Prodigy => Ok(tools::prodigy(post)),
+            Output::Prodigy => Ok(tools::prodigy(post, author)),
             Output::Arrow | Output::Parquet => unreachable!("columns are not text"),
         };
         self.write(text)
@@ -231,6 +262,7 @@ impl<W: Write> TextWriter<W> {
         let before = match (self.format, self.n) {
             (Output::LabelStudio, 0) => "[\n",
             (Output::LabelStudio, _) => ",\n",
+            (Output::Csv, 0) => sheet::header(self.is_choice),
             _ => "",
         };
         let after = if self.format == Output::LabelStudio { "" } else { "\n" };
@@ -242,6 +274,9 @@ impl<W: Write> TextWriter<W> {
     fn finish(mut self) -> io::Result<W> {
         if self.format == Output::LabelStudio {
             self.out.write_all(if self.n == 0 { b"[]\n" } else { b"\n]\n" })?;
+        }
+        if self.format == Output::Csv && self.n == 0 {
+            self.out.write_all(sheet::header(false).as_bytes())?;
         }
         self.out.flush()?;
         Ok(self.out)

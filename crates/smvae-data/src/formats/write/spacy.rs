@@ -6,7 +6,7 @@
 //! image and the scores of the entities stand beside them, where `from_json` passes over them:
 //! `doc._` would need extensions that its reader has set.
 
-use super::found::FoundPost;
+use super::found::{Author, FoundPost};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -19,7 +19,8 @@ struct Document<'a> {
     text: &'a str,
     ents: Vec<Labelled<'a>>,
     tokens: Vec<Token>,
-    scores: Vec<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<Vec<f32>>,
 }
 
 #[derive(Serialize)]
@@ -37,7 +38,7 @@ struct Token {
 }
 
 /// The line of a post, or why spaCy would not read it.
-pub(super) fn line(post: &FoundPost<'_>) -> Result<String, String> {
+pub(super) fn line(post: &FoundPost<'_>, author: Author) -> Result<String, String> {
     let tokens = tokens(post.text, post.places);
     let has = |border: &dyn Fn(&Range<usize>) -> bool| tokens.iter().any(border);
     let mut ents = Vec::new();
@@ -55,7 +56,7 @@ pub(super) fn line(post: &FoundPost<'_>) -> Result<String, String> {
         text: post.text,
         ents,
         tokens: tokens.map(|(id, Range { start, end })| Token { id, start, end }).collect(),
-        scores: post.entities.iter().map(|entity| entity.score).collect(),
+        scores: (author == Author::Model).then(|| post.entities.iter().map(|entity| entity.score).collect()),
     };
     Ok(serde_json::to_string(&document).expect("strings and numbers have a JSON form"))
 }

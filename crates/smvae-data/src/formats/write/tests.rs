@@ -90,9 +90,29 @@ fn every_tool_has_its_form() {
     check(
         Output::Doccano,
         concat!(
-            r#"{"id":"7","image":"p/1.jpg","label":[[2,12,"PER"],[16,20,"LOC"]],"text":"🎉 Lady  Gaga\nin Oslo"}"#,
+            r#"{"id":"7","image":"p/1.jpg","label":[[2,12,"PER"],[16,20,"LOC"]],"#,
+            r#""text":"\ud83c\udf89 Lady  Gaga\nin Oslo"}"#,
             "\n",
-            r#"{"label":[],"text":"nothing"}"#,
+            r#"{"id":null,"image":null,"label":[],"text":"nothing"}"#,
+            "\n",
+        ),
+    );
+    check(
+        Output::Csv,
+        concat!(
+            "id,image,text,words,tags,entities\n",
+            "7,p/1.jpg,\"🎉 Lady  Gaga\nin Oslo\",🎉 Lady Gaga in Oslo,O B-PER I-PER O B-LOC,",
+            "\"Lady  Gaga (PER), Oslo (LOC)\"\n",
+            ",,nothing,nothing,O,\n",
+        ),
+    );
+    check(
+        Output::HuggingFace,
+        concat!(
+            r#"{"id":"7","image":"p/1.jpg","ner_tags":["O","B-PER","I-PER","O","B-LOC"],"#,
+            r#""tokens":["🎉","Lady","Gaga","in","Oslo"]}"#,
+            "\n",
+            r#"{"ner_tags":["O"],"tokens":["nothing"]}"#,
             "\n",
         ),
     );
@@ -113,9 +133,41 @@ fn every_tool_has_its_form() {
 
 #[test]
 fn a_file_without_posts_is_whole() {
-    for (format, want) in [(Output::Conll, ""), (Output::LabelStudio, "[]\n"), (Output::Doccano, "")] {
+    let header = "id,image,text,words,tags,entities\n";
+    for (format, want) in
+        [(Output::Conll, ""), (Output::LabelStudio, "[]\n"), (Output::Doccano, ""), (Output::Csv, header)]
+    {
         assert_eq!(write(format, &WriteSettings::default(), &[]), want);
     }
+}
+
+#[test]
+fn what_a_person_has_said_is_an_annotation() {
+    let (words, places) = words_of("in Oslo");
+    let post = found("in Oslo", &words, &places, &[(1, 2, "LOC")]);
+    let settings = WriteSettings { author: Author::Person, ..WriteSettings::default() };
+    let check = |format, want: &[&str], without: &str| {
+        let text = write(format, &settings, std::slice::from_ref(&post));
+        assert!(want.iter().all(|part| text.contains(part)) && !text.contains(without), "{text}");
+    };
+    check(Output::LabelStudio, &[r#""annotations":[{"result":[{"#], "score");
+    check(Output::Prodigy, &[r#"{"answer":"accept","meta":{},"#], "score");
+    check(Output::Spacy, &[r#""ents":[{"start":3,"end":7,"label":"LOC"}]"#], "score");
+}
+
+#[test]
+fn a_choice_is_a_table_for_people() {
+    let (words, places) = words_of("=Oslo, now");
+    let mut post = found("=Oslo, now", &words, &places, &[(1, 2, "LOC")]);
+    (post.score, post.reason, post.id) = (Some(-1.5), Some("1.0 entities expected"), Some("7"));
+    let other = FoundPost { for_dev: true, entities: Vec::new(), ..post.clone() };
+    let want = "rank,score,reason,for_dev,id,image,text,entities\n\
+                1,-1.5,1.0 entities expected,false,7,,\"'=Oslo, now\",Oslo (LOC)\n\
+                2,-1.5,1.0 entities expected,true,7,,\"'=Oslo, now\",\n";
+    let text = write(Output::Csv, &WriteSettings::default(), &[post, other]);
+    assert_eq!(text, want);
+    let read = read_back(Format::Csv, text.as_bytes());
+    assert_eq!(read[0].body, Body::Text("=Oslo, now".to_owned()));
 }
 
 #[test]
@@ -145,7 +197,8 @@ fn check_left_out(format: Output, words: &[&str], spans: &[(usize, usize, &str)]
     let mut writer = Writer::new(format, Vec::new(), &WriteSettings::default()).expect("in memory");
     let written = writer.post(&found(&text, &words, &places, spans)).expect("in memory");
     assert_eq!(written, Written::LeftOut(want.to_owned()));
-    assert!(writer.finish().expect("in memory").is_empty());
+    let rest = writer.finish().expect("in memory");
+    assert!(rest.is_empty() || rest == sheet::header(false).as_bytes());
 }
 
 #[test]
@@ -154,6 +207,8 @@ fn what_a_format_cannot_hold_is_left_out_and_said() {
     check_left_out(Output::Conll, &["a\tb"], &[], "the word \"a\\tb\" would not be read back from columns");
     check_left_out(Output::Conll, &["IMGID:1"], &[], "the word \"IMGID:1\" would not be read back from columns");
     check_left_out(Output::Conll, &["a"], &[(0, 1, "X\tY")], "the tag \"B-X\\tY\" would not be read back from columns");
+    check_left_out(Output::Csv, &["a b"], &[], "the word \"a b\" would not be read back from a cell");
+    check_left_out(Output::Csv, &["a"], &[(0, 1, "a b")], "the tag \"B-a b\" would not be read back from a cell");
     check_left_out(
         Output::Spacy,
         &["a", "\u{a0}", "\u{a0}"],
@@ -185,7 +240,10 @@ fn failures_have_the_place_that_a_format_has() {
     let words = ["b".to_owned()];
     let computed = FailedPost { words: &words, ..failed };
     assert_eq!(write(Output::Conll, true, computed).1, "IMGID:7\na\tO\n\nIMGID:line-3\nb\tO\n\n");
-    assert_eq!(write(Output::Doccano, false, failed), (left_out, "{\"label\":[],\"text\":\"a\"}\n".to_owned()));
+    assert_eq!(
+        write(Output::Doccano, false, failed),
+        (left_out, "{\"id\":null,\"image\":null,\"label\":[],\"text\":\"a\"}\n".to_owned())
+    );
 }
 
 /// The posts of what was written.
@@ -242,7 +300,7 @@ proptest! {
     /// Any text, in all formats: our own reader and the counting of characters agree about the
     /// entities.
     #[test]
-    fn what_is_written_is_read_back(text in "[ab \u{a0}é😀\n.']{0,20}", lengths in prop::collection::vec(0usize..3, 0..8)) {
+    fn what_is_written_is_read_back(text in "[ab \u{a0}é😀\n.'@=]{0,20}", lengths in prop::collection::vec(0usize..3, 0..8)) {
         let (words, places) = words_of(&text);
         let spans = spans_of(words.len(), &lengths);
         let post = found(&text, &words, &places, &spans);
@@ -260,6 +318,13 @@ proptest! {
             prop_assert_eq!(&read.body, &Body::Words(words.clone()));
             let Some(Labels::Tags(tags)) = read.labels else { panic!("tags") };
             prop_assert_eq!(scheme.entities(&tags).expect("tags of the scheme"), of_words.clone());
+            for (output, format) in [(Output::Csv, Format::Csv), (Output::HuggingFace, Format::JsonLines)] {
+                let written = write(output, &settings, std::slice::from_ref(&post));
+                let read = read_back(format, written.as_bytes()).remove(0);
+                prop_assert_eq!(&read.body, &Body::Words(words.clone()));
+                prop_assert_eq!(&read.labels, &Some(Labels::Tags(tags.clone())));
+                prop_assert!(output != Output::Csv || read.fields.read("text").expect("a string") == Some(text.clone()));
+            }
         }
         let settings = WriteSettings::default();
         for (output, name) in [(Output::Doccano, "label"), (Output::Prodigy, "spans"), (Output::Spacy, "ents")] {
