@@ -103,11 +103,20 @@ pub(crate) enum Command {
     /// there is one, so that they stand for the pool (--text-encoder) or look rich in names. Each
     /// comes with its rank, its score and the reason, and with what the model found, to correct.
     Suggest(Box<commands::suggest::SuggestArgs>),
-    /// Read what people labelled out of Label Studio, doccano or Prodigy, as posts of a corpus.
+    /// Read what people labelled out of Label Studio, doccano, Prodigy or spaCy, as posts of a
+    /// corpus.
     ///
-    /// Spans of characters become entities of words. Those that are not of whole words, or that
-    /// overlap, are listed with their post; --misfits says what becomes of them.
+    /// Spans of characters become entities of words. Those that are not of whole words, that
+    /// overlap or that cannot be read are listed with their post; --misfits says what becomes of
+    /// them.
     Import(commands::import::ImportArgs),
+    /// Write labelled posts as the tools have them that people label with, and as libraries read
+    /// them.
+    ///
+    /// The labels are what a person has said: Label Studio gets annotations, Prodigy accepted
+    /// answers. `import` reads back what is written for a tool, every other format is one of a
+    /// corpus.
+    Export(commands::export::ExportArgs),
     /// Share one file of labelled posts out into train, dev and test, by a seed.
     ///
     /// Posts that say the same, and posts of one image, stay on one side.

@@ -57,6 +57,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Draw(args) => commands::draw::run(args),
         Command::Suggest(args) => commands::suggest::run(args),
         Command::Import(args) => commands::import::run(args),
+        Command::Export(args) => commands::export::run(args),
         Command::Split(args) => commands::split::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),

@@ -63,6 +63,10 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     distinct.sort();
     distinct.dedup();
     assert_eq!(distinct.len(), 6);
+    let (table, _) = suggest("--n 6 --for-dev 2 --model run --to csv");
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("rank,score,reason,for_dev,id,image,text,entities", 7));
+    assert!(rows[1].starts_with("1,") && rows[1].contains(" entities expected,false,"), "{}", rows[1]);
     // The same again, and others by another seed or what is labelled.
     assert_eq!(suggest("--n 6 --for-dev 2 --model run").0, found);
     fs::write(dir.path().join("done.jsonl"), &found).expect("writable");
@@ -83,6 +87,8 @@ fn a_manifest_is_what_train_reads() {
     let suggest = "suggest --pool data/train.txt --n 5 --model run --output -";
     check(dir.path(), &format!("{suggest} --manifest one.json"), "", 0);
     check(dir.path(), &format!("{suggest} --labelled one.json --manifest two.json"), "", 0);
+    let (alone, _) = check(dir.path(), &format!("{suggest} --to manifest"), "", 0);
+    assert_eq!(alone, read(dir.path(), "one.json"));
     let load = |name| Selection::load(dir.path().join(name)).expect("a manifest");
     let (one, two) = (load("one.json"), load("two.json"));
     assert_eq!((one.n, two.n), (5, 10));
@@ -155,6 +161,30 @@ fn labelled(dir: &Path, tasks: Vec<Value>) -> Vec<Value> {
         task
     };
     tasks.into_iter().enumerate().map(label).collect()
+}
+
+#[test]
+fn a_corpus_goes_out_and_comes_back() {
+    let dir = folder();
+    let of = |name: &str| -> Vec<(Vec<String>, Vec<String>)> {
+        let samples = smvae::data::corpus::load_file(dir.path().join(name)).expect("a corpus").samples;
+        samples.into_iter().map(|sample| (sample.words, sample.tags)).collect()
+    };
+    let want = of("data/valid.txt");
+    for to in ["label-studio", "doccano", "prodigy", "spacy"] {
+        check(dir.path(), &format!("export data --split dev --to {to} --output {to}.json"), "", 0);
+        check(dir.path(), &format!("import {to}.json --to {to}.jsonl --words whitespace"), "", 0);
+        let back = of(&format!("{to}.jsonl"));
+        // Posts that say the same of one image are one.
+        assert!(!back.is_empty() && back.iter().all(|post| want.contains(post)), "{to}");
+        assert!(want.iter().all(|post| back.iter().any(|other| other.0 == post.0)), "{to}");
+    }
+    for (to, name) in [("csv", "sheet.csv"), ("huggingface", "tokens.jsonl"), ("conll", "columns.conll")] {
+        let (_, said) =
+            check(dir.path(), &format!("export data --split dev --to {to} --to-scheme bilou --output {name}"), "", 0);
+        assert!(said.contains(&format!("posts of data/valid.txt as {to}")), "{said}");
+        assert_eq!(of(name), want, "{to}");
+    }
 }
 
 fn read(dir: &Path, name: &str) -> String {

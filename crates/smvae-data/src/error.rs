@@ -57,6 +57,16 @@ pub enum Error {
         /// Line of the first post that has some, from 1.
         line: usize,
     },
+    /// An export of Label Studio of whose fields several may be the text.
+    #[error("{}:{line}: which field is the text? It may be {}", path.display(), fields.join(" or "))]
+    TextField {
+        /// The file.
+        path: PathBuf,
+        /// The place of the task, from 1.
+        line: usize,
+        /// The fields.
+        fields: Vec<String>,
+    },
     /// A file whose name does not tell its format.
     #[error("{}: expected a file ending in {}, or a format by name", path.display(), endings.join(", "))]
     Format {

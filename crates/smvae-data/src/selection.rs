@@ -83,9 +83,13 @@ impl Selection {
     /// # Errors
     /// [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let mut text = serde_json::to_string_pretty(self).expect("strings and integers always serialise");
-        text.push('\n');
-        files::write_atomically(path.as_ref(), text.as_bytes())
+        files::write_atomically(path.as_ref(), self.to_text().as_bytes())
+    }
+
+    /// The manifest as [`save`](Self::save) writes it.
+    pub fn to_text(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("strings and integers always serialise");
+        text + "\n"
     }
 
     /// Reads a manifest; whether it fits a training file is checked by [`Selection::split`].

@@ -9,7 +9,7 @@ use serde_json::json;
 use smvae::RunInfo;
 use smvae::core::schemes::Scheme;
 use smvae::data::exchange::fit::{Fitted, Misfits, fit};
-use smvae::data::exchange::{Annotated, State, read};
+use smvae::data::exchange::{Annotated, ReadSettings, State, Tool, read_with};
 use smvae::data::files::write_atomically;
 use smvae::data::formats::Format;
 use smvae::data::words::WordConvention;
@@ -19,8 +19,9 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Exports of Label Studio (JSON or JSON_MIN), doccano (JSON lines) or Prodigy (db-out); which
-    /// it is, the content tells. Of a post that stands in them twice the last labels count.
+    /// Exports of Label Studio (JSON or JSON_MIN), doccano (JSON lines) or Prodigy (db-out), or
+    /// spaCy's documents (Doc.to_json); which it is, the content tells. Of a post that stands in
+    /// several the last labels count.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The file to write: .jsonl, or .conll (words and tags in columns).
@@ -32,9 +33,13 @@ pub(crate) struct ImportArgs {
     /// Also write the posts that nobody has labelled, or that were skipped, as JSON lines.
     #[arg(long, value_name = "FILE")]
     unlabelled: Option<PathBuf>,
-    /// What becomes of spans that are not of whole words, or that overlap.
+    /// What becomes of spans that are not of whole words, that overlap, or that cannot be read.
     #[arg(long, value_enum, value_name = "WAY", default_value_t = Way::Refuse)]
     misfits: Way,
+    /// Label Studio: the field of a task's data that is its text. By default `text`, or the one
+    /// field that may be it.
+    #[arg(long, value_name = "NAME")]
+    text_field: Option<String>,
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
     /// such as twitter2017,hashtag=keep.
     #[arg(long, value_name = "CONVENTION", conflicts_with = "model")]
@@ -49,7 +54,8 @@ pub(crate) struct ImportArgs {
 enum Way {
     /// Nothing is written, and they are listed.
     Refuse,
-    /// They become the whole words that they touch; of those that overlap the longest is kept.
+    /// They become the whole words that they touch; of those that overlap the longest is kept; one
+    /// whose text stands elsewhere in its post, and once, is moved there.
     Move,
     /// They are left out.
     Drop,
@@ -75,7 +81,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         Way::Move => Misfits::Move,
         Way::Drop => Misfits::Drop,
     };
-    let posts = read_all(&args.files)?;
+    let posts = read_all(args)?;
     let mut all = Imported::default();
     for post in &posts.kept {
         all.add(post, &words, misfits, args.dev.is_some())?;
@@ -113,15 +119,24 @@ struct Posts<'a> {
     several: usize,
 }
 
-fn read_all(files: &[PathBuf]) -> anyhow::Result<Posts<'_>> {
+fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
+    let settings = ReadSettings { text_field: args.text_field.clone() };
     let (mut kept, mut several) = (Vec::<Post<'_>>::new(), 0);
-    let mut places: HashMap<(Option<String>, String), usize> = HashMap::new();
-    for file in files {
-        let export = read(file)?;
-        say(format!("{}: {} posts of {}", file.display(), export.posts.len(), export.tool.name()));
+    let mut places: HashMap<(Option<String>, Option<String>, String), usize> = HashMap::new();
+    for file in &args.files {
+        let export = read_with(file, &settings)?;
+        let (n, tool) = (export.posts.len(), export.tool.name());
+        if args.text_field.is_some() && export.tool != Tool::LabelStudio {
+            let message =
+                format!("--text-field is for exports of Label Studio, and {} is one of {tool}", file.display());
+            return Err(Usage(message).into());
+        }
+        let field = export.text_field.map_or_else(String::new, |field| format!(", whose text is the field {field:?}"));
+        say(format!("{}: {n} posts of {tool}{field}", file.display()));
         several += export.several.len();
         for post in export.posts {
-            let place = *places.entry((post.id.clone(), post.text.clone())).or_insert(kept.len());
+            let Annotated { id, image, text, .. } = post.clone();
+            let place = *places.entry((id, image, text)).or_insert(kept.len());
             let Some(before) = kept.get_mut(place) else {
                 kept.push(Post { file, post });
                 continue;
@@ -192,10 +207,11 @@ impl Imported {
     fn labelled(&mut self, Post { file, post }: &Post<'_>, fitted: Fitted, has_dev: bool) -> anyhow::Result<()> {
         let id = post.id.as_ref().map_or_else(String::new, |id| format!(" (id {id})"));
         let place = format!("{}:{}{id}", file.display(), post.line);
-        for misfit in &fitted.misfits {
+        let misfits = fitted.misfits.iter().map(ToString::to_string);
+        for told in fitted.odd.iter().map(ToString::to_string).chain(misfits) {
             self.misfits += 1;
             if self.listed.len() < LISTED {
-                self.listed.push(format!("{place}: {misfit}"));
+                self.listed.push(format!("{place}: {told}"));
             }
         }
         if fitted.words.is_empty() {
@@ -231,7 +247,7 @@ impl Imported {
             (self.open, "nobody has labelled"),
             (self.skipped, "skipped"),
             (self.wordless, "without a word"),
-            (several, "labelled several times, of which the last counts"),
+            (several, "labelled several times, of which the newest counts"),
         ];
         for (n, what) in counts.iter().filter(|(n, _)| *n > 0) {
             line += &format!("; {n} {what}");

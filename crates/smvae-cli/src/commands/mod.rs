@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod draw;
 pub(crate) mod eval;
 pub(crate) mod experiment;
+pub(crate) mod export;
 pub(crate) mod features;
 pub(crate) mod import;
 pub(crate) mod inspect;

@@ -9,7 +9,9 @@
 //! {"id", "text", "annotations": [{"label": 3, "start_offset", ..}]}  the oldest, with numbers for labels: refused
 //! ```
 
-use super::post::{Annotated, Fault, Object, State, caption, id_of, image, is_for_dev, offset, shown, span, text};
+use super::post::{
+    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, offset, shown, span, text,
+};
 use serde_json::Value;
 
 const LABELS: [&str; 4] = ["label", "labels", "entities", "annotations"];
@@ -28,16 +30,19 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
             Some(Value::String(label)) => {
                 span(&text, offset(written, "start_offset"), offset(written, "end_offset"), label)
             }
-            Some(Value::Number(_)) => {
-                Err(Fault::new("labels by name: export as JSONL (text and labels)", written.to_string()))
-            }
             _ => Err(unknown(written)),
         },
         _ => Err(unknown(written)),
     };
-    let state = State::Labelled(spans.iter().map(entity).collect::<Result<_, _>>()?);
+    // Not a span but the version of the file.
+    let by_number = |written: &&Value| written.get("label").is_some_and(Value::is_number);
+    if let Some(written) = spans.iter().find(by_number) {
+        return Err(Fault::new("labels by name: export as JSONL (text and labels)", written.to_string()));
+    }
+    let Spans { entities, odd } = Spans::read(spans, entity);
+    let state = State::Labelled(entities);
     let (id, image, for_dev) = (id_of(object.get("id")), image(object), is_for_dev(object));
-    Ok(Annotated { line: 0, id, image, caption: caption(object), text, for_dev, state })
+    Ok(Annotated { line: 0, id, image, caption: caption(object), text, for_dev, state, odd })
 }
 
 fn unknown(written: &Value) -> Fault {

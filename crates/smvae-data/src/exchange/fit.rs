@@ -1,6 +1,6 @@
 //! Spans of characters to entities of words, and which of them do not fit.
 
-use super::post::{Annotated, State};
+use super::post::{Annotated, Odd, State};
 use crate::formats::TextEntity;
 use crate::words::{Word, WordConvention, split};
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub enum Misfits {
     #[default]
     Refuse,
     /// A span becomes the whole words that it touches; of spans that overlap then, the longest is
-    /// kept.
+    /// kept. One that is not at its place is moved there, where the text has it once.
     Move,
     /// They are left out; of spans that overlap, all but the longest are.
     Drop,
@@ -66,6 +66,8 @@ pub struct Fitted {
     pub entities: Vec<Entity>,
     /// The spans that do not fit, in the order of the post.
     pub misfits: Vec<Misfit>,
+    /// The spans that could not be read.
+    pub odd: Vec<Odd>,
 }
 
 /// Splits a post into words and fits its spans to them. White space at the ends of a span does not
@@ -73,9 +75,12 @@ pub struct Fitted {
 pub fn fit(post: &Annotated, convention: &WordConvention, misfits: Misfits) -> Fitted {
     let words = split(&post.text, convention);
     let spans: &[TextEntity] = if let State::Labelled(spans) = &post.state { spans } else { &[] };
+    let moves = |odd: &Odd| Odd { kept: misfits == Misfits::Move && odd.elsewhere.is_some(), ..odd.clone() };
+    let odd: Vec<Odd> = post.odd.iter().map(moves).collect();
+    let moved = odd.iter().filter(|odd| odd.kept).filter_map(|odd| odd.elsewhere.as_ref());
     let mut told = Vec::new();
     let mut fitting: Vec<(Entity, &TextEntity)> = Vec::new();
-    for span in spans {
+    for span in spans.iter().chain(moved) {
         let misfit = |why, kept| Misfit { span: span.clone(), text: characters(&post.text, span), why, kept };
         let Some((touched, is_whole)) = touched(&words, span, &post.text) else {
             told.push(misfit(Why::Empty, false));
@@ -107,25 +112,34 @@ pub fn fit(post: &Annotated, convention: &WordConvention, misfits: Misfits) -> F
     }
     entities.sort();
     told.sort_by_key(|misfit| (misfit.span.start, misfit.span.end));
-    Fitted { words: words.into_iter().map(|word| word.text.to_owned()).collect(), entities, misfits: told }
+    let words = words.into_iter().map(|word| word.text.to_owned()).collect();
+    Fitted { words, entities, misfits: told, odd }
 }
 
 impl Fitted {
     /// The post as a line of JSON without its end, which [`formats::json`](crate::formats::json)
     /// reads: id, image, caption, text, words and entities of words.
     pub fn to_line(&self, post: &Annotated) -> String {
-        let Annotated { id, image, caption, text, .. } = post;
-        let entity = |entity: &Entity| json!({"words": [entity.span.start, entity.span.end], "label": entity.label});
-        let line = Line {
-            id: id.as_deref(),
-            image_id: image.as_deref(),
-            caption: caption.as_deref(),
-            text,
-            words: &self.words,
-            entities: self.entities.iter().map(entity).collect(),
-        };
-        serde_json::to_string(&line).expect("strings and numbers have a JSON form")
+        line_of(
+            (post.id.as_deref(), post.image.as_deref(), post.caption.as_deref()),
+            &post.text,
+            &self.words,
+            &self.entities,
+        )
     }
+}
+
+/// A post with this id, image and caption as such a line.
+pub(crate) fn line_of(
+    (id, image, caption): (Option<&str>, Option<&str>, Option<&str>),
+    text: &str,
+    words: &[String],
+    entities: &[Entity],
+) -> String {
+    let entity = |entity: &Entity| json!({"words": [entity.span.start, entity.span.end], "label": entity.label});
+    let entities = entities.iter().map(entity).collect();
+    let line = Line { id, image_id: image, caption, text, words, entities };
+    serde_json::to_string(&line).expect("strings and numbers have a JSON form")
 }
 
 #[derive(Serialize)]

@@ -6,14 +6,17 @@
 //! | Label Studio | JSON and JSON_MIN exports | UTF-16 units, or characters: whichever gives the span's own text | a task without a submitted annotation |
 //! | doccano | JSON lines of any version, but for those that name labels by number | characters | - |
 //! | Prodigy | JSON lines of `db-out` | characters | an answer that is not `accept` |
+//! | spaCy | `Doc.to_json`, in lines or an array | characters | a document without `ents` |
 //!
 //! ```text
 //! file --read--> Annotated (text, spans) --fit--> Fitted (words, entities) and Misfit
 //! ```
 //! [`read`] tells the tool by the file's content. [`fit`](fit::fit) splits the text into words and
 //! says which spans are not of whole words, or overlap: a [`Misfit`](fit::Misfit) is never moved
-//! or dropped in silence. A post whose labels are an empty list has no entities; one that nobody
-//! labelled has no labels.
+//! or dropped in silence, nor is a span that cannot be read ([`Odd`]). A post whose labels are an
+//! empty list has no entities; one that nobody labelled has no labels. [`labelled`] goes the other
+//! way: the posts of a corpus, for [`formats::write`](crate::formats::write) to write as tools have
+//! them.
 //!
 //! ```
 //! use smvae_data::exchange::{State, Tool, fit::{Misfits, fit}, read_bytes};
@@ -31,14 +34,18 @@
 mod doccano;
 pub mod fit;
 mod label_studio;
+pub mod labelled;
 mod post;
 mod prodigy;
 #[cfg(test)]
+mod round_trips;
+mod spacy;
+#[cfg(test)]
 mod tests;
 
-pub use post::{Annotated, State};
+pub use post::{Annotated, Odd, State};
 
-use crate::{Result, files};
+use crate::{Error, Result, files};
 use post::{Fault, Object, shown};
 use serde_json::Value;
 use std::path::Path;
@@ -52,6 +59,8 @@ pub enum Tool {
     Doccano,
     /// Prodigy.
     Prodigy,
+    /// spaCy's documents.
+    Spacy,
 }
 
 impl Tool {
@@ -61,6 +70,7 @@ impl Tool {
             Self::LabelStudio => "Label Studio",
             Self::Doccano => "doccano",
             Self::Prodigy => "Prodigy",
+            Self::Spacy => "spaCy",
         }
     }
 }
@@ -73,8 +83,19 @@ pub struct Export {
     /// Its posts, in order.
     pub posts: Vec<Annotated>,
     /// Lines or places of posts that several people labelled. The annotation that is marked as
-    /// ground truth counts, else the last.
+    /// ground truth counts, else the newest.
     pub several: Vec<usize>,
+    /// Label Studio: the field of a task that is its text, where it is not `text` and nobody named
+    /// it.
+    pub text_field: Option<String>,
+}
+
+/// How a file of a tool is read. The default tells everything from its content.
+#[derive(Clone, Debug, Default)]
+pub struct ReadSettings {
+    /// Label Studio: the field of a task's `data` that is its text. `None` means `text`, or the one
+    /// field that may be it.
+    pub text_field: Option<String>,
 }
 
 /// Reads a file of a tool.
@@ -82,17 +103,39 @@ pub struct Export {
 /// # Errors
 /// [`Error::Read`](crate::Error::Read); those of [`read_bytes`].
 pub fn read(path: impl AsRef<Path>) -> Result<Export> {
+    read_with(path, &ReadSettings::default())
+}
+
+/// The same as `settings` say.
+///
+/// # Errors
+/// [`Error::Read`](crate::Error::Read); those of [`read_bytes`].
+pub fn read_with(path: impl AsRef<Path>, settings: &ReadSettings) -> Result<Export> {
     let path = path.as_ref();
-    read_bytes(&files::read(path)?, path)
+    read_bytes_with(&files::read(path)?, path, settings)
 }
 
 /// Reads the content of such a file; `path` is what errors call it.
 ///
 /// # Errors
 /// [`Error::Line`](crate::Error::Line) for what is no JSON, for an object that is no post of a
-/// tool, or for a span that does not lie in its text; the line is the place in an array.
+/// tool, and for Label Studio's CoNLL export; [`Error::TextField`](crate::Error::TextField) where
+/// several fields may be the text. The line is the place in an array. A span that cannot be read is
+/// no error, but [`Annotated::odd`].
 pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
+    read_bytes_with(bytes, path, &ReadSettings::default())
+}
+
+/// The same as `settings` say.
+///
+/// # Errors
+/// Those of [`read_bytes`].
+pub fn read_bytes_with(bytes: &[u8], path: impl AsRef<Path>, settings: &ReadSettings) -> Result<Export> {
     let path = path.as_ref();
+    if label_studio::is_conll(bytes) {
+        let expected = "Label Studio's JSON export: its CoNLL export splits the text anew and loses labels";
+        return Err(Fault::new(expected, "-DOCSTART- -X- O").of(path, 1));
+    }
     let objects = objects(bytes, path)?;
     if objects.is_empty() {
         return Err(Fault::new("at least one post", "").of(path, 1));
@@ -101,14 +144,22 @@ pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
     let tool = first.and_then(tool_of).ok_or_else(|| {
         let (line, text) = objects.first().map_or((1, String::new()), |(line, object)| (*line, shown(object)));
         let expected = "an export of Label Studio (\"data\" and \"annotations\", or \"text\" and \"label\"), doccano \
-                        (\"text\" and \"label\") or Prodigy (\"text\" and \"spans\")";
+                        (\"text\" and \"label\"), Prodigy (\"text\" and \"spans\") or spaCy (\"text\" and \"ents\")";
         Fault::new(expected, text).of(path, line)
     })?;
-    let mut several = Vec::new();
+    let text_field = match (tool, &settings.text_field, objects.first()) {
+        (Tool::LabelStudio, None, Some((line, task))) => text_field(task, path, *line)?,
+        (_, asked, _) => asked.clone().unwrap_or_else(|| "text".to_owned()),
+    };
+    let (objects, mut several) = match tool {
+        Tool::LabelStudio => label_studio::newest(objects, &text_field),
+        _ => (objects, Vec::new()),
+    };
     let mut posts = Vec::with_capacity(objects.len());
     for (line, object) in objects {
         let read = match tool {
-            Tool::LabelStudio => label_studio::post(&object),
+            Tool::LabelStudio => label_studio::post(&object, &text_field),
+            Tool::Spacy => spacy::post(&object).map(|post| (post, false)),
             Tool::Doccano => doccano::post(&object).map(|post| (post, false)),
             Tool::Prodigy => prodigy::post(&object).map(|post| (post, false)),
         };
@@ -116,7 +167,20 @@ pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
         several.extend(is_several.then_some(line));
         posts.push(Annotated { line, ..post });
     }
-    Ok(Export { tool, posts, several })
+    let is_guessed = settings.text_field.is_none() && text_field != "text";
+    Ok(Export { tool, posts, several, text_field: is_guessed.then_some(text_field) })
+}
+
+/// The field of a task that is its text.
+fn text_field(task: &Object, path: &Path, line: usize) -> Result<String> {
+    match label_studio::text_fields(task).as_slice() {
+        [] => Err(Fault::new("\"text\" to be a string", shown(task)).of(path, line)),
+        [field] => Ok((*field).to_owned()),
+        fields => {
+            let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+            Err(Error::TextField { path: path.to_owned(), line, fields })
+        }
+    }
 }
 
 /// The objects of an array or of lines, with their place.
@@ -150,6 +214,9 @@ fn tool_of(object: &Object) -> Option<Tool> {
     }
     if object.get("data").is_some_and(Value::is_object) {
         return Some(Tool::LabelStudio);
+    }
+    if spacy::is_document(object) {
+        return Some(Tool::Spacy);
     }
     if has("annotation_id")
         || has("annotator")

@@ -25,6 +25,34 @@ pub struct Annotated {
     pub for_dev: bool,
     /// What became of it.
     pub state: State,
+    /// Spans that have no place in its text, or no label that can be read. They are not among those
+    /// of [`State::Labelled`].
+    pub odd: Vec<Odd>,
+}
+
+/// A span of a tool that cannot be read as one of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Odd {
+    /// The span as the tool wrote it, in JSON, shortened if it is long.
+    pub written: String,
+    /// What was expected of it.
+    pub expected: String,
+    /// The one place at which the text has what the span says that it has.
+    pub elsewhere: Option<TextEntity>,
+    /// Whether that place is taken: [`fit`](super::fit::fit) decides it.
+    pub kept: bool,
+}
+
+impl std::fmt::Display for Odd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { written, expected, elsewhere, kept } = self;
+        write!(f, "expected {expected}, got {written}")?;
+        match elsewhere {
+            Some(span) if *kept => write!(f, ": it is taken at characters {}..{}", span.start, span.end),
+            Some(span) => write!(f, ": the text has it at characters {}..{}", span.start, span.end),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What became of a post.
@@ -38,22 +66,64 @@ pub enum State {
     Skipped,
 }
 
+/// Spans that were read, and those that are odd.
+#[derive(Debug, Default)]
+pub(super) struct Spans {
+    pub(super) entities: Vec<TextEntity>,
+    pub(super) odd: Vec<Odd>,
+}
+
+impl Spans {
+    /// Reads spans one by one.
+    pub(super) fn read<'a>(
+        written: impl IntoIterator<Item = &'a Value>,
+        mut read: impl FnMut(&'a Value) -> Result<TextEntity, Fault>,
+    ) -> Self {
+        let mut spans = Self::default();
+        for written in written {
+            match read(written) {
+                Ok(entity) => spans.entities.push(entity),
+                Err(fault) => spans.odd.push(fault.odd(written)),
+            }
+        }
+        spans
+    }
+}
+
 /// What is wrong with an object.
 #[derive(Debug)]
 pub(super) struct Fault {
     expected: String,
     text: String,
+    /// Of a span: the one place at which its text stands.
+    elsewhere: Option<TextEntity>,
 }
 
 impl Fault {
     pub(super) fn new(expected: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { expected: expected.into(), text: text.into() }
+        Self { expected: expected.into(), text: text.into(), elsewhere: None }
+    }
+
+    /// The same of a span that stands elsewhere in the text.
+    fn odd(self, written: &Value) -> Odd {
+        let Self { expected, elsewhere, .. } = self;
+        Odd { written: excerpt(&written.to_string()), expected, elsewhere, kept: false }
+    }
+
+    /// Says where else a span stands.
+    pub(super) fn standing_at(self, elsewhere: Option<TextEntity>) -> Self {
+        Self { elsewhere, ..self }
     }
 
     pub(super) fn of(self, path: &Path, line: usize) -> Error {
-        let text = self.text.chars().take(80).collect();
+        let text = excerpt(&self.text);
         Error::Line { path: path.to_owned(), line, text, expected: self.expected.into(), id: None }
     }
+}
+
+/// The beginning of a text, for messages.
+fn excerpt(text: &str) -> String {
+    text.chars().take(120).collect()
 }
 
 pub(super) fn shown(object: &Object) -> String {

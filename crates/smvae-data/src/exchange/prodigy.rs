@@ -2,7 +2,9 @@
 //! post that was rejected or ignored, or has no answer, has no labels. The words are not Prodigy's
 //! tokens, since spans are checked against the words a corpus is split into.
 
-use super::post::{Annotated, Fault, Object, State, caption, id_of, image, is_for_dev, offset, shown, span, text};
+use super::post::{
+    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, offset, shown, span, text,
+};
 use serde_json::Value;
 
 pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
@@ -11,23 +13,26 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
     let id = id_of(meta.and_then(|meta| meta.get("id"))).or_else(|| id_of(object.get("id")));
     let caption = caption(object).or_else(|| meta.and_then(caption));
     let image = image(object).or_else(|| meta.and_then(image));
-    let state = match object.get("answer").and_then(Value::as_str) {
-        Some("accept") => State::Labelled(spans(object, &text)?),
-        Some(_) => State::Skipped,
+    let (state, odd) = match object.get("answer").and_then(Value::as_str) {
+        Some("accept") => {
+            let Spans { entities, odd } = spans(object, &text)?;
+            (State::Labelled(entities), odd)
+        }
+        Some(_) => (State::Skipped, Vec::new()),
         // Spans that nobody has looked at are a model's.
-        None => State::Unlabelled,
+        None => (State::Unlabelled, Vec::new()),
     };
     let for_dev = is_for_dev(object) || meta.is_some_and(is_for_dev);
-    Ok(Annotated { line: 0, id, image, caption, text, for_dev, state })
+    Ok(Annotated { line: 0, id, image, caption, text, for_dev, state, odd })
 }
 
-fn spans(object: &Object, text: &str) -> Result<Vec<crate::formats::TextEntity>, Fault> {
-    let Some(spans) = object.get("spans").filter(|spans| !spans.is_null()) else { return Ok(Vec::new()) };
+fn spans(object: &Object, text: &str) -> Result<Spans, Fault> {
+    let Some(spans) = object.get("spans").filter(|spans| !spans.is_null()) else { return Ok(Spans::default()) };
     let spans = spans.as_array().ok_or_else(|| Fault::new("\"spans\" to be a list", shown(object)))?;
     let entity = |written: &Value| {
         let label = written.get("label").and_then(Value::as_str);
         let label = label.ok_or_else(|| Fault::new("spans with a label", written.to_string()))?;
         span(text, offset(written, "start"), offset(written, "end"), label)
     };
-    spans.iter().map(entity).collect()
+    Ok(Spans::read(spans, entity))
 }

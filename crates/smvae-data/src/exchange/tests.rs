@@ -1,7 +1,7 @@
 //! Files of tools, as the tools write them, and what becomes of them.
 
 use super::fit::{Fitted, Misfits, fit};
-use super::{Export, State, Tool, read_bytes};
+use super::{Export, ReadSettings, State, Tool, read_bytes, read_bytes_with};
 use crate::formats::{Body, LabelUse, Labels, json::read_post};
 use crate::words::WordConvention;
 
@@ -85,18 +85,70 @@ fn tasks_of_label_studio_are_read() {
     check(&format!("[{two_lines}]"), Tool::LabelStudio, &["12: Lady Gaga PER"]);
 }
 
+/// What is told of the one span of a file, and what becomes of it when spans are moved.
+#[track_caller]
+fn odd(file: &str, want: &str, moved: &[(usize, usize)]) {
+    let export = read_bytes(file.as_bytes(), "export").expect("an export");
+    for misfits in [Misfits::Refuse, Misfits::Drop] {
+        let fitted = fitted(&export.posts[0], misfits);
+        assert!(fitted.entities.is_empty() && !fitted.odd[0].kept);
+        assert!(fitted.odd[0].to_string().contains(want), "{}", fitted.odd[0]);
+    }
+    let fitted = fitted(&export.posts[0], Misfits::Move);
+    let spans: Vec<(usize, usize)> = fitted.entities.iter().map(|e| (e.span.start, e.span.end)).collect();
+    assert_eq!((spans.as_slice(), fitted.odd[0].kept), (moved, !moved.is_empty()));
+}
+
 #[test]
-fn what_label_studio_cannot_mean_is_refused() {
+fn what_label_studio_cannot_mean_is_told() {
     let bad = |region: String| format!("[{}]", task(1, "🎉 in Oslo", &annotation(&[region], "")));
-    refused(&bad(region(0, 2, "Rome", "LOC")), "export:1: expected the text to have \"Rome\" at that place");
-    refused(&bad(region(3, 99, "Oslo", "LOC")), "expected the text to have \"Oslo\"");
-    refused(&bad(region(5, 9, "Oslo", "LOC").replace(r#""text": "Oslo", "#, "")), "regions with their \"text\"");
-    refused(&bad(region(6, 10, "Oslo", "LOC").replace(r#"["LOC"]"#, r#"["LOC", "PER"]"#)), "regions of one label");
-    refused(
+    odd(&bad(region(0, 2, "Rome", "LOC")), "expected the text to have \"Rome\" at that place, got {", &[]);
+    odd(&bad(region(3, 99, "Oslo", "LOC")), "expected the text to have \"Oslo\" at that place", &[(2, 3)]);
+    odd(&bad(region(0, 2, "in Oslo", "LOC")), ": the text has it at characters 2..9", &[(1, 3)]);
+    odd(&bad(region(5, 9, "Oslo", "LOC").replace(r#""text": "Oslo", "#, "")), "regions with their \"text\"", &[]);
+    odd(&bad(region(6, 10, "Oslo", "LOC").replace(r#"["LOC"]"#, r#"["LOC", "PER"]"#)), "regions of one label", &[]);
+    odd(
         &bad(region(6, 10, "Oslo", "LOC").replace("\"labels\": [", "\"hypertextlabels\": [")),
         "and not hypertextlabels",
+        &[],
     );
-    refused(r#"[{"data": {"title": "a", "body": "b"}}]"#, "\"text\" to be a string");
+    // What stands twice in the text has no place of its own.
+    odd(&format!("[{}]", task(1, "Oslo Oslo", &annotation(&[region(1, 5, "Oslo", "LOC")], ""))), "at that place", &[]);
+    refused(r#"[{"data": {"title": 1}}]"#, "\"text\" to be a string");
+    refused(r#"[{"data": {"title": "a", "body": "b"}}]"#, "export:1: which field is the text? It may be body or title");
+    refused("-DOCSTART- -X- O\nin -X- _ O\n\n", "Label Studio's JSON export: its CoNLL export splits the text anew");
+}
+
+#[test]
+fn the_text_of_a_task_is_in_the_one_field_that_may_be_it_or_in_the_one_that_is_named() {
+    let one = r#"[{"data": {"body": "in Oslo", "image": "a.jpg"}, "annotations": [{"result": []}]}]"#;
+    let export = read_bytes(one.as_bytes(), "export").expect("an export");
+    assert_eq!((export.posts[0].text.as_str(), export.text_field.as_deref()), ("in Oslo", Some("body")));
+    let two = one.replace("\"body\"", "\"title\": \"a\", \"body\"");
+    let named = |name: &str| ReadSettings { text_field: Some(name.to_owned()) };
+    let export = read_bytes_with(two.as_bytes(), "export", &named("body")).expect("an export");
+    assert_eq!((export.posts[0].text.as_str(), export.text_field), ("in Oslo", None));
+    let error = read_bytes_with(two.as_bytes(), "export", &named("txt")).expect_err("no such field").to_string();
+    assert!(error.contains("\"txt\" to be a string"), "{error}");
+}
+
+#[test]
+fn of_several_annotations_the_newest_counts() {
+    let minimal = |annotation: u32, date: &str, label: &str| {
+        format!(
+            r#"{{"text": "in Oslo", "id": 9, "annotator": {annotation}, "annotation_id": {annotation}, "created_at": "{date}",
+                "label": [{{"start": 3, "end": 7, "text": "Oslo", "labels": ["{label}"]}}]}}"#
+        )
+    };
+    // As its converter writes them: the newest first.
+    let file =
+        format!("[{}, {}]", minimal(2, "2026-01-02T10:00:00Z", "LOC"), minimal(1, "2026-01-01T10:00:00Z", "ORG"));
+    check(&file, Tool::LabelStudio, &["9: Oslo LOC"]);
+    assert_eq!(read_bytes(file.as_bytes(), "export").expect("an export").several, [1]);
+    let dated =
+        |date: &str, label: &str| annotation(&[region(3, 7, "Oslo", label)], &format!(r#", "created_at": "{date}""#));
+    let annotations = [dated("2026-01-02T10:00:00Z", "LOC"), dated("2026-01-01T10:00:00Z", "ORG")].join(", ");
+    check(&format!("[{}]", task(1, "in Oslo", &annotations)), Tool::LabelStudio, &["1: Oslo LOC"]);
 }
 
 #[test]
@@ -109,8 +161,8 @@ fn every_form_of_doccano_is_read() {
     check(lines, Tool::Doccano, &["1: Oslo LOC", "2: ", "3: Oslo LOC", "4: Oslo LOC"]);
     let old = r#"{"text": "in Oslo", "annotations": [{"label": 3, "start_offset": 3, "end_offset": 7, "user": 1}]}"#;
     refused(old, "labels by name");
-    refused(r#"{"text": "in Oslo", "label": [[3, 8, "LOC"]]}"#, "spans within the 7 characters, and not 3..8");
-    refused(r#"{"text": "in Oslo", "label": [[3, 7]]}"#, "[start, end, \"label\"]");
+    odd(r#"{"text": "in Oslo", "label": [[3, 8, "LOC"]]}"#, "spans within the 7 characters, and not 3..8", &[]);
+    odd(r#"{"text": "in Oslo", "label": [[3, 7]]}"#, "[start, end, \"label\"]", &[]);
 }
 
 #[test]
@@ -124,6 +176,18 @@ fn lines_of_prodigy_are_read() {
 {"text": "x", "answer": "accept"}
 {"text": "y", "spans": []}"#;
     check(&lines, Tool::Prodigy, &["a: Oslo LOC", ": skipped", ": ", ": -"]);
+}
+
+#[test]
+fn documents_of_spacy_are_read() {
+    let lines = r#"{"text": "in Oslo", "ents": [{"start": 3, "end": 7, "label": "LOC"}], "tokens": [{"id": 0, "start": 0, "end": 2}]}
+{"text": "x", "ents": [], "tokens": [{"id": 0, "start": 0, "end": 1}]}
+{"text": "x", "tokens": [{"id": 0, "start": 0, "end": 1}]}
+{"text": "in Oslo", "ents": [], "tokens": [], "spans": {"sc": [{"start": 3, "end": 7, "label": "LOC", "kb_id": ""}]}}
+"#;
+    check(lines, Tool::Spacy, &[": Oslo LOC", ": ", ": -", ": Oslo LOC"]);
+    odd(r#"{"text": "a", "ents": [{"start": 0, "end": 2, "label": "X"}]}"#, "spans within the 1 characters", &[]);
+    refused(r#"{"text": "a", "tokens": [{"start": 0, "end": 1}], "ents": 1}"#, "\"ents\" to be a list");
 }
 
 #[test]

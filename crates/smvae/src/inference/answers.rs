@@ -155,6 +155,7 @@ impl<W: Write + Send> AnswerWriter<W> {
                 line: origin.line,
                 id: origin.id,
                 image: post.image_id.as_deref(),
+                caption: post.caption.as_deref(),
                 text: post.text(),
                 words: post.words(),
                 places: post.word_bytes(),

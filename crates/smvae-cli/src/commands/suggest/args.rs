@@ -8,6 +8,7 @@ use smvae::data::words::WordConvention;
 use smvae::suggest::{LEAST_CANDIDATE, Strategy, SuggestSettings};
 use smvae::{LoadOptions, PredictionSettings};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// What `smvae suggest` is asked for.
 #[derive(Debug, Args)]
@@ -62,11 +63,12 @@ pub(crate) struct SuggestArgs {
     /// Where the suggestions go; - for stdout.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Their format: jsonl, label-studio, doccano, prodigy, or another one of `predict`.
+    /// Their format: jsonl, csv, label-studio, doccano, prodigy, manifest, or another of `predict`.
     ///
-    /// By default the name of the output tells it, and JSON lines where it does not.
+    /// By default the name of the output tells it, and JSON lines where it does not. manifest is
+    /// what --manifest writes.
     #[arg(long, value_name = "FORMAT")]
-    to: Option<AnswerFormat>,
+    to: Option<To>,
     /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
     #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = crate::options::two_names)]
     pub(crate) label_studio_names: (String, String),
@@ -118,7 +120,26 @@ impl SuggestArgs {
     }
 
     /// The format of the suggestions.
-    pub(crate) fn format(&self) -> AnswerFormat {
-        self.to.or_else(|| AnswerFormat::of_path(&self.output)).unwrap_or_default()
+    pub(crate) fn to(&self) -> To {
+        let named = || AnswerFormat::of_path(&self.output).map(To::Posts);
+        self.to.or_else(named).unwrap_or(To::Posts(AnswerFormat::default()))
+    }
+}
+
+/// What the output holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum To {
+    /// The posts.
+    Posts(AnswerFormat),
+    /// Which they are.
+    Manifest,
+}
+
+impl FromStr for To {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = || text.parse().map(Self::Posts).map_err(|error: smvae::Error| format!("{error}, or manifest"));
+        if text == "manifest" { Ok(Self::Manifest) } else { named() }
     }
 }

@@ -6,6 +6,7 @@
 mod args;
 
 pub(crate) use args::SuggestArgs;
+use args::To;
 
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
@@ -63,9 +64,13 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let encoder = encoder(args)?;
     let vectors = models.first().map(|model| &**model as &dyn PostVectors);
     let chosen = shortlist.choose(vectors.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)))?;
-    write(args, &chosen)?;
-    if let Some((path, digest)) = args.manifest.as_ref().zip(digest) {
-        manifest(&settings, &chosen, labelled, digest).save(path)?;
+    let manifest = digest.map(|digest| manifest(&settings, &chosen, labelled, digest));
+    match args.to() {
+        To::Posts(format) => write(args, format, &chosen)?,
+        To::Manifest => output::write(&args.output, &manifest.as_ref().map(Selection::to_text).unwrap_or_default())?,
+    }
+    if let Some((path, manifest)) = args.manifest.as_ref().zip(manifest) {
+        manifest.save(path)?;
     }
     tell(&chosen, offered, duplicates, &settings);
     if bad > 0 { Err(BadLines { lines: bad, left_out: bad }.into()) } else { Ok(()) }
@@ -175,7 +180,7 @@ fn offer_all(
         };
         match fields {
             Err(why) => {
-                anyhow::ensure!(args.manifest.is_none(), "{}:{}: {why}", name(&args.pool), line.number);
+                anyhow::ensure!(!has_manifest(args), "{}:{}: {why}", name(&args.pool), line.number);
                 bad += 1;
                 if bad <= TOLD {
                     progress.line(format!("{}:{}: {why}", name(&args.pool), line.number));
@@ -195,8 +200,12 @@ fn offer_all(
 /// Lines that are no posts and are said one by one.
 const TOLD: usize = 10;
 
-fn write(args: &SuggestArgs, chosen: &[Suggestion<Candidate>]) -> anyhow::Result<()> {
-    let format = args.format();
+/// Whether the places of posts are written, which a line that is no post would shift.
+fn has_manifest(args: &SuggestArgs) -> bool {
+    args.manifest.is_some() || args.to() == To::Manifest
+}
+
+fn write(args: &SuggestArgs, format: AnswerFormat, chosen: &[Suggestion<Candidate>]) -> anyhow::Result<()> {
     let (from_name, to_name) = args.label_studio_names.clone();
     let mut settings = WriteSettings { from_name, to_name, ..WriteSettings::default() };
     if let (AnswerFormat::Of(Output::LabelStudio), Some(run)) = (format, args.model.first()) {
@@ -223,11 +232,11 @@ fn write(args: &SuggestArgs, chosen: &[Suggestion<Candidate>]) -> anyhow::Result
 /// The digest of the pool, where a manifest is read or written. It must be the file that the
 /// positions of the manifest count in.
 fn manifest_digest(args: &SuggestArgs, labelled: Option<&Selection>) -> anyhow::Result<Option<String>> {
-    if args.manifest.is_none() && labelled.is_none() {
+    if !has_manifest(args) && labelled.is_none() {
         return Ok(None);
     }
     if args.pool == Path::new("-") {
-        return Err(Usage("--manifest and --labelled need a --pool that is a file".to_owned()).into());
+        return Err(Usage("a manifest and --labelled need a --pool that is a file".to_owned()).into());
     }
     let digest = sha256_file(&args.pool)?;
     if let Some(labelled) = labelled.filter(|labelled| labelled.train_sha256 != digest) {

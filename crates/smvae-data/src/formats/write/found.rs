@@ -27,6 +27,8 @@ pub struct FoundPost<'a> {
     pub id: Option<&'a str>,
     /// Id or path of its image.
     pub image: Option<&'a str>,
+    /// What its image shows, in words.
+    pub caption: Option<&'a str>,
     /// Its text.
     pub text: &'a str,
     /// Its words, in order.

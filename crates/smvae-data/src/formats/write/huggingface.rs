@@ -11,7 +11,7 @@ use smvae_core::schemes::Scheme;
 pub(super) fn line(post: &FoundPost<'_>, scheme: Scheme) -> Result<String, String> {
     let tags = tags(post, scheme)?;
     let mut line = json!({"tokens": post.words, "ner_tags": tags});
-    for (name, value) in [("id", post.id), ("image", post.image)] {
+    for (name, value) in [("id", post.id), ("image", post.image), ("caption", post.caption)] {
         if let Some(value) = value {
             line[name] = value.into();
         }

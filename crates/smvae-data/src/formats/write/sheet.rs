@@ -1,7 +1,7 @@
 //! Rows of a table for spreadsheets, which [`table`](crate::formats::table) reads back.
 //!
 //! ```text
-//! id,image,text,words,tags,entities                          posts with what was found, or with labels
+//! id,image,caption,text,words,tags,entities                  posts with what was found, or with labels
 //! rank,score,reason,for_dev,id,image,text,entities           posts that somebody should label
 //! ```
 //! `words` and `tags` have spaces between them; `entities` is for people to read, and its column
@@ -15,7 +15,11 @@ use smvae_core::schemes::Scheme;
 
 /// The header with its line end.
 pub(super) fn header(is_choice: bool) -> &'static str {
-    if is_choice { "rank,score,reason,for_dev,id,image,text,entities\n" } else { "id,image,text,words,tags,entities\n" }
+    if is_choice {
+        "rank,score,reason,for_dev,id,image,text,entities\n"
+    } else {
+        "id,image,caption,text,words,tags,entities\n"
+    }
 }
 
 /// The row of a post with its entities, or why it would not be read back.
@@ -27,8 +31,8 @@ pub(super) fn row(post: &FoundPost<'_>, scheme: Scheme) -> Result<String, String
     if let Some(tag) = tags.iter().find(|tag| tag.contains(' ')) {
         return Err(format!("the tag {tag:?} would not be read back from a cell"));
     }
-    let (id, image) = (post.id.unwrap_or_default(), post.image.unwrap_or_default());
-    let cells = [id, image, post.text, &post.words.join(" "), &tags.join(" "), &readable(post)];
+    let [id, image, caption] = [post.id, post.image, post.caption].map(Option::unwrap_or_default);
+    let cells = [id, image, caption, post.text, &post.words.join(" "), &tags.join(" "), &readable(post)];
     Ok(cells.map(cell).join(","))
 }
 

@@ -16,6 +16,8 @@ struct Document<'a> {
     id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<&'a str>,
     text: &'a str,
     ents: Vec<Labelled<'a>>,
     tokens: Vec<Token>,
@@ -53,6 +55,7 @@ pub(super) fn line(post: &FoundPost<'_>, author: Author) -> Result<String, Strin
     let document = Document {
         id: post.id,
         image: post.image,
+        caption: post.caption,
         text: post.text,
         ents,
         tokens: tokens.map(|(id, Range { start, end })| Token { id, start, end }).collect(),

@@ -90,20 +90,20 @@ fn every_tool_has_its_form() {
     check(
         Output::Doccano,
         concat!(
-            r#"{"id":"7","image":"p/1.jpg","label":[[2,12,"PER"],[16,20,"LOC"]],"#,
+            r#"{"caption":null,"id":"7","image":"p/1.jpg","label":[[2,12,"PER"],[16,20,"LOC"]],"#,
             r#""text":"\ud83c\udf89 Lady  Gaga\nin Oslo"}"#,
             "\n",
-            r#"{"id":null,"image":null,"label":[],"text":"nothing"}"#,
+            r#"{"caption":null,"id":null,"image":null,"label":[],"text":"nothing"}"#,
             "\n",
         ),
     );
     check(
         Output::Csv,
         concat!(
-            "id,image,text,words,tags,entities\n",
-            "7,p/1.jpg,\"🎉 Lady  Gaga\nin Oslo\",🎉 Lady Gaga in Oslo,O B-PER I-PER O B-LOC,",
+            "id,image,caption,text,words,tags,entities\n",
+            "7,p/1.jpg,,\"🎉 Lady  Gaga\nin Oslo\",🎉 Lady Gaga in Oslo,O B-PER I-PER O B-LOC,",
             "\"Lady  Gaga (PER), Oslo (LOC)\"\n",
-            ",,nothing,nothing,O,\n",
+            ",,,nothing,nothing,O,\n",
         ),
     );
     check(
@@ -133,7 +133,7 @@ fn every_tool_has_its_form() {
 
 #[test]
 fn a_file_without_posts_is_whole() {
-    let header = "id,image,text,words,tags,entities\n";
+    let header = "id,image,caption,text,words,tags,entities\n";
     for (format, want) in
         [(Output::Conll, ""), (Output::LabelStudio, "[]\n"), (Output::Doccano, ""), (Output::Csv, header)]
     {
@@ -242,7 +242,7 @@ fn failures_have_the_place_that_a_format_has() {
     assert_eq!(write(Output::Conll, true, computed).1, "IMGID:7\na\tO\n\nIMGID:line-3\nb\tO\n\n");
     assert_eq!(
         write(Output::Doccano, false, failed),
-        (left_out, "{\"id\":null,\"image\":null,\"label\":[],\"text\":\"a\"}\n".to_owned())
+        (left_out, "{\"caption\":null,\"id\":null,\"image\":null,\"label\":[],\"text\":\"a\"}\n".to_owned())
     );
 }
 

@@ -48,12 +48,13 @@ pub(super) fn label_studio(post: &FoundPost<'_>, settings: &WriteSettings) -> St
 }
 
 /// A line of doccano, in ASCII: its import guesses a file's encoding, and takes UTF-8 with an emoji
-/// for another one. What it does not know, here the id, the image and the reason, it keeps as
-/// metadata, if all lines have the same fields: it refuses a file of which some lines lack one.
+/// for another one. What it does not know, here the id, the image, the caption and the reason, it keeps
+/// as metadata, if all lines have the same fields: it refuses a file of which some lines lack one.
 pub(super) fn doccano(post: &FoundPost<'_>) -> String {
     let labels = post.entities.iter().map(|entity| json!([entity.chars.start, entity.chars.end, entity.label]));
     let labels: Vec<Value> = labels.collect();
     let mut line = json!({"text": post.text, "label": labels, "id": post.id, "image": post.image});
+    line["caption"] = post.caption.into();
     if let Some(reason) = post.reason {
         line["reason"] = reason.into();
         line["for_dev"] = post.for_dev.into();
@@ -109,7 +110,7 @@ pub(super) fn prodigy(post: &FoundPost<'_>, author: Author) -> String {
 
 /// Where a post comes from, and why it is there.
 fn add_origin(object: &mut Value, post: &FoundPost<'_>) {
-    for (name, value) in [("id", post.id), ("image", post.image), ("reason", post.reason)] {
+    for (name, value) in [("id", post.id), ("image", post.image), ("caption", post.caption), ("reason", post.reason)] {
         if let Some(value) = value {
             object[name] = value.into();
         }

@@ -1,0 +1,101 @@
+//! `smvae export`: labelled posts, as other programs have them.
+
+use crate::corpus::tell;
+use crate::failure::{BadLines, Usage};
+use crate::options::FormatArgs;
+use crate::output;
+use crate::progress::say;
+use clap::Args;
+use smvae::answers::AnswerFormat;
+use smvae::core::schemes::Scheme;
+use smvae::data::Split;
+use smvae::data::corpus::split_path;
+use smvae::data::exchange::labelled::{LabelledPost, posts_of};
+use smvae::data::files::write_atomically;
+use smvae::data::formats::write::{Author, Output, WriteSettings, Writer, Written};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The posts: a corpus, of which one split is written, or a file in any format of a corpus.
+    #[arg(value_name = "CORPUS|FILE")]
+    posts: PathBuf,
+    /// Of a corpus, the split: train, dev or test. By default train.
+    #[arg(long, value_name = "NAME")]
+    split: Option<Split>,
+    #[command(flatten)]
+    format: FormatArgs,
+    /// label-studio, doccano, prodigy, spacy (Doc.to_json), huggingface (tokens and ner_tags as
+    /// JSON lines), conll, csv, jsonl, arrow or parquet. By default the name of the output tells
+    /// it.
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<AnswerFormat>,
+    /// Where the posts go; - for stdout.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// The scheme of the tags that are written: iob2, iob1, ioe1, ioe2, iobes or bilou. --scheme
+    /// is that of the tags that are read.
+    #[arg(long, default_value = "iob2", value_name = "SCHEME")]
+    to_scheme: Scheme,
+    /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
+    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = crate::options::two_names)]
+    label_studio_names: (String, String),
+}
+
+/// Posts that are left out and named; of the rest only the number is said.
+const SAID: usize = 10;
+
+pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
+    let Some(format) = args.to.or_else(|| AnswerFormat::of_path(&args.output)) else {
+        let message = format!("--to names the format of {}: its name does not", args.output.display());
+        return Err(Usage(message).into());
+    };
+    let file = match args.split {
+        split if args.posts.is_dir() => split_path(&args.posts, split.unwrap_or(Split::Train))?,
+        Some(split) => {
+            let message = format!("--split {split} is for a corpus, and {} is not a folder", args.posts.display());
+            return Err(Usage(message).into());
+        }
+        None => args.posts.clone(),
+    };
+    output::check_apart([("--output", Some(&args.output))], [("the posts", Some(&file))])?;
+    let read = posts_of(&file, &args.format.format())?;
+    tell([(file.as_path(), &read.read_as)]);
+    let (bytes, left_out) = match format {
+        AnswerFormat::JsonLines => {
+            (read.posts.iter().map(|post| post.to_line() + "\n").collect::<String>().into_bytes(), 0)
+        }
+        AnswerFormat::Of(output) => written(args, output, &file, &read.posts)?,
+    };
+    if args.output == Path::new("-") {
+        output::print_bytes(&bytes)?;
+    } else {
+        write_atomically(&args.output, &bytes)?;
+    }
+    let n = read.posts.len() - left_out;
+    say(format!("{}: {n} posts of {} as {}", args.output.display(), file.display(), format.name()));
+    if left_out > 0 { Err(BadLines { lines: left_out, left_out }.into()) } else { Ok(()) }
+}
+
+/// The posts in a format of another program, and how many it has no place for.
+fn written(args: &ExportArgs, output: Output, file: &Path, posts: &[LabelledPost]) -> anyhow::Result<(Vec<u8>, usize)> {
+    let (from_name, to_name) = args.label_studio_names.clone();
+    let settings = WriteSettings {
+        author: Author::Person,
+        scheme: args.to_scheme,
+        from_name,
+        to_name,
+        ..WriteSettings::default()
+    };
+    let mut writer = Writer::new(output, Vec::new(), &settings)?;
+    let mut left_out = 0;
+    for post in posts {
+        if let Written::LeftOut(why) = writer.post(&post.as_found())? {
+            left_out += 1;
+            if left_out <= SAID {
+                say(format!("{}:{}: left out: {why}", file.display(), post.line));
+            }
+        }
+    }
+    Ok((writer.finish()?, left_out))
+}
