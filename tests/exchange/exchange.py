@@ -30,9 +30,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--smvae", required=True)
     parser.add_argument("--work", required=True)
+    parser.add_argument("--doccano", required=True, help="a Python that has its package")
     args = parser.parse_args()
+    through_doccano = os.path.join(os.path.dirname(os.path.abspath(__file__)), "doccano.py")
     os.chdir(args.work)
-    smvae = Program(args.smvae)
+    smvae = Program(args.smvae, [args.doccano, through_doccano])
     smvae.train()
     with open("posts.jsonl", "w") as file:
         file.writelines(json.dumps({"id": i, "text": text}) + "\n" for i, text in enumerate(POSTS))
@@ -40,14 +42,16 @@ def main():
     found = [entities(answer["entities"]) for answer in answers]
     if sum(map(len, found)) < 5:
         sys.exit(f"the model finds too little to compare: {found}")
-    for check in (arrow_and_parquet, spacy_reads, label_studio_reads, seqeval_reads, inputs, broken_inputs, run_folder):
+    readers = (arrow_and_parquet, spacy_reads, label_studio_reads, doccano_reads, labels_go_out, seqeval_reads)
+    for check in (*readers, inputs, broken_inputs, run_folder):
         check(smvae, answers, found)
         print(f"{check.__name__}: passed")
 
 
 class Program:
-    def __init__(self, path):
+    def __init__(self, path, doccano):
         self.path = path
+        self.doccano = doccano
 
     def run(self, *words, stdin=b"", code=0):
         done = subprocess.run([self.path, *words], input=stdin, capture_output=True)
@@ -57,6 +61,14 @@ class Program:
 
     def predict(self, *words):
         return self.run("predict", "--model", "run", *words).stdout.decode()
+
+    def through_doccano(self, name):
+        """What doccano has of a file after its import, and the lines that it refused."""
+        done = subprocess.run([*self.doccano, name, "doccano.jsonl"], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"doccano refuses {name}: {done.stderr}")
+        errors = json.loads(done.stdout.splitlines()[-1])
+        return [json.loads(line) for line in open("doccano.jsonl")], errors
 
     def train(self):
         os.mkdir("corpus")
@@ -143,8 +155,62 @@ def label_studio_reads(smvae, answers, found):
             value = result["value"]
             part = units[2 * value["start"] : 2 * value["end"]].decode("utf-16-le")
             same((part, value["text"], value["labels"]), (post[start:end], post[start:end], [label]), "Label Studio")
-    for result in json.loads(smvae.predict("--input", "posts.jsonl", "--to", "doccano").splitlines()[0])["label"]:
-        same(tuple(result) in found[0], True, "doccano")
+
+
+def doccano_reads(smvae, answers, found):
+    smvae.predict("--input", "posts.jsonl", "--to", "doccano", "--output", "found.jsonl")
+    rows, errors = smvae.through_doccano("found.jsonl")
+    # It has no place for a post without text.
+    want = [(str(i), post, found[i]) for i, post in enumerate(POSTS) if post]
+    same([(row["id"], row["text"], [tuple(span) for span in row["label"]]) for row in rows], want, "doccano")
+    same(len(errors), 1, "doccano, posts without text")
+    smvae.run(*"suggest --pool posts.jsonl --n 4 --for-dev 1 --model run --to doccano --output next.jsonl".split())
+    lines = [json.loads(line) for line in open("next.jsonl")]
+    rows, errors = smvae.through_doccano("next.jsonl")
+    same(errors, [], "doccano")
+    same([{name: row[name] for name in line} for row, line in zip(rows, lines, strict=True)], lines, "doccano, suggestions")
+    smvae.run(*"import doccano.jsonl --to labelled.jsonl --dev dev.jsonl --words whitespace --misfits move".split())
+    same(sum(1 for _ in open("dev.jsonl")), 1, "doccano, suggestions for dev")
+
+
+def labels_go_out(smvae, answers, found):
+    """A corpus, as other programs read it, and back."""
+    import datasets
+    import pandas
+    import spacy
+    from label_studio_sdk.label_interface import LabelInterface
+    from spacy.tokens import Doc
+
+    rows = [json.loads(line) for line in open("corpus/test.jsonl")]
+    smvae.run(*"export corpus --split test --to label-studio --output tasks.json".split())
+    config = """<View><Labels name="label" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>
+        <Text name="text" value="$text"/></View>"""
+    for task in json.load(open("tasks.json")):
+        (annotation,) = task["annotations"]
+        same(LabelInterface(config).validate_annotation(annotation), True, "Label Studio, annotations")
+    smvae.run(*"export corpus --split test --to spacy --output docs.jsonl".split())
+    vocab = spacy.blank("xx").vocab
+    docs = [Doc(vocab).from_json(json.loads(line), validate=True) for line in open("docs.jsonl")]
+    same([[token.text for token in doc] for doc in docs], [row["words"] for row in rows], "spaCy, words")
+    iob = [[f"{t.ent_iob_}-{t.ent_type_}".rstrip("-") for t in doc] for doc in docs]
+    same(iob, [row["tags"] for row in rows], "spaCy, tags")
+    smvae.run(*"export corpus --split test --to huggingface --output hf.jsonl".split())
+    loaded = datasets.Dataset.from_json("hf.jsonl")
+    same([row["tokens"] for row in loaded], [row["words"] for row in rows], "datasets")
+    same([row["ner_tags"] for row in loaded], [row["tags"] for row in rows], "datasets")
+    smvae.run(*"export corpus --split test --output sheet.csv".split())
+    table = pandas.read_csv("sheet.csv", keep_default_na=False)
+    same([words.split() for words in table["words"]], [row["words"] for row in rows], "pandas")
+    smvae.run(*"export corpus --split test --to doccano --output doccano-in.jsonl".split())
+    approved, _ = smvae.through_doccano("doccano-in.jsonl")
+    same([row["text"] for row in approved], [" ".join(row["words"]) for row in rows], "doccano, labels")
+    for name in ("tasks.json", "docs.jsonl", "doccano.jsonl"):
+        smvae.run("import", name, "--to", "back.conll", "--words", "whitespace")
+        back = [block.splitlines() for block in open("back.conll").read().split("\n\n") if block]
+        tags = [[line.split("\t")[1] for line in block if "\t" in line] for block in back]
+        # Posts that say the same with the same id are one.
+        distinct = [list(t) for t in dict.fromkeys((tuple(r["words"]), tuple(r["tags"])) for r in rows)]
+        same(tags, [list(tags) for _, tags in distinct], f"{name}, imported")
 
 
 def seqeval_reads(smvae, answers, found):

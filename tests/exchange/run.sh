@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Checks that other programs read what `smvae` writes, and that it reads what they write: pyarrow, pandas, polars, DuckDB,
-# spaCy, Label Studio's SDK, Hugging Face datasets and hub, TensorBoard and seqeval, all from PyPI, into target/. Takes the
-# program that `cargo test` built, or SMVAE_BIN. The first run downloads 300 MB; later ones take half a minute. Where the
-# packages cannot be had it says that it was skipped; where CI is set, that is a failure.
+# spaCy, Label Studio's SDK, doccano, Hugging Face datasets and hub, TensorBoard and seqeval, all from PyPI, into target/.
+# Takes the program that `cargo test` built, or SMVAE_BIN. The first run downloads 400 MB; later ones take a minute. Where
+# the packages cannot be had it says that it was skipped; where CI is set, that is a failure.
+#
+# Also that the packages still write what fixtures/ has, which `cargo test` reads; `run.sh --update` writes that anew.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,12 +18,24 @@ target=${CARGO_TARGET_DIR:-target}
 smvae=$(realpath "${SMVAE_BIN:-$target/debug/smvae}")
 [ -x "$smvae" ] || missing "there is no $smvae (cargo test builds it)"
 
-venv=$target/exchange-venv
-if ! cmp -s tests/exchange/requirements.txt "$venv/installed.txt"; then
-    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet -r tests/exchange/requirements.txt ||
-        missing "the packages cannot be installed"
-    cp tests/exchange/requirements.txt "$venv/installed.txt"
+# doccano wants versions of its own.
+install() {
+    cmp -s "$2" "$1/installed.txt" && return
+    python3 -m venv "$1" && "$1/bin/pip" install --quiet -r "$2" || missing "the packages cannot be installed"
+    cp "$2" "$1/installed.txt"
+}
+venv=$(realpath -m "$target/exchange-venv")
+doccano=$(realpath -m "$target/exchange-doccano-venv")
+install "$venv" tests/exchange/requirements.txt
+install "$doccano" tests/exchange/requirements-doccano.txt
+
+fixtures=tests/exchange/fixtures
+if [ "${1:-}" = --update ]; then
+    exec "$venv/bin/python" tests/exchange/fixtures.py --doccano "$doccano/bin/python" "$fixtures"
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$venv/bin/python" tests/exchange/exchange.py --smvae "$smvae" --work "$work" "$@"
+"$venv/bin/python" tests/exchange/fixtures.py --doccano "$doccano/bin/python" "$work/fixtures"
+diff -r "$fixtures" "$work/fixtures" || { echo "exchange test: other programs write something else now" >&2 && exit 1; }
+mkdir "$work/posts"
+"$venv/bin/python" tests/exchange/exchange.py --smvae "$smvae" --work "$work/posts" --doccano "$doccano/bin/python"

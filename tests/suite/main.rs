@@ -11,6 +11,8 @@ mod damage;
 mod device;
 // Decoding and scores against the authors' program and conlleval.
 mod eval_golden;
+// Posts through other programs, and back.
+mod exchange;
 // Committed results and the files that describe experiments.
 mod experiments;
 // Each family of text encoders against transformers.
