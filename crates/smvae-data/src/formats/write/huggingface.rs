@@ -2,7 +2,7 @@
 //! own reader reads as a corpus. Tags are names, since the names of numbers would be lost. Lost:
 //! text and the places of words in it, scores, other fields.
 
-use super::found::FoundPost;
+use super::found::{FoundEntity, FoundPost};
 use serde_json::json;
 use smvae_core::Entity;
 use smvae_core::schemes::Scheme;
@@ -21,8 +21,7 @@ pub(super) fn line(post: &FoundPost<'_>, scheme: Scheme) -> Result<String, Strin
 
 /// The tags of a post's words.
 pub(super) fn tags(post: &FoundPost<'_>, scheme: Scheme) -> Result<Vec<String>, String> {
-    let entity =
-        |found: &super::FoundEntity<'_>| Entity::new(found.words.start, found.words.end, found.label.to_owned());
+    let entity = |found: &FoundEntity<'_>| Entity::new(found.words.start, found.words.end, found.label.to_owned());
     let entities: Vec<Entity> = post.entities.iter().map(entity).collect();
     scheme.tags(&entities, post.words.len()).map_err(|error| error.to_string())
 }

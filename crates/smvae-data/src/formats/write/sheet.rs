@@ -8,7 +8,7 @@
 //! tells our reader that cells are guarded: one that a spreadsheet would take for a formula has an
 //! apostrophe before it. Lost: the scores of entities, other fields.
 
-use super::found::FoundPost;
+use super::found::{FoundEntity, FoundPost};
 use super::huggingface::tags;
 use crate::formats::table::cell;
 use smvae_core::schemes::Scheme;
@@ -48,6 +48,6 @@ pub(super) fn choice(post: &FoundPost<'_>, rank: usize) -> String {
 
 /// The entities as people write them: `Lady Gaga (PER), Oslo (LOC)`.
 fn readable(post: &FoundPost<'_>) -> String {
-    let entity = |entity: &super::FoundEntity<'_>| format!("{} ({})", entity.text, entity.label);
+    let entity = |entity: &FoundEntity<'_>| format!("{} ({})", entity.text, entity.label);
     post.entities.iter().map(entity).collect::<Vec<_>>().join(", ")
 }
