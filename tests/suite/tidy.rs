@@ -355,8 +355,11 @@ fn manifests() -> Vec<PathBuf> {
     for folder in ["crates", "tests", "examples", "benches"] {
         let mut files = Vec::new();
         collect(&root().join(folder), "toml", &mut files);
-        // `downstream` is no member: it depends on the workspace's crates as others do.
-        let of_a_member = |file: &PathBuf| file.ends_with("Cargo.toml") && !file.ends_with("downstream/Cargo.toml");
+        // These are no members: one depends on the workspace's crates as others do, one has a lock file
+        // of its own.
+        let strangers = ["downstream/Cargo.toml", "loom/Cargo.toml"];
+        let of_a_member =
+            |file: &PathBuf| file.ends_with("Cargo.toml") && !strangers.iter().any(|stranger| file.ends_with(stranger));
         found.extend(files.into_iter().filter(of_a_member));
     }
     found

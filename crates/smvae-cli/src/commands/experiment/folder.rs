@@ -7,8 +7,8 @@ use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-/// Takes over runs that are finished elsewhere; returns their number. One whose model is needed by a
-/// run that is not finished is run here again: a result has no model.
+/// Takes over runs that are finished elsewhere; returns their number. One whose model is needed by
+/// a run that is not finished is run here again: a result has no model.
 pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usize> {
     let is_done = |spec: &RunSpec| {
         let here = RunResult::read(run_folder(dir, &spec.run.id)).is_ok_and(|result| result.is_some());
