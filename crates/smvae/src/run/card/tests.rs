@@ -42,10 +42,13 @@ fn text(name: &str, label: &str, config: &Config, images: bool, best: bool) -> S
 
 #[test]
 fn a_card_says_what_was_trained_and_how_well() {
-    let mut config = Config::default();
-    config.data = Some("/home/somebody/corpora/mine".into());
-    config.text_encoder = Some(format!("me/small@{}", "0".repeat(40)));
-    (config.seed, config.training.semi) = (6, true);
+    let mut config = Config {
+        data: Some("/home/somebody/corpora/mine".into()),
+        text_encoder: Some(format!("me/small@{}", "0".repeat(40))),
+        seed: 6,
+        ..Config::default()
+    };
+    config.training.semi = true;
     let card = text("run", "PER", &config, true, true);
     for want in [
         "---\nlibrary_name: smvae\npipeline_tag: token-classification\n",
@@ -86,8 +89,7 @@ fn names_and_labels_stay_names() {
     assert_eq!(yaml(bad), r#""a\": x\U0000000A---\U0000000A# b | `c` <i> [d](e) \U0000202E*f*\U00000000&""#);
     assert_eq!(markdown(bad), r#"a\": x --- \# b \| \`c\` &lt;i\> \[d\]\(e\)  \*f\* &amp;"#);
     assert_eq!(code(bad), "a\": x?---?# b | ?c? <i> [d](e) ?*f*?&");
-    let mut config = Config::default();
-    config.data = Some(format!("data/{bad}").into());
+    let config = Config { data: Some(format!("data/{bad}").into()), ..Config::default() };
     let card = text(bad, bad, &config, true, true);
     assert_eq!(card.lines().filter(|line| *line == "---").count(), 2, "{card}");
     assert_eq!(card.lines().filter(|line| line.starts_with("# ")).count(), 1, "{card}");
