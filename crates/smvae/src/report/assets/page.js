@@ -134,6 +134,7 @@
     at("run").value = String(index);
     for (const article of document.querySelectorAll("article.run")) {
       article.hidden = article.dataset.run !== String(index);
+      if (!article.hidden) article.querySelectorAll("table.sortable:not(.sorts)").forEach(makeSortable);
     }
     for (const name of document.querySelectorAll("#runs-table th[data-run]")) {
       name.parentElement.classList.toggle("chosen", name.dataset.run === String(index));
@@ -181,6 +182,7 @@
   }
 
   function makeSortable(table) {
+    table.classList.add("sorts");
     for (const head of table.tHead.rows[0].cells) {
       if (head.classList.contains("picture")) continue;
       const button = el("button", { type: "button" }, ...head.childNodes);
@@ -191,8 +193,9 @@
 
   /** Tables that are wider than their place are said to be so, and can be scrolled with the keyboard. */
   function mind(root) {
-    for (const scroll of root.querySelectorAll(".scroll")) {
-      const wide = scroll.scrollWidth > scroll.clientWidth + 1;
+    // All are measured before any is changed, so that the page is laid out once.
+    const measured = [...root.querySelectorAll(".scroll")].map((scroll) => [scroll, scroll.scrollWidth > scroll.clientWidth + 1]);
+    for (const [scroll, wide] of measured) {
       const hint = scroll.previousElementSibling?.classList.contains("more-columns") ? scroll.previousElementSibling : null;
       if (wide && !hint) scroll.before(el("p", { class: "more-columns", "aria-hidden": "true" }, "more columns at the side \u2192"));
       if (!wide) hint?.remove();
@@ -284,13 +287,14 @@
     }
   }
 
-  document.querySelectorAll("table.sortable").forEach(makeSortable);
+  document.querySelectorAll("section > .scroll > table.sortable").forEach(makeSortable);
   document.querySelectorAll("table.long").forEach(fold);
   document.querySelectorAll("#runs-table th[data-run]").forEach(makeChoosable);
   document.addEventListener("toggle", (event) => mind(event.target), true);
-  mind(document);
   if (data.runs.length > 0) {
     listen();
     showRun(Number(at("run").value));
+  } else {
+    mind(document);
   }
 })();
