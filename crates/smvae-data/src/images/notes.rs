@@ -1,8 +1,7 @@
 //! What is worth saying of image vectors that are read without an error: numbers of another type,
-//! vectors that tell nothing, ids that are found in other words. Nothing is changed here.
+//! vectors that tell nothing, ids that are found in other words. What is found, in words;
+//! `ImageVectors::notes` finds it.
 
-use super::ImageVectors;
-use crate::Sample;
 use std::fmt;
 
 /// Something that is not wrong as such, and often a sign of what is.
@@ -49,37 +48,5 @@ impl fmt::Display for VectorNote {
                 write!(f, "the images of {posts} posts are found by another name, the first as {vector:?} for {post:?}")
             }
         }
-    }
-}
-
-impl ImageVectors {
-    /// What is worth saying of the vectors, and of how these posts name them.
-    pub fn notes(&self, samples: &[Sample]) -> Vec<VectorNote> {
-        let mut notes = Vec::new();
-        if self.narrowed > 0 {
-            notes.push(VectorNote::Narrowed { vectors: self.narrowed });
-        }
-        let is_constant = |row: &[f32]| row.len() > 1 && row.iter().all(|value| *value == row[0]);
-        let mut constant = self.ids().enumerate().filter(|(row, _)| is_constant(self.row(*row)));
-        if let Some((_, first)) = constant.next() {
-            notes.push(VectorNote::Constant { vectors: 1 + constant.count(), first: first.to_owned() });
-        }
-        if self.len() > 1 && (1..self.len()).all(|row| self.row(row) == self.row(0)) {
-            notes.push(VectorNote::AllEqual { vectors: self.len() });
-        }
-        notes.extend(self.by_extension(samples));
-        notes
-    }
-
-    fn by_extension(&self, samples: &[Sample]) -> Option<VectorNote> {
-        let ids: Vec<&str> = self.ids().collect();
-        let named = samples.iter().filter_map(|sample| sample.image());
-        let mut otherwise = named.filter_map(|post| {
-            let vector = *ids.get(self.row_of(post)?)?;
-            (post.strip_prefix("./").unwrap_or(post) != vector).then_some((post, vector))
-        });
-        let (post, vector) = otherwise.next()?;
-        let posts = 1 + otherwise.count();
-        Some(VectorNote::ByExtension { posts, post: post.to_owned(), vector: vector.to_owned() })
     }
 }

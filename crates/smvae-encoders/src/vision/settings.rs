@@ -234,8 +234,8 @@ impl ProcessorJson {
             Some(3) => Filter::Bicubic,
             Some(other) => return Err(wrong("resample", "0 to 3", Some(other.to_string()))),
         };
-        // What a conversion does since transformers 5.21; of these processors, CLIP's alone converts
-        // by default.
+        // What a conversion does since transformers 5.21; of these processors, that of CLIP alone
+        // converts by default.
         settings.transparency = match self.do_convert_rgb {
             Some(true) => Transparency::White,
             None if kind == "CLIP" => Transparency::White,

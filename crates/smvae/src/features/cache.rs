@@ -8,7 +8,8 @@
 
 use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
-use crate::features::extract::{Listed, digest_of_all, extract_listing, model_key};
+use crate::features::extract::{Listed, digest_of_all, extract_listing};
+use crate::features::key::model_key;
 use crate::features::listing::{ImageFile, Listing, list};
 use crate::features::read::bytes_of;
 use crate::features::settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};

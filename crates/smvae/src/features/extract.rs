@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::features::description::FeatureDescription;
 use crate::features::earlier::{self, notes_beside};
 use crate::features::journal::Journal;
+use crate::features::key::{VERSION, journal_key};
 use crate::features::listing::{self, ImageFile, Listing};
 use crate::features::read::{Outcome, Read, Seen, read};
 use crate::features::settings::{BadImage, FeatureProgress, FeatureSettings, FeatureSummary};
@@ -12,16 +13,10 @@ use crate::flow::Flow;
 use rayon::prelude::*;
 use smvae_data::ImageVectors;
 use smvae_data::files::sha256_hex;
-use smvae_encoders::vision::{VisionIdentity, VisionModel};
+use smvae_encoders::vision::VisionModel;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
-
-/// Version of the library, on which vectors depend too.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Which decoders the library has: a later number, other pixels of some files.
-const DECODERS: u32 = 2;
 
 /// Makes the vectors of all images in a folder (of folders in it only where the setting
 /// [`ids`](FeatureSettings::ids) says so) and writes them to `out`.
@@ -139,20 +134,6 @@ fn check(out: &Path, settings: &FeatureSettings) -> Result<()> {
         return Err(Error::FeaturesExist { path: out.to_owned() });
     }
     Ok(())
-}
-
-/// What a journal's vectors depend on besides the images.
-fn journal_key(model: &VisionModel, settings: &FeatureSettings) -> String {
-    let FeatureSettings { limits, any_extension, ids, .. } = settings;
-    sha256_hex(format!("{} {limits:?} {any_extension}{}", model_key(model), ids.key()).as_bytes())
-}
-
-/// What the vectors of a model depend on besides the images.
-pub(crate) fn model_key(model: &VisionModel) -> String {
-    let VisionIdentity { sha256, preprocessing, .. } = &model.identity;
-    let parts = (VERSION, DECODERS, sha256, preprocessing, model.dtype.as_str());
-    let text = serde_json::to_string(&parts).expect("our own types have no failing parts");
-    sha256_hex(text.as_bytes())
 }
 
 /// Digest of a folder: every file with the digest of its content, or with the reason why that is

@@ -22,6 +22,8 @@ pub(crate) mod extract;
 #[cfg(feature = "vision")]
 pub(crate) mod journal;
 #[cfg(feature = "vision")]
+mod key;
+#[cfg(feature = "vision")]
 pub(crate) mod listing;
 pub(crate) mod picture;
 #[cfg(feature = "vision")]

@@ -11,7 +11,7 @@
 //! changes gets another one.
 
 use crate::error::{Error, Result};
-use crate::features::extract::model_key;
+use crate::features::key::model_key;
 use crate::features::picture::Picture;
 use crate::features::read::{bytes_of, pixels_of};
 use crate::features::settings::FeatureSettings;

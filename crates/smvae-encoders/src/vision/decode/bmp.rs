@@ -1,7 +1,7 @@
 //! BMP: whole if every row is there; what fills up the last one to four bytes may be missing, as in
 //! PIL. Of one that is coded by runs, every pixel has to be there, in either way of reading.
 
-use super::{Image, ImageFault, Source};
+use super::source::{Image, ImageFault, Source};
 use image::codecs::bmp::BmpDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _};

@@ -5,7 +5,7 @@
 //! A picture that leaves the screen makes it larger. A block of data that is cut is not looked at,
 //! so that a file is whole if all pixels come out of the blocks that are.
 
-use super::{Image, ImageFault, Source};
+use super::source::{Image, ImageFault, Source};
 use ::gif::{ColorOutput, DecodeOptions, DecodingError, MemoryLimit};
 use image::metadata::Orientation;
 use image::{DynamicImage, Rgba, RgbaImage};

@@ -9,7 +9,7 @@
 //! A file is whole if its end marker is reached, as libjpeg beneath PIL has it: what is damaged
 //! between the first scan and the end is decoded as well as it can be, by both.
 
-use super::{Image, ImageFault, Source};
+use super::source::{Image, ImageFault, Source};
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageError, RgbImage};

@@ -4,8 +4,8 @@
 //! and what follows are not, and a file that ends once the last row is there is whole. What there
 //! is of another is `salvage`.
 
-use super::salvage::salvage;
-use super::{Image, ImageFault, Source};
+use super::salvage::{AROUND, END, SIGNATURE, passes, salvage};
+use super::source::{Image, ImageFault, Source};
 use ::png::{
     BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, InterlaceInfo, Reader, Transformations,
     expand_interlaced_row,
@@ -14,11 +14,6 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageBuffer};
 use std::borrow::Cow;
 use std::io::Cursor;
-
-pub(super) const SIGNATURE: usize = 8;
-/// Length, kind and checksum of a chunk.
-pub(super) const AROUND: usize = 12;
-pub(super) const END: [u8; AROUND] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
 
 type Bytes<'a> = Cursor<&'a [u8]>;
 
@@ -87,16 +82,6 @@ fn rows(reader: &mut Reader<Bytes<'_>>, samples: &mut [u8]) -> Result<(), Decodi
         }
     }
     Ok(())
-}
-
-/// Rows of the seven passes of an interlaced picture, and pixels of each; passes without pixels
-/// have no rows.
-pub(super) fn passes(width: u32, height: u32) -> [(u32, u32); 7] {
-    let starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
-    starts.map(|(left, top, across, down): (u32, u32, u32, u32)| {
-        let pixels = width.saturating_sub(left).div_ceil(across);
-        (height.saturating_sub(top).div_ceil(down) * u32::from(pixels > 0), pixels)
-    })
 }
 
 /// The bytes with an end: what is there of the last chunk of a picture, if it is cut, and the chunk

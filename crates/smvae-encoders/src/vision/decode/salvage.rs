@@ -2,8 +2,12 @@
 //! and zeros below them, which is black or the first colour of a palette. So PIL does it where
 //! truncated files are allowed.
 
-use super::png::{AROUND, END, SIGNATURE, passes};
 use flate2::{Decompress, FlushDecompress, Status};
+
+pub(super) const SIGNATURE: usize = 8;
+/// Length, kind and checksum of a chunk.
+pub(super) const AROUND: usize = 12;
+pub(super) const END: [u8; AROUND] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
 
 /// A whole file of what is there. `None` if not even a picture's data begins, or if it would take
 /// more than `most` bytes.
@@ -96,4 +100,14 @@ fn stored(bytes: &[u8]) -> Vec<u8> {
 
 fn chunk(data: &[u8]) -> Vec<u8> {
     [&(data.len() as u32).to_be_bytes(), b"IDAT".as_slice(), data, &[0; 4]].concat()
+}
+
+/// Rows of the seven passes of an interlaced picture, and pixels of each; passes without pixels
+/// have no rows.
+pub(super) fn passes(width: u32, height: u32) -> [(u32, u32); 7] {
+    let starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+    starts.map(|(left, top, across, down): (u32, u32, u32, u32)| {
+        let pixels = width.saturating_sub(left).div_ceil(across);
+        (height.saturating_sub(top).div_ceil(down) * u32::from(pixels > 0), pixels)
+    })
 }

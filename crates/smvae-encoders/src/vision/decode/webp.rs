@@ -1,7 +1,7 @@
 //! WebP: whole if there are as many bytes as its header says, in either way of reading, as libwebp
 //! beneath PIL has it.
 
-use super::{Image, ImageFault, Source};
+use super::source::{Image, ImageFault, Source};
 use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder as _};
 use std::io::Cursor;
