@@ -12,7 +12,7 @@ mod unlabelled;
 pub use format::{CorpusFormat, LabelNames};
 
 use crate::formats::conll::Dialect;
-use crate::formats::{self, Decided, Format, LabelUse, labelled};
+use crate::formats::{self, Decided, Format, LabelUse, PostRecord, labelled};
 use crate::{Convention, Error, LabelSet, Result, Sample, files};
 use serde::{Deserialize, Serialize};
 use smvae_core::schemes::{Scheme, Told};
@@ -257,20 +257,26 @@ pub fn load_file_with(path: impl Into<PathBuf>, format: &CorpusFormat) -> Result
     let path = path.into();
     // One read for both, so that the digest is of the very bytes that were parsed.
     let bytes = files::read(&path)?;
-    let by_name = Format::of_path(&path).filter(|format| *format != Format::Text);
+    let (read, decided) = records(&bytes, &path, format)?;
+    let (samples, scheme) = labelled::samples(read, &path, format.scheme)?;
+    let read_as = ReadAs { format: decided, scheme };
+    Ok(LoadedSplit { samples, file: SplitFile { path, sha256: files::sha256_hex(&bytes) }, read_as })
+}
+
+/// The posts of a corpus file as it has them, tags by name, and how it was read.
+pub(crate) fn records(bytes: &[u8], path: &Path, format: &CorpusFormat) -> Result<(Vec<PostRecord>, Decided)> {
+    let by_name = Format::of_path(path).filter(|format| *format != Format::Text);
     let mut settings = format.settings(LabelUse::Required);
     settings.format = settings.format.or(by_name).or(Some(Format::Conll));
-    let mut posts = formats::read(bytes.as_slice(), &path, &settings)?;
+    let mut posts = formats::read(bytes, path, &settings)?;
     let mut read = posts.by_ref().collect::<Result<Vec<_>>>()?;
     if read.is_empty() {
-        return Err(Error::Empty { path });
+        return Err(Error::Empty { path: path.to_owned() });
     }
     if let Some(names) = &format.label_names {
-        labelled::name_tags(&mut read, &path, names)?;
+        labelled::name_tags(&mut read, path, names)?;
     }
-    let (samples, scheme) = labelled::samples(read, &path, format.scheme)?;
-    let read_as = ReadAs { format: posts.decided(), scheme };
-    Ok(LoadedSplit { samples, file: SplitFile { path, sha256: files::sha256_hex(&bytes) }, read_as })
+    Ok((read, posts.decided()))
 }
 
 /// The file of a split in a folder.

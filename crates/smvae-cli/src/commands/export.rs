@@ -25,16 +25,18 @@ pub(crate) struct ExportArgs {
     split: Option<Split>,
     #[command(flatten)]
     format: FormatArgs,
-    /// label-studio, doccano, prodigy, spacy (Doc.to_json), huggingface (tokens and ner_tags as
-    /// JSON lines), conll, csv, jsonl, arrow or parquet. By default the name of the output tells
-    /// it.
+    /// label-studio, doccano, prodigy, spacy, huggingface, conll, csv, jsonl, arrow or parquet.
+    ///
+    /// By default the name of the output tells it. spacy is Doc.to_json, huggingface is tokens and
+    /// ner_tags; both are JSON lines.
     #[arg(long, value_name = "FORMAT")]
     to: Option<AnswerFormat>,
     /// Where the posts go; - for stdout.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// The scheme of the tags that are written: iob2, iob1, ioe1, ioe2, iobes or bilou. --scheme
-    /// is that of the tags that are read.
+    /// The scheme of the tags that are written: iob2, iob1, ioe1, ioe2, iobes or bilou.
+    ///
+    /// --scheme is that of the tags that are read.
     #[arg(long, default_value = "iob2", value_name = "SCHEME")]
     to_scheme: Scheme,
     /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.

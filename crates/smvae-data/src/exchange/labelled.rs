@@ -15,11 +15,11 @@
 //! ```
 
 use super::fit::line_of;
-use crate::corpus::{CorpusFormat, ReadAs};
+use crate::corpus::{CorpusFormat, ReadAs, records};
 use crate::formats::write::{FoundEntity, FoundPost};
-use crate::formats::{self, Format, LabelUse, PostRecord, labelled};
+use crate::formats::{PostRecord, labelled};
 use crate::words::locate;
-use crate::{Convention, Error, Result, files};
+use crate::{Convention, Result, files};
 use smvae_core::Entity;
 use std::ops::Range;
 use std::path::Path;
@@ -68,27 +68,17 @@ pub fn posts_of(path: impl AsRef<Path>, format: &CorpusFormat) -> Result<Labelle
 /// Reads the content of such a file; `path` is its name.
 ///
 /// # Errors
-/// Those of `load_file_with`, but for [`Error::Read`].
+/// Those of `load_file_with`, but for [`Error::Read`](crate::Error::Read).
 pub fn posts_of_bytes(bytes: &[u8], path: impl AsRef<Path>, format: &CorpusFormat) -> Result<LabelledPosts> {
     let path = path.as_ref();
-    let by_name = Format::of_path(path).filter(|format| *format != Format::Text);
-    let mut settings = format.settings(LabelUse::Required);
-    settings.format = settings.format.or(by_name).or(Some(Format::Conll));
-    let mut reading = formats::read(bytes, path, &settings)?;
-    let mut records = reading.by_ref().collect::<Result<Vec<_>>>()?;
-    if records.is_empty() {
-        return Err(Error::Empty { path: path.to_owned() });
-    }
-    if let Some(names) = &format.label_names {
-        labelled::name_tags(&mut records, path, names)?;
-    }
+    let (records, decided) = records(bytes, path, format)?;
     let (samples, scheme) = labelled::samples(records.clone(), path, format.scheme)?;
     let mut posts = Vec::with_capacity(samples.len());
     for (record, sample) in records.into_iter().zip(samples) {
         let entities = sample.entities(Convention::Conlleval)?;
         posts.push(LabelledPost::new(record, sample.words, entities));
     }
-    Ok(LabelledPosts { posts, read_as: ReadAs { format: reading.decided(), scheme } })
+    Ok(LabelledPosts { posts, read_as: ReadAs { format: decided, scheme } })
 }
 
 impl LabelledPost {
