@@ -205,7 +205,7 @@ impl Attention {
         let [dq, dk, dv] = &mut grads;
         let split = |x| split_texts(x, &self.layout, d);
         let texts: Vec<_> = split(dq).into_iter().zip(split(dk)).zip(split(dv)).enumerate().collect();
-        let of_text = |(text, ((dq, dk), dv)): (usize, ((&mut [T], &mut [T]), &mut [T]))| {
+        let of_texts = texts.into_par_iter().map(|(text, ((dq, dk), dv))| {
             let start = self.layout.rows(text).start * d;
             let mut dbias = vec![T::ZERO; of.bias.len()];
             let (mut p, mut dropped, mut ds, mut panels) = (Vec::new(), Vec::new(), Vec::new(), Panels::new());
@@ -240,8 +240,8 @@ impl Attention {
                 panels.matmul(dk, ds.t(), head.rows(q, n), scale, Write::Overwrite);
             }
             dbias
-        };
-        let of_texts: Vec<Vec<T>> = texts.into_par_iter().map(of_text).collect();
+        });
+        let of_texts: Vec<Vec<T>> = of_texts.collect();
         if !of.bias.is_empty() {
             // In the order of the texts, so that threads change no bit.
             let mut dbias = vec![T::ZERO; of.bias.len()];
