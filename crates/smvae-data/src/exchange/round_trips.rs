@@ -16,7 +16,8 @@ fn posts() -> impl Strategy<Value = Vec<LabelledPost>> {
     let word = "[a-cé😀@#='\"\\\\,{:.|-]{1,4}";
     let post = (prop::collection::vec((word, 0usize..5), 1..6), any::<bool>(), any::<bool>());
     prop::collection::vec(post, 1..4).prop_map(|posts| {
-        let line = |(i, (words, has_id, has_image)): (usize, (Vec<(String, usize)>, bool, bool))| {
+        type Drawn = (Vec<(String, usize)>, bool, bool);
+        let line = |(i, (words, has_id, has_image)): (usize, Drawn)| {
             let (words, marks): (Vec<String>, Vec<usize>) = words.into_iter().unzip();
             let mut entities: Vec<Entity> = Vec::new();
             for (at, mark) in marks.into_iter().enumerate() {
@@ -81,8 +82,7 @@ proptest! {
     #[test]
     fn what_is_exported_as_a_corpus_is_one(posts in posts()) {
         for scheme in Scheme::ALL {
-            let mut format = CorpusFormat::default();
-            format.scheme = Some(scheme);
+            let format = CorpusFormat { scheme: Some(scheme), ..CorpusFormat::default() };
             for (output, name) in [(Output::Csv, "a.csv"), (Output::HuggingFace, "a.jsonl"), (Output::Conll, "a.conll")] {
                 let bytes = exported(&posts, output, scheme);
                 let read = posts_of_bytes(&bytes, name, &format).expect("a corpus").posts;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::experiment::material::Material;
 use crate::experiment::spec::RunSpec;
-use crate::files::folder::file_in;
+use crate::files::folder::{file_in, named_file};
 use crate::flow::Flow;
 use crate::inference::load_options::LoadOptions;
 use crate::inference::predictor::Predictor;
@@ -36,7 +36,8 @@ pub(super) fn choose(
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<Option<Selection>> {
     let Some(choice) = &spec.run.choice else {
-        return Ok(spec.sources.selection.as_ref().map(Selection::load).transpose()?);
+        let manifest = spec.sources.selection.as_ref();
+        return manifest.map(|path| Ok(Selection::load(named_file(path)?)?)).transpose();
     };
     let path = file_in(folder, CHOSEN)?;
     if path.exists() {

@@ -102,6 +102,15 @@ impl Failure {
     pub fn new(id: impl Into<String>, error: impl Into<String>) -> Self {
         Self { id: id.into(), error: error.into() }
     }
+
+    /// Writes it into the run's folder.
+    ///
+    /// # Errors
+    /// [`smvae_data::Error::Write`]; [`Error::Unsafe`](crate::Error::Unsafe) where a link leads out
+    /// of the folder.
+    pub fn write(&self, run: impl AsRef<Path>) -> Result<()> {
+        write_json(&file_in(run.as_ref(), FAILED)?, self)
+    }
 }
 
 /// The file of an experiment's results in its folder.
@@ -133,7 +142,7 @@ impl RunResult {
     /// # Errors
     /// [`smvae_data::Error::Write`].
     pub fn write(&self, run: impl AsRef<Path>) -> Result<()> {
-        write_json(&run.as_ref().join(RESULT), self)
+        write_json(&file_in(run.as_ref(), RESULT)?, self)
     }
 }
 
@@ -159,11 +168,11 @@ pub fn write_results(dir: impl AsRef<Path>, results: &[RunResult]) -> Result<()>
     let dir = dir.as_ref();
     let json = |result| serde_json::to_string(result).expect("our own types have string keys") + "\n";
     let lines: String = results.iter().map(json).collect();
-    write_atomically(&results_file(dir), lines.as_bytes())?;
+    write_atomically(&file_in(dir, RESULTS)?, lines.as_bytes())?;
     let header = "id,corpus,method,labels,draw,seed,dev_labels,split,type,precision,recall,f1,gold,predicted,correct,\
                   best_epoch,epochs,steps,seconds,teacher_seconds,threads\n";
     let rows: String = results.iter().flat_map(csv_rows).collect();
-    Ok(write_atomically(&dir.join("results.csv"), (header.to_owned() + &rows).as_bytes())?)
+    Ok(write_atomically(&file_in(dir, "results.csv")?, (header.to_owned() + &rows).as_bytes())?)
 }
 
 /// The folder of a run.
@@ -198,4 +207,26 @@ fn csv_row(result: &RunResult, split: &str, of_type: &str, counts: Counts) -> St
 /// A cell that may be empty.
 pub(super) fn optional(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    #[cfg(unix)]
+    fn nothing_is_written_through_a_link() {
+        use super::{FAILED, Failure, write_results};
+        let outer = tempfile::tempdir().expect("a temporary folder");
+        let folder = outer.path().join("experiment");
+        std::fs::create_dir(&folder).expect("writable");
+        for name in ["results.jsonl", "results.csv", FAILED] {
+            let outside = outer.path().join(name);
+            std::fs::write(&outside, "mine").expect("writable");
+            std::os::unix::fs::symlink(&outside, folder.join(name)).expect("writable");
+        }
+        write_results(&folder, &[]).expect_err("it leads out");
+        Failure::new("a", "b").write(&folder).expect_err("it leads out");
+        for name in ["results.jsonl", "results.csv", FAILED] {
+            assert_eq!(std::fs::read_to_string(outer.path().join(name)).expect("there"), "mine");
+        }
+    }
 }

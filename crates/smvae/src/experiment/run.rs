@@ -12,6 +12,7 @@ use crate::experiment::digests::{Digests, KnownDigests};
 use crate::experiment::material::{Material, split};
 use crate::experiment::results::{FAILED, LabellingCost, RunResult, read_results};
 use crate::experiment::spec::RunSpec;
+use crate::files::folder::file_in;
 use crate::files::{create_folder, read_json, read_json_if_there, remove_file, write_json};
 use crate::flow::Flow;
 use crate::inference::evaluate::evaluate;
@@ -75,7 +76,7 @@ pub fn prepare(folder: impl AsRef<Path>, spec: &RunSpec) -> Result<bool> {
     }
     create_folder(folder)?;
     remove_file(&folder.join(FAILED))?;
-    write_json(&folder.join(SPEC), spec)?;
+    write_json(&file_in(folder, SPEC)?, spec)?;
     Ok(true)
 }
 
@@ -124,12 +125,12 @@ pub fn take_in(folder: impl AsRef<Path>, spec: &RunSpec, result: &RunResult) -> 
 
 /// The specification that the run in a folder began with.
 fn begun(folder: &Path) -> Result<Option<RunSpec>> {
-    read_json_if_there(&folder.join(SPEC), "specification of a run")
+    read_json_if_there(&file_in(folder, SPEC)?, "specification of a run")
 }
 
 /// Digests of the files that the run in a folder began with.
 fn begun_with(folder: &Path) -> Result<Option<Digests>> {
-    read_json_if_there(&folder.join(FILES), "list of a run's files")
+    read_json_if_there(&file_in(folder, FILES)?, "list of a run's files")
 }
 
 /// Trains and scores the run in this folder, as its specification says, and does not repeat what is
@@ -143,7 +144,7 @@ pub fn run(
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<Option<RunResult>> {
     let folder = folder.as_ref();
-    let spec: RunSpec = read_json(&folder.join(SPEC), "specification of a run")?;
+    let spec: RunSpec = read_json(&file_in(folder, SPEC)?, "specification of a run")?;
     let _lock = lock(folder)?;
     if let Some(result) = RunResult::read(folder)?.filter(|result| result.answers(&spec)) {
         return Ok(Some(result));
@@ -153,7 +154,7 @@ pub fn run(
     if begun_with(folder)?.is_some_and(|then| then.difference(&files).is_some()) {
         remove_training(folder)?;
     }
-    write_json(&folder.join(FILES), &files)?;
+    write_json(&file_in(folder, FILES)?, &files)?;
     let material = Material::load(&spec.sources)?;
     let summary = trained(folder, &spec, &material, device, on_event)?;
     // A run that was stopped has no weights worth scoring.

@@ -146,11 +146,11 @@ impl Summary {
     /// [`smvae_data::Error::Write`].
     pub fn write(&self, dir: impl AsRef<Path>) -> Result<()> {
         let dir = dir.as_ref();
-        write_json(&dir.join(SUMMARY), self)?;
+        write_json(&file_in(dir, SUMMARY)?, self)?;
         let header = "corpus,labels,dev_labels,method,split,n,mean,sd,\
                       difference_n,difference,difference_sd,difference_low,difference_high\n";
         let rows: String = self.rows.iter().flat_map(csv_rows).collect();
-        Ok(write_atomically(&dir.join("summary.csv"), (header.to_owned() + &rows).as_bytes())?)
+        Ok(write_atomically(&file_in(dir, "summary.csv")?, (header.to_owned() + &rows).as_bytes())?)
     }
 }
 

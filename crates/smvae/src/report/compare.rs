@@ -80,9 +80,8 @@ fn compare(scores: &[&Score], baseline: Option<&str>) -> Option<Comparison> {
         }
     }
     methods.sort_by(|a, b| b.mean(on_test).total_cmp(&a.mean(on_test)));
-    let named = baseline.and_then(|name| methods.iter().position(|method| method.name == name));
-    // Without a baseline the best is compared with the next best.
-    let base = named.unwrap_or(1);
+    // Without a baseline, the best is compared with the next best.
+    let base = baseline.and_then(|name| methods.iter().position(|method| method.name == name)).unwrap_or(1);
     let against = methods.get(base)?;
     let others = methods.iter().enumerate().filter(|(i, _)| *i != base).map(|(_, method)| method);
     let (best, difference) = if baseline == Some(against.name) {

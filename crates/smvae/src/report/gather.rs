@@ -8,6 +8,7 @@ use crate::report::labels::{self, LabelsPoint};
 use crate::report::run::RunReport;
 use crate::report::{compare, scores, sentence};
 use crate::run::folder::is_run;
+use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -86,8 +87,9 @@ type Unreadable = Vec<(String, String)>;
 /// Reads runs; those that cannot be read are named, unless no other is left.
 fn read_runs(folders: &[(String, PathBuf)]) -> Result<(Vec<RunReport>, Unreadable)> {
     let (mut runs, mut unreadable, mut first) = (Vec::new(), Vec::new(), None);
-    for (name, path) in folders {
-        match RunReport::read(name, path) {
+    let read: Vec<_> = folders.par_iter().map(|(name, path)| RunReport::read(name, path)).collect();
+    for ((name, _), run) in folders.iter().zip(read) {
+        match run {
             Ok(run) => runs.push(run),
             Err(error) => {
                 unreadable.push((name.clone(), error.to_string()));

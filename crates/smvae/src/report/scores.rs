@@ -77,7 +77,8 @@ fn of_run(run: &RunReport, all: &[RunReport]) -> Option<Score> {
 
 /// The method of a run that belongs to no experiment. Where other runs of the method have another
 /// corpus or other settings, the name of the first run like it ([`RunReport::repeats`]) follows.
-/// Where runs of one seed have other labelled posts, somebody chose them: their own name follows.
+/// Where runs of one seed have other labelled posts, somebody chose them: the name of the first run
+/// with these posts follows.
 pub(super) fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
     let of_method = || all.iter().filter(|other| other.method == run.method);
     let mut name = run.method.clone();
@@ -85,12 +86,12 @@ pub(super) fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
         let first = of_method().find(|other| other.repeats == run.repeats).unwrap_or(run);
         name += &format!(", as {}", first.name);
     }
-    let chosen_otherwise = |other: &&RunReport| {
-        let (Some(a), Some(b)) = (&run.draw, &other.draw) else { return false };
-        run.repeats == other.repeats && run.labelled == other.labelled && a.seed == b.seed && a.posts != b.posts
-    };
-    if of_method().any(|other| chosen_otherwise(&other)) {
-        name += &format!(", posts of {}", run.name);
+    let alike = || of_method().filter(|other| other.repeats == run.repeats && other.labelled == run.labelled);
+    let posts = |run: &RunReport| run.draw.as_ref().map(|draw| draw.posts.clone());
+    let seed = |run: &RunReport| run.draw.as_ref().map(|draw| draw.seed);
+    if alike().any(|other| seed(other) == seed(run) && posts(other) != posts(run)) {
+        let first = alike().find(|other| posts(other) == posts(run)).unwrap_or(run);
+        name += &format!(", posts of {}", first.name);
     }
     name
 }

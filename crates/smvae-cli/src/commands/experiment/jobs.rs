@@ -7,7 +7,7 @@ use super::folder::save;
 use crate::interrupt;
 use crate::options::DeviceArgs;
 use anyhow::Context as _;
-use smvae::experiment::results::{FAILED, run_folder};
+use smvae::experiment::results::run_folder;
 use smvae::experiment::{Failure, Plan, RunResult, RunSpec};
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
@@ -109,9 +109,7 @@ fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended
     let error = said.filter(|_| status.code() == Some(1) || status.code() == Some(2));
     let error = error.unwrap_or_else(|| format!("it ended with {status}"));
     let failure = Failure::new(spec.run.id.as_str(), error);
-    let path = folder.join(FAILED);
-    let json = serde_json::to_string_pretty(&failure)? + "\n";
-    std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
+    failure.write(&folder)?;
     Ok(Ended::Failed(failure))
 }
 
