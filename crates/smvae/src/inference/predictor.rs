@@ -110,8 +110,6 @@ impl Predictor {
         let config = run.config()?;
         let labels = run.labels()?;
         let encoder = run.encoder_config()?;
-        let tokenizer = run.tokenizer()?;
-        tokenizer.check_rows(encoder.vocab_size)?;
         let parameters = run.parameters(device, *dtype)?;
         let mut networks = Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
             .map_err(|error| run.weights_do_not_fit(&error))?;
@@ -121,7 +119,7 @@ impl Predictor {
         Ok(Self {
             form,
             networks: Arc::new(networks),
-            tokenizer: Arc::new(tokenizer),
+            tokenizer: Arc::new(run.tokenizer()?),
             words: if options.words.is_some() { options.words.clone() } else { run.words()? },
             labels,
             identity: run.image_identity()?,
