@@ -171,7 +171,7 @@ fn reports_of_a_run(dir: &Path) {
     assert_eq!(out, "run/report.html\n");
     assert!(log.contains("runs: 1, images: 0"), "{log}");
     let page = std::fs::read_to_string(dir.join("run/report.html")).expect("written");
-    assert!(page.starts_with("<!doctype html>") && page.contains("run: test"));
+    assert!(page.starts_with("<!doctype html>") && page.contains("On test"));
     let (tables, _) = check(dir, "report run --text", "", 0);
     let f1 = format!("{:.2}", scores["f1"].as_f64().expect("a number"));
     assert!(tables.starts_with("run") && tables.contains(&f1) && tables.contains("gold \\ predicted"), "{tables}");

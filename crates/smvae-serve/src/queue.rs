@@ -4,8 +4,8 @@
 //! posts in pieces; what comes meanwhile is the next batch. A single post and a post of a list are
 //! the same thing here. Posts whose client has gone are dropped without being computed.
 //!
-//! It knows what waits by [`Waits`] alone, and locks by `crate::sync`: `tests/loom` builds this file
-//! with loom's locks, which go through every order in which threads may come by.
+//! It knows what waits by [`Waits`] alone, and locks by `crate::sync`: `tests/loom` builds this
+//! file with loom's locks, which go through every order in which threads may come by.
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
