@@ -355,8 +355,8 @@ fn manifests() -> Vec<PathBuf> {
     for folder in ["crates", "tests", "examples", "benches"] {
         let mut files = Vec::new();
         collect(&root().join(folder), "toml", &mut files);
-        // These are no members: one depends on the workspace's crates as others do, one has a lock file
-        // of its own.
+        // These are no members: one depends on the workspace's crates as others do, one has a lock
+        // file of its own.
         let strangers = ["downstream/Cargo.toml", "loom/Cargo.toml"];
         let of_a_member =
             |file: &PathBuf| file.ends_with("Cargo.toml") && !strangers.iter().any(|stranger| file.ends_with(stranger));

@@ -16,9 +16,9 @@
 //! one time in four, and the image vectors of unlabelled posts show the four directions that a few
 //! labelled ones leave buried in noise. A caption says what the image shows in words: a thing that
 //! goes with the type, but for [`SyntheticConfig::caption_noise`] of them. Captions have draws of
-//! their own, which leave all else as it is. Capitals, name shapes and pool sizes are independent of
-//! the type. The same config makes the same bytes on every machine: draws are integers, arithmetic
-//! is IEEE. It makes no pixels.
+//! their own, which leave all else as it is. Capitals, name shapes and pool sizes are independent
+//! of the type. The same config makes the same bytes on every machine: draws are integers,
+//! arithmetic is IEEE. It makes no pixels.
 
 mod captions;
 mod names;

@@ -9,8 +9,8 @@
 //! emoji a file may have either: of the two that one counts which gives the region's own `text`. A
 //! region without it is taken where both are the same. Predictions are no labels. Of several
 //! annotations of a task the one that is marked as ground truth counts, else the newest; JSON_MIN
-//! has an object for each, the newest first. Its CoNLL export splits the text anew and loses labels:
-//! it is recognised, and not read.
+//! has an object for each, the newest first. Its CoNLL export splits the text anew and loses
+//! labels: it is recognised, and not read.
 
 use super::post::{
     Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, offset, shown, span, string,

@@ -1,5 +1,5 @@
-//! The posts of a corpus with a person's labels, as [`formats::write`](crate::formats::write) writes
-//! them for other programs: with their own id and text, where the file has these.
+//! The posts of a corpus with a person's labels, as [`formats::write`](crate::formats::write)
+//! writes them for other programs: with their own id and text, where the file has these.
 //!
 //! ```
 //! use smvae_data::exchange::labelled::posts_of_bytes;

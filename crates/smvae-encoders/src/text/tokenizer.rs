@@ -5,9 +5,9 @@
 //! byte-level BPE and unigram vocabularies are read; to a byte-level one every word begins with a
 //! space, as with `add_prefix_space=True, is_split_into_words=True` of Hugging Face. A word without
 //! pieces (a variation selector, a control character) is one `[UNK]`: every word has a hidden
-//! state, and spans of words are ranges of pieces. What it does not do: it adds no padding, reads no
-//! special pieces from text (the words `[SEP]` and `<s>` are text), and ignores the truncation and
-//! padding that a `tokenizer.json` asks for.
+//! state, and spans of words are ranges of pieces. What it does not do: it adds no padding, reads
+//! no special pieces from text (the words `[SEP]` and `<s>` are text), and ignores the truncation
+//! and padding that a `tokenizer.json` asks for.
 
 mod added;
 mod bertweet;

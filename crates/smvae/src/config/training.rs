@@ -31,8 +31,8 @@ pub struct TrainingConfig {
     pub eval_every: usize,
     /// Training ends early after this many steps. Default: `None`, no such limit.
     pub max_steps: Option<usize>,
-    /// What `batch_size` and `unlabelled_batch_size` count, `posts` (stored as `tweets`) or `spans`.
-    /// Default: posts.
+    /// What `batch_size` and `unlabelled_batch_size` count: `posts` (stored as `tweets`) or
+    /// `spans`. Default: posts.
     pub batch_unit: BatchUnit,
     /// Labelled posts (or spans) per step. Default: 16.
     pub batch_size: usize,

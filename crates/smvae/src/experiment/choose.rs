@@ -1,4 +1,5 @@
-//! Chooses the labelled posts of a run, as its [`Choice`](crate::experiment::Choice) says, with the model of the run before.
+//! Chooses the labelled posts of a run, as its [`Choice`](crate::experiment::Choice) says, with the
+//! model of the run before.
 
 use crate::error::{Error, Result};
 use crate::experiment::material::Material;

@@ -185,8 +185,8 @@ struct Method {
 const OF_THE_GRID: [&str; 6] = ["seed", "labelled", "selection_seed", "text_encoder", "data", "device"];
 
 impl Plan {
-    /// Names of the runs whose models are needed by runs that are not done, and so on back; `is_done`
-    /// tells of a run whether it is done, with its model or without.
+    /// Names of the runs whose models are needed by runs that are not done, and so on back;
+    /// `is_done` tells of a run whether it is done, with its model or without.
     pub fn needed(&self, is_done: impl Fn(&RunSpec) -> bool) -> BTreeSet<&str> {
         let mut needed = BTreeSet::new();
         // A run stands after those that it begins with.

@@ -77,8 +77,9 @@ impl Collator<'_> {
     }
 
     /// The same without a cut: a post over the piece limit is several items, its windows, each with
-    /// the post's image and its caption, for which the windows leave room. Only a word of more pieces than the limit is cut, which the first item
-    /// counts; no span goes across it. There is at least one item.
+    /// the post's image and its caption, for which the windows leave room. Only a word of more
+    /// pieces than the limit is cut, which the first item counts; no span goes across it. There is
+    /// at least one item.
     pub(crate) fn in_windows(&self, post: &impl Words) -> Result<Vec<Item>> {
         let words = post.words();
         let (limit, image) = (self.limit(), self.image(post));

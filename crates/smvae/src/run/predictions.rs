@@ -7,9 +7,10 @@
 //!                            "entities": [{the same, "score", "probabilities"}]}
 //! ```
 //! `start` and `end` count characters of `text`; `words` are half-open and count all words of the
-//! post. `caption` is what the model read with the post, where it read one. `probabilities` has one number per class of the run's `labels.json`, `O` first. The file
-//! holds the text of posts, as the corpus does. Files of earlier versions, whose `start` and `end`
-//! count words and whose list is called `predicted`, are read as well.
+//! post. `caption` is what the model read with the post, where it read one. `probabilities` has one
+//! number per class of the run's `labels.json`, `O` first. The file holds the text of posts, as the
+//! corpus does. Files of earlier versions, whose `start` and `end` count words and whose list is
+//! called `predicted`, are read as well.
 
 use crate::error::{Error, Result};
 use crate::files::{read_json_lines, write_json_lines};

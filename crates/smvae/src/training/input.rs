@@ -42,8 +42,8 @@ pub struct TrainInput<'a> {
     pub encoder: EncoderSource,
     /// Where tensors lie.
     pub device: Device,
-    /// Where the corpus lies now, for a run that is resumed and whose corpus has moved; the run then
-    /// records it. `None` leaves what it recorded before.
+    /// Where the corpus lies now, for a run that is resumed and whose corpus has moved; the run
+    /// then records it. `None` leaves what it recorded before.
     pub corpus_folder: Option<PathBuf>,
     /// Whether the epochs are also written as events for TensorBoard, to the run folder. A run that
     /// has such a file when it is resumed continues it in any case.

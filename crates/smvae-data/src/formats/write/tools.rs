@@ -48,8 +48,9 @@ pub(super) fn label_studio(post: &FoundPost<'_>, settings: &WriteSettings) -> St
 }
 
 /// A line of doccano, in ASCII: its import guesses a file's encoding, and takes UTF-8 with an emoji
-/// for another one. What it does not know, here the id, the image, the caption and the reason, it keeps
-/// as metadata, if all lines have the same fields: it refuses a file of which some lines lack one.
+/// for another one. What it does not know, here the id, the image, the caption and the reason, it
+/// keeps as metadata, if all lines have the same fields: it refuses a file of which some lines lack
+/// one.
 pub(super) fn doccano(post: &FoundPost<'_>) -> String {
     let labels = post.entities.iter().map(|entity| json!([entity.chars.start, entity.chars.end, entity.label]));
     let labels: Vec<Value> = labels.collect();
