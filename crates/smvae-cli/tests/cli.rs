@@ -174,7 +174,10 @@ fn reports_of_a_run(dir: &Path) {
     assert!(page.starts_with("<!doctype html>") && page.contains("On test"));
     let (tables, _) = check(dir, "report run --text", "", 0);
     let f1 = format!("{:.2}", scores["f1"].as_f64().expect("a number"));
-    assert!(tables.contains("in a single run") && tables.contains(&f1) && tables.contains("gold \\ predicted"), "{tables}");
+    assert!(
+        tables.contains("in a single run") && tables.contains(&f1) && tables.contains("gold \\ predicted"),
+        "{tables}"
+    );
     check_error(dir, "report dataset", "", 1, "dataset is not a run folder and holds none");
     check_error(dir, "report absent", "", 1, "cannot read absent");
     check_error(dir, "report run --images absent", "", 1, "cannot read absent");
