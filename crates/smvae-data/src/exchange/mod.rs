@@ -101,7 +101,7 @@ pub struct ReadSettings {
 /// Reads a file of a tool.
 ///
 /// # Errors
-/// [`Error::Read`](crate::Error::Read); those of [`read_bytes`].
+/// [`Error::Read`]; those of [`read_bytes`].
 pub fn read(path: impl AsRef<Path>) -> Result<Export> {
     read_with(path, &ReadSettings::default())
 }
@@ -109,7 +109,7 @@ pub fn read(path: impl AsRef<Path>) -> Result<Export> {
 /// The same as `settings` say.
 ///
 /// # Errors
-/// [`Error::Read`](crate::Error::Read); those of [`read_bytes`].
+/// [`Error::Read`]; those of [`read_bytes`].
 pub fn read_with(path: impl AsRef<Path>, settings: &ReadSettings) -> Result<Export> {
     let path = path.as_ref();
     read_bytes_with(&files::read(path)?, path, settings)
@@ -118,8 +118,8 @@ pub fn read_with(path: impl AsRef<Path>, settings: &ReadSettings) -> Result<Expo
 /// Reads the content of such a file; `path` is what errors call it.
 ///
 /// # Errors
-/// [`Error::Line`](crate::Error::Line) for what is no JSON, for an object that is no post of a
-/// tool, and for Label Studio's CoNLL export; [`Error::TextField`](crate::Error::TextField) where
+/// [`Error::Line`] for what is no JSON, for an object that is no post of a
+/// tool, and for Label Studio's CoNLL export; [`Error::TextField`] where
 /// several fields may be the text. The line is the place in an array. A span that cannot be read is
 /// no error, but [`Annotated::odd`].
 pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {

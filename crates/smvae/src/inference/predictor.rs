@@ -146,7 +146,7 @@ impl Predictor {
     }
 
     /// Gives the model captions by image id. Without them posts have those that they come with
-    /// ([`Post::caption`]).
+    /// ([`caption`](field@Post::caption)).
     ///
     /// # Errors
     /// [`Error::NoCaptions`] for a model that was trained without; [`Error::OtherCaptions`] for
