@@ -9,6 +9,8 @@ pub(super) struct Results {
     pub few_labels: Vec<RunResult>,
     pub options: Vec<RunResult>,
     pub authors: Vec<RunResult>,
+    pub labelling: Vec<RunResult>,
+    pub captions: Vec<RunResult>,
 }
 
 /// Runs of one method: year of the Twitter corpus, number of labels (or `all`), method; dev is
@@ -28,7 +30,13 @@ impl Results {
             let file = path(&format!("experiments/results/{name}.jsonl"));
             read_results(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
         };
-        Self { few_labels: read("few-labels"), options: read("options"), authors: read("authors") }
+        Self {
+            few_labels: read("few-labels"),
+            options: read("options"),
+            authors: read("authors"),
+            labelling: read("labelling"),
+            captions: read("captions"),
+        }
     }
 
     /// A row for every method of the few-label experiment, compared with `baseline`.

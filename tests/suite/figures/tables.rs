@@ -3,7 +3,7 @@
 //! source.
 
 use super::lookup::{Cell, Results, compared_with, difference, mean};
-use smvae::experiment::{Difference, RunResult};
+use smvae::experiment::{Difference, RunResult, Summary, SummaryRow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Markdown of a block.
@@ -16,7 +16,9 @@ pub(super) fn block(results: &Results, name: &str) -> String {
         "options" => options(results),
         "calibration" => calibration(),
         "settings" => settings(),
-        "means" => means(results),
+        "means" => means(results.rows("supervised"), "supervised"),
+        "labelling" => means(rows(&results.labelling, "supervised"), "supervised"),
+        "captions" => means(rows(&results.captions, "text"), "text"),
         "draws" => draws(results),
         "types" => types(results),
         "every option" => every_option(results),
@@ -155,9 +157,14 @@ fn settings() -> String {
     table(&["F1 on dev", "seed 1", "seed 2"], rows.map(|row| row.map(str::to_owned)))
 }
 
-/// experiments/README: every method.
-fn means(results: &Results) -> String {
-    let rows = results.rows("supervised").into_iter().map(|row| {
+/// A row for every method of an experiment.
+fn rows(results: &[RunResult], baseline: &str) -> Vec<SummaryRow> {
+    Summary::of(results, Some(baseline), results.len()).rows
+}
+
+/// experiments/README: every method, and what it is over the baseline.
+fn means(rows: Vec<SummaryRow>, baseline: &str) -> String {
+    let rows = rows.into_iter().filter(|row| row.test.is_some()).map(|row| {
         let dev = row.dev_labels.map_or_else(String::new, |n| format!(", dev of {n}"));
         let test = row.test.as_ref().expect("test was scored");
         let against = test.difference.as_ref().map_or_else(String::new, difference);
@@ -173,7 +180,7 @@ fn means(results: &Results) -> String {
         ]
     });
     table(
-        &["corpus", "labels", "method", "draws", "F1 on dev", "F1 on test", "test, minus supervised"],
+        &["corpus", "labels", "method", "draws", "F1 on dev", "F1 on test", &format!("test, minus {baseline}")],
         by_corpus(rows),
     )
 }
