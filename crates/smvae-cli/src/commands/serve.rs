@@ -77,7 +77,6 @@ impl From<Log> for LogFormat {
 
 /// The limits of requests.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// Bytes of a request without pictures.
     #[arg(long, value_name = "N", default_value_t = Limits::default().body_bytes, env = "SMVAE_SERVE_BODY_BYTES")]

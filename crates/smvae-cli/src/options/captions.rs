@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 /// Where a trained model gets the captions of posts from.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Captions")]
 pub(crate) struct CaptionArgs {
     /// A file of captions for posts that have none of their own, as JSON lines with "image_id" and
     /// "caption"; by default the one the model was trained with.

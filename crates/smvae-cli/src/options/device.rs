@@ -8,7 +8,6 @@ use smvae::encoders::device::{self, DeviceChoice};
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Args)]
-#[command(next_help_heading = "Computing")]
 pub(crate) struct DeviceArgs {
     /// Where to compute: cpu, cuda (the first NVIDIA GPU), cuda:N, or auto.
     ///

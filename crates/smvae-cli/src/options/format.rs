@@ -10,7 +10,6 @@ use std::str::FromStr;
 
 /// The form of a file.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How files are read")]
 pub(crate) struct FileArgs {
     /// The format: conll, jsonl, json, csv, tsv, text, arrow or parquet.
     ///
@@ -25,7 +24,6 @@ pub(crate) struct FileArgs {
 
 /// Which columns of a file in columns are read.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How files are read")]
 pub(crate) struct ColumnArgs {
     /// Words in columns: the columns of the words and of the tags, counted from 1, such as 1,4. By
     /// default words stand in the first and tags in the last.
@@ -35,7 +33,6 @@ pub(crate) struct ColumnArgs {
 
 /// How tags are read.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How files are read")]
 pub(crate) struct TagArgs {
     /// The scheme of the tags: iob1, iob2 (bio), ioe1, ioe2, iobes, bilou, or auto, which tells it
     /// from the tags.

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 /// Where a trained model gets its image vectors from.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Images")]
 pub(crate) struct ImageArgs {
     /// A file of image vectors; by default the one the model was trained with.
     #[arg(long, value_name = "FILE", conflicts_with = "no_images")]
@@ -38,7 +37,6 @@ impl ImageArgs {
 
 /// A frozen vision model, and where its vectors are kept.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Images")]
 pub(crate) struct VisionArgs {
     /// A frozen vision model: a folder with a ResNet, ViT or CLIP of transformers or timm, a model
     /// of the Hugging Face hub such as microsoft/resnet-50, or a weights file of torchvision.

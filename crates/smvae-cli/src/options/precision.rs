@@ -9,7 +9,6 @@ use smvae::{LoadOptions, Predictor};
 
 /// In which numbers a trained model computes.
 #[derive(Clone, Copy, Debug, Args)]
-#[command(next_help_heading = "Computing")]
 pub(crate) struct PrecisionArgs {
     /// Number type of the text encoder; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]

@@ -10,7 +10,6 @@ use smvae::core::model::Fusion;
 
 /// The networks and their input.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Model and input")]
 pub(crate) struct ModelArgs {
     /// Width of each LSTM direction and of the hidden layers.
     #[arg(long, visible_alias = "hidden_dim", value_name = "N")]

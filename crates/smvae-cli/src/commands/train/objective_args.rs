@@ -12,7 +12,6 @@ use smvae::core::objective::UnlabelledClass;
 
 /// The terms of the loss.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Objective")]
 pub(crate) struct ObjectiveArgs {
     /// Weight of the cross entropy in semi-supervised training is exp(1 - gamma).
     #[arg(long, value_name = "X", allow_negative_numbers = true)]

@@ -10,7 +10,6 @@ use std::str::FromStr;
 
 /// The loop, its batches and rates.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Training")]
 pub(super) struct TrainingArgs {
     /// The most passes over the labelled posts.
     #[arg(long, visible_alias = "epoch", value_name = "N")]
