@@ -34,6 +34,10 @@ fn of_checkout() -> Option<String> {
     if Path::new(&log).is_file() {
         println!("cargo::rerun-if-changed={log}");
     }
+    // What is changed since the commit is told, too.
+    for path in ["../../crates", "../../Cargo.toml", "../../Cargo.lock"] {
+        println!("cargo::rerun-if-changed={path}");
+    }
     let commit = git(&["rev-parse", "HEAD"])?;
     let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
     Some(if changed.is_empty() { commit } else { format!("{commit}, with changes") })

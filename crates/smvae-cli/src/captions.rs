@@ -20,9 +20,9 @@ pub(crate) fn of_training(file: Option<&Path>, corpus: &Path, config: &Config) -
     Ok(Captions::of_corpus(corpus)?)
 }
 
-/// Splits without their posts' own captions, if `none` are to be read.
-pub(crate) fn kept<const N: usize>(splits: [LoadedSplit; N], none: bool) -> [LoadedSplit; N] {
-    splits.map(|split| if none { split.without_captions() } else { split })
+/// Splits without their posts' own captions, if no captions are to be read.
+pub(crate) fn without_captions_if<const N: usize>(splits: [LoadedSplit; N], no_captions: bool) -> [LoadedSplit; N] {
+    splits.map(|split| if no_captions { split.without_captions() } else { split })
 }
 
 /// The model with captions for posts that have none of their own: those of a file that is named, or
@@ -48,9 +48,8 @@ pub(crate) fn with_captions(model: Predictor, args: &CaptionArgs, needs_them: bo
     match recorded {
         Ok(captions) => Ok(model.with_captions(captions, args.trust())?),
         Err(error) if needs_them => Err(error),
-        Err(_) => {
-            say("the model was trained with captions, and their file is not there: posts without a \"caption\" of \
-                 their own are read as text alone; --captions names another file");
+        Err(error) => {
+            say(format!("{error:#}; until then posts without a \"caption\" of their own are read as text alone"));
             Ok(model)
         }
     }

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
 
 /// The command as it was given, but for the place of the program.
 fn command() -> String {
-    let words = std::env::args().skip(1).map(|word| shell_word(&word));
+    let words = std::env::args_os().skip(1).map(|word| shell_word(&word.to_string_lossy()));
     std::iter::once("smvae".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

@@ -23,6 +23,17 @@ impl DataArgs {
         self.data.is_some() || self.dataset.is_some()
     }
 
+    /// The folder if one is named, with its whole path.
+    pub(crate) fn given(&self) -> Option<PathBuf> {
+        self.is_given().then(|| self.whole())
+    }
+
+    /// The folder with its whole path.
+    pub(crate) fn whole(&self) -> PathBuf {
+        let folder = self.folder();
+        std::path::absolute(&folder).unwrap_or(folder)
+    }
+
     /// The folder.
     pub(crate) fn folder(&self) -> PathBuf {
         let named = || PathBuf::from("dataset").join(self.dataset.as_deref().unwrap_or_default());

@@ -7,6 +7,7 @@ use super::objective_args::ObjectiveArgs;
 use super::set::{set, set_some};
 use super::settings::Assignment;
 use super::training_args::TrainingArgs;
+use crate::corpus::format_for_run;
 use crate::failure::Usage;
 use crate::options::{DataArgs, DeviceArgs, FormatArgs, VisionArgs};
 use crate::progress::say;
@@ -224,11 +225,12 @@ impl TrainArgs {
         let mut config = self.resolve()?;
         set_some(&mut config.text_encoder, self.text_encoder.clone());
         config.device = self.device.name();
-        if self.data.is_given() {
-            let folder = self.data.folder();
-            config.data = Some(std::path::absolute(&folder).unwrap_or(folder));
-        }
-        config.corpus_format = config.corpus_format.with(&self.format.format());
+        let asked = self.format.format();
+        config.corpus_format = match self.data.given() {
+            Some(folder) => format_for_run(&config, &folder, &asked),
+            None => config.corpus_format.with(&asked),
+        };
+        set_some(&mut config.data, self.data.given());
         Ok(config)
     }
 

@@ -44,13 +44,13 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let folder = args.data.folder();
     // A run that --config names may have had another corpus.
     config.corpus_format = format_for_run(&config, &folder, &args.format.format());
-    config.data = Some(std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()));
+    config.data = Some(args.data.whole());
     let [train, dev] = load_splits(&folder, [Split::Train, Split::Dev], &config.corpus_format)?;
     let captions =
         if args.no_captions { None } else { captions::of_training(args.captions.as_deref(), &folder, &config)? };
     let selection = args.manifest(&config, &train)?;
     let (train, selection) = args.with_unlabelled(&mut config, train, &dev.samples, selection)?;
-    let [train, dev] = captions::kept([train, dev], args.no_captions);
+    let [train, dev] = captions::without_captions_if([train, dev], args.no_captions);
     let mut input = TrainInput::from_splits(&train, &dev.samples, encoder)?;
     if input.labels().n_classes() == 1 {
         say("warning: no post of the training split has an entity: the model can find nothing");

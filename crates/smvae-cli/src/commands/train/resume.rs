@@ -3,7 +3,7 @@
 
 use super::args::TrainArgs;
 use super::ending::tell_end;
-use crate::captions::kept;
+use crate::captions::without_captions_if;
 use crate::failure::Usage;
 use crate::interrupt;
 use crate::progress::{detail, say};
@@ -13,7 +13,7 @@ use smvae::data::corpus::load_split_with;
 use smvae::data::{Captions, ImageVectors, Split};
 use smvae::encoders::device;
 use smvae::{EncoderSource, RunInfo, RunState, TrainInput};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub(crate) fn run(folder: &Path, args: &TrainArgs) -> anyhow::Result<()> {
     if let Some(summary) = smvae::finished_run(folder)? {
@@ -23,7 +23,7 @@ pub(crate) fn run(folder: &Path, args: &TrainArgs) -> anyhow::Result<()> {
     }
     let run = RunInfo::read(folder)?;
     let missing = |what: &str| Usage(format!("{} does not say where its {what} is: start a new run", folder.display()));
-    let moved = corpus_now(args);
+    let moved = args.data.given();
     let data = match (&moved, &run.config.data) {
         (Some(moved), _) => moved,
         (None, Some(data)) if data.is_dir() => data,
@@ -45,7 +45,7 @@ pub(crate) fn run(folder: &Path, args: &TrainArgs) -> anyhow::Result<()> {
         train = train.with_unlabelled(file, &dev.samples, None, 0).context(hint)?.0;
     }
     // A run that began without captions is resumed without.
-    let [train, dev] = kept([train, dev], run.captions.is_none());
+    let [train, dev] = without_captions_if([train, dev], run.captions.is_none());
     let captions = captions(&run, args, data, || missing("file of captions"))?;
     let images = vectors(&run, args, || missing("file of image vectors"))?;
     interrupt::catch()?;
@@ -63,12 +63,6 @@ pub(crate) fn run(folder: &Path, args: &TrainArgs) -> anyhow::Result<()> {
     drop(watcher);
     tell_end(&summary, Some(data));
     interrupt::end(summary.stopped)
-}
-
-/// Where the options say that the corpus is now.
-fn corpus_now(args: &TrainArgs) -> Option<PathBuf> {
-    let folder = args.data.is_given().then(|| args.data.folder())?;
-    Some(std::path::absolute(&folder).unwrap_or(folder))
 }
 
 /// The captions of the run, but for those that posts have as their own: from where the options say,
