@@ -5,11 +5,12 @@
 //! count characters. No picture of a task is fetched; what it shows, `caption` in a task's data
 //! says.
 
+use crate::adapters::ask_records;
 use crate::adapters::tags::Tags;
-use crate::adapters::{Asked, ask_texts};
 use crate::answer::Found;
 use crate::http::body;
 use crate::http::errors::{Fault, Refusal, json};
+use crate::http::posts;
 use crate::model::Model;
 use crate::state::State;
 use axum::Router;
@@ -20,6 +21,7 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use smvae::ScoredEntity;
+use smvae::data::formats::PostRecord;
 use smvae::data::utf16::Utf16;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -138,11 +140,9 @@ pub(crate) async fn predict(Shared(state): Shared<Arc<State>>, request: Request)
     let _admitted = state.admit()?;
     let (head, bytes) = request.into_parts();
     let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
-    let Tasks { texts, tags } = read(&body.bytes)?;
-    let texts: Vec<Asked<'_>> =
-        texts.iter().map(|(text, caption)| Asked { text, caption: caption.as_deref() }).collect();
+    let Tasks { records, tags } = read(&body.bytes)?;
     let model = state.current.get();
-    let answers = ask_texts(&state, &model, &texts).await?;
+    let answers = ask_records(&state, &model, records).await?;
     let results = answers.found.iter().map(|found| prediction(found, &tags, &model)).collect();
     let mut response = json(&Results { results });
     response.extensions_mut().insert(answers.took);
@@ -162,7 +162,7 @@ pub(crate) async fn webhook(Shared(state): Shared<Arc<State>>) -> Response {
 /// The texts of a request, each with the `caption` of its task, if that has one, and how they and
 /// their regions are named.
 pub(crate) struct Tasks {
-    texts: Vec<(String, Option<String>)>,
+    records: Vec<PostRecord>,
     tags: Tags,
 }
 
@@ -176,20 +176,19 @@ pub(crate) fn read(body: &[u8]) -> Result<Tasks, Fault> {
         Some(config) => Tags::read(&config).map_err(|why| Fault::bad_post(why).of_field("label_config"))?,
         None => Tags::default(),
     };
-    let texts = tasks.iter().enumerate().map(|(i, task)| {
-        let caption = task.data.get("caption").and_then(Value::as_str).map(str::to_owned);
-        text(task, &tags).map(|text| (text, caption)).map_err(|fault| fault.of_post(i))
-    });
-    Ok(Tasks { texts: texts.collect::<Result<_, _>>()?, tags })
+    let records = tasks.iter().enumerate().map(|(i, task)| record(task, &tags).map_err(|fault| fault.of_post(i)));
+    Ok(Tasks { records: records.collect::<Result<_, _>>()?, tags })
 }
 
-/// The text of a task.
-fn text(task: &Task, tags: &Tags) -> Result<String, Fault> {
-    match task.data.get(&tags.field) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(Fault::bad_post("the text of the task is not a string").of_field(tags.field.clone())),
-        None => Err(Fault::bad_post("the task has no text").of_field(tags.field.clone())),
-    }
+/// The text of a task, with its caption, unless that is the text itself.
+fn record(task: &Task, tags: &Tags) -> Result<PostRecord, Fault> {
+    let text = match task.data.get(&tags.field) {
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(Fault::bad_post("the text of the task is not a string").of_field(tags.field.clone())),
+        None => return Err(Fault::bad_post("the task has no text").of_field(tags.field.clone())),
+    };
+    let caption = task.data.get("caption").and_then(Value::as_str).filter(|_| tags.field != "caption");
+    Ok(PostRecord { caption: caption.map(str::to_owned), ..posts::of_text(text)? })
 }
 
 /// The result of one task, without entities whose label nobody may choose.
@@ -214,5 +213,27 @@ fn prediction(found: &Found, tags: &Tags, model: &Model) -> Prediction {
         score: entities.iter().map(|entity| entity.score).min_by(f32::total_cmp).unwrap_or(0.0),
         result: entities.iter().enumerate().map(region).collect(),
         model_version: model.version(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caption_is_that_of_the_task_unless_it_is_the_text() {
+        let captions = |config: &str| {
+            let task = serde_json::json!({"data": {"text": "in Oslo", "caption": "a city"}});
+            let body = serde_json::json!({"tasks": [task], "label_config": config}).to_string();
+            let tasks = read(body.as_bytes()).expect("a request");
+            tasks.records.into_iter().map(|record| record.caption).collect::<Vec<_>>()
+        };
+        let config = |field: &str| {
+            format!(
+                r#"<View><Labels name="l" toName="t"><Label value="LOC"/></Labels><Text name="t" value="${field}"/></View>"#
+            )
+        };
+        assert_eq!(captions(&config("text")), [Some("a city".to_owned())]);
+        assert_eq!(captions(&config("caption")), [None]);
     }
 }

@@ -4,9 +4,10 @@
 //! Errors have the protocol's own shape, `{"error": "..."}`. Tensors as bytes after the JSON, an
 //! extension of Triton, are refused: its client sends JSON with `binary_data=False`.
 
-use crate::adapters::{Asked, ask_texts};
+use crate::adapters::ask_records;
 use crate::http::body;
 use crate::http::errors::{self, Fault, json};
+use crate::http::posts;
 use crate::state::State;
 use axum::Router;
 use axum::extract::{Request, State as Shared};
@@ -233,8 +234,8 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
     let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
     let inference = read(&body.bytes)?;
     let model = state.current.get();
-    let texts: Vec<Asked<'_>> = inference.texts().iter().map(|text| Asked { text, caption: None }).collect();
-    let answers = ask_texts(&state, &model, &texts).await?;
+    let records = inference.texts().iter().map(|text| posts::of_text(text)).collect::<Result<_, _>>()?;
+    let answers = ask_records(&state, &model, records).await?;
     let took = answers.took;
     let line = |found: crate::answer::Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
     let data: Vec<String> = answers.found.into_iter().map(line).collect();
