@@ -36,6 +36,9 @@ pub(crate) fn is_drawn() -> bool {
     is(Loudness::Normal) && std::io::stderr().is_terminal()
 }
 
+/// Posts that are named, each with what is wrong with it; of the rest only the number is told.
+pub(crate) const MAX_TOLD: usize = 10;
+
 /// Prints a note or a warning to stderr, unless the program is to be quiet.
 pub(crate) fn say(line: impl AsRef<str>) {
     if is(Loudness::Normal) {

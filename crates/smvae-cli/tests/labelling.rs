@@ -82,6 +82,27 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
 }
 
 #[test]
+fn a_model_that_reads_captions_reads_those_of_the_pool() {
+    let dir = folder_with_corpus("data", 60, 8);
+    let dir = dir.path();
+    let train = load_split(dir.join("data"), Split::Train).expect("our own files").samples;
+    let line = |sample: &smvae::data::Sample| {
+        json!({"image_id": sample.image_id, "caption": sample.words.join(" ")}).to_string() + "\n"
+    };
+    fs::write(dir.join("captions.jsonl"), train.iter().map(line).collect::<String>()).expect("writable");
+    check(dir, &format!("train --data data --captions captions.jsonl --out run {TRAIN}"), "", 0);
+    let missing = |options: &str| {
+        let (found, _) = check(dir, &format!("suggest --pool data/train.txt --n 5 --model run {options}"), "", 0);
+        lines(&found).iter().filter(|line| line["caption_missing"] == true).count()
+    };
+    assert_eq!((missing(""), missing("--captions captions.jsonl")), (0, 0));
+    fs::rename(dir.join("captions.jsonl"), dir.join("moved.jsonl")).expect("it is there");
+    let (_, said) = check(dir, "suggest --pool data/train.txt --n 5 --model run", "", 0);
+    assert!(said.contains("name a copy of their file with --captions"), "{said}");
+    assert_eq!((missing(""), missing("--captions moved.jsonl")), (5, 0));
+}
+
+#[test]
 fn a_manifest_is_what_train_reads() {
     let dir = folder();
     let suggest = "suggest --pool data/train.txt --n 5 --model run --output -";

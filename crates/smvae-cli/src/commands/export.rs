@@ -2,9 +2,9 @@
 
 use crate::corpus::tell;
 use crate::failure::{BadLines, Usage};
-use crate::options::FormatArgs;
+use crate::options::{FormatArgs, LabelStudioArgs};
 use crate::output;
-use crate::progress::say;
+use crate::progress::{MAX_TOLD, insist, say};
 use clap::Args;
 use smvae::answers::AnswerFormat;
 use smvae::core::schemes::Scheme;
@@ -39,13 +39,9 @@ pub(crate) struct ExportArgs {
     /// --scheme is that of the tags that are read.
     #[arg(long, default_value = "iob2", value_name = "SCHEME")]
     to_scheme: Scheme,
-    /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
-    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = crate::options::two_names)]
-    label_studio_names: (String, String),
+    #[command(flatten)]
+    label_studio: LabelStudioArgs,
 }
-
-/// Posts that are left out and named; of the rest only the number is said.
-const SAID: usize = 10;
 
 pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let Some(format) = args.to.or_else(|| AnswerFormat::of_path(&args.output)) else {
@@ -69,33 +65,28 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         }
         AnswerFormat::Of(output) => written(args, output, &file, &read.posts)?,
     };
-    if args.output == Path::new("-") {
+    let name = if args.output == Path::new("-") {
         output::print_bytes(&bytes)?;
+        "stdout".to_owned()
     } else {
         write_atomically(&args.output, &bytes)?;
-    }
+        args.output.display().to_string()
+    };
     let n = read.posts.len() - left_out;
-    say(format!("{}: {n} posts of {} as {}", args.output.display(), file.display(), format.name()));
+    say(format!("{name}: {n} posts of {} as {}", file.display(), format.name()));
     if left_out > 0 { Err(BadLines { lines: left_out, left_out }.into()) } else { Ok(()) }
 }
 
 /// The posts in a format of another program, and how many it has no place for.
 fn written(args: &ExportArgs, output: Output, file: &Path, posts: &[LabelledPost]) -> anyhow::Result<(Vec<u8>, usize)> {
-    let (from_name, to_name) = args.label_studio_names.clone();
-    let settings = WriteSettings {
-        author: Author::Person,
-        scheme: args.to_scheme,
-        from_name,
-        to_name,
-        ..WriteSettings::default()
-    };
+    let settings = WriteSettings { author: Author::Person, scheme: args.to_scheme, ..args.label_studio.settings() };
     let mut writer = Writer::new(output, Vec::new(), &settings)?;
     let mut left_out = 0;
     for post in posts {
         if let Written::LeftOut(why) = writer.post(&post.as_found())? {
             left_out += 1;
-            if left_out <= SAID {
-                say(format!("{}:{}: left out: {why}", file.display(), post.line));
+            if left_out <= MAX_TOLD {
+                insist(format!("{}:{}: left out: {why}", file.display(), post.line));
             }
         }
     }

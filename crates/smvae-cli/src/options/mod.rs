@@ -5,6 +5,7 @@ mod data;
 mod device;
 mod format;
 mod images;
+mod label_studio;
 mod precision;
 mod reading;
 mod verify;
@@ -14,6 +15,7 @@ pub(crate) use data::DataArgs;
 pub(crate) use device::{DeviceArgs, NumberType};
 pub(crate) use format::{ColumnArgs, FileArgs, FormatArgs, TagArgs};
 pub(crate) use images::{ImageArgs, VisionArgs, set_reading};
+pub(crate) use label_studio::LabelStudioArgs;
 pub(crate) use precision::PrecisionArgs;
 pub(crate) use reading::{ReadingArgs, WindowArgs};
 pub(crate) use verify::VerifyArgs;
@@ -24,12 +26,4 @@ use serde::de::{DeserializeOwned, IntoDeserializer as _};
 /// Parses the name of a choice, which is the one that config.json has; the error lists all names.
 pub(crate) fn by_name<T: DeserializeOwned>(name: &str) -> Result<T, Error> {
     T::deserialize(name.into_deserializer())
-}
-
-/// Parses two names with a comma between them.
-pub(crate) fn two_names(text: &str) -> Result<(String, String), String> {
-    match text.split_once(',') {
-        Some((from, to)) if !from.is_empty() && !to.is_empty() => Ok((from.to_owned(), to.to_owned())),
-        _ => Err("expected two names with a comma between them, such as label,text".to_owned()),
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Usage;
 use crate::options::{
-    CaptionArgs, ColumnArgs, DeviceArgs, FileArgs, ImageArgs, PrecisionArgs, ReadingArgs, VerifyArgs,
+    CaptionArgs, ColumnArgs, DeviceArgs, FileArgs, ImageArgs, LabelStudioArgs, PrecisionArgs, ReadingArgs, VerifyArgs,
 };
 use clap::Args;
 use smvae::LoadOptions;
@@ -43,9 +43,8 @@ pub(crate) struct PredictArgs {
     /// The scheme of tags in the output: iob2, iob1, ioe1, ioe2, iobes or bilou.
     #[arg(long, default_value = "iob2", value_name = "SCHEME")]
     scheme: Scheme,
-    /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
-    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = crate::options::two_names)]
-    label_studio_names: (String, String),
+    #[command(flatten)]
+    label_studio: LabelStudioArgs,
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
     /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
     #[arg(long, value_name = "CONVENTION")]
@@ -107,10 +106,8 @@ impl PredictArgs {
 
     /// How answers are written, in the formats that ask.
     pub(crate) fn write_settings(&self, format: AnswerFormat) -> anyhow::Result<WriteSettings> {
-        let (from_name, to_name) = self.label_studio_names.clone();
         let has_candidates = self.reading.settings().all_above.is_some();
-        let mut settings =
-            WriteSettings { scheme: self.scheme, from_name, to_name, has_candidates, ..WriteSettings::default() };
+        let mut settings = WriteSettings { scheme: self.scheme, has_candidates, ..self.label_studio.settings() };
         if format == AnswerFormat::Of(Output::LabelStudio) {
             settings.model = crate::model::version(&self.model)?;
         }

@@ -2,16 +2,13 @@
 //! earlier run has written. The formats themselves are the library's.
 
 use super::losses::Losses;
-use crate::progress::insist;
+use crate::progress::{MAX_TOLD, insist};
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin};
 use smvae::data::formats::write::{FailedPost, WriteSettings, Written};
 use smvae::{Post, Prediction};
 use std::io::{self, BufRead, Write};
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Posts that are left out and named; of the rest only the number is said.
-const MAX_SAID: usize = 10;
 
 /// Turns answers into the bytes of a format. The bytes of each call are whole records: whatever
 /// ends the program, none of them is left half.
@@ -66,7 +63,7 @@ impl Writer {
     fn take(&mut self, line: usize, written: Written) -> Vec<u8> {
         if let Written::LeftOut(why) = written {
             self.left_out += 1;
-            if self.left_out <= MAX_SAID {
+            if self.left_out <= MAX_TOLD {
                 insist(format!("line {line} is left out: {why}"));
             }
         }

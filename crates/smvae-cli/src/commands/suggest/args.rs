@@ -1,7 +1,9 @@
 //! The options of `smvae suggest`.
 
 use crate::failure::Usage;
-use crate::options::{ColumnArgs, DeviceArgs, FileArgs, ImageArgs, PrecisionArgs, VerifyArgs};
+use crate::options::{
+    CaptionArgs, ColumnArgs, DeviceArgs, FileArgs, ImageArgs, LabelStudioArgs, PrecisionArgs, VerifyArgs,
+};
 use clap::Args;
 use smvae::answers::AnswerFormat;
 use smvae::data::words::WordConvention;
@@ -69,9 +71,8 @@ pub(crate) struct SuggestArgs {
     /// what --manifest writes.
     #[arg(long, value_name = "FORMAT")]
     to: Option<To>,
-    /// The names in the labelling configuration of Label Studio, of its Labels and of its Text.
-    #[arg(long, default_value = "label,text", value_name = "FROM_NAME,TO_NAME", value_parser = crate::options::two_names)]
-    pub(crate) label_studio_names: (String, String),
+    #[command(flatten)]
+    pub(crate) label_studio: LabelStudioArgs,
     /// Also write a manifest of the chosen posts, those of --labelled included, which
     /// `train --labelled` reads: for a pool that is the train.* of a corpus.
     #[arg(long, value_name = "FILE")]
@@ -82,6 +83,8 @@ pub(crate) struct SuggestArgs {
     pub(crate) words: Option<WordConvention>,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
+    #[command(flatten)]
+    pub(crate) captions: CaptionArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     #[command(flatten)]

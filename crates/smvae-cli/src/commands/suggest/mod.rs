@@ -8,6 +8,7 @@ mod args;
 pub(crate) use args::SuggestArgs;
 use args::To;
 
+use crate::captions::with_captions;
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
 use crate::interrupt;
@@ -15,11 +16,11 @@ use crate::lines::{self, Fault, Line};
 use crate::model;
 use crate::options::FileArgs;
 use crate::output;
-use crate::progress::{Progress, insist, say};
+use crate::progress::{MAX_TOLD, Progress, insist, say};
 use crate::watcher::Watcher;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
 use smvae::data::files::{sha256_file, write_atomically};
-use smvae::data::formats::write::{Output, WriteSettings, Written};
+use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
 use smvae::data::selection::{FORMAT_VERSION, Selected, Selection};
 use smvae::data::words::WordConvention;
@@ -125,7 +126,8 @@ fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
     }
     let one = |run| -> anyhow::Result<Arc<Predictor>> {
         let model = model::load(run, args.device, args.options())?;
-        Ok(Arc::new(model::with_images(model, &args.images, args.device, true)?))
+        let model = model::with_images(model, &args.images, args.device, true)?;
+        Ok(Arc::new(with_captions(model, &args.captions, false)?))
     };
     let models: Vec<_> = args.model.iter().map(|run| one(run)).collect::<anyhow::Result<_>>()?;
     if let Some((first, other)) = models.first().and_then(|first| Some((first, differing(&models, first)?))) {
@@ -182,7 +184,7 @@ fn offer_all(
             Err(why) => {
                 anyhow::ensure!(!has_manifest(args), "{}:{}: {why}", name(&args.pool), line.number);
                 bad += 1;
-                if bad <= TOLD {
+                if bad <= MAX_TOLD {
                     progress.line(format!("{}:{}: {why}", name(&args.pool), line.number));
                 }
             }
@@ -197,17 +199,13 @@ fn offer_all(
     Ok(bad)
 }
 
-/// Lines that are no posts and are said one by one.
-const TOLD: usize = 10;
-
 /// Whether the places of posts are written, which a line that is no post would shift.
 fn has_manifest(args: &SuggestArgs) -> bool {
     args.manifest.is_some() || args.to() == To::Manifest
 }
 
 fn write(args: &SuggestArgs, format: AnswerFormat, chosen: &[Suggestion<Candidate>]) -> anyhow::Result<()> {
-    let (from_name, to_name) = args.label_studio_names.clone();
-    let mut settings = WriteSettings { from_name, to_name, ..WriteSettings::default() };
+    let mut settings = args.label_studio.settings();
     if let (AnswerFormat::Of(Output::LabelStudio), Some(run)) = (format, args.model.first()) {
         settings.model = model::version(run)?;
     }
