@@ -22,7 +22,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check doccano==1.8.4 chardet==4.0.0 'numpy<2'
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check doccano==1.8.4 chardet==4.0.0 numpy==1.26.4
 "$work/venv/bin/python" - "$work" <<'PY'
 import json, pathlib, sys
 from importlib.util import find_spec

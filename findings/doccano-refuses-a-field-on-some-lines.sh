@@ -19,7 +19,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check \
-    doccano==1.8.4 'marshmallow<4' 'numpy<2' 'setuptools<80'
+    doccano==1.8.4 marshmallow==3.26.2 numpy==1.26.4 setuptools==65.5.0
 "$work/venv/bin/python" - "$work" <<'PY'
 import json, os, pathlib, sys
 from importlib.util import find_spec
