@@ -9,8 +9,11 @@ pub(super) const SIGNATURE: usize = 8;
 pub(super) const AROUND: usize = 12;
 pub(super) const END: [u8; AROUND] = [0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xAE, 0x42, 0x60, 0x82];
 
-/// A whole file of what is there. `None` if not even a picture's data begins, or if it would take
-/// more than `most` bytes.
+/// The most bytes of a block of a zlib stream that stores them.
+const BLOCK: usize = 0xFFFF;
+
+/// A whole file of what is there. `None` if not even a picture's data begins, or if its rows would
+/// take more than `most` bytes, or more than a chunk can have.
 pub(super) fn salvage(bytes: &[u8], most: u64) -> Option<Vec<u8>> {
     let number = |at: usize| bytes.get(at..at + 4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
     let (width, height) = (number(SIGNATURE + 8)?, number(SIGNATURE + 12)?);
@@ -24,7 +27,11 @@ pub(super) fn salvage(bytes: &[u8], most: u64) -> Option<Vec<u8>> {
     let row_of = |pixels: u32| 1 + (u64::from(pixels) * u64::from(depth) * samples).div_ceil(8);
     let passes = if interlaced == 0 { vec![(height, width)] } else { passes(width, height).to_vec() };
     let sizes = passes.iter().map(|(rows, pixels)| u64::from(*rows).checked_mul(row_of(*pixels)));
-    let size = sizes.sum::<Option<u64>>().filter(|size| *size <= most)? as usize;
+    let size = sizes.sum::<Option<u64>>().filter(|size| *size <= most)?;
+    // Two bytes begin the stream, five each block, and a checksum of four ends it.
+    let length = size.checked_add(2 + 5 * size.div_ceil(BLOCK as u64) + 4)?;
+    let length = u32::try_from(length).ok().filter(|length| *length < 1 << 31)?;
+    let size = size as usize;
 
     let (start, data) = data(bytes)?;
     let mut rows = inflate(&data, size);
@@ -40,7 +47,28 @@ pub(super) fn salvage(bytes: &[u8], most: u64) -> Option<Vec<u8>> {
     }
     rows.truncate(whole);
     rows.resize(size, 0);
-    Some([&bytes[..start], &chunk(&stored(&rows)), &END].concat())
+    Some(file_of(&bytes[..start], length, &rows))
+}
+
+/// A file of what comes before the data, one chunk of so many bytes that stores the rows, and an
+/// end. Checksums are zeros, since the decoder does not look at them.
+fn file_of(head: &[u8], length: u32, rows: &[u8]) -> Vec<u8> {
+    let mut file = Vec::with_capacity(head.len() + length as usize + 2 * AROUND);
+    file.extend(head);
+    file.extend(length.to_be_bytes());
+    file.extend(b"IDAT\x78\x01");
+    let mut blocks = rows.chunks(BLOCK).peekable();
+    while let Some(block) = blocks.next() {
+        let length = block.len() as u16;
+        file.push(u8::from(blocks.peek().is_none()));
+        file.extend(length.to_le_bytes());
+        file.extend((!length).to_le_bytes());
+        file.extend(block);
+    }
+    // Of the stream and of the chunk.
+    file.extend([0; 8]);
+    file.extend(END);
+    file
 }
 
 /// Where the first chunk of data begins, and what is there of the data of all of them.
@@ -83,25 +111,6 @@ fn inflate(data: &[u8], most: usize) -> Vec<u8> {
     out
 }
 
-/// Bytes as a zlib stream that stores them; its checksum is not looked at.
-fn stored(bytes: &[u8]) -> Vec<u8> {
-    let mut stream = vec![0x78, 0x01];
-    let mut blocks = bytes.chunks(0xFFFF).peekable();
-    while let Some(block) = blocks.next() {
-        let length = block.len() as u16;
-        stream.push(u8::from(blocks.peek().is_none()));
-        stream.extend(length.to_le_bytes());
-        stream.extend((!length).to_le_bytes());
-        stream.extend(block);
-    }
-    stream.extend([0; 4]);
-    stream
-}
-
-fn chunk(data: &[u8]) -> Vec<u8> {
-    [&(data.len() as u32).to_be_bytes(), b"IDAT".as_slice(), data, &[0; 4]].concat()
-}
-
 /// Rows of the seven passes of an interlaced picture, and pixels of each; passes without pixels
 /// have no rows.
 pub(super) fn passes(width: u32, height: u32) -> [(u32, u32); 7] {
@@ -110,4 +119,39 @@ pub(super) fn passes(width: u32, height: u32) -> [(u32, u32); 7] {
         let pixels = width.saturating_sub(left).div_ceil(across);
         (height.saturating_sub(top).div_ceil(down) * u32::from(pixels > 0), pixels)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of grey pixels that ends where its data would begin.
+    fn torn(width: u32, height: u32) -> Vec<u8> {
+        let signature = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n'];
+        let header = [13u32.to_be_bytes(), *b"IHDR", width.to_be_bytes(), height.to_be_bytes()].concat();
+        [signature.as_slice(), &header, &[8, 0, 0, 0, 0], &[0; 4], &[0, 0, 0, 9], b"IDAT"].concat()
+    }
+
+    #[test]
+    fn a_file_has_the_length_that_it_says() {
+        let check = |width: u32, height: u32| {
+            let (torn, rows) = (torn(width, height), (width as usize + 1) * height as usize);
+            let file = salvage(&torn, u64::MAX).expect("its data begins");
+            let at = torn.len() - 8;
+            let length = u32::from_be_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]]) as usize;
+            assert_eq!(file.len(), at + length + 2 * AROUND, "{width} x {height}");
+            assert_eq!(length, rows + 6 + 5 * rows.div_ceil(BLOCK), "{width} x {height}");
+        };
+        check(1, 1);
+        check(BLOCK as u32 - 1, 1);
+        check(BLOCK as u32, 1);
+        check(300, 500);
+    }
+
+    #[test]
+    fn what_does_not_fit_a_chunk_is_not_salvaged() {
+        assert!(salvage(&torn(65_535, 65_535), u64::MAX).is_none());
+        assert!(salvage(&torn(30, 30), 31 * 30 - 1).is_none());
+        assert!(salvage(&torn(30, 30), 31 * 30).is_some());
+    }
 }
