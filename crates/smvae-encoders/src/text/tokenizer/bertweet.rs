@@ -65,31 +65,32 @@ pub(super) fn read(files: &Files, notes: &mut Vec<Note>) -> Result<(Tokenizer, V
     Ok((tokenizer, without_text))
 }
 
-/// The ids of pieces by their form in merges.
+/// The ids of pieces by their form in merges: those of the file follow [`FIRST`], in its order.
 fn vocabulary(path: &Path) -> Result<HashMap<String, u32>> {
-    let mut pieces: HashMap<String, u32> = FIRST.iter().zip(0..).map(|(piece, id)| ((*piece).to_owned(), id)).collect();
+    let mut ids: HashMap<String, u32> = FIRST.iter().zip(0..).map(|(piece, id)| ((*piece).to_owned(), id)).collect();
     for (number, line) in text(path)?.lines().enumerate() {
         let Some((piece, _)) = line.trim().rsplit_once(' ') else {
             let why = format!("line {} is not a piece and its count: {line:?}", number + 1);
             return Err(malformed(path, "vocabulary of BERTweet", why));
         };
-        let id = pieces.len() as u32;
-        if let Some(first) = pieces.insert(piece.to_owned(), id) {
+        let id = ids.len() as u32;
+        if let Some(first) = ids.insert(form(piece), id) {
             let twice = Error::DuplicatePiece { piece: piece.to_owned(), first: first as usize, second: id as usize };
             return Err(twice.of_tokenizer(path));
         }
     }
-    let last = pieces.len() as u32;
-    let id = *pieces.get(MASK).unwrap_or(&last);
-    let form = |(piece, id): (String, u32)| {
-        let inner = piece.strip_suffix("@@").filter(|inner| !inner.is_empty()).map(str::to_owned);
-        let form =
-            if FIRST.contains(&piece.as_str()) { piece } else { inner.unwrap_or_else(|| format!("{piece}{END}")) };
-        (form, id)
-    };
-    let mut ids: HashMap<String, u32> = pieces.into_iter().map(form).collect();
-    ids.insert(MASK.to_owned(), id);
+    let last = ids.len() as u32;
+    ids.entry(MASK.to_owned()).or_insert(last);
     Ok(ids)
+}
+
+/// A piece of `vocab.txt` as merges have it. Two pieces may have one form: `ab` and `ab</w>@@`.
+fn form(piece: &str) -> String {
+    match piece.strip_suffix("@@") {
+        _ if FIRST.contains(&piece) || piece == MASK => piece.to_owned(),
+        Some(inner) if !inner.is_empty() => inner.to_owned(),
+        _ => format!("{piece}{END}"),
+    }
 }
 
 fn added_token(piece: &str, id: u32) -> Value {
@@ -115,4 +116,46 @@ fn text(path: &Path) -> Result<String> {
 
 fn malformed(path: &Path, what: &'static str, why: String) -> Error {
     Error::Json { path: path.to_owned(), what, source: why.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(vocab: &str, want: Result<&[(&str, u32)], &str>) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("vocab.txt");
+        std::fs::write(&path, vocab).expect("writable");
+        match (vocabulary(&path), want) {
+            (Ok(ids), Ok(want)) => {
+                let mut of_file: Vec<_> = ids.iter().map(|(form, id)| (form.as_str(), *id)).collect();
+                of_file.sort_by_key(|(_, id)| *id);
+                assert_eq!(of_file[FIRST.len()..], *want, "{vocab:?}");
+            }
+            (Err(error), Err(want)) => {
+                let why = std::error::Error::source(&error).expect("a reason").to_string();
+                assert_eq!(why, want, "{vocab:?}");
+            }
+            (got, _) => panic!("{vocab:?}: {got:?}"),
+        }
+    }
+
+    #[test]
+    fn pieces_have_their_forms_and_the_ids_of_the_file() {
+        check("", Ok(&[("<mask>", 4)]));
+        check("in 9\nro@@ 8\n@@ 7\n", Ok(&[("in</w>", 4), ("ro", 5), ("@@</w>", 6), ("<mask>", 7)]));
+        check("in 9\n<mask> 8\nro@@ 7\n", Ok(&[("in</w>", 4), ("<mask>", 5), ("ro", 6)]));
+    }
+
+    #[test]
+    fn pieces_of_one_form_are_an_error() {
+        check("in 9\nro 8\nin 7\n", Err("the vocabulary has \"in\" twice, at 4 and 6"));
+        check("in 9\nin</w>@@ 8\n", Err("the vocabulary has \"in</w>@@\" twice, at 4 and 5"));
+        check("in</w>@@ 9\nin 8\n", Err("the vocabulary has \"in\" twice, at 4 and 5"));
+        check("<pad>@@ 9\n", Err("the vocabulary has \"<pad>@@\" twice, at 1 and 4"));
+        check("</s> 9\n", Err("the vocabulary has \"</s>\" twice, at 2 and 4"));
+        check("<mask> 9\n<mask>@@ 8\n", Err("the vocabulary has \"<mask>@@\" twice, at 4 and 5"));
+        check("in 9\nro\n", Err("line 2 is not a piece and its count: \"ro\""));
+    }
 }
