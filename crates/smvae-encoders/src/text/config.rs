@@ -18,7 +18,8 @@ pub struct TransformerConfig {
     pub vocab_size: usize,
     /// Width of a vector.
     pub hidden_size: usize,
-    /// Width of the embeddings, which are projected to `hidden_size`. `None` means the same.
+    /// Width of the embeddings, which are projected to `hidden_size`. `None` means 128 in an
+    /// ELECTRA and `hidden_size` in the others, as transformers has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding_size: Option<usize>,
     /// Number of layers.
@@ -104,10 +105,7 @@ impl TransformerConfig {
         if family == Family::MpNet {
             relative::check(&fields)?;
         }
-        if family == Family::Electra {
-            // What transformers takes where it is absent.
-            fields.entry("embedding_size").or_insert(128.into());
-        } else {
+        if family != Family::Electra {
             fields.remove("embedding_size");
         }
         family.with_berts_names(&mut fields);
@@ -130,7 +128,8 @@ impl TransformerConfig {
 
     /// Width of the embeddings.
     pub fn embedding_width(&self) -> usize {
-        self.embedding_size.unwrap_or(self.hidden_size)
+        let absent = if self.model_type == Family::Electra { 128 } else { self.hidden_size };
+        self.embedding_size.unwrap_or(absent)
     }
 
     /// Whether attention adds a number for each distance of two pieces to its scores.
@@ -238,6 +237,23 @@ mod tests {
         check(r#""model_type": "distilbert", "#, 12, 0);
         check(r#""model_type": "mpnet", "#, 10, 1);
         check(r#""model_type": "mpnet", "pad_token_id": 5, "relative_attention_num_buckets": 32, "#, 10, 5);
+    }
+
+    #[test]
+    fn a_run_has_the_width_of_embeddings_that_it_was_trained_with() {
+        let check = |fields: &str, width: usize| {
+            let config = read(&format!("{fields}\"max_position_embeddings\": 12")).expect(fields);
+            assert_eq!(config.embedding_width(), width, "{fields}");
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("config.json");
+            std::fs::write(&path, serde_json::to_string(&config).expect("serialises")).expect("writable");
+            let again = TransformerConfig::from_file(path).expect("its own text");
+            assert_eq!((again.embedding_width(), again), (width, config), "{fields}");
+        };
+        check(r#""model_type": "electra", "#, 128);
+        check(r#""model_type": "electra", "embedding_size": 3, "#, 3);
+        check(r#""model_type": "bert", "embedding_size": 3, "#, 4);
+        check("", 4);
     }
 
     #[test]
