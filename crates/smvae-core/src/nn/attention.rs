@@ -6,6 +6,9 @@
 //! probabilities are computed again in the backward pass, which costs less than keeping them.
 //! Dropout acts on the probabilities.
 
+mod composed;
+mod heads;
+
 use super::dispatch::is_fused;
 use super::dropout::Mask;
 use super::lanes::{dot, largest, sum};
@@ -14,8 +17,11 @@ use super::real::{Real, Values, for_real, values, vectorised};
 use super::small::Panels;
 use crate::pieces::PackedLayout;
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CustomOp3, D, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use heads::Head;
 use rayon::prelude::*;
+
+pub(super) use heads::Attention;
 
 /// Attention of `q`, `k`, `v`: `[rows, d]` with the rows of `layout`; returns `[rows, d]`.
 ///
@@ -68,7 +74,7 @@ pub fn attention_with_bias(
         );
     }
     let mask = dropout.map(|(p, rng)| Mask::draw(p, rng)).transpose()?.flatten();
-    let op = Attention { n_heads, layout: layout.clone(), mask };
+    let op = Attention::new(n_heads, layout, mask);
     let distances = op.distances();
     if let Some(bias) = bias.filter(|bias| bias.dims() != [n_heads, distances]) {
         candle_core::bail!(
@@ -85,12 +91,6 @@ pub fn attention_with_bias(
         None => q.contiguous()?,
     };
     q.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
-}
-
-pub(super) struct Attention {
-    pub(super) n_heads: usize,
-    pub(super) layout: PackedLayout,
-    pub(super) mask: Option<Mask>,
 }
 
 /// What attention is computed of. Arrays of rows are `[rows, d]`.
@@ -111,63 +111,22 @@ impl<'a, T> Inputs<'a, T> {
     }
 }
 
-/// One head of one text: `n` rows attend to the first `m` of them.
-struct Head {
-    index: usize,
-    n: usize,
-    m: usize,
-    width: usize,
-    /// Elements from a row to the next.
-    stride: usize,
-    /// First element, in the packed arrays.
-    at: usize,
-    /// Position of the first probability, for the dropout mask.
-    mask_at: usize,
-}
-
 impl Attention {
-    /// Distances from a query to a key that the layout can have.
-    fn distances(&self) -> usize {
-        (2 * self.layout.longest()).saturating_sub(1)
-    }
-
-    /// Where the distances from query `i` of a head to its keys begin, in an array
-    /// `[n_heads, distances]`.
-    fn bias_at(&self, head: &Head, i: usize) -> usize {
-        head.index * self.distances() + self.layout.longest() - 1 - i
-    }
-
-    fn heads(&self, text: usize, d: usize) -> impl Iterator<Item = Head> {
-        let rows = self.layout.rows(text);
-        let (n, m, width) = (rows.len(), self.layout.lengths()[text], d / self.n_heads);
-        // Distinct for any two probabilities of a batch, and a function of the batch alone.
-        let mask_at = rows.start * self.layout.longest() * self.n_heads;
-        // A text without rows has nothing to attend to.
-        let n_heads = if m == 0 { 0 } else { self.n_heads };
-        (0..n_heads).map(move |h| Head {
-            index: h,
-            n,
-            m,
-            width,
-            stride: d,
-            at: rows.start * d + h * width,
-            mask_at: mask_at + h * n * m,
-        })
-    }
-
     /// Probabilities `[n, m]` of a head, before dropout.
     fn probabilities<T: Real>(&self, head: &Head, of: &Inputs<'_, T>, p: &mut [T], panels: &mut Panels<T>) {
         let scale = T::of(1.0 / (head.width as f64).sqrt());
         let (q, k) = (head.rows(of.q, head.n), head.rows(of.k, head.m));
         panels.matmul(MatMut::new(p, head.n, head.m), q, k.t(), scale, Write::Overwrite);
-        if !of.bias.is_empty() {
-            for (i, p) in p.chunks_exact_mut(head.m).enumerate() {
-                p.iter_mut().zip(&of.bias[self.bias_at(head, i)..]).for_each(|(p, bias)| *p += *bias);
-            }
-        }
         vectorised(
             #[inline(always)]
-            || p.chunks_exact_mut(head.m).for_each(softmax),
+            || {
+                for (i, p) in p.chunks_exact_mut(head.m).enumerate() {
+                    if !of.bias.is_empty() {
+                        add(p, &of.bias[self.bias_at(head, i)..]);
+                    }
+                    softmax(p);
+                }
+            },
         );
     }
 
@@ -226,13 +185,15 @@ impl Attention {
                 self.drop(&head, &mut ds);
                 vectorised(
                     #[inline(always)]
-                    || ds.chunks_exact_mut(m).zip(p.chunks_exact(m)).for_each(|(ds, p)| softmax_backward(ds, p)),
+                    || {
+                        for (i, (ds, p)) in ds.chunks_exact_mut(m).zip(p.chunks_exact(m)).enumerate() {
+                            softmax_backward(ds, p);
+                            if !dbias.is_empty() {
+                                add(&mut dbias[self.bias_at(&head, i)..], ds);
+                            }
+                        }
+                    },
                 );
-                if !dbias.is_empty() {
-                    for (i, ds) in ds.chunks_exact(m).enumerate() {
-                        dbias[self.bias_at(&head, i)..].iter_mut().zip(ds).for_each(|(sum, ds)| *sum += *ds);
-                    }
-                }
                 let ds = Mat::new(&ds, n, m);
                 let dq = MatMut::strided(&mut dq[at..], n, width, d);
                 panels.matmul(dq, ds, head.rows(k, m), scale, Write::Overwrite);
@@ -245,92 +206,17 @@ impl Attention {
         if !of.bias.is_empty() {
             // In the order of the texts, so that threads change no bit.
             let mut dbias = vec![T::ZERO; of.bias.len()];
-            of_texts.iter().for_each(|part| dbias.iter_mut().zip(part).for_each(|(sum, part)| *sum += *part));
+            of_texts.iter().for_each(|part| add(&mut dbias, part));
             grads[0].extend(dbias);
         }
         grads
     }
-
-    /// The same of candle's operations, on texts padded to the longest.
-    pub(super) fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let (_, d) = q.dims2()?;
-        let (texts, longest, width) = (self.layout.n_texts(), self.layout.longest(), d / self.n_heads);
-        let padding = Padding::new(&self.layout, q.device())?;
-        let heads = |x: &Tensor| {
-            let x = x.contiguous()?.index_select(&padding.into, 0)?;
-            x.reshape((texts, longest, self.n_heads, width))?.transpose(1, 2)?.contiguous()
-        };
-        let scores = (heads(q)?.matmul(&heads(k)?.t()?)? * (1.0 / (width as f64).sqrt()))?;
-        let mut scores = scores.broadcast_add(&padding.bias.to_dtype(q.dtype())?)?;
-        if let Some(bias) = bias {
-            scores = scores.broadcast_add(&self.spread(bias)?)?;
-        }
-        let mut p = candle_nn::ops::softmax(&scores, D::Minus1)?;
-        if let Some(mask) = self.mask {
-            p = mask.apply_kept(&p, self.kept(mask, d))?;
-        }
-        let out = p.matmul(&heads(v)?)?.transpose(1, 2)?.reshape((texts * longest, d))?;
-        out.index_select(&padding.back, 0)
-    }
-
-    /// `bias: [n_heads, distances]` to `[1, n_heads, longest, longest]`.
-    fn spread(&self, bias: &Tensor) -> Result<Tensor> {
-        let longest = self.layout.longest();
-        let columns = (0..longest).flat_map(|i| (0..longest).map(move |j| (longest - 1 + j - i) as u32)).collect();
-        let columns = Tensor::from_vec(columns, longest * longest, bias.device())?;
-        bias.contiguous()?.index_select(&columns, 1)?.reshape((1, self.n_heads, longest, longest))
-    }
-
-    /// What dropout keeps of the padded probabilities `[texts, heads, longest, longest]`.
-    fn kept(&self, mask: Mask, d: usize) -> Vec<u8> {
-        let longest = self.layout.longest().max(1);
-        let mut kept = vec![0; self.layout.n_texts() * self.n_heads * longest * longest];
-        kept.par_chunks_mut(self.n_heads * longest * longest).enumerate().for_each(|(text, kept)| {
-            for (head, kept) in self.heads(text, d).zip(kept.chunks_mut(longest * longest)) {
-                for (row, kept) in kept.chunks_mut(longest).take(head.n).enumerate() {
-                    let first = head.mask_at + row * head.m;
-                    kept[..head.m].iter_mut().enumerate().for_each(|(i, kept)| *kept = mask.keeps(first + i));
-                }
-            }
-        });
-        kept
-    }
 }
 
-/// Packed rows to rows of texts padded to the longest, and back.
-struct Padding {
-    /// The packed row of each padded one, `[texts * longest]`; any row for a row of padding.
-    into: Tensor,
-    /// The padded row of each packed one, `[rows]`.
-    back: Tensor,
-    /// 0 for real keys, and for others so far below that their probability is 0:
-    /// `[texts, 1, 1, longest]`.
-    bias: Tensor,
-}
-
-impl Padding {
-    fn new(layout: &PackedLayout, device: &Device) -> Result<Self> {
-        let (texts, longest) = (layout.n_texts(), layout.longest());
-        let (mut into, mut back) = (vec![0u32; texts * longest], Vec::with_capacity(layout.n_rows()));
-        let mut bias = vec![-1e9f32; texts * longest];
-        for text in 0..texts {
-            let (rows, first) = (layout.rows(text), text * longest);
-            back.extend(first as u32..(first + rows.len()) as u32);
-            into[first..].iter_mut().zip(rows).for_each(|(into, row)| *into = row as u32);
-            bias[first..first + layout.lengths()[text]].fill(0.0);
-        }
-        Ok(Self {
-            into: Tensor::from_vec(into, texts * longest, device)?,
-            back: Tensor::from_vec(back, layout.n_rows(), device)?,
-            bias: Tensor::from_vec(bias, (texts, 1, 1, longest), device)?,
-        })
-    }
-}
-
-impl Head {
-    fn rows<'a, T: Real>(&self, x: &'a [T], rows: usize) -> Mat<'a, T> {
-        Mat::strided(&x[self.at..], rows, self.width, self.stride)
-    }
+/// As many as there are of both.
+#[inline(always)]
+fn add<T: Real>(to: &mut [T], values: &[T]) {
+    to.iter_mut().zip(values).for_each(|(to, value)| *to += *value);
 }
 
 #[inline(always)]

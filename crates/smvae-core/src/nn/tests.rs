@@ -179,7 +179,7 @@ fn attention_matches_with_and_without_dropout_and_padding() -> crate::Result<()>
                 },
                 |t| {
                     let mask = p.map(|p| dropout::Mask::new(p, generator().next_u64()));
-                    attention::Attention { n_heads: 2, layout: layout.clone(), mask }.composed(t[0], t[1], t[2], None)
+                    attention::Attention::new(2, &layout, mask).composed(t[0], t[1], t[2], None)
                 },
             );
             let bias = var("bias", (2, 2 * layout.longest() - 1));
@@ -191,7 +191,7 @@ fn attention_matches_with_and_without_dropout_and_padding() -> crate::Result<()>
                 },
                 |t| {
                     let mask = p.map(|p| dropout::Mask::new(p, generator().next_u64()));
-                    let op = attention::Attention { n_heads: 2, layout: layout.clone(), mask };
+                    let op = attention::Attention::new(2, &layout, mask);
                     op.composed(t[0], t[1], t[2], Some(t[3]))
                 },
             );

@@ -1,0 +1,71 @@
+//! What attention is computed over: the heads of texts, and where their rows, their numbers of the
+//! bias and their probabilities lie.
+
+use super::super::dropout::Mask;
+use super::super::matrix::Mat;
+use super::super::real::Real;
+use crate::pieces::PackedLayout;
+
+/// The operation.
+pub(in crate::nn) struct Attention {
+    pub(super) n_heads: usize,
+    pub(super) layout: PackedLayout,
+    pub(super) mask: Option<Mask>,
+    /// The most rows that a text of the layout has.
+    pub(super) longest: usize,
+}
+
+/// One head of one text: `n` rows attend to the first `m` of them.
+pub(super) struct Head {
+    pub(super) index: usize,
+    pub(super) n: usize,
+    pub(super) m: usize,
+    pub(super) width: usize,
+    /// Elements from a row to the next.
+    stride: usize,
+    /// First element, in the packed arrays.
+    pub(super) at: usize,
+    /// Position of the first probability, for the dropout mask.
+    pub(super) mask_at: usize,
+}
+
+impl Attention {
+    pub(in crate::nn) fn new(n_heads: usize, layout: &PackedLayout, mask: Option<Mask>) -> Self {
+        Self { n_heads, layout: layout.clone(), mask, longest: layout.longest() }
+    }
+
+    /// Distances from a query to a key that the layout can have.
+    pub(super) fn distances(&self) -> usize {
+        (2 * self.longest).saturating_sub(1)
+    }
+
+    /// Where the distances from query `i` of a head to its keys begin, in an array
+    /// `[n_heads, distances]`.
+    pub(super) fn bias_at(&self, head: &Head, i: usize) -> usize {
+        head.index * self.distances() + self.longest - 1 - i
+    }
+
+    pub(super) fn heads(&self, text: usize, d: usize) -> impl Iterator<Item = Head> {
+        let rows = self.layout.rows(text);
+        let (n, m, width) = (rows.len(), self.layout.lengths()[text], d / self.n_heads);
+        // Distinct for any two probabilities of a batch, and a function of the batch alone.
+        let mask_at = rows.start * self.longest * self.n_heads;
+        // A text without rows has nothing to attend to.
+        let n_heads = if m == 0 { 0 } else { self.n_heads };
+        (0..n_heads).map(move |h| Head {
+            index: h,
+            n,
+            m,
+            width,
+            stride: d,
+            at: rows.start * d + h * width,
+            mask_at: mask_at + h * n * m,
+        })
+    }
+}
+
+impl Head {
+    pub(super) fn rows<'a, T: Real>(&self, x: &'a [T], rows: usize) -> Mat<'a, T> {
+        Mat::strided(&x[self.at..], rows, self.width, self.stride)
+    }
+}
