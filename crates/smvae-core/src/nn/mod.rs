@@ -28,6 +28,7 @@ pub(crate) mod real;
 pub mod segments;
 mod small;
 pub mod squared_error;
+mod stack_rows;
 #[cfg(test)]
 mod tests;
 
