@@ -140,12 +140,19 @@ impl PackedPieces {
         self.own.as_ref().unwrap_or(&self.layout)
     }
 
-    /// For each row, whether it is of a text's context: the second segment of encoders that have
-    /// one. `None` where no text has a context.
-    pub fn is_context(&self) -> Option<Vec<bool>> {
-        let own = self.own.as_ref()?;
-        let of_text = |text| (0..self.layout.rows(text).len()).map(move |row| row >= own.rows(text).len());
-        Some((0..self.layout.n_texts()).flat_map(of_text).collect())
+    /// Whether a text has a context.
+    pub fn has_contexts(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// For each text, its own rows of the layout and those of its context behind them: the second
+    /// segment of encoders that have one.
+    pub fn own_and_context(&self) -> impl Iterator<Item = [Range<usize>; 2]> {
+        (0..self.layout.n_texts()).map(|text| {
+            let rows = self.layout.rows(text);
+            let end = rows.start + self.own_layout().rows(text).len();
+            [rows.start..end, end..rows.end]
+        })
     }
 }
 

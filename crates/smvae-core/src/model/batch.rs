@@ -100,9 +100,11 @@ impl SpanBatch {
 
     /// Drops the rows of contexts: of the encoder's vectors `h: [rows, d]` those of the texts.
     pub(crate) fn without_contexts(&self, h: &Tensor) -> Result<Tensor> {
-        let Some(is_context) = self.pieces.is_context() else { return Ok(h.clone()) };
-        let kept = is_context.iter().enumerate().filter(|(_, is_context)| !**is_context).map(|(row, _)| row as u32);
-        Ok(embedding(h, &kept.collect::<Vec<_>>())?)
+        if !self.pieces.has_contexts() {
+            return Ok(h.clone());
+        }
+        let kept: Vec<u32> = self.pieces.own_and_context().flat_map(|[own, _]| own).map(|row| row as u32).collect();
+        Ok(embedding(h, &kept)?)
     }
 
     /// The shape of the word each piece belongs to; the value `none` for pieces that belong to no

@@ -127,11 +127,10 @@ impl Transformer {
         let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
         let x = (embedding(&self.word, pieces.ids())? + embedding(&self.position, &positions)?)?;
         let Some(segment) = &self.segment else { return Ok(x) };
-        let of_context = u32::from(self.config.type_vocab_size > 1);
-        let segments = match pieces.is_context() {
-            Some(is_context) => is_context.into_iter().map(|is_context| of_context * u32::from(is_context)).collect(),
-            None => vec![0; positions.len()],
-        };
+        let mut segments = vec![0; positions.len()];
+        if self.config.type_vocab_size > 1 {
+            pieces.own_and_context().for_each(|[_, context]| segments[context].fill(1));
+        }
         x + embedding(segment, &segments)?
     }
 }
