@@ -2,9 +2,8 @@
 //! PIL. Of one that is coded by runs, every pixel has to be there, in either way of reading.
 
 use super::source::{Image, ImageFault, Source};
+use image::ImageDecoder as _;
 use image::codecs::bmp::BmpDecoder;
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _};
 use std::borrow::Cow;
 use std::io::Cursor;
 
@@ -13,10 +12,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
     let (width, height) = header.dimensions();
     source.check_pixels(width, height)?;
     let bytes = filled_up(source)?;
-    let mut decoder = BmpDecoder::new(Cursor::new(&bytes[..])).map_err(|e| source.damaged(e))?;
-    decoder.set_limits(source.memory()).map_err(|e| source.damaged(e))?;
-    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| source.damaged(e))?;
-    Ok(Image { pixels, orientation: Orientation::NoTransforms })
+    source.decoded(BmpDecoder::new(Cursor::new(&bytes[..])))
 }
 
 /// The bytes with zeros in place of the last row's filling, or, if truncated files are allowed, of

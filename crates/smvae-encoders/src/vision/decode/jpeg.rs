@@ -12,7 +12,7 @@
 use super::source::{Image, ImageFault, Source};
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageError, RgbImage};
+use image::{DynamicImage, ImageError, RgbImage};
 use jpeg_decoder::PixelFormat;
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -51,19 +51,14 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
     } else {
         return Err(source.truncated());
     };
-    if header.is_unusual() { general(&bytes, source) } else { fast(&bytes, source) }
+    if header.is_unusual() {
+        general(&bytes, source)
+    } else {
+        source.decoded(JpegDecoder::new(Cursor::new(&bytes[..])))
+    }
 }
 
-fn fast(bytes: &[u8], source: &Source<'_>) -> Result<Image, ImageFault> {
-    let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(|e| source.damaged(e))?;
-    let (width, height) = decoder.dimensions();
-    source.check_pixels(width, height)?;
-    decoder.set_limits(source.memory()).map_err(|e| source.damaged(e))?;
-    let orientation = decoder.orientation().map_err(|e| source.damaged(e))?;
-    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| source.damaged(e))?;
-    Ok(Image { pixels, orientation })
-}
-
+/// Decodes by jpeg-decoder.
 fn general(bytes: &[u8], source: &Source<'_>) -> Result<Image, ImageFault> {
     let fault = |error: jpeg_decoder::Error| match error {
         jpeg_decoder::Error::Unsupported(what) => source.unsupported(format!("{what:?}")),

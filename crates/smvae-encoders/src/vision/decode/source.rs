@@ -3,7 +3,7 @@
 use crate::preprocessing::Reading;
 use image::error::{DecodingError, ImageFormatHint};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageError, ImageFormat, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageResult, Limits};
 
 /// Limits of a file and an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,10 +126,18 @@ impl Source<'_> {
         self.limits.pixels.saturating_mul(16).max(1 << 20)
     }
 
-    pub(super) fn memory(&self) -> Limits {
+    /// What a decoder of `image` makes of a file, within the limits.
+    pub(super) fn decoded(&self, decoder: ImageResult<impl ImageDecoder>) -> Result<Image, ImageFault> {
+        let fault = |error| self.damaged(error);
+        let mut decoder = decoder.map_err(fault)?;
+        let (width, height) = decoder.dimensions();
+        self.check_pixels(width, height)?;
         let mut memory = Limits::no_limits();
         memory.max_alloc = Some(self.most_memory());
-        memory
+        decoder.set_limits(memory).map_err(fault)?;
+        let orientation = decoder.orientation().map_err(fault)?;
+        let pixels = DynamicImage::from_decoder(decoder).map_err(fault)?;
+        Ok(Image { pixels, orientation })
     }
 
     pub(super) fn truncated(&self) -> ImageFault {

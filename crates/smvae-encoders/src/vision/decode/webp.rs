@@ -3,7 +3,6 @@
 
 use super::source::{Image, ImageFault, Source};
 use image::codecs::webp::WebPDecoder;
-use image::{DynamicImage, ImageDecoder as _};
 use std::io::Cursor;
 
 pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
@@ -11,11 +10,5 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
     if length.is_none_or(|length| (source.bytes.len() as u64) < length + 8) {
         return Err(source.truncated());
     }
-    let mut decoder = WebPDecoder::new(Cursor::new(source.bytes)).map_err(|e| source.damaged(e))?;
-    let (width, height) = decoder.dimensions();
-    source.check_pixels(width, height)?;
-    decoder.set_limits(source.memory()).map_err(|e| source.damaged(e))?;
-    let orientation = decoder.orientation().map_err(|e| source.damaged(e))?;
-    let pixels = DynamicImage::from_decoder(decoder).map_err(|e| source.damaged(e))?;
-    Ok(Image { pixels, orientation })
+    source.decoded(WebPDecoder::new(Cursor::new(source.bytes)))
 }
