@@ -102,7 +102,7 @@ impl Hub {
         let environment::Places { cache, token } =
             environment::places(text, std::env::home_dir()).ok_or(HubError::NoHome)?;
         let of_file = || {
-            let token = std::fs::read_to_string(token).ok()?.trim().to_owned();
+            let token = std::fs::read_to_string(token?).ok()?.trim().to_owned();
             (!token.is_empty()).then_some(token)
         };
         Ok(Self {

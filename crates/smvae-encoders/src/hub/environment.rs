@@ -8,8 +8,8 @@ use std::path::PathBuf;
 pub(super) struct Places {
     /// The folder with a folder for each model.
     pub cache: PathBuf,
-    /// The file that may have a token.
-    pub token: PathBuf,
+    /// The file that may have a token. `None` means that a token can only come from a variable.
+    pub token: Option<PathBuf>,
 }
 
 /// What the variables say that `get` looks up. `None` if there is no folder to keep anything in.
@@ -22,8 +22,7 @@ pub(super) fn places(get: impl Fn(&str) -> Option<String>, home: Option<PathBuf>
     let cache = path("HF_HUB_CACHE").or_else(|| path("HUGGINGFACE_HUB_CACHE"));
     Some(Places {
         cache: cache.or_else(|| Some(huggingface()?.join("hub")))?,
-        // Without any folder, a token can only come from a variable.
-        token: path("HF_TOKEN_PATH").or_else(|| Some(huggingface()?.join("token"))).unwrap_or_default(),
+        token: path("HF_TOKEN_PATH").or_else(|| Some(huggingface()?.join("token"))),
     })
 }
 
@@ -71,11 +70,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[track_caller]
-    fn check(variables: &[(&str, &str)], want: Option<(&str, &str)>) {
+    fn check(variables: &[(&str, &str)], want: Option<(&str, Option<&str>)>) {
         let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
         let get = |name: &str| variables.get(name).map(|value| (*value).to_owned());
         let got = places(get, variables.get("HOME").map(PathBuf::from));
-        let want = want.map(|(cache, token)| Places { cache: cache.into(), token: token.into() });
+        let want = want.map(|(cache, token)| Places { cache: cache.into(), token: token.map(Into::into) });
         assert_eq!(got, want, "{variables:?}");
     }
 
@@ -83,26 +82,26 @@ mod tests {
     fn the_nearest_variable_decides() {
         let home = ("HOME", "/h");
         check(&[], None);
-        check(&[home], Some(("/h/.cache/huggingface/hub", "/h/.cache/huggingface/token")));
-        check(&[home, ("XDG_CACHE_HOME", "/x")], Some(("/x/huggingface/hub", "/x/huggingface/token")));
-        check(&[home, ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/f")], Some(("/f/hub", "/f/token")));
+        check(&[home], Some(("/h/.cache/huggingface/hub", Some("/h/.cache/huggingface/token"))));
+        check(&[home, ("XDG_CACHE_HOME", "/x")], Some(("/x/huggingface/hub", Some("/x/huggingface/token"))));
+        check(&[home, ("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/f")], Some(("/f/hub", Some("/f/token"))));
         let legacy = ("HUGGINGFACE_HUB_CACHE", "/l");
-        check(&[home, ("HF_HOME", "/f"), legacy], Some(("/l", "/f/token")));
-        check(&[home, ("HF_HUB_CACHE", "/c"), ("HF_HOME", "/f"), legacy], Some(("/c", "/f/token")));
-        check(&[("HF_HUB_CACHE", "/c")], Some(("/c", "")));
-        check(&[home, ("HF_TOKEN_PATH", "~/t"), ("HF_HOME", "~/f")], Some(("/h/f/hub", "/h/t")));
+        check(&[home, ("HF_HOME", "/f"), legacy], Some(("/l", Some("/f/token"))));
+        check(&[home, ("HF_HUB_CACHE", "/c"), ("HF_HOME", "/f"), legacy], Some(("/c", Some("/f/token"))));
+        check(&[("HF_HUB_CACHE", "/c")], Some(("/c", None)));
+        check(&[home, ("HF_TOKEN_PATH", "~/t"), ("HF_HOME", "~/f")], Some(("/h/f/hub", Some("/h/t"))));
     }
 
     #[test]
     fn paths_may_have_variables() {
         let home = ("HOME", "/h");
-        check(&[home, ("HF_HOME", "$HOME/f")], Some(("/h/f/hub", "/h/f/token")));
+        check(&[home, ("HF_HOME", "$HOME/f")], Some(("/h/f/hub", Some("/h/f/token"))));
         check(
             &[home, ("X", "y"), ("HF_HUB_CACHE", "/a/${X}b$X/$NONE$")],
-            Some(("/a/yby/$NONE$", "/h/.cache/huggingface/token")),
+            Some(("/a/yby/$NONE$", Some("/h/.cache/huggingface/token"))),
         );
-        check(&[home, ("HF_HOME", "~other/f")], Some(("~other/f/hub", "~other/f/token")));
-        check(&[home, ("HF_HOME", "/a/${X")], Some(("/a/${X/hub", "/a/${X/token")));
+        check(&[home, ("HF_HOME", "~other/f")], Some(("~other/f/hub", Some("~other/f/token"))));
+        check(&[home, ("HF_HOME", "/a/${X")], Some(("/a/${X/hub", Some("/a/${X/token"))));
     }
 
     #[test]

@@ -236,11 +236,8 @@ impl ProcessorJson {
         };
         // What a conversion does since transformers 5.21; of these processors, that of CLIP alone
         // converts by default.
-        settings.transparency = match self.do_convert_rgb {
-            Some(true) => Transparency::White,
-            None if kind == "CLIP" => Transparency::White,
-            _ => Transparency::Dropped,
-        };
+        let converts = self.do_convert_rgb.unwrap_or(kind == "CLIP");
+        settings.transparency = if converts { Transparency::White } else { Transparency::Dropped };
         settings.scale = if self.do_rescale { self.rescale_factor.unwrap_or(1.0 / 255.0) as f32 } else { 1.0 };
         if self.do_normalize {
             settings.mean = self.image_mean.unwrap_or(settings.mean);

@@ -27,11 +27,11 @@ struct Header {
     width: u16,
     /// Across and down, of each component.
     sampling: Vec<(u8, u8)>,
-    /// Whether there is a scan, whether one lacks some of the components, and whether the end
-    /// marker is reached.
-    scan: bool,
-    separate: bool,
-    end: bool,
+    has_scan: bool,
+    /// Whether a scan lacks some of the components.
+    has_separate_scans: bool,
+    /// Whether the end marker is reached.
+    reaches_end: bool,
     /// Where the bytes end that make sense: before a segment that is not all there.
     whole: usize,
 }
@@ -43,9 +43,9 @@ const SCAN: u8 = 0xDA;
 pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
     let header = Header::read(source.bytes);
     header.check(source)?;
-    let bytes = if header.end {
+    let bytes = if header.reaches_end {
         Cow::Borrowed(source.bytes)
-    } else if source.reading.allow_truncated && header.scan {
+    } else if source.reading.allow_truncated && header.has_scan {
         // As PIL does: what was decoded until here stays.
         Cow::Owned([&source.bytes[..header.whole], &[0xFF, END]].concat())
     } else {
@@ -81,40 +81,39 @@ fn general(bytes: &[u8], source: &Source<'_>) -> Result<Image, ImageFault> {
 }
 
 impl Header {
-    /// Goes from marker to marker, through all scans, up to the end marker or as far as it gets.
     fn read(bytes: &[u8]) -> Self {
-        let mut header = Self { whole: bytes.len(), ..Self::default() };
+        let mut header = Self::default();
+        let whole = header.walk(bytes);
+        Self { whole, ..header }
+    }
+
+    /// Goes from marker to marker, through all scans, up to the end marker or as far as it gets.
+    /// Answers where the bytes end that make sense.
+    fn walk(&mut self, bytes: &[u8]) -> usize {
         let mut at = 2;
         while let Some((marker, after)) = next_marker(bytes, at) {
             at = after;
-            // Less, if what this marker begins is not all there.
-            header.whole = after - 2;
             match marker {
                 END => {
-                    header.end = true;
-                    break;
+                    self.reaches_end = true;
+                    return after - 2;
                 }
                 // Without a length: the beginning, restarts, and one that is for private use.
-                0x01 | 0xD0..=0xD8 => {
-                    header.whole = bytes.len();
-                    continue;
-                }
+                0x01 | 0xD0..=0xD8 => continue,
                 _ => {}
             }
-            let Some(length) = bytes.get(at..at + 2) else { break };
-            let segment = bytes.get(at + 2..at + usize::from(u16::from_be_bytes([length[0], length[1]])));
-            let Some(segment) = segment else { break };
+            let Some(segment) = segment(bytes, at) else { return after - 2 };
             at += 2 + segment.len();
-            header.whole = bytes.len();
-            if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) && header.frame == 0 {
-                header.frame(marker, segment);
+            if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) && self.frame == 0 {
+                self.frame(marker, segment);
             }
             if marker == SCAN {
-                header.scan = true;
-                header.separate |= segment.first().is_some_and(|count| usize::from(*count) < header.sampling.len());
+                self.has_scan = true;
+                let lacks_some = |count: &u8| usize::from(*count) < self.sampling.len();
+                self.has_separate_scans |= segment.first().is_some_and(lacks_some);
             }
         }
-        header
+        bytes.len()
     }
 
     fn frame(&mut self, marker: u8, segment: &[u8]) {
@@ -156,8 +155,14 @@ impl Header {
         let three = self.sampling.iter().any(|(across, down)| *across == 3 || *down == 3);
         let finer = others.iter().any(|(across, down)| *across > luma.0 || *down > luma.1);
         let coarser = others.iter().any(|sampling| sampling != luma);
-        three || finer || coarser && self.separate && self.frame != PROGRESSIVE
+        three || finer || coarser && self.has_separate_scans && self.frame != PROGRESSIVE
     }
+}
+
+/// What a marker begins, whose length is at `at`. `None` if it is not all there.
+fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let length = u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?);
+    bytes.get(at + 2..at + usize::from(length))
 }
 
 /// The first marker from `at` on and where what follows it begins; coded data is passed over.
@@ -194,16 +199,16 @@ mod tests {
 
     #[test]
     fn a_header_is_read_up_to_the_end_marker() {
-        let check = |rest: &[u8], scan: bool, end: bool| {
+        let check = |rest: &[u8], has_scan: bool, reaches_end: bool| {
             let header = Header::read(&file(0xC0, 9, &[0x22, 0x11, 0x11], rest));
             let want = Header {
                 frame: 0xC0,
                 precision: 8,
                 width: 9,
                 sampling: vec![(2, 2), (1, 1), (1, 1)],
-                scan,
-                end,
-                separate: header.separate,
+                has_scan,
+                reaches_end,
+                has_separate_scans: header.has_separate_scans,
                 whole: header.whole,
             };
             assert_eq!(header, want, "{rest:02X?}");

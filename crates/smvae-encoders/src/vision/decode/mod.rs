@@ -74,7 +74,11 @@ fn on_white(pixels: &image::RgbaImage) -> Vec<u8> {
         let sum = (colour * alpha + 255 * (255 - alpha)) * 128 + (128 << 7);
         ((((sum >> 8) + sum) >> 8) >> 7) as u8
     };
-    pixels.pixels().flat_map(|pixel| [0, 1, 2].map(|channel| over(pixel[channel], pixel[3]))).collect()
+    let mut rgb = Vec::with_capacity(pixels.len() / 4 * 3);
+    for pixel in pixels.pixels() {
+        rgb.extend([0, 1, 2].map(|channel| over(pixel[channel], pixel[3])));
+    }
+    rgb
 }
 
 /// Checks the size of a file, which can be known before it is read.

@@ -108,6 +108,11 @@ pub(super) struct Source<'a> {
     pub(super) content: &'static str,
 }
 
+/// Four bytes of a file, from this one on.
+pub(super) fn four(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
 impl Source<'_> {
     pub(super) fn check_pixels(&self, width: u32, height: u32) -> Result<(), ImageFault> {
         let limit = self.limits.pixels;
