@@ -6,16 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-missing() {
-    echo "browser test: skipped, $1" >&2
-    [ -z "${CI:-}" ] && exit 0
-    exit 1
-}
-
-target=${CARGO_TARGET_DIR:-target}
-smvae=${SMVAE_BIN:-$target/debug/smvae}
-[ -x "$smvae" ] || missing "there is no $smvae (cargo test builds it)"
-
+what=browser
+. tests/venv.sh
 find_browser() { command -v "${SMVAE_CHROMIUM:-chromium}" || command -v chromium-browser || command -v google-chrome; }
 if ! find_browser >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     (apt-get update && apt-get install -y --no-install-recommends chromium) >"$target/chromium.log" 2>&1 || true
@@ -23,10 +15,7 @@ fi
 browser=$(find_browser) || missing "there is no Chromium (apt-get install chromium)"
 
 venv=$target/browser-venv
-if ! "$venv/bin/python" -c "import playwright" 2>/dev/null; then
-    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet -r tests/browser/requirements.txt ||
-        missing "playwright cannot be installed"
-fi
+make_venv "$venv" tests/browser/requirements.txt
 
 # Rules of accessibility; a page is also checked without them, but for that.
 axe=$target/axe-core-4.10.3.min.js

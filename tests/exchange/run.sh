@@ -8,26 +8,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-missing() {
-    echo "exchange test: skipped, $1" >&2
-    [ -z "${CI:-}" ] && exit 0
-    exit 1
-}
-
-target=${CARGO_TARGET_DIR:-target}
-smvae=$(realpath "${SMVAE_BIN:-$target/debug/smvae}")
-[ -x "$smvae" ] || missing "there is no $smvae (cargo test builds it)"
-
+what=exchange
+. tests/venv.sh
 # doccano wants versions of its own.
-install() {
-    cmp -s "$2" "$1/installed.txt" && return
-    python3 -m venv "$1" && "$1/bin/pip" install --quiet -r "$2" || missing "the packages cannot be installed"
-    cp "$2" "$1/installed.txt"
-}
-venv=$(realpath -m "$target/exchange-venv")
-doccano=$(realpath -m "$target/exchange-doccano-venv")
-install "$venv" tests/exchange/requirements.txt
-install "$doccano" tests/exchange/requirements-doccano.txt
+venv=$target/exchange-venv doccano=$target/exchange-doccano-venv
+make_venv "$venv" tests/exchange/requirements.txt
+make_venv "$doccano" tests/exchange/requirements-doccano.txt
 
 fixtures=tests/exchange/fixtures
 if [ "${1:-}" = --update ]; then

@@ -6,22 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-missing() {
-    echo "hub test: skipped, $1" >&2
-    [ -z "${CI:-}" ] && exit 0
-    exit 1
-}
-
-target=${CARGO_TARGET_DIR:-target}
-smvae=$(realpath "${SMVAE_BIN:-$target/debug/smvae}")
-[ -x "$smvae" ] || missing "there is no $smvae (cargo test builds it)"
-
+what=hub
+. tests/venv.sh
 venv=$target/hub-venv
-if ! cmp -s tests/hub/requirements.txt "$venv/installed.txt"; then
-    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet -r tests/hub/requirements.txt ||
-        missing "the package cannot be installed"
-    cp tests/hub/requirements.txt "$venv/installed.txt"
-fi
+make_venv "$venv" tests/hub/requirements.txt
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$venv/bin/python" tests/hub/shared_cache.py --smvae "$smvae" --work "$work"

@@ -7,21 +7,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-missing() {
-    echo "service test: skipped, $1" >&2
-    [ -z "${CI:-}" ] && exit 0
-    exit 1
-}
-
-target=${CARGO_TARGET_DIR:-target}
-smvae=${SMVAE_BIN:-$target/debug/smvae}
+what=service
+. tests/venv.sh
 run=${1:-$target/tmp/smvae-serve/run}
-[ -x "$smvae" ] && [ -f "$run/config.json" ] || missing "there is no $smvae or no $run (cargo test makes both)"
+[ -f "$run/config.json" ] || missing "there is no $run (cargo test makes it)"
 venv=$target/serve-venv
-if ! "$venv/bin/python" -c "import kserve, schemathesis, tritonclient.http" 2>/dev/null; then
-    python3 -m venv "$venv" && "$venv/bin/pip" install --quiet -r tests/serve/requirements.txt ||
-        missing "schemathesis and the clients cannot be installed"
-fi
+make_venv "$venv" tests/serve/requirements.txt
 
 work=$(mktemp -d)
 "$smvae" serve --model "$run" --port 0 --log off >"$work/address" &
@@ -37,8 +28,7 @@ url=$(cat "$work/address")
 "$venv/bin/python" tests/serve/clients.py "$url"
 # Not every rule of a post can be said in a schema, such as that its text holds its words: a request that the schema allows
 # may be refused. POST /v1/reload is forbidden without a key.
-schemathesis=$(realpath -s "$venv/bin/schemathesis")
-(cd "$work" && "$schemathesis" run "$url/openapi.json" --seed 1 --max-examples 25 --phases examples,coverage,fuzzing \
+(cd "$work" && "$venv/bin/schemathesis" run "$url/openapi.json" --seed 1 --max-examples 25 --phases examples,coverage,fuzzing \
     --exclude-checks positive_data_acceptance --generation-database none --request-timeout 60 --no-color >"$work/log" 2>&1) ||
     { cat "$work/log" >&2; exit 1; }
 grep -E "generated|Tested" "$work/log"
