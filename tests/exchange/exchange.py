@@ -15,6 +15,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 PEOPLE = ["Ann Bo", "Ida Lund", "Zarko", "Mia Fox", "Ola Nordmann"]
 PLACES = ["Oslo", "Rio Verde", "Bergen", "Lima"]
+# How a project of Label Studio shows its tasks.
+VIEW = """<View><Labels name="label" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>
+    <Text name="text" value="$text"/></View>"""
 # White space of all kinds, an emoji before the entities, characters that combine.
 POSTS = [
     "🎉 Ann Bo lands in Oslo",
@@ -140,11 +143,9 @@ def spacy_reads(smvae, answers, found):
 def label_studio_reads(smvae, answers, found):
     from label_studio_sdk.label_interface import LabelInterface
 
-    config = """<View><Labels name="label" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>
-        <Text name="text" value="$text"/></View>"""
     tasks = json.loads(smvae.predict("--input", "posts.jsonl", "--to", "label-studio"))
     for task, post, want in zip(tasks, POSTS, found, strict=True):
-        interface = LabelInterface(config)
+        interface = LabelInterface(VIEW)
         # It cannot validate a task with predictions: its own call lacks an argument.
         same(interface.validate_task({"data": task["data"]}), True, "Label Studio")
         (prediction,) = task["predictions"]
@@ -183,11 +184,9 @@ def labels_go_out(smvae, answers, found):
 
     rows = [json.loads(line) for line in open("corpus/test.jsonl")]
     smvae.run(*"export corpus --split test --to label-studio --output tasks.json".split())
-    config = """<View><Labels name="label" toName="text"><Label value="PER"/><Label value="LOC"/></Labels>
-        <Text name="text" value="$text"/></View>"""
     for task in json.load(open("tasks.json")):
         (annotation,) = task["annotations"]
-        same(LabelInterface(config).validate_annotation(annotation), True, "Label Studio, annotations")
+        same(LabelInterface(VIEW).validate_annotation(annotation), True, "Label Studio, annotations")
     smvae.run(*"export corpus --split test --to spacy --output docs.jsonl".split())
     vocab = spacy.blank("xx").vocab
     docs = [Doc(vocab).from_json(json.loads(line), validate=True) for line in open("docs.jsonl")]

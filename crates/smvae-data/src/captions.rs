@@ -13,7 +13,7 @@ use crate::formats::Fields;
 use crate::formats::lines::{Fault, Lines};
 use crate::images::Coverage;
 use crate::{Error, Result, Sample, files, ids};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Captions by image id.
@@ -142,21 +142,16 @@ impl Captions {
 /// [`Error::NoCaptionMatch`] if there are posts and captions by image id, and no post has a
 /// caption: the file belongs to another corpus.
 pub fn coverage(captions: Option<&Captions>, samples: &[Sample]) -> Result<Coverage> {
-    let has_caption = |sample: &&Sample| {
+    let has_caption = |sample: &Sample| {
         let of_image = || sample.image().zip(captions).is_some_and(|(id, captions)| captions.get(id).is_some());
         sample.caption().is_some() || of_image()
     };
-    let (found, missing): (Vec<_>, Vec<_>) = samples.iter().partition(has_caption);
-    if let Some(captions) = captions.filter(|_| found.is_empty() && !samples.is_empty()) {
+    let coverage = Coverage::of(samples, has_caption);
+    if let Some(captions) = captions.filter(|_| coverage.found == 0 && !samples.is_empty()) {
         let (path, posts) = (captions.path.clone(), samples.len());
         return Err(Error::NoCaptionMatch { path, captions: captions.len(), posts });
     }
-    let missing_ids: BTreeSet<&str> = missing.iter().filter_map(|sample| sample.image()).collect();
-    Ok(Coverage {
-        found: found.len(),
-        missing: missing.len(),
-        missing_ids: missing_ids.into_iter().map(str::to_owned).collect(),
-    })
+    Ok(coverage)
 }
 
 /// The id of a line's image, and its caption, if it has one.

@@ -166,17 +166,11 @@ impl ImageVectors {
     /// [`Error::NoMatch`] if there are posts and no post has a vector: the file belongs to another
     /// corpus.
     pub fn coverage(&self, samples: &[Sample]) -> Result<Coverage> {
-        let (found, missing): (Vec<_>, Vec<_>) =
-            samples.iter().partition(|s| s.image().is_some_and(|id| self.row_of(id).is_some()));
-        if found.is_empty() && !samples.is_empty() {
+        let coverage = Coverage::of(samples, |sample| sample.image().is_some_and(|id| self.row_of(id).is_some()));
+        if coverage.found == 0 && !samples.is_empty() {
             return Err(Error::NoMatch { path: self.path.clone(), vectors: self.len(), posts: samples.len() });
         }
-        let missing_ids: BTreeSet<&str> = missing.iter().filter_map(|sample| sample.image()).collect();
-        Ok(Coverage {
-            found: found.len(),
-            missing: missing.len(),
-            missing_ids: missing_ids.into_iter().map(str::to_owned).collect(),
-        })
+        Ok(coverage)
     }
 
     /// What is worth saying of the vectors, and of how these posts name them.
@@ -250,15 +244,25 @@ impl ImageVectors {
     }
 }
 
-/// Posts with and without an image vector.
+/// Posts with and without an image vector, or a caption.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Coverage {
-    /// Posts with a vector.
+    /// Posts that have it.
     pub found: usize,
     /// Posts without.
     pub missing: usize,
-    /// Ids without a vector, sorted, each once.
+    /// Ids of the images of posts without, sorted, each once.
     pub missing_ids: Vec<String>,
+}
+
+impl Coverage {
+    /// Counts the posts that have what is asked for.
+    pub(crate) fn of(samples: &[Sample], has: impl Fn(&Sample) -> bool) -> Self {
+        let (found, missing): (Vec<&Sample>, Vec<&Sample>) = samples.iter().partition(|sample| has(sample));
+        let missing_ids: BTreeSet<&str> = missing.iter().filter_map(|sample| sample.image()).collect();
+        let missing_ids = missing_ids.into_iter().map(str::to_owned).collect();
+        Self { found: found.len(), missing: missing.len(), missing_ids }
+    }
 }
 
 /// Collects vectors and checks what they must have in common.

@@ -135,8 +135,8 @@ fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
         say(format!("{}: {n} posts of {tool}{field}", file.display()));
         several += export.several.len();
         for post in export.posts {
-            let Annotated { id, image, text, .. } = post.clone();
-            let place = *places.entry((id, image, text)).or_insert(kept.len());
+            let key = (post.id.clone(), post.image.clone(), post.text.clone());
+            let place = *places.entry(key).or_insert(kept.len());
             let Some(before) = kept.get_mut(place) else {
                 kept.push(Post { file, post });
                 continue;

@@ -10,7 +10,7 @@
 //! ```
 
 use super::post::{
-    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, offset, shown, span, text,
+    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, labelled_span, shown, span, text,
 };
 use serde_json::Value;
 
@@ -26,12 +26,7 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
             let at = |value: &Value| value.as_u64().and_then(|at| usize::try_from(at).ok());
             span(&text, at(start), at(end), label)
         }
-        Value::Object(_) => match written.get("label") {
-            Some(Value::String(label)) => {
-                span(&text, offset(written, "start_offset"), offset(written, "end_offset"), label)
-            }
-            _ => Err(unknown(written)),
-        },
+        Value::Object(_) => labelled_span(&text, written, ["start_offset", "end_offset"]),
         _ => Err(unknown(written)),
     };
     // Not a span but the version of the file.

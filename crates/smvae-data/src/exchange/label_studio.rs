@@ -147,22 +147,23 @@ fn spans<'a>(regions: impl Iterator<Item = &'a Value>, text: &str) -> Spans {
         let mut names = value.as_object().into_iter().flat_map(Object::keys);
         names.find(|name| name.ends_with("labels"))
     };
+    let units = Utf16::of(text);
     Spans::read(regions.filter(|value| kind(value).is_some()), |value| match kind(value) {
         Some(other) if other != "labels" => {
             let expected = format!("regions of a Labels tag, and not {other}: label plain text");
             Err(Fault::new(expected, value.to_string()))
         }
-        _ => entity(value, text),
+        _ => entity(value, text, &units),
     })
 }
 
-fn entity(value: &Value, text: &str) -> Result<TextEntity, Fault> {
+/// A region's entity; `units` are those of the text.
+fn entity(value: &Value, text: &str, units: &Utf16) -> Result<TextEntity, Fault> {
     let label = match value.get("labels").and_then(Value::as_array).map(Vec::as_slice) {
         Some([Value::String(label)]) => label,
         _ => return Err(Fault::new("regions of one label", value.to_string())),
     };
     let (start, end) = (offset(value, "start"), offset(value, "end"));
-    let units = Utf16::of(text);
     let of_unit = |unit: Option<usize>| units.char_at(unit?);
     let in_units = span(text, of_unit(start), of_unit(end), label);
     let in_characters = span(text, start, end, label);

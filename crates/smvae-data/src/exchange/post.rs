@@ -104,7 +104,7 @@ impl Fault {
         Self { expected: expected.into(), text: text.into(), elsewhere: None }
     }
 
-    /// The same of a span that stands elsewhere in the text.
+    /// What is kept of a span with this fault.
     fn odd(self, written: &Value) -> Odd {
         let Self { expected, elsewhere, .. } = self;
         Odd { written: excerpt(&written.to_string()), expected, elsewhere, kept: false }
@@ -172,6 +172,13 @@ pub(super) fn is_for_dev(object: &Object) -> bool {
 /// An offset of a span.
 pub(super) fn offset(span: &Value, name: &str) -> Option<usize> {
     usize::try_from(span.get(name)?.as_u64()?).ok()
+}
+
+/// A span that is an object with a label and two offsets of these names, in characters.
+pub(super) fn labelled_span(text: &str, written: &Value, [start, end]: [&str; 2]) -> Result<TextEntity, Fault> {
+    let label = written.get("label").and_then(Value::as_str);
+    let label = label.ok_or_else(|| Fault::new("spans with a label", written.to_string()))?;
+    span(text, offset(written, start), offset(written, end), label)
 }
 
 /// A span in characters, if it lies in the text and is not empty.

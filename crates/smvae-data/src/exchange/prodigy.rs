@@ -3,7 +3,7 @@
 //! tokens, since spans are checked against the words a corpus is split into.
 
 use super::post::{
-    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, offset, shown, span, text,
+    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, labelled_span, shown, text,
 };
 use serde_json::Value;
 
@@ -29,10 +29,5 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
 fn spans(object: &Object, text: &str) -> Result<Spans, Fault> {
     let Some(spans) = object.get("spans").filter(|spans| !spans.is_null()) else { return Ok(Spans::default()) };
     let spans = spans.as_array().ok_or_else(|| Fault::new("\"spans\" to be a list", shown(object)))?;
-    let entity = |written: &Value| {
-        let label = written.get("label").and_then(Value::as_str);
-        let label = label.ok_or_else(|| Fault::new("spans with a label", written.to_string()))?;
-        span(text, offset(written, "start"), offset(written, "end"), label)
-    };
-    Ok(Spans::read(spans, entity))
+    Ok(Spans::read(spans, |written| labelled_span(text, written, ["start", "end"])))
 }

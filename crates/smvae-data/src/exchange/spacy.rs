@@ -4,7 +4,7 @@
 //! checked against the words a corpus is split into.
 
 use super::post::{
-    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, offset, shown, span, text,
+    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, labelled_span, shown, text,
 };
 use serde_json::Value;
 
@@ -25,12 +25,8 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
     let ents = list("ents")?;
     let groups = object.get("spans").and_then(Value::as_object);
     let of_groups = groups.into_iter().flat_map(Object::values).filter_map(Value::as_array).flatten();
-    let read = |written| {
-        let label = Value::get(written, "label").and_then(Value::as_str);
-        let label = label.ok_or_else(|| Fault::new("spans with a label", written.to_string()))?;
-        span(&text, offset(written, "start"), offset(written, "end"), label)
-    };
-    let Spans { entities, odd } = Spans::read(ents.into_iter().flatten().chain(of_groups), read);
+    let written = ents.into_iter().flatten().chain(of_groups);
+    let Spans { entities, odd } = Spans::read(written, |written| labelled_span(&text, written, ["start", "end"]));
     let is_labelled = ents.is_some() || !entities.is_empty() || !odd.is_empty();
     let state = if is_labelled { State::Labelled(entities) } else { State::Unlabelled };
     let (id, image, for_dev) = (id_of(object.get("id")), image(object), is_for_dev(object));
