@@ -8,7 +8,7 @@ use std::path::Path;
 /// Said of a run whose best F1 on dev is 0.
 const NOTHING_FOUND: &str = "warning: the best F1 on dev is 0: the model finds no entity. It may have had too few steps \
      (--epochs, --batch-size) or labelled posts (--labelled), too low a rate (an untrained encoder such as tiny needs \
-     --lr 1e-3), or latents that say nothing (try --kl-weight 0.01, --tune-decision)";
+     --encoder-lr 1e-3), or latents that say nothing (try --kl-weight 0.01, --tune-decision)";
 
 /// How a run ended, and what to do next.
 pub(super) fn tell_end(summary: &RunSummary, corpus: Option<&Path>) {
