@@ -85,8 +85,8 @@ pub(crate) enum Command {
     /// Train and compare many runs: a grid of corpora, methods, numbers of labels, draws of
     /// labelled posts, and seeds.
     ///
-    /// FILE is TOML; the documentation of smvae::experiment::plan says what is in it, and
-    /// experiments/few-labels.toml is an example. If interrupted or killed, run the same command
+    /// FILE is TOML; docs/experiments.md says what is in it, and experiments/few-labels.toml is an
+    /// example. If interrupted or killed, run the same command
     /// again to continue: finished runs are kept, and a run that was under way continues from its
     /// checkpoint. Results are in DIR/results.csv, results.jsonl, summary.csv and summary.json;
     /// each run has its folder in DIR/runs.
@@ -110,8 +110,8 @@ pub(crate) enum Command {
     /// overlap or that cannot be read are listed with their post; --misfits says what becomes of
     /// them.
     Import(commands::import::ImportArgs),
-    /// Write labelled posts as the tools have them that people label with, and as libraries read
-    /// them.
+    /// Write labelled posts for Label Studio, doccano and Prodigy, and for libraries such as spaCy
+    /// and `datasets`.
     ///
     /// The labels are what a person has said: Label Studio gets annotations, Prodigy accepted
     /// answers. `import` reads back what is written for a tool, every other format is one of a

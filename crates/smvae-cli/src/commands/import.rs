@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// Exports of Label Studio (JSON or JSON_MIN), doccano (JSON lines) or Prodigy (db-out), or
-    /// spaCy's documents (Doc.to_json); which it is, the content tells. Of a post that stands in
-    /// several the last labels count.
+    /// spaCy's documents (Doc.to_json); the content tells which. Where a post stands in several
+    /// files, its last labels count.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The file to write: .jsonl, or .conll (words and tags in columns).

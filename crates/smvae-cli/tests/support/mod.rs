@@ -36,6 +36,14 @@ pub(crate) fn check(dir: &Path, line: &str, input: &str, code: i32) -> (String, 
     (stdout, stderr)
 }
 
+/// The same of a command line that ends with this message.
+#[track_caller]
+pub(crate) fn check_error(dir: &Path, line: &str, input: &str, code: i32, message: &str) {
+    let (stdout, stderr) = check(dir, line, input, code);
+    assert!(stderr.contains(message) && stderr.starts_with("error: "), "{line}\n{stderr}");
+    assert_eq!(stdout, "", "{line}");
+}
+
 pub(crate) fn json_of(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON alone")
 }
@@ -48,6 +56,15 @@ pub(crate) fn folder_with_corpus(name: &str, n_train: usize, n_dev: usize) -> te
     generate(&config).expect("a valid setting").write_to(dir.path().join(name)).expect("writes");
     dir
 }
+
+/// A folder with the corpus `dataset/mine` and its image vectors.
+pub(crate) fn folder() -> tempfile::TempDir {
+    folder_with_corpus("dataset/mine", 40, 8)
+}
+
+/// Trains the smallest model on that corpus.
+pub(crate) const TINY: &str =
+    "train --data dataset/mine --text-encoder tiny --hidden-dim 8 --latent-dim 4 --max-width 3 --threads 2";
 
 /// A file of weights of a ResNet of one block.
 pub(crate) fn save_vision_model(path: &Path) {

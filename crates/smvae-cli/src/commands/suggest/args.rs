@@ -27,9 +27,10 @@ pub(crate) struct SuggestArgs {
     /// How many posts, those for dev included.
     #[arg(long, default_value_t = 50, value_name = "N")]
     n: usize,
-    /// So many of them at random and marked, for a dev set.
+    /// Draw N of them at random and mark them, for a dev set.
     ///
-    /// Such a dev set says the truth about the rest of the pool.
+    /// A dev set of chosen posts would flatter every model; one drawn at random stands for the
+    /// pool.
     #[arg(long, default_value_t = 0, value_name = "N")]
     for_dev: usize,
     /// A run folder; several of one corpus for `disagreement`.

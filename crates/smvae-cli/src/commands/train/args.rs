@@ -109,8 +109,8 @@ pub(crate) struct TrainArgs {
     pub(crate) labelled: Option<Labelled>,
     /// With --semi: a file of posts without labels, in any format, to train on as well.
     ///
-    /// But for those that say what a post of train or dev says. Those of the training split that
-    /// are not --labelled count, too.
+    /// Posts that say what a post of train or dev says are left out. The posts of the training
+    /// split that are not --labelled are used as well.
     #[arg(long, value_name = "FILE", help_heading = "Training")]
     pub(crate) unlabelled: Option<PathBuf>,
     /// Seed of the choice of labelled posts.

@@ -36,10 +36,10 @@ pub(crate) struct ObjectiveArgs {
     reconstruction_weight: Option<f64>,
     /// What stands for the unknown class of an unlabelled span in the VAE terms.
     ///
-    /// mask: the model's
-    /// probabilities, where the most probable class is not O (the paper). marginal: every class,
-    /// weighted by its probability, on all spans. marginal-frequencies: the same, with the
-    /// frequencies of the classes among labelled spans as the prior instead of a uniform one.
+    /// mask: the model's probabilities, where the most probable class is not O (the paper).
+    /// marginal: every class, weighted by its probability, on all spans. marginal-frequencies: the
+    /// same, with the frequencies of the classes among labelled spans as the prior instead of a
+    /// uniform one.
     #[arg(
         long,
         value_name = "mask|marginal|marginal-frequencies",
@@ -49,9 +49,8 @@ pub(crate) struct ObjectiveArgs {
     /// Train this many teachers on the labelled posts first, and learn from the soft labels they
     /// give to the unlabelled posts (with --semi).
     ///
-    /// A teacher has this run's learning rates, and the
-    /// batches, epochs and evaluations of --config or of the preset. Teachers that --config
-    /// describes keep their settings.
+    /// A teacher has this run's learning rates, and the batches, epochs and evaluations of --config
+    /// or of the preset. Teachers that --config describes keep their settings.
     #[arg(long, value_name = "N")]
     teachers: Option<usize>,
     /// Generations of students, with --teachers: the student of one generation joins the teachers
