@@ -197,12 +197,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error for a file or folder whose pieces are not those that an encoder needs. One that
-    /// names its file stays as it is.
+    /// The error for a file or folder whose pieces are not those that an encoder needs, or cannot
+    /// be added. One that names its file stays as it is.
     #[cfg(feature = "tokenizer")]
     pub(crate) fn of_tokenizer(self, path: &Path) -> Self {
         match self {
-            Self::DuplicatePiece { .. } | Self::MissingPiece { .. } | Self::Frame { .. } => {
+            Self::DuplicatePiece { .. } | Self::MissingPiece { .. } | Self::Frame { .. } | Self::Tokenise { .. } => {
                 Self::Json { path: path.to_owned(), what: "tokenizer", source: self.into() }
             }
             other => other,

@@ -86,20 +86,16 @@ impl WordTokenizer {
     /// has what is worth telling of that.
     ///
     /// # Errors
-    /// [`Error::NoTokenizer`], [`Error::Read`], and [`Error::Json`], also for pieces that are there
-    /// twice or missing.
+    /// [`Error::NoTokenizer`], [`Error::Codes`], [`Error::Read`], and [`Error::Json`], also for
+    /// pieces that are there twice or missing, and for tokens that cannot be added.
     pub fn from_folder(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let read = || {
+        reading(folder, || {
             let Found { mut tokenizer, frame: around, names, notes } = folder::read(folder)?;
-            let build = || {
-                let (cls, sep) = frame(&mut tokenizer, &around)?;
-                added::mark(&mut tokenizer, &names, [cls, sep])?;
-                Self::new(tokenizer, around)
-            };
-            Ok(Self { notes, ..build().map_err(|error| error.of_tokenizer(folder))? })
-        };
-        guarded(read).unwrap_or_else(|panicked| Err(malformed(folder, panicked)))
+            let around = frame(&mut tokenizer, &around)?;
+            added::mark(&mut tokenizer, &names, around)?;
+            Ok(Self { notes, ..Self::new(tokenizer, around)? })
+        })
     }
 
     /// Reads a `tokenizer.json`, such as [`save`](Self::save) writes. Added tokens that are marked
@@ -109,9 +105,11 @@ impl WordTokenizer {
     /// [`Error::Read`], [`Error::Json`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let read =
-            || Self::new(folder::parse(path)?, SpecialNames::default()).map_err(|error| error.of_tokenizer(path));
-        guarded(read).unwrap_or_else(|panicked| Err(malformed(path, panicked)))
+        reading(path, || {
+            let mut tokenizer = folder::parse(path)?;
+            let around = frame(&mut tokenizer, &SpecialNames::default())?;
+            Self::new(tokenizer, around)
+        })
     }
 
     /// An uncased tokenizer with these pieces, whose ids are their positions; continuations begin
@@ -245,19 +243,17 @@ impl WordTokenizer {
         let special = SPECIAL.iter().filter(|piece| inner.token_to_id(piece).is_some());
         let special: Vec<AddedToken> = special.map(|piece| AddedToken::from(*piece, true)).collect();
         inner.add_special_tokens(special).expect("all of them are in the vocabulary");
-        Self::new(inner, SpecialNames::default())
+        let around = frame(&mut inner, &SpecialNames::default())?;
+        Self::new(inner, around)
     }
 
-    /// Finds the special pieces, and sees to it that text is text.
-    fn new(mut inner: Tokenizer, names: SpecialNames) -> Result<Self> {
-        inner.with_padding(None);
-        inner.with_truncation(None).expect("it fails on a stride only");
+    /// Finds the other special pieces than those around a text, and sees to it that text is text.
+    fn new(mut inner: Tokenizer, [cls, sep]: [u32; 2]) -> Result<Self> {
         // A post that says "[SEP]" says these five characters.
         inner.set_encode_special_tokens(true);
         if let Some(spaced) = inner.get_pre_tokenizer().map(begin_with_space) {
             inner.with_pre_tokenizer(Some(spaced));
         }
-        let (cls, sep) = frame(&mut inner, &names)?;
         let unk = unknown(&inner)?;
         let added = inner.get_added_tokens_decoder().into_iter();
         let special = added.filter(|(_, token)| token.special).map(|(id, _)| id).chain([cls, sep]);
@@ -265,17 +261,20 @@ impl WordTokenizer {
     }
 }
 
-/// The error for a file or folder that cannot even be refused properly.
-fn malformed(path: &Path, panicked: guard::Panicked) -> Error {
-    Error::Json { path: path.to_owned(), what: "tokenizer", source: panicked.into() }
+/// Reads a tokenizer. Every error names the file or folder, also where the crate `tokenizers`
+/// panics.
+fn reading(path: &Path, read: impl FnOnce() -> Result<WordTokenizer>) -> Result<WordTokenizer> {
+    let panicked =
+        |panicked: guard::Panicked| Error::Json { path: path.to_owned(), what: "tokenizer", source: panicked.into() };
+    guarded(read).map_err(panicked).flatten().map_err(|error| error.of_tokenizer(path))
 }
 
 /// The pieces around a text: those the tokenizer puts there itself, or else those with the given or
 /// the usual names. The latter are made part of the tokenizer, so that they are saved with it.
-fn frame(inner: &mut Tokenizer, names: &SpecialNames) -> Result<(u32, u32)> {
+fn frame(inner: &mut Tokenizer, names: &SpecialNames) -> Result<[u32; 2]> {
     if let Some(Ok(framed)) = inner.get_post_processor().map(|_| inner.post_process(Encoding::default(), None, true)) {
         match *framed.get_ids() {
-            [cls, sep] => return Ok((cls, sep)),
+            [cls, sep] => return Ok([cls, sep]),
             [] => {}
             ref more => return Err(Error::Frame { got: more.len() }),
         }
@@ -287,7 +286,7 @@ fn frame(inner: &mut Tokenizer, names: &SpecialNames) -> Result<(u32, u32)> {
         id.map(|id| (piece.clone(), id)).ok_or(Error::MissingPiece { piece })
     };
     let (cls, sep) = (id(&names.cls, known.0)?, id(&names.sep, known.1)?);
-    let ids = (cls.1, sep.1);
+    let ids = [cls.1, sep.1];
     inner.with_post_processor(Some(BertProcessing::new(sep, cls)));
     Ok(ids)
 }

@@ -21,7 +21,7 @@ const WITHOUT_TEXT: [&str; 10] =
 /// [`Error::Tokenise`] for one that cannot be normalised.
 pub(super) fn add(
     tokenizer: &mut Tokenizer,
-    mut tokens: Vec<(Option<u32>, AddedToken)>,
+    mut tokens: Vec<(Option<i64>, AddedToken)>,
     notes: &mut Vec<Note>,
 ) -> Result<()> {
     // A piece that the vocabulary lacks, and no text has, is added only to have the same ids after
@@ -37,7 +37,9 @@ pub(super) fn add(
     added.map_err(|source| Error::Tokenise { word, source })?;
     for (said, token) in tokens {
         match (said, tokenizer.token_to_id(&token.content)) {
-            (Some(said), Some(has)) if said != has => notes.push(Note::Id { token: token.content, said, has }),
+            (Some(said), Some(has)) if said != i64::from(has) => {
+                notes.push(Note::Id { token: token.content, said, has })
+            }
             _ => {}
         }
     }

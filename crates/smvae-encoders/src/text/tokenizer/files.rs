@@ -5,7 +5,7 @@
 //! 4.34, the older files (`special_tokens_map.json`, `added_tokens.json`) have no say.
 
 use super::class::{Class, NAMES};
-use crate::{Result, files};
+use crate::{Error, Result, files};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -22,15 +22,24 @@ pub(super) struct Files {
     pub class: Option<String>,
     /// `tokenizer_config.json`.
     settings: Map<String, Value>,
+    /// Its `added_tokens_decoder`, in the order of the ids. `None` if it has no such list.
+    decoder: Option<Vec<(i64, AddedToken)>>,
     /// `special_tokens_map.json`.
     names: Map<String, Value>,
     /// `added_tokens.json`: the id of each token.
-    added: BTreeMap<String, u32>,
+    added: BTreeMap<String, i64>,
 }
 
 impl Files {
     pub(super) fn read(folder: &Path) -> Result<Self> {
-        let settings: Map<String, Value> = read_if_there(folder, "tokenizer_config.json")?;
+        const SETTINGS: &str = "tokenizer_config.json";
+        let settings: Map<String, Value> = read_if_there(folder, SETTINGS)?;
+        let decoder = settings.get("added_tokens_decoder").filter(|value| !value.is_null()).map(decoder).transpose();
+        let fault = |why: String| Error::Json {
+            path: folder.join(SETTINGS),
+            what: "tokenizer configuration",
+            source: why.into(),
+        };
         // A configuration that cannot be read is whoever's who needs more of it.
         let config: Map<String, Value> = read_if_there(folder, "config.json").unwrap_or_default();
         let text = |map: &Map<String, Value>, name: &str| Some(map.get(name)?.as_str()?.to_owned());
@@ -38,6 +47,7 @@ impl Files {
             model_type: text(&config, "model_type"),
             class: text(&settings, "tokenizer_class").or_else(|| text(&config, "tokenizer_class")),
             settings,
+            decoder: decoder.map_err(fault)?,
             names: read_if_there(folder, "special_tokens_map.json")?,
             added: read_if_there(folder, "added_tokens.json")?,
             folder: folder.to_owned(),
@@ -61,20 +71,9 @@ impl Files {
         self.settings.get(name).and_then(Value::as_bool).unwrap_or_default()
     }
 
-    /// Tokens with their ids as `tokenizer_config.json` has them, by id. `None` if it has none of
-    /// them.
-    fn decoder(&self) -> Option<Vec<(u32, AddedToken)>> {
-        let tokens = self.settings.get("added_tokens_decoder")?.as_object()?;
-        let token = |(id, token): (&String, &Value)| Some((id.parse().ok()?, added_token(token, false)?));
-        let mut tokens: Vec<(u32, AddedToken)> = tokens.iter().filter_map(token).collect();
-        tokens.sort_by_key(|(id, _)| *id);
-        Some(tokens)
-    }
-
     /// What the files call a piece, `cls_token` and the like, without the class's default.
     fn given(&self, name: &str) -> Option<&Value> {
-        let has_decoder = self.settings.get("added_tokens_decoder").is_some_and(Value::is_object);
-        let given = self.names.get(name).filter(|_| !has_decoder).or_else(|| self.settings.get(name));
+        let given = self.names.get(name).filter(|_| self.decoder.is_none()).or_else(|| self.settings.get(name));
         given.filter(|value| !value.is_null())
     }
 
@@ -89,10 +88,10 @@ impl Files {
 
     /// All added tokens in the order in which transformers adds them, with the id that a file gives
     /// them. `of_json` are those of `tokenizer.json`, with their ids.
-    pub(super) fn added_tokens(&self, class: Class, of_json: Vec<(u32, AddedToken)>) -> Vec<(Option<u32>, AddedToken)> {
+    pub(super) fn added_tokens(&self, class: Class, of_json: Vec<(u32, AddedToken)>) -> Vec<(Option<i64>, AddedToken)> {
         let named: Vec<AddedToken> = self.named(class);
         let more = self.more();
-        let with_ids = self.decoder().unwrap_or_else(|| {
+        let with_ids = self.decoder.clone().unwrap_or_else(|| {
             // Those that special_tokens_map.json calls additional do not count here, in
             // transformers.
             let listed = ["extra_special_tokens", "additional_special_tokens"].map(|name| self.settings.get(name));
@@ -101,9 +100,9 @@ impl Files {
                 named.iter().any(|special| special.content == token)
                     || listed.iter().any(|special| content(special) == Some(token))
             };
-            let of_file = |(token, id): (&String, &u32)| (*id, AddedToken::from(token, is_special(token)));
-            let mut by_id: BTreeMap<u32, AddedToken> = self.added.iter().map(of_file).collect();
-            by_id.extend(of_json);
+            let of_file = |(token, id): (&String, &i64)| (*id, AddedToken::from(token, is_special(token)));
+            let mut by_id: BTreeMap<i64, AddedToken> = self.added.iter().map(of_file).collect();
+            by_id.extend(of_json.into_iter().map(|(id, token)| (i64::from(id), token)));
             by_id.into_iter().collect()
         });
         let mut tokens: Vec<_> = with_ids.into_iter().map(|(id, token)| (Some(id), token)).collect();
@@ -189,6 +188,29 @@ impl Casing {
 fn read_if_there<T: DeserializeOwned + Default>(folder: &Path, name: &str) -> Result<T> {
     let path = folder.join(name);
     if path.exists() { files::read_json(&path, "JSON file") } else { Ok(T::default()) }
+}
+
+/// The tokens of `added_tokens_decoder` in the order of their ids. An id is any integer, and a
+/// token without text is passed over, as in transformers.
+///
+/// # Errors
+/// What is wrong with the list, or with one of its tokens.
+fn decoder(list: &Value) -> Result<Vec<(i64, AddedToken)>, String> {
+    let list = list.as_object().ok_or("added_tokens_decoder does not map ids to tokens")?;
+    let mut tokens = Vec::with_capacity(list.len());
+    for (id, value) in list {
+        let number = id.trim().parse().map_err(|_| format!("added_tokens_decoder has {id:?} in the place of an id"))?;
+        let is_token = match value {
+            Value::Object(token) => token.get("content").is_none_or(|content| content.is_string() || content.is_null()),
+            other => other.is_string(),
+        };
+        if !is_token {
+            return Err(format!("added_tokens_decoder has {value} for the id {id}, which is not a token"));
+        }
+        tokens.extend(added_token(value, false).map(|token| (number, token)));
+    }
+    tokens.sort_by_key(|(id, _)| *id);
+    Ok(tokens)
 }
 
 /// What a token is, whether it is written as a text or with its properties.

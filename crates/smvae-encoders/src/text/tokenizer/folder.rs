@@ -106,13 +106,16 @@ fn of_older_files(files: &Files, class: Option<Class>, notes: &mut Vec<Note>) ->
     Err(Error::NoTokenizer { folder: files.folder(), sentencepiece })
 }
 
-/// Parses a `tokenizer.json`.
+/// Parses a `tokenizer.json`, without the padding and the truncation that it asks for.
 pub(super) fn parse(path: &Path) -> Result<Tokenizer> {
     let bytes = files::read(path)?;
     let fault = |source| Error::Json { path: path.to_owned(), what: "tokenizer", source };
     // First, since tokenizers 0.23 panics at some files that end too early.
     serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).map_err(|error| fault(error.into()))?;
-    Tokenizer::from_bytes(bytes).map_err(fault)
+    let mut tokenizer = Tokenizer::from_bytes(bytes).map_err(fault)?;
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).expect("it fails on a stride only");
+    Ok(tokenizer)
 }
 
 /// RoBERTa's tokenizer from its vocabulary and merges.

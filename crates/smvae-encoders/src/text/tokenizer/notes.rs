@@ -39,8 +39,8 @@ pub enum Note {
     Id {
         /// The token.
         token: String,
-        /// The id it was given in a file.
-        said: u32,
+        /// The id it was given in a file; transformers takes any integer there.
+        said: i64,
         /// The id it has.
         has: u32,
     },

@@ -112,8 +112,12 @@ fn padding_and_truncation_of_the_file_are_ignored() {
     let limited = text.replace("\"truncation\": null,\n  \"padding\": null", limits);
     assert_ne!(text, limited);
     std::fs::write(&path, limited).expect("writes");
-    let read = WordTokenizer::from_file(&path).expect("a tokenizer");
-    assert_eq!(read.encode(&["gigs"], 9).expect("room").ids, [2, 4, 5, 3]);
+    // Also where the folder's class is one that takes tokenizer.json as it is.
+    std::fs::write(folder.path().join("tokenizer_config.json"), r#"{"tokenizer_class": "TokenizersBackend"}"#)
+        .expect("writes");
+    for read in [WordTokenizer::from_file(&path), WordTokenizer::from_folder(folder.path())] {
+        assert_eq!(read.expect("a tokenizer").encode(&["gigs"], 9).expect("room").ids, [2, 4, 5, 3]);
+    }
 }
 
 #[test]
@@ -132,6 +136,47 @@ fn a_run_reads_its_tokenizer_as_it_was_trained_with_it() {
     assert_eq!(ids(WordTokenizer::from_folder(folder.path())), [2, 12, 3]);
     WordTokenizer::from_folder(folder.path()).and_then(|read| read.save(&again)).expect("writes");
     assert_eq!(ids(WordTokenizer::from_file(&again)), [2, 12, 3]);
+}
+
+/// A folder with the small tokenizer and this `added_tokens_decoder`.
+fn with_decoder(decoder: &str) -> (tempfile::TempDir, Result<WordTokenizer>) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    tokenizer().save(folder.path().join("tokenizer.json")).expect("writes");
+    let settings = format!(r#"{{"added_tokens_decoder": {decoder}}}"#);
+    std::fs::write(folder.path().join("tokenizer_config.json"), settings).expect("writes");
+    let read = WordTokenizer::from_folder(folder.path());
+    (folder, read)
+}
+
+#[test]
+fn added_tokens_that_make_no_sense_are_an_error_of_their_file() {
+    let check = |decoder: &str, want: &str| {
+        let (folder, read) = with_decoder(decoder);
+        let error = read.expect_err(decoder);
+        let settings = folder.path().join("tokenizer_config.json");
+        assert!(matches!(&error, Error::Json { path, .. } if *path == settings), "{error}");
+        let why = std::error::Error::source(&error).expect("a reason").to_string();
+        assert_eq!(why, format!("added_tokens_decoder {want}"));
+    };
+    check(r#"{"x": {"content": "<user>"}}"#, "has \"x\" in the place of an id");
+    check(r#"{"12.0": {"content": "<user>"}}"#, "has \"12.0\" in the place of an id");
+    check(r#"{"12": {"content": 3}}"#, "has {\"content\":3} for the id 12, which is not a token");
+    check(r#"{"12": null}"#, "has null for the id 12, which is not a token");
+    check(r#"["<user>"]"#, "does not map ids to tokens");
+}
+
+#[test]
+fn added_tokens_that_transformers_passes_over_or_gives_another_id_are_no_error() {
+    let check = |decoder: &str, want: &[u32]| {
+        let read = with_decoder(decoder).1.expect(decoder);
+        assert_eq!(read.encode(&["<user>"], 9).expect("room").ids, want, "{decoder}");
+    };
+    check(r#"{"12": {"special": true}}"#, &[2, 1, 1, 1, 3]);
+    check(r#"{"12": {"content": null}}"#, &[2, 1, 1, 1, 3]);
+    check(r#"{"12": {"content": ""}}"#, &[2, 1, 1, 1, 3]);
+    check(r#"{" 12 ": {"content": "<user>"}}"#, &[2, 12, 3]);
+    check(r#"{"-1": {"content": "<user>"}}"#, &[2, 12, 3]);
+    check(r#"{"99999999999": {"content": "<user>"}}"#, &[2, 12, 3]);
 }
 
 #[test]
