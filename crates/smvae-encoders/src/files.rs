@@ -1,4 +1,4 @@
-//! Files of model folders, and the JSON in them.
+//! Files of model folders: their bytes, their text, and the JSON in them.
 
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -14,6 +14,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
         }
     };
     read().map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+/// The text of a regular file, which is in UTF-8.
+#[cfg(feature = "tokenizer")]
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let text = String::from_utf8(read(path)?);
+    text.map_err(|error| Error::Read { path: path.to_owned(), source: std::io::Error::other(error) })
 }
 
 /// Reads a JSON file; `what` it should be is for the error.

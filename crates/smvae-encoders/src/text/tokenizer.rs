@@ -34,7 +34,7 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, Encoding, Tokenizer};
+use tokenizers::{Encoding, Tokenizer};
 
 /// The pieces around a text, by family.
 const FRAMES: [(&str, &str); 2] = [("[CLS]", "[SEP]"), ("<s>", "</s>")];
@@ -118,7 +118,11 @@ impl WordTokenizer {
     /// # Errors
     /// [`Error::DuplicatePiece`], or [`Error::MissingPiece`] without `[CLS]`, `[SEP]` and `[UNK]`.
     pub fn from_vocab(vocab: Vec<String>) -> Result<Self> {
-        Self::build(vocab)
+        let mut inner =
+            build::word_pieces(build::vocabulary(vocab)?, BertNormalizer::new(true, true, None, true), None);
+        added::add_special(&mut inner, SPECIAL);
+        let around = frame(&mut inner, &SpecialNames::default())?;
+        Self::new(inner, around)
     }
 
     /// Tokenises the words of one text, at most `max_pieces` pieces with `[CLS]` and `[SEP]`.
@@ -233,18 +237,6 @@ impl WordTokenizer {
             let _ = std::fs::remove_file(&partial);
             Error::Write { path: path.to_owned(), source }
         })
-    }
-
-    /// An uncased word-piece tokenizer.
-    fn build(vocab: Vec<String>) -> Result<Self> {
-        let model = build::vocabulary(vocab)?;
-        let normalizer = BertNormalizer::new(true, true, None, true);
-        let mut inner = build::word_pieces(model, normalizer, None);
-        let special = SPECIAL.iter().filter(|piece| inner.token_to_id(piece).is_some());
-        let special: Vec<AddedToken> = special.map(|piece| AddedToken::from(*piece, true)).collect();
-        inner.add_special_tokens(special).expect("all of them are in the vocabulary");
-        let around = frame(&mut inner, &SpecialNames::default())?;
-        Self::new(inner, around)
     }
 
     /// Finds the other special pieces than those around a text, and sees to it that text is text.

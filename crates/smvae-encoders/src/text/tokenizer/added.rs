@@ -46,6 +46,13 @@ pub(super) fn add(
     Ok(())
 }
 
+/// Adds those of these pieces that the vocabulary has, as special tokens.
+pub(super) fn add_special<const N: usize>(tokenizer: &mut Tokenizer, pieces: [&str; N]) {
+    let known = pieces.into_iter().filter(|piece| tokenizer.token_to_id(piece).is_some());
+    let tokens: Vec<AddedToken> = known.map(|piece| AddedToken::from(piece, true)).collect();
+    tokenizer.add_special_tokens(tokens).expect("all of them are in the vocabulary");
+}
+
 /// Marks the tokens that no text has, and only these: those that `names` has or that have one of
 /// the usual names, and those of these ids.
 ///

@@ -12,7 +12,8 @@
 
 use super::files::Files;
 use super::notes::Note;
-use crate::{Error, Result, files};
+use crate::files::read_text;
+use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,7 +30,7 @@ pub(super) fn read(files: &Files, notes: &mut Vec<Note>) -> Result<(Tokenizer, V
     let mut ids = vocabulary(&vocab)?;
     let (mut merges, mut without_text) = (Vec::new(), Vec::new());
     let mut next = ids.values().max().map_or(0, |last| last + 1);
-    for (number, line) in text(&codes)?.lines().enumerate() {
+    for (number, line) in read_text(&codes)?.lines().enumerate() {
         let mut parts = line.split_whitespace();
         let (Some(left), Some(right)) = (parts.next(), parts.next()) else {
             let why = format!("line {} is not two pieces and a count: {line:?}", number + 1);
@@ -68,7 +69,7 @@ pub(super) fn read(files: &Files, notes: &mut Vec<Note>) -> Result<(Tokenizer, V
 /// The ids of pieces by their form in merges: those of the file follow [`FIRST`], in its order.
 fn vocabulary(path: &Path) -> Result<HashMap<String, u32>> {
     let mut ids: HashMap<String, u32> = FIRST.iter().zip(0..).map(|(piece, id)| ((*piece).to_owned(), id)).collect();
-    for (number, line) in text(path)?.lines().enumerate() {
+    for (number, line) in read_text(path)?.lines().enumerate() {
         let Some((piece, _)) = line.trim().rsplit_once(' ') else {
             let why = format!("line {} is not a piece and its count: {line:?}", number + 1);
             return Err(malformed(path, "vocabulary of BERTweet", why));
@@ -107,11 +108,6 @@ fn normalizer() -> Value {
         replace(json!({"Regex": r"^@\w*$"}), "@USER"),
         replace(json!({"Regex": r"^(?i:http|www)\S*$"}), "HTTPURL"),
     ]})
-}
-
-fn text(path: &Path) -> Result<String> {
-    let text = String::from_utf8(files::read(path)?);
-    text.map_err(|error| Error::Read { path: path.to_owned(), source: std::io::Error::other(error) })
 }
 
 fn malformed(path: &Path, what: &'static str, why: String) -> Error {

@@ -87,9 +87,8 @@ fn of_older_files(files: &Files, class: Option<Class>, notes: &mut Vec<Note>) ->
     }
     if files.has("vocab.txt") {
         let path = files.path("vocab.txt");
-        let text = String::from_utf8(files::read(&path)?);
-        let text = text.map_err(|error| Error::Read { path: path.clone(), source: std::io::Error::other(error) })?;
         // Only line ends are cut: entries may be Unicode spaces.
+        let text = files::read_text(&path)?;
         let model = build::vocabulary(text.lines().map(str::to_owned)).map_err(|error| error.of_tokenizer(&path))?;
         let casing = files.casing();
         let unk = files.name("unk_token", class.unwrap_or(Class::Bert));
@@ -124,9 +123,6 @@ fn byte_level(vocab: &Path, merges: &Path) -> Result<Tokenizer> {
     let model =
         model.map_err(|source| Error::Json { path: vocab.to_owned(), what: "vocabulary with merges.txt", source })?;
     let mut inner = build::byte_level(ModelWrapper::BPE(model));
-    let special = ["<s>", "</s>", "<unk>", "<pad>", "<mask>"].into_iter();
-    let special: Vec<_> = special.filter(|piece| inner.token_to_id(piece).is_some()).collect();
-    let special = special.into_iter().map(|piece| AddedToken::from(piece, true));
-    inner.add_special_tokens(special).expect("all of them are in the vocabulary");
+    added::add_special(&mut inner, ["<s>", "</s>", "<unk>", "<pad>", "<mask>"]);
     Ok(inner)
 }
