@@ -11,7 +11,7 @@
 
 mod added;
 mod bertweet;
-mod build;
+mod builders;
 mod class;
 mod files;
 mod folder;
@@ -23,7 +23,7 @@ mod tests;
 pub use notes::Note;
 
 use crate::{Error, Result};
-use build::UNK;
+use builders::UNK;
 use folder::{Found, SpecialNames};
 use guard::guarded;
 use std::collections::HashSet;
@@ -119,7 +119,7 @@ impl WordTokenizer {
     /// [`Error::DuplicatePiece`], or [`Error::MissingPiece`] without `[CLS]`, `[SEP]` and `[UNK]`.
     pub fn from_vocab(vocab: Vec<String>) -> Result<Self> {
         let mut inner =
-            build::word_pieces(build::vocabulary(vocab)?, BertNormalizer::new(true, true, None, true), None);
+            builders::word_pieces(builders::vocabulary(vocab)?, BertNormalizer::new(true, true, None, true), None);
         added::add_special(&mut inner, SPECIAL);
         let around = frame(&mut inner, &SpecialNames::default())?;
         Self::new(inner, around)

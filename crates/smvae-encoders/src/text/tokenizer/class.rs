@@ -3,7 +3,7 @@
 //! transformers 5 has classes that build a tokenizer anew from the vocabulary, with the settings of
 //! `tokenizer_config.json`, whatever else `tokenizer.json` says (BERT's, MPNet's, RoBERTa's,
 //! XLM-R's), and one that takes `tokenizer.json` as it is, for every class that it does not know.
-//! What they make of the files is in `build.rs`.
+//! What they make of the files is in `builders.rs`.
 
 use super::notes::Note;
 use std::fmt::Display;

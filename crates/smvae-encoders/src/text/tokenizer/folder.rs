@@ -4,11 +4,10 @@
 use super::class::{Class, NAMES};
 use super::files::Files;
 use super::notes::Note;
-use super::{added, bertweet, build};
+use super::{added, bertweet, builders};
 use crate::{Error, Result, files};
 use std::collections::HashSet;
 use std::path::Path;
-use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
 use tokenizers::{AddedToken, Tokenizer};
 
@@ -48,7 +47,7 @@ pub(super) fn read(folder: &Path) -> Result<Found> {
         let mut of_json: Vec<(u32, AddedToken)> = tokenizer.get_added_tokens_decoder().into_iter().collect();
         of_json.sort_by_key(|(id, _)| *id);
         // What nobody names is taken as it is.
-        (build::rebuilt(class.unwrap_or(Class::AsItIs), tokenizer, &files, &mut notes), of_json)
+        (builders::rebuilt(class.unwrap_or(Class::AsItIs), tokenizer, &files, &mut notes), of_json)
     } else {
         (of_older_files(&files, class, &mut notes)?, Vec::new())
     };
@@ -89,10 +88,10 @@ fn of_older_files(files: &Files, class: Option<Class>, notes: &mut Vec<Note>) ->
         let path = files.path("vocab.txt");
         // Only line ends are cut: entries may be Unicode spaces.
         let text = files::read_text(&path)?;
-        let model = build::vocabulary(text.lines().map(str::to_owned)).map_err(|error| error.of_tokenizer(&path))?;
+        let model = builders::vocabulary(text.lines().map(str::to_owned)).map_err(|error| error.of_tokenizer(&path))?;
         let casing = files.casing();
         let unk = files.name("unk_token", class.unwrap_or(Class::Bert));
-        let tokenizer = build::word_pieces(model, casing.normalizer(), unk);
+        let tokenizer = builders::word_pieces(model, casing.normalizer(), unk);
         if let Some(piece) = casing.capitals_in_vain(&tokenizer) {
             notes.push(Note::LowerCased { piece });
         }
@@ -122,7 +121,7 @@ fn byte_level(vocab: &Path, merges: &Path) -> Result<Tokenizer> {
     let model = BPE::from_file(&vocab.to_string_lossy(), &merges.to_string_lossy()).build();
     let model =
         model.map_err(|source| Error::Json { path: vocab.to_owned(), what: "vocabulary with merges.txt", source })?;
-    let mut inner = build::byte_level(ModelWrapper::BPE(model));
+    let mut inner = builders::byte_level(model);
     added::add_special(&mut inner, ["<s>", "</s>", "<unk>", "<pad>", "<mask>"]);
     Ok(inner)
 }

@@ -7,6 +7,8 @@ use super::files::Files;
 use super::notes::Note;
 use crate::{Error, Result};
 use tokenizers::models::ModelWrapper;
+use tokenizers::models::bpe::BPE;
+use tokenizers::models::unigram::Unigram;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::{BertNormalizer, NormalizerWrapper};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
@@ -23,20 +25,8 @@ pub(super) const UNK: &str = "[UNK]";
 /// What a class makes of a `tokenizer.json`: the tokenizer, without added tokens if it is built
 /// anew.
 pub(super) fn rebuilt(class: Class, tokenizer: Tokenizer, files: &Files, notes: &mut Vec<Note>) -> Tokenizer {
-    let fits = match (class, tokenizer.get_model()) {
-        (Class::Bert | Class::MpNet, ModelWrapper::WordPiece(_)) => true,
-        (Class::Roberta, ModelWrapper::BPE(_)) => true,
-        (Class::Unigrams, ModelWrapper::Unigram(_)) => true,
-        (Class::AsItIs | Class::Bertweet, _) => return as_it_is(tokenizer, files, notes),
-        _ => false,
-    };
-    if !fits {
-        notes.push(Note::Kind { class: class.to_string() });
-        return as_it_is(tokenizer, files, notes);
-    }
-    let unk = files.name("unk_token", class);
-    match tokenizer.get_model().clone() {
-        ModelWrapper::WordPiece(model) => {
+    match (class, tokenizer.get_model()) {
+        (Class::Bert | Class::MpNet, ModelWrapper::WordPiece(model)) => {
             let casing = files.casing();
             let asked = casing.normalizer();
             if let Some(difference) = difference(tokenizer.get_normalizer(), asked) {
@@ -44,22 +34,14 @@ pub(super) fn rebuilt(class: Class, tokenizer: Tokenizer, files: &Files, notes: 
             } else if let Some(piece) = casing.capitals_in_vain(&tokenizer) {
                 notes.push(Note::LowerCased { piece });
             }
-            word_pieces(model, asked, unk)
+            word_pieces(model.clone(), asked, files.name("unk_token", class))
         }
-        ModelWrapper::BPE(mut model) => {
-            (model.dropout, model.unk_token, model.fuse_unk) = (None, None, false);
-            (model.continuing_subword_prefix, model.end_of_word_suffix) = (None, None);
-            (model.byte_fallback, model.ignore_merges) = (false, false);
-            byte_level(ModelWrapper::BPE(model))
-        }
-        model => {
-            let mut built = Tokenizer::new(model);
-            let _ = built.with_normalizer(tokenizer.get_normalizer().and_then(charsmap));
-            let metaspace = Metaspace::new('\u{2581}', PrependScheme::Always, true);
-            let parts = vec![PreTokenizerWrapper::WhitespaceSplit(WhitespaceSplit), metaspace.clone().into()];
-            built.with_pre_tokenizer(Some(PreTokenizers::new(parts)));
-            built.with_decoder(Some(metaspace));
-            built
+        (Class::Roberta, ModelWrapper::BPE(model)) => byte_level(model.clone()),
+        (Class::Unigrams, ModelWrapper::Unigram(model)) => unigrams(model.clone(), tokenizer.get_normalizer()),
+        (Class::AsItIs | Class::Bertweet, _) => as_it_is(tokenizer, files, notes),
+        _ => {
+            notes.push(Note::Kind { class: class.to_string() });
+            as_it_is(tokenizer, files, notes)
         }
     }
 }
@@ -91,10 +73,24 @@ pub(super) fn word_pieces(mut model: WordPiece, normalizer: BertNormalizer, unk:
 }
 
 /// Byte-level BPE as RoBERTa has it.
-pub(super) fn byte_level(model: ModelWrapper) -> Tokenizer {
+pub(super) fn byte_level(mut model: BPE) -> Tokenizer {
+    (model.dropout, model.unk_token, model.fuse_unk) = (None, None, false);
+    (model.continuing_subword_prefix, model.end_of_word_suffix) = (None, None);
+    (model.byte_fallback, model.ignore_merges) = (false, false);
     let mut tokenizer = Tokenizer::new(model);
     tokenizer.with_pre_tokenizer(Some(ByteLevel::default()));
     tokenizer.with_decoder(Some(ByteLevel::default()));
+    tokenizer
+}
+
+/// Unigrams of sentencepiece as XLM-R has them, with sentencepiece's part of this normalizer.
+fn unigrams(model: Unigram, normalizer: Option<&NormalizerWrapper>) -> Tokenizer {
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer.with_normalizer(normalizer.and_then(charsmap)).expect("there are no added tokens to normalise yet");
+    let metaspace = Metaspace::new('\u{2581}', PrependScheme::Always, true);
+    let parts = vec![PreTokenizerWrapper::WhitespaceSplit(WhitespaceSplit), metaspace.clone().into()];
+    tokenizer.with_pre_tokenizer(Some(PreTokenizers::new(parts)));
+    tokenizer.with_decoder(Some(metaspace));
     tokenizer
 }
 
@@ -102,7 +98,6 @@ pub(super) fn byte_level(model: ModelWrapper) -> Tokenizer {
 fn as_it_is(tokenizer: Tokenizer, files: &Files, notes: &mut Vec<Note>) -> Tokenizer {
     let casing = files.casing();
     if casing.said
-        && let Some(NormalizerWrapper::BertNormalizer(_)) = tokenizer.get_normalizer()
         && let Some(difference) = difference(tokenizer.get_normalizer(), casing.normalizer())
     {
         notes.push(Note::CasingIgnored { difference });
@@ -110,7 +105,8 @@ fn as_it_is(tokenizer: Tokenizer, files: &Files, notes: &mut Vec<Note>) -> Token
     tokenizer
 }
 
-/// What the files say otherwise than `tokenizer.json`: `lowercase is true, not false`.
+/// The first thing that the two say of characters that differs. `None` where `tokenizer.json` does
+/// not have BERT's normalizer.
 fn difference(has: Option<&NormalizerWrapper>, asked: BertNormalizer) -> Option<String> {
     let Some(NormalizerWrapper::BertNormalizer(has)) = has else { return None };
     let accents = |n: &BertNormalizer| n.strip_accents.unwrap_or(n.lowercase);
