@@ -10,9 +10,10 @@ use crate::minilm_golden::{self, largest, norm, weights};
 use smvae_core::candle_core::{DType, Device, Tensor, safetensors};
 use smvae_core::nn::{Parameters, Unit};
 use smvae_core::{Mode, PackedPieces, rng};
+use smvae_encoders::Error;
 use smvae_encoders::text::{Family, Transformer, TransformerConfig, WordTokenizer, load_weights};
 use smvae_encoders::weights::{LoadReport, Missing, Weights};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// Their folders.
@@ -210,4 +211,20 @@ fn golden_families_read_special_pieces_as_text() {
         assert_eq!(encoded.words.len(), 3, "{family}");
         assert!(encoded.words.iter().all(|word| !word.is_empty()), "{family}");
     }
+}
+
+#[test]
+fn the_documentation_has_the_families_that_are_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("config.json");
+    std::fs::write(&path, r#"{"model_type": "of no family"}"#).expect("writable");
+    let error = TransformerConfig::from_file(&path).expect_err("a family that is not read");
+    let Error::Family { known, .. } = error else { panic!("{error}") };
+    let read: BTreeSet<&str> = known.split(", ").collect();
+    let text = std::fs::read_to_string(golden::root().join("docs/encoders.md")).expect("readable");
+    let (_, families) = text.split_once("## Families").expect("the section of the families");
+    let (families, _) = families.split_once("\n## ").expect("the section after it");
+    // Below the head of the table.
+    let rows = families.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).skip(1);
+    assert_eq!(rows.collect::<BTreeSet<_>>(), read);
 }

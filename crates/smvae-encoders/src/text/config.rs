@@ -102,11 +102,8 @@ impl TransformerConfig {
             })?,
             None => Family::default(),
         };
-        if family == Family::MpNet {
+        if family.profile().has_relative_bias {
             relative::check(&fields)?;
-        }
-        if family != Family::Electra {
-            fields.remove("embedding_size");
         }
         family.with_berts_names(&mut fields);
         let config = serde_json::from_value(Value::Object(fields));
@@ -118,7 +115,7 @@ impl TransformerConfig {
 
     /// Id of the padding piece.
     pub fn pad_id(&self) -> u32 {
-        self.pad_token_id.unwrap_or(self.model_type.default_pad())
+        self.pad_token_id.unwrap_or(self.model_type.profile().pad_id)
     }
 
     /// The row of the position table that a text's first piece takes.
@@ -128,13 +125,12 @@ impl TransformerConfig {
 
     /// Width of the embeddings.
     pub fn embedding_width(&self) -> usize {
-        let absent = if self.model_type == Family::Electra { 128 } else { self.hidden_size };
-        self.embedding_size.unwrap_or(absent)
+        self.embedding_size.or(self.model_type.profile().embedding_size).unwrap_or(self.hidden_size)
     }
 
     /// Whether attention adds a number for each distance of two pieces to its scores.
     pub fn has_relative_bias(&self) -> bool {
-        self.model_type == Family::MpNet
+        self.model_type.profile().has_relative_bias
     }
 
     /// The most pieces a text may have.
@@ -145,10 +141,7 @@ impl TransformerConfig {
     /// Separators between the two parts of a pair of texts: `[SEP]` in BERT, `</s></s>` in
     /// RoBERTa's and MPNet's families.
     pub fn pair_separators(&self) -> usize {
-        match self.model_type {
-            Family::Bert | Family::DistilBert | Family::Electra => 1,
-            Family::Roberta | Family::XlmRoberta | Family::Camembert | Family::MpNet => 2,
-        }
+        self.model_type.profile().pair_separators
     }
 
     /// Checks that the sizes fit each other.

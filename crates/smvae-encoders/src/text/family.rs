@@ -29,69 +29,73 @@ pub enum Family {
     MpNet,
 }
 
-/// All of them.
-const FAMILIES: [Family; 7] = [
-    Family::Bert,
-    Family::Roberta,
-    Family::XlmRoberta,
-    Family::Camembert,
-    Family::DistilBert,
-    Family::Electra,
-    Family::MpNet,
-];
-
-impl std::fmt::Display for Family {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Bert => "bert",
-            Self::Roberta => "roberta",
-            Self::XlmRoberta => "xlm-roberta",
-            Self::Camembert => "camembert",
-            Self::DistilBert => "distilbert",
-            Self::Electra => "electra",
-            Self::MpNet => "mpnet",
-        })
-    }
+/// What is particular to a family. [`FAMILIES`] has one of each, in the order of [`Family`].
+pub(super) struct Profile {
+    family: Family,
+    /// The `model_type` of its configurations.
+    name: &'static str,
+    /// Id of the padding piece, unless the configuration has another.
+    pub pad_id: u32,
+    first_position: FirstPosition,
+    /// Separators between the two parts of a pair of texts.
+    pub pair_separators: usize,
+    /// Whether it has embeddings of segments, unless the configuration has none.
+    has_segments: bool,
+    /// Whether attention adds a number for each distance of two pieces to its scores.
+    pub has_relative_bias: bool,
+    /// Width of the embeddings, unless the configuration has another. `None` means that they are
+    /// as wide as the layers, whatever the configuration says.
+    pub embedding_size: Option<usize>,
+    /// Fields of `config.json`, and what BERT calls them.
+    fields: &'static [(&'static str, &'static str)],
+    /// What stands before the names of its tensors where a head was saved with them.
+    pub prefix: &'static str,
+    /// Parts of its tensors' names, and what BERT calls them.
+    pub parts: &'static [(&'static str, &'static str)],
 }
 
-impl Family {
-    /// The family of a `model_type`.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        FAMILIES.into_iter().find(|family| family.to_string() == name)
-    }
+/// The row of the position table that a text's first piece takes.
+enum FirstPosition {
+    /// This one, whatever the padding piece is.
+    Row(usize),
+    /// The one past the id of the padding piece.
+    AfterPadding,
+}
 
-    /// The names of all of them.
-    pub(super) fn names() -> String {
-        FAMILIES.map(|family| family.to_string()).join(", ")
-    }
+const BERT: Profile = Profile {
+    family: Family::Bert,
+    name: "bert",
+    pad_id: 0,
+    first_position: FirstPosition::Row(0),
+    pair_separators: 1,
+    has_segments: true,
+    has_relative_bias: false,
+    embedding_size: None,
+    fields: &[],
+    prefix: "bert.",
+    parts: &[],
+};
 
-    /// Id of the padding piece, unless the configuration has another.
-    pub(super) fn default_pad(self) -> u32 {
-        match self {
-            Self::Bert | Self::DistilBert | Self::Electra => 0,
-            Self::Roberta | Self::XlmRoberta | Self::Camembert | Self::MpNet => 1,
-        }
-    }
+const ROBERTA: Profile = Profile {
+    family: Family::Roberta,
+    name: "roberta",
+    pad_id: 1,
+    first_position: FirstPosition::AfterPadding,
+    pair_separators: 2,
+    prefix: "roberta.",
+    ..BERT
+};
 
-    /// The row of the position table that a text's first piece takes.
-    pub(super) fn first_position(self, pad: u32) -> usize {
-        match self {
-            Self::Bert | Self::DistilBert | Self::Electra => 0,
-            Self::Roberta | Self::XlmRoberta | Self::Camembert => pad as usize + 1,
-            // Whatever the padding piece is.
-            Self::MpNet => 2,
-        }
-    }
-
-    /// Whether it has embeddings of segments, unless the configuration has none.
-    pub(super) fn has_segments(self) -> bool {
-        !matches!(self, Self::DistilBert | Self::MpNet)
-    }
-
-    /// Fields of `config.json` under the names that BERT has for them. What it calls so already
-    /// stays.
-    pub(super) fn with_berts_names(self, fields: &mut Map<String, Value>) {
-        const DISTILBERT: [(&str, &str); 7] = [
+static FAMILIES: [Profile; 7] = [
+    BERT,
+    ROBERTA,
+    Profile { family: Family::XlmRoberta, name: "xlm-roberta", ..ROBERTA },
+    Profile { family: Family::Camembert, name: "camembert", ..ROBERTA },
+    Profile {
+        family: Family::DistilBert,
+        name: "distilbert",
+        has_segments: false,
+        fields: &[
             ("dim", "hidden_size"),
             ("n_layers", "num_hidden_layers"),
             ("n_heads", "num_attention_heads"),
@@ -99,52 +103,84 @@ impl Family {
             ("activation", "hidden_act"),
             ("dropout", "hidden_dropout_prob"),
             ("attention_dropout", "attention_probs_dropout_prob"),
-        ];
-        if self == Self::DistilBert {
-            for (theirs, ours) in DISTILBERT {
-                if let Some(value) = fields.remove(theirs) {
-                    fields.entry(ours).or_insert(value);
-                }
+        ],
+        prefix: "distilbert.",
+        parts: &[
+            ("transformer.layer.", "encoder.layer."),
+            (".attention.q_lin.", ".attention.self.query."),
+            (".attention.k_lin.", ".attention.self.key."),
+            (".attention.v_lin.", ".attention.self.value."),
+            (".attention.out_lin.", ".attention.output.dense."),
+            (".sa_layer_norm.", ".attention.output.LayerNorm."),
+            (".ffn.lin1.", ".intermediate.dense."),
+            (".ffn.lin2.", ".output.dense."),
+            (".output_layer_norm.", ".output.LayerNorm."),
+        ],
+        ..BERT
+    },
+    Profile { family: Family::Electra, name: "electra", embedding_size: Some(128), prefix: "electra.", ..BERT },
+    Profile {
+        family: Family::MpNet,
+        name: "mpnet",
+        first_position: FirstPosition::Row(2),
+        has_segments: false,
+        has_relative_bias: true,
+        prefix: "mpnet.",
+        parts: &[
+            (".attention.attn.q.", ".attention.self.query."),
+            (".attention.attn.k.", ".attention.self.key."),
+            (".attention.attn.v.", ".attention.self.value."),
+            (".attention.attn.o.", ".attention.output.dense."),
+            (".attention.LayerNorm.", ".attention.output.LayerNorm."),
+        ],
+        ..ROBERTA
+    },
+];
+
+impl std::fmt::Display for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.profile().name)
+    }
+}
+
+impl Family {
+    /// The family of a `model_type`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        FAMILIES.iter().find(|profile| profile.name == name).map(|profile| profile.family)
+    }
+
+    /// The names of all of them.
+    pub(super) fn names() -> String {
+        FAMILIES.each_ref().map(|profile| profile.name).join(", ")
+    }
+
+    /// What is particular to it.
+    pub(super) fn profile(self) -> &'static Profile {
+        &FAMILIES[self as usize]
+    }
+
+    /// The row of the position table that a text's first piece takes.
+    pub(super) fn first_position(self, pad_id: u32) -> usize {
+        match self.profile().first_position {
+            FirstPosition::Row(row) => row,
+            FirstPosition::AfterPadding => pad_id as usize + 1,
+        }
+    }
+
+    /// Fields of `config.json` under the names that BERT has for them. What it calls so already
+    /// stays.
+    pub(super) fn with_berts_names(self, fields: &mut Map<String, Value>) {
+        let profile = self.profile();
+        for (theirs, ours) in profile.fields {
+            if let Some(value) = fields.remove(*theirs) {
+                fields.entry(*ours).or_insert(value);
             }
         }
-        if !self.has_segments() {
+        if !profile.has_segments {
             fields.insert("type_vocab_size".to_owned(), 0.into());
         }
-    }
-
-    /// What stands before the names of its tensors where a head was saved with them.
-    pub(super) fn prefix(self) -> &'static str {
-        match self {
-            Self::Bert => "bert.",
-            Self::Roberta | Self::XlmRoberta | Self::Camembert => "roberta.",
-            Self::DistilBert => "distilbert.",
-            Self::Electra => "electra.",
-            Self::MpNet => "mpnet.",
-        }
-    }
-
-    /// Parts of its tensors' names, and what BERT calls them.
-    pub(super) fn parts(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::DistilBert => &[
-                ("transformer.layer.", "encoder.layer."),
-                (".attention.q_lin.", ".attention.self.query."),
-                (".attention.k_lin.", ".attention.self.key."),
-                (".attention.v_lin.", ".attention.self.value."),
-                (".attention.out_lin.", ".attention.output.dense."),
-                (".sa_layer_norm.", ".attention.output.LayerNorm."),
-                (".ffn.lin1.", ".intermediate.dense."),
-                (".ffn.lin2.", ".output.dense."),
-                (".output_layer_norm.", ".output.LayerNorm."),
-            ],
-            Self::MpNet => &[
-                (".attention.attn.q.", ".attention.self.query."),
-                (".attention.attn.k.", ".attention.self.key."),
-                (".attention.attn.v.", ".attention.self.value."),
-                (".attention.attn.o.", ".attention.output.dense."),
-                (".attention.LayerNorm.", ".attention.output.LayerNorm."),
-            ],
-            _ => &[],
+        if profile.embedding_size.is_none() {
+            fields.remove("embedding_size");
         }
     }
 }
@@ -194,7 +230,9 @@ mod tests {
 
     #[test]
     fn a_family_has_one_name() {
-        for family in FAMILIES {
+        for (place, profile) in FAMILIES.iter().enumerate() {
+            let family = profile.family;
+            assert_eq!(family as usize, place, "{family}");
             assert_eq!(serde_json::to_value(family).expect("a name"), family.to_string());
             assert_eq!(Family::named(&family.to_string()), Some(family));
         }

@@ -45,7 +45,7 @@ pub fn load_weights(
 fn standard_name(family: Family, name: &str) -> Option<String> {
     let name = name.strip_prefix("module.").unwrap_or(name);
     // A RoBERTa may have been made of a BERT, with its names.
-    let prefixes = ["bert.", "roberta.", family.prefix()];
+    let prefixes = ["bert.", "roberta.", family.profile().prefix];
     let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
     let left_out = [
         "pooler.",
@@ -66,7 +66,7 @@ fn standard_name(family: Family, name: &str) -> Option<String> {
         return None;
     }
     let name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias");
-    Some(family.parts().iter().fold(name, |name, (theirs, ours)| name.replace(theirs, ours)))
+    Some(family.profile().parts.iter().fold(name, |name, (theirs, ours)| name.replace(theirs, ours)))
 }
 
 #[cfg(test)]

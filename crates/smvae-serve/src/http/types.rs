@@ -180,7 +180,6 @@ impl ModelCard {
     pub(crate) fn of(model: &Model, state: &State) -> Self {
         let (predictor, limits) = (&model.predictor, &state.settings.limits);
         let (config, encoder) = (predictor.config(), predictor.encoder());
-        let family = serde_json::to_value(encoder.model_type).ok().and_then(|v| v.as_str().map(str::to_owned));
         Self {
             name: "smvae",
             version: env!("CARGO_PKG_VERSION"),
@@ -188,7 +187,7 @@ impl ModelCard {
             weights_sha256: model.weights_sha256.clone(),
             labels: predictor.labels().names().to_vec(),
             encoder: EncoderCard {
-                family: family.unwrap_or_default(),
+                family: encoder.model_type.to_string(),
                 layers: encoder.num_hidden_layers,
                 hidden_size: encoder.hidden_size,
                 vocabulary: encoder.vocab_size,

@@ -6,6 +6,7 @@
 //! What they make of the files is in `builders.rs`.
 
 use super::notes::Note;
+use crate::text::Family;
 use std::fmt::Display;
 
 /// A class of transformers, or several that do the same.
@@ -55,16 +56,17 @@ impl Class {
         Some(class)
     }
 
+    /// The class of a family. Two more are known: a tokenizer may be read without its encoder.
     fn of_model(model_type: &str) -> Option<Self> {
-        Some(match model_type {
-            "bert" | "distilbert" | "electra" => Self::Bert,
-            "mpnet" => Self::MpNet,
-            "roberta" => Self::Roberta,
-            "xlm-roberta" | "camembert" => Self::Unigrams,
-            "bertweet" => Self::Bertweet,
-            "modernbert" => Self::AsItIs,
-            _ => return None,
-        })
+        match (Family::named(model_type), model_type) {
+            (Some(Family::Bert | Family::DistilBert | Family::Electra), _) => Some(Self::Bert),
+            (Some(Family::MpNet), _) => Some(Self::MpNet),
+            (Some(Family::Roberta), _) => Some(Self::Roberta),
+            (Some(Family::XlmRoberta | Family::Camembert), _) => Some(Self::Unigrams),
+            (None, "bertweet") => Some(Self::Bertweet),
+            (None, "modernbert") => Some(Self::AsItIs),
+            (None, _) => None,
+        }
     }
 
     /// The pieces that it has if nobody says otherwise, in the order of [`NAMES`].
