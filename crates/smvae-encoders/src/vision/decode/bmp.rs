@@ -1,7 +1,7 @@
 //! BMP: whole if every row is there; what fills up the last one to four bytes may be missing, as in
 //! PIL. Of one that is coded by runs, every pixel has to be there, in either way of reading.
 
-use super::source::{Image, ImageFault, Source, four};
+use super::source::{Image, ImageFault, Source, four_bytes};
 use image::ImageDecoder as _;
 use image::codecs::bmp::BmpDecoder;
 use std::borrow::Cow;
@@ -22,10 +22,10 @@ fn filled_up<'a>(source: &Source<'a>) -> Result<Cow<'a, [u8]>, ImageFault> {
     if Runs::read(bytes).is_some_and(|runs| runs.end_early(bytes)) {
         return Err(source.truncated());
     }
-    let Some(Rows { start, row, stride, count }) = Rows::read(bytes) else { return Ok(Cow::Borrowed(bytes)) };
+    let Some(Rows { start, row_bytes, stride, count }) = Rows::read(bytes) else { return Ok(Cow::Borrowed(bytes)) };
     let end = |last: u64| stride.checked_mul(count.saturating_sub(1))?.checked_add(start + last);
     // One without an end is for the decoder to refuse.
-    let (Some(needed), Some(full)) = (end(row), end(stride)) else { return Ok(Cow::Borrowed(bytes)) };
+    let (Some(needed), Some(full)) = (end(row_bytes), end(stride)) else { return Ok(Cow::Borrowed(bytes)) };
     let got = bytes.len() as u64;
     if got >= full {
         return Ok(Cow::Borrowed(bytes));
@@ -39,15 +39,15 @@ fn filled_up<'a>(source: &Source<'a>) -> Result<Cow<'a, [u8]>, ImageFault> {
     }
     // What is there of a row that is not all there goes, as it does in PIL.
     let rest = got.saturating_sub(start) % stride.max(1);
-    let whole = if rest >= row { got } else { got - rest };
+    let whole = if rest >= row_bytes { got } else { got - rest };
     let mut filled = bytes[..whole as usize].to_vec();
     filled.resize(full as usize, 0);
     Ok(Cow::Owned(filled))
 }
 
-/// A number of the header.
+/// A number of four bytes of the header.
 fn long(bytes: &[u8], at: usize) -> Option<i32> {
-    four(bytes, at).map(i32::from_le_bytes)
+    four_bytes(bytes, at).map(i32::from_le_bytes)
 }
 
 /// A bitmap that is coded by runs.
@@ -55,8 +55,8 @@ struct Runs {
     /// Where the first begins.
     start: usize,
     width: u64,
-    /// Pixels of the whole.
-    all: u64,
+    /// Pixels of the whole image.
+    n_pixels: u64,
     /// Whether a pixel has four bits, and not eight.
     four_bits: bool,
 }
@@ -71,14 +71,14 @@ impl Runs {
             _ => return None,
         };
         let width = u64::from(long(bytes, 18)?.unsigned_abs());
-        let all = width.checked_mul(long(bytes, 22)?.unsigned_abs().into())?;
-        Some(Self { start: long(bytes, 10)? as u32 as usize, width, all, four_bits })
+        let n_pixels = width.checked_mul(long(bytes, 22)?.unsigned_abs().into())?;
+        Some(Self { start: long(bytes, 10)? as u32 as usize, width, n_pixels, four_bits })
     }
 
     /// Whether they give too few pixels, counted as PIL does.
     fn end_early(&self, bytes: &[u8]) -> bool {
         let (mut at, mut column, mut count) = (self.start, 0, 0u64);
-        while count < self.all {
+        while count < self.n_pixels {
             let Some(&[pixels, value]) = bytes.get(at..).and_then(<[u8]>::first_chunk) else { return true };
             at += 2;
             match (pixels, value) {
@@ -112,9 +112,11 @@ impl Runs {
 
 /// Where the rows of a bitmap are.
 struct Rows {
+    /// Where the first begins.
     start: u64,
-    /// Bytes of a row without and with its filling.
-    row: u64,
+    /// Bytes of a row's pixels.
+    row_bytes: u64,
+    /// The same with what fills them up to a multiple of four.
     stride: u64,
     /// How many there are.
     count: u64,
@@ -136,6 +138,6 @@ impl Rows {
             (u64::from(long(18)?.unsigned_abs()), u64::from(long(22)?.unsigned_abs()), short(28)?)
         };
         let bits = width.checked_mul(bits)?;
-        Some(Self { start, row: bits.div_ceil(8), stride: bits.div_ceil(32) * 4, count })
+        Some(Self { start, row_bytes: bits.div_ceil(8), stride: bits.div_ceil(32) * 4, count })
     }
 }

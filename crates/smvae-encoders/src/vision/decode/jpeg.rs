@@ -32,8 +32,8 @@ struct Header {
     has_separate_scans: bool,
     /// Whether the end marker is reached.
     reaches_end: bool,
-    /// Where the bytes end that make sense: before a segment that is not all there.
-    whole: usize,
+    /// How many bytes make sense: those up to a segment that is not all there.
+    intact: usize,
 }
 
 const PROGRESSIVE: u8 = 0xC2;
@@ -47,7 +47,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
         Cow::Borrowed(source.bytes)
     } else if source.reading.allow_truncated && header.has_scan {
         // As PIL does: what was decoded until here stays.
-        Cow::Owned([&source.bytes[..header.whole], &[0xFF, END]].concat())
+        Cow::Owned([&source.bytes[..header.intact], &[0xFF, END]].concat())
     } else {
         return Err(source.truncated());
     };
@@ -83,12 +83,12 @@ fn general(bytes: &[u8], source: &Source<'_>) -> Result<Image, ImageFault> {
 impl Header {
     fn read(bytes: &[u8]) -> Self {
         let mut header = Self::default();
-        let whole = header.walk(bytes);
-        Self { whole, ..header }
+        let intact = header.walk(bytes);
+        Self { intact, ..header }
     }
 
     /// Goes from marker to marker, through all scans, up to the end marker or as far as it gets.
-    /// Answers where the bytes end that make sense.
+    /// Answers how many bytes make sense.
     fn walk(&mut self, bytes: &[u8]) -> usize {
         let mut at = 2;
         while let Some((marker, after)) = next_marker(bytes, at) {
@@ -209,7 +209,7 @@ mod tests {
                 has_scan,
                 reaches_end,
                 has_separate_scans: header.has_separate_scans,
-                whole: header.whole,
+                intact: header.intact,
             };
             assert_eq!(header, want, "{rest:02X?}");
         };
@@ -222,7 +222,7 @@ mod tests {
         let torn = [0xFF, 0xDA, 0, 3, 0, 0xFF, 0xC4, 9, 9, 0xFF, 0xD9];
         check(&torn, true, false);
         let torn = file(0xC0, 9, &[0x11], &torn);
-        assert_eq!(Header::read(&torn).whole, torn.len() - 6, "what comes before it");
+        assert_eq!(Header::read(&torn).intact, torn.len() - 6, "what comes before it");
         let mut long = vec![0xFF, 0xDA, 0, 2];
         long.extend([0; 1000]);
         check(&long, true, false);

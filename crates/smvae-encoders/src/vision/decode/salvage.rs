@@ -2,7 +2,7 @@
 //! and zeros below them, which is black or the first colour of a palette. So PIL does it where
 //! truncated files are allowed.
 
-use super::source::four;
+use super::source::four_bytes;
 use flate2::{Decompress, FlushDecompress, Status};
 
 pub(super) const SIGNATURE: usize = 8;
@@ -16,7 +16,7 @@ const BLOCK: usize = 0xFFFF;
 /// A whole file of what is there. `None` if not even a picture's data begins, or if its rows would
 /// take more than `most` bytes, or more than a chunk can have.
 pub(super) fn salvage(bytes: &[u8], most: u64) -> Option<Vec<u8>> {
-    let number = |at: usize| four(bytes, at).map(u32::from_be_bytes);
+    let number = |at: usize| four_bytes(bytes, at).map(u32::from_be_bytes);
     let (width, height) = (number(SIGNATURE + 8)?, number(SIGNATURE + 12)?);
     let &[depth, kind, _, _, interlaced] = bytes.get(SIGNATURE + 16..SIGNATURE + 21)? else { return None };
     let samples = match kind {
@@ -139,7 +139,7 @@ mod tests {
             let (torn, rows) = (torn(width, height), (width as usize + 1) * height as usize);
             let file = salvage(&torn, u64::MAX).expect("its data begins");
             let at = torn.len() - 8;
-            let length = four(&file, at).map(u32::from_be_bytes).expect("a length") as usize;
+            let length = four_bytes(&file, at).map(u32::from_be_bytes).expect("a length") as usize;
             assert_eq!(file.len(), at + length + 2 * AROUND, "{width} x {height}");
             assert_eq!(length, rows + 6 + 5 * rows.div_ceil(BLOCK), "{width} x {height}");
         };

@@ -108,8 +108,8 @@ pub(super) struct Source<'a> {
     pub(super) content: &'static str,
 }
 
-/// Four bytes of a file, from this one on.
-pub(super) fn four(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
+/// The four bytes from `at` on. `None` if the file ends before them.
+pub(super) fn four_bytes(bytes: &[u8], at: usize) -> Option<[u8; 4]> {
     bytes.get(at..)?.first_chunk().copied()
 }
 
