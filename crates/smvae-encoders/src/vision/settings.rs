@@ -22,6 +22,11 @@ pub(super) enum Family {
 /// ViT in timm and torchvision.
 pub(super) const TIMM_VIT: VitConfig =
     VitConfig { heads: None, eps: 1e-6, activation: VitActivation::Gelu, norm_grid: true };
+/// ViT in transformers, where its configuration says nothing else.
+const HF_VIT: VitConfig = VitConfig { heads: Some(12), eps: 1e-12, activation: VitActivation::Gelu, norm_grid: true };
+/// CLIP's image tower in transformers, where its configuration says nothing else.
+const HF_CLIP: VitConfig =
+    VitConfig { heads: Some(12), eps: 1e-5, activation: VitActivation::QuickGelu, norm_grid: false };
 
 /// The family and the preprocessing of a model folder; the preprocessing is `None` if no file has
 /// it.
@@ -81,10 +86,10 @@ impl ConfigJson {
                 let variant = ResNetVariant { stride_on_first: self.downsample_in_bottleneck, ..Default::default() };
                 (Family::ResNet(variant), None)
             }
-            Some("vit") => (Family::Vit(self.vit("gelu", 1e-12, true)?), Some(Preprocessing::preset("vit")?)),
+            Some("vit") => (Family::Vit(self.vit(HF_VIT)?), Some(Preprocessing::preset("vit")?)),
             Some("clip" | "clip_vision_model") => {
                 let config = self.vision_config.as_deref().unwrap_or(self);
-                (Family::Vit(config.vit("quick_gelu", 1e-5, false)?), Some(Preprocessing::preset("clip")?))
+                (Family::Vit(config.vit(HF_CLIP)?), Some(Preprocessing::preset("clip")?))
             }
             other => {
                 return Err(wrong("model_type", "resnet, vit, clip or clip_vision_model", other.map(str::to_owned)));
@@ -117,21 +122,16 @@ impl ConfigJson {
         Ok((family, preprocessing))
     }
 
-    fn vit(&self, activation: &str, eps: f64, norm_grid: bool) -> Result<VitConfig> {
-        Ok(VitConfig {
-            heads: self.num_attention_heads.or(Some(12)),
-            eps: self.layer_norm_eps.unwrap_or(eps),
-            activation: self.activation(activation)?,
-            norm_grid,
-        })
-    }
-
-    fn activation(&self, default: &str) -> Result<VitActivation> {
-        match self.hidden_act.as_deref().unwrap_or(default) {
-            "gelu" => Ok(VitActivation::Gelu),
-            "quick_gelu" => Ok(VitActivation::QuickGelu),
-            other => Err(wrong("hidden_act", "gelu or quick_gelu", Some(other.to_owned()))),
-        }
+    /// A vision transformer as the file describes it, in the place of defaults.
+    fn vit(&self, default: VitConfig) -> Result<VitConfig> {
+        let activation = match self.hidden_act.as_deref() {
+            None => default.activation,
+            Some("gelu") => VitActivation::Gelu,
+            Some("quick_gelu") => VitActivation::QuickGelu,
+            Some(other) => return Err(wrong("hidden_act", "gelu or quick_gelu", Some(other.to_owned()))),
+        };
+        let (heads, eps) = (self.num_attention_heads.or(default.heads), self.layer_norm_eps.unwrap_or(default.eps));
+        Ok(VitConfig { heads, eps, activation, ..default })
     }
 }
 
@@ -218,26 +218,27 @@ impl ProcessorJson {
         let kind = named.map(String::as_str).unwrap_or_default();
         let kind =
             kind.trim_end_matches("Fast").trim_end_matches("ImageProcessor").trim_end_matches("FeatureExtractor");
-        let (mut settings, default_filter) = match kind {
-            "ConvNext" => (self.conv_next()?, Filter::Bicubic),
-            "CLIP" => (self.resized(false, true)?, Filter::Bicubic),
-            "ViT" => (self.resized(true, false)?, Filter::Bilinear),
-            _ => {
-                return Err(wrong("image_processor_type", "that of ConvNext, ViT or CLIP", named.cloned()));
-            }
+        let mut settings = match kind {
+            "ConvNext" => self.conv_next()?,
+            "CLIP" => self.resized(Preprocessing::preset("clip")?),
+            "ViT" => self.resized(Preprocessing::preset("vit")?),
+            _ => return Err(wrong("image_processor_type", "that of ConvNext, ViT or CLIP", named.cloned())),
         };
         settings.filter = match self.resample {
-            None => default_filter,
+            None => settings.filter,
             Some(0) => Filter::Nearest,
             Some(1) => Filter::Lanczos,
             Some(2) => Filter::Bilinear,
             Some(3) => Filter::Bicubic,
             Some(other) => return Err(wrong("resample", "0 to 3", Some(other.to_string()))),
         };
-        // What a conversion does since transformers 5.21; of these processors, that of CLIP alone
-        // converts by default.
-        let converts = self.do_convert_rgb.unwrap_or(kind == "CLIP");
-        settings.transparency = if converts { Transparency::White } else { Transparency::Dropped };
+        // A conversion to RGB puts white behind transparent pixels since transformers 5.21. CLIP's
+        // processor alone converts by default, and its preset says so.
+        settings.transparency = match self.do_convert_rgb {
+            None => settings.transparency,
+            Some(true) => Transparency::White,
+            Some(false) => Transparency::Dropped,
+        };
         settings.scale = if self.do_rescale { self.rescale_factor.unwrap_or(1.0 / 255.0) as f32 } else { 1.0 };
         if self.do_normalize {
             settings.mean = self.image_mean.unwrap_or(settings.mean);
@@ -264,27 +265,28 @@ impl ProcessorJson {
         };
         // transformers' default; the files of ResNets have ImageNet's own.
         let (mean, std) = ([0.5; 3], [0.5; 3]);
-        Ok(Preprocessing { resize, crop, mean, std, ..Preprocessing::preset("torchvision")? })
+        let filter = Filter::Bicubic;
+        Ok(Preprocessing { resize, crop, filter, mean, std, ..Preprocessing::preset("torchvision")? })
     }
 
-    /// A resize and, where asked for, a crop. What a lone number means differs between families:
-    /// `square` or not.
-    fn resized(&self, square: bool, crop: bool) -> Result<Preprocessing> {
+    /// What the file says of the size and the crop, in the place of defaults. A lone number is both
+    /// sides where the default gives both, and else the shorter one.
+    fn resized(&self, default: Preprocessing) -> Preprocessing {
+        let gives_both = matches!(default.resize, Resize::Exact { .. });
         let resize = match self.size {
-            None if square => Resize::Exact { height: 224, width: 224 },
-            None => Resize::ShortestEdge(224),
+            None => default.resize,
             Some(SizeJson::Both { height, width }) => Resize::Exact { height, width },
-            Some(SizeJson::Number(n)) if square => Resize::Exact { height: n, width: n },
+            Some(SizeJson::Number(n)) if gives_both => Resize::Exact { height: n, width: n },
             Some(SizeJson::Number(n) | SizeJson::Shortest { shortest_edge: n }) => Resize::ShortestEdge(n),
         };
         let crop = match self.crop_size {
-            _ if !self.do_center_crop.unwrap_or(crop) => None,
+            _ if !self.do_center_crop.unwrap_or(default.crop.is_some()) => None,
             None => Some((224, 224)),
             Some(SizeJson::Both { height, width }) => Some((height, width)),
             Some(SizeJson::Number(n) | SizeJson::Shortest { shortest_edge: n }) => Some((n, n)),
         };
         let crop = crop.map(|(height, width)| Crop { height, width, odd: Odd::Down });
-        Ok(Preprocessing { resize, crop, ..Preprocessing::preset(if square { "vit" } else { "clip" })? })
+        Preprocessing { resize, crop, ..default }
     }
 }
 
@@ -327,7 +329,7 @@ mod tests {
         assert_eq!(transparency("ViTImageProcessor", Some(true)), Transparency::White);
         // ConvNextImageProcessor of transformers: IMAGENET_STANDARD_MEAN and IMAGENET_STANDARD_STD.
         let bare = read(serde_json::json!({ "image_processor_type": "ConvNextImageProcessor" })).expect("ConvNext's");
-        assert_eq!((bare.mean, bare.std), ([0.5; 3], [0.5; 3]));
+        assert_eq!((bare.mean, bare.std, bare.filter), ([0.5; 3], [0.5; 3], Filter::Bicubic));
         let error =
             read(serde_json::json!({ "feature_extractor_type": "DetrFeatureExtractor" })).expect_err("not known");
         assert!(error.to_string().contains("DetrFeatureExtractor"), "{error}");
