@@ -1,12 +1,12 @@
-//! Image ids: how the id of a post is looked up among those of a file, which may be written in
-//! another way.
+//! Image ids: the id of a post is looked up among those of a file, also where one of the two is
+//! written with a leading `./` or the extension of an image, and the other without.
 
 use std::collections::BTreeMap;
 
 /// Extensions of files that can be read as images, sorted.
 pub const IMAGE_EXTENSIONS: [&str; 6] = ["bmp", "gif", "jpeg", "jpg", "png", "webp"];
 
-/// Whether a name ends in the extension of an image, in any case.
+/// Whether a name ends in the extension of an image, in small letters or capitals.
 pub fn has_image_extension(name: &str) -> bool {
     split_extension(name).is_some()
 }
@@ -16,19 +16,19 @@ pub fn is_file_name(id: &str) -> bool {
     id.contains('/') || has_image_extension(id)
 }
 
-/// The row of an id. If none has this very id, it is one with an image's extension added to it; or,
-/// if it has one, the one without.
+/// The row of an id. If no row has exactly this id, it is the row of the id with the extension of
+/// an image added or, if the id has such an extension, of the id without it.
 pub(crate) fn row_of(rows: &BTreeMap<String, usize>, id: &str) -> Option<usize> {
     rows.get(id).copied().or_else(|| row_of_path(rows, id))
 }
 
-/// The row of another image than that of an id: half of all rows further on, cyclically. Rows are
-/// numbered in the order of their ids. A single image gets its own.
+/// The row of another image than the id's: half of all rows further on, from the last one back to
+/// the first. Rows are numbered in the order of their ids. A single image gets its own row.
 pub(crate) fn row_of_other(rows: &BTreeMap<String, usize>, id: &str) -> Option<usize> {
     Some((row_of(rows, id)? + rows.len().div_ceil(2)) % rows.len())
 }
 
-/// The row of an id that names a file in other words than the ids of the rows.
+/// The row of an id that names a file otherwise than the ids of the rows do.
 fn row_of_path(rows: &BTreeMap<String, usize>, id: &str) -> Option<usize> {
     let path = id.strip_prefix("./").unwrap_or(id);
     if let Some(row) = rows.get(path) {

@@ -1,9 +1,9 @@
-//! What happens to an image before a frozen vision model, and what identifies both: resize, crop,
-//! scale, mean and deviation, order of the channels.
+//! The settings that say how images are prepared for a frozen vision model (resize, crop, scale,
+//! mean and deviation, order of the channels), and what identifies model and settings together.
 //!
-//! Files of vectors and run folders hold these settings, so that they are here whatever the
-//! features are. What they do not do: nothing is decoded, and no image is prepared; that is
-//! `vision`, which also reads each network's own settings from the files beside its weights.
+//! Files of vectors and run folders hold these settings, so this file is compiled without the
+//! feature `vision` as well. What it does not do: decode or prepare an image; `vision` does that,
+//! and reads each network's own settings from the files beside its weights.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -12,19 +12,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocessing {
-    /// Whether the EXIF orientation is applied. PIL alone does not; without it, pictures of
-    /// telephones lie on their side.
+    /// Whether the EXIF orientation is applied, which PIL leaves to its callers. Without it, many
+    /// pictures taken with telephones lie on their side.
     pub upright: bool,
-    /// What becomes of transparent pixels. Files of earlier versions do not say: dropped.
+    /// What becomes of transparent pixels. Files of earlier versions lack the field, and their
+    /// transparency was dropped.
     #[serde(default, skip_serializing_if = "is_default")]
     pub transparency: Transparency,
-    /// Whether a file that ends too early is read as far as it goes. Files of earlier versions do
-    /// not say: it is left out.
+    /// Whether an image whose file ends too early is read as far as it goes. Files of earlier
+    /// versions lack the field, and such images were left out.
     #[serde(default, skip_serializing_if = "is_default")]
     pub allow_truncated: bool,
     /// The size that the image is brought to.
     pub resize: Resize,
-    /// How.
+    /// How its pixels then follow from those of the file.
     pub filter: Filter,
     /// What is then cut out of the middle; `None` means the whole image.
     pub crop: Option<Crop>,
@@ -54,11 +55,11 @@ pub struct Reading {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transparency {
-    /// The colour below it stays, as PIL's `convert("RGB")` has it; so does all of transformers
-    /// before 5.21.
+    /// Transparency is dropped and the colour of the pixel stays, as in PIL's `convert("RGB")` and
+    /// in transformers before 5.21.
     #[default]
     Dropped,
-    /// White is put behind it: CLIP in transformers from 5.21 on.
+    /// White is put behind the pixel, as CLIP's processor does since transformers 5.21.
     White,
 }
 
@@ -70,9 +71,10 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Resize {
-    /// The shorter side gets this many pixels, the longer one as its ratio says, rounded down.
+    /// The shorter side gets this many pixels, the longer one as many as keep their ratio, rounded
+    /// down.
     ShortestEdge(usize),
-    /// Both sides are given; the image is squashed.
+    /// Both sides are given, and the ratio of the sides is not kept.
     Exact {
         /// Rows.
         height: usize,
@@ -89,17 +91,17 @@ pub struct Crop {
     pub height: usize,
     /// Pixels of a row.
     pub width: usize,
-    /// What happens when it cannot lie exactly in the middle.
+    /// Where it lies if the middle falls between two pixels.
     pub odd: Odd,
 }
 
-/// Where half a pixel goes.
+/// How half a pixel is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Odd {
-    /// Up and left: transformers.
+    /// Down, to the pixel above or to the left, as in transformers.
     Down,
-    /// To the nearest even number: torchvision and timm.
+    /// To the nearest even number, as in torchvision and timm.
     Even,
 }
 
@@ -132,14 +134,14 @@ pub const PRESETS: [&str; 5] = ["torchvision", "torchvision-v2", "vit", "clip", 
 
 /// Mean and deviation of ImageNet's pixels.
 const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-/// Those of CLIP's pictures.
+/// Mean and deviation of the pixels that CLIP was trained on.
 const CLIP: ([f32; 3], [f32; 3]) =
     ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
 
 impl Preprocessing {
-    /// Settings by name: those of torchvision's first and second weights, of ViT and CLIP as
-    /// transformers has them, and `keras-resnet152`, the authors': squashed to 224 x 224 by the
-    /// nearest pixel, blue first, Caffe's means, no turn.
+    /// Settings by name: those of torchvision's first and second weights, those of ViT and CLIP in
+    /// transformers, and those of the authors, `keras-resnet152`: 224 x 224 whatever the ratio of
+    /// the sides, by the nearest pixel, blue first, Caffe's means, EXIF orientation not applied.
     ///
     /// # Errors
     /// [`Error::Config`] for a name that is not in [`PRESETS`].
@@ -240,7 +242,7 @@ impl Preprocessing {
 }
 
 /// Everything that the vectors of a model depend on, apart from the images. Two models with the
-/// same identity give the same vectors up to rounding, wherever their files are.
+/// same weights and preprocessing give the same vectors up to rounding, wherever their files are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -1,10 +1,10 @@
-//! Where the files of a text encoder are: among all files of a model of the hub, and in a folder.
+//! Which files make a text encoder: among those of a model of the hub, and below a folder.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// The files of a text encoder among the names of all files of a model.
+/// The names of a text encoder's files among those of all files of a model.
 pub fn wanted_files(names: &[&str]) -> Vec<String> {
     let mut wanted = vec![
         "config.json",
@@ -12,7 +12,7 @@ pub fn wanted_files(names: &[&str]) -> Vec<String> {
         "tokenizer_config.json",
         "special_tokens_map.json",
         "added_tokens.json",
-        // Without one of these, a tokenizer is not BERTweet's.
+        // What BERTweet's tokenizer is read from.
         "bpe.codes",
     ];
     if !names.contains(&"tokenizer.json") || names.contains(&"bpe.codes") {
@@ -31,7 +31,7 @@ pub fn model_folder(folder: impl AsRef<Path>) -> PathBuf {
     }
     let modules: Vec<Module> = read(&folder.join("modules.json")).unwrap_or_default();
     let first = modules.into_iter().find(|module| module.idx == 0 && !module.path.is_empty());
-    // A name alone: nothing outside of the folder is read.
+    // The path must be a single name, so that nothing outside of the folder is read.
     let inner = first.filter(|module| Path::new(&module.path).file_name() == Some(module.path.as_ref()));
     let inner = inner.map(|module| folder.join(module.path)).filter(|inner| is_encoder(inner));
     inner.unwrap_or_else(|| folder.to_owned())
@@ -44,9 +44,8 @@ struct Module {
     path: String,
 }
 
-/// Whether a folder has the configuration of a network. In the old layout, the outer one has
-/// another
-/// `config.json`.
+/// Whether the `config.json` of a folder is that of a network. In the old layout, the outer folder
+/// has a file of that name that describes something else.
 fn is_encoder(folder: &Path) -> bool {
     let config: Option<Map<String, Value>> = read(&folder.join("config.json"));
     config.is_some_and(|config| config.contains_key("vocab_size"))

@@ -1,13 +1,19 @@
-//! Words to word pieces, one word at a time, so that every word knows its pieces.
+//! Words to word pieces, one word at a time, so that the pieces of every word are known.
 //!
-//! `[CLS] p_1 .. p_m [SEP]` (`<s>` and `</s>` in RoBERTa's family), where the pieces of a word are
-//! a half-open range of positions; a second text may follow, whose words are not told. WordPiece,
-//! byte-level BPE and unigram vocabularies are read; to a byte-level one every word begins with a
-//! space, as with `add_prefix_space=True, is_split_into_words=True` of Hugging Face. A word without
-//! pieces (a variation selector, a control character) is one `[UNK]`: every word has a hidden
-//! state, and spans of words are ranges of pieces. What it does not do: it adds no padding, reads
-//! no special pieces from text (the words `[SEP]` and `<s>` are text), and ignores the truncation
-//! and padding that a `tokenizer.json` asks for.
+//! ```text
+//! [CLS] p_1 .. p_m [SEP]          <s> p_1 .. p_m </s> in RoBERTa's family
+//! ```
+//! The pieces of a word are a half-open range of these positions. A second text may follow; where
+//! its words are is not recorded.
+//!
+//! WordPiece, byte-level BPE and unigram vocabularies are read. For byte-level BPE every word
+//! begins with a space, as with `add_prefix_space=True, is_split_into_words=True` of Hugging Face.
+//! A word that gives no pieces, such as a variation selector or a control character, is one
+//! `[UNK]`, so that every word has a hidden state and a span of words is a range of pieces.
+//!
+//! What it does not do: it adds no padding, takes no special pieces from text (a post that says
+//! `[SEP]` or `<s>` says these characters), and ignores the truncation and padding that a
+//! `tokenizer.json` asks for.
 
 mod added;
 mod bertweet;
@@ -63,7 +69,7 @@ pub struct WordTokenizer {
     unk: u32,
     /// Pieces that no text contains.
     special: HashSet<u32>,
-    /// What is worth telling of the folder it was read from.
+    /// Where the files of the folder that it was read from contradict each other.
     notes: Vec<Note>,
 }
 
@@ -80,10 +86,11 @@ pub struct Encoded {
 }
 
 impl WordTokenizer {
-    /// Reads `tokenizer.json` of a model folder or, where there is none, `vocab.txt` (uncased where
-    /// no file says otherwise), or `vocab.json` with `merges.txt`; in either case with the settings
-    /// and the added tokens of the files beside it, as transformers 5 reads them. [`Self::notes`]
-    /// has what is worth telling of that.
+    /// Reads the tokenizer of a model folder as transformers 5 reads it: `tokenizer.json` or, where
+    /// there is none, `vocab.txt` (uncased unless a file says otherwise) or `vocab.json` with
+    /// `merges.txt`; for BERTweet, `bpe.codes` with `vocab.txt`. Settings and added tokens come
+    /// from the files beside it. Where they contradict each other, [`Self::notes`] says what was
+    /// taken.
     ///
     /// # Errors
     /// [`Error::NoTokenizer`], [`Error::Codes`], [`Error::Read`], and [`Error::Json`], also for
@@ -112,8 +119,8 @@ impl WordTokenizer {
         })
     }
 
-    /// An uncased tokenizer with these pieces, whose ids are their positions; continuations begin
-    /// with `##`.
+    /// An uncased tokenizer with these pieces, whose ids are their positions. A piece that
+    /// continues a word begins with `##`.
     ///
     /// # Errors
     /// [`Error::DuplicatePiece`], or [`Error::MissingPiece`] without `[CLS]`, `[SEP]` and `[UNK]`.
@@ -150,10 +157,10 @@ impl WordTokenizer {
         Ok(encoded)
     }
 
-    /// The pieces of a second text, which stand behind those of the first: `separators - 1` further
+    /// The pieces of a second text, to be put behind those of the first: `separators - 1` further
     /// separators (RoBERTa's family has two between the parts of a pair), the pieces of the words,
-    /// and a separator. At most `max_pieces` in all: words at the end that do not fit are left out,
-    /// and where none fits there is nothing.
+    /// and a separator. There are at most `max_pieces` in all: words at the end that do not fit are
+    /// left out, and if no word fits, the answer is empty.
     ///
     /// # Errors
     /// [`Error::Tokenise`] if the tokenizer fails.
@@ -181,12 +188,13 @@ impl WordTokenizer {
         if encoding.is_empty() {
             return Ok(vec![self.unk]);
         }
-        // A unigram vocabulary has `<s>` among its pieces and would find it in a text.
+        // A unigram vocabulary has `<s>` among its pieces, and would find it in a text.
         let text = |id: &u32| if self.special.contains(id) { self.unk } else { *id };
         Ok(encoding.get_ids().iter().map(text).collect())
     }
 
-    /// What is worth telling of the folder it was read from: where its files contradict each other.
+    /// Where the files of the folder that it was read from contradict each other, and what was
+    /// taken.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
@@ -207,8 +215,8 @@ impl WordTokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// Writes a `tokenizer.json`: beside the path first, then renamed, so that there is never half
-    /// a file.
+    /// Writes a `tokenizer.json`: under another name first, then renamed, so that half a file never
+    /// has this path.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -217,7 +225,7 @@ impl WordTokenizer {
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let write = || -> std::io::Result<()> {
-            // It is written id by id, those without a piece included.
+            // It is written id by id, and ids without a piece count.
             let last = self.inner.get_vocab(true).into_values().max().unwrap_or_default();
             if last > LAST_ID {
                 let why =
@@ -239,7 +247,8 @@ impl WordTokenizer {
         })
     }
 
-    /// Finds the other special pieces than those around a text, and sees to it that text is text.
+    /// Completes a tokenizer whose pieces around a text are known: finds its other special pieces,
+    /// and makes sure that none of them is found in a text.
     fn new(mut inner: Tokenizer, [cls, sep]: [u32; 2]) -> Result<Self> {
         // A post that says "[SEP]" says these five characters.
         inner.set_encode_special_tokens(true);
@@ -261,8 +270,9 @@ fn reading(path: &Path, read: impl FnOnce() -> Result<WordTokenizer>) -> Result<
     guarded(read).map_err(panicked).flatten().map_err(|error| error.of_tokenizer(path))
 }
 
-/// The pieces around a text: those the tokenizer puts there itself, or else those with the given or
-/// the usual names. The latter are made part of the tokenizer, so that they are saved with it.
+/// The ids of the pieces around a text: those that the tokenizer puts there itself, or else those
+/// with the given names or the usual ones, which the tokenizer then puts there itself, so that they
+/// are saved with it.
 fn frame(inner: &mut Tokenizer, names: &SpecialNames) -> Result<[u32; 2]> {
     if let Some(Ok(framed)) = inner.get_post_processor().map(|_| inner.post_process(Encoding::default(), None, true)) {
         match *framed.get_ids() {

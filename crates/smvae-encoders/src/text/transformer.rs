@@ -102,9 +102,9 @@ impl Transformer {
         }
         let layout = pieces.layout();
         let bias = self.relative.as_ref().map(|relative| relative.of_distances(layout.longest())).transpose()?;
-        let around = Around { layout, bias, config: &self.config };
+        let inputs = LayerInputs { layout, bias, config: &self.config };
         for layer in &self.layers {
-            x = layer.forward(&x, &around, mode.reborrow())?;
+            x = layer.forward(&x, &inputs, mode.reborrow())?;
         }
         Ok(x)
     }
@@ -145,15 +145,15 @@ impl TextEncoder for Transformer {
     }
 }
 
-/// What all layers see beside their input.
-struct Around<'a> {
+/// What every layer is given beside the hidden states, the same for all of them.
+struct LayerInputs<'a> {
     layout: &'a PackedLayout,
     /// What attention adds to its scores, `[heads, distances]`.
     bias: Option<Tensor>,
     config: &'a TransformerConfig,
 }
 
-impl Around<'_> {
+impl LayerInputs<'_> {
     fn attention(
         &self,
         [q, k, v]: [&Tensor; 3],
@@ -194,10 +194,10 @@ struct Int8Layer {
 
 impl Layer {
     /// `x: [rows, d]` to the same shape.
-    fn forward(&self, x: &Tensor, around: &Around<'_>, mode: Mode<'_>) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor, inputs: &LayerInputs<'_>, mode: Mode<'_>) -> candle_core::Result<Tensor> {
         match self {
-            Self::Float(layer) => layer.forward(x, around, mode),
-            Self::Int8(layer) => layer.forward(x, around),
+            Self::Float(layer) => layer.forward(x, inputs, mode),
+            Self::Int8(layer) => layer.forward(x, inputs),
         }
     }
 
@@ -233,14 +233,14 @@ impl FloatLayer {
         })
     }
 
-    fn forward(&self, x: &Tensor, around: &Around<'_>, mut mode: Mode<'_>) -> candle_core::Result<Tensor> {
-        let config = around.config;
+    fn forward(&self, x: &Tensor, inputs: &LayerInputs<'_>, mut mode: Mode<'_>) -> candle_core::Result<Tensor> {
+        let config = inputs.config;
         let dropout = match &mut mode {
             Mode::Train(rng) => Some((config.attention_probs_dropout_prob, &mut **rng)),
             Mode::Eval => None,
         };
         let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
-        let context = around.attention([&q, &k, &v], dropout)?;
+        let context = inputs.attention([&q, &k, &v], dropout)?;
         let p = config.hidden_dropout_prob;
         let a = mode.dropout_add(&self.attention_output.forward(&context)?, x, p)?;
         let a = self.attention_norm.forward(&a)?;
@@ -261,8 +261,8 @@ impl Int8Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor, around: &Around<'_>) -> candle_core::Result<Tensor> {
+    fn forward(&self, x: &Tensor, inputs: &LayerInputs<'_>) -> candle_core::Result<Tensor> {
         let [q, k, v] = QuantizedLinear::forward_each([&self.query, &self.key, &self.value], x)?;
-        self.after_attention.forward(&around.attention([&q, &k, &v], None)?, x)
+        self.after_attention.forward(&inputs.attention([&q, &k, &v], None)?, x)
     }
 }

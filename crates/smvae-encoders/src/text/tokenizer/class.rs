@@ -1,4 +1,4 @@
-//! Which of transformers' tokenizers a folder's is.
+//! Which of transformers' tokenizers a folder has.
 //!
 //! transformers 5 has classes that build a tokenizer anew from the vocabulary, with the settings of
 //! `tokenizer_config.json`, whatever else `tokenizer.json` says (BERT's, MPNet's, RoBERTa's,
@@ -32,8 +32,8 @@ pub(super) const NAMES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 impl Class {
-    /// The class of a model of this type whose files name this class. `None` if nothing says; a
-    /// note if it is one that is not built here.
+    /// The class of a model of this type whose files name this class. `None` if neither is known;
+    /// a note tells of a class that is not built here.
     pub(super) fn of(model_type: Option<&str>, class: Option<&str>, notes: &mut Vec<Note>) -> Option<Self> {
         let of_model = model_type.and_then(Self::of_model);
         let Some(name) = class else { return of_model };

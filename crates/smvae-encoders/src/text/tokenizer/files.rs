@@ -40,7 +40,7 @@ impl Files {
             what: "tokenizer configuration",
             source: why.into(),
         };
-        // A configuration that cannot be read is whoever's who needs more of it.
+        // Whoever needs the whole configuration has the error of one that cannot be read.
         let config: Map<String, Value> = read_if_there(folder, "config.json").unwrap_or_default();
         let text = |map: &Map<String, Value>, name: &str| Some(map.get(name)?.as_str()?.to_owned());
         Ok(Self {

@@ -16,7 +16,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Image, ImageFault> {
 }
 
 /// The bytes with zeros in place of the last row's filling, or, if truncated files are allowed, of
-/// all that is missing. What is not a plain bitmap is as it was.
+/// all that is missing. Bytes of anything but a plain bitmap stay as they are.
 fn filled_up<'a>(source: &Source<'a>) -> Result<Cow<'a, [u8]>, ImageFault> {
     let bytes = source.bytes;
     if Runs::read(bytes).is_some_and(|runs| runs.end_early(bytes)) {
@@ -24,7 +24,7 @@ fn filled_up<'a>(source: &Source<'a>) -> Result<Cow<'a, [u8]>, ImageFault> {
     }
     let Some(Rows { start, row_bytes, stride, count }) = Rows::read(bytes) else { return Ok(Cow::Borrowed(bytes)) };
     let end = |last: u64| stride.checked_mul(count.saturating_sub(1))?.checked_add(start + last);
-    // One without an end is for the decoder to refuse.
+    // Where the end is beyond all numbers, the decoder refuses the file.
     let (Some(needed), Some(full)) = (end(row_bytes), end(stride)) else { return Ok(Cow::Borrowed(bytes)) };
     let got = bytes.len() as u64;
     if got >= full {
@@ -37,7 +37,7 @@ fn filled_up<'a>(source: &Source<'a>) -> Result<Cow<'a, [u8]>, ImageFault> {
         // The decoder says what is too large.
         return Ok(Cow::Borrowed(bytes));
     }
-    // What is there of a row that is not all there goes, as it does in PIL.
+    // The beginning of a row that is not all there is left out, as in PIL.
     let rest = got.saturating_sub(start) % stride.max(1);
     let whole = if rest >= row_bytes { got } else { got - rest };
     let mut filled = bytes[..whole as usize].to_vec();

@@ -36,7 +36,7 @@ pub(super) fn salvage(bytes: &[u8], most: u64) -> Option<Vec<u8>> {
 
     let (start, data) = data(bytes)?;
     let mut rows = inflate(&data, size);
-    // A row that is not all there goes.
+    // A row that is not all there is left out.
     let mut whole = 0;
     let lengths = passes.iter().flat_map(|(rows, pixels)| std::iter::repeat_n(row_of(*pixels), *rows as usize));
     for length in lengths {
@@ -89,13 +89,13 @@ fn data(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((start?, data))
 }
 
-/// What comes out of compressed bytes until they end, make no sense or have given enough.
+/// What compressed bytes give until they end, make no sense, or have given `most` bytes.
 fn inflate(data: &[u8], most: usize) -> Vec<u8> {
     let mut inflater = Decompress::new(true);
     let mut out = vec![0; most];
     let (mut from, mut to) = (0, 0);
     while to < most {
-        // A byte at a time, since what an error has in its hands is lost.
+        // One byte at a time, since a call that ends in an error loses what it has inflated.
         let Some(byte) = data.get(from..from + 1) else { break };
         let (read, written) = (inflater.total_in(), inflater.total_out());
         let status = inflater.decompress(byte, &mut out[to..], FlushDecompress::None);
