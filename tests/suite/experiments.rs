@@ -1,13 +1,17 @@
 //! The experiments of the repository: their files are well-formed, and their draws are what their
-//! script makes.
+//! script makes. A small one chooses posts with the model of another method.
 
+use crate::device::device;
+use crate::fixture::Fixture;
 use crate::golden::{root, shared};
 use smvae::data::corpus::load_split;
+use smvae::data::synthetic::FEATURES_FILE;
 use smvae::data::{Selection, Split, selection};
 use smvae::experiment::results::{read_results, write_results};
-use smvae::experiment::run::finished_elsewhere;
+use smvae::experiment::run::{self, finished_elsewhere};
 use smvae::experiment::{KnownDigests, Plan, RunSpec};
-use std::path::PathBuf;
+use smvae::{Event, Flow};
+use std::path::{Path, PathBuf};
 
 const CORPORA: [&str; 2] = ["twitter2015", "twitter2017"];
 
@@ -89,4 +93,61 @@ fn kept_results_are_of_the_experiments_as_they_are() {
         let table = read(folder.path().join("results.csv"));
         assert!(table == read(kept.with_extension("csv")), "{name}: the table is another's");
     }
+}
+
+/// The methods `seen` and `blind` have posts that the model of `base` chose, which reads images and
+/// captions; `blind` itself reads neither.
+const CHOOSING: &str = r#"
+text_encoder = "tiny"
+corpora.c = { data = "data", image_features = "data/FEATURES", captions = "captions.jsonl" }
+[settings]
+model = { hidden_dim = 8, latent_dim = 4 }
+training = { epochs = 1 }
+[methods.base]
+[methods.seen]
+choose = { strategy = "entities", first = 8, with = "base" }
+[methods.blind]
+like = "seen"
+images = false
+captions = false
+[[grids]]
+corpora = ["c"]
+methods = ["seen", "blind"]
+labels = [30]
+draws = [1]
+"#;
+
+/// The runs of an experiment on the fixture's corpus, and the folder of each.
+fn plan_of(fixture: &Fixture, text: &str) -> Vec<(RunSpec, PathBuf)> {
+    let file = fixture.out("experiment.toml");
+    std::fs::write(&file, text.replace("FEATURES", FEATURES_FILE)).expect("writable");
+    let mut lines = String::new();
+    for (i, post) in fixture.corpus.train.iter().enumerate().filter(|(_, post)| post.image().is_some()) {
+        lines += &format!("{{\"image_id\": {:?}, \"caption\": \"{}\"}}\n", post.image_id, "so many ".repeat(i % 7 + 1));
+    }
+    std::fs::write(fixture.out("captions.jsonl"), lines).expect("writable");
+    let runs = Plan::read(&file).unwrap_or_else(|e| panic!("{e}")).runs;
+    runs.into_iter()
+        .map(|spec| (fixture.out("runs").join(&spec.run.id), spec))
+        .map(|(path, spec)| (spec, path))
+        .collect()
+}
+
+fn run_to_its_end(spec: &RunSpec, folder: &Path) {
+    assert!(run::prepare(folder, spec).expect("writable"));
+    let result = run::run(folder, &device(), &mut |_: &Event| Flow::Continue).unwrap_or_else(|e| panic!("{e}"));
+    assert!(result.is_some(), "{}", spec.run.id);
+}
+
+#[test]
+fn a_model_chooses_with_its_images_and_captions_for_a_run_that_has_none() {
+    let fixture = Fixture::new();
+    let runs = plan_of(&fixture, CHOOSING);
+    runs.iter().for_each(|(spec, folder)| run_to_its_end(spec, folder));
+    let chosen = |method: &str| {
+        let (_, folder) = runs.iter().find(|(spec, _)| spec.run.method == method).expect("it was run");
+        Selection::load(folder.join("selection.json")).expect("a manifest")
+    };
+    assert_eq!(chosen("seen").n, 30);
+    assert_eq!(chosen("seen"), chosen("blind"));
 }

@@ -25,14 +25,21 @@ impl Material {
         })
     }
 
-    /// The model of a run of the same experiment, with what it was trained with.
+    /// The model of a run of the same experiment, with the image vectors and captions that it was
+    /// trained with. Where this run does without, they are those that the other run recorded.
     pub(super) fn model(&self, run: &Path, options: &LoadOptions) -> Result<Predictor> {
         let mut model = Predictor::load_with(run, options)?;
-        if let Some(images) = self.images.as_ref().filter(|_| model.image_identity().is_some()) {
-            model = model.with_images(images.clone(), ImageTrust::Recorded)?;
+        if let Some(identity) = model.image_identity() {
+            let own = self.images.clone();
+            if let Some(images) = own.map_or_else(|| identity.recorded_vectors(), |own| Ok(Some(own)))? {
+                model = model.with_images(images, ImageTrust::Recorded)?;
+            }
         }
-        if let Some(captions) = self.captions.as_ref().filter(|_| model.caption_identity().is_some()) {
-            model = model.with_captions(captions.clone(), CaptionTrust::Recorded)?;
+        if let Some(identity) = model.caption_identity() {
+            let own = self.captions.clone();
+            if let Some(captions) = own.map_or_else(|| identity.recorded_captions(), |own| Ok(Some(own)))? {
+                model = model.with_captions(captions, CaptionTrust::Recorded)?;
+            }
         }
         Ok(model)
     }
