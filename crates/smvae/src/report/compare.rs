@@ -165,28 +165,22 @@ mod tests {
             &[base.clone(), runs("new", 50, &[62.0, 64.0, 63.5])],
             Some("base"),
             "new finds more than base: +2.17 F1 on test",
-            &[
-                "95 % interval +0.27 to +4.06, over 3 pairs with the same labelled posts and seed. The data can tell: the \
-               interval is above 0.",
-            ],
+            &["95 % interval +0.27 to +4.06, over 3 pairs of the same draw and seed. The data can tell: the \
+               interval is above 0."],
         );
         check(
             &[base.clone(), runs("new", 50, &[62.0, 60.0, 63.5])],
             Some("base"),
             "new is ahead of base: +0.83 F1 on test",
-            &[
-                "95 % interval -3.16 to +4.83, over 3 pairs with the same labelled posts and seed. The data cannot tell: \
-               the interval holds 0. If difference and spread stay as they are, 17 pairs would tell.",
-            ],
+            &["95 % interval -3.16 to +4.83, over 3 pairs of the same draw and seed. The data cannot tell: \
+               the interval holds 0. If difference and spread stay as they are, 17 pairs would tell."],
         );
         check(
             &[base.clone(), runs("new", 50, &[52.0, 54.0, 53.5])],
             Some("base"),
             "No method finds more than base; new comes closest: -7.83 F1 on test",
-            &[
-                "95 % interval -9.73 to -5.94, over 3 pairs with the same labelled posts and seed. The data can tell: the \
-               interval is below 0.",
-            ],
+            &["95 % interval -9.73 to -5.94, over 3 pairs of the same draw and seed. The data can tell: the \
+               interval is below 0."],
         );
         // Without a baseline the two best are compared; one pair has no interval.
         check(
@@ -200,10 +194,8 @@ mod tests {
             &[base, runs("once", 50, &[99.0]), runs("new", 50, &[60.1, 61.1, 62.1])],
             Some("base"),
             "new finds more than base: +0.10 F1 on test",
-            &[
-                "95 % interval +0.10 to +0.10, over 3 pairs with the same labelled posts and seed. The data can tell: the \
-               interval is above 0.",
-            ],
+            &["95 % interval +0.10 to +0.10, over 3 pairs of the same draw and seed. The data can tell: the \
+               interval is above 0."],
         );
     }
 
@@ -242,7 +234,7 @@ mod tests {
             &[runs("base", 50, &[60.0]), new],
             Some("base"),
             "new is ahead of base: 70.00 F1 on test, not 60.00",
-            &["The data cannot tell: no labelled posts and seed were run with both, so that there are no pairs."],
+            &["The data cannot tell: no draw and seed were run with both, so that there are no pairs."],
         );
     }
 }

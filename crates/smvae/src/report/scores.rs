@@ -16,8 +16,9 @@ pub(super) struct Score {
     pub(super) place: Place,
     /// Runs of one place and method are repetitions.
     pub(super) method: String,
-    /// Two runs of one place whose labelled posts and seed are the same are a pair: the draw of the
-    /// posts, or the digest of their positions, and the seed.
+    /// Two runs of one place that are the same here are a pair: the number of the draw and the seed,
+    /// and outside an experiment, in place of the number, the digest of the labelled posts. Where a
+    /// method of an experiment chooses its posts, those of a pair are others than the draw's.
     pub(super) pair: (String, u64),
     /// Number of labelled posts; of `all` it is known where the run's folder is there.
     pub(super) posts: Option<usize>,

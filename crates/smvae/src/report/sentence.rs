@@ -41,15 +41,13 @@ pub(super) fn of_comparison(comparison: &Comparison, is_baseline: bool) -> Vec<P
 /// The interval, and whether the data can tell.
 pub(super) fn explanation(comparison: &Comparison) -> String {
     let Some(difference) = &comparison.difference else {
-        return "The data cannot tell: no labelled posts and seed were run with both, so that there are no pairs."
-            .to_owned();
+        return "The data cannot tell: no draw and seed were run with both, so that there are no pairs.".to_owned();
     };
     let (Some(low), Some(high)) = (difference.low, difference.high) else {
         return "The data cannot tell: there is one pair of runs, and one has no interval.".to_owned();
     };
     let pairs = count(difference.n, "pair");
-    let interval =
-        format!("95 % interval {low:+.2} to {high:+.2}, over {pairs} with the same labelled posts and seed.");
+    let interval = format!("95 % interval {low:+.2} to {high:+.2}, over {pairs} of the same draw and seed.");
     let verdict = match (comparison.verdict, difference.pairs_to_tell()) {
         (Verdict::More, _) => "The data can tell: the interval is above 0.".to_owned(),
         (Verdict::Less, _) => "The data can tell: the interval is below 0.".to_owned(),
