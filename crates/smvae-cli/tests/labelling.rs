@@ -234,7 +234,17 @@ fn an_experiment_chooses_posts_by_the_models_of_its_earlier_runs() {
     let of = |results: &str, id: &str| lines(results).into_iter().find(|line| line["run"]["id"] == id);
     let rich = of(&results, "data-rich-14-d1-s0").expect("a result");
     assert_eq!(rich["cost"]["words"], words);
-    assert_eq!(rich["run"]["choice"], json!({"strategy": "entities", "after": "data-rich-11-d1-s0"}));
+    let choice = &rich["run"]["choice"];
+    assert_eq!((&choice["strategy"], &choice["after"]), (&json!("entities"), &json!("data-rich-11-d1-s0")));
+    // Their model cards say how to train on the same posts again, in spite of the number in the
+    // settings.
+    let card = read(dir, "out/runs/data-rich-14-d1-s0/README.md");
+    let command = card.lines().find_map(|line| line.strip_prefix("smvae train ")).expect("a command");
+    let place = |file: &str| format!("out/runs/data-rich-14-d1-s0/{file}.json");
+    let command = command.replace("config.json", &place("config")).replace("selection.json", &place("selection"));
+    let command = command.replace("CORPUS", "data").replace("RUN", "repeated");
+    check(dir, &format!("train {command} --no-captions"), "", 0);
+    assert_eq!(read(dir, "repeated/selection.json"), read(dir, &place("selection")));
     // Elsewhere all but the pupil is finished: it needs the posts of a run whose result alone is
     // there, so that this one, and what it began with, is run again. The results are the same.
     let others: String =

@@ -9,7 +9,8 @@ use crate::report::date::utc;
 use crate::report::place::Place;
 use crate::report::split::SplitReport;
 use crate::report::words;
-use crate::run::folder::{CONFIG, RunFolder, WEIGHTS};
+use crate::run::again::Again;
+use crate::run::folder::{CONFIG, RunFolder, SELECTION, WEIGHTS};
 use crate::run::record::EpochRecord;
 use serde::Serialize;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use smvae_core::metrics::Scores;
 use smvae_data::files::sha256_hex;
 use smvae_data::{Selection, Split};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
@@ -115,7 +116,8 @@ impl RunReport {
                 splits.push(SplitReport::new(split, &labels, posts, temperature));
             }
         }
-        let has_captions = run.caption_identity()?.is_some();
+        let captions = run.caption_identity()?;
+        let has_captions = captions.is_some();
         let selection = if run.origin()?.is_some() { None } else { Some(run.selection()?) };
         let data = config.data.as_ref();
         let corpus = data.and_then(|data| Some(data.file_name()?.to_string_lossy().into_owned()));
@@ -125,11 +127,26 @@ impl RunReport {
             dev_labels: None,
         });
         let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
+        let word = |path: &Path| shell_word(&path.display().to_string());
+        let again = |data: &PathBuf| {
+            let selection = selection.as_ref().map(|_| word(&folder.join(SELECTION)));
+            let again = Again {
+                run: &config,
+                config: &word(&folder.join(CONFIG)),
+                data: &word(data),
+                selection: selection.as_deref(),
+                images: config.model.image_dim.is_some(),
+                captions: captions.as_ref().is_some_and(|captions| captions.sha256.is_some()),
+                out: "NEW",
+            };
+            again.command()
+        };
+        let command = data.map(again);
         Ok(Self {
             name: name.to_owned(),
             method: method(&config, has_captions),
             trained: weights.ok().map(utc),
-            command: data.map(|data| again(data, folder, config.model.image_dim.is_some(), has_captions)),
+            command,
             corpus,
             place,
             draw: selection.as_ref().map(Draw::of),
@@ -158,17 +175,6 @@ impl Draw {
         let positions: Vec<String> = selection.labelled.iter().map(|post| post.position.to_string()).collect();
         Self { seed: selection.seed, posts: sha256_hex(positions.join(" ").as_bytes()) }
     }
-}
-
-/// How a run is trained again.
-fn again(data: &Path, folder: &Path, has_images: bool, has_captions: bool) -> String {
-    let images = if has_images { " --image-features FILE" } else { "" };
-    let captions = if has_captions { " --captions FILE" } else { "" };
-    let (data, config) = (shell_word(&data.display().to_string()), folder.join(CONFIG));
-    format!(
-        "smvae train --data {data}{images}{captions} --config {} --out NEW",
-        shell_word(&config.display().to_string())
-    )
 }
 
 /// A word of a command, in quotes where a shell would take it apart.

@@ -5,6 +5,7 @@
 //! come from files of others: names and labels are escaped in both languages.
 
 use crate::config::Config;
+use crate::run::again::Again;
 use crate::run::record::RunState;
 use smvae_core::metrics::{Counts, Scores};
 use std::collections::BTreeMap;
@@ -137,19 +138,16 @@ impl Card<'_> {
 
     fn training(&self) -> String {
         let Config { seed, device, .. } = self.config;
-        let mut command = "smvae train --config config.json --data CORPUS --out RUN".to_owned();
-        if self.config.labelled.is_none() {
-            command += " --labelled selection.json";
-        }
-        if self.config.unlabelled.is_some() {
-            command += " --unlabelled FILE";
-        }
-        if self.state.images_sha256.is_some() {
-            command += " --image-features FILE";
-        }
-        if self.state.captions_sha256.is_some() {
-            command += " --captions FILE";
-        }
+        let again = Again {
+            run: self.config,
+            config: "config.json",
+            data: "CORPUS",
+            selection: Some("selection.json"),
+            images: self.state.images_sha256.is_some(),
+            captions: self.state.captions_sha256.is_some(),
+            out: "RUN",
+        };
+        let mut command = again.command();
         command += &format!(" --seed {seed} --threads {}", self.state.threads);
         format!(
             "\n## Training\n\n{} epochs, {} steps on `{}`; seed {seed}. `config.json` has every setting, \

@@ -2,6 +2,7 @@
 //!
 //! Nothing here computes: whoever trains writes the folder, whoever predicts reads it.
 
+pub(crate) mod again;
 pub(crate) mod calibration;
 pub(crate) mod card;
 pub(crate) mod digests;

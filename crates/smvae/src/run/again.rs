@@ -1,0 +1,69 @@
+//! The command that trains a run again, on the same posts with the same settings. It is put
+//! together in one place, for the model card and for reports, and run in none.
+
+use crate::config::Config;
+
+/// What a run learned from beside its corpus, and where things are, each as a word of a shell.
+pub(crate) struct Again<'a> {
+    /// The run's configuration, which says whether there were posts without labels from a file.
+    pub run: &'a Config,
+    /// Its `config.json`.
+    pub config: &'a str,
+    /// The folder of its corpus.
+    pub data: &'a str,
+    /// Its `selection.json`. `None` for a run without one.
+    pub selection: Option<&'a str>,
+    /// Whether it read image vectors.
+    pub images: bool,
+    /// Whether it read captions of a file.
+    pub captions: bool,
+    /// The folder of the new run.
+    pub out: &'a str,
+}
+
+impl Again<'_> {
+    /// The command, without the options that change no setting.
+    pub(crate) fn command(&self) -> String {
+        let Self { config, data, out, .. } = self;
+        let mut command = format!("smvae train --config {config} --data {data} --out {out}");
+        // The posts of an experiment are those of a manifest or chosen, and its configuration has
+        // their number, too: only the manifest says which they are. Beside --unlabelled there can
+        // be no manifest, and the posts are drawn as the configuration says.
+        if self.run.unlabelled.is_some() {
+            command += " --unlabelled FILE";
+        } else if let Some(selection) = self.selection {
+            command += &format!(" --labelled {selection}");
+        }
+        if self.images {
+            command += " --image-features FILE";
+        }
+        if self.captions {
+            command += " --captions FILE";
+        }
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(edit: impl Fn(&mut Config), selection: Option<&str>, [images, captions]: [bool; 2], want: &str) {
+        let mut run = Config::default();
+        edit(&mut run);
+        let again = Again { run: &run, config: "c.json", data: "D", selection, images, captions, out: "R" };
+        assert_eq!(again.command(), format!("smvae train --config c.json --data D --out R{want}"));
+    }
+
+    #[test]
+    fn the_same_posts_are_labelled_again() {
+        let manifest = Some("s.json");
+        check(|_| {}, manifest, [false; 2], " --labelled s.json");
+        // Runs of experiments have a number and a manifest.
+        check(|run| run.labelled = Some(9), manifest, [true, false], " --labelled s.json --image-features FILE");
+        // The program takes no manifest beside posts without labels.
+        check(|run| run.unlabelled = Some("u".into()), manifest, [false, true], " --unlabelled FILE --captions FILE");
+        check(|_| {}, None, [false; 2], "");
+    }
+}
