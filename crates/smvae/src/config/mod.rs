@@ -207,6 +207,10 @@ impl Config {
     pub fn selection_seed(&self) -> u64 {
         self.selection_seed.unwrap_or(self.seed)
     }
+        if self.input.max_caption_pieces < 3 {
+            let got = self.input.max_caption_pieces;
+            return Err(Error::setting("input.max_caption_pieces", "at least 3: separators and a piece", got));
+        }
 }
 
 #[cfg(test)]

@@ -88,3 +88,4 @@ mod tests {
         check(teachers, "distillation.training.batch_size");
     }
 }
+        check(json!({"input": {"max_caption_pieces": 2}}), "input.max_caption_pieces");
