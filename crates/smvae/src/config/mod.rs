@@ -16,13 +16,14 @@ pub use input::{CaptionUse, ImageUse, InputConfig};
 pub use presets::PRESETS;
 pub use training::{BatchUnit, TrainingConfig};
 
-use crate::config::names::{merge, named, within};
+use crate::config::names::{leaves, merge, named, within};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use smvae_core::model::ModelConfig;
 use smvae_core::objective::Objective;
 use smvae_core::optim::AdamConfig;
 use smvae_data::corpus::CorpusFormat;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Version of the run folder's format. A folder with a higher one is refused.
@@ -162,6 +163,12 @@ impl Config {
         Ok(json)
     }
 
+    /// Every setting by its name, as JSON text.
+    pub(crate) fn named_values(&self) -> BTreeMap<String, String> {
+        let json = self.to_named_json().expect("a configuration of a file names no path that is not UTF-8");
+        leaves("", &json).into_iter().map(|(name, value)| (name, value.to_string())).collect()
+    }
+
     /// Checks every setting.
     ///
     /// # Errors
@@ -200,6 +207,10 @@ impl Config {
         if self.input.max_pieces < 3 {
             return Err(Error::setting("input.max_pieces", "at least 3: [CLS], a piece, [SEP]", self.input.max_pieces));
         }
+        if self.input.max_caption_pieces < 3 {
+            let got = self.input.max_caption_pieces;
+            return Err(Error::setting("input.max_caption_pieces", "at least 3: separators and a piece", got));
+        }
         Ok(())
     }
 
@@ -207,10 +218,6 @@ impl Config {
     pub fn selection_seed(&self) -> u64 {
         self.selection_seed.unwrap_or(self.seed)
     }
-        if self.input.max_caption_pieces < 3 {
-            let got = self.input.max_caption_pieces;
-            return Err(Error::setting("input.max_caption_pieces", "at least 3: separators and a piece", got));
-        }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Last parts of names, and the field of the stored JSON. No two settings share such a part.
 const STORED_OTHERWISE: [(&str, &str); 2] = [("soft_label_weight", "distillation"), ("unlabelled_class", "unlabelled")];
@@ -35,6 +36,25 @@ pub(crate) fn merge(base: &mut Value, given: Value) {
         let stored = STORED_OTHERWISE.iter().find(|(name, _)| *name == key).map(|(_, stored)| (*stored).to_owned());
         merge(&mut base[stored.unwrap_or(key)], value);
     }
+}
+
+/// Everything in a JSON value that is no object, by its place, such as `training.encoder_lr`. The
+/// names begin with that of the value itself, where it has one.
+pub(crate) fn leaves(name: &str, value: &Value) -> BTreeMap<String, Value> {
+    fn add(name: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(fields) => {
+                for (field, value) in fields {
+                    let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                    add(&name, value, found);
+                }
+            }
+            leaf => drop(found.insert(name.to_owned(), leaf.clone())),
+        }
+    }
+    let mut found = BTreeMap::new();
+    add(name, value, &mut found);
+    found
 }
 
 /// The result of a check of one section, whose errors then have the whole name of the setting.
@@ -74,6 +94,22 @@ mod tests {
     }
 
     #[test]
+    fn leaves_have_their_place_as_name() {
+        let check = |name: &str, value: Value, want: &[(&str, Value)]| {
+            let want = want.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            assert_eq!(leaves(name, &value), want, "{value}");
+        };
+        check(
+            "",
+            json!({"a": {"b": 1, "c": null}, "d": [2]}),
+            &[("a.b", json!(1)), ("a.c", json!(null)), ("d", json!([2]))],
+        );
+        check("x", json!({"a": {"b": 1}}), &[("x.a.b", json!(1))]);
+        check("x", json!(null), &[("x", json!(null))]);
+        check("x", json!({}), &[]);
+    }
+
+    #[test]
     fn errors_have_the_whole_name() {
         let check = |given: Value, name: &str| {
             let config = Config::default().with(given).expect("of the right types");
@@ -83,9 +119,9 @@ mod tests {
         check(json!({"training": {"patience": 0}}), "training.patience");
         check(json!({"model": {"quirks": {"pad_to": 0}}}), "model.quirks.pad_to");
         check(json!({"input": {"max_width": 0}}), "input.max_width");
+        check(json!({"input": {"max_caption_pieces": 2}}), "input.max_caption_pieces");
         check(json!({"optimizer": {"eps": 0}}), "optimizer.eps");
         let teachers = json!({"training": {"semi": true}, "distillation": {"training": {"batch_size": 0}}});
         check(teachers, "distillation.training.batch_size");
     }
 }
-        check(json!({"input": {"max_caption_pieces": 2}}), "input.max_caption_pieces");

@@ -367,12 +367,16 @@ impl Reader<'_> {
                     let other = other.map_or_else(|| name.clone(), |other| Spanned::new(name.span(), other.to_owned()));
                     (other, Cell { labels, ..cell })
                 });
+                let (mut after, mut after_sha256) = (None, None);
                 if let Some((other, cell)) = &before {
                     path.push(id);
                     self.add(wanted, other, *cell, path, runs)?;
                     path.pop();
+                    // A run is added after those that it begins with.
+                    let before = &runs.last().expect("it was just added").run;
+                    (after, after_sha256) = (Some(before.id.clone()), Some(before.settings_sha256()));
                 }
-                Some(Choice { strategy, after: before.map(|(other, cell)| grid.id(corpus, other.as_ref(), cell)) })
+                Some(Choice { strategy, after, after_sha256 })
             }
         };
         let mut run = grid.run(corpus, name.as_ref(), method, cell, &sources);

@@ -1,9 +1,11 @@
 //! One run of an experiment: what it depends on, and whether two descriptions give the same result.
 
 use crate::config::Config;
+use crate::config::names::leaves;
 use crate::error::Result;
 use crate::suggest::Strategy;
 use serde::{Deserialize, Serialize};
+use smvae_data::files::sha256_json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -55,6 +57,10 @@ pub struct Choice {
     /// The run before, whose posts are labelled already and whose model chooses, by its name.
     /// `None` begins without either.
     pub after: Option<String>,
+    /// Digest (SHA-256) of the settings of the run before. `None` without one, and in descriptions
+    /// by earlier versions, with which it is not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_sha256: Option<String>,
 }
 
 /// A run and where its files lie.
@@ -91,19 +97,12 @@ impl Run {
     /// `name then -> now`. `None` if both give the same result: settings that change no result are
     /// not compared.
     pub fn difference(&self, now: &Self) -> Option<String> {
-        let flat = |run: &Self| {
-            let mut config = run.config.clone();
-            config.training.checkpoint_every = None;
-            let mut flat = BTreeMap::from([
-                ("images".to_owned(), run.images.to_string()),
-                ("captions".to_owned(), run.captions.to_string()),
-                ("manifest of the draw".to_owned(), run.manifest.to_string()),
-            ]);
-            flatten("choice", &serde_json::to_value(&run.choice).expect("our own types have string keys"), &mut flat);
-            flatten("", &serde_json::to_value(config).expect("our own types have string keys"), &mut flat);
-            flat
-        };
-        let (then, now) = (flat(self), flat(now));
+        let (mut then, mut now) = (self.decisive(), now.decisive());
+        // Descriptions by earlier versions do not have it.
+        if !(then.contains_key(SETTINGS_BEFORE) && now.contains_key(SETTINGS_BEFORE)) {
+            then.remove(SETTINGS_BEFORE);
+            now.remove(SETTINGS_BEFORE);
+        }
         let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
         let shown = |value: Option<&String>| value.map_or_else(|| "absent".to_owned(), Clone::clone);
         let differs = names.into_iter().filter(|name| then.get(*name) != now.get(*name));
@@ -111,7 +110,34 @@ impl Run {
             differs.map(|name| format!("{name} {} -> {}", shown(then.get(name)), shown(now.get(name)))).collect();
         (!lines.is_empty()).then(|| lines.join(", "))
     }
+
+    /// Digest (SHA-256) of the settings that the run's model depends on, as far as they are not the
+    /// defaults: a setting that a later version adds does not change it.
+    pub(super) fn settings_sha256(&self) -> String {
+        let defaults = Config::default().named_values();
+        let mut settings = self.decisive();
+        settings.retain(|name, value| defaults.get(name) != Some(value));
+        sha256_json(&settings).expect("strings have a JSON form")
+    }
+
+    /// What the result depends on, files aside, each by its name.
+    fn decisive(&self) -> BTreeMap<String, String> {
+        let mut config = self.config.clone();
+        config.training.checkpoint_every = None;
+        let mut flat = config.named_values();
+        let flags = [("images", self.images), ("captions", self.captions), ("manifest of the draw", self.manifest)];
+        flat.extend(flags.map(|(name, flag)| (name.to_owned(), flag.to_string())));
+        let choice = serde_json::to_value(&self.choice).expect("our own types have string keys");
+        flat.extend(leaves("choice", &choice).into_iter().map(|(name, value)| (name, value.to_string())));
+        if let Some(before) = flat.remove("choice.after_sha256") {
+            flat.insert(SETTINGS_BEFORE.to_owned(), before);
+        }
+        flat
+    }
 }
+
+/// What people call [`Choice::after_sha256`].
+const SETTINGS_BEFORE: &str = "sha256 of the settings of the run before";
 
 /// Number of labelled posts: in JSON and TOML a number, or `"all"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -159,18 +185,5 @@ impl From<LabelCount> for LabelsField {
             LabelCount::Count(n) => Self::Count(n),
             LabelCount::All => Self::Word("all".to_owned()),
         }
-    }
-}
-
-/// Leaves of a JSON value by their path.
-fn flatten(path: &str, value: &serde_json::Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        serde_json::Value::Object(fields) => {
-            for (name, value) in fields {
-                let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                flatten(&name, value, into);
-            }
-        }
-        leaf => drop(into.insert(path.to_owned(), leaf.to_string())),
     }
 }

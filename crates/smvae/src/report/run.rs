@@ -2,6 +2,7 @@
 //! evaluated on.
 
 use crate::config::Config;
+use crate::config::names::leaves;
 use crate::config::training::TrainingConfig;
 use crate::error::Result;
 use crate::experiment::spec::LabelCount;
@@ -126,7 +127,6 @@ impl RunReport {
             labels: LabelCount::Count(selection.labelled.len()),
             dev_labels: None,
         });
-        let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
         let word = |path: &Path| shell_word(&path.display().to_string());
         let again = |data: &PathBuf| {
             let selection = selection.as_ref().map(|_| word(&folder.join(SELECTION)));
@@ -142,6 +142,7 @@ impl RunReport {
             again.command()
         };
         let command = data.map(again);
+        let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
         Ok(Self {
             name: name.to_owned(),
             method: method(&config, has_captions),
@@ -209,17 +210,9 @@ fn repeats(config: &Config, has_captions: bool, train_sha256: Option<&str>) -> S
     serde_json::to_string(&parts).expect("a configuration has string keys and no failing parts")
 }
 
-/// Every setting and its value, as JSON.
-fn leaves(config: &Config) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let value = serde_json::to_value(config).expect("a configuration has string keys and no failing parts");
-    flatten("", &value, &mut |name, value| drop(found.insert(name.to_owned(), value.to_string())));
-    found
-}
-
 /// Every setting and its default, as JSON.
 pub(super) fn defaults() -> BTreeMap<String, String> {
-    leaves(&Config::default())
+    Config::default().named_values()
 }
 
 fn settings(config: &Config) -> Vec<Setting> {
@@ -228,7 +221,7 @@ fn settings(config: &Config) -> Vec<Setting> {
         let default = defaults.get(&name).cloned().unwrap_or_default();
         Setting { differs: value != default, name, value, default }
     };
-    let mut settings: Vec<Setting> = leaves(config).into_iter().map(setting).collect();
+    let mut settings: Vec<Setting> = config.named_values().into_iter().map(setting).collect();
     settings.sort_by_key(|setting| !setting.differs);
     settings
 }
@@ -243,7 +236,7 @@ fn curves(epochs: &[EpochRecord]) -> Vec<Curve> {
             }
         };
         let train = serde_json::to_value(record.train).expect("numbers under string keys");
-        flatten("train", &train, &mut put);
+        leaves("train", &train).iter().for_each(|(name, value)| put(name, value));
         if let Some(Scores { overall, .. }) = &record.dev {
             let ratios =
                 [("dev.precision", overall.precision()), ("dev.recall", overall.recall()), ("dev.f1", overall.f1())];
@@ -253,19 +246,6 @@ fn curves(epochs: &[EpochRecord]) -> Vec<Curve> {
         }
     }
     found.into_iter().map(|(name, values)| Curve { title: words::of_curve(&name), name, values }).collect()
-}
-
-/// Calls `put` with every leaf of an object and its path.
-fn flatten(path: &str, value: &Value, put: &mut dyn FnMut(&str, &Value)) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                flatten(&path, value, put);
-            }
-        }
-        _ => put(path, value),
-    }
 }
 
 #[cfg(test)]
@@ -282,6 +262,19 @@ mod tests {
         assert_eq!(first[..2], [("text_encoder", "\"tiny\"", true), ("training.batch_size", "3", true)]);
         assert!(!first[2].2 && all.len() > 40);
         assert_eq!(all[1].default, "16");
+        // Settings that run folders leave out at their defaults are there, and all by their names.
+        let value =
+            |all: &[Setting], name: &str| all.iter().find(|s| s.name == name).map(|s| (s.value.clone(), s.differs));
+        for (name, default) in [
+            ("input.caption", "\"own\""),
+            ("input.max_caption_pieces", "64"),
+            ("training.caption_dropout", "0.0"),
+            ("objective.soft_label_weight", "1.0"),
+        ] {
+            assert_eq!(value(&all, name), Some((default.to_owned(), false)), "{name}");
+        }
+        config.training.caption_dropout = 0.1;
+        assert_eq!(value(&settings(&config), "training.caption_dropout"), Some(("0.1".to_owned(), true)));
     }
 
     #[test]

@@ -169,6 +169,8 @@ fn only_what_changes_a_result_differs() {
     check("patience = 4", "patience = 5", Some("training.patience 4 -> 5"));
     check("semi = true,", "semi = true, checkpoint_every = 3,", None);
     check("image_features = \"images\"", "", Some("images true -> false"));
+    // Files leave this setting out at its default.
+    check("patience = 4", "patience = 4, caption_dropout = 0.1", Some("training.caption_dropout 0.0 -> 0.1"));
 }
 
 const CHOSEN: &str = r#"
@@ -213,6 +215,34 @@ fn a_run_comes_after_those_that_choose_for_it() {
     assert_eq!(without(&[]).len(), 0);
     assert_eq!(without(&[1]).into_iter().collect::<Vec<_>>(), [&base]);
     assert_eq!(without(&[3]).into_iter().collect::<Vec<_>>(), [&base, &six, &eight]);
+}
+
+#[test]
+fn a_chosen_run_is_another_if_the_run_that_chose_for_it_is() {
+    let last = |text: &str| plan(text).expect("valid").runs[3].run.clone();
+    let then = last(CHOSEN);
+    #[track_caller]
+    fn check(then: &Run, now: &Run, differs: bool) {
+        let difference = then.difference(now);
+        let told =
+            difference.as_ref().is_some_and(|told| told.starts_with("sha256 of the settings of the run before "));
+        assert_eq!((told, difference.is_some()), (differs, differs), "{difference:?}");
+    }
+    check(&then, &then, false);
+    // What is changed is two runs back.
+    let base = |settings: &str| last(&CHOSEN.replace("[methods.base]\n", &format!("[methods.base]\n{settings}\n")));
+    check(&then, &base("training = { patience = 9 }"), true);
+    check(&then, &base("training = { checkpoint_every = 9 }"), false);
+    // Results of earlier versions do not say.
+    let mut earlier = base("training = { patience = 9 }");
+    earlier.choice.as_mut().expect("its posts are chosen").after_sha256 = None;
+    check(&earlier, &then, false);
+    check(&then, &earlier, false);
+    // Whether the run before opens its test split changes nothing.
+    let mut before = plan(CHOSEN).expect("valid").runs[2].run.clone();
+    let digest = before.settings_sha256();
+    before.dev_only = !before.dev_only;
+    assert_eq!(before.settings_sha256(), digest);
 }
 
 #[test]
