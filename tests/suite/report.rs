@@ -196,7 +196,7 @@ fn an_experiment_is_averaged_over_its_draws() {
     std::fs::write(folder.path().join("results.jsonl"), text).expect("writable");
     let report = gather(folder.path()).expect("an experiment");
     assert_eq!(
-        (report.runs[0].method.as_str(), report.runs[0].test_f1, report.points_split),
+        (report.runs[0].method.as_str(), report.runs[0].test_f1, report.points[0].split),
         ("paper", Some(70.0), "test")
     );
     // Without the run's folder the number of "all" is not known.

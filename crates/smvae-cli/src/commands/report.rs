@@ -84,7 +84,7 @@ fn text(report: &Report) -> String {
     if let Some(summary) = &report.summary {
         parts.push(summary_table::summary(summary));
     } else if !report.points.is_empty() {
-        parts.push(format!("F1 on {}, by number of labels\n\n{}", report.points_split, points(&report.points)));
+        parts.push(format!("F1 by number of labels\n\n{}", points(&report.points)));
     }
     for run in &report.runs {
         for split in &run.splits {
@@ -127,9 +127,9 @@ fn points(points: &[LabelsPoint]) -> String {
         let interval = p.low.zip(p.high).map(|(low, high)| format!("{} to {}", two(low), two(high)));
         let [deviation, interval] = [p.deviation.map(two), interval].map(Option::unwrap_or_default);
         let (labelled, n) = (p.labelled.to_string(), p.n.to_string());
-        [p.method.clone(), p.corpus.clone(), labelled, two(p.mean), deviation, interval, n]
+        [p.method.clone(), p.corpus.clone(), labelled, p.split.to_owned(), two(p.mean), deviation, interval, n]
     };
-    let header = ["method", "corpus", "labelled", "F1", "deviation", "95 % interval", "runs"];
+    let header = ["method", "corpus", "labelled", "split", "F1", "deviation", "95 % interval", "runs"];
     output::table(&header, points.iter().map(row))
 }
 

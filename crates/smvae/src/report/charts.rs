@@ -97,8 +97,10 @@ fn labels(points: &[LabelsPoint], names: &[String]) -> Chart {
         let up = range(here.iter().flat_map(|point| point.values.iter().copied()));
         let room = (up.1 - up.0) * 0.15;
         let up = ((up.0 - room).max(0.0), (up.1 + room).min(100.5));
-        let description = format!("F1 of {} by number of labelled posts", count(lines.len(), "method"));
-        panel((*corpus).to_owned(), description, &lines, Across::Posts(&across), up)
+        let on = format!("on {}", here[0].split);
+        let description = format!("F1 {on} of {} by number of labelled posts", count(lines.len(), "method"));
+        let title = if corpus.is_empty() { on } else { format!("{corpus}, {on}") };
+        panel(title, description, &lines, Across::Posts(&across), up)
     });
     Chart { panels: panels.collect(), keys: keys(points.iter().map(|point| point.method.as_str()), names) }
 }

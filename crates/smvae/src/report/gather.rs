@@ -33,8 +33,6 @@ pub struct Report {
     /// F1 against the number of labelled posts, by method, then by number. Empty if the table of
     /// runs says as much.
     pub points: Vec<LabelsPoint>,
-    /// The split of the points: `test` if every run has it, else `dev`.
-    pub points_split: &'static str,
     /// An experiment's means and differences from its baseline. `None` for other folders.
     pub summary: Option<Summary>,
 }
@@ -69,7 +67,7 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     if let [run] = runs.as_slice() {
         answer.notes.extend(run.splits.last().map(sentence::of_split));
     }
-    let (mut points, points_split) = labels::points(&scores);
+    let mut points = labels::points(&scores);
     if !labels::worth_showing(&points) {
         points.clear();
     }
@@ -78,7 +76,7 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     let names = scores.iter().map(|score| score.place.corpus.as_str());
     let corpora = sentence::corpora(names.chain(runs.iter().filter_map(|run| run.corpus.as_deref())));
     let (command, date) = (None, None);
-    Ok(Report { title, corpora, command, date, answer, runs, unreadable, points, points_split, summary })
+    Ok(Report { title, corpora, command, date, answer, runs, unreadable, points, summary })
 }
 
 /// Names of runs, and why they cannot be read.

@@ -1,13 +1,13 @@
 //! F1 against the number of labelled posts: the mean of each method over draws and seeds, with its
 //! interval.
 //!
-//! The points are those of test where every run has it, as an experiment's results may; else those
-//! of dev.
+//! The points of a corpus, which are drawn together, are of one split: test where all of its runs
+//! have that, as an experiment's results may, else dev.
 
 use crate::experiment::statistics::{half_width, mean_and_sd};
 use crate::report::scores::Score;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A method at a number of labelled posts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +19,8 @@ pub struct LabelsPoint {
     pub method: String,
     /// Labelled posts.
     pub labelled: usize,
+    /// The split: `test` if every run of the corpus has it, else `dev`.
+    pub split: &'static str,
     /// Mean F1, in percent.
     pub mean: f64,
     /// Standard deviation (of a sample). `None` for a single run.
@@ -33,16 +35,18 @@ pub struct LabelsPoint {
     pub values: Vec<f64>,
 }
 
-/// The points, and their split: test if every result has it.
-pub(super) fn points(scores: &[Score]) -> (Vec<LabelsPoint>, &'static str) {
-    let on_test = !scores.is_empty() && scores.iter().all(|score| score.test.is_some());
+/// The points of all corpora.
+pub(super) fn points(scores: &[Score]) -> Vec<LabelsPoint> {
+    let without_test = scores.iter().filter(|score| score.test.is_none());
+    let without_test: BTreeSet<&str> = without_test.map(|score| score.place.corpus.as_str()).collect();
     let f1 = |score: &Score| {
         let cut = score.place.dev_labels.map_or(String::new(), |n| format!(", dev of {n}"));
         let method = format!("{}{cut}", score.method);
-        let f1 = if on_test { score.test? } else { score.dev };
-        Some(((score.place.corpus.clone(), method, score.posts?), f1))
+        let test = score.test.filter(|_| !without_test.contains(score.place.corpus.as_str()));
+        let (split, f1) = test.map_or(("dev", score.dev), |f1| ("test", f1));
+        Some(((score.place.corpus.clone(), method, score.posts?, split), f1))
     };
-    (average(scores.iter().filter_map(f1)), if on_test { "test" } else { "dev" })
+    average(scores.iter().filter_map(f1))
 }
 
 /// Whether the points say more than the table of runs.
@@ -50,18 +54,21 @@ pub(super) fn worth_showing(points: &[LabelsPoint]) -> bool {
     points.iter().any(|point| point.n > 1 || point.labelled != points[0].labelled)
 }
 
-/// Groups scores by corpus, method and number of labels.
-fn average(scores: impl Iterator<Item = ((String, String, usize), f64)>) -> Vec<LabelsPoint> {
-    let mut groups: BTreeMap<(String, String, usize), Vec<f64>> = BTreeMap::new();
-    for (key, f1) in scores {
-        groups.entry(key).or_default().push(f1);
+/// Corpus, method, number of labelled posts and split of a point.
+type Group = (String, String, usize, &'static str);
+
+/// The point of each group of scores.
+fn average(scores: impl Iterator<Item = (Group, f64)>) -> Vec<LabelsPoint> {
+    let mut groups: BTreeMap<Group, Vec<f64>> = BTreeMap::new();
+    for (group, f1) in scores {
+        groups.entry(group).or_default().push(f1);
     }
-    let point = |((corpus, method, labelled), values): ((String, String, usize), Vec<f64>)| {
+    let point = |((corpus, method, labelled, split), values): (Group, Vec<f64>)| {
         let (mean, deviation) = mean_and_sd(&values)?;
         let n = values.len();
         let half = deviation.map(|sd| half_width(sd, n));
         let (low, high) = (half.map(|half| mean - half), half.map(|half| mean + half));
-        Some(LabelsPoint { corpus, method, labelled, mean, deviation, low, high, n, values })
+        Some(LabelsPoint { corpus, method, labelled, split, mean, deviation, low, high, n, values })
     };
     groups.into_iter().filter_map(point).collect()
 }
@@ -69,11 +76,36 @@ fn average(scores: impl Iterator<Item = ((String, String, usize), f64)>) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::spec::LabelCount;
+    use crate::report::place::Place;
+
+    #[test]
+    fn the_points_of_a_corpus_are_of_one_split() {
+        let score = |corpus: &str, labels: usize, test: Option<f64>| Score {
+            place: Place { corpus: corpus.to_owned(), labels: LabelCount::Count(labels), dev_labels: None },
+            method: "m".to_owned(),
+            pair: (String::new(), 0),
+            posts: Some(labels),
+            dev: 1.0,
+            test,
+        };
+        let scores = [
+            score("closed", 9, None),
+            score("mixed", 9, Some(2.0)),
+            score("mixed", 20, None),
+            score("open", 9, Some(2.0)),
+        ];
+        let got: Vec<_> = points(&scores).into_iter().map(|p| (p.corpus, p.labelled, p.split, p.mean)).collect();
+        let want = [("closed", 9, "dev", 1.0), ("mixed", 9, "dev", 1.0), ("mixed", 20, "dev", 1.0)];
+        let want = want.into_iter().chain([("open", 9, "test", 2.0)]);
+        assert_eq!(got, want.map(|(corpus, n, split, f1)| (corpus.to_owned(), n, split, f1)).collect::<Vec<_>>());
+    }
 
     #[test]
     fn means_and_deviations_are_over_the_runs_of_a_method() {
         let scores = [("b", 50, 60.0), ("a", 100, 70.0), ("a", 50, 61.0), ("a", 50, 65.0)];
-        let points = average(scores.into_iter().map(|(method, n, f1)| ((String::new(), method.to_owned(), n), f1)));
+        let points =
+            average(scores.into_iter().map(|(method, n, f1)| ((String::new(), method.to_owned(), n, "dev"), f1)));
         let got: Vec<_> = points.iter().map(|p| (p.method.as_str(), p.labelled, p.mean, p.n)).collect();
         assert_eq!(got, [("a", 50, 63.0, 2), ("a", 100, 70.0, 1), ("b", 50, 60.0, 1)]);
         assert_eq!(points[0].deviation, Some(8f64.sqrt()));
