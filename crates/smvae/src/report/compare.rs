@@ -227,6 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn the_headline_names_the_baseline_only_as_far_as_it_was_run() {
+        let new = |labels| runs("new", labels, &[63.0, 64.1]);
+        #[track_caller]
+        fn check(scores: &[Vec<Score>], headline: &str) {
+            assert_eq!(text(&answer(&scores.concat(), Some("base")).headline), headline);
+        }
+        let (base, other) = (runs("base", 50, &[60.0, 61.0]), runs("other", 100, &[60.0, 61.0]));
+        check(
+            &[base, new(50), other.clone(), new(100)],
+            "In 2 of 2 comparisons the data can tell that new finds more than base or, where that is absent, than the \
+             next best, by +3.05 to +3.05 F1",
+        );
+        check(
+            &[other, new(100), runs("other", 50, &[60.0]), new(50)],
+            "In 1 of 2 comparisons the data can tell that new finds more than the next best, by +3.05 F1",
+        );
+    }
+
+    #[test]
     fn runs_of_other_posts_are_no_pairs() {
         let mut new = runs("new", 50, &[70.0]);
         new[0].pair.0 = "other posts".to_owned();

@@ -66,9 +66,14 @@ pub(super) fn explanation(comparison: &Comparison) -> String {
 pub(super) fn of_comparisons(comparisons: &[Comparison], baseline: Option<&str>) -> Vec<Part> {
     let tells: Vec<&Comparison> = comparisons.iter().filter(|c| c.verdict == Verdict::More).collect();
     let (told, all) = (tells.len(), comparisons.len());
+    let of_baseline = comparisons.iter().filter(|c| baseline == Some(c.against.as_str())).count();
     let against = match baseline {
-        Some(name) => vec![plain(" finds more than "), strong(name)],
-        None => vec![plain(" finds more than the next best")],
+        Some(name) if of_baseline == all => vec![plain(" finds more than "), strong(name)],
+        // Where the baseline was not run, methods are compared with the next best.
+        Some(name) if of_baseline > 0 => {
+            vec![plain(" finds more than "), strong(name), plain(" or, where that is absent, than the next best")]
+        }
+        _ => vec![plain(" finds more than the next best")],
     };
     if tells.is_empty() {
         let none = plain(format!("In none of {all} comparisons can the data tell that a method"));
