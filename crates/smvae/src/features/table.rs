@@ -26,8 +26,8 @@ enum Id {
     Number(u64),
 }
 
-/// Lists the images of a table. What a line of it names and cannot be used is left out, with the
-/// reason; a line that is none is an error.
+/// Lists the images of a table. A file that a line names and that cannot be used is left out, with
+/// the reason; a malformed line is an error.
 pub(super) fn list(table: &Path, folder: &Path) -> Result<Listing> {
     let bytes = std::fs::read(table).map_err(|source| Error::Read { path: table.to_owned(), source })?;
     let root = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;

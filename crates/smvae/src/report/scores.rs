@@ -88,11 +88,17 @@ pub(super) fn method_of_run(run: &RunReport, all: &[RunReport]) -> String {
         name += &format!(", as {}", first.name);
     }
     let alike = || of_method().filter(|other| other.repeats == run.repeats && other.labelled == run.labelled);
-    let posts = |run: &RunReport| run.draw.as_ref().map(|draw| draw.posts.clone());
-    let seed = |run: &RunReport| run.draw.as_ref().map(|draw| draw.seed);
-    if alike().any(|other| seed(other) == seed(run) && posts(other) != posts(run)) {
-        let first = alike().find(|other| posts(other) == posts(run)).unwrap_or(run);
+    if alike().any(|other| seed_of(other) == seed_of(run) && posts_of(other) != posts_of(run)) {
+        let first = alike().find(|other| posts_of(other) == posts_of(run)).unwrap_or(run);
         name += &format!(", posts of {}", first.name);
     }
     name
+}
+
+fn posts_of(run: &RunReport) -> Option<&str> {
+    run.draw.as_ref().map(|draw| draw.posts.as_str())
+}
+
+fn seed_of(run: &RunReport) -> Option<u64> {
+    run.draw.as_ref().map(|draw| draw.seed)
 }

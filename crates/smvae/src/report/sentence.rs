@@ -161,7 +161,7 @@ pub(super) fn of_split(split: &SplitReport) -> String {
     let spurious: usize = split.outcomes.iter().filter(|r| r.outcome == Outcome::Spurious).map(|r| r.predicted).sum();
     format!(
         "On {}: {by_label}Of {} entities {} are found, {} are missed, {} have a wrong type and {} a wrong boundary; {} \
-         found that are none.",
+         found where there is none.",
         split.split.name(),
         split.overall().gold,
         gold(Outcome::Correct),
