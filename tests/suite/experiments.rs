@@ -151,3 +151,17 @@ fn a_model_chooses_with_its_images_and_captions_for_a_run_that_has_none() {
     assert_eq!(chosen("seen").n, 30);
     assert_eq!(chosen("seen"), chosen("blind"));
 }
+
+#[test]
+fn a_choice_can_be_stopped_and_is_made_anew() {
+    let fixture = Fixture::new();
+    let runs = plan_of(&fixture, CHOOSING);
+    let of = |method: &str| runs.iter().find(|(spec, _)| spec.run.method == method).expect("it is planned");
+    let ((base, base_folder), (seen, folder)) = (of("base"), of("seen"));
+    run_to_its_end(base, base_folder);
+    assert!(run::prepare(folder, seen).expect("writable"));
+    let mut stop = |event: &Event| if matches!(event, Event::Choosing { .. }) { Flow::Stop } else { Flow::Continue };
+    assert!(run::run(folder, &device(), &mut stop).expect("it is no error").is_none());
+    assert!(!folder.join("chosen.json").exists() && !folder.join("run.json").exists());
+    run_to_its_end(seen, folder);
+}

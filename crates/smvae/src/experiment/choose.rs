@@ -25,7 +25,17 @@ use std::path::{Path, PathBuf};
 /// The chosen posts in a run's folder: a run that begins again has them already.
 pub(super) const CHOSEN: &str = "chosen.json";
 
-/// The labelled posts of the run in `folder`. `None` where they are drawn.
+/// Which posts of a run are labelled.
+pub(super) enum Labelled {
+    /// Those of the configuration's draw.
+    Drawn,
+    /// These.
+    Chosen(Selection),
+    /// The callback ended the choice.
+    Stopped,
+}
+
+/// The labelled posts of the run in `folder`.
 ///
 /// # Errors
 /// [`Error::RunBefore`] if the run before has no model; those of its files and of prediction.
@@ -35,14 +45,14 @@ pub(super) fn choose(
     material: &Material,
     device: &Device,
     on_event: &mut dyn FnMut(&Event) -> Flow,
-) -> Result<Option<Selection>> {
+) -> Result<Labelled> {
     let Some(choice) = &spec.run.choice else {
-        let manifest = spec.sources.selection.as_ref();
-        return manifest.map(|path| Ok(Selection::load(named_file(path)?)?)).transpose();
+        let Some(manifest) = &spec.sources.selection else { return Ok(Labelled::Drawn) };
+        return Ok(Labelled::Chosen(Selection::load(named_file(manifest)?)?));
     };
     let path = file_in(folder, CHOSEN)?;
     if path.exists() {
-        return Ok(Some(Selection::load(path)?));
+        return Ok(Labelled::Chosen(Selection::load(path)?));
     }
     let before = choice.after.as_ref().map(|id| run_before(folder, spec, id)).transpose()?;
     let labelled = before.as_ref().map(|run| RunFolder::open(run)?.selection()).transpose()?;
@@ -51,16 +61,20 @@ pub(super) fn choose(
         Some(strategy) => {
             let prediction = PredictionSettings { all_above: Some(LEAST_CANDIDATE), ..PredictionSettings::default() };
             let options = LoadOptions::on(device.clone()).with_prediction(prediction);
-            let model = before.map(|run| material.model(&run, &options)).transpose()?;
+            let asked = before.filter(|_| strategy != Strategy::Random);
+            let model = asked.map(|run| material.model(&run, &options)).transpose()?;
             let pool = Pool {
                 train: &material.train,
                 labelled: labelled.map_or_else(Vec::new, |selection| selection.labelled),
             };
-            pool.add(strategy, spec, model.as_ref(), on_event)?
+            let Some(chosen) = pool.add(strategy, spec, model.as_ref(), on_event)? else {
+                return Ok(Labelled::Stopped);
+            };
+            chosen
         }
     };
     chosen.save(&path)?;
-    Ok(Some(chosen))
+    Ok(Labelled::Chosen(chosen))
 }
 
 /// The folder of a run of the same experiment that must have ended.
@@ -92,34 +106,39 @@ impl Borrow<Post> for Placed {
 }
 
 impl Pool<'_> {
-    /// The labelled posts and those that are chosen beside them, up to the number of the run.
+    /// The labelled posts and those that are chosen beside them, up to the number of the run. `None`
+    /// if the callback ended it.
     fn add(
         mut self,
         strategy: Strategy,
         spec: &RunSpec,
         model: Option<&Predictor>,
         on_event: &mut dyn FnMut(&Event) -> Flow,
-    ) -> Result<Selection> {
+    ) -> Result<Option<Selection>> {
         let samples = &self.train.samples;
         let want = spec.run.config.labelled.unwrap_or(samples.len());
         let n = want.saturating_sub(self.labelled.len());
         let settings = SuggestSettings::new(n).with_strategy(strategy).with_seed(spec.run.draw);
         let mut shortlist = Shortlist::new(&settings)?;
         for chosen in &self.labelled {
-            shortlist.exclude(&post(&samples[chosen.position]));
+            shortlist.exclude(&Post::from(&samples[chosen.position]));
         }
         let is_labelled = |i: &usize| self.labelled.iter().any(|chosen| chosen.position == *i);
         let rest = (0..samples.len()).filter(|i| !is_labelled(i));
-        let rest: Vec<Placed> = rest.map(|position| Placed { position, post: post(&samples[position]) }).collect();
+        let placed = |position| Placed { position, post: Post::from(&samples[position]) };
+        let rest: Vec<Placed> = rest.map(placed).collect();
         if let Some(model) = model.filter(|_| strategy.models() > 0) {
-            let posts: Vec<Post> = rest.iter().map(|placed| placed.post.clone()).collect();
-            let found = model.predict(&posts)?;
+            let posts: Vec<&Post> = rest.iter().map(|placed| &placed.post).collect();
+            let found = model.predict_of(&posts, &mut |done, total| on_event(&Event::Choosing { done, total }))?;
+            let Some(found) = found else { return Ok(None) };
             rest.into_iter().zip(found).for_each(|(placed, found)| shortlist.offer(placed, vec![found]));
         } else {
             rest.into_iter().for_each(|placed| shortlist.offer(placed, Vec::new()));
         }
         let chosen = match model {
             Some(model) => shortlist.choose(Some(model))?,
+            // Which posts are alike does not matter to chance.
+            None if strategy == Strategy::Random => shortlist.choose(None)?,
             None => {
                 let encoder = EncoderSource::named(&spec.sources.text_encoder)?;
                 let encoder = match encoder {
@@ -138,18 +157,11 @@ impl Pool<'_> {
         self.labelled.sort_by_key(|post| post.position);
         let n = self.labelled.len();
         let train_sha256 = self.train.file.sha256.clone();
-        Ok(Selection { format_version: FORMAT_VERSION, seed: spec.run.draw, n, train_sha256, labelled: self.labelled })
+        let seed = spec.run.draw;
+        Ok(Some(Selection { format_version: FORMAT_VERSION, seed, n, train_sha256, labelled: self.labelled }))
     }
 }
 
 fn selected(samples: &[Sample], position: usize) -> Selected {
     Selected { position, image_id: samples[position].image_id.clone() }
-}
-
-fn post(sample: &Sample) -> Post {
-    let post = Post::from_words(sample.words.clone());
-    match sample.image() {
-        Some(id) => post.with_image(id),
-        None => post,
-    }
 }

@@ -7,7 +7,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::experiment::choose::{CHOSEN, choose};
+use crate::experiment::choose::{CHOSEN, Labelled, choose};
 use crate::experiment::digests::{Digests, KnownDigests};
 use crate::experiment::material::{Material, split};
 use crate::experiment::results::{FAILED, LabellingCost, RunResult, read_results};
@@ -156,7 +156,7 @@ pub fn run(
     }
     write_json(&file_in(folder, FILES)?, &files)?;
     let material = Material::load(&spec.sources)?;
-    let summary = trained(folder, &spec, &material, device, on_event)?;
+    let Some(summary) = trained(folder, &spec, &material, device, on_event)? else { return Ok(None) };
     // A run that was stopped has no weights worth scoring.
     let state = RunState::read(folder)?;
     let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
@@ -180,17 +180,22 @@ pub fn run(
     Ok(Some(result))
 }
 
+/// What training says. `None` if the callback ended it before.
 fn trained(
     folder: &Path,
     spec: &RunSpec,
     material: &Material,
     device: &Device,
     on_event: &mut dyn FnMut(&Event) -> Flow,
-) -> Result<RunSummary> {
+) -> Result<Option<RunSummary>> {
     let data = &spec.sources.data;
     let dev = split(&spec.sources, Split::Dev)?;
     let dev = cut(dev.samples, spec.run.dev_labels, spec.run.draw, &dev.file.sha256)?;
-    let labelled = choose(folder, spec, material, device, on_event)?;
+    let labelled = match choose(folder, spec, material, device, on_event)? {
+        Labelled::Drawn => None,
+        Labelled::Chosen(posts) => Some(posts),
+        Labelled::Stopped => return Ok(None),
+    };
     let encoder = EncoderSource::named(&spec.sources.text_encoder)?;
     let input = TrainInput::from_splits(&material.train, &dev, encoder)?
         .with_selection(labelled.as_ref())
@@ -198,10 +203,10 @@ fn trained(
         .with_captions(material.captions.as_ref())
         .on(device.clone());
     if is_run(folder) {
-        return resume_with(&input, folder, on_event);
+        return resume_with(&input, folder, on_event).map(Some);
     }
     let config = Config { data: Some(data.clone()), ..spec.run.config.clone() };
-    train_with(&input, &config, folder, on_event)
+    train_with(&input, &config, folder, on_event).map(Some)
 }
 
 /// What labelling the posts of a run costs.

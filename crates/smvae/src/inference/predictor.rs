@@ -285,7 +285,7 @@ impl Predictor {
         self.predict_of(&posts.iter().collect::<Vec<_>>(), on_progress)
     }
 
-    fn predict_of(
+    pub(crate) fn predict_of(
         &self,
         posts: &[&Post],
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,

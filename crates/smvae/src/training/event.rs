@@ -70,6 +70,13 @@ pub enum Event {
     },
     /// After an epoch.
     Epoch(Box<EpochRecord>),
+    /// While a model reads the posts that an experiment may have labelled, before the first step.
+    Choosing {
+        /// Posts done.
+        done: usize,
+        /// Posts in all.
+        total: usize,
+    },
     /// What happens in the training of a teacher.
     Teacher {
         /// Which teacher, from 1.
