@@ -49,14 +49,30 @@ pub fn select(n: usize, seed: u64, samples: &[Sample], train_sha256: &str) -> Re
         let want = format!("1 to {}, the number of training posts", samples.len());
         return Err(Error::setting("labelled", want, n));
     }
-    let mut positions = Draw::new(seed, 0).sample(samples.len(), n);
-    positions.sort_unstable();
-    let image_id = |position: usize| samples[position].image_id.clone();
-    let labelled = positions.into_iter().map(|position| Selected { position, image_id: image_id(position) }).collect();
-    Ok(Selection { format_version: FORMAT_VERSION, seed, n, train_sha256: train_sha256.to_owned(), labelled })
+    let positions = Draw::new(seed, 0).sample(samples.len(), n);
+    let labelled = positions.into_iter().map(|position| Selected::of(samples, position));
+    Ok(Selection::of(seed, train_sha256, labelled))
+}
+
+impl Selected {
+    /// The post at a position of these.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn of(samples: &[Sample], position: usize) -> Self {
+        Self { position, image_id: samples[position].image_id.clone() }
+    }
 }
 
 impl Selection {
+    /// The selection of these posts, in whatever order, of the training file with a digest.
+    pub fn of(seed: u64, train_sha256: impl Into<String>, labelled: impl IntoIterator<Item = Selected>) -> Self {
+        let mut labelled: Vec<Selected> = labelled.into_iter().collect();
+        labelled.sort_by_key(|post| post.position);
+        let (n, train_sha256) = (labelled.len(), train_sha256.into());
+        Self { format_version: FORMAT_VERSION, seed, n, train_sha256, labelled }
+    }
+
     /// Positions of the labelled and of the unlabelled posts, both in file order.
     ///
     /// # Errors

@@ -16,9 +16,9 @@ use crate::suggest::{LEAST_CANDIDATE, PostEncoder, Shortlist, Strategy, SuggestS
 use crate::training::encoder::EncoderSource;
 use crate::training::event::Event;
 use smvae_core::candle_core::Device;
+use smvae_data::Selection;
 use smvae_data::corpus::LoadedSplit;
-use smvae_data::selection::{FORMAT_VERSION, Selected};
-use smvae_data::{Sample, Selection};
+use smvae_data::selection::Selected;
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
@@ -55,19 +55,16 @@ pub(super) fn choose(
         return Ok(Labelled::Chosen(Selection::load(path)?));
     }
     let before = choice.after.as_ref().map(|id| run_before(folder, spec, id)).transpose()?;
-    let labelled = before.as_ref().map(|run| RunFolder::open(run)?.selection()).transpose()?;
+    let selection = before.as_ref().map(|run| RunFolder::open(run)?.selection()).transpose()?;
     let chosen = match choice.strategy {
-        None => labelled.ok_or_else(|| Error::setting("choice", "a strategy or a run before", "neither"))?,
+        None => selection.ok_or_else(|| Error::setting("choice", "a strategy or a run before", "neither"))?,
         Some(strategy) => {
             let prediction = PredictionSettings { all_above: Some(LEAST_CANDIDATE), ..PredictionSettings::default() };
             let options = LoadOptions::on(device.clone()).with_prediction(prediction);
             let asked = before.filter(|_| strategy != Strategy::Random);
             let model = asked.map(|run| material.model(&run, &options)).transpose()?;
-            let pool = Pool {
-                train: &material.train,
-                labelled: labelled.map_or_else(Vec::new, |selection| selection.labelled),
-            };
-            let Some(chosen) = pool.add(strategy, spec, model.as_ref(), on_event)? else {
+            let Some(chosen) = Pool::new(&material.train, selection)?.add(strategy, spec, model.as_ref(), on_event)?
+            else {
                 return Ok(Labelled::Stopped);
             };
             chosen
@@ -89,7 +86,10 @@ fn run_before(folder: &Path, spec: &RunSpec, id: &str) -> Result<PathBuf> {
 /// A training split, some of whose posts are labelled.
 struct Pool<'a> {
     train: &'a LoadedSplit,
-    labelled: Vec<Selected>,
+    /// Positions of the labelled posts.
+    labelled: Vec<usize>,
+    /// Those of all others.
+    rest: Vec<usize>,
 }
 
 /// A post and its place in the split.
@@ -105,11 +105,18 @@ impl Borrow<Post> for Placed {
     }
 }
 
-impl Pool<'_> {
+impl<'a> Pool<'a> {
+    fn new(train: &'a LoadedSplit, selection: Option<Selection>) -> Result<Self> {
+        let all = || Ok((Vec::new(), (0..train.samples.len()).collect()));
+        let split = |selection: Selection| selection.split(&train.samples, &train.file.sha256);
+        let (labelled, rest) = selection.map_or_else(all, split)?;
+        Ok(Self { train, labelled, rest })
+    }
+
     /// The labelled posts and those that are chosen beside them, up to the number of the run. `None`
     /// if the callback ended it.
     fn add(
-        mut self,
+        self,
         strategy: Strategy,
         spec: &RunSpec,
         model: Option<&Predictor>,
@@ -120,13 +127,9 @@ impl Pool<'_> {
         let n = want.saturating_sub(self.labelled.len());
         let settings = SuggestSettings::new(n).with_strategy(strategy).with_seed(spec.run.draw);
         let mut shortlist = Shortlist::new(&settings)?;
-        for chosen in &self.labelled {
-            shortlist.exclude(&Post::from(&samples[chosen.position]));
-        }
-        let is_labelled = |i: &usize| self.labelled.iter().any(|chosen| chosen.position == *i);
-        let rest = (0..samples.len()).filter(|i| !is_labelled(i));
+        self.labelled.iter().for_each(|position| shortlist.exclude(&Post::from(&samples[*position])));
         let placed = |position| Placed { position, post: Post::from(&samples[position]) };
-        let rest: Vec<Placed> = rest.map(placed).collect();
+        let rest: Vec<Placed> = self.rest.into_iter().map(placed).collect();
         if let Some(model) = model.filter(|_| strategy.models() > 0) {
             let posts: Vec<&Post> = rest.iter().map(|placed| &placed.post).collect();
             let found = model.predict_of(&posts, &mut |done, total| on_event(&Event::Choosing { done, total }))?;
@@ -153,15 +156,8 @@ impl Pool<'_> {
             let want = format!("at most {}: so many posts of the split differ", self.labelled.len() + chosen.len());
             return Err(smvae_data::Error::Setting { name: "labelled", want, got: spec.run.labels.to_string() }.into());
         }
-        self.labelled.extend(chosen.iter().map(|suggestion| selected(samples, suggestion.post.position)));
-        self.labelled.sort_by_key(|post| post.position);
-        let n = self.labelled.len();
-        let train_sha256 = self.train.file.sha256.clone();
-        let seed = spec.run.draw;
-        Ok(Some(Selection { format_version: FORMAT_VERSION, seed, n, train_sha256, labelled: self.labelled }))
+        let positions = self.labelled.into_iter().chain(chosen.iter().map(|suggestion| suggestion.post.position));
+        let labelled = positions.map(|position| Selected::of(samples, position));
+        Ok(Some(Selection::of(spec.run.draw, &self.train.file.sha256, labelled)))
     }
-}
-
-fn selected(samples: &[Sample], position: usize) -> Selected {
-    Selected { position, image_id: samples[position].image_id.clone() }
 }

@@ -22,7 +22,7 @@ use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
 use smvae::data::files::{sha256_file, write_atomically};
 use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
-use smvae::data::selection::{FORMAT_VERSION, Selected, Selection};
+use smvae::data::selection::{Selected, Selection};
 use smvae::data::words::WordConvention;
 use smvae::suggest::{PostEncoder, Shortlist, SuggestSettings, Suggestion};
 use smvae::{EncoderSource, Post, PostVectors, Prediction, Predictor};
@@ -255,8 +255,7 @@ fn manifest(
         position: suggestion.post.position,
         image_id: suggestion.post.post.image_id.clone().unwrap_or_default(),
     }));
-    labelled.sort_by_key(|post| post.position);
-    Selection { format_version: FORMAT_VERSION, seed: settings.seed, n: labelled.len(), train_sha256, labelled }
+    Selection::of(settings.seed, train_sha256, labelled)
 }
 
 /// Says what was chosen, and what it costs to read.
