@@ -195,7 +195,7 @@ fn calibrated_scores_are_other_scores_of_the_same_entities() {
     // The remedy that the message names.
     let (dev, gold) = (&fixture.corpus.dev, smvae::data::gold_entities(&fixture.corpus.dev, config.input.convention));
     let found = evaluate(&load(&run).expect("a run"), dev).expect("valid posts").predictions;
-    let predictions = PostPrediction::join(dev, &gold.expect("valid tags"), &found);
+    let predictions = PostPrediction::join(dev, &gold.expect("valid tags"), &found, |_| None);
     RunInfo::read(&run).expect("a run").save_predictions(Split::Dev, &predictions).expect("writable");
     check("evaluated again");
     std::fs::write(run.join("calibration.json"), r#"{"temperature": 0.0, "entities": 3}"#).expect("writable");

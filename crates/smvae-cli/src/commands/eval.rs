@@ -91,10 +91,8 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     if args.predictions.is_none() && !args.save_predictions {
         return Ok(());
     }
-    let joined = PostPrediction::join(&samples, &gold_entities(&samples, convention)?, &evaluation.predictions);
-    let captioned = joined.into_iter().zip(&samples);
-    let captioned = captioned.map(|(post, sample)| post.with_caption(model.caption_of(sample).as_deref()));
-    let predictions: Vec<_> = captioned.collect();
+    let gold = gold_entities(&samples, convention)?;
+    let predictions = PostPrediction::join(&samples, &gold, &evaluation.predictions, |sample| model.caption_of(sample));
     if args.save_predictions {
         RunInfo::read(&args.model)?.save_predictions(args.split, &predictions)?;
     }

@@ -231,9 +231,8 @@ fn score_test(folder: &Path, spec: &RunSpec, material: &Material, device: &Devic
     let evaluation = evaluate(&predictor, &test)?;
     // Reports show from these how reliable the scores are, at the temperature of dev.
     let gold = gold_entities(&test, spec.run.config.input.convention)?;
-    let joined = PostPrediction::join(&test, &gold, &evaluation.predictions).into_iter().zip(&test);
-    let captioned = joined.map(|(post, sample)| post.with_caption(predictor.caption_of(sample).as_deref()));
-    let predictions: Vec<_> = captioned.collect();
+    let caption_of = |sample: &Sample| predictor.caption_of(sample);
+    let predictions = PostPrediction::join(&test, &gold, &evaluation.predictions, caption_of);
     RunFolder::open(folder)?.save_predictions(Split::Test, &predictions)?;
     Ok(evaluation.scores)
 }

@@ -42,26 +42,26 @@ pub struct PostPrediction {
 }
 
 impl PostPrediction {
-    /// Joins posts, their gold entities and what was found in them, all in one order. Captions are
-    /// added by [`PostPrediction::with_caption`].
-    pub fn join(samples: &[Sample], gold: &[Vec<Entity>], found: &[Vec<ScoredEntity>]) -> Vec<Self> {
+    /// Joins posts, their gold entities and what was found in them, all in one order; `caption_of`
+    /// says which caption the model read with a post, if it read one.
+    pub fn join(
+        samples: &[Sample],
+        gold: &[Vec<Entity>],
+        found: &[Vec<ScoredEntity>],
+        caption_of: impl Fn(&Sample) -> Option<String>,
+    ) -> Vec<Self> {
         let joined = |((sample, gold), found): ((&Sample, &Vec<Entity>), &Vec<ScoredEntity>)| {
             let post = Post::from(sample);
             Self {
                 image_id: sample.image_id.clone(),
                 text: post.text().to_owned(),
                 words: sample.words.clone(),
-                caption: None,
+                caption: caption_of(sample),
                 gold: gold.iter().map(|entity| GoldEntity::new(&post, entity)).collect(),
                 entities: found.clone(),
             }
         };
         samples.iter().zip(gold).zip(found).map(joined).collect()
-    }
-
-    /// The same with the caption that the model read with the post, if it read one.
-    pub fn with_caption<'c>(self, caption: impl Into<Option<&'c str>>) -> Self {
-        Self { caption: caption.into().map(str::to_owned), ..self }
     }
 
     /// Its gold entities, in words.
@@ -192,7 +192,8 @@ mod tests {
         assert_eq!(read(&path, 2).expect("its own text"), [post.clone(), post.clone()]);
         assert_eq!(post.gold_entities(), [Entity::new(1, 2, "X")]);
         assert_eq!(serde_json::from_str::<PostPrediction>(OLD).expect("valid"), post);
-        let captioned = serde_json::to_string(&post.with_caption("a <b>")).expect("JSON");
+        let captioned =
+            serde_json::to_string(&PostPrediction { caption: Some("a <b>".to_owned()), ..post }).expect("JSON");
         let again: PostPrediction = serde_json::from_str(&captioned).expect("its own text");
         assert_eq!(again.caption.as_deref(), Some("a <b>"));
     }

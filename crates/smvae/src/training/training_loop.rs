@@ -328,10 +328,8 @@ impl<'a> TrainingLoop<'a> {
             let entities = |((sample, item), scored)| answer.entities(&Post::from(sample), &answer.keep(item, scored));
             let found: Vec<_> = samples.iter().zip(dev).zip(&scored).map(entities).collect();
             let collator = self.prepared.collator();
-            let captioned =
-                |(post, sample): (PostPrediction, &Sample)| post.with_caption(collator.caption_text(sample));
-            let joined = PostPrediction::join(samples, gold, &found);
-            let predictions: Vec<_> = joined.into_iter().zip(samples).map(captioned).collect();
+            let caption_of = |sample: &Sample| collator.caption_text(sample).map(str::to_owned);
+            let predictions = PostPrediction::join(samples, gold, &found, caption_of);
             self.folder.save_predictions(Split::Dev, &predictions)?;
             self.folder.save_calibration(Calibration::fit(&predictions, labels))?;
         }
