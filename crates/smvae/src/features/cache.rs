@@ -48,7 +48,7 @@ pub fn cached_features(
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let last = format!("{} {} {made_by}", real.display(), model_key(model));
     let notes = cache.join(format!("folder-{}.json", &sha256_hex(last.as_bytes())[..32]));
-    let listed = Listed { listing, from: folder, notes: &notes };
+    let listed = Listed { list: || Ok(listing), from: folder, notes: &notes };
     let summary = match extract_listing(listed, model, &path, settings, on_progress) {
         // Another process made them meanwhile.
         Err(Error::FeaturesExist { .. }) => return Ok((Some(ImageVectors::load(&path)?), None)),

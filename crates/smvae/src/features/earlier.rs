@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::files::write_json;
 use serde::{Deserialize, Serialize};
 use smvae_data::ImageVectors;
+use smvae_data::files::sha256_file;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -58,6 +59,6 @@ fn read(notes: &Path, key: &str, width: usize) -> Option<Vec<(String, String, Ve
 /// Notes what a file was made of.
 pub(super) fn write(notes: &Path, out: &Path, key: String, images: BTreeMap<String, String>) -> Result<()> {
     let file = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let sha256 = ImageVectors::load(out)?.sha256().to_owned();
+    let sha256 = sha256_file(out)?;
     write_json(notes, &Notes { version: VERSION, key, file, sha256, images })
 }

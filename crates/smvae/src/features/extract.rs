@@ -37,9 +37,8 @@ pub fn extract(
     on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
 ) -> Result<FeatureSummary> {
     let (folder, out) = (folder.as_ref(), out.as_ref());
-    check(out, settings)?;
-    let listing = listing::list(folder, settings.ids)?;
-    extract_listing(Listed { listing, from: folder, notes: &notes_beside(out) }, model, out, settings, on_progress)
+    let list = || listing::list(folder, settings.ids);
+    extract_listing(Listed { list, from: folder, notes: &notes_beside(out) }, model, out, settings, on_progress)
 }
 
 /// The same for the images that a table names, which lie below a folder: CSV with the columns `id`
@@ -56,14 +55,14 @@ pub fn extract_table(
     on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
 ) -> Result<FeatureSummary> {
     let (table, out) = (table.as_ref(), out.as_ref());
-    check(out, settings)?;
-    let listing = table::list(table, folder.as_ref())?;
-    extract_listing(Listed { listing, from: table, notes: &notes_beside(out) }, model, out, settings, on_progress)
+    let list = || table::list(table, folder.as_ref());
+    extract_listing(Listed { list, from: table, notes: &notes_beside(out) }, model, out, settings, on_progress)
 }
 
 /// What is to be read.
-pub(crate) struct Listed<'a> {
-    pub listing: Listing,
+pub(crate) struct Listed<'a, L> {
+    /// Lists it, which may take long: the rest is checked before.
+    pub list: L,
     /// The folder or table that lists it.
     pub from: &'a Path,
     /// Where it is noted what was made before, and where it will be.
@@ -71,16 +70,18 @@ pub(crate) struct Listed<'a> {
 }
 
 pub(crate) fn extract_listing(
-    listed: Listed<'_>,
+    listed: Listed<'_, impl FnOnce() -> Result<Listing>>,
     model: &VisionModel,
     out: &Path,
     settings: &FeatureSettings,
     on_progress: &mut dyn FnMut(FeatureProgress) -> Flow,
 ) -> Result<FeatureSummary> {
-    let start = Instant::now();
     check(out, settings)?;
-    let total = listed.listing.count();
-    let Listed { listing: Listing { files, mut bad }, from, notes } = listed;
+    let Listed { list, from, notes } = listed;
+    let listing = list()?;
+    let start = Instant::now();
+    let total = listing.count();
+    let Listing { files, mut bad } = listing;
     let (key, width) = (journal_key(model, settings), model.encoder.width());
     let waiting = FeatureProgress { done: 0, total, images_per_second: 0.0 };
     let Some(mut journal) = Journal::open(out, &key, width, &mut || on_progress(waiting))? else {

@@ -62,10 +62,6 @@ impl Listing {
 
 /// Lists a folder, with the folders in it where ids are paths or names of all of them.
 pub(crate) fn list(folder: &Path, ids: Ids) -> Result<Listing> {
-    if ids == Ids::Names { list_names(folder) } else { list_all(folder, ids) }
-}
-
-fn list_all(folder: &Path, ids: Ids) -> Result<Listing> {
     let fault = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Read { path, source }
@@ -80,7 +76,9 @@ fn list_all(folder: &Path, ids: Ids) -> Result<Listing> {
             let path = entry.path();
             // What `is_dir` says of a link is false.
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push((path, format!("{shown}/")));
+                if ids != Ids::Names {
+                    folders.push((path, format!("{shown}/")));
+                }
                 continue;
             }
             match file_id(&path, &root) {
@@ -93,6 +91,7 @@ fn list_all(folder: &Path, ids: Ids) -> Result<Listing> {
             }
         }
     }
+    // Of several files with one id, the first that looks like an image is tried first.
     found.sort();
     by_id(found.into_iter().map(|(_, shown, id, path)| (id, shown, path)), &mut listing);
     Ok(listing.sorted())
@@ -110,30 +109,6 @@ pub(super) fn by_id(files: impl Iterator<Item = (String, String, PathBuf)>, list
             }
         }
     }
-}
-
-fn list_names(folder: &Path) -> Result<Listing> {
-    let read = |source| Error::Read { path: folder.to_owned(), source };
-    let root = folder.canonicalize().map_err(read)?;
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(read)? {
-        let entry = entry.map_err(read)?;
-        let path = entry.path();
-        names.push((!looks_like_an_image(&path), entry.file_name(), path));
-    }
-    // Of several files with one id, the first that looks like an image is tried first.
-    names.sort();
-    let (mut listing, mut found) = (Listing::default(), Vec::new());
-    for (_, name, path) in names {
-        let shown = name.to_string_lossy().into_owned();
-        match file_id(&path, &root) {
-            Ok(None) => {}
-            Ok(Some(id)) => found.push((id, shown, path)),
-            Err(reason) => listing.bad.push(BadImage { file: shown, reason }),
-        }
-    }
-    by_id(found.into_iter(), &mut listing);
-    Ok(listing.sorted())
 }
 
 /// Whether a file has an image's extension and is not empty.
