@@ -90,7 +90,8 @@ impl Collator<'_> {
             let caption = self.caption(post, encoded.ids.len())?;
             return Ok(vec![Item { caption, ..whole(encoded, positions, words, image) }]);
         }
-        let room = self.window_room(&encoded, self.caption(post, 0)?.len());
+        let caption = self.caption(post, 0)?;
+        let room = self.window_room(&encoded, caption.len());
         let has_room = |word: &Range<u32>| word.len() <= room;
         let (mut items, mut first) = (Vec::new(), 0);
         for run in encoded.words.split(|word| !has_room(word)) {
@@ -98,7 +99,9 @@ impl Collator<'_> {
                 let at = window.words.start;
                 let ends = window.ends.into_iter().map(|ends| ends.start - at..ends.end - at).collect();
                 let item = part(&encoded, first + at..first + window.words.end, &positions, words);
-                let caption = self.caption(post, item.ids.len())?;
+                // Rare: a window without room for all of it.
+                let is_cut = item.ids.len() + caption.len() > self.encoder.position_limit();
+                let caption = if is_cut { self.caption(post, item.ids.len())? } else { caption.clone() };
                 items.push(Item { image: image.clone(), caption, ends: Some(ends), ..item });
             }
             first += run.len() + 1;
