@@ -95,7 +95,8 @@ impl Predictor {
         let threads = if self.is_on_cpu() { settings.threads.max(1) } else { 1 };
         let all = !self.is_on_cpu() || threads >= rayon::current_num_threads();
         let (of_reader, posts) = (shared.clone(), posts.into_iter());
-        std::thread::spawn(move || of_reader.guarded(|shared| shared.read(posts)));
+        let reader = self.clone();
+        std::thread::spawn(move || of_reader.guarded(|shared| shared.read(posts, &reader)));
         for _ in 0..threads {
             let (shared, predictor) = (shared.clone(), self.clone());
             std::thread::spawn(move || shared.guarded(|shared| shared.compute(&predictor, threads, all)));
@@ -298,9 +299,10 @@ impl<P> Shared<P> {
 }
 
 impl<P: Borrow<Post> + Send> Shared<P> {
-    fn read(&self, posts: impl Iterator<Item = P>) {
+    fn read(&self, posts: impl Iterator<Item = P>, predictor: &Predictor) {
+        let collator = predictor.collator();
         for post in posts {
-            let weight = weight(post.borrow());
+            let weight = weight(post.borrow(), collator.caption_text(post.borrow()));
             let is_full = |state: &mut State<P>| {
                 let is_long = state.pieces + weight > self.settings.window_pieces && !state.slots.is_empty();
                 !state.is_stopped && (state.slots.len() >= self.settings.window.max(1) || is_long)
@@ -363,9 +365,9 @@ impl<P: Borrow<Post> + Send> Shared<P> {
 }
 
 /// About as many pieces as a post has, found without a tokenizer: one per word and one per five
-/// further bytes of it, and as many for a caption, of which the beginning is read. A URL, which
-/// many models do not read, counts as a long word.
-fn weight(post: &Post) -> usize {
-    let caption = post.caption.as_ref().map_or(0, |caption| caption.len().min(300) / 5);
+/// further bytes of it, and one per five bytes of the caption that is read with it, of which the
+/// beginning is read. A URL, which many models do not read, counts as a long word.
+fn weight(post: &Post, caption: Option<&str>) -> usize {
+    let caption = caption.map_or(0, |caption| caption.len().min(300) / 5);
     2 + caption + post.words().iter().map(|word| 1 + word.len().min(30) / 5).sum::<usize>()
 }
