@@ -113,8 +113,8 @@ impl<'a> Pool<'a> {
         Ok(Self { train, labelled, rest })
     }
 
-    /// The labelled posts and those that are chosen beside them, up to the number of the run. `None`
-    /// if the callback ended it.
+    /// The labelled posts and those that are chosen beside them, up to the number of the run.
+    /// `None` if the callback ended it.
     fn add(
         self,
         strategy: Strategy,
