@@ -17,9 +17,10 @@ use crate::files::{create_folder, read_json, read_json_if_there, remove_file, wr
 use crate::flow::Flow;
 use crate::inference::evaluate::evaluate;
 use crate::inference::load_options::LoadOptions;
-use crate::run::folder::{RunFolder, is_run, remove_checkpoint, remove_run};
+use crate::run::folder::{RunFolder, is_run};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{RunState, seconds};
+use crate::run::remove::{remove_checkpoint, remove_run};
 use crate::training::encoder::EncoderSource;
 use crate::training::event::{Event, RunSummary};
 use crate::training::input::TrainInput;

@@ -22,7 +22,8 @@
 //! events.out.tfevents.smvae   the same epochs for TensorBoard, if they were asked for
 //! README.md            the model card, which is anybody's to change and which nothing reads
 //! ```
-//! Every file but that of the events is written to a temporary name and renamed.
+//! Every file but that of the events is written to a temporary name and renamed. What this file does
+//! not do: remove them (`remove.rs`).
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -66,9 +67,9 @@ pub(crate) const TEACHERS: &str = "teachers.json";
 pub(crate) const STATE: &str = "run.json";
 pub(crate) const EVENTS: &str = "events.out.tfevents.smvae";
 /// No file of [`FILES`]: folders of all kinds have one.
-const CARD: &str = "README.md";
+pub(super) const CARD: &str = "README.md";
 /// The folder of the checkpoint, and the file that makes it one.
-const CHECKPOINT: &str = "checkpoint";
+pub(super) const CHECKPOINT: &str = "checkpoint";
 pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
 /// Every file of a run, in the order in which they are removed: first the file that makes the
@@ -106,63 +107,6 @@ pub(crate) fn is_file_of_a_run(path: &Path) -> bool {
     folder.is_some_and(is_run) && name.is_some_and(|name| FILES.contains(&name) || name == CARD) && path.exists()
 }
 
-/// Removes the files of a run, and the folder if nothing else is in it. It leaves a folder that is
-/// not a run alone.
-///
-/// # Errors
-/// [`Error::NoRun`] for a folder without a run; [`Error::Write`] if a file cannot be removed.
-pub fn remove_run(folder: impl AsRef<Path>) -> Result<()> {
-    let folder = folder.as_ref();
-    remove_files(folder)?;
-    // Fails if something else lies there, which is then kept.
-    let _ = std::fs::remove_dir(folder);
-    Ok(())
-}
-
-/// Removes the files of a run and keeps the folder.
-pub(crate) fn remove_files(folder: &Path) -> Result<()> {
-    RunFolder::open_any(folder)?;
-    // The configuration comes first: without it the rest is not a run any more.
-    FILES.into_iter().try_for_each(|file| remove_file(&folder.join(file)))?;
-    if is_our_card(&folder.join(CARD)) {
-        remove_file(&folder.join(CARD))?;
-    }
-    remove_checkpoint(folder)?;
-    // Teachers of a run that ended before it saved their labels.
-    let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
-    for teacher in teachers {
-        if teacher.is_symlink() {
-            // What it leads to is not ours.
-            remove_file(&teacher)?;
-        } else if is_run(&teacher) {
-            remove_run(&teacher)?;
-        } else {
-            // A student that had not begun: its soft labels are written before it is a run.
-            let _ = std::fs::remove_file(teacher.join(SOFT_LABELS));
-            let _ = std::fs::remove_dir(&teacher);
-        }
-    }
-    Ok(())
-}
-
-/// Removes whatever checkpoint a run has.
-pub(crate) fn remove_checkpoint(run: &Path) -> Result<()> {
-    let path = run.join(CHECKPOINT);
-    if path.is_symlink() {
-        // What it leads to is not ours.
-        return remove_file(&path);
-    }
-    // The state goes first: without it the rest is not a checkpoint.
-    match std::fs::remove_file(path.join(CHECKPOINT_STATE)).and_then(|()| std::fs::remove_dir_all(&path)) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => match std::fs::remove_dir_all(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
-            _ => Ok(()),
-        },
-        Err(source) => Err(Error::Write { path, source }),
-        Ok(()) => Ok(()),
-    }
-}
-
 /// Whether a folder holds a run, of any version. Models of other programs have a `config.json`
 /// too.
 pub(crate) fn is_run(folder: &Path) -> bool {
@@ -170,7 +114,7 @@ pub(crate) fn is_run(folder: &Path) -> bool {
 }
 
 /// Whether a file is a model card that nobody has taken over; these have a few kilobytes.
-fn is_our_card(path: &Path) -> bool {
+pub(super) fn is_our_card(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() < 1 << 20)
         && std::fs::read_to_string(path).is_ok_and(|text| text.contains(MARK))
 }
@@ -190,7 +134,7 @@ pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
 }
 
 /// Name of the folder of a teacher, from 1.
-fn teacher(number: usize) -> String {
+pub(super) fn teacher(number: usize) -> String {
     format!("teacher-{number}")
 }
 
@@ -309,19 +253,6 @@ impl RunFolder {
     pub(crate) fn events(&self, wanted: bool, records: &[EpochRecord]) -> Result<Option<EventFile>> {
         let path = self.file(EVENTS)?;
         if wanted || path.exists() { EventFile::open(&path, records).map(Some) } else { Ok(None) }
-    }
-
-    /// Removes what training made, so that it can start over.
-    pub(crate) fn remove_results(&self) -> Result<()> {
-        remove_checkpoint(&self.folder)?;
-        [WEIGHTS, METRICS].into_iter().try_for_each(|file| remove_file(&self.folder.join(file)))?;
-        self.remove_judgement()
-    }
-
-    /// Removes decision, temperature and predictions, for new weights that nobody has evaluated.
-    pub(crate) fn remove_judgement(&self) -> Result<()> {
-        let files = [DECISION, CALIBRATION, predictions::file_name(Split::Dev)];
-        files.into_iter().try_for_each(|file| remove_file(&self.folder.join(file)))
     }
 
     pub(crate) fn origin(&self) -> Result<Option<Origin>> {

@@ -10,5 +10,6 @@ pub(crate) mod folder;
 pub(crate) mod info;
 pub(crate) mod predictions;
 pub(crate) mod record;
+pub(crate) mod remove;
 pub(crate) mod tensorboard;
 mod weights;
