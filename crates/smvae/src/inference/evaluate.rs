@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::flow::Flow;
-use crate::inference::predictor::{Predictor, ReadPost};
+use crate::inference::predictor::Predictor;
+use crate::inference::reading::ReadPost;
 use crate::input::post::Post;
 use crate::scoring::answer::Answer;
 use crate::scoring::entity::ScoredEntity;

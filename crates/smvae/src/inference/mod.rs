@@ -7,6 +7,7 @@ pub mod json;
 pub(crate) mod load_options;
 pub(crate) mod prediction;
 pub(crate) mod predictor;
+mod reading;
 pub(crate) mod settings;
 pub(crate) mod stream;
 pub(crate) mod vectors;

@@ -1,0 +1,170 @@
+//! From posts to entities, in input order: reading, scoring, deciding.
+//!
+//! Posts are tokenised in parallel and encoded in batches of similar length, one per thread (on a
+//! GPU, one after another); their spans are scored in chunks of bounded memory. A post over the
+//! piece limit is several items, its windows. No gradient is tracked. What this does not do: load
+//! a model (`predictor.rs`).
+
+use crate::error::Result;
+use crate::flow::Flow;
+use crate::inference::prediction::Prediction;
+use crate::inference::predictor::Predictor;
+use crate::input::collate::Item;
+use crate::input::post::{Post, Words};
+use crate::scoring::answer::Answer;
+use crate::scoring::scorer::ScoredSpans;
+use rayon::prelude::*;
+use std::cell::Cell;
+
+/// Where a post of many cannot be computed, they are computed again in parts of as many.
+const PART: usize = 64;
+
+impl Predictor {
+    /// Finds the entities of a text, split into words as the model's corpus was, without an image.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_text(&self, text: impl Into<String>) -> Result<Prediction> {
+        self.predict_one(&self.post(text))
+    }
+
+    /// Finds the entities of one post.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_one(&self, post: &Post) -> Result<Prediction> {
+        let found = self.predict(std::slice::from_ref(post))?;
+        Ok(found.into_iter().next().expect("a prediction for each post"))
+    }
+
+    /// Finds the entities of each post, in the order of the posts. The word pieces of all posts are
+    /// in memory at once: give a million posts in parts.
+    ///
+    /// # Errors
+    /// Those of tokenisation and the networks.
+    pub fn predict(&self, posts: &[Post]) -> Result<Vec<Prediction>> {
+        let found = self.predict_with(posts, &mut |_, _| Flow::Continue)?;
+        Ok(found.expect("the callback ends nothing"))
+    }
+
+    /// The same, telling a callback how many posts are done, and of how many. `None` if it answers
+    /// [`Flow::Stop`] before the last.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn predict_with(
+        &self,
+        posts: &[Post],
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<Prediction>>> {
+        self.predict_of(&posts.iter().collect::<Vec<_>>(), on_progress)
+    }
+
+    pub(crate) fn predict_of(
+        &self,
+        posts: &[&Post],
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<Prediction>>> {
+        let answer = Answer {
+            labels: self.labels(),
+            decision: self.decision(),
+            temperature: self.temperature,
+            all_above: self.settings.all_above,
+        };
+        let Some(read) = self.read(posts, &answer, on_progress)? else { return Ok(None) };
+        let prediction = |(post, read): (&&Post, &ReadPost)| Prediction {
+            entities: answer.entities(post, &read.kept),
+            candidates: answer.candidates(post, &read.kept),
+            words_cut: read.words_cut(),
+            caption_missing: self.caption_identity().is_some() && !read.has_caption(),
+            image_missing: self.image_identity().is_some() && post.image_id.is_some() && !read.has_image(),
+        };
+        Ok(Some(posts.iter().zip(&read).map(prediction).collect()))
+    }
+
+    /// Finds the entities of each post, where that is possible: a post that cannot be tokenised or
+    /// computed gives an error in its place, and the others are predicted all the same.
+    pub fn predict_each(&self, posts: &[Post]) -> Vec<Result<Prediction>> {
+        self.predict_each_of(&posts.iter().collect::<Vec<_>>())
+    }
+
+    pub(crate) fn predict_each_of(&self, posts: &[&Post]) -> Vec<Result<Prediction>> {
+        match self.predict_of(posts, &mut |_, _| Flow::Continue) {
+            Ok(found) => found.expect("the callback ends nothing").into_iter().map(Ok).collect(),
+            Err(error) if posts.len() <= 1 => vec![Err(error)],
+            // Computed again: all of them once, in small parts, and of the part that fails its
+            // halves.
+            Err(_) => {
+                let part = if posts.len() > PART { PART } else { posts.len().div_ceil(2) };
+                posts.chunks(part).flat_map(|part| self.predict_each_of(part)).collect()
+            }
+        }
+    }
+
+    /// The one way from posts to scored spans: tokenised, collated, in windows where they are long,
+    /// through the networks. Spans that the answer does not need are forgotten at once. `None` if
+    /// the callback ended it.
+    pub(crate) fn read<P: Words + Sync>(
+        &self,
+        posts: &[P],
+        answer: &Answer<'_>,
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<ReadPost>>> {
+        let collator = self.collator();
+        let items = |post: &P| -> Result<Vec<Item>> {
+            if self.settings.windows { collator.in_windows(post) } else { Ok(vec![collator.item(post)?]) }
+        };
+        let items: Vec<Vec<Item>> = posts.par_iter().map(items).collect::<Result<_>>()?;
+        let post_of: Vec<usize> =
+            items.iter().enumerate().flat_map(|(post, items)| std::iter::repeat_n(post, items.len())).collect();
+        let parts: Vec<&Item> = items.iter().flatten().collect();
+        // Items without words are not scored.
+        let mut left: Vec<usize> =
+            items.iter().map(|items| items.iter().filter(|item| !item.words.is_empty()).count()).collect();
+        let done = Cell::new(left.iter().filter(|left| **left == 0).count());
+        let mut kept = vec![ScoredSpans::default(); posts.len()];
+        let mut take = |i: usize, scored: ScoredSpans| {
+            let post = post_of[i];
+            kept[post].extend(&answer.keep(parts[i], &scored));
+            left[post] -= 1;
+            done.set(done.get() + usize::from(left[post] == 0));
+        };
+        let mut tell = |_, _| on_progress(done.get(), posts.len());
+        if !self.scorer().score_each(&parts, &mut take, &mut tell)? {
+            return Ok(None);
+        }
+        let read = |(items, kept): (_, ScoredSpans)| ReadPost { items, kept: kept.sorted() };
+        Ok(Some(items.into_iter().zip(kept).map(read).collect()))
+    }
+
+    /// Posts as the networks take them, cut at the piece limit.
+    pub(crate) fn items<P: Words + Sync>(&self, posts: &[P]) -> Result<Vec<Item>> {
+        let collator = self.collator();
+        posts.par_iter().map(|post| collator.item(post)).collect()
+    }
+}
+
+/// A post that the networks have read.
+pub(crate) struct ReadPost {
+    /// The post, or its windows: one item at least.
+    pub items: Vec<Item>,
+    /// The spans that its answer needs, in order and in words of the post.
+    pub kept: ScoredSpans,
+}
+
+impl ReadPost {
+    /// Words that the piece limit cut.
+    pub(crate) fn words_cut(&self) -> usize {
+        self.items.iter().map(|item| item.n_cut).sum()
+    }
+
+    /// Whether it was read with a caption.
+    pub(crate) fn has_caption(&self) -> bool {
+        self.items.iter().any(|item| !item.caption.is_empty())
+    }
+
+    /// Whether it was read with an image vector; all of its windows have the same.
+    pub(crate) fn has_image(&self) -> bool {
+        self.items.iter().any(|item| item.image.is_some())
+    }
+}
