@@ -1,5 +1,6 @@
 //! From the file that describes an experiment to the list of its runs, each with everything it
-//! depends on.
+//! depends on. `plan/file.rs` has the file as it is written, `plan/methods.rs` the settings of its
+//! methods.
 //!
 //! ```toml
 //! text_encoder = "models/all-MiniLM-L6-v2"   # paths are relative to this file
@@ -29,16 +30,17 @@
 //! dev_labels = 100                           # optional: dev is cut to this many posts, drawn by the draw's number
 //! ```
 
+mod file;
+mod methods;
+
 use crate::config::Config;
-use crate::config::names::merge;
 use crate::error::{Error, Result};
-use crate::experiment::choice::{Round, Rule};
+use crate::experiment::choice::Round;
+use crate::experiment::plan::file::{Corpus, File, Grid, Reader};
+use crate::experiment::plan::methods::Method;
 use crate::experiment::spec::{Choice, LabelCount, Run, RunSpec, Sources};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::Spanned;
 
 /// The runs of an experiment, in the order of its grids.
@@ -49,67 +51,6 @@ pub struct Plan {
     pub baseline: Option<String>,
     /// Every run once.
     pub runs: Vec<RunSpec>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    text_encoder: String,
-    baseline: Option<Spanned<String>>,
-    corpora: BTreeMap<Spanned<String>, Corpus>,
-    #[serde(default)]
-    settings: Option<Spanned<Settings>>,
-    methods: BTreeMap<Spanned<String>, Settings>,
-    grids: Vec<Grid>,
-}
-
-/// Settings as JSON. TOML has the numbers `nan` and `inf`, which JSON would take for settings that
-/// are not given.
-struct Settings(Value);
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        fn is_finite(value: &toml::Value) -> bool {
-            match value {
-                toml::Value::Float(x) => x.is_finite(),
-                toml::Value::Array(values) => values.iter().all(is_finite),
-                toml::Value::Table(fields) => fields.values().all(is_finite),
-                _ => true,
-            }
-        }
-        let value = toml::Value::deserialize(deserializer)?;
-        if !is_finite(&value) {
-            return Err(D::Error::custom("a setting must be a finite number, neither nan nor inf"));
-        }
-        serde_json::to_value(value).map(Self).map_err(D::Error::custom)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Corpus {
-    data: PathBuf,
-    image_features: Option<PathBuf>,
-    captions: Option<PathBuf>,
-    draws: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Grid {
-    corpora: Vec<Spanned<String>>,
-    methods: Vec<Spanned<String>>,
-    labels: Vec<LabelCount>,
-    draws: Vec<u64>,
-    #[serde(default = "first_seed")]
-    seeds: Vec<u64>,
-    #[serde(default)]
-    dev_only: bool,
-    dev_labels: Option<Spanned<usize>>,
-}
-
-fn first_seed() -> Vec<u64> {
-    vec![0]
 }
 
 /// What a corpus and a method are run with.
@@ -173,17 +114,6 @@ struct Wanted<'p> {
     files: &'p Corpus,
 }
 
-/// A method's settings, resolved.
-struct Method {
-    config: Config,
-    images: bool,
-    choose: Option<Rule>,
-    captions: bool,
-}
-
-/// What the grids and corpora set, and methods may not.
-const OF_THE_GRID: [&str; 6] = ["seed", "labelled", "selection_seed", "text_encoder", "data", "device"];
-
 impl Plan {
     /// Names of the runs whose models are needed by runs that are not done, and so on back;
     /// `is_done` tells of a run whether it is done, with its model or without.
@@ -210,26 +140,9 @@ impl Plan {
     }
 }
 
-/// The file and its text, for the lines of errors.
-struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
 impl Reader<'_> {
     fn plan(&self) -> Result<Plan> {
-        let file: File = toml::from_str(self.text)
-            .map_err(|error| self.error(error.span().map_or(0, |span| span.start), error.message()))?;
-        for name in file.corpora.keys().chain(file.methods.keys()) {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
-            if name.as_ref().is_empty() || !name.as_ref().chars().all(plain) || name.as_ref().starts_with('.') {
-                let why = format!(
-                    "{:?} becomes part of folder names: use letters, digits, `_`, `.`, `+` and `-` alone",
-                    name.as_ref()
-                );
-                return Err(self.error(name.span().start, why));
-            }
-        }
+        let file = self.read()?;
         let methods = self.methods(&file)?;
         if let Some(name) = file.baseline.as_ref().filter(|name| !methods.contains_key(name.as_ref().as_str())) {
             return Err(self.unknown(name, "method", methods.keys().copied()));
@@ -252,74 +165,6 @@ impl Reader<'_> {
             return Err(self.error(0, "no grid asks for a run"));
         }
         Ok(Plan { baseline: file.baseline.map(Spanned::into_inner), runs })
-    }
-
-    fn methods<'f>(&self, file: &'f File) -> Result<BTreeMap<&'f str, Method>> {
-        let mut common = Value::Object(Map::new());
-        if let Some(settings) = &file.settings {
-            merge(&mut common, settings.as_ref().0.clone());
-            if common.get("like").is_some() {
-                return Err(
-                    self.error(settings.span().start, "settings cannot be like a method: `like` is for methods")
-                );
-            }
-            // Checked here so that an error names this line: else it would name the first method.
-            self.method(settings.span().start, "settings", common.clone())?;
-        }
-        let mut methods = BTreeMap::new();
-        for name in file.methods.keys() {
-            let mut given = common.clone();
-            // From the most general to the method itself, so that each mistake is found in its own
-            // line.
-            for name in self.lineage(file, name)?.into_iter().rev() {
-                merge(&mut given, file.methods[name].0.clone());
-                let method = self.method(name.span().start, &format!("method {}", name.as_ref()), given.clone())?;
-                methods.insert(name.as_ref().as_str(), method);
-            }
-        }
-        Ok(methods)
-    }
-
-    /// A method, the method that it is like, the method that that is like, and so on.
-    fn lineage<'f>(&self, file: &'f File, name: &'f Spanned<String>) -> Result<Vec<&'f Spanned<String>>> {
-        let mut lineage = vec![name];
-        let mut last = name;
-        while let Some(like) = file.methods[last].0.get("like") {
-            let like = Spanned::new(last.span(), like.as_str().map_or_else(|| like.to_string(), str::to_owned));
-            let (next, _) = file
-                .methods
-                .get_key_value(&like)
-                .ok_or_else(|| self.unknown(&like, "method", file.methods.keys().map(|name| name.as_ref().as_str())))?;
-            if lineage.contains(&next) {
-                return Err(self.error(last.span().start, format!("method {} is like itself", next.as_ref())));
-            }
-            lineage.push(next);
-            last = next;
-        }
-        Ok(lineage)
-    }
-
-    fn method(&self, at: usize, what: &str, given: Value) -> Result<Method> {
-        let error = |why: String| self.error(at, format!("{what}: {why}"));
-        let Value::Object(mut given) = given else { return Err(error(format!("must be a table, not {given}"))) };
-        given.remove("like");
-        let mut flag = |name: &str| match given.remove(name) {
-            None => Ok(true),
-            Some(Value::Bool(flag)) => Ok(flag),
-            Some(other) => Err(error(format!("{name} must be true or false, not {other}"))),
-        };
-        let (images, captions) = (flag("images")?, flag("captions")?);
-        let choose = given.remove("choose").map(serde_json::from_value::<Rule>).transpose();
-        let choose = choose.map_err(|e| error(format!("choose: {e}")))?;
-        choose.as_ref().map_or(Ok(()), Rule::validate).map_err(error)?;
-        if let Some(key) = OF_THE_GRID.iter().find(|key| given.contains_key(**key)) {
-            return Err(error(format!("{key} is not a setting of a method: grids and corpora set it")));
-        }
-        let preset = given.get("preset").and_then(|preset| preset.as_str()).unwrap_or("default").to_owned();
-        let config = Config::preset(&preset).map_err(|e| error(e.to_string()))?;
-        let config = config.with(given.into()).map_err(|e| error(e.to_string()))?;
-        config.validate().map_err(|e| error(e.to_string()))?;
-        Ok(Method { config, images, captions, choose })
     }
 
     /// The runs of a grid: every corpus with every method, number of labels, draw and seed.
@@ -403,16 +248,6 @@ impl Reader<'_> {
             captions: corpus.captions.as_deref().filter(|_| method.captions).map(place),
             selection: corpus.draws.as_ref().filter(|_| cell.labels != LabelCount::All).map(manifest),
         }
-    }
-
-    fn unknown<'n>(&self, name: &Spanned<String>, what: &str, known: impl Iterator<Item = &'n str>) -> Error {
-        let known = known.collect::<Vec<_>>().join(", ");
-        self.error(name.span().start, format!("there is no {what} {:?}; there are {known}", name.as_ref()))
-    }
-
-    fn error(&self, at: usize, why: impl Into<String>) -> Error {
-        let line = 1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-        Error::Experiment { path: self.path.to_owned(), line, why: why.into() }
     }
 }
 
