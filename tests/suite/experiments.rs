@@ -159,7 +159,7 @@ fn a_choice_can_be_stopped_and_the_run_continues() {
     let fixture = Fixture::new();
     // More posts than ten threads read at once: else the choice is over when it first tells.
     let config = SyntheticConfig { n_train: 300, n_dev: 20, n_test: 20, ..SyntheticConfig::default() };
-    generate(&config).and_then(|corpus| corpus.write_to(&fixture.out("data"))).expect("writable");
+    generate(&config).and_then(|corpus| corpus.write_to(fixture.out("data"))).expect("writable");
     let runs = plan_of(&fixture, CHOOSING);
     let of = |method: &str| runs.iter().find(|(spec, _)| spec.run.method == method).expect("it is planned");
     let ((base, base_folder), (seen, folder)) = (of("base"), of("seen"));
