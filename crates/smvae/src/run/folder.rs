@@ -22,8 +22,8 @@
 //! events.out.tfevents.smvae   the same epochs for TensorBoard, if they were asked for
 //! README.md            the model card, which is anybody's to change and which nothing reads
 //! ```
-//! Every file but that of the events is written to a temporary name and renamed. What this file does
-//! not do: remove them (`remove.rs`).
+//! Every file but that of the events is written to a temporary name and renamed. What this file
+//! does not do: remove them (`remove.rs`).
 
 use crate::config::Config;
 use crate::error::{Error, Result};
