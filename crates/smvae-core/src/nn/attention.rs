@@ -1,6 +1,7 @@
 //! Multi-head self-attention over packed texts: `softmax(q k' / sqrt(d_head) + b) v`, one text and
 //! one head at a time. `b`, which is optional, is a number for each head and each distance from a
-//! query to a key (Shaw et al. 2018, in the form of Raffel et al. 2020): the same in every text.
+//! query to a key (Shaw et al. 2018, in the form of Raffel et al. 2020): the same in every text. Or
+//! distances have queries and keys of their own, which are compared as well (`positions.rs`).
 //!
 //! No padding: rows of all texts lie one after another and a row attends to its own text. The
 //! probabilities are computed again in the backward pass, which costs less than keeping them.
@@ -8,6 +9,7 @@
 
 mod composed;
 mod heads;
+mod positions;
 
 use super::dispatch::is_fused;
 use super::dropout::Mask;
@@ -19,6 +21,7 @@ use crate::pieces::PackedLayout;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use heads::Head;
+use positions::PositionGradients;
 use rayon::prelude::*;
 
 pub(super) use heads::Attention;
@@ -39,7 +42,7 @@ pub fn attention(
     layout: &PackedLayout,
     dropout: Option<(f64, &mut crate::Rng)>,
 ) -> Result<Tensor> {
-    attention_with_bias(q, k, v, n_heads, layout, None, dropout)
+    run([q, k, v], n_heads, layout, Relative::None, dropout)
 }
 
 /// As [`attention`], with `bias: [n_heads, 2 longest - 1]` added to the scores: that of the key `j`
@@ -57,9 +60,51 @@ pub fn attention_with_bias(
     bias: Option<&Tensor>,
     dropout: Option<(f64, &mut crate::Rng)>,
 ) -> Result<Tensor> {
-    let (rows, d) = q.dims2()?;
+    run([q, k, v], n_heads, layout, bias.map_or(Relative::None, Relative::Bias), dropout)
+}
+
+/// Attention in which pieces are compared with distances too, "disentangled" (He et al. 2021):
+/// `softmax((q_i k_j + q_i K_r + Q_r k_j) / sqrt(3 d_head)) v`, where `r` is the position of the
+/// distance from `i` to `j`.
+///
+/// `q` and `k` are `[rows + positions, d]`: behind those of the pieces they have the queries `Q` and
+/// the keys `K` of the positions, since models give both by the same layers. `v` is `[rows, d]`. The
+/// position of the key `j` for the query `i` of a text is `of_distances[longest - 1 + j - i]`, where
+/// `longest` is the layout's.
+///
+/// # Errors
+/// As [`attention`], or if there is not one position for each of the `2 longest - 1` distances.
+pub fn attention_with_positions(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    n_heads: usize,
+    layout: &PackedLayout,
+    of_distances: &[u32],
+    dropout: Option<(f64, &mut crate::Rng)>,
+) -> Result<Tensor> {
+    run([q, k, v], n_heads, layout, Relative::Positions(of_distances), dropout)
+}
+
+/// What scores have of distances.
+#[derive(Clone, Copy)]
+enum Relative<'a> {
+    None,
+    Bias(&'a Tensor),
+    Positions(&'a [u32]),
+}
+
+fn run(
+    [q, k, v]: [&Tensor; 3],
+    n_heads: usize,
+    layout: &PackedLayout,
+    relative: Relative<'_>,
+    dropout: Option<(f64, &mut crate::Rng)>,
+) -> Result<Tensor> {
+    let (rows, d) = v.dims2()?;
+    let positions = if let Relative::Positions(_) = relative { q.dims2()?.0.saturating_sub(rows) } else { 0 };
     if k.dims() != q.dims()
-        || v.dims() != q.dims()
+        || q.dims() != [rows + positions, d]
         || rows != layout.n_rows()
         || d == 0
         || n_heads == 0
@@ -74,15 +119,25 @@ pub fn attention_with_bias(
         );
     }
     let mask = dropout.map(|(p, rng)| Mask::draw(p, rng)).transpose()?.flatten();
-    let op = Attention::new(n_heads, layout, mask);
+    let mut op = Attention::new(n_heads, layout, mask);
     let distances = op.distances();
-    if let Some(bias) = bias.filter(|bias| bias.dims() != [n_heads, distances]) {
-        candle_core::bail!(
+    let bias = match relative {
+        Relative::None => None,
+        Relative::Bias(bias) if bias.dims() == [n_heads, distances] => Some(bias),
+        Relative::Bias(bias) => candle_core::bail!(
             "attention: the bias {:?} is not [{n_heads}, {distances}], heads and distances",
             bias.dims()
-        );
-    }
-    if !is_fused(q) {
+        ),
+        Relative::Positions(of) if of.len() == distances && of.iter().all(|r| (*r as usize) < positions) => {
+            op.of_distances = Some(of.to_vec());
+            None
+        }
+        Relative::Positions(of) => candle_core::bail!(
+            "attention: {} positions of distances, where {distances} of {positions} were expected",
+            of.len()
+        ),
+    };
+    if !is_fused(v) {
         return op.composed(q, k, v, bias);
     }
     // One after the other in one tensor, since candle's operations take three.
@@ -100,23 +155,32 @@ struct Inputs<'a, T> {
     v: &'a [T],
     /// `[n_heads, distances]`, or empty.
     bias: &'a [T],
+    /// The queries and the keys of positions, `[positions, d]`, or empty.
+    positions: [&'a [T]; 2],
     d: usize,
 }
 
-impl<'a, T> Inputs<'a, T> {
-    /// From what the operation is given, whose first array may have a bias at its end.
-    fn of(q_and_bias: &'a [T], k: &'a [T], v: &'a [T], d: usize) -> Self {
-        let (q, bias) = q_and_bias.split_at(k.len());
-        Self { q, k, v, bias, d }
-    }
-}
-
 impl Attention {
+    /// From what the operation is given. Behind the queries there may be a bias, or behind queries
+    /// and keys those of positions.
+    fn inputs<'a, T>(&self, q: &'a [T], k: &'a [T], v: &'a [T], d: usize) -> Inputs<'a, T> {
+        let ((q, more), (k, keys)) = (q.split_at(v.len()), k.split_at(v.len()));
+        let nothing: &[T] = &[];
+        let (bias, queries) = if self.of_distances.is_some() { (nothing, more) } else { (more, nothing) };
+        Inputs { q, k, v, bias, positions: [queries, keys], d }
+    }
+
+    /// What scores are multiplied by: `1 / sqrt(d_head)`, by the number of terms.
+    fn scale<T: Real>(&self, head: &Head) -> T {
+        let terms = if self.of_distances.is_some() { 3 } else { 1 };
+        T::of(1.0 / ((head.width * terms) as f64).sqrt())
+    }
+
     /// Probabilities `[n, m]` of a head, before dropout.
     fn probabilities<T: Real>(&self, head: &Head, of: &Inputs<'_, T>, p: &mut [T], panels: &mut Panels<T>) {
-        let scale = T::of(1.0 / (head.width as f64).sqrt());
         let (q, k) = (head.rows(of.q, head.n), head.rows(of.k, head.m));
-        panels.matmul(MatMut::new(p, head.n, head.m), q, k.t(), scale, Write::Overwrite);
+        panels.matmul(MatMut::new(p, head.n, head.m), q, k.t(), self.scale(head), Write::Overwrite);
+        self.add_positions(head, of, p, panels);
         vectorised(
             #[inline(always)]
             || {
@@ -157,21 +221,23 @@ impl Attention {
         }
     }
 
-    /// Gradients of q, k and v; that of a bias follows the one of q.
+    /// Gradients of q, k and v; that of a bias follows the one of q, and those of positions follow
+    /// the ones of q and k.
     fn backward<T: Real>(&self, of: &Inputs<'_, T>, dout: &[T]) -> [Vec<T>; 3] {
         let Inputs { q, k, v, d, .. } = *of;
-        let mut grads = [(); 3].map(|_| vec![T::ZERO; q.len()]);
+        let mut grads = [(); 3].map(|()| vec![T::ZERO; v.len()]);
         let [dq, dk, dv] = &mut grads;
         let split = |x| split_texts(x, &self.layout, d);
         let texts: Vec<_> = split(dq).into_iter().zip(split(dk)).zip(split(dv)).enumerate().collect();
         let of_texts = texts.into_par_iter().map(|(text, ((dq, dk), dv))| {
             let start = self.layout.rows(text).start * d;
             let mut dbias = vec![T::ZERO; of.bias.len()];
+            let mut dpositions = self.reach(self.layout.rows(text).len()).map(|r| PositionGradients::new(&r, d));
             let (mut p, mut dropped, mut ds, mut panels) = (Vec::new(), Vec::new(), Vec::new(), Panels::new());
             for head in self.heads(text, d) {
                 let Head { n, m, width, .. } = head;
                 let at = head.at - start;
-                let scale = T::of(1.0 / (width as f64).sqrt());
+                let scale = self.scale(&head);
                 p.resize(n * m, T::ZERO);
                 ds.resize(n * m, T::ZERO);
                 self.probabilities(&head, of, &mut p, &mut panels);
@@ -194,21 +260,27 @@ impl Attention {
                         }
                     },
                 );
-                let ds = Mat::new(&ds, n, m);
-                let dq = MatMut::strided(&mut dq[at..], n, width, d);
-                panels.matmul(dq, ds, head.rows(k, m), scale, Write::Overwrite);
-                let dk = MatMut::strided(&mut dk[at..], m, width, d);
-                panels.matmul(dk, ds.t(), head.rows(q, n), scale, Write::Overwrite);
+                let (dq, dk, dscores) = (&mut dq[at..], &mut dk[at..], Mat::new(&ds, n, m));
+                panels.matmul(MatMut::strided(dq, n, width, d), dscores, head.rows(k, m), scale, Write::Overwrite);
+                panels.matmul(MatMut::strided(dk, m, width, d), dscores.t(), head.rows(q, n), scale, Write::Overwrite);
+                if let Some(to) = &mut dpositions {
+                    self.add_position_gradients(&head, of, &ds, [dq, dk], to, &mut panels);
+                }
             }
-            dbias
+            (dbias, dpositions)
         });
-        let of_texts: Vec<Vec<T>> = of_texts.collect();
-        if !of.bias.is_empty() {
-            // In the order of the texts, so that threads change no bit.
-            let mut dbias = vec![T::ZERO; of.bias.len()];
-            of_texts.iter().for_each(|part| add(&mut dbias, part));
-            grads[0].extend(dbias);
+        // In the order of the texts, so that threads change no bit.
+        let of_texts: Vec<(Vec<T>, Option<PositionGradients<T>>)> = of_texts.collect();
+        let mut dbias = vec![T::ZERO; of.bias.len()];
+        let mut dpositions = of.positions.map(|x| vec![T::ZERO; x.len()]);
+        for (bias, positions) in &of_texts {
+            add(&mut dbias, bias);
+            positions.iter().for_each(|part| part.add_to(&mut dpositions, d));
         }
+        let [dqueries, dkeys] = dpositions;
+        grads[0].extend(dbias);
+        grads[0].extend(dqueries);
+        grads[1].extend(dkeys);
         grads
     }
 }
@@ -259,10 +331,10 @@ impl CustomOp3 for Attention {
         v: &CpuStorage,
         v_l: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (_, d) = k_l.shape().dims2()?;
+        let (_, d) = v_l.shape().dims2()?;
         for_real!(q.dtype(), "attention", T => {
-            let out = self.forward(&Inputs::of(values::<T>(q, q_l)?, values::<T>(k, k_l)?, values::<T>(v, v_l)?, d));
-            Ok((T::into_storage(out), k_l.shape().clone()))
+            let out = self.forward(&self.inputs(values::<T>(q, q_l)?, values::<T>(k, k_l)?, values::<T>(v, v_l)?, d));
+            Ok((T::into_storage(out), v_l.shape().clone()))
         })
     }
 
@@ -274,11 +346,11 @@ impl CustomOp3 for Attention {
         _out: &Tensor,
         dout: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (_, d) = k.dims2()?;
+        let (_, d) = v.dims2()?;
         for_real!(q.dtype(), "attention", T => {
             let [qs, ks, vs, douts] = [q, k, v, dout].map(Values::<T>::of);
             let (qs, ks, vs, douts) = (qs?, ks?, vs?, douts?);
-            let backward = |q: &[T], k: &[T], v: &[T], dout: &[T]| self.backward(&Inputs::of(q, k, v, d), dout);
+            let backward = |q: &[T], k: &[T], v: &[T], dout: &[T]| self.backward(&self.inputs(q, k, v, d), dout);
             let [dq, dk, dv] =
                 qs.with(|q| ks.with(|k| vs.with(|v| douts.with(|dout| backward(q, k, v, dout)))))????;
             let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), like.device());

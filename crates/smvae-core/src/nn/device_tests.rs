@@ -147,6 +147,13 @@ fn attention_with_and_without_dropout_and_padding() {
                 let mut rng = rng::Rng::seed_from_u64(5);
                 attention_with_bias(&t[0], &t[1], &t[2], 2, &layout, Some(&t[3]), p.map(|p| (p, &mut rng)))
             });
+            let of_distances: Vec<u32> = (0..2 * layout.longest() as u32 - 1).map(|x| x / 2).collect();
+            let positions = layout.longest();
+            check(&[&[n + positions, 6], &[n + positions, 6], &[n, 6]], |t| {
+                let mut rng = rng::Rng::seed_from_u64(5);
+                let dropout = p.map(|p| (p, &mut rng));
+                attention_with_positions(&t[0], &t[1], &t[2], 2, &layout, &of_distances, dropout)
+            });
         }
     }
 }

@@ -33,7 +33,7 @@ mod stack_rows;
 mod tests;
 
 pub use activation::{Activation, gelu_erf, gelu_tanh, leaky_relu};
-pub use attention::{attention, attention_with_bias};
+pub use attention::{attention, attention_with_bias, attention_with_positions};
 pub use average::Average;
 pub use columns::{Columns, linear_columns};
 pub use cross_entropy::softmax_cross_entropy;

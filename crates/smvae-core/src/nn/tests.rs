@@ -195,6 +195,23 @@ fn attention_matches_with_and_without_dropout_and_padding() -> crate::Result<()>
                     op.composed(t[0], t[1], t[2], Some(t[3]))
                 },
             );
+            // Of five positions, distances have the first, the last, and two twice.
+            let distances = 2 * layout.longest() as u32 - 1;
+            let of_distances: Vec<u32> = (0..distances).map(|x| 4 - 4 * x / (distances - 1)).collect();
+            let [q, k] = ["q", "k"].map(|name| var(name, (layout.n_rows() + 5, 6)));
+            check(
+                &[&q, &k, &qkv[2]],
+                |t| {
+                    let mut rng = generator();
+                    attention_with_positions(t[0], t[1], t[2], 2, &layout, &of_distances, p.map(|p| (p, &mut rng)))
+                },
+                |t| {
+                    let mask = p.map(|p| dropout::Mask::new(p, generator().next_u64()));
+                    let mut op = attention::Attention::new(2, &layout, mask);
+                    op.of_distances = Some(of_distances.clone());
+                    op.composed(t[0], t[1], t[2], None)
+                },
+            );
         }
     }
     Ok(())
@@ -215,6 +232,33 @@ fn a_bias_of_attention_is_that_of_the_distance() -> Result<()> {
             for column in 0..2 {
                 let want: f64 = (0..n).map(|j| weights[j] * v[first + j][column]).sum::<f64>() / sum;
                 assert!((y[first + i][column] - want).abs() < 1e-12, "row {i} of the text at {first}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn positions_of_attention_are_compared_with_queries_and_keys() -> Result<()> {
+    let layout = PackedLayout::new([2, 4]);
+    let [q, k] = ["q", "k"].map(|name| var(name, (6 + 3, 4)));
+    let v = var("v", (6, 4));
+    // Keys that are far behind, near, and far before a query.
+    let of_distances = [2, 2, 1, 1, 1, 0, 0];
+    let y = attention_with_positions(&q, &k, &v, 2, &layout, &of_distances, None)?.to_vec2::<f64>()?;
+    let (q, k, v) = (q.to_vec2::<f64>()?, k.to_vec2::<f64>()?, v.to_vec2::<f64>()?);
+    for (first, n, head) in [(0, 2, 0), (0, 2, 1), (2, 4, 0), (2, 4, 1)] {
+        let columns = 2 * head..2 * head + 2;
+        let dot = |a: &[f64], b: &[f64]| columns.clone().map(|c| a[c] * b[c]).sum::<f64>();
+        for i in first..first + n {
+            let weight = |j: usize| {
+                let r = 6 + of_distances[3 + j - i] as usize;
+                ((dot(&q[i], &k[j]) + dot(&q[i], &k[r]) + dot(&q[r], &k[j])) / 6_f64.sqrt()).exp()
+            };
+            let sum: f64 = (first..first + n).map(weight).sum();
+            for column in columns.clone() {
+                let want = (first..first + n).map(|j| weight(j) * v[j][column]).sum::<f64>() / sum;
+                assert!((y[i][column] - want).abs() < 1e-12, "row {i}, column {column}");
             }
         }
     }
@@ -285,6 +329,11 @@ fn wrong_shapes_are_errors() {
     assert!(attention(&q, &q, &q, 3, &PackedLayout::new([3]), None).is_err(), "3 rows, not 2");
     let biased = |bias: &[usize]| attention_with_bias(&q, &q, &q, 3, &PackedLayout::new([2]), Some(&t(bias)), None);
     assert!(biased(&[3, 3]).is_ok() && biased(&[3, 4]).is_err() && biased(&[2, 3]).is_err());
+    let placed = |rows: usize, of_distances: &[u32]| {
+        attention_with_positions(&t(&[rows, 3]), &t(&[4, 3]), &q, 3, &PackedLayout::new([2]), of_distances, None)
+    };
+    assert!(placed(4, &[0, 1, 1]).is_ok() && placed(4, &[0, 1]).is_err() && placed(4, &[0, 1, 2]).is_err());
+    assert!(placed(3, &[0, 0, 0]).is_err() && placed(1, &[0, 0, 0]).is_err(), "as many queries as keys");
     assert!(lstm::recurrence(&t(&[2, 24]), [&t(&[12, 3]), &t(&[12, 3])], &[0..3]).is_err());
     let half = Tensor::zeros((2, 3), DType::F16, &Device::Cpu).expect("zeros");
     assert!(gelu_erf(&half).is_err());

@@ -10,14 +10,27 @@ use rayon::prelude::*;
 impl Attention {
     /// The same of candle's operations, on texts padded to the longest.
     pub(in crate::nn) fn composed(&self, q: &Tensor, k: &Tensor, v: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-        let (_, d) = q.dims2()?;
+        let (rows, d) = v.dims2()?;
         let (texts, longest, width) = (self.layout.n_texts(), self.longest, d / self.n_heads);
         let padding = Padding::new(&self.layout, self.longest, q.device())?;
         let heads = |x: &Tensor| {
             let x = x.contiguous()?.index_select(&padding.into, 0)?;
             x.reshape((texts, longest, self.n_heads, width))?.transpose(1, 2)?.contiguous()
         };
-        let scores = (heads(q)?.matmul(&heads(k)?.t()?)? * (1.0 / (width as f64).sqrt()))?;
+        let (of_q, of_k) = (heads(&q.narrow(0, 0, rows)?)?, heads(&k.narrow(0, 0, rows)?)?);
+        let mut scores = of_q.matmul(&of_k.t()?)?;
+        let mut terms = 1;
+        if let Some(of_distances) = &self.of_distances {
+            let of_positions = |x: &Tensor| {
+                let x = x.narrow(0, rows, x.dim(0)? - rows)?;
+                x.reshape((1, (), self.n_heads, width))?.transpose(1, 2)?.contiguous()
+            };
+            let chosen = self.of_pairs(of_distances, q.device())?;
+            scores = (scores + compare(&of_q, &of_positions(k)?, &chosen)?)?;
+            scores = (scores + compare(&of_k, &of_positions(q)?, &chosen.t()?)?.t()?)?;
+            terms = 3;
+        }
+        let scores = (scores * (1.0 / ((width * terms) as f64).sqrt()))?;
         let mut scores = scores.broadcast_add(&padding.bias.to_dtype(q.dtype())?)?;
         if let Some(bias) = bias {
             scores = scores.broadcast_add(&self.spread(bias)?)?;
@@ -33,9 +46,17 @@ impl Attention {
     /// `bias: [n_heads, distances]` to `[1, n_heads, longest, longest]`.
     fn spread(&self, bias: &Tensor) -> Result<Tensor> {
         let longest = self.longest;
-        let columns = (0..longest).flat_map(|i| (0..longest).map(move |j| (longest - 1 + j - i) as u32)).collect();
-        let columns = Tensor::from_vec(columns, longest * longest, bias.device())?;
+        let columns: Vec<u32> = (0..self.distances() as u32).collect();
+        let columns = self.of_pairs(&columns, bias.device())?.flatten_all()?;
         bias.contiguous()?.index_select(&columns, 1)?.reshape((1, self.n_heads, longest, longest))
+    }
+
+    /// A number for each distance as one for each query and key, `[longest, longest]`.
+    fn of_pairs(&self, of_distances: &[u32], device: &Device) -> Result<Tensor> {
+        let longest = self.longest;
+        let of_pairs =
+            (0..longest).flat_map(|i| (0..longest).map(move |j| of_distances[longest - 1 + j - i])).collect();
+        Tensor::from_vec(of_pairs, (longest, longest), device)
     }
 
     /// What dropout keeps of the padded probabilities `[texts, heads, longest, longest]`.
@@ -52,6 +73,14 @@ impl Attention {
         });
         kept
     }
+}
+
+/// Products of each row of `x: [texts, heads, longest, width]` with the chosen ones of
+/// `positions: [1, heads, n, width]`, by `chosen: [longest, longest]`.
+fn compare(x: &Tensor, positions: &Tensor, chosen: &Tensor) -> Result<Tensor> {
+    let products = x.broadcast_matmul(&positions.t()?)?;
+    let (texts, heads, longest, _) = products.dims4()?;
+    products.gather(&chosen.broadcast_as((texts, heads, longest, longest))?.contiguous()?, D::Minus1)
 }
 
 /// Packed rows to rows of texts padded to the longest, and back.

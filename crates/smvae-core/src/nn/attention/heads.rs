@@ -13,9 +13,12 @@ pub(in crate::nn) struct Attention {
     pub(super) mask: Option<Mask>,
     /// The most rows that a text of the layout has.
     pub(super) longest: usize,
+    /// The position of each distance, if positions have queries and keys.
+    pub(in crate::nn) of_distances: Option<Vec<u32>>,
 }
 
 /// One head of one text: `n` rows attend to the first `m` of them.
+#[derive(Clone, Copy)]
 pub(super) struct Head {
     pub(super) index: usize,
     pub(super) n: usize,
@@ -31,7 +34,7 @@ pub(super) struct Head {
 
 impl Attention {
     pub(in crate::nn) fn new(n_heads: usize, layout: &PackedLayout, mask: Option<Mask>) -> Self {
-        Self { n_heads, layout: layout.clone(), mask, longest: layout.longest() }
+        Self { n_heads, layout: layout.clone(), mask, longest: layout.longest(), of_distances: None }
     }
 
     /// Distances from a query to a key that the layout can have.
