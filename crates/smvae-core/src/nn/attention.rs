@@ -13,14 +13,14 @@ mod positions;
 
 use super::dispatch::is_fused;
 use super::dropout::Mask;
-use super::lanes::{dot, largest, sum};
+use super::lanes::{add, dot, largest, sum};
 use super::matrix::{Mat, MatMut, Write};
 use super::real::{Real, Values, for_real, values, vectorised};
 use super::small::Panels;
 use crate::pieces::PackedLayout;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
-use heads::Head;
+use heads::{Head, Inputs};
 use positions::PositionGradients;
 use rayon::prelude::*;
 
@@ -67,10 +67,10 @@ pub fn attention_with_bias(
 /// `softmax((q_i k_j + q_i K_r + Q_r k_j) / sqrt(3 d_head)) v`, where `r` is the position of the
 /// distance from `i` to `j`.
 ///
-/// `q` and `k` are `[rows + positions, d]`: behind those of the pieces they have the queries `Q` and
-/// the keys `K` of the positions, since models give both by the same layers. `v` is `[rows, d]`. The
-/// position of the key `j` for the query `i` of a text is `of_distances[longest - 1 + j - i]`, where
-/// `longest` is the layout's.
+/// `q` and `k` are `[rows + positions, d]`: behind those of the pieces they have the queries `Q`
+/// and the keys `K` of the positions, since models give both by the same layers. `v` is `[rows, d]`.
+/// The position of the key `j` for the query `i` of a text is `of_distances[longest - 1 + j - i]`,
+/// where `longest` is the layout's.
 ///
 /// # Errors
 /// As [`attention`], or if there is not one position for each of the `2 longest - 1` distances.
@@ -148,34 +148,7 @@ fn run(
     q.apply_op3(&k.contiguous()?, &v.contiguous()?, op)
 }
 
-/// What attention is computed of. Arrays of rows are `[rows, d]`.
-struct Inputs<'a, T> {
-    q: &'a [T],
-    k: &'a [T],
-    v: &'a [T],
-    /// `[n_heads, distances]`, or empty.
-    bias: &'a [T],
-    /// The queries and the keys of positions, `[positions, d]`, or empty.
-    positions: [&'a [T]; 2],
-    d: usize,
-}
-
 impl Attention {
-    /// From what the operation is given. Behind the queries there may be a bias, or behind queries
-    /// and keys those of positions.
-    fn inputs<'a, T>(&self, q: &'a [T], k: &'a [T], v: &'a [T], d: usize) -> Inputs<'a, T> {
-        let ((q, more), (k, keys)) = (q.split_at(v.len()), k.split_at(v.len()));
-        let nothing: &[T] = &[];
-        let (bias, queries) = if self.of_distances.is_some() { (nothing, more) } else { (more, nothing) };
-        Inputs { q, k, v, bias, positions: [queries, keys], d }
-    }
-
-    /// What scores are multiplied by: `1 / sqrt(d_head)`, by the number of terms.
-    fn scale<T: Real>(&self, head: &Head) -> T {
-        let terms = if self.of_distances.is_some() { 3 } else { 1 };
-        T::of(1.0 / ((head.width * terms) as f64).sqrt())
-    }
-
     /// Probabilities `[n, m]` of a head, before dropout.
     fn probabilities<T: Real>(&self, head: &Head, of: &Inputs<'_, T>, p: &mut [T], panels: &mut Panels<T>) {
         let (q, k) = (head.rows(of.q, head.n), head.rows(of.k, head.m));
@@ -283,12 +256,6 @@ impl Attention {
         grads[1].extend(dkeys);
         grads
     }
-}
-
-/// As many as there are of both.
-#[inline(always)]
-fn add<T: Real>(to: &mut [T], values: &[T]) {
-    to.iter_mut().zip(values).for_each(|(to, value)| *to += *value);
 }
 
 #[inline(always)]

@@ -1,5 +1,5 @@
-//! Sums kept side by side in lanes, which the compiler vectorises; the order is the same on every
-//! machine.
+//! Loops that the compiler vectorises: sums kept side by side in lanes, in an order that is the
+//! same on every machine.
 
 use super::real::Real;
 
@@ -56,4 +56,9 @@ pub(super) fn largest<T: Real>(x: &[T]) -> T {
         lanes.iter_mut().zip(chunk).for_each(|(lane, v)| *lane = larger(*v, *lane));
     }
     lanes.into_iter().fold(rest, larger)
+}
+/// Adds numbers to numbers, as many as there are of both.
+#[inline(always)]
+pub(crate) fn add<T: Real>(to: &mut [T], values: &[T]) {
+    to.iter_mut().zip(values).for_each(|(to, value)| *to += *value);
 }

@@ -7,6 +7,7 @@
 //! and in the backward pass each row is reached once for all of them.
 
 use super::dispatch::is_fused;
+use super::lanes::add;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
@@ -152,11 +153,6 @@ fn blocks_of(ranges: &[Range<usize>]) -> Vec<(Range<usize>, usize)> {
         }
     }
     blocks
-}
-
-#[inline(always)]
-fn add<T: Real>(sum: &mut [T], row: &[T]) {
-    sum.iter_mut().zip(row).for_each(|(s, v)| *s += *v);
 }
 
 impl CustomOp1 for SegmentMean {

@@ -32,6 +32,18 @@ pub(super) struct Head {
     pub(super) mask_at: usize,
 }
 
+/// What attention is computed of. Arrays of rows are `[rows, d]`.
+pub(super) struct Inputs<'a, T> {
+    pub(super) q: &'a [T],
+    pub(super) k: &'a [T],
+    pub(super) v: &'a [T],
+    /// `[n_heads, distances]`, or empty.
+    pub(super) bias: &'a [T],
+    /// The queries and the keys of positions, `[positions, d]`, or empty.
+    pub(super) positions: [&'a [T]; 2],
+    pub(super) d: usize,
+}
+
 impl Attention {
     pub(in crate::nn) fn new(n_heads: usize, layout: &PackedLayout, mask: Option<Mask>) -> Self {
         Self { n_heads, layout: layout.clone(), mask, longest: layout.longest(), of_distances: None }
@@ -46,6 +58,21 @@ impl Attention {
     /// `[n_heads, distances]`.
     pub(super) fn bias_at(&self, head: &Head, i: usize) -> usize {
         head.index * self.distances() + self.longest - 1 - i
+    }
+
+    /// From what the operation is given. Behind the queries there may be a bias, or behind queries
+    /// and keys those of positions.
+    pub(super) fn inputs<'a, T>(&self, q: &'a [T], k: &'a [T], v: &'a [T], d: usize) -> Inputs<'a, T> {
+        let ((q, more), (k, keys)) = (q.split_at(v.len()), k.split_at(v.len()));
+        let nothing: &[T] = &[];
+        let (bias, queries) = if self.of_distances.is_some() { (nothing, more) } else { (more, nothing) };
+        Inputs { q, k, v, bias, positions: [queries, keys], d }
+    }
+
+    /// What scores, sums of so many terms, are multiplied by: `1 / sqrt(terms d_head)`.
+    pub(super) fn scale<T: Real>(&self, head: &Head) -> T {
+        let terms = if self.of_distances.is_some() { 3 } else { 1 };
+        T::of(1.0 / ((head.width * terms) as f64).sqrt())
     }
 
     pub(super) fn heads(&self, text: usize, d: usize) -> impl Iterator<Item = Head> {

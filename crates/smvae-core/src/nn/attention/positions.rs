@@ -8,11 +8,11 @@
 //! positions in one product, the positions' queries with its keys in another, and each score picks
 //! one number of both. No bit of it depends on other texts of the batch.
 
+use super::super::lanes::add;
 use super::super::matrix::{Mat, MatMut, Write};
 use super::super::real::Real;
 use super::super::small::Panels;
-use super::heads::{Attention, Head};
-use super::{Inputs, add};
+use super::heads::{Attention, Head, Inputs};
 
 /// The positions that a text needs: consecutive ones.
 #[derive(Clone, Copy)]
