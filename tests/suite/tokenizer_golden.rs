@@ -73,7 +73,7 @@ fn golden_folders_are_read_as_transformers_reads_them() {
         }
         _ => "",
     };
-    assert_eq!(folders.len(), 16);
+    assert_eq!(folders.len(), 18);
     for (name, theirs) in folders {
         let read = WordTokenizer::from_folder(root.join(&name)).expect(&name);
         let saved = tempfile::tempdir().expect("a temporary folder");

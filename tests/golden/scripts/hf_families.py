@@ -1,12 +1,12 @@
-"""Tiny random encoders of six families, and what Hugging Face transformers computes with them.
+"""Tiny random encoders of seven families, and what Hugging Face transformers computes with them.
 
     python hf_families.py OUTPUT_FOLDER [FAMILY ...]
 
 Made with Python 3.11.7, torch 2.15.0 (CPU, f32, one thread), transformers 5.23.0 (bert, roberta, xlm-roberta) and 5.24.0
-(mpnet, distilbert, electra), tokenizers 0.23.3, safetensors 0.8.0, numpy 2.4.6.
+(mpnet, distilbert, electra, deberta-v2), tokenizers 0.23.3, safetensors 0.8.0, numpy 2.4.6.
 
 Writes texts.json, a list of texts, each a list of invented words, and a folder for each family, or for those that are
-named: `bert`, `roberta`, `xlm-roberta`, `mpnet`, `distilbert`, `electra`. Each is a model folder as the hub has them, its
+named: `bert`, `roberta`, `xlm-roberta`, `mpnet`, `distilbert`, `electra`, `deberta-v2`. Each is a model folder as the hub has them, its
 weights in another form: one safetensors file with the old names of layer norms and a head; a half-precision
 pytorch_model.bin; two shards of safetensors; one file with the family's prefix and a head; one with `module.` before
 all names. Their tokenizers are trained on the texts: word pieces, bytes, unigrams; one that is there already is kept,
@@ -22,7 +22,8 @@ off, rows of all texts one after the other with the pieces around them:
     grad.NAME                 d loss / d NAME by BERT's name for it, of the first three families for the
                               parameters in GRADS, of the others for all
 
-Prints, of mpnet, the first distance of each bucket, which a test of the crate has.
+Prints, of mpnet, the first distance of each bucket, and of DeBERTaV3's settings that of each bucket of more than one
+distance, which tests of the crate have.
 """
 
 import json
@@ -40,6 +41,8 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertModel,
+    DebertaV2Config,
+    DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
     ElectraConfig,
@@ -51,6 +54,7 @@ from transformers import (
     XLMRobertaConfig,
     XLMRobertaModel,
 )
+from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
 
 TEXTS = [
@@ -112,7 +116,7 @@ def byte_pairs():
     return tokenizer, "RobertaTokenizer"
 
 
-def unigrams():
+def unigrams(special=ROBERTA_SPECIAL, frame=("<s>", "</s>"), unk="<unk>", kind="PreTrainedTokenizerFast"):
     tokenizer = Tokenizer(models.Unigram())
     spaces = normalizers.Replace(Regex(" {2,}"), " ")
     tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), spaces])
@@ -120,11 +124,16 @@ def unigrams():
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), metaspace])
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     texts = [text.replace("日", "") for text in corpus()]
-    trainer = trainers.UnigramTrainer(vocab_size=110, special_tokens=ROBERTA_SPECIAL, unk_token="<unk>")
+    trainer = trainers.UnigramTrainer(vocab_size=110, special_tokens=special, unk_token=unk)
     tokenizer.train_from_iterator(texts, trainer)
-    frame = [("<s>", tokenizer.token_to_id("<s>")), ("</s>", tokenizer.token_to_id("</s>"))]
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=frame)
-    return tokenizer, "PreTrainedTokenizerFast"
+    ids = [(piece, tokenizer.token_to_id(piece)) for piece in frame]
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{frame[0]} $A {frame[1]}", special_tokens=ids)
+    return tokenizer, kind
+
+
+def debertas_unigrams():
+    # The class has a normalizer of its own, so that the one of the file is of no effect.
+    return unigrams(["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"], ("[CLS]", "[SEP]"), "[UNK]", "DebertaV2Tokenizer")
 
 
 def old_names_and_a_head(state, folder):
@@ -153,6 +162,7 @@ def prefixed(prefix, more=()):
 BERTS_NAMES = [
     (r"^transformer\.layer\.", "encoder.layer."),
     (r"\.attention\.(q|k|v)_lin\.", lambda m: f".attention.self.{NAMES[m[1]]}."),
+    (r"\.attention\.self\.(query|key|value)_proj\.", r".attention.self.\1."),
     (r"\.attention\.attn\.(q|k|v)\.", lambda m: f".attention.self.{NAMES[m[1]]}."),
     (r"\.attention\.(out_lin|attn\.o)\.", ".attention.output.dense."),
     (r"\.(sa_layer_norm|attention\.LayerNorm)\.", ".attention.output.LayerNorm."),
@@ -225,6 +235,22 @@ FAMILIES = {
         ElectraModel,
         prefixed("electra.", ["discriminator_predictions.dense.bias"]),
     ),
+    "deberta-v2": (
+        debertas_unigrams,
+        # As DeBERTaV3 has it, with so few buckets that most distances share one.
+        DebertaV2Config(
+            max_position_embeddings=48,
+            relative_attention=True,
+            position_buckets=8,
+            norm_rel_ebd="layer_norm",
+            share_att_key=True,
+            pos_att_type="p2c|c2p",
+            position_biased_input=False,
+            **SIZES,
+        ),
+        DebertaV2Model,
+        prefixed("deberta.", ["lm_predictions.lm_head.bias", "deberta.embeddings.position_embeddings.weight"]),
+    ),
 }
 # Of the first, only these.
 SOME_GRADS = {"bert", "roberta", "xlm-roberta"}
@@ -255,7 +281,7 @@ def make(folder, build_tokenizer, config, model_class, save_weights):
     else:
         tokenizer.save(str(file))
     special = dict(unk_token="<unk>", cls_token="<s>", sep_token="</s>", pad_token="<pad>")
-    if config.model_type in ("bert", "distilbert", "electra"):
+    if config.model_type in ("bert", "distilbert", "electra", "deberta-v2"):
         special = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
     if config.model_type == "mpnet":
         special["unk_token"] = "[UNK]"
@@ -290,6 +316,9 @@ def make(folder, build_tokenizer, config, model_class, save_weights):
     if config.model_type == "mpnet":
         buckets = MPNetEncoder.relative_position_bucket(torch.arange(0, -601, -1), num_buckets=32).tolist()
         print("buckets begin at", [buckets.index(bucket) for bucket in sorted(set(buckets))])
+    if config.model_type == "deberta-v2":
+        buckets = make_log_bucket_position(torch.arange(600), 256, 512).int().tolist()
+        print("buckets begin at", [buckets.index(bucket) for bucket in range(129, 256)])
     save_arrays(arrays, folder / "golden.safetensors")
     print(folder.name, config.vocab_size, [len(row) for row in ids], float(hidden.detach().abs().max()), loss.item())
     for words, text in zip(TEXTS, pieces):

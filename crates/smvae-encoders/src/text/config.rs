@@ -1,6 +1,7 @@
 //! `config.json` of a transformer encoder of BERT's kind, in Hugging Face's format.
 
-use super::family::{Family, instead_of};
+use super::disentangled::{self, Disentangled, TableRows};
+use super::family::{Family, Relative, instead_of};
 use super::relative;
 use crate::{Error, Result, files};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,9 @@ pub struct TransformerConfig {
     /// Where positions enter: `absolute`; `None` means the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position_embedding_type: Option<String>,
+    /// The relative positions of a DeBERTa; `None` in the others.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub disentangled: Option<Disentangled>,
 }
 
 /// Activation of the feed-forward layers.
@@ -102,13 +106,19 @@ impl TransformerConfig {
             })?,
             None => Family::default(),
         };
-        if family.profile().has_relative_bias {
-            relative::check(&fields)?;
+        match family.profile().relative {
+            Relative::Nothing => {}
+            Relative::Bias => relative::check(&fields)?,
+            Relative::Embeddings => disentangled::complete(&mut fields)?,
         }
         family.with_berts_names(&mut fields);
-        let config = serde_json::from_value(Value::Object(fields));
-        let config: Self =
-            config.map_err(|source| Error::Json { path: path.to_owned(), what: WHAT, source: source.into() })?;
+        let malformed =
+            |source: serde_json::Error| Error::Json { path: path.to_owned(), what: WHAT, source: source.into() };
+        if family.profile().relative == Relative::Embeddings {
+            // Of a flattened option, no fault is told.
+            Disentangled::deserialize(&fields).map_err(malformed)?;
+        }
+        let config: Self = serde_json::from_value(Value::Object(fields)).map_err(malformed)?;
         config.validate()?;
         Ok(config)
     }
@@ -128,9 +138,27 @@ impl TransformerConfig {
         self.embedding_size.or(self.model_type.profile().embedding_size).unwrap_or(self.hidden_size)
     }
 
-    /// Whether attention adds a number for each distance of two pieces to its scores.
-    pub fn has_relative_bias(&self) -> bool {
-        self.model_type.profile().has_relative_bias
+    /// Whether the input has embeddings of positions.
+    pub(super) fn has_positions(&self) -> bool {
+        self.model_type.profile().has_positions
+    }
+
+    /// What attention has of the distances of pieces.
+    pub(super) fn relative(&self) -> Relative {
+        self.model_type.profile().relative
+    }
+
+    /// The rows of the table of a DeBERTa's relative positions; `None` in the others.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub(super) fn relative_rows(&self) -> Result<Option<TableRows>> {
+        if self.relative() != Relative::Embeddings {
+            return Ok(None);
+        }
+        let absent =
+            || Error::Config { field: "position_buckets", want: "there".to_owned(), got: "nothing".to_owned() };
+        self.disentangled.as_ref().ok_or_else(absent)?.rows(self.max_position_embeddings).map(Some)
     }
 
     /// The most pieces a text may have.
@@ -186,6 +214,7 @@ impl TransformerConfig {
         if let Some(got) = self.position_embedding_type.as_ref().filter(|kind| *kind != "absolute") {
             return fail("position_embedding_type", "absolute".to_owned(), got.clone());
         }
+        self.relative_rows()?;
         let probabilities = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),
@@ -218,6 +247,8 @@ mod tests {
             assert_eq!((config.position_limit(), config.pad_id()), (limit, pad), "{fields}");
             let text = serde_json::to_string(&config).expect("serialises");
             assert_eq!(serde_json::from_str::<TransformerConfig>(&text).expect("its own text"), config);
+            let (_, own) = text.split_once('{').expect("an object");
+            assert_eq!(read(own.trim_end_matches('}')).expect("its own text"), config, "{fields}");
         };
         // Run folders of the first version have no family's fields but these.
         check("", 12, 0);
@@ -229,6 +260,10 @@ mod tests {
         check(r#""model_type": "electra", "#, 12, 0);
         check(r#""model_type": "distilbert", "#, 12, 0);
         check(r#""model_type": "mpnet", "#, 10, 1);
+        let deberta = r#""model_type": "deberta-v2", "relative_attention": true, "share_att_key": true,
+            "norm_rel_ebd": "layer_norm", "position_biased_input": false, "pos_att_type": "p2c|c2p",
+            "position_buckets": 8, "conv_kernel_size": 0, "#;
+        check(deberta, 12, 0);
         check(r#""model_type": "mpnet", "pad_token_id": 5, "relative_attention_num_buckets": 32, "#, 10, 5);
     }
 
@@ -278,7 +313,8 @@ mod tests {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
             assert!(format!("{error} {source}").contains(name), "{error} {source}");
         };
-        check(r#""max_position_embeddings": 12, "model_type": "deberta-v2""#, "deberta-v2");
+        check(r#""max_position_embeddings": 12, "model_type": "deberta""#, "deberta-v3-base");
+        check(r#""max_position_embeddings": 12, "model_type": "deberta-v2""#, "relative_attention must be true");
         check(r#""max_position_embeddings": 12, "model_type": "gpt2""#, "xlm-roberta");
         check(r#""max_position_embeddings": 12, "model_type": "electra", "embedding_size": 0"#, "embedding_size");
         let buckets = r#""max_position_embeddings": 12, "model_type": "mpnet", "relative_attention_num_buckets": 16"#;

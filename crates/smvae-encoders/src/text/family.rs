@@ -27,6 +27,9 @@ pub enum Family {
     /// MPNet: a RoBERTa without segments, with relative positions beside the absolute ones.
     #[serde(rename = "mpnet")]
     MpNet,
+    /// DeBERTaV3: a BERT with relative positions alone, which are compared with pieces.
+    #[serde(rename = "deberta-v2")]
+    DebertaV2,
 }
 
 /// What is particular to a family. [`FAMILIES`] has one of each, in the order of [`Family`].
@@ -41,8 +44,10 @@ pub(super) struct Profile {
     pub pair_separators: usize,
     /// Whether it has embeddings of segments, unless the configuration has none.
     has_segments: bool,
-    /// Whether attention adds a number for each distance of two pieces to its scores.
-    pub has_relative_bias: bool,
+    /// Whether the input has embeddings of positions.
+    pub has_positions: bool,
+    /// What attention has of the distances of pieces.
+    pub relative: Relative,
     /// Width of the embeddings, unless the configuration has another. `None` means that they are
     /// as wide as the layers, whatever the configuration says.
     pub embedding_size: Option<usize>,
@@ -52,6 +57,16 @@ pub(super) struct Profile {
     pub prefix: &'static str,
     /// Parts of its tensors' names, and what BERT calls them.
     pub parts: &'static [(&'static str, &'static str)],
+}
+
+/// What attention has of the distances of pieces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relative {
+    Nothing,
+    /// A number for each distance, added to the scores.
+    Bias,
+    /// A vector for each distance, compared with pieces.
+    Embeddings,
 }
 
 /// The row of the position table that a text's first piece takes.
@@ -69,7 +84,8 @@ const BERT: Profile = Profile {
     first_position: FirstPosition::Row(0),
     pair_separators: 1,
     has_segments: true,
-    has_relative_bias: false,
+    has_positions: true,
+    relative: Relative::Nothing,
     embedding_size: None,
     fields: &[],
     prefix: "bert.",
@@ -86,7 +102,7 @@ const ROBERTA: Profile = Profile {
     ..BERT
 };
 
-static FAMILIES: [Profile; 7] = [
+static FAMILIES: [Profile; 8] = [
     BERT,
     ROBERTA,
     Profile { family: Family::XlmRoberta, name: "xlm-roberta", ..ROBERTA },
@@ -124,7 +140,7 @@ static FAMILIES: [Profile; 7] = [
         name: "mpnet",
         first_position: FirstPosition::Row(2),
         has_segments: false,
-        has_relative_bias: true,
+        relative: Relative::Bias,
         prefix: "mpnet.",
         parts: &[
             (".attention.attn.q.", ".attention.self.query."),
@@ -134,6 +150,19 @@ static FAMILIES: [Profile; 7] = [
             (".attention.LayerNorm.", ".attention.output.LayerNorm."),
         ],
         ..ROBERTA
+    },
+    Profile {
+        family: Family::DebertaV2,
+        name: "deberta-v2",
+        has_positions: false,
+        relative: Relative::Embeddings,
+        prefix: "deberta.",
+        parts: &[
+            (".attention.self.query_proj.", ".attention.self.query."),
+            (".attention.self.key_proj.", ".attention.self.key."),
+            (".attention.self.value_proj.", ".attention.self.value."),
+        ],
+        ..BERT
     },
 ];
 
@@ -188,9 +217,10 @@ impl Family {
 /// What helps whoever has a model of a family that is not read.
 pub(super) fn instead_of(model_type: &str) -> &'static str {
     match model_type {
-        "deberta"
-        | "deberta-v2"
-        | "modernbert"
+        "deberta" => {
+            "its attention has more parts than that of DeBERTaV3, which is read: microsoft/deberta-v3-base and others"
+        }
+        "modernbert"
         | "nomic_bert"
         | "albert"
         | "xlnet"
@@ -236,6 +266,6 @@ mod tests {
             assert_eq!(serde_json::to_value(family).expect("a name"), family.to_string());
             assert_eq!(Family::named(&family.to_string()), Some(family));
         }
-        assert_eq!(Family::named("deberta-v2"), None);
+        assert_eq!(Family::named("deberta"), None);
     }
 }

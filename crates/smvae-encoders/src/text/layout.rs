@@ -16,7 +16,9 @@ pub fn wanted_files(names: &[&str]) -> Vec<String> {
         "bpe.codes",
     ];
     if !names.contains(&"tokenizer.json") || names.contains(&"bpe.codes") {
-        wanted.extend(["vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model"]);
+        wanted.extend(["vocab.txt", "vocab.json", "merges.txt"]);
+        // Not read: whoever has them is told what helps.
+        wanted.extend(["sentencepiece.bpe.model", "spm.model"]);
     }
     let named = wanted.into_iter().filter(|name| names.contains(name)).map(str::to_owned);
     named.chain(crate::weights::weight_files(names)).collect()
@@ -91,6 +93,7 @@ mod tests {
         let check = |names: &[&str], want: &[&str]| assert_eq!(wanted_files(names), want, "{names:?}");
         check(&["README.md", "vocab.txt", "tokenizer.json", "config.json"], &["config.json", "tokenizer.json"]);
         check(&["vocab.txt", "added_tokens.json"], &["added_tokens.json", "vocab.txt"]);
+        check(&["spm.model", "tokenizer_config.json"], &["tokenizer_config.json", "spm.model"]);
         check(&["vocab.txt", "bpe.codes", "tokenizer.json"], &["tokenizer.json", "bpe.codes", "vocab.txt"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Text encoders: configuration, network, weights, tokenisation, and a tiny one made on the spot.
 
 mod config;
+mod disentangled;
 mod family;
 mod layout;
 mod relative;
@@ -12,6 +13,7 @@ mod transformer;
 mod weights;
 
 pub use config::{HiddenAct, TransformerConfig};
+pub use disentangled::Disentangled;
 pub use family::Family;
 pub use layout::{model_folder, wanted_files};
 pub use tiny::{tiny, tiny_vocabulary};

@@ -24,6 +24,7 @@ pub fn tiny(vocab_size: usize) -> TransformerConfig {
         layer_norm_eps: 1e-12,
         pad_token_id: None,
         position_embedding_type: None,
+        disentangled: None,
     }
 }
 

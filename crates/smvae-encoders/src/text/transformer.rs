@@ -9,17 +9,22 @@
 //! Devlin et al. (2019); Liu et al. (2019), RoBERTa, whose `first` is 2; Conneau et al. (2020),
 //! XLM-R; Sanh et al. (2019), DistilBERT, which has no segments; Clark et al. (2020), ELECTRA,
 //! whose embeddings may be narrower; Song et al. (2020), MPNet, where `b` is a number for each head
-//! and each distance of two pieces (`relative.rs`), the same in all layers. The segment `s` is 0,
+//! and each distance of two pieces (`relative.rs`), the same in all layers; He et al. (2021),
+//! DeBERTaV3, which has no `position`, and whose attention compares pieces with distances
+//! (`disentangled.rs`) by the same `W_q` and `W_k`. The segment `s` is 0,
 //! and 1 for the context of a text where there are two segments. Parameters are named as in BERT's
 //! checkpoints of Hugging Face, without the pooler; `weights.rs` knows the other families' names.
 //! Dropout after the embeddings, on attention weights and on both outputs of a layer.
 
 use super::config::{HiddenAct, TransformerConfig};
+use super::disentangled::{Positions, RelativeEmbeddings};
+use super::family::Relative;
 use super::relative::RelativeBias;
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
 use smvae_core::nn::{
-    Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention_with_bias, embedding,
+    Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention_with_bias,
+    attention_with_positions, embedding,
 };
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
@@ -29,11 +34,12 @@ use candle_nn::{Init, VarBuilder};
 #[derive(Clone, Debug)]
 pub struct Transformer {
     word: Tensor,
-    position: Tensor,
+    position: Option<Tensor>,
     segment: Option<Tensor>,
     norm: LayerNorm,
     project: Option<Linear>,
-    relative: Option<RelativeBias>,
+    bias: Option<RelativeBias>,
+    distances: Option<RelativeEmbeddings>,
     layers: Vec<Layer>,
     config: TransformerConfig,
 }
@@ -55,17 +61,25 @@ impl Transformer {
         let layers = vb.pp("encoder.layer");
         Ok(Self {
             word: table("word_embeddings", config.vocab_size)?,
-            position: table("position_embeddings", config.max_position_embeddings)?,
+            position: if config.has_positions() {
+                Some(table("position_embeddings", config.max_position_embeddings)?)
+            } else {
+                None
+            },
             segment: match config.type_vocab_size {
                 0 => None,
                 segments => Some(table("token_type_embeddings", segments)?),
             },
             norm: LayerNorm::load(width, config.layer_norm_eps, embeddings.pp("LayerNorm"))?,
             project: if width == d { None } else { Some(Linear::load(width, d, vb.pp("embeddings_project"))?) },
-            relative: if config.has_relative_bias() {
+            bias: if config.relative() == Relative::Bias {
                 Some(RelativeBias::load(config.num_attention_heads, vb.pp("encoder.relative_attention_bias"))?)
             } else {
                 None
+            },
+            distances: match config.relative_rows()? {
+                Some(rows) => Some(RelativeEmbeddings::load(rows, d, config.layer_norm_eps, &vb.pp("encoder"))?),
+                None => None,
             },
             layers: (0..config.num_hidden_layers)
                 .map(|i| Ok(Layer::Float(FloatLayer::load(config, &layers.pp(i))?)))
@@ -101,8 +115,10 @@ impl Transformer {
             x = project.forward(&x)?;
         }
         let layout = pieces.layout();
-        let bias = self.relative.as_ref().map(|relative| relative.of_distances(layout.longest())).transpose()?;
-        let inputs = LayerInputs { layout, bias, config: &self.config };
+        let longest = layout.longest();
+        let bias = self.bias.as_ref().map(|bias| bias.of_distances(longest)).transpose()?;
+        let positions = self.distances.as_ref().map(|distances| distances.of_texts(longest)).transpose()?;
+        let inputs = LayerInputs { layout, bias, positions, config: &self.config };
         for layer in &self.layers {
             x = layer.forward(&x, &inputs, mode.reborrow())?;
         }
@@ -122,12 +138,15 @@ impl Transformer {
 
     fn embed(&self, pieces: &PackedPieces) -> candle_core::Result<Tensor> {
         let layout = pieces.layout();
-        let first = self.config.first_position() as u32;
-        let positions_of = |text| (first..).take(layout.rows(text).len());
-        let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
-        let x = (embedding(&self.word, pieces.ids())? + embedding(&self.position, &positions)?)?;
+        let mut x = embedding(&self.word, pieces.ids())?;
+        if let Some(position) = &self.position {
+            let first = self.config.first_position() as u32;
+            let positions_of = |text| (first..).take(layout.rows(text).len());
+            let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
+            x = (x + embedding(position, &positions)?)?;
+        }
         let Some(segment) = &self.segment else { return Ok(x) };
-        let mut segments = vec![0; positions.len()];
+        let mut segments = vec![0; layout.n_rows()];
         if self.config.type_vocab_size > 1 {
             pieces.own_and_context().for_each(|[_, context]| segments[context].fill(1));
         }
@@ -150,17 +169,30 @@ struct LayerInputs<'a> {
     layout: &'a PackedLayout,
     /// What attention adds to its scores, `[heads, distances]`.
     bias: Option<Tensor>,
+    /// What it compares pieces with beside pieces.
+    positions: Option<Positions>,
     config: &'a TransformerConfig,
 }
 
 impl LayerInputs<'_> {
+    /// What queries and keys are made of: the hidden states, and the positions if there are any.
+    fn with_positions(&self, x: &Tensor, mode: &mut Mode<'_>) -> candle_core::Result<Tensor> {
+        match &self.positions {
+            Some(positions) => positions.below(x, mode, self.config.hidden_dropout_prob),
+            None => Ok(x.clone()),
+        }
+    }
+
     fn attention(
         &self,
         [q, k, v]: [&Tensor; 3],
         dropout: Option<(f64, &mut smvae_core::Rng)>,
     ) -> candle_core::Result<Tensor> {
         let heads = self.config.num_attention_heads;
-        attention_with_bias(q, k, v, heads, self.layout, self.bias.as_ref(), dropout)
+        match &self.positions {
+            Some(positions) => attention_with_positions(q, k, v, heads, self.layout, &positions.of_distances, dropout),
+            None => attention_with_bias(q, k, v, heads, self.layout, self.bias.as_ref(), dropout),
+        }
     }
 }
 
@@ -235,11 +267,12 @@ impl FloatLayer {
 
     fn forward(&self, x: &Tensor, inputs: &LayerInputs<'_>, mut mode: Mode<'_>) -> candle_core::Result<Tensor> {
         let config = inputs.config;
+        let compared = inputs.with_positions(x, &mut mode)?;
         let dropout = match &mut mode {
             Mode::Train(rng) => Some((config.attention_probs_dropout_prob, &mut **rng)),
             Mode::Eval => None,
         };
-        let (q, k, v) = (self.query.forward(x)?, self.key.forward(x)?, self.value.forward(x)?);
+        let (q, k, v) = (self.query.forward(&compared)?, self.key.forward(&compared)?, self.value.forward(x)?);
         let context = inputs.attention([&q, &k, &v], dropout)?;
         let p = config.hidden_dropout_prob;
         let a = mode.dropout_add(&self.attention_output.forward(&context)?, x, p)?;
@@ -262,7 +295,9 @@ impl Int8Layer {
     }
 
     fn forward(&self, x: &Tensor, inputs: &LayerInputs<'_>) -> candle_core::Result<Tensor> {
-        let [q, k, v] = QuantizedLinear::forward_each([&self.query, &self.key, &self.value], x)?;
+        let compared = inputs.with_positions(x, &mut Mode::Eval)?;
+        let [q, k, v] = QuantizedLinear::forward_each([&self.query, &self.key, &self.value], &compared)?;
+        let v = v.narrow(0, 0, x.dim(0)?)?;
         self.after_attention.forward(&inputs.attention([&q, &k, &v], None)?, x)
     }
 }

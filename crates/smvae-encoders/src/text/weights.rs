@@ -61,8 +61,17 @@ fn standard_name(family: Family, name: &str) -> Option<String> {
         "discriminator_predictions.",
         "generator_predictions.",
         "generator_lm_head.",
+        // DeBERTaV3's.
+        "lm_predictions.",
+        "mask_predictions.",
     ];
-    if left_out.iter().any(|prefix| name.starts_with(prefix)) || name == "embeddings.position_ids" {
+    // Where the input has no positions, a head was trained with them.
+    let unused = match name.strip_prefix("embeddings.") {
+        Some("position_ids") => true,
+        Some("position_embeddings.weight") => !family.profile().has_positions,
+        _ => left_out.iter().any(|prefix| name.starts_with(prefix)),
+    };
+    if unused {
         return None;
     }
     let name = name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias");

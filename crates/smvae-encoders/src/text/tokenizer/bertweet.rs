@@ -46,7 +46,7 @@ pub(super) fn read(files: &Files, notes: &mut Vec<Note>) -> Result<(Tokenizer, V
         }
         merges.push([left.to_owned(), right.to_owned()]);
     }
-    let normalizer = if files.is_set("normalization") {
+    let normalizer = if files.flag("normalization") == Some(true) {
         notes.push(Note::Tweets);
         normalizer()
     } else {

@@ -10,14 +10,18 @@ use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::unigram::Unigram;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::{BertNormalizer, NormalizerWrapper};
+use tokenizers::normalizers::replace::ReplacePattern;
+use tokenizers::normalizers::{
+    BertNormalizer, Lowercase, NFC, NormalizerWrapper, Replace, Sequence as Normalizers, Strip,
+};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
+use tokenizers::pre_tokenizers::punctuation::Punctuation;
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
-use tokenizers::{Tokenizer, decoders};
+use tokenizers::{SplitDelimiterBehavior, Tokenizer, decoders};
 
 /// The piece for text that word pieces do not cover.
 pub(super) const UNK: &str = "[UNK]";
@@ -38,6 +42,7 @@ pub(super) fn rebuilt(class: Class, tokenizer: Tokenizer, files: &Files, notes: 
         }
         (Class::Roberta, ModelWrapper::BPE(model)) => byte_level(model.clone()),
         (Class::Unigrams, ModelWrapper::Unigram(model)) => unigrams(model.clone(), tokenizer.get_normalizer()),
+        (Class::DebertaV2, ModelWrapper::Unigram(model)) => debertas_unigrams(model.clone(), files),
         (Class::AsItIs | Class::Bertweet, _) => as_it_is(tokenizer, files, notes),
         _ => {
             notes.push(Note::Kind { class: class.to_string() });
@@ -89,6 +94,28 @@ fn unigrams(model: Unigram, normalizer: Option<&NormalizerWrapper>) -> Tokenizer
     tokenizer.with_normalizer(normalizer.and_then(charsmap)).expect("there are no added tokens to normalise yet");
     let metaspace = Metaspace::new('\u{2581}', PrependScheme::Always, true);
     let parts = vec![PreTokenizerWrapper::WhitespaceSplit(WhitespaceSplit), metaspace.clone().into()];
+    tokenizer.with_pre_tokenizer(Some(PreTokenizers::new(parts)));
+    tokenizer.with_decoder(Some(metaspace));
+    tokenizer
+}
+
+/// Unigrams of sentencepiece as DeBERTaV3 has them, whatever the file's normalizer is.
+fn debertas_unigrams(model: Unigram, files: &Files) -> Tokenizer {
+    let spaces = ReplacePattern::Regex(r"\s{2,}|[\n\r\t]".to_owned());
+    let spaces = Replace::new(spaces, " ").expect("it is a regular expression");
+    let mut normalizers: Vec<NormalizerWrapper> = vec![spaces.into(), NFC.into(), Strip::new(false, true).into()];
+    if files.flag("do_lower_case") == Some(true) {
+        normalizers.insert(0, Lowercase.into());
+    }
+    let everywhere = files.flag("add_prefix_space").unwrap_or(true);
+    let scheme = if everywhere { PrependScheme::Always } else { PrependScheme::First };
+    let metaspace = Metaspace::new('\u{2581}', scheme, true);
+    let mut parts: Vec<PreTokenizerWrapper> = vec![metaspace.clone().into()];
+    if files.flag("split_by_punct") == Some(true) {
+        parts.insert(0, Punctuation::new(SplitDelimiterBehavior::Isolated).into());
+    }
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer.with_normalizer(Some(Normalizers::new(normalizers))).expect("there are no added tokens to normalise yet");
     tokenizer.with_pre_tokenizer(Some(PreTokenizers::new(parts)));
     tokenizer.with_decoder(Some(metaspace));
     tokenizer

@@ -2,7 +2,7 @@
 //!
 //! transformers 5 has classes that build a tokenizer anew from the vocabulary, with the settings of
 //! `tokenizer_config.json`, whatever else `tokenizer.json` says (BERT's, MPNet's, RoBERTa's,
-//! XLM-R's), and one that takes `tokenizer.json` as it is, for every class that it does not know.
+//! XLM-R's, DeBERTaV3's), and one that takes `tokenizer.json` as it is, for every class that it does not know.
 //! What they make of the files is in `builders.rs`.
 
 use super::notes::Note;
@@ -22,6 +22,8 @@ pub(super) enum Class {
     Roberta,
     /// Unigrams of sentencepiece.
     Unigrams,
+    /// The same between `[CLS]` and `[SEP]`, without sentencepiece's map of characters.
+    DebertaV2,
     /// BPE of tweets, which is built of other files.
     Bertweet,
 }
@@ -46,6 +48,7 @@ impl Class {
             "MPNetTokenizer" => Self::MpNet,
             "RobertaTokenizer" => Self::Roberta,
             "XLMRobertaTokenizer" | "CamembertTokenizer" => Self::Unigrams,
+            "DebertaV2Tokenizer" => Self::DebertaV2,
             "BertweetTokenizer" => Self::Bertweet,
             "PreTrainedTokenizer" | "TokenizersBackend" => Self::AsItIs,
             other => {
@@ -63,6 +66,7 @@ impl Class {
             (Some(Family::MpNet), _) => Some(Self::MpNet),
             (Some(Family::Roberta), _) => Some(Self::Roberta),
             (Some(Family::XlmRoberta | Family::Camembert), _) => Some(Self::Unigrams),
+            (Some(Family::DebertaV2), _) => Some(Self::DebertaV2),
             (None, "bertweet") => Some(Self::Bertweet),
             (None, "modernbert") => Some(Self::AsItIs),
             (None, _) => None,
@@ -74,6 +78,7 @@ impl Class {
         match self {
             Self::AsItIs => [None; 7],
             Self::Bert => [None, None, Some("[UNK]"), Some("[SEP]"), Some("[PAD]"), Some("[CLS]"), Some("[MASK]")],
+            Self::DebertaV2 => ["[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"].map(Some),
             Self::MpNet => ["<s>", "</s>", "[UNK]", "</s>", "<pad>", "<s>", "<mask>"].map(Some),
             Self::Roberta | Self::Unigrams | Self::Bertweet => {
                 ["<s>", "</s>", "<unk>", "</s>", "<pad>", "<s>", "<mask>"].map(Some)
@@ -90,6 +95,7 @@ impl Display for Class {
             Self::MpNet => "MPNetTokenizer",
             Self::Roberta => "RobertaTokenizer",
             Self::Unigrams => "XLMRobertaTokenizer",
+            Self::DebertaV2 => "DebertaV2Tokenizer",
             Self::Bertweet => "BertweetTokenizer",
         })
     }

@@ -66,9 +66,9 @@ impl Files {
         self.path(name).exists()
     }
 
-    /// Whether `tokenizer_config.json` says yes to a setting.
-    pub(super) fn is_set(&self, name: &str) -> bool {
-        self.settings.get(name).and_then(Value::as_bool).unwrap_or_default()
+    /// A setting of `tokenizer_config.json` that is yes or no.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        self.settings.get(name).and_then(Value::as_bool)
     }
 
     /// What the files call a piece, `cls_token` and the like, without the class's default.
@@ -143,12 +143,11 @@ impl Files {
 
     /// What happens to characters before word pieces are looked up.
     pub(super) fn casing(&self) -> Casing {
-        let flag = |name: &str| self.settings.get(name).and_then(Value::as_bool);
-        let lower = flag("do_lower_case");
+        let lower = self.flag("do_lower_case");
         Casing {
             do_lower_case: lower.unwrap_or(true),
-            strip_accents: flag("strip_accents"),
-            tokenize_chinese_chars: flag("tokenize_chinese_chars").unwrap_or(true),
+            strip_accents: self.flag("strip_accents"),
+            tokenize_chinese_chars: self.flag("tokenize_chinese_chars").unwrap_or(true),
             said: lower.is_some(),
         }
     }
