@@ -68,9 +68,9 @@ pub fn attention_with_bias(
 /// distance from `i` to `j`.
 ///
 /// `q` and `k` are `[rows + positions, d]`: behind those of the pieces they have the queries `Q`
-/// and the keys `K` of the positions, since models give both by the same layers. `v` is `[rows, d]`.
-/// The position of the key `j` for the query `i` of a text is `of_distances[longest - 1 + j - i]`,
-/// where `longest` is the layout's.
+/// and the keys `K` of the positions, since models give both by the same layers. `v` is
+/// `[rows, d]`. The position of the key `j` for the query `i` of a text is
+/// `of_distances[longest - 1 + j - i]`, where `longest` is the layout's.
 ///
 /// # Errors
 /// As [`attention`], or if there is not one position for each of the `2 longest - 1` distances.

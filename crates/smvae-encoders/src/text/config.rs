@@ -39,7 +39,7 @@ pub struct TransformerConfig {
     #[serde(default = "tenth")]
     pub attention_probs_dropout_prob: f64,
     /// Number of position embeddings, of which [`TransformerConfig::position_limit`] are for
-    /// pieces.
+    /// pieces. In a DeBERTa, which has none, the longest text it was trained on.
     pub max_position_embeddings: usize,
     /// Number of segment embeddings, of which the first is that of texts and the second that of
     /// their contexts; a model with one uses it for both, and 0 is a model without them.
@@ -115,7 +115,7 @@ impl TransformerConfig {
         let malformed =
             |source: serde_json::Error| Error::Json { path: path.to_owned(), what: WHAT, source: source.into() };
         if family.profile().relative == Relative::Embeddings {
-            // Of a flattened option, no fault is told.
+            // A flattened option would be `None` where a field has the wrong type.
             Disentangled::deserialize(&fields).map_err(malformed)?;
         }
         let config: Self = serde_json::from_value(Value::Object(fields)).map_err(malformed)?;
@@ -315,6 +315,8 @@ mod tests {
         };
         check(r#""max_position_embeddings": 12, "model_type": "deberta""#, "deberta-v3-base");
         check(r#""max_position_embeddings": 12, "model_type": "deberta-v2""#, "relative_attention must be true");
+        let deberta = r#""max_position_embeddings": 12, "model_type": "deberta-v2", "position_buckets": "many""#;
+        check(deberta, "invalid type: string \"many\"");
         check(r#""max_position_embeddings": 12, "model_type": "gpt2""#, "xlm-roberta");
         check(r#""max_position_embeddings": 12, "model_type": "electra", "embedding_size": 0"#, "embedding_size");
         let buckets = r#""max_position_embeddings": 12, "model_type": "mpnet", "relative_attention_num_buckets": 16"#;

@@ -1,5 +1,5 @@
-//! DeBERTa's relative positions: a vector for each range of distances, which the layers give
-//! queries and keys of its own (He et al. 2021, DeBERTa and DeBERTaV3).
+//! DeBERTa's relative positions: a vector for each range of distances, of which every layer makes a
+//! query and a key (He et al. 2021, DeBERTa and DeBERTaV3).
 //!
 //! ```text
 //! p = LayerNorm(table)             table: [2 buckets, d], the same in all layers
@@ -178,7 +178,7 @@ impl RelativeEmbeddings {
 }
 
 impl Positions {
-    /// `x: [rows, d]` with the vectors of the positions below, where dropout is theirs alone.
+    /// `x: [rows, d]` with the vectors of the positions below it. Dropout acts on these alone.
     pub(super) fn below(&self, x: &Tensor, mode: &mut Mode<'_>, dropout: f64) -> candle_core::Result<Tensor> {
         Tensor::cat(&[x, &mode.dropout(&self.vectors, dropout)?], 0)
     }
@@ -210,7 +210,7 @@ mod tests {
         let rows = rows(v3()).expect("as DeBERTaV3 has it");
         assert_eq!(rows, TableRows { buckets: 256, longest: 512 });
         (-128..=128).for_each(|x| assert_eq!(rows.of(x), (x + 256) as usize, "{x}"));
-        // The first distance of each of the rows that follow, as tests/golden/scripts/hf_families.py
+        // The first distance of each of the rows that follow: tests/golden/scripts/hf_families.py
         // prints them.
         let begin = [
             129, 130, 131, 133, 134, 136, 137, 139, 140, 142, 143, 145, 146, 148, 150, 151, 153, 155, 156, 158, 160,
