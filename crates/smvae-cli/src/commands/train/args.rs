@@ -45,10 +45,11 @@ pub(crate) struct TrainArgs {
     pub(crate) resume: Option<PathBuf>,
     /// Text encoder: a model folder, a name on the Hugging Face hub, or `tiny`.
     ///
-    /// Of the BERT, RoBERTa, XLM-R, MPNet, DistilBERT, ELECTRA or DeBERTaV3 family. A folder has config.json,
-    /// weights and tokenizer; a name, OWNER/NAME[@REVISION] such as google-bert/bert-base-uncased,
-    /// is fetched once (HF_HUB_CACHE, HF_HOME, HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE have their
-    /// usual meaning); `tiny` is a small untrained one with the corpus's words.
+    /// Of the BERT, RoBERTa, XLM-R, MPNet, DistilBERT, ELECTRA or DeBERTaV3 family. A folder has
+    /// config.json, weights and tokenizer; a name, OWNER/NAME[@REVISION] such as
+    /// google-bert/bert-base-uncased, is fetched once (HF_HUB_CACHE, HF_HOME, HF_TOKEN, HF_ENDPOINT
+    /// and HF_HUB_OFFLINE have their usual meaning); `tiny` is a small untrained one with the
+    /// corpus's words.
     #[arg(long, value_name = "MODEL")]
     text_encoder: Option<String>,
     /// Initialise tensors that the text encoder's files lack at random, instead of failing with
