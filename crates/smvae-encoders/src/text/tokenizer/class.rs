@@ -2,8 +2,8 @@
 //!
 //! transformers 5 has classes that build a tokenizer anew from the vocabulary, with the settings of
 //! `tokenizer_config.json`, whatever else `tokenizer.json` says (BERT's, MPNet's, RoBERTa's,
-//! XLM-R's, DeBERTaV3's), and one that takes `tokenizer.json` as it is, for every class that it does not know.
-//! What they make of the files is in `builders.rs`.
+//! XLM-R's, DeBERTaV3's), and one that takes `tokenizer.json` as it is, for every class that it
+//! does not know. What they make of the files is in `builders.rs`.
 
 use super::notes::Note;
 use crate::text::Family;
