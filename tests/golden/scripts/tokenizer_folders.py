@@ -193,12 +193,14 @@ def unigrams_with_added_tokens(folder):
     put(folder, config=config("xlm-roberta"), tokenizer=whole, tokenizer_config=settings)
 
 
-def debertas_unigrams(folder, **settings):
+def debertas_unigrams(folder, model=dict(unk_id=3), **settings):
     """A file whose normalizer, whose spaces and whose pieces around a text are not what the class makes of it."""
     special = [("[PAD]", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[UNK]", 0.0)]
     words = [("▁", -3.0), ("▁rome", -4.0), ("▁in", -4.0), ("Rome", -5.0), ("user", -5.0), ("▁<", -5.5), ("▁.", -5.5)]
     pieces = special + words + [(letter, -8.0) for letter in LETTERS if letter not in "Łź"]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
+    # What a file with `byte_fallback` would read unknown letters as.
+    pieces += [(f"<0x{byte:02X}>", -9.0) for byte in "Łź".encode()]
+    tokenizer = Tokenizer(models.Unigram(pieces, **model))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="never")
     whole = json.loads(tokenizer.to_str())
@@ -208,7 +210,8 @@ def debertas_unigrams(folder, **settings):
 
 
 def debertas_unigrams_with_settings(folder):
-    debertas_unigrams(folder, do_lower_case=True, split_by_punct=True, extra_special_tokens=["<user>"])
+    model = dict(unk_id=0, byte_fallback=True)
+    debertas_unigrams(folder, model, do_lower_case=True, split_by_punct=True, extra_special_tokens=["<user>"])
 
 
 TWEETS = ["r o 9", "ro m 8", "rom e</w> 7", "i n</w> 6", "g i 5", "gi g 4", "gig s</w> 3", "u s 2", "us er 2", "e r</w> 2"]

@@ -42,7 +42,7 @@ pub(super) fn rebuilt(class: Class, tokenizer: Tokenizer, files: &Files, notes: 
         }
         (Class::Roberta, ModelWrapper::BPE(model)) => byte_level(model.clone()),
         (Class::Unigrams, ModelWrapper::Unigram(model)) => unigrams(model.clone(), tokenizer.get_normalizer()),
-        (Class::DebertaV2, ModelWrapper::Unigram(model)) => debertas_unigrams(model.clone(), files),
+        (Class::DebertaV2, ModelWrapper::Unigram(model)) => debertas_unigrams(model, files),
         (Class::AsItIs | Class::Bertweet, _) => as_it_is(tokenizer, files, notes),
         _ => {
             notes.push(Note::Kind { class: class.to_string() });
@@ -99,8 +99,13 @@ fn unigrams(model: Unigram, normalizer: Option<&NormalizerWrapper>) -> Tokenizer
     tokenizer
 }
 
-/// Unigrams of sentencepiece as DeBERTaV3 has them, whatever the file's normalizer is.
-fn debertas_unigrams(model: Unigram, files: &Files) -> Tokenizer {
+/// Unigrams of sentencepiece as DeBERTaV3 has them, whatever the normalizer of the file is: what no
+/// piece covers is unknown, and never bytes.
+fn debertas_unigrams(model: &Unigram, files: &Files) -> Tokenizer {
+    let vocabulary: Vec<(String, f64)> = model.iter().cloned().collect();
+    let unk = files.name("unk_token", Class::DebertaV2);
+    let unk_id = vocabulary.iter().position(|(piece, score)| Some(piece) == unk.as_ref() && *score == 0.0).unwrap_or(1);
+    let model = Unigram::from(vocabulary, Some(unk_id), false).unwrap_or_else(|_| model.clone());
     let spaces = ReplacePattern::Regex(r"\s{2,}|[\n\r\t]".to_owned());
     let spaces = Replace::new(spaces, " ").expect("it is a regular expression");
     let mut normalizers: Vec<NormalizerWrapper> = vec![spaces.into(), NFC.into(), Strip::new(false, true).into()];
