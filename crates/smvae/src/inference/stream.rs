@@ -22,7 +22,7 @@ use std::any::Any;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
 /// Pieces that are computed at once, by a coarse count ([`weight`]).
 const BATCH: usize = 2048;
@@ -95,8 +95,9 @@ impl Predictor {
         let threads = if self.is_on_cpu() { settings.threads.max(1) } else { 1 };
         let all = !self.is_on_cpu() || threads >= rayon::current_num_threads();
         let (of_reader, posts) = (shared.clone(), posts.into_iter());
-        let reader = self.clone();
-        std::thread::spawn(move || of_reader.guarded(|shared| shared.read(posts, &reader)));
+        // Not the model itself: a reader may wait for its input long after the stream was dropped.
+        let model = Arc::downgrade(self);
+        std::thread::spawn(move || of_reader.guarded(|shared| shared.read(posts, &model)));
         for _ in 0..threads {
             let (shared, predictor) = (shared.clone(), self.clone());
             std::thread::spawn(move || shared.guarded(|shared| shared.compute(&predictor, threads, all)));
@@ -299,10 +300,11 @@ impl<P> Shared<P> {
 }
 
 impl<P: Borrow<Post> + Send> Shared<P> {
-    fn read(&self, posts: impl Iterator<Item = P>, predictor: &Predictor) {
-        let collator = predictor.collator();
+    fn read(&self, posts: impl Iterator<Item = P>, model: &Weak<Predictor>) {
         for post in posts {
-            let weight = weight(post.borrow(), collator.caption_text(post.borrow()));
+            let Some(model) = model.upgrade() else { return };
+            let weight = weight(post.borrow(), model.collator().caption_text(post.borrow()));
+            drop(model);
             let is_full = |state: &mut State<P>| {
                 let is_long = state.pieces + weight > self.settings.window_pieces && !state.slots.is_empty();
                 !state.is_stopped && (state.slots.len() >= self.settings.window.max(1) || is_long)
