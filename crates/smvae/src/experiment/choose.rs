@@ -54,14 +54,15 @@ pub(super) fn choose(
     if path.exists() {
         return Ok(Labelled::Chosen(Selection::load(path)?));
     }
-    let before = choice.after.as_ref().map(|id| run_before(folder, spec, id)).transpose()?;
+    let asks_model = choice.strategy.is_some_and(|strategy| strategy != Strategy::Random);
+    let before = choice.after.as_ref().map(|id| run_before(folder, spec, id, asks_model)).transpose()?;
     let selection = before.as_ref().map(|run| RunFolder::open(run)?.selection()).transpose()?;
     let chosen = match choice.strategy {
         None => selection.ok_or_else(|| Error::setting("choice", "a strategy or a run before", "neither"))?,
         Some(strategy) => {
             let prediction = PredictionSettings { all_above: Some(LEAST_CANDIDATE), ..PredictionSettings::default() };
             let options = LoadOptions::on(device.clone()).with_prediction(prediction);
-            let asked = before.filter(|_| strategy != Strategy::Random);
+            let asked = before.filter(|_| asks_model);
             let model = asked.map(|run| material.model(&run, &options)).transpose()?;
             let Some(chosen) = Pool::new(&material.train, selection)?.add(strategy, spec, model.as_ref(), on_event)?
             else {
@@ -74,10 +75,12 @@ pub(super) fn choose(
     Ok(Labelled::Chosen(chosen))
 }
 
-/// The folder of a run of the same experiment that must have ended.
-fn run_before(folder: &Path, spec: &RunSpec, id: &str) -> Result<PathBuf> {
+/// The folder of a run of the same experiment that must have ended, with its weights if they are
+/// needed.
+fn run_before(folder: &Path, spec: &RunSpec, id: &str, needs_weights: bool) -> Result<PathBuf> {
     let run = folder.with_file_name(id);
-    if is_run(&run) && RunFolder::open(&run)?.state()?.finished && file_in(&run, WEIGHTS)?.is_file() {
+    let is_finished = is_run(&run) && RunFolder::open(&run)?.state()?.finished;
+    if is_finished && (!needs_weights || file_in(&run, WEIGHTS)?.is_file()) {
         return Ok(run);
     }
     Err(Error::RunBefore { id: spec.run.id.clone(), before: id.to_owned() })

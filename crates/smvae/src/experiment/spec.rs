@@ -1,7 +1,7 @@
 //! One run of an experiment: what it depends on, and whether two descriptions give the same result.
 
-use crate::config::Config;
 use crate::config::names::leaves;
+use crate::config::{AverageConfig, Config, Distillation};
 use crate::error::Result;
 use crate::suggest::Strategy;
 use serde::{Deserialize, Serialize};
@@ -57,8 +57,8 @@ pub struct Choice {
     /// The run before, whose posts are labelled already and whose model chooses, by its name.
     /// `None` begins without either.
     pub after: Option<String>,
-    /// Digest (SHA-256) of the settings of the run before. `None` without one, and in descriptions
-    /// by earlier versions, with which it is not compared.
+    /// Digest (SHA-256) of the settings of the run before. `None` if
+    /// there is no run before. Earlier versions did not write it; then it is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_sha256: Option<String>,
 }
@@ -114,7 +114,13 @@ impl Run {
     /// Digest (SHA-256) of the settings that the run's model depends on, as far as they are not the
     /// defaults: a setting that a later version adds does not change it.
     pub(super) fn settings_sha256(&self) -> String {
-        let defaults = Config::default().named_values();
+        let defaults = Config {
+            // Sections that are absent by default have defaults of their own.
+            distillation: self.config.distillation.as_ref().map(|_| Distillation::default()),
+            average: self.config.average.as_ref().map(|_| AverageConfig::default()),
+            ..Config::default()
+        };
+        let defaults = defaults.named_values();
         let mut settings = self.decisive();
         settings.retain(|name, value| defaults.get(name) != Some(value));
         sha256_json(&settings).expect("strings have a JSON form")

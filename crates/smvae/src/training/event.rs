@@ -71,6 +71,7 @@ pub enum Event {
     /// After an epoch.
     Epoch(Box<EpochRecord>),
     /// While a model reads the posts that an experiment may have labelled, before the first step.
+    /// Strategies that ask no model what it finds tell nothing.
     Choosing {
         /// Posts done.
         done: usize,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Told {
+    /// 0 before the first one, while posts are chosen.
     pub epoch: usize,
     pub step: usize,
     pub steps: usize,
@@ -41,6 +42,7 @@ pub(crate) fn run(args: &ExperimentRunArgs) -> anyhow::Result<()> {
             Event::Step { epoch, step, steps, .. } => {
                 (told.epoch, told.step, told.steps) = (*epoch, *step, *steps);
             }
+            Event::Choosing { done, total } => (told.step, told.steps) = (*done, *total),
             Event::Epoch(record) => {
                 let f1 = record.dev.as_ref().map(|dev| dev.overall.f1());
                 told.dev = told.dev.into_iter().chain(f1).reduce(f64::max);

@@ -55,7 +55,12 @@ impl Display {
             let dev = told.dev.map_or_else(String::new, |f1| format!(", dev F1 {f1:.2}"));
             bar.set_length(told.steps as u64);
             bar.set_position(told.step as u64);
-            bar.set_message(format!("epoch {}{dev}", told.epoch));
+            let doing = if told.epoch == 0 && told.steps > 0 {
+                "choosing posts".to_owned()
+            } else {
+                format!("epoch {}", told.epoch)
+            };
+            bar.set_message(format!("{doing}{dev}"));
         }
     }
 
