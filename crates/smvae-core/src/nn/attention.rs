@@ -86,7 +86,7 @@ pub fn attention_with_positions(
     run([q, k, v], n_heads, layout, Relative::Positions(of_distances), dropout)
 }
 
-/// What scores have of distances.
+/// How the distance of two pieces enters their score.
 #[derive(Clone, Copy)]
 enum Relative<'a> {
     None,

@@ -12,7 +12,7 @@ use std::path::Path;
 /// ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransformerConfig {
-    /// Family, which says how positions are counted.
+    /// Family, which says how positions enter and what the parts are called.
     #[serde(default)]
     pub model_type: Family,
     /// Number of pieces.
@@ -143,7 +143,7 @@ impl TransformerConfig {
         self.model_type.profile().has_positions
     }
 
-    /// What attention has of the distances of pieces.
+    /// How attention takes the distance of two pieces into account.
     pub(super) fn relative(&self) -> Relative {
         self.model_type.profile().relative
     }

@@ -5,9 +5,9 @@
 //! p = LayerNorm(table)             table: [2 buckets, d], the same in all layers
 //! r(i, j) = bucket(i - j)          the row of p for the query i and the key j
 //! ```
-//! The distances up to half of the buckets have one each, in both directions, and the others ever
-//! more of them, as the logarithm grows, up to the longest one. `smvae_core`'s attention says what
-//! scores are made of it.
+//! Each distance up to half of the buckets has a row of its own, in both directions. Beyond that a
+//! row stands for a range of distances, and the ranges widen as the logarithm does. `smvae_core`'s
+//! attention says what scores are made of them.
 //!
 //! What is read is what the models of DeBERTaV3 have. Every other way that transformers knows
 //! (keys of positions by layers of their own, absolute positions beside, a convolution) is refused
@@ -68,6 +68,10 @@ pub(super) fn complete(fields: &mut Map<String, Value>) -> Result<()> {
         ("attention_head_size", d.zip(heads).and_then(|(d, n)| d.checked_div(n)), "hidden_size by num_attention_heads"),
     ];
     for (field, value, want) in only {
+        // A size that is missing is told when all fields are read.
+        if value.is_none() {
+            continue;
+        }
         if let Some(got) = fields.get(field).filter(|got| !got.is_null() && got.as_u64() != value) {
             return Err(Error::Config { field, want: want.to_owned(), got: got.to_string() });
         }
@@ -117,7 +121,7 @@ impl Disentangled {
 pub(super) struct TableRows {
     /// Half of the number of rows.
     buckets: i64,
-    /// One more than the distance where the logarithm reaches the last row.
+    /// The distance `longest - 1` is the first that has the last row.
     longest: i64,
 }
 
@@ -178,7 +182,7 @@ impl RelativeEmbeddings {
 }
 
 impl Positions {
-    /// `x: [rows, d]` with the vectors of the positions below it. Dropout acts on these alone.
+    /// `x: [rows, d]` followed by the vectors of the positions, after dropout on the latter.
     pub(super) fn below(&self, x: &Tensor, mode: &mut Mode<'_>, dropout: f64) -> candle_core::Result<Tensor> {
         Tensor::cat(&[x, &mode.dropout(&self.vectors, dropout)?], 0)
     }

@@ -46,7 +46,7 @@ pub(super) struct Profile {
     has_segments: bool,
     /// Whether the input has embeddings of positions.
     pub has_positions: bool,
-    /// What attention has of the distances of pieces.
+    /// How attention takes the distance of two pieces into account.
     pub relative: Relative,
     /// Width of the embeddings, unless the configuration has another. `None` means that they are
     /// as wide as the layers, whatever the configuration says.
@@ -59,7 +59,7 @@ pub(super) struct Profile {
     pub parts: &'static [(&'static str, &'static str)],
 }
 
-/// What attention has of the distances of pieces.
+/// How attention takes the distance of two pieces into account.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relative {
     Nothing,

@@ -2,7 +2,8 @@
 //!
 //! Known variations: the family's names for its parts, its prefix (`bert.`), `module.` before all
 //! of it, as PyTorch's `DataParallel` writes, and `gamma`/`beta` for a layer norm's
-//! `weight`/`bias`. Poolers, heads and the buffer `position_ids` are left out.
+//! `weight`/`bias`. Poolers, heads and the buffer `position_ids` are left out, and with DeBERTaV3
+//! the embeddings of positions that only its training used.
 
 use super::{Family, Transformer, TransformerConfig};
 use crate::weights::{LoadReport, Missing, Weights, expected};
@@ -65,7 +66,7 @@ fn standard_name(family: Family, name: &str) -> Option<String> {
         "lm_predictions.",
         "mask_predictions.",
     ];
-    // Where the input has no positions, a head was trained with them.
+    // DeBERTaV3's files have embeddings of positions that only a head of its training used.
     let unused = match name.strip_prefix("embeddings.") {
         Some("position_ids") => true,
         Some("position_embeddings.weight") => !family.profile().has_positions,

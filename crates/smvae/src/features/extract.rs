@@ -61,7 +61,7 @@ pub fn extract_table(
 
 /// What is to be read.
 pub(crate) struct Listed<'a, L> {
-    /// Lists it, which may take long: the rest is checked before.
+    /// Lists the images. Called after the settings are checked, since it may take long.
     pub list: L,
     /// The folder or table that lists it.
     pub from: &'a Path,

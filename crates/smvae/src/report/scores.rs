@@ -18,8 +18,8 @@ pub(super) struct Score {
     pub(super) method: String,
     /// Two runs of one place that are the same here are a pair: the number of the draw and the
     /// seed, and outside an experiment, in place of the number, the digest of the labelled posts.
-    /// Where a method of an experiment chooses its posts, those of a pair are others than the
-    /// draw's.
+    /// Where a method chooses its posts, two runs of a pair have different labelled posts: the
+    /// draw is only where both began.
     pub(super) pair: (String, u64),
     /// Number of labelled posts; of `all` it is known where the run's folder is there.
     pub(super) posts: Option<usize>,

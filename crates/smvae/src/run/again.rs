@@ -1,5 +1,5 @@
-//! The command that trains a run again, on the same posts with the same settings. It is put
-//! together in one place, for the model card and for reports, and run in none.
+//! The command that trains a run again, on the same posts with the same settings. Model cards and
+//! reports show it; nothing runs it.
 
 use crate::config::Config;
 

@@ -1,7 +1,8 @@
 //! Parameter groups of a run: what is trained, and at which learning rate.
 //!
 //! ```text
-//! group  0            embeddings of the text encoder    encoder_lr decay^L
+//! group  0            embeddings of the text encoder,
+//!                     also those of distances           encoder_lr decay^L
 //!        l = 1 .. L   its layers, from below            encoder_lr decay^(L - l)
 //!        L + 1        everything else                   head_lr
 //! ```

@@ -1,5 +1,5 @@
-//! What attention is computed over: the heads of texts, and where their rows, their numbers of the
-//! bias and their probabilities lie.
+//! The inputs of attention, and where each head of a text finds its rows, its numbers of the bias
+//! and its probabilities.
 
 use super::super::dropout::Mask;
 use super::super::matrix::Mat;
@@ -32,7 +32,7 @@ pub(super) struct Head {
     pub(super) mask_at: usize,
 }
 
-/// What attention is computed of. Arrays of rows are `[rows, d]`.
+/// The inputs of attention. Arrays of rows are `[rows, d]`.
 pub(super) struct Inputs<'a, T> {
     pub(super) q: &'a [T],
     pub(super) k: &'a [T],
@@ -69,7 +69,8 @@ impl Attention {
         Inputs { q, k, v, bias, positions: [queries, keys], d }
     }
 
-    /// What scores, sums of so many terms, are multiplied by: `1 / sqrt(terms d_head)`.
+    /// The factor on the scores: `1 / sqrt(terms d_head)`, where a score is the sum of so many
+    /// products.
     pub(super) fn scale<T: Real>(&self, head: &Head) -> T {
         let terms = if self.of_distances.is_some() { 3 } else { 1 };
         T::of(1.0 / ((head.width * terms) as f64).sqrt())

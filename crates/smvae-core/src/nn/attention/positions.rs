@@ -1,5 +1,5 @@
-//! What scores have of positions, and the gradients of that: pieces compared with distances (He et
-//! al. 2021, "disentangled attention").
+//! The part of the scores that compares pieces with distances, and its gradients (He et al. 2021,
+//! "disentangled attention").
 //!
 //! ```text
 //! s[i, j] += scale (q_i K_r + Q_r k_j),     r the position of the distance from i to j
@@ -91,8 +91,8 @@ impl Attention {
         }
     }
 
-    /// Adds what the gradients of a head's queries, keys and positions have of the gradient of its
-    /// scores, `[n, m]`. `dq` and `dk` begin at the head.
+    /// Adds the share of these terms to the gradients of a head's queries, keys and positions, from
+    /// the gradient of its scores, `[n, m]`. `dq` and `dk` begin at the head.
     pub(super) fn add_position_gradients<T: Real>(
         &self,
         head: &Head,
