@@ -119,8 +119,10 @@ fn a_run_that_is_replaced_leaves_no_teacher_behind() {
     assert!(!out.join("teacher-1").exists() && !out.join("teacher-2").exists());
 }
 
+/// Stops and resumes a run with images after every step, which comes to the bits of a run that was
+/// not stopped.
 #[track_caller]
-fn check_stops(config: &Config) {
+pub(crate) fn check_stops(config: &Config) {
     let fixture = Fixture::new();
     let images = Some(&fixture.images);
     let whole = fixture.out("whole");
@@ -209,6 +211,7 @@ fn every_option_changes_the_run() {
     check("marginal", |c| c.objective.unlabelled = UnlabelledClass::Marginal);
     check("marginal-frequencies", |c| c.objective.unlabelled = UnlabelledClass::MarginalFrequencies);
     check("mean-teacher", |c| c.average = Some(average(0.9, 0.0)));
+    check("image-dropout", |c| c.training.image_dropout = 0.5);
     check("negatives", |c| c.training.negatives = Some(2.0));
 }
 

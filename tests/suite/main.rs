@@ -35,6 +35,8 @@ mod gradients;
 mod keras;
 // Posts over the piece limit, and what is told of spans.
 mod long_posts;
+// Options that may keep the image expert from collapsing.
+mod image_options;
 // A pretrained encoder against transformers.
 mod minilm_golden;
 // Losses, gradients and optimizer steps of the authors' program.

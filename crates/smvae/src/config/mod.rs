@@ -160,6 +160,7 @@ impl Config {
         json["input"]["caption"] = serde_json::to_value(self.input.caption)?;
         json["input"]["max_caption_pieces"] = self.input.max_caption_pieces.into();
         json["training"]["caption_dropout"] = self.training.caption_dropout.into();
+        json["training"]["image_dropout"] = self.training.image_dropout.into();
         Ok(json)
     }
 
@@ -287,6 +288,8 @@ mod tests {
         );
         check(|c| c.training.dropout = Some(1.0), "dropout");
         check(|c| c.training.warmup = f64::NAN, "warmup");
+        check(|c| c.training.image_dropout = -0.1, "image_dropout");
+        check(|c| c.training.image_dropout = f64::NAN, "image_dropout");
         check(|c| c.training.layer_decay = 0.0, "layer_decay");
         check(|c| c.training.layer_decay = 1.1, "layer_decay");
         check(|c| c.input.max_pieces = 2, "max_pieces");

@@ -66,6 +66,10 @@ pub struct TrainingConfig {
     /// good without one. Default: 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub caption_dropout: f64,
+    /// Probability with which a post of a step is seen without its image, as if it had none:
+    /// modality dropout. Above 0 it needs image vectors. Default: 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub image_dropout: f64,
     /// Whether every evaluation on dev chooses the bias between `O` and the rest
     /// ([`crate::Decision`]). Default: false.
     pub tune_decision: bool,
@@ -101,6 +105,7 @@ impl Default for TrainingConfig {
             schedule: Schedule::Linear,
             dropout: None,
             caption_dropout: 0.0,
+            image_dropout: 0.0,
             tune_decision: false,
             checkpoint_every: None,
         }
@@ -139,8 +144,9 @@ impl TrainingConfig {
         if !(0.0..=1.0).contains(&warmup) {
             return Err(Error::setting("warmup", "a share, 0 to 1", warmup));
         }
-        if !(0.0..=1.0).contains(&self.caption_dropout) {
-            return Err(Error::setting("caption_dropout", "a probability, 0 to 1", self.caption_dropout));
+        let dropouts = [("caption_dropout", self.caption_dropout), ("image_dropout", self.image_dropout)];
+        if let Some((name, p)) = dropouts.into_iter().find(|(_, p)| !(0.0..=1.0).contains(p)) {
+            return Err(Error::setting(name, "a probability, 0 to 1", p));
         }
         match dropout {
             Some(p) if !(0.0..1.0).contains(&p) => Err(Error::setting("dropout", "in [0, 1)", p)),

@@ -50,6 +50,17 @@ pub(crate) enum ItemImage {
     Own(Arc<[f32]>),
 }
 
+/// What is read with an item in a batch, where it has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub caption: bool,
+    pub image: bool,
+}
+
+impl Beside {
+    pub(crate) const ALL: Self = Self { caption: true, image: true };
+}
+
 /// A candidate span of an item and its class.
 pub(crate) type LabelledSpan = (Span, u32);
 
@@ -206,20 +217,20 @@ impl Collator<'_> {
 
     /// Packs items with the spans chosen of each into one batch.
     pub(crate) fn batch(&self, items: &[(&Item, Vec<Span>)], device: &Device) -> Result<SpanBatch> {
-        self.batch_of(items, &vec![true; items.len()], device)
+        self.batch_of(items, &vec![Beside::ALL; items.len()], device)
     }
 
-    /// The same; `has_caption` says of which items the caption is read, where there is one.
+    /// The same; `beside` says of each item what is read with it.
     pub(crate) fn batch_of(
         &self,
         items: &[(&Item, Vec<Span>)],
-        has_caption: &[bool],
+        beside: &[Beside],
         device: &Device,
     ) -> Result<SpanBatch> {
-        let caption = |item: &'_ Item, has_caption| if has_caption { item.caption.len() } else { 0 };
-        let texts = items.iter().zip(has_caption);
+        let caption = |item: &'_ Item, beside: &Beside| if beside.caption { item.caption.len() } else { 0 };
+        let texts = items.iter().zip(beside);
         let mut pieces = PackedPieces::with_contexts(
-            texts.map(|((item, _), has)| (item.ids.as_slice(), &item.caption[..caption(item, *has)])),
+            texts.map(|((item, _), beside)| (item.ids.as_slice(), &item.caption[..caption(item, beside)])),
         );
         if let Some(n) = self.quirks.pad_to {
             pieces = pieces.padded_to(n, self.encoder.pad_id())?;
@@ -234,12 +245,14 @@ impl Collator<'_> {
                     .map(|span| BatchSpan { text, words: Span::new(span.start + first_word, span.end + first_word) }),
             );
         }
+        let seen: Vec<Option<&ItemImage>> =
+            items.iter().zip(beside).map(|((item, _), beside)| item.image.as_ref().filter(|_| beside.image)).collect();
         let has_own = items.iter().any(|(item, _)| matches!(item.image, Some(ItemImage::Own(_))));
         let images = self.images.filter(|(_, vectors)| vectors.is_some() || has_own).map(|(identity, vectors)| {
             let zeros = self.input.image == ImageUse::Zero;
             let mut rows = vec![0f32; items.len() * identity.width];
-            for (row, (item, _)) in rows.chunks_mut(identity.width).zip(items) {
-                match (&item.image, vectors) {
+            for (row, image) in rows.chunks_mut(identity.width).zip(&seen) {
+                match (image, vectors) {
                     (Some(ItemImage::Row(image)), Some(vectors)) if !zeros => {
                         identity.prepare(vectors.row(*image), row)
                     }
@@ -250,7 +263,7 @@ impl Collator<'_> {
             Tensor::from_vec(rows, (items.len(), identity.width), device)
         });
         Ok(SpanBatch {
-            has_image: items.iter().map(|(item, _)| item.image.is_some()).collect(),
+            has_image: seen.iter().map(Option::is_some).collect(),
             shapes: items.iter().flat_map(|(item, _)| item.shapes.iter().copied()).collect(),
             images: images.transpose()?,
             pieces,

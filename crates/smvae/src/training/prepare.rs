@@ -72,6 +72,9 @@ impl<'a> Prepared<'a> {
         if let Some(resumed) = resumed {
             resumed.check_data(&state, input.labels())?;
         }
+        if input.images.is_none() {
+            check_without_images(asked)?;
+        }
         let caption_identity = caption_identity(input, asked)?;
         let mut encoder = match resumed {
             Some(Resumed { folder, checkpoint: Some(_), .. }) => Encoder::of_run(folder)?,
@@ -233,6 +236,15 @@ fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()
         Some(path) => Err(Error::NotUtf8 { path: path.to_owned() }),
         None => Ok(()),
     }
+}
+
+/// Refuses settings that ask for something of images, in a run that has none.
+fn check_without_images(config: &Config) -> Result<()> {
+    if config.training.image_dropout > 0.0 {
+        let want = "0 where there are no image vectors";
+        return Err(Error::setting("training.image_dropout", want, config.training.image_dropout));
+    }
+    Ok(())
 }
 
 /// What tells this run from others, besides its configuration.

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::input::collate::Item;
+use crate::input::collate::{Beside, Item};
 use crate::input::post::Post;
 use crate::run::calibration::Calibration;
 use crate::run::digests;
@@ -249,19 +249,21 @@ impl<'a> TrainingLoop<'a> {
         }
     }
 
-    /// The batch of the next step's items of a kind, some of them without their captions, if the
-    /// configuration says so. The draws have a generator of their own, named by step and kind: they
-    /// move no others, and a resumed run draws the same.
+    /// The batch of the next step's items of a kind, some of them without their captions or their
+    /// images, if the configuration says so. The draws have generators of their own, named by step
+    /// and kind: they move no others, and a resumed run draws the same.
     fn batch(&self, items: &[(&Item, Vec<Span>)], kind: &str) -> Result<SpanBatch> {
         let (collator, device) = (self.prepared.collator(), &self.prepared.input.device);
-        let config = &self.prepared.config;
-        let dropout = config.training.caption_dropout;
-        if self.prepared.caption_identity.is_none() || dropout == 0.0 {
-            return collator.batch(items, device);
-        }
-        let mut rng = rng::named(config.seed, &format!("captions {} {kind}", self.built.optimizer.steps()));
-        let has_caption: Vec<bool> = items.iter().map(|_| rng.random::<f64>() >= dropout).collect();
-        collator.batch_of(items, &has_caption, device)
+        let (config, step) = (&self.prepared.config, self.built.optimizer.steps());
+        let kept = |what: &str, dropout: f64| -> Vec<bool> {
+            let mut rng = rng::named(config.seed, &format!("{what} {step} {kind}"));
+            items.iter().map(|_| rng.random::<f64>() >= dropout).collect()
+        };
+        let captions = kept("captions", config.training.caption_dropout);
+        let images = kept("images", config.training.image_dropout);
+        let beside: Vec<_> =
+            captions.into_iter().zip(images).map(|(caption, image)| Beside { caption, image }).collect();
+        collator.batch_of(items, &beside, device)
     }
 
     fn labelled_batch(&self, chosen: &Chosen) -> Result<LabelledBatch> {

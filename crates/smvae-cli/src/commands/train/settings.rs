@@ -9,7 +9,7 @@ use smvae::Config;
 use std::str::FromStr;
 
 /// Settings with an option of their own.
-pub(super) const WITH_OPTION: [&str; 57] = [
+pub(super) const WITH_OPTION: [&str; 58] = [
     "text_encoder",
     "allow_missing_weights",
     "labelled",
@@ -34,6 +34,7 @@ pub(super) const WITH_OPTION: [&str; 57] = [
     "training.schedule",
     "training.dropout",
     "training.caption_dropout",
+    "training.image_dropout",
     "training.tune_decision",
     "average.decay",
     "average.teach_from",

@@ -68,6 +68,9 @@ pub(super) struct TrainingArgs {
     /// Read a post without its caption with this probability, so that the model stays good without.
     #[arg(long, value_name = "P")]
     caption_dropout: Option<f64>,
+    /// See a post without its image with this probability, as if it had none.
+    #[arg(long, value_name = "P")]
+    image_dropout: Option<f64>,
     /// Choose the bias between O and the rest on dev at every evaluation.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     tune_decision: Option<bool>,
@@ -99,6 +102,7 @@ impl TrainingArgs {
         set(&mut training.warmup, self.warmup);
         set(&mut training.schedule, self.schedule);
         set(&mut training.caption_dropout, self.caption_dropout);
+        set(&mut training.image_dropout, self.image_dropout);
         set(&mut training.tune_decision, self.tune_decision);
         if let Some(decay) = self.average_decay {
             config.average.get_or_insert_with(AverageConfig::default).decay = decay;

@@ -246,7 +246,8 @@ fn captions_are_packed_behind_their_texts_and_no_word_is_of_them() {
             (&[7, 5, 7][..], &[5, 5, 5][..])
         );
         assert_eq!(batch.words, [1..2, 2..4, 6..7, 7..9, 11..12, 12..14]);
-        let dropped = collator.batch_of(&items, &[false, true, false], &Device::Cpu).expect("it fits");
+        let beside = [false, true, false].map(|caption| Beside { caption, image: true });
+        let dropped = collator.batch_of(&items, &beside, &Device::Cpu).expect("it fits");
         let alone = [(&item, spans()), (&item, spans()), (&item, spans())];
         assert_eq!(dropped.pieces, collator.batch(&alone, &Device::Cpu).expect("it fits").pieces);
     });
