@@ -212,6 +212,7 @@ fn every_option_changes_the_run() {
     check("marginal-frequencies", |c| c.objective.unlabelled = UnlabelledClass::MarginalFrequencies);
     check("mean-teacher", |c| c.average = Some(average(0.9, 0.0)));
     check("image-dropout", |c| c.training.image_dropout = 0.5);
+    check("image-in-classifier", |c| c.model.image_in_classifier = true);
     check("negatives", |c| c.training.negatives = Some(2.0));
 }
 

@@ -27,7 +27,12 @@ type Values = BTreeMap<String, Tensor>;
 
 #[test]
 fn every_parameter_gets_a_gradient_and_moves() -> Result<()> {
-    let setup = Setup::new();
+    check_every_parameter_moves(&Setup::new())?;
+    check_every_parameter_moves(&Setup::with(|model| model.image_in_classifier = true))
+}
+
+#[track_caller]
+fn check_every_parameter_moves(setup: &Setup) -> Result<()> {
     let (labelled, unlabelled) = (setup.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
     let mut rng = rng::named(1, "noise");
     let noise = |batch: &SpanBatch, rng: &mut smvae_core::Rng| {
@@ -176,19 +181,19 @@ fn a_text_without_image_has_no_image_terms() -> Result<()> {
 /// a constant of the loss, so that these stay as they are.
 #[test]
 fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
-    type Edit = fn(&mut Objective);
-    let forms: [(&str, Edit); 6] = [
-        ("the paper's", |_| {}),
-        ("marginal", |o| o.unlabelled = UnlabelledClass::Marginal),
-        ("frequencies", |o| o.unlabelled = UnlabelledClass::MarginalFrequencies),
-        ("free bits", |o| (o.free_bits, o.kl_weight, o.reconstruction_weight) = (0.05, 0.5, 2.0)),
-        ("two passes", |o| (o.vae, o.r_drop) = (false, 2.0)),
-        ("a teacher alone", |o| (o.vae, o.soft_label_weight) = (false, 3.0)),
+    type Edit = fn(&mut Objective, &mut ModelConfig);
+    let forms: [(&str, Edit); 7] = [
+        ("the paper's", |_, _| {}),
+        ("marginal", |o, _| o.unlabelled = UnlabelledClass::Marginal),
+        ("frequencies", |o, _| o.unlabelled = UnlabelledClass::MarginalFrequencies),
+        ("free bits", |o, _| (o.free_bits, o.kl_weight, o.reconstruction_weight) = (0.05, 0.5, 2.0)),
+        ("two passes", |o, _| (o.vae, o.r_drop) = (false, 2.0)),
+        ("a teacher alone", |o, _| (o.vae, o.soft_label_weight) = (false, 3.0)),
+        ("an image in the classifier", |_, m| m.image_in_classifier = true),
     ];
     for (name, edit) in forms {
         let mut objective = Objective::default();
-        edit(&mut objective);
-        let setup = Setup::new();
+        let setup = Setup::with(|model| edit(&mut objective, model));
         let (labelled, unlabelled) = (setup.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
         let mut rng = rng::named(1, "noise");
         let like = labelled.batch.images.clone().expect("images");
@@ -253,12 +258,18 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same, with another configuration of the span model.
+    fn with(edit: impl FnOnce(&mut ModelConfig)) -> Self {
         let parameters = Parameters::new(3, &device());
         let vb = parameters.builder(DType::F32);
         let bert = Transformer::load(&tiny(N_PIECES), vb.pp("encoder")).expect("fresh weights");
         let mut config = ModelConfig::default();
         (config.hidden_dim, config.latent_dim) = (12, LATENT_DIM);
         (config.image_dim, config.span_widths) = (Some(IMAGE_DIM), true);
+        edit(&mut config);
         let width = bert.config().hidden_size;
         let model = SpanModel::load(&config, width, N_CLASSES, &vb.pp("model")).expect("fresh weights");
         Self { parameters, bert, model }

@@ -11,7 +11,10 @@ use std::path::Path;
 
 type Named = (&'static str, fn(&mut Config));
 
-const OPTIONS: [Named; 1] = [("image_dropout", |c| c.training.image_dropout = 0.4)];
+const OPTIONS: [Named; 2] = [
+    ("image_dropout", |c| c.training.image_dropout = 0.4),
+    ("image_in_classifier", |c| c.model.image_in_classifier = true),
+];
 
 #[test]
 fn a_run_with_an_option_resumes_after_every_step() {

@@ -30,6 +30,10 @@ pub struct ModelConfig {
     /// Whether the classifier sees z; without it, the VAEs have no part in the decision. Default:
     /// true.
     pub latent_in_classifier: bool,
+    /// Whether the classifier also sees the post's image vector, through a layer of its own that
+    /// has nothing to do with the VAEs. It needs image vectors. Default: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub image_in_classifier: bool,
     /// What the authors' program does differently from the paper. Default: nothing.
     pub quirks: Quirks,
 }
@@ -45,6 +49,7 @@ impl Default for ModelConfig {
             span_widths: false,
             fusion: Fusion::Product,
             latent_in_classifier: true,
+            image_in_classifier: false,
             quirks: Quirks::default(),
         }
     }

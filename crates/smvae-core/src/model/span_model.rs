@@ -6,12 +6,14 @@
 //! z  = mu + sigma * noise, or mu, of the product of experts                       [rows, latent]
 //! logits = W_o lrelu(W_f [z; s; e; s-e; s*e])    s, e: means of h2 over the first and last word
 //! ```
-//! Inside the last lrelu a vector of the span's width is added, if `span_widths` asks for it. What
-//! can be computed once per piece or once per word is computed so ([`Features`]): `W_t` commutes
-//! with the mean, and of `W_f` only the terms of `z` and of `s*e` need one product per span. The
-//! checkpoint has `W_f` flat.
+//! Inside the last lrelu a vector of the span's width is added, if `span_widths` asks for it, and
+//! what `image_input.rs` makes of the image, if `image_in_classifier` does. What can be computed
+//! once per piece or once per word is computed so ([`Features`]): `W_t` commutes with the mean, and
+//! of `W_f` only the terms of `z` and of `s*e` need one product per span. The checkpoint has `W_f`
+//! flat.
 
 use super::config::LEAKY_SLOPE;
+use super::image_input::ImageInput;
 use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::{Minus, Plus};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
@@ -39,6 +41,8 @@ pub struct SpanModel {
     widths: Option<Tensor>,
     text: ExpertNet,
     image: Option<ExpertNet>,
+    /// What the classifier sees of an image beside z.
+    image_input: Option<ImageInput>,
     span_hidden: Linear,
     /// The larger products in int8, in a model that was quantized; `span_hidden` then has the
     /// columns of z alone.
@@ -100,6 +104,8 @@ pub struct Features {
     last: Tensor,
     /// The image expert, one row per text.
     pub image: Option<Gaussian>,
+    /// What the span layer adds of the image, `[texts, k]`.
+    image_input: Option<Tensor>,
     /// 1 for texts with an image, 0 for those without, `[texts]`.
     pub has_image: Tensor,
 }
@@ -173,6 +179,7 @@ impl SpanModel {
             widths: config.span_widths.then(|| vb.get_with_hints((N_WIDTHS, k), "span_widths", ZERO)).transpose()?,
             text: ExpertNet::load(2 * k, config, &vb.pp("text_expert"))?,
             image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
+            image_input: ImageInput::load(config, &vb.pp("image_input"))?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
             quantized: None,
@@ -252,6 +259,10 @@ impl SpanModel {
             (Some(net), Some(images)) => Some(net.gaussian(&net.hidden.forward(images)?)?),
             _ => None,
         };
+        let image_input = match (&self.image_input, &batch.images) {
+            (Some(layers), Some(images)) => Some(layers.forward(images)?),
+            _ => None,
+        };
         let has_image: Vec<f32> = batch.has_image.iter().map(|h| f32::from(*h && image.is_some())).collect();
         let [text_hidden, first, last] = self.parts(&h1, &words)?;
         Ok(Features {
@@ -261,6 +272,7 @@ impl SpanModel {
             words,
             has_image: Tensor::from_vec(has_image, batch.n_texts(), h.device())?.to_dtype(h.dtype())?,
             image,
+            image_input,
             pieces,
         })
     }
@@ -344,6 +356,13 @@ impl SpanModel {
             if self.config.latent_in_classifier { linear_columns(&z, weight, &[Plus(of_z)], &hidden)? } else { hidden };
         let hidden = match &self.widths {
             Some(table) => (hidden + embedding(table, &spans.iter().map(width_index).collect::<Vec<_>>())?)?,
+            None => hidden,
+        };
+        let hidden = match &features.image_input {
+            // Nothing where there is no image.
+            Some(of_texts) => {
+                (hidden + of_texts.index_select(&text_index, 0)?.broadcast_mul(&has_image.unsqueeze(1)?)?)?
+            }
             None => hidden,
         };
         let logits = self.classifier.forward(&leaky_relu(&hidden, LEAKY_SLOPE)?)?;

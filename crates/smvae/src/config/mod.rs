@@ -160,6 +160,7 @@ impl Config {
         json["input"]["caption"] = serde_json::to_value(self.input.caption)?;
         json["input"]["max_caption_pieces"] = self.input.max_caption_pieces.into();
         json["training"]["caption_dropout"] = self.training.caption_dropout.into();
+        json["model"]["image_in_classifier"] = self.model.image_in_classifier.into();
         json["training"]["image_dropout"] = self.training.image_dropout.into();
         Ok(json)
     }

@@ -244,6 +244,9 @@ fn check_without_images(config: &Config) -> Result<()> {
         let want = "0 where there are no image vectors";
         return Err(Error::setting("training.image_dropout", want, config.training.image_dropout));
     }
+    if config.model.image_in_classifier {
+        return Err(Error::setting("model.image_in_classifier", "false where there are no image vectors", true));
+    }
     Ok(())
 }
 

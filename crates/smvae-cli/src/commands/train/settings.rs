@@ -9,7 +9,7 @@ use smvae::Config;
 use std::str::FromStr;
 
 /// Settings with an option of their own.
-pub(super) const WITH_OPTION: [&str; 58] = [
+pub(super) const WITH_OPTION: [&str; 59] = [
     "text_encoder",
     "allow_missing_weights",
     "labelled",
@@ -58,6 +58,7 @@ pub(super) const WITH_OPTION: [&str; 58] = [
     "model.span_widths",
     "model.fusion",
     "model.latent_in_classifier",
+    "model.image_in_classifier",
     "input.image",
     "input.caption",
     "input.max_caption_pieces",
