@@ -5,7 +5,7 @@
 use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{AverageConfig, ImageUse};
 use smvae::core::model::Fusion;
-use smvae::core::objective::UnlabelledClass;
+use smvae::core::objective::{ImageReconstruction, UnlabelledClass};
 use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunInfo, RunState};
 use smvae::{evaluate, evaluate_as_authors, resume_with, train, train_with};
 use std::collections::BTreeSet;
@@ -213,6 +213,8 @@ fn every_option_changes_the_run() {
     check("mean-teacher", |c| c.average = Some(average(0.9, 0.0)));
     check("image-dropout", |c| c.training.image_dropout = 0.5);
     check("image-in-classifier", |c| c.model.image_in_classifier = true);
+    check("gaussian", |c| c.objective.image_reconstruction = ImageReconstruction::Gaussian);
+    check("contrastive", |c| c.objective.image_reconstruction = ImageReconstruction::Contrastive);
     check("negatives", |c| c.training.negatives = Some(2.0));
 }
 

@@ -6,7 +6,7 @@ use crate::device::device;
 use smvae_core::candle_core::{DType, Result, Tensor};
 use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel, SpanScores};
 use smvae_core::nn::Parameters;
-use smvae_core::objective::{Noise, Objective, UnlabelledClass};
+use smvae_core::objective::{ImageReconstruction, Noise, Objective, UnlabelledClass};
 use smvae_core::optim::{Adam, AdamConfig};
 use smvae_core::step::{LabelledBatch, Networks, StepReport, UnlabelledBatch, step, step_loss};
 use smvae_core::{Mode, PackedPieces, Span, rng};
@@ -182,18 +182,22 @@ fn a_text_without_image_has_no_image_terms() -> Result<()> {
 #[test]
 fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
     type Edit = fn(&mut Objective, &mut ModelConfig);
-    let forms: [(&str, Edit); 7] = [
+    let forms: [(&str, Edit); 9] = [
         ("the paper's", |_, _| {}),
         ("marginal", |o, _| o.unlabelled = UnlabelledClass::Marginal),
         ("frequencies", |o, _| o.unlabelled = UnlabelledClass::MarginalFrequencies),
         ("free bits", |o, _| (o.free_bits, o.kl_weight, o.reconstruction_weight) = (0.05, 0.5, 2.0)),
         ("two passes", |o, _| (o.vae, o.r_drop) = (false, 2.0)),
         ("a teacher alone", |o, _| (o.vae, o.soft_label_weight) = (false, 3.0)),
+        ("a likelihood of images", |o, _| o.image_reconstruction = ImageReconstruction::Gaussian),
+        ("images told apart", |o, _| o.image_reconstruction = ImageReconstruction::Contrastive),
         ("an image in the classifier", |_, m| m.image_in_classifier = true),
     ];
     for (name, edit) in forms {
         let mut objective = Objective::default();
-        let setup = Setup::with(|model| edit(&mut objective, model));
+        let mut setup = Setup::with(|model| edit(&mut objective, model));
+        let vb = setup.parameters.builder(DType::F32).pp("model");
+        objective.add_parameters(&mut setup.model, &vb).expect("fresh weights");
         let (labelled, unlabelled) = (setup.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
         let mut rng = rng::named(1, "noise");
         let like = labelled.batch.images.clone().expect("images");

@@ -5,15 +5,18 @@
 use crate::few_labels::check_stops;
 use crate::fixture::{Fixture, bytes, load, small, small_with};
 use smvae::core::candle_core::{Device, Tensor, safetensors};
+use smvae::core::objective::ImageReconstruction;
 use smvae::{Config, ImageTrust, evaluate};
 use std::collections::HashMap;
 use std::path::Path;
 
 type Named = (&'static str, fn(&mut Config));
 
-const OPTIONS: [Named; 2] = [
+const OPTIONS: [Named; 4] = [
     ("image_dropout", |c| c.training.image_dropout = 0.4),
     ("image_in_classifier", |c| c.model.image_in_classifier = true),
+    ("image_reconstruction", |c| c.objective.image_reconstruction = ImageReconstruction::Gaussian),
+    ("image_reconstruction", |c| c.objective.image_reconstruction = ImageReconstruction::Contrastive),
 ];
 
 #[test]
@@ -26,8 +29,9 @@ fn a_run_with_an_option_resumes_after_every_step() {
 #[test]
 fn a_run_with_an_option_is_read_and_scored_again() {
     let fixture = Fixture::new();
-    for (name, change) in OPTIONS {
-        let folder = fixture.train(name, &small_with(change), Some(&fixture.images)).expect("a run").folder;
+    for (i, (name, change)) in OPTIONS.into_iter().enumerate() {
+        let folder =
+            fixture.train(&format!("{name}-{i}"), &small_with(change), Some(&fixture.images)).expect("a run").folder;
         assert!(String::from_utf8(bytes(&folder, "config.json")).expect("UTF-8").contains(name), "{name}");
         let model = load(&folder).expect("a complete folder");
         evaluate(&model, &fixture.corpus.dev).expect("scores without images");

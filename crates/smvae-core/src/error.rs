@@ -136,6 +136,11 @@ pub enum Error {
     #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
     #[error("the model has no decoders: it can predict, and not be trained with the VAE terms")]
     NoDecoders,
+    /// A likelihood of images from a model whose decoder has no variance.
+    #[cfg(feature = "tensor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
+    #[error("the image decoder has no variance to learn: `Objective::add_parameters` gives it one")]
+    NoImageVariance,
     /// candle failed.
     #[cfg(feature = "tensor")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]

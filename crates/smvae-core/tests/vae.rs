@@ -9,8 +9,8 @@ use smvae_core::candle_core::{DType, Device, Result, Tensor, Var};
 use smvae_core::objective::{clipped_cross_entropy, cross_entropy, entity_mask, soft_cross_entropy};
 use smvae_core::rng;
 use smvae_core::vae::{
-    ElboTerms, Expert, Gaussian, LOG_VAR_RANGE, LossWeights, kl_divergence, kl_standard_normal, mean_of_experts,
-    mean_squared_error, product_of_experts,
+    ElboTerms, Expert, Gaussian, LOG_VAR_RANGE, LossWeights, contrastive, gaussian_nll, kl_divergence,
+    kl_standard_normal, mean_of_experts, mean_squared_error, product_of_experts,
 };
 
 #[track_caller]
@@ -85,6 +85,45 @@ fn samples_errors_and_sums_are_as_defined() -> Result<()> {
     let shapes = (matrix(&[[0.0, 0.0]]), matrix(&[[0.0]]));
     assert!(Gaussian::new(shapes.0.clone(), &shapes.1).is_err() && q.sample(&shapes.1).is_err());
     assert!(mean_squared_error(&shapes.0, &shapes.1).is_err() && product_of_experts(&[]).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_gaussian_decoder_has_the_likelihood_of_its_variance() -> Result<()> {
+    let (x, target) = (matrix(&[[1.0, 2.0], [0.0, 0.0]]), matrix(&[[1.0, 5.0], [2.0, 0.0]]));
+    // Half of 9 / 4 + 2 log 4 + 2 log 2 pi, and of 4 / 4 + ...
+    let log_var = Var::new(&[4f32.ln()], &Device::Cpu)?;
+    let nll = gaussian_nll(&x, &target, &log_var).expect("equal shapes");
+    let constant = 4f64.ln() + std::f64::consts::TAU.ln();
+    close(nll.get(0)?.to_scalar()?, 1.125 + constant, "an error of 3");
+    close(nll.get(1)?.to_scalar()?, 0.5 + constant, "an error of 2");
+    // d/2 (1 - mse / var), over both rows.
+    let slope = nll.sum_all()?.backward()?.get(&log_var).expect("a gradient").get(0)?.to_scalar()?;
+    close(slope, (1.0 - 4.5 / 4.0) + (1.0 - 2.0 / 4.0), "the slope of the variance");
+    let exact = |log_var: f32| gaussian_nll(&x, &x, &Tensor::new(&[log_var], &Device::Cpu)?);
+    let [at_end, beyond] = [-10.0, -1e6].map(|log_var| exact(log_var).expect("equal shapes"));
+    assert_eq!(at_end.to_vec1::<f32>()?, beyond.to_vec1::<f32>()?, "no row is infinitely likely");
+    assert!(gaussian_nll(&x, &target, &x).is_err() && gaussian_nll(&x, &matrix(&[[0.0; 2]]), &log_var).is_err());
+    Ok(())
+}
+
+#[test]
+fn rows_are_told_apart_by_their_cosines() -> Result<()> {
+    let (x, target) = (matrix(&[[2.0, 0.0], [0.0, 3.0], [1.0, 1.0]]), matrix(&[[5.0, 0.0], [0.0, 1.0], [0.0, 0.0]]));
+    let none = Tensor::zeros((3, 3), DType::F32, &Device::Cpu)?;
+    let loss = contrastive(&x, &target, &none, 0.5).expect("equal shapes");
+    // Cosines are 1, 0 and 0, divided by 0.5; the last row is alike to all but the zeros.
+    let side = 0.5f64.sqrt() / 0.5;
+    close(loss.get(0)?.to_scalar()?, (2f64.exp() + 2.0).ln() - 2.0, "the first");
+    close(loss.get(2)?.to_scalar()?, (2.0 * side.exp() + 1.0).ln(), "a row of zeros");
+    let only = Tensor::new(&[[0f32, 1.0, 1.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], &Device::Cpu)?;
+    let (x, target) = (Var::from_tensor(&x)?, target);
+    let alone = contrastive(&x, &target, &only, 0.5).expect("equal shapes");
+    assert_eq!(alone.narrow(0, 0, 2)?.to_vec1::<f32>()?, [0.0, 0.0], "nothing to tell them from");
+    close(alone.get(2)?.to_scalar()?, (side.exp() + 1.0).ln(), "one is passed over");
+    let grads = alone.narrow(0, 0, 2)?.sum_all()?.backward()?;
+    assert!(rows(grads.get(&x).expect("a gradient")).concat().iter().all(|slope| *slope == 0.0));
+    assert!(contrastive(&x, &target, &matrix(&[[0.0; 2]; 3]), 0.5).is_err());
     Ok(())
 }
 

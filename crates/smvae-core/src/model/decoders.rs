@@ -5,12 +5,16 @@ use crate::Result;
 use crate::nn::{Activation, Linear};
 use candle_core::{D, Tensor};
 use candle_nn::VarBuilder;
+use candle_nn::init::ZERO;
 
 /// The decoders; used only in training, but saved with the rest.
 #[derive(Clone, Debug)]
 pub struct Decoders {
     text: [Linear; 3],
     image: Option<[Linear; 3]>,
+    /// Logarithm of the variance around what the image decoder puts out, `[1]`, where it is
+    /// learned.
+    pub(crate) image_log_var: Option<Tensor>,
 }
 
 impl Decoders {
@@ -29,7 +33,19 @@ impl Decoders {
             ])
         };
         let image = config.image_dim.map(|dim| mlp("image", latent, dim)).transpose()?;
-        Ok(Self { text: mlp("text", n_classes + latent, text_dim)?, image })
+        Ok(Self { text: mlp("text", n_classes + latent, text_dim)?, image, image_log_var: None })
+    }
+
+    /// Adds the variance around images, from the builder that the decoders came from; a fresh one
+    /// is 1. A model of text only stays as it is.
+    ///
+    /// # Errors
+    /// Those of the builder.
+    pub(crate) fn learn_image_variance(&mut self, vb: &VarBuilder<'_>) -> Result<()> {
+        if self.image.is_some() {
+            self.image_log_var = Some(vb.get_with_hints(1, "image_log_var", ZERO)?);
+        }
+        Ok(())
     }
 
     /// Text feature of each row, `[rows, text_dim]`, from class probabilities `[rows, classes]` and

@@ -5,7 +5,8 @@
 //! were negative log-likelihoods: for a Gaussian decoder of unit variance, half the squared errors
 //! *summed* over the features. As in the authors' program they are *means* over the features,
 //! while the KL terms are sums over the latent dimensions, so that beside a bound over `d` features
-//! the KL terms weigh `d / 2` times as much. `kl_fused` has no reconstruction of its own, and
+//! the KL terms weigh `d / 2` times as much. (The image's may be a likelihood instead:
+//! [`gaussian_nll`](crate::vae::gaussian_nll).) `kl_fused` has no reconstruction of its own, and
 //! weights or free bits change the sum further. Of all this only the minimum matters to training;
 //! do not read the value as a likelihood.
 
@@ -18,7 +19,9 @@ use candle_core::Tensor;
 pub struct ElboTerms {
     /// Mean squared error of the text feature's reconstruction.
     pub mse_text: Tensor,
-    /// Mean squared error of the image feature's reconstruction; 0 where there is no image.
+    /// Mean squared error of the image feature's reconstruction, or what
+    /// [`ImageReconstruction`](crate::objective::ImageReconstruction) has in its place; 0 where
+    /// there is no image.
     pub mse_image: Tensor,
     /// `KL(text expert || N(0, I))`.
     pub kl_text: Tensor,

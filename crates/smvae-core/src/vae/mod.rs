@@ -15,7 +15,7 @@ pub use elbo::{ElboTerms, LossWeights};
 pub use gaussian::{Gaussian, LOG_VAR_RANGE};
 pub use kl::{kl_divergence, kl_standard_normal};
 pub use product::{Expert, mean_of_experts, product_of_experts};
-pub use reconstruction::mean_squared_error;
+pub use reconstruction::{DECODER_LOG_VAR_RANGE, contrastive, gaussian_nll, mean_squared_error};
 
 use crate::{Error, Result};
 use candle_core::Tensor;

@@ -5,6 +5,7 @@ use smvae_core::LabelSet;
 use smvae_core::candle_core::DType;
 use smvae_core::model::{ModelConfig, SpanModel};
 use smvae_core::nn::{Form, Parameters};
+use smvae_core::objective::Objective;
 use smvae_core::step;
 use smvae_encoders::text::{Transformer, TransformerConfig};
 
@@ -27,20 +28,21 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    /// Networks whose parameters, but for the frozen ones, are tracked for gradients. Parameters
-    /// that do not exist yet are drawn.
+    /// Networks whose parameters, but for the frozen ones, are tracked for gradients, with those
+    /// that this objective alone trains. Parameters that do not exist yet are drawn.
     pub(crate) fn for_training(
         parameters: &Parameters,
         encoder: &TransformerConfig,
         model: &ModelConfig,
+        objective: &Objective,
         labels: &LabelSet,
         is_frozen: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
         let vb = parameters.partly_frozen_builder(DType::F32, is_frozen);
-        Ok(Self {
-            encoder: Transformer::load(encoder, vb.pp(ENCODER))?,
-            model: SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &vb.pp(MODEL))?,
-        })
+        let of_model = vb.pp(MODEL);
+        let mut model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &of_model)?;
+        objective.add_parameters(&mut model, &of_model)?;
+        Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
     }
 
     /// The same networks on the same memory, without gradients and without what only training

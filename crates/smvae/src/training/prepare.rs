@@ -23,6 +23,7 @@ use crate::training::input::TrainInput;
 use crate::training::resumed::Resumed;
 use crate::training::sampler::{UnlabelledStream, steps_per_epoch};
 use smvae_core::nn::Parameters;
+use smvae_core::objective::ImageReconstruction;
 use smvae_core::optim::Adam;
 use smvae_core::rng;
 use smvae_data::captions::coverage;
@@ -182,7 +183,7 @@ impl Built {
         }
         let (sizes, model, labels, groups) = (&encoder.config, &config.model, input.labels(), *groups);
         let is_frozen = move |name: &str| groups.is_frozen(name);
-        let networks = Networks::for_training(&parameters, sizes, model, labels, is_frozen)?;
+        let networks = Networks::for_training(&parameters, sizes, model, &config.objective, labels, is_frozen)?;
         let trained: Vec<_> = parameters.all().into_iter().filter(|(name, _)| !groups.is_frozen(name)).collect();
         let n_trained = trained.iter().map(|(_, var)| var.elem_count()).sum();
         let optimizer = Adam::new(trained, |name| groups.of(name), config.optimizer.clone())?;
@@ -243,6 +244,11 @@ fn check_without_images(config: &Config) -> Result<()> {
     if config.training.image_dropout > 0.0 {
         let want = "0 where there are no image vectors";
         return Err(Error::setting("training.image_dropout", want, config.training.image_dropout));
+    }
+    let reconstruction = config.objective.image_reconstruction;
+    if reconstruction != ImageReconstruction::Mse {
+        let (want, got) = ("mse where there are no image vectors", format!("{reconstruction:?}").to_lowercase());
+        return Err(Error::setting("objective.image_reconstruction", want, got));
     }
     if config.model.image_in_classifier {
         return Err(Error::setting("model.image_in_classifier", "false where there are no image vectors", true));

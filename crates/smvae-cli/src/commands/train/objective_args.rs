@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use smvae::Distillation;
 use smvae::config::{AverageConfig, Config, TrainingConfig};
-use smvae::core::objective::UnlabelledClass;
+use smvae::core::objective::{ImageReconstruction, UnlabelledClass};
 
 /// The terms of the loss.
 #[derive(Debug, Args)]
@@ -34,6 +34,13 @@ pub(crate) struct ObjectiveArgs {
     /// Weight of the reconstructions.
     #[arg(long, value_name = "X")]
     reconstruction_weight: Option<f64>,
+    /// What brings the image decoder's output near the image.
+    ///
+    /// mse: the squared error, mean over the dimensions of the vector (the paper). gaussian: the
+    /// negative log-likelihood in nats, summed over the dimensions, with one learned variance.
+    /// contrastive: telling the post's image from the others of its batch.
+    #[arg(long, value_name = "mse|gaussian|contrastive", value_parser = by_name::<ImageReconstruction>)]
+    image_reconstruction: Option<ImageReconstruction>,
     /// What stands for the unknown class of an unlabelled span in the VAE terms.
     ///
     /// mask: the model's probabilities, where the most probable class is not O (the paper).
@@ -85,6 +92,7 @@ impl ObjectiveArgs {
         set(&mut objective.kl_warmup, self.kl_warmup);
         set(&mut objective.free_bits, self.free_bits);
         set(&mut objective.reconstruction_weight, self.reconstruction_weight);
+        set(&mut objective.image_reconstruction, self.image_reconstruction);
         set(&mut objective.unlabelled, self.unlabelled_class);
         set(&mut objective.soft_label_weight, self.soft_label_weight);
         set(&mut objective.r_drop, self.r_drop);

@@ -9,7 +9,7 @@ use smvae::Config;
 use std::str::FromStr;
 
 /// Settings with an option of their own.
-pub(super) const WITH_OPTION: [&str; 59] = [
+pub(super) const WITH_OPTION: [&str; 60] = [
     "text_encoder",
     "allow_missing_weights",
     "labelled",
@@ -47,6 +47,7 @@ pub(super) const WITH_OPTION: [&str; 59] = [
     "objective.kl_warmup",
     "objective.free_bits",
     "objective.reconstruction_weight",
+    "objective.image_reconstruction",
     "objective.unlabelled_class",
     "objective.soft_label_weight",
     "objective.r_drop",
