@@ -215,6 +215,9 @@ fn every_option_changes_the_run() {
     check("image-in-classifier", |c| c.model.image_in_classifier = true);
     check("gaussian", |c| c.objective.image_reconstruction = ImageReconstruction::Gaussian);
     check("contrastive", |c| c.objective.image_reconstruction = ImageReconstruction::Contrastive);
+    check("gate", |c| c.model.image_gate = true);
+    check("gate-of-mean", |c| (c.model.image_gate, c.model.fusion) = (true, Fusion::Mean));
+    check("gate-and-classifier", |c| (c.model.image_gate, c.model.image_in_classifier) = (true, true));
     check("negatives", |c| c.training.negatives = Some(2.0));
 }
 

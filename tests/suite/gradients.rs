@@ -4,7 +4,7 @@
 
 use crate::device::device;
 use smvae_core::candle_core::{DType, Result, Tensor};
-use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel, SpanScores};
+use smvae_core::model::{BatchSpan, Fusion, ModelConfig, SpanBatch, SpanModel, SpanScores};
 use smvae_core::nn::Parameters;
 use smvae_core::objective::{ImageReconstruction, Noise, Objective, UnlabelledClass};
 use smvae_core::optim::{Adam, AdamConfig};
@@ -28,7 +28,7 @@ type Values = BTreeMap<String, Tensor>;
 #[test]
 fn every_parameter_gets_a_gradient_and_moves() -> Result<()> {
     check_every_parameter_moves(&Setup::new())?;
-    check_every_parameter_moves(&Setup::with(|model| model.image_in_classifier = true))
+    check_every_parameter_moves(&Setup::with(|model| (model.image_in_classifier, model.image_gate) = (true, true)))
 }
 
 #[track_caller]
@@ -111,7 +111,12 @@ fn the_same_seed_gives_the_same_bits() -> Result<()> {
 
 #[test]
 fn packed_texts_have_the_numbers_of_single_ones() -> Result<()> {
-    let setup = Setup::new();
+    check_packed(&Setup::new())?;
+    check_packed(&Setup::with(|model| (model.image_in_classifier, model.image_gate) = (true, true)))
+}
+
+#[track_caller]
+fn check_packed(setup: &Setup) -> Result<()> {
     let (h, packed, packed_targets) = setup.score(&batch(&TEXTS.each_ref()));
     let (mut row, mut piece) = (0, 0);
     for (i, text) in TEXTS.iter().enumerate() {
@@ -182,7 +187,7 @@ fn a_text_without_image_has_no_image_terms() -> Result<()> {
 #[test]
 fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
     type Edit = fn(&mut Objective, &mut ModelConfig);
-    let forms: [(&str, Edit); 9] = [
+    let forms: [(&str, Edit); 12] = [
         ("the paper's", |_, _| {}),
         ("marginal", |o, _| o.unlabelled = UnlabelledClass::Marginal),
         ("frequencies", |o, _| o.unlabelled = UnlabelledClass::MarginalFrequencies),
@@ -192,6 +197,11 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
         ("a likelihood of images", |o, _| o.image_reconstruction = ImageReconstruction::Gaussian),
         ("images told apart", |o, _| o.image_reconstruction = ImageReconstruction::Contrastive),
         ("an image in the classifier", |_, m| m.image_in_classifier = true),
+        ("a gate", |_, m| m.image_gate = true),
+        ("a gate in a mean", |_, m| (m.image_gate, m.fusion) = (true, Fusion::Mean)),
+        ("a gate with a prior", |_, m| {
+            (m.image_gate, m.image_in_classifier, m.fusion) = (true, true, Fusion::ProductWithPrior);
+        }),
     ];
     for (name, edit) in forms {
         let mut objective = Objective::default();

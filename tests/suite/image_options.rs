@@ -12,11 +12,12 @@ use std::path::Path;
 
 type Named = (&'static str, fn(&mut Config));
 
-const OPTIONS: [Named; 4] = [
+const OPTIONS: [Named; 5] = [
     ("image_dropout", |c| c.training.image_dropout = 0.4),
     ("image_in_classifier", |c| c.model.image_in_classifier = true),
     ("image_reconstruction", |c| c.objective.image_reconstruction = ImageReconstruction::Gaussian),
     ("image_reconstruction", |c| c.objective.image_reconstruction = ImageReconstruction::Contrastive),
+    ("image_gate", |c| c.model.image_gate = true),
 ];
 
 #[test]

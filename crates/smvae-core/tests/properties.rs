@@ -189,8 +189,13 @@ mod tensors {
 
         /// The span layer in parts, per piece, word and span, is that of each span's whole vector.
         #[test]
-        fn what_is_factorised_equals_the_formula(lengths in prop::collection::vec(1usize..5, 1..4), seed in 0u64..1000) {
+        fn what_is_factorised_equals_the_formula(
+            lengths in prop::collection::vec(1usize..5, 1..4),
+            seed in 0u64..1000,
+            (image_in_classifier, image_gate) in any::<(bool, bool)>(),
+        ) {
             let mut config = ModelConfig::default();
+            (config.image_in_classifier, config.image_gate) = (image_in_classifier, image_gate);
             (config.hidden_dim, config.latent_dim, config.image_dim) = (3, LATENT, Some(2));
             let parameters = Parameters::new(seed, &Device::Cpu);
             let model = SpanModel::load_for_prediction(&config, 4, 5, &parameters.builder(DType::F32)).expect("loads");
@@ -262,11 +267,13 @@ mod tensors {
         fn logits(&self, batch: &SpanBatch, span: &BatchSpan) -> Vec<f32> {
             let word = |at: usize| batch.words[at].clone();
             let (first, last) = (word(span.words.start), word(span.words.end - 1));
-            let [mu, log_var] = self.expert("text_expert", &mean(&self.h1[first.start..last.end]));
-            let z: Vec<f32> = if batch.has_image[span.text] {
+            let pieces = mean(&self.h1[first.start..last.end]);
+            let [mu, log_var] = self.expert("text_expert", &pieces);
+            let (has_image, gate) = (batch.has_image[span.text], self.gate(&pieces));
+            let z: Vec<f32> = if has_image {
                 let [image_mu, image_log_var] = self.expert("image_expert", &self.images[span.text]);
                 let fuse = |i: usize| {
-                    let (a, b) = ((-log_var[i]).exp(), (-image_log_var[i]).exp());
+                    let (a, b) = ((-log_var[i]).exp(), gate * (-image_log_var[i]).exp());
                     (a * mu[i] + b * image_mu[i]) / (a + b)
                 };
                 (0..mu.len()).map(fuse).collect()
@@ -278,7 +285,26 @@ mod tensors {
             let difference: Vec<f32> = pairs().map(|(s, e)| s - e).collect();
             let product: Vec<f32> = pairs().map(|(s, e)| s * e).collect();
             let whole = [z, s.clone(), e.clone(), difference, product].concat();
-            self.linear("classifier", &leaky(&self.linear("span_hidden", &whole)))
+            let mut hidden = self.linear("span_hidden", &whole);
+            if has_image && self.has("image_input.hidden") {
+                let seen = leaky(&self.linear("image_input.hidden", &self.images[span.text]));
+                let seen = self.linear("image_input.output", &seen);
+                hidden.iter_mut().zip(seen).for_each(|(h, seen)| *h += gate * seen);
+            }
+            self.linear("classifier", &leaky(&hidden))
+        }
+
+        /// How much of the image counts for a span of these pieces.
+        fn gate(&self, pieces: &[f32]) -> f32 {
+            if !self.has("image_gate") {
+                return 1.0;
+            }
+            let hidden = leaky(&self.linear("text_expert.hidden", pieces));
+            1.0 / (1.0 + (-self.linear("image_gate", &hidden)[0]).exp())
+        }
+
+        fn has(&self, layer: &str) -> bool {
+            self.parameters.contains_key(&format!("{layer}.weight"))
         }
     }
 

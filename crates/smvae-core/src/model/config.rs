@@ -34,6 +34,11 @@ pub struct ModelConfig {
     /// has nothing to do with the VAEs. It needs image vectors. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image_in_classifier: bool,
+    /// Whether each span has a gate, between 0 and 1, that the image's precision in the product of
+    /// experts is multiplied by, and with `image_in_classifier` what the classifier sees of the
+    /// image: a picture may show one of three entities. It needs image vectors. Default: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub image_gate: bool,
     /// What the authors' program does differently from the paper. Default: nothing.
     pub quirks: Quirks,
 }
@@ -50,6 +55,7 @@ impl Default for ModelConfig {
             fusion: Fusion::Product,
             latent_in_classifier: true,
             image_in_classifier: false,
+            image_gate: false,
             quirks: Quirks::default(),
         }
     }

@@ -6,6 +6,7 @@
 mod batch;
 mod config;
 mod decoders;
+mod image_gate;
 mod image_input;
 mod span_model;
 

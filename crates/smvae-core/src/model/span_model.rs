@@ -10,9 +10,10 @@
 //! what `image_input.rs` makes of the image, if `image_in_classifier` does. What can be computed
 //! once per piece or once per word is computed so ([`Features`]): `W_t` commutes with the mean, and
 //! of `W_f` only the terms of `z` and of `s*e` need one product per span. The checkpoint has `W_f`
-//! flat.
+//! flat. How much of an image counts for a span is `image_gate.rs`, if the model has that.
 
 use super::config::LEAKY_SLOPE;
+use super::image_gate::{Gate, ImageGate};
 use super::image_input::ImageInput;
 use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::{Minus, Plus};
@@ -43,6 +44,8 @@ pub struct SpanModel {
     image: Option<ExpertNet>,
     /// What the classifier sees of an image beside z.
     image_input: Option<ImageInput>,
+    /// How much the image says of each span.
+    image_gate: Option<ImageGate>,
     span_hidden: Linear,
     /// The larger products in int8, in a model that was quantized; `span_hidden` then has the
     /// columns of z alone.
@@ -73,10 +76,14 @@ impl ExpertNet {
         })
     }
 
-    /// The Gaussian of each row of the hidden layer before its activation.
+    /// The Gaussian of each row of the hidden layer, whose activation is still to come.
     fn gaussian(&self, hidden: &Tensor) -> Result<Gaussian> {
-        let hidden = leaky_relu(hidden, LEAKY_SLOPE)?;
-        Gaussian::new(self.mu.forward(&hidden)?, &self.log_var.forward(&hidden)?)
+        self.heads(&leaky_relu(hidden, LEAKY_SLOPE)?)
+    }
+
+    /// The Gaussian of each row of the hidden layer.
+    fn heads(&self, hidden: &Tensor) -> Result<Gaussian> {
+        Gaussian::new(self.mu.forward(hidden)?, &self.log_var.forward(hidden)?)
     }
 }
 
@@ -180,6 +187,7 @@ impl SpanModel {
             text: ExpertNet::load(2 * k, config, &vb.pp("text_expert"))?,
             image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
             image_input: ImageInput::load(config, &vb.pp("image_input"))?,
+            image_gate: ImageGate::load(config, vb.pp("image_gate"))?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
             quantized: None,
@@ -337,9 +345,12 @@ impl SpanModel {
         let text_index = Tensor::from_vec(text_index, spans.len(), features.pieces.device())?;
         let has_image = features.has_image.index_select(&text_index, 0)?;
 
-        let text = self.text.gaussian(&segment_mean(&features.text_hidden, &ranges)?)?;
+        let text_hidden = leaky_relu(&segment_mean(&features.text_hidden, &ranges)?, LEAKY_SLOPE)?;
+        let text = self.text.heads(&text_hidden)?;
         let image = features.image.as_ref().map(|image| image.select(&text_index)).transpose()?;
-        let fused = fuse(self.config.fusion, &text, image.as_ref(), &has_image)?;
+        let gate = self.image_gate.as_ref().filter(|_| image.is_some());
+        let gate = gate.map(|gate| gate.of(&text_hidden)).transpose()?;
+        let fused = fuse(self.config.fusion, &text, image.as_ref(), gate.as_ref(), &has_image)?;
         let z = match noise {
             Some(noise) => fused.sample(noise)?,
             None => fused.mu.clone(),
@@ -361,7 +372,11 @@ impl SpanModel {
         let hidden = match &features.image_input {
             // Nothing where there is no image.
             Some(of_texts) => {
-                (hidden + of_texts.index_select(&text_index, 0)?.broadcast_mul(&has_image.unsqueeze(1)?)?)?
+                let mut part = has_image.unsqueeze(1)?;
+                if let Some(gate) = &gate {
+                    part = (part * gate.openness()?)?;
+                }
+                (hidden + of_texts.index_select(&text_index, 0)?.broadcast_mul(&part)?)?
             }
             None => hidden,
         };
@@ -403,9 +418,24 @@ fn shape_table(text_dim: usize, vb: &VarBuilder<'_>) -> Result<Tensor> {
 }
 
 /// One Gaussian per row, from that of the text expert and, where there is an image, that of the
-/// image expert.
-fn fuse(fusion: Fusion, text: &Gaussian, image: Option<&Gaussian>, has_image: &Tensor) -> Result<Gaussian> {
-    let image = image.map(|gaussian| Expert { gaussian, present: Some(has_image) });
+/// image expert, as far as its gate is open.
+fn fuse(
+    fusion: Fusion,
+    text: &Gaussian,
+    image: Option<&Gaussian>,
+    gate: Option<&Gate>,
+    has_image: &Tensor,
+) -> Result<Gaussian> {
+    let gated = match (image, gate, fusion) {
+        (Some(image), Some(gate), Fusion::Product | Fusion::ProductWithPrior) => Some(gate.gated(image)?),
+        _ => None,
+    };
+    let weight = match (gate, fusion) {
+        // The weight of the image in the mean is half of this.
+        (Some(gate), Fusion::Mean) => (gate.openness()?.squeeze(1)? * has_image)?,
+        _ => has_image.clone(),
+    };
+    let image = gated.as_ref().or(image).map(|gaussian| Expert { gaussian, present: Some(&weight) });
     match (fusion, image) {
         (Fusion::Product | Fusion::Mean, None) => Ok(text.clone()),
         (Fusion::Product, Some(image)) => product_of_experts(&[text.into(), image]),

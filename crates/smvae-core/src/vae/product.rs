@@ -41,7 +41,8 @@ impl<'a> From<&'a Gaussian> for Expert<'a> {
 }
 
 /// An alternative to the product, to measure what the product is worth: the mean of the means and
-/// of the log-variances of `a` and, where it is present, `b`.
+/// of the log-variances of `a` and, where it is present, `b`; where `present` is between 0 and 1,
+/// it counts for so much less.
 ///
 /// # Errors
 /// [`Error::Shape`] if the shapes differ.

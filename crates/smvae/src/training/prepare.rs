@@ -22,6 +22,7 @@ use crate::training::groups::Groups;
 use crate::training::input::TrainInput;
 use crate::training::resumed::Resumed;
 use crate::training::sampler::{UnlabelledStream, steps_per_epoch};
+use smvae_core::model::ModelConfig;
 use smvae_core::nn::Parameters;
 use smvae_core::objective::ImageReconstruction;
 use smvae_core::optim::Adam;
@@ -250,10 +251,12 @@ fn check_without_images(config: &Config) -> Result<()> {
         let (want, got) = ("mse where there are no image vectors", format!("{reconstruction:?}").to_lowercase());
         return Err(Error::setting("objective.image_reconstruction", want, got));
     }
-    if config.model.image_in_classifier {
-        return Err(Error::setting("model.image_in_classifier", "false where there are no image vectors", true));
+    let ModelConfig { image_in_classifier, image_gate, .. } = config.model;
+    let switches = [("model.image_in_classifier", image_in_classifier), ("model.image_gate", image_gate)];
+    match switches.into_iter().find(|(_, on)| *on) {
+        Some((name, on)) => Err(Error::setting(name, "false where there are no image vectors", on)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What tells this run from others, besides its configuration.

@@ -32,6 +32,9 @@ pub(crate) struct ModelArgs {
     /// Let the classifier see the post's image vector, beside z.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     image_in_classifier: Option<bool>,
+    /// Let each span decide how much the post's image says of it.
+    #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
+    image_gate: Option<bool>,
     /// Which image vector a post gets: its own, that of another post, or zeros.
     #[arg(long, value_name = "own|shuffled|zero", value_parser = by_name::<ImageUse>)]
     image: Option<ImageUse>,
@@ -70,6 +73,7 @@ impl ModelArgs {
         set(&mut config.model.fusion, self.fusion);
         set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
         set(&mut config.model.image_in_classifier, self.image_in_classifier);
+        set(&mut config.model.image_gate, self.image_gate);
         set(&mut config.input.image, self.image);
         set(&mut config.input.caption, self.caption);
         set(&mut config.input.max_caption_pieces, self.max_caption_pieces);

@@ -9,7 +9,7 @@ use smvae::Config;
 use std::str::FromStr;
 
 /// Settings with an option of their own.
-pub(super) const WITH_OPTION: [&str; 60] = [
+pub(super) const WITH_OPTION: [&str; 61] = [
     "text_encoder",
     "allow_missing_weights",
     "labelled",
@@ -60,6 +60,7 @@ pub(super) const WITH_OPTION: [&str; 60] = [
     "model.fusion",
     "model.latent_in_classifier",
     "model.image_in_classifier",
+    "model.image_gate",
     "input.image",
     "input.caption",
     "input.max_caption_pieces",
