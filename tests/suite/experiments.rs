@@ -27,7 +27,7 @@ fn draw(corpus: &str, labels: usize, draw: u64) -> Selection {
 #[test]
 fn every_run_of_an_experiment_has_its_draw() {
     let read = |file| Plan::read(experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
-    let files = ["few-labels.toml", "options.toml", "authors.toml", "labelling.toml", "captions.toml"];
+    let files = ["few-labels.toml", "options.toml", "authors.toml", "labelling.toml", "captions.toml", "images.toml"];
     let runs = files.map(read).concat();
     assert!(runs.len() > 60, "{}", runs.len());
     let drawn = |run: &&RunSpec| run.run.config.labelled.is_some() && run.run.choice.is_none();
