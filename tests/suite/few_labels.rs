@@ -6,6 +6,7 @@ use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::config::{AverageConfig, ImageUse};
 use smvae::core::model::Fusion;
 use smvae::core::objective::{ImageReconstruction, UnlabelledClass};
+use smvae::data::ImageVectors;
 use smvae::{Config, Decision, Distillation, Event, Flow, Predictor, RunInfo, RunState};
 use smvae::{evaluate, evaluate_as_authors, resume_with, train, train_with};
 use std::collections::BTreeSet;
@@ -124,7 +125,12 @@ fn a_run_that_is_replaced_leaves_no_teacher_behind() {
 #[track_caller]
 pub(crate) fn check_stops(config: &Config) {
     let fixture = Fixture::new();
-    let images = Some(&fixture.images);
+    check_stops_on(&fixture, Some(&fixture.images), config);
+}
+
+/// The same on this corpus, with these image vectors.
+#[track_caller]
+pub(crate) fn check_stops_on(fixture: &Fixture, images: Option<&ImageVectors>, config: &Config) {
     let whole = fixture.out("whole");
     fixture.train("whole", config, images).expect("a run");
     let run = fixture.out("stopped");

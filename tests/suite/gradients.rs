@@ -4,7 +4,7 @@
 
 use crate::device::device;
 use smvae_core::candle_core::{DType, Result, Tensor};
-use smvae_core::model::{BatchSpan, Fusion, ModelConfig, SpanBatch, SpanModel, SpanScores};
+use smvae_core::model::{BatchSpan, Fusion, ImageSource, ModelConfig, SpanBatch, SpanModel, SpanScores};
 use smvae_core::nn::Parameters;
 use smvae_core::objective::{ImageReconstruction, Noise, Objective, UnlabelledClass};
 use smvae_core::optim::{Adam, AdamConfig};
@@ -187,7 +187,7 @@ fn a_text_without_image_has_no_image_terms() -> Result<()> {
 #[test]
 fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
     type Edit = fn(&mut Objective, &mut ModelConfig);
-    let forms: [(&str, Edit); 12] = [
+    let forms: [(&str, Edit); 13] = [
         ("the paper's", |_, _| {}),
         ("marginal", |o, _| o.unlabelled = UnlabelledClass::Marginal),
         ("frequencies", |o, _| o.unlabelled = UnlabelledClass::MarginalFrequencies),
@@ -198,6 +198,7 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
         ("images told apart", |o, _| o.image_reconstruction = ImageReconstruction::Contrastive),
         ("an image in the classifier", |_, m| m.image_in_classifier = true),
         ("a gate", |_, m| m.image_gate = true),
+        ("a caption for an image", |_, m| m.image_source = ImageSource::Caption),
         ("a gate in a mean", |_, m| (m.image_gate, m.fusion) = (true, Fusion::Mean)),
         ("a gate with a prior", |_, m| {
             (m.image_gate, m.image_in_classifier, m.fusion) = (true, true, Fusion::ProductWithPrior);
@@ -211,6 +212,12 @@ fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
         let (labelled, unlabelled) = (setup.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]));
         let mut rng = rng::named(1, "noise");
         let like = labelled.batch.images.clone().expect("images");
+        let is_caption = setup.model.config().image_source == ImageSource::Caption;
+        let (labelled, unlabelled) = if is_caption {
+            (LabelledBatch { batch: captioned(&labelled.batch), ..labelled }, captioned(&unlabelled))
+        } else {
+            (labelled, unlabelled)
+        };
         let mut noise = |batch: &SpanBatch| Noise::draw(batch, LATENT_DIM, &like, &mut rng).expect("noise on the CPU");
         let noises = (noise(&labelled.batch), noise(&unlabelled));
         let targets =
@@ -366,6 +373,31 @@ fn batch(texts: &[&Text]) -> SpanBatch {
         images: has_image.contains(&true).then_some(images),
         has_image,
     }
+}
+
+/// The same texts, where those with an image have a caption instead.
+fn captioned(batch: &SpanBatch) -> SpanBatch {
+    let (ids, layout) = (batch.pieces.ids(), batch.pieces.layout());
+    let caption = |text: usize| if batch.has_image[text] { &[7u32, 9, 3][..] } else { &[] };
+    let pieces = PackedPieces::with_contexts((0..batch.n_texts()).map(|text| (&ids[layout.rows(text)], caption(text))));
+    SpanBatch { pieces, images: None, has_image: vec![false; batch.n_texts()], ..batch.clone() }
+}
+
+#[test]
+fn a_caption_stands_for_an_image_as_the_mean_of_its_pieces_without_gradient() -> Result<()> {
+    let setup = Setup::with(|model| model.image_source = ImageSource::Caption);
+    let batch = captioned(&batch(&TEXTS.each_ref()));
+    let h = setup.bert.encode(&batch.pieces, Mode::Eval).expect("pieces of its vocabulary");
+    let features = setup.model.features(&h, &batch).expect("vectors of the pieces");
+    let images = features.images.expect("two texts have captions");
+    assert!(h.track_op() && !images.track_op());
+    assert_eq!(features.has_image.to_vec1::<f32>()?, [1.0, 0.0, 1.0]);
+    for (text, [_, caption]) in batch.pieces.own_and_context().enumerate() {
+        let got = images.get(text)?;
+        let want = if caption.is_empty() { got.zeros_like()? } else { h.narrow(0, caption.start, 3)?.mean(0)? };
+        assert!(largest(&(got - want)?)? < 1e-6, "of text {text}");
+    }
+    Ok(())
 }
 
 fn is_key_bias(name: &str) -> bool {

@@ -8,8 +8,8 @@
 //!                      + lambda mean(1[argmax p != O] unsup of unlabelled rows)
 //! ```
 //! That is the paper's objective. Options beyond it: other terms in the place of `mse_image`
-//! ([`ImageReconstruction`]), a weight, a floor and a schedule for the KL
-//! terms, the class-marginalised form of the unlabelled term, cross entropy against soft labels
+//! ([`ImageReconstruction`]), a weight, a floor and a schedule for the KL terms, the
+//! class-marginalised form of the unlabelled term, cross entropy against soft labels
 //! ([`soft_cross_entropy`]), and two passes under different dropout that are to agree
 //! ([`disagreement`]).
 
@@ -61,9 +61,10 @@ pub struct Objective {
     pub reconstruction_weight: f64,
     /// What brings the image decoder's output near the image: the mean squared error, which is the
     /// paper's, the negative log-likelihood with a learned variance, summed over the dimensions of
-    /// the vector, or telling the post's image from the others of its batch. Those that are not the
-    /// paper's need image vectors, and [`Objective::add_parameters`]. Default:
-    /// [`ImageReconstruction::Mse`]. Not measured yet.
+    /// the vector, or telling the post's image from the others of its batch. The last two need
+    /// images. Default: [`ImageReconstruction::Mse`]. Not measured yet.
+    ///
+    /// [`Objective::add_parameters`] adds the variance: call that after [`SpanModel::load`].
     #[serde(skip_serializing_if = "is_default")]
     pub image_reconstruction: ImageReconstruction,
     /// What stands for the unknown class of an unlabelled row. Default: [`UnlabelledClass::Mask`],
@@ -331,7 +332,6 @@ struct Rows<'a> {
     decoders: &'a Decoders,
     features: &'a Features,
     scores: &'a SpanScores,
-    batch: &'a SpanBatch,
     noise: &'a Noise,
     /// [`SpanModel::targets`] of the rows.
     targets: Tensor,
@@ -350,7 +350,7 @@ impl<'a> Rows<'a> {
         let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
         let targets = model.targets(features, batch, spans)?;
         let image_reconstruction = objective.image_reconstruction;
-        Ok(Self { image_reconstruction, decoders, features, scores, batch, noise, targets })
+        Ok(Self { image_reconstruction, decoders, features, scores, noise, targets })
     }
 
     /// The five terms of each row.
@@ -383,14 +383,16 @@ impl<'a> Rows<'a> {
     /// All five terms, with this reconstruction of the text; the four others do not depend on the
     /// class.
     fn terms_with(&self, mse_text: Tensor) -> Result<ElboTerms> {
-        let Self { decoders, scores, batch, .. } = self;
+        let Self { decoders, features, scores, .. } = self;
         let kl_text = kl_standard_normal(&scores.text)?;
-        let (mse_image, kl_image, kl_fused) = match (&self.features.image, &batch.images) {
+        let (mse_image, kl_image, kl_fused) = match (&features.image, &features.images) {
             (Some(image), Some(target)) => {
                 // Once per text, then copied to the rows of its spans.
                 let rows = |of_text: &Tensor| of_text.index_select(&scores.text_index, 0)? * &scores.has_image;
                 let decoded = decoders.image(&image.sample(&self.noise.image)?)?;
-                let mse = decoded.map(|d| self.image_reconstruction.terms(decoders, &d, target, batch)).transpose()?;
+                let mse = decoded
+                    .map(|d| self.image_reconstruction.terms(decoders, &d, target, &features.has_image))
+                    .transpose()?;
                 let kl_fused = (kl_standard_normal(&scores.fused)? * &scores.has_image)?;
                 let kl_image = rows(&kl_standard_normal(image)?)?;
                 (mse.map_or_else(|| kl_image.zeros_like(), |mse| rows(&mse))?, kl_image, kl_fused)

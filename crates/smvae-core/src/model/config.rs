@@ -31,14 +31,21 @@ pub struct ModelConfig {
     /// true.
     pub latent_in_classifier: bool,
     /// Whether the classifier also sees the post's image vector, through a layer of its own that
-    /// has nothing to do with the VAEs. It needs image vectors. Default: false.
+    /// has nothing to do with the VAEs. It needs images. Not measured yet. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image_in_classifier: bool,
     /// Whether each span has a gate, between 0 and 1, that the image's precision in the product of
     /// experts is multiplied by, and with `image_in_classifier` what the classifier sees of the
-    /// image: a picture may show one of three entities. It needs image vectors. Default: false.
+    /// image: a picture may show one of three entities. It needs images. Not measured yet. Default:
+    /// false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image_gate: bool,
+    /// What the image expert sees: the post's image vector, or the caption that the text encoder
+    /// reads with the post, as the mean of the encoder's vectors of its pieces, without gradient; a
+    /// post without a caption then has no image. It needs captions, and no image vectors. Not
+    /// measured yet. Default: [`ImageSource::Vectors`].
+    #[serde(skip_serializing_if = "ImageSource::is_vectors")]
+    pub image_source: ImageSource,
     /// What the authors' program does differently from the paper. Default: nothing.
     pub quirks: Quirks,
 }
@@ -56,12 +63,22 @@ impl Default for ModelConfig {
             latent_in_classifier: true,
             image_in_classifier: false,
             image_gate: false,
+            image_source: ImageSource::Vectors,
             quirks: Quirks::default(),
         }
     }
 }
 
 impl ModelConfig {
+    /// Width of what the image expert sees, for a text encoder of width `text_dim`; `None` for a
+    /// model of text only.
+    pub fn image_width(&self, text_dim: usize) -> Option<usize> {
+        match self.image_source {
+            ImageSource::Vectors => self.image_dim,
+            ImageSource::Caption => Some(text_dim),
+        }
+    }
+
     /// Checks every size.
     ///
     /// # Errors
@@ -77,6 +94,24 @@ impl ModelConfig {
             Some((name, size)) => Err(Error::setting(name, "at least 1 and at most 65536", size)),
             None => Ok(()),
         }
+    }
+}
+
+/// What stands for a post's image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageSource {
+    /// Its vector among those of the batch.
+    #[default]
+    Vectors,
+    /// The mean of the encoder's vectors of the text's context.
+    Caption,
+}
+
+impl ImageSource {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_vectors(&self) -> bool {
+        *self == Self::Vectors
     }
 }
 

@@ -32,7 +32,7 @@ impl Decoders {
                 Linear::load(k, to, vb.pp("output"))?,
             ])
         };
-        let image = config.image_dim.map(|dim| mlp("image", latent, dim)).transpose()?;
+        let image = config.image_width(text_dim).map(|dim| mlp("image", latent, dim)).transpose()?;
         Ok(Self { text: mlp("text", n_classes + latent, text_dim)?, image, image_log_var: None })
     }
 

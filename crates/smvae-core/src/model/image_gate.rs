@@ -18,8 +18,8 @@ pub(super) struct ImageGate(Linear);
 impl ImageGate {
     /// The layer, if the configuration asks for it and there are images. A fresh one gives gates
     /// around one half.
-    pub(super) fn load(config: &ModelConfig, vb: VarBuilder<'_>) -> Result<Option<Self>> {
-        let is_there = config.image_gate && config.image_dim.is_some();
+    pub(super) fn load(config: &ModelConfig, text_dim: usize, vb: VarBuilder<'_>) -> Result<Option<Self>> {
+        let is_there = config.image_gate && config.image_width(text_dim).is_some();
         Ok(is_there.then(|| Linear::load(config.hidden_dim, 1, vb)).transpose()?.map(Self))
     }
 

@@ -17,8 +17,8 @@ pub(super) struct ImageInput {
 
 impl ImageInput {
     /// The layers, if the configuration asks for them and there are images.
-    pub(super) fn load(config: &ModelConfig, vb: &VarBuilder<'_>) -> Result<Option<Self>> {
-        let (Some(dim), true) = (config.image_dim, config.image_in_classifier) else { return Ok(None) };
+    pub(super) fn load(config: &ModelConfig, text_dim: usize, vb: &VarBuilder<'_>) -> Result<Option<Self>> {
+        let (Some(dim), true) = (config.image_width(text_dim), config.image_in_classifier) else { return Ok(None) };
         let k = config.hidden_dim;
         let (hidden, output) = (Linear::load(dim, k, vb.pp("hidden"))?, Linear::load(k, k, vb.pp("output"))?);
         Ok(Some(Self { hidden, output }))

@@ -11,6 +11,6 @@ mod image_input;
 mod span_model;
 
 pub use batch::{BatchSpan, SpanBatch};
-pub use config::{Fusion, ModelConfig, Quirks};
+pub use config::{Fusion, ImageSource, ModelConfig, Quirks};
 pub use decoders::Decoders;
 pub use span_model::{Features, SpanModel, SpanScores};

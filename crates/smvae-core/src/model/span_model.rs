@@ -15,7 +15,7 @@
 use super::config::LEAKY_SLOPE;
 use super::image_gate::{Gate, ImageGate};
 use super::image_input::ImageInput;
-use super::{BatchSpan, Decoders, Fusion, ModelConfig, SpanBatch};
+use super::{BatchSpan, Decoders, Fusion, ImageSource, ModelConfig, SpanBatch};
 use crate::nn::Columns::{Minus, Plus};
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
 use crate::nn::{BiLstm, Linear, QuantizedLinear, Unit, embedding, leaky_relu, linear_columns, segment_mean};
@@ -109,6 +109,9 @@ pub struct Features {
     /// each.
     first: Tensor,
     last: Tensor,
+    /// What the image expert sees of each text, `[texts, image width]`; zeros where there is no
+    /// image.
+    pub images: Option<Tensor>,
     /// The image expert, one row per text.
     pub image: Option<Gaussian>,
     /// What the span layer adds of the image, `[texts, k]`.
@@ -185,9 +188,12 @@ impl SpanModel {
             shapes: config.word_shapes.then(|| shape_table(text_dim, vb)).transpose()?,
             widths: config.span_widths.then(|| vb.get_with_hints((N_WIDTHS, k), "span_widths", ZERO)).transpose()?,
             text: ExpertNet::load(2 * k, config, &vb.pp("text_expert"))?,
-            image: config.image_dim.map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert"))).transpose()?,
-            image_input: ImageInput::load(config, &vb.pp("image_input"))?,
-            image_gate: ImageGate::load(config, vb.pp("image_gate"))?,
+            image: config
+                .image_width(text_dim)
+                .map(|dim| ExpertNet::load(dim, config, &vb.pp("image_expert")))
+                .transpose()?,
+            image_input: ImageInput::load(config, text_dim, &vb.pp("image_input"))?,
+            image_gate: ImageGate::load(config, text_dim, vb.pp("image_gate"))?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
             quantized: None,
@@ -208,8 +214,8 @@ impl SpanModel {
 
     /// Keeps the weights of the large products in int8 alone, for predictions on the CPU, where
     /// this unit multiplies them: those of both LSTMs, of the text expert's hidden layer and of the
-    /// span layer, but for its columns of z. The heads of the experts and the classifier stay as
-    /// they are.
+    /// span layer, but for its columns of z. The heads of the experts, the classifier and what sees
+    /// an image stay as they are.
     ///
     /// # Errors
     /// For weights that are not f32 on the CPU.
@@ -256,6 +262,7 @@ impl SpanModel {
     pub fn features(&self, h: &Tensor, batch: &SpanBatch) -> Result<Features> {
         batch.validate()?;
         expect_dims("SpanModel::features", "h", h, &[batch.pieces.layout().n_rows(), self.text_dim])?;
+        let (images, has_image) = self.images(h, batch)?;
         let (h, layout) = (&batch.without_contexts(h)?, batch.pieces.own_layout());
         if let (Some(dim), Some(images)) = (self.config.image_dim, &batch.images) {
             expect_dims("SpanModel::features", "images", images, &[batch.n_texts(), dim])?;
@@ -263,15 +270,15 @@ impl SpanModel {
         let pieces = h.detach();
         let [h1, h2] = self.recurrent(h, &self.with_shapes(h, batch)?, layout)?;
         let words = segment_mean(&h2, &batch.words)?;
-        let image = match (&self.image, &batch.images) {
+        let image = match (&self.image, &images) {
             (Some(net), Some(images)) => Some(net.gaussian(&net.hidden.forward(images)?)?),
             _ => None,
         };
-        let image_input = match (&self.image_input, &batch.images) {
+        let image_input = match (&self.image_input, &images) {
             (Some(layers), Some(images)) => Some(layers.forward(images)?),
             _ => None,
         };
-        let has_image: Vec<f32> = batch.has_image.iter().map(|h| f32::from(*h && image.is_some())).collect();
+        let has_image: Vec<f32> = has_image.iter().map(|h| f32::from(*h && image.is_some())).collect();
         let [text_hidden, first, last] = self.parts(&h1, &words)?;
         Ok(Features {
             text_hidden,
@@ -279,10 +286,30 @@ impl SpanModel {
             last,
             words,
             has_image: Tensor::from_vec(has_image, batch.n_texts(), h.device())?.to_dtype(h.dtype())?,
+            images,
             image,
             image_input,
             pieces,
         })
+    }
+
+    /// What stands for the images of a batch, of the encoder's vectors `h: [pieces, d]`, and which
+    /// texts have one.
+    fn images(&self, h: &Tensor, batch: &SpanBatch) -> Result<(Option<Tensor>, Vec<bool>)> {
+        if self.config.image_source == ImageSource::Vectors {
+            return Ok((batch.images.clone(), batch.has_image.clone()));
+        }
+        let contexts: Vec<Range<usize>> = batch.pieces.own_and_context().map(|[_, context]| context).collect();
+        let has_image: Vec<bool> = contexts.iter().map(|context| !context.is_empty()).collect();
+        if !has_image.contains(&true) {
+            return Ok((None, has_image));
+        }
+        // Of a text without a context its last row, which then counts as 0.
+        let rows: Vec<_> = contexts.into_iter().map(|c| if c.is_empty() { c.start - 1..c.end } else { c }).collect();
+        let is_there: Vec<f32> = has_image.iter().map(|has| f32::from(*has)).collect();
+        let is_there = Tensor::from_vec(is_there, (rows.len(), 1), h.device())?.to_dtype(h.dtype())?;
+        let means = segment_mean(&h.detach(), &rows)?;
+        Ok((Some(means.broadcast_mul(&is_there)?), has_image))
     }
 
     /// The hidden layer of the text expert for each piece, of `h1: [pieces, 2k]`, and what the span

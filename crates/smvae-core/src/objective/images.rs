@@ -1,7 +1,7 @@
 //! What brings the image decoder's output near the image: the ways to compute the term that logs
 //! call `mse_image`, one number per text.
 
-use crate::model::{Decoders, SpanBatch};
+use crate::model::Decoders;
 use crate::vae::{contrastive, gaussian_nll, mean_squared_error};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -18,7 +18,8 @@ pub enum ImageReconstruction {
     #[default]
     Mse,
     /// The negative log-likelihood of the vector in nats, summed over its dimensions, of which all
-    /// have one learned variance ([`gaussian_nll`]): with the KL term a proper negative ELBO.
+    /// have one learned variance ([`gaussian_nll`]): with `kl_image` a proper negative ELBO of the
+    /// image.
     Gaussian,
     /// Which image of the batch is the post's, in nats ([`contrastive`], temperature 0.1); the
     /// decoder is the projection. Images of equal vectors count as one, and a batch of one image
@@ -34,7 +35,7 @@ impl ImageReconstruction {
         decoders: &Decoders,
         decoded: &Tensor,
         images: &Tensor,
-        batch: &SpanBatch,
+        has_image: &Tensor,
     ) -> Result<Tensor> {
         match self {
             Self::Mse => mean_squared_error(decoded, images),
@@ -42,16 +43,17 @@ impl ImageReconstruction {
                 let log_var = decoders.image_log_var.as_ref().ok_or(Error::NoImageVariance)?;
                 gaussian_nll(decoded, images, log_var)
             }
-            Self::Contrastive => contrastive(decoded, images, &passed_over(images, &batch.has_image)?, TEMPERATURE),
+            Self::Contrastive => contrastive(decoded, images, &passed_over(images, has_image)?, TEMPERATURE),
         }
     }
 }
 
 /// 1 at (i, j) where text j has no image or the same one as text i, else 0, `[texts, texts]`.
-fn passed_over(images: &Tensor, has_image: &[bool]) -> Result<Tensor> {
+fn passed_over(images: &Tensor, has_image: &Tensor) -> Result<Tensor> {
     let vectors = images.to_dtype(DType::F64)?.to_vec2::<f64>()?;
+    let has_image = has_image.to_dtype(DType::F64)?.to_vec1::<f64>()?;
     let n = vectors.len();
-    let is_no_answer = |i: usize, j: usize| i != j && (!has_image[j] || vectors[i] == vectors[j]);
+    let is_no_answer = |i: usize, j: usize| i != j && (has_image[j] == 0.0 || vectors[i] == vectors[j]);
     let flags: Vec<f32> = (0..n * n).map(|at| f32::from(is_no_answer(at / n, at % n))).collect();
     Ok(Tensor::from_vec(flags, (n, n), images.device())?.to_dtype(images.dtype())?)
 }
@@ -64,7 +66,9 @@ mod tests {
     #[test]
     fn posts_of_one_image_and_those_without_are_no_wrong_answers() -> candle_core::Result<()> {
         let images = Tensor::new(&[[1f32, 2.0], [3.0, 4.0], [1.0, 2.0], [0.0, 0.0]], &Device::Cpu)?;
-        let flags = passed_over(&images, &[true, true, true, false]).expect("as many flags").to_vec2::<f32>()?;
+        let flags = passed_over(&images, &Tensor::new(&[1f32, 1.0, 1.0, 0.0], &Device::Cpu)?)
+            .expect("as many flags")
+            .to_vec2::<f32>()?;
         assert_eq!(flags, [[0., 0., 1., 1.], [0., 0., 0., 1.], [1., 0., 0., 1.], [0., 0., 0., 0.]]);
         Ok(())
     }

@@ -162,6 +162,7 @@ impl Config {
         json["training"]["caption_dropout"] = self.training.caption_dropout.into();
         json["model"]["image_in_classifier"] = self.model.image_in_classifier.into();
         json["model"]["image_gate"] = self.model.image_gate.into();
+        json["model"]["image_source"] = serde_json::to_value(self.model.image_source)?;
         json["objective"]["image_reconstruction"] = serde_json::to_value(self.objective.image_reconstruction)?;
         json["training"]["image_dropout"] = self.training.image_dropout.into();
         Ok(json)

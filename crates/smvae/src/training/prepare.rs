@@ -22,7 +22,7 @@ use crate::training::groups::Groups;
 use crate::training::input::TrainInput;
 use crate::training::resumed::Resumed;
 use crate::training::sampler::{UnlabelledStream, steps_per_epoch};
-use smvae_core::model::ModelConfig;
+use smvae_core::model::{ImageSource, ModelConfig};
 use smvae_core::nn::Parameters;
 use smvae_core::objective::ImageReconstruction;
 use smvae_core::optim::Adam;
@@ -74,10 +74,8 @@ impl<'a> Prepared<'a> {
         if let Some(resumed) = resumed {
             resumed.check_data(&state, input.labels())?;
         }
-        if input.images.is_none() {
-            check_without_images(asked)?;
-        }
         let caption_identity = caption_identity(input, asked)?;
+        check_images(asked, input.images.is_some(), caption_identity.is_some())?;
         let mut encoder = match resumed {
             Some(Resumed { folder, checkpoint: Some(_), .. }) => Encoder::of_run(folder)?,
             _ => Encoder::open(&input.encoder, &mut words(input, caption_identity.is_some()), on_event)?,
@@ -240,11 +238,23 @@ fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()
     }
 }
 
-/// Refuses settings that ask for something of images, in a run that has none.
-fn check_without_images(config: &Config) -> Result<()> {
+/// Refuses settings that ask for something of images that the run does not have.
+fn check_images(config: &Config, has_vectors: bool, has_captions: bool) -> Result<()> {
+    let is_caption = config.model.image_source == ImageSource::Caption;
+    if is_caption && (has_vectors || !has_captions) {
+        let want =
+            if has_vectors { "vectors where there are image vectors" } else { "vectors where there are no captions" };
+        return Err(Error::setting("model.image_source", want, "caption"));
+    }
+    if has_vectors {
+        return Ok(());
+    }
     if config.training.image_dropout > 0.0 {
         let want = "0 where there are no image vectors";
         return Err(Error::setting("training.image_dropout", want, config.training.image_dropout));
+    }
+    if is_caption {
+        return Ok(());
     }
     let reconstruction = config.objective.image_reconstruction;
     if reconstruction != ImageReconstruction::Mse {

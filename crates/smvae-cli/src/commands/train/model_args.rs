@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use smvae::config::{CaptionUse, Config, ImageUse};
 use smvae::core::Convention;
-use smvae::core::model::Fusion;
+use smvae::core::model::{Fusion, ImageSource};
 
 /// The networks and their input.
 #[derive(Debug, Args)]
@@ -35,6 +35,10 @@ pub(crate) struct ModelArgs {
     /// Let each span decide how much the post's image says of it.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     image_gate: Option<bool>,
+    /// What the image expert sees: the post's image vector, or what the text encoder makes of its
+    /// caption.
+    #[arg(long, value_name = "vectors|caption", value_parser = by_name::<ImageSource>)]
+    image_source: Option<ImageSource>,
     /// Which image vector a post gets: its own, that of another post, or zeros.
     #[arg(long, value_name = "own|shuffled|zero", value_parser = by_name::<ImageUse>)]
     image: Option<ImageUse>,
@@ -74,6 +78,7 @@ impl ModelArgs {
         set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
         set(&mut config.model.image_in_classifier, self.image_in_classifier);
         set(&mut config.model.image_gate, self.image_gate);
+        set(&mut config.model.image_source, self.image_source);
         set(&mut config.input.image, self.image);
         set(&mut config.input.caption, self.caption);
         set(&mut config.input.max_caption_pieces, self.max_caption_pieces);

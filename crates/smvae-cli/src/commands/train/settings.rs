@@ -9,7 +9,7 @@ use smvae::Config;
 use std::str::FromStr;
 
 /// Settings with an option of their own.
-pub(super) const WITH_OPTION: [&str; 61] = [
+pub(super) const WITH_OPTION: [&str; 62] = [
     "text_encoder",
     "allow_missing_weights",
     "labelled",
@@ -61,6 +61,7 @@ pub(super) const WITH_OPTION: [&str; 61] = [
     "model.latent_in_classifier",
     "model.image_in_classifier",
     "model.image_gate",
+    "model.image_source",
     "input.image",
     "input.caption",
     "input.max_caption_pieces",
