@@ -59,10 +59,11 @@ pub struct Objective {
     /// Weight of the two reconstructions. Default: 1. A weight of 0.1 made no difference, one of 10
     /// was worse by 1.6.
     pub reconstruction_weight: f64,
-    /// What brings the image decoder's output near the image: the mean squared error, which is the
-    /// paper's, the negative log-likelihood with a learned variance, summed over the dimensions of
-    /// the vector, or telling the post's image from the others of its batch. The last two need
-    /// images. Default: [`ImageReconstruction::Mse`]. Not measured yet.
+    /// How the image decoder's output is compared with the image. `mse`: mean squared error, the
+    /// paper's. `gaussian`: negative log-likelihood with a learned variance, summed over the
+    /// dimensions of the vector. `contrastive`: telling the post's image from the others of its
+    /// batch. The last two need images and are not measured yet. Default:
+    /// [`ImageReconstruction::Mse`].
     ///
     /// [`Objective::add_parameters`] adds the variance: call that after [`SpanModel::load`].
     #[serde(skip_serializing_if = "is_default")]

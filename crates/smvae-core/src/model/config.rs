@@ -18,7 +18,8 @@ pub struct ModelConfig {
     pub hidden_dim: usize,
     /// Width of the latent variable. Default: 100.
     pub latent_dim: usize,
-    /// Width of an image vector; `None`, the default, means a model of text only.
+    /// Width of an image vector. `None`, the default, means a model of text only, unless captions
+    /// stand for images (`image_source`).
     pub image_dim: Option<usize>,
     /// Whether the classifier's LSTM sees the shapes of words ([`crate::shapes`]) beside the
     /// encoder's vectors. Default: false.
@@ -30,20 +31,22 @@ pub struct ModelConfig {
     /// Whether the classifier sees z; without it, the VAEs have no part in the decision. Default:
     /// true.
     pub latent_in_classifier: bool,
-    /// Whether the classifier also sees the post's image vector, through a layer of its own that
-    /// has nothing to do with the VAEs. It needs images. Not measured yet. Default: false.
+    /// Whether the classifier also sees the post's image vector, through two layers of its own that
+    /// have nothing to do with the VAEs. Without images it has no effect. Not measured yet. Default:
+    /// false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image_in_classifier: bool,
     /// Whether each span has a gate, between 0 and 1, that the image's precision in the product of
     /// experts is multiplied by, and with `image_in_classifier` what the classifier sees of the
-    /// image: a picture may show one of three entities. It needs images. Not measured yet. Default:
-    /// false.
+    /// image: a picture may show one of three entities. Without images it has no effect. Not
+    /// measured yet. Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image_gate: bool,
     /// What the image expert sees: the post's image vector, or the caption that the text encoder
-    /// reads with the post, as the mean of the encoder's vectors of its pieces, without gradient; a
-    /// post without a caption then has no image. It needs captions, and no image vectors. Not
-    /// measured yet. Default: [`ImageSource::Vectors`].
+    /// reads with the post, as the mean of the encoder's vectors of its pieces, separators included,
+    /// without gradient; a post without a caption then has no image, and `image_dim` does not count.
+    /// It needs captions, and no image vectors. Not measured yet. Default:
+    /// [`ImageSource::Vectors`].
     #[serde(skip_serializing_if = "ImageSource::is_vectors")]
     pub image_source: ImageSource,
     /// What the authors' program does differently from the paper. Default: nothing.

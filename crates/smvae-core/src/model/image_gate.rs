@@ -44,9 +44,10 @@ impl Gate {
 
     /// Gaussians whose precisions are multiplied by the gates.
     pub(super) fn gated(&self, gaussian: &Gaussian) -> Result<Gaussian> {
-        // -log g = softplus(-a) = max(-a, 0) + log(1 + exp(-|a|))
-        let a = &self.argument;
-        let widening = (a.neg()?.relu()? + (a.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
+        // -log g = softplus(-a) = max(-a, 0) + log(1 + exp(-|a|)). The maximum is (|a| - a) / 2, so
+        // that the slope is right at 0, too.
+        let (a, size) = (&self.argument, self.argument.abs()?);
+        let widening = (((&size - a)? * 0.5)? + (size.neg()?.exp()? + 1.0)?.log()?)?;
         Gaussian::new(gaussian.mu.clone(), &gaussian.log_var.broadcast_add(&widening)?)
     }
 }

@@ -304,8 +304,8 @@ impl SpanModel {
         if !has_image.contains(&true) {
             return Ok((None, has_image));
         }
-        // Of a text without a context its last row, which then counts as 0.
-        let rows: Vec<_> = contexts.into_iter().map(|c| if c.is_empty() { c.start - 1..c.end } else { c }).collect();
+        // Of a text without a context any row, which then counts as 0.
+        let rows: Vec<_> = contexts.into_iter().map(|c| if c.is_empty() { 0..1 } else { c }).collect();
         let is_there: Vec<f32> = has_image.iter().map(|has| f32::from(*has)).collect();
         let is_there = Tensor::from_vec(is_there, (rows.len(), 1), h.device())?.to_dtype(h.dtype())?;
         let means = segment_mean(&h.detach(), &rows)?;

@@ -67,7 +67,8 @@ pub struct TrainingConfig {
     #[serde(skip_serializing_if = "is_zero")]
     pub caption_dropout: f64,
     /// Probability with which a post of a step is seen without its image, as if it had none:
-    /// modality dropout. Above 0 it needs image vectors. Default: 0.
+    /// modality dropout. Above 0 it needs image vectors. An average that teaches sees what the run
+    /// sees, `teachers` see every image. Default: 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub image_dropout: f64,
     /// Whether every evaluation on dev chooses the bias between `O` and the rest

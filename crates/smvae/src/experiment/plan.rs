@@ -39,6 +39,7 @@ use crate::experiment::choice::Round;
 use crate::experiment::plan::file::{Corpus, File, Grid, Reader};
 use crate::experiment::plan::methods::Method;
 use crate::experiment::spec::{Choice, LabelCount, Run, RunSpec, Sources};
+use crate::training::prepare::check_images;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use toml::Spanned;
@@ -199,6 +200,9 @@ impl Reader<'_> {
         let method = methods.get(name.as_ref().as_str());
         let method = method.ok_or_else(|| self.unknown(name, "method", methods.keys().copied()))?;
         let mut sources = self.sources(file, files, method, cell);
+        // Posts may have captions of their own, which only the run sees.
+        check_images(&method.config, sources.images.is_some(), method.captions)
+            .map_err(|e| self.error(name.span().start, format!("method {} on {corpus}: {e}", name.as_ref())))?;
         let id = grid.id(corpus, name.as_ref(), cell);
         if path.contains(&id) {
             let why = format!("the labelled posts of {id} are those of itself: {}", path.join(", then "));

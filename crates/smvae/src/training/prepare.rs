@@ -238,8 +238,8 @@ fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()
     }
 }
 
-/// Refuses settings that ask for something of images that the run does not have.
-fn check_images(config: &Config, has_vectors: bool, has_captions: bool) -> Result<()> {
+/// Refuses settings that ask for something of images that a run does not have.
+pub(crate) fn check_images(config: &Config, has_vectors: bool, has_captions: bool) -> Result<()> {
     let is_caption = config.model.image_source == ImageSource::Caption;
     if is_caption && (has_vectors || !has_captions) {
         let want =
@@ -249,9 +249,13 @@ fn check_images(config: &Config, has_vectors: bool, has_captions: bool) -> Resul
     if has_vectors {
         return Ok(());
     }
-    if config.training.image_dropout > 0.0 {
-        let want = "0 where there are no image vectors";
-        return Err(Error::setting("training.image_dropout", want, config.training.image_dropout));
+    let of_teachers = config.distillation.as_ref().map_or(0.0, |teachers| teachers.training.image_dropout);
+    let dropouts = [
+        ("training.image_dropout", config.training.image_dropout),
+        ("distillation.training.image_dropout", of_teachers),
+    ];
+    if let Some((name, p)) = dropouts.into_iter().find(|(_, p)| *p > 0.0) {
+        return Err(Error::setting(name, "0 where there are no image vectors", p));
     }
     if is_caption {
         return Ok(());
