@@ -256,11 +256,17 @@ fn an_experiment_chooses_posts_by_the_models_of_its_earlier_runs() {
     for id in ["data-rich-14-d1-s0", "data-pupil-14-d1-s0"] {
         assert_eq!(of(&again, id).expect("a result")["test"], of(&results, id).expect("a result")["test"], "{id}");
     }
-    // A folder with a result and no model is said by name.
-    fs::remove_dir_all(dir.join("again/runs/data-pupil-14-d1-s0")).expect("it is there");
-    fs::remove_file(dir.join("again/runs/data-rich-14-d1-s0/weights.safetensors")).expect("it is there");
+    // Posts that are another run's need no model of it.
+    let remove = |path: &str| fs::remove_file(dir.join(path)).expect("it is there");
+    let begin_again = |id: &str| fs::remove_dir_all(dir.join("again/runs").join(id)).expect("it is there");
+    remove("again/runs/data-rich-14-d1-s0/weights.safetensors");
+    begin_again("data-pupil-14-d1-s0");
+    check(dir, "experiment labels.toml --threads 1 --out again", "", 0);
+    // A folder with a result and no model that chooses is said by name.
+    remove("again/runs/data-rich-11-d1-s0/weights.safetensors");
+    begin_again("data-rich-14-d1-s0");
     let (_, said) = check(dir, "experiment labels.toml --threads 1 --out again", "", 1);
-    assert!(said.contains("data-pupil-14-d1-s0 needs the model of data-rich-14-d1-s0, which has none here"), "{said}");
+    assert!(said.contains("data-rich-14-d1-s0 needs the model of data-rich-11-d1-s0, which has none here"), "{said}");
 }
 
 const EXPERIMENT: &str = r#"

@@ -32,8 +32,8 @@ pub struct ModelConfig {
     /// true.
     pub latent_in_classifier: bool,
     /// Whether the classifier also sees the post's image vector, through two layers of its own that
-    /// have nothing to do with the VAEs. Without images it has no effect. Not measured yet. Default:
-    /// false.
+    /// have nothing to do with the VAEs. Without images it has no effect. Not measured yet.
+    /// Default: false.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image_in_classifier: bool,
     /// Whether each span has a gate, between 0 and 1, that the image's precision in the product of
