@@ -43,9 +43,9 @@ pub struct ModelConfig {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub image_gate: bool,
     /// What the image expert sees: the post's image vector, or the caption that the text encoder
-    /// reads with the post, as the mean of the encoder's vectors of its pieces, separators included,
-    /// without gradient; a post without a caption then has no image, and `image_dim` does not count.
-    /// It needs captions, and no image vectors. Not measured yet. Default:
+    /// reads with the post, as the mean of the encoder's vectors of its pieces, separators
+    /// included, without gradient; a post without a caption then has no image, and `image_dim` does
+    /// not count. It needs captions, and no image vectors. Not measured yet. Default:
     /// [`ImageSource::Vectors`].
     #[serde(skip_serializing_if = "ImageSource::is_vectors")]
     pub image_source: ImageSource,

@@ -11,11 +11,11 @@
 //! whose embeddings may be narrower; Song et al. (2020), MPNet, where `b` is a number for each head
 //! and each distance of two pieces (`relative.rs`), the same in all layers; He et al. (2021),
 //! DeBERTaV3, which has no `position`, and whose attention compares pieces with distances
-//! (`disentangled.rs`) by the same `W_q` and `W_k`. The segment `s` is 0,
-//! and 1 for the context of a text where there are two segments. Parameters are named as in BERT's
-//! checkpoints of Hugging Face, without the pooler; `weights.rs` knows the other families' names.
-//! Dropout after the embeddings, on attention weights, on both outputs of a layer and, in each layer
-//! of a DeBERTaV3, on the vectors of the distances.
+//! (`disentangled.rs`) by the same `W_q` and `W_k`. The segment `s` is 0, and 1 for the context of
+//! a text where there are two segments. Parameters are named as in BERT's checkpoints of Hugging
+//! Face, without the pooler; `weights.rs` knows the other families' names. Dropout after the
+//! embeddings, on attention weights, on both outputs of a layer and, in each layer of a DeBERTaV3,
+//! on the vectors of the distances.
 
 use super::config::{HiddenAct, TransformerConfig};
 use super::disentangled::{Positions, RelativeEmbeddings};
