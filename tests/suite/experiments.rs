@@ -152,6 +152,10 @@ fn a_model_chooses_with_its_images_and_captions_for_a_run_that_has_none() {
     };
     assert_eq!(chosen("seen").n, 30);
     assert_eq!(chosen("seen"), chosen("blind"));
+    // Also without the experiment's results, runs are called by their methods.
+    let report = smvae::report::gather(fixture.out("runs")).expect("runs");
+    let methods: Vec<&str> = report.runs.iter().map(|run| run.method.as_str()).collect();
+    assert_eq!(methods, ["base", "blind", "seen"]);
 }
 
 #[test]

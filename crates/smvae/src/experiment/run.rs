@@ -125,7 +125,7 @@ pub fn take_in(folder: impl AsRef<Path>, spec: &RunSpec, result: &RunResult) -> 
 }
 
 /// The specification that the run in a folder began with.
-fn begun(folder: &Path) -> Result<Option<RunSpec>> {
+pub(crate) fn begun(folder: &Path) -> Result<Option<RunSpec>> {
     read_json_if_there(&file_in(folder, SPEC)?, "specification of a run")
 }
 

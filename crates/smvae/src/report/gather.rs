@@ -1,6 +1,7 @@
 //! The runs of a folder, gathered: what a report is made of.
 
 use crate::error::{Error, Result};
+use crate::experiment::run::begun;
 use crate::experiment::statistics::{SUMMARY, Summary};
 use crate::files::folder::file_in;
 use crate::report::answer::Answer;
@@ -53,12 +54,14 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     }
     let (mut runs, unreadable) = read_runs(&folders)?;
     for run in &mut runs {
-        if let Some(result) = results.iter().find(|result| result.run.id == run.name) {
-            run.method = result.run.method.clone();
-            run.corpus = Some(result.run.corpus.clone());
-            run.place = Some(scores::place_of(result));
-            run.test_f1 = result.test.as_ref().map(|test| test.overall.f1()).or(run.test_f1);
-        }
+        let result = results.iter().find(|result| result.run.id == run.name);
+        // A run that has begun has no result yet, and knows what it is of.
+        let begun = || folders.iter().find(|(name, _)| *name == run.name).and_then(|(_, path)| begun(path).ok()?);
+        let Some(planned) = result.map(|result| result.run.clone()).or_else(|| Some(begun()?.run)) else { continue };
+        run.place = Some(scores::place_of(&planned));
+        (run.method, run.corpus) = (planned.method, Some(planned.corpus));
+        let test = result.and_then(|result| result.test.as_ref());
+        run.test_f1 = test.map(|test| test.overall.f1()).or(run.test_f1);
     }
     // Only an experiment has one.
     let summary = folder.join(SUMMARY).is_file().then(|| Summary::read(folder)).transpose()?;

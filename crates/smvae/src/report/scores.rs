@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::experiment::results::{self, RESULTS, RunResult};
-use crate::experiment::spec::LabelCount;
+use crate::experiment::spec::{LabelCount, Run};
 use crate::files::folder::file_in;
 use crate::report::place::Place;
 use crate::report::run::RunReport;
@@ -44,8 +44,7 @@ pub(super) fn of(results: &[RunResult], runs: &[RunReport]) -> Vec<Score> {
 }
 
 /// What the run of a result may be compared with.
-pub(super) fn place_of(result: &RunResult) -> Place {
-    let run = &result.run;
+pub(super) fn place_of(run: &Run) -> Place {
     Place { corpus: run.corpus.clone(), labels: run.labels, dev_labels: run.dev_labels }
 }
 
@@ -56,7 +55,7 @@ fn of_result(result: &RunResult, runs: &[RunReport]) -> Score {
         LabelCount::All => runs.iter().find(|other| other.name == run.id).and_then(|run| run.labelled),
     };
     Score {
-        place: place_of(result),
+        place: place_of(run),
         method: run.method.clone(),
         pair: (run.draw.to_string(), run.seed),
         posts,
