@@ -169,6 +169,7 @@ impl Config {
     }
 
     /// Every setting by its name, as JSON text.
+    #[cfg_attr(not(feature = "experiment"), allow(dead_code, reason = "experiments and reports ask"))]
     pub(crate) fn named_values(&self) -> BTreeMap<String, String> {
         let json = self.to_named_json().expect("a configuration of a file names no path that is not UTF-8");
         leaves("", &json).into_iter().map(|(name, value)| (name, value.to_string())).collect()

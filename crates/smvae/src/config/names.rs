@@ -40,6 +40,7 @@ pub(crate) fn merge(base: &mut Value, given: Value) {
 
 /// Everything in a JSON value that is no object, by its place, such as `training.encoder_lr`. The
 /// names begin with that of the value itself, where it has one.
+#[cfg_attr(not(feature = "experiment"), allow(dead_code, reason = "experiments and reports ask"))]
 pub(crate) fn leaves(name: &str, value: &Value) -> BTreeMap<String, Value> {
     fn add(name: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
         match value {
