@@ -39,6 +39,7 @@ use crate::experiment::choice::Round;
 use crate::experiment::plan::file::{Corpus, File, Grid, Reader};
 use crate::experiment::plan::methods::Method;
 use crate::experiment::spec::{Choice, LabelCount, Run, RunSpec, Sources};
+use crate::suggest::Strategy;
 use crate::training::prepare::check_images;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -141,6 +142,14 @@ impl Plan {
     }
 }
 
+/// Whether the number of a run's draw changes its labelled posts, more than between posts of one
+/// value. If not, runs of several draws are no repetitions.
+fn depends_on_draw(runs: &[RunSpec], run: &Run) -> bool {
+    let Some(Choice { strategy, after, .. }) = &run.choice else { return true };
+    let before = after.as_ref().and_then(|id| runs.iter().find(|spec| spec.run.id == *id));
+    strategy.is_some_and(Strategy::samples_pool) || before.is_some_and(|spec| depends_on_draw(runs, &spec.run))
+}
+
 impl Reader<'_> {
     fn plan(&self) -> Result<Plan> {
         let file = self.read()?;
@@ -179,8 +188,18 @@ impl Reader<'_> {
             let files = file.corpora.get(corpus).ok_or_else(|| self.unknown(corpus, "corpus", names()))?;
             let wanted = Wanted { file, methods, grid, corpus: corpus.as_ref(), files };
             for name in &grid.methods {
+                let known = runs.len();
                 for cell in grid.cells() {
                     self.add(&wanted, name, cell, &mut Vec::new(), &mut runs)?;
+                }
+                let is_one_run = |spec: &RunSpec| spec.run.dev_labels.is_none() && !depends_on_draw(&runs, &spec.run);
+                if grid.draws.len() > 1 && runs[known..].iter().any(is_one_run) {
+                    let why = format!(
+                        "method {} begins with no draw, so that every draw would be one run again: give it a grid of \
+                         one draw, and seeds",
+                        name.as_ref()
+                    );
+                    return Err(self.error(name.span().start, why));
                 }
             }
         }

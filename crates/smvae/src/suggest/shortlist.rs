@@ -117,10 +117,9 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         let found = found.into_iter().next().map(|found| Prediction { candidates: None, ..found });
         let offered = Arc::new(Offered { post, found, value, lot: lot(key, seed), number });
         // Those that are drawn come out of the best, too: as many more are kept.
-        let is_sample = matches!(strategy, Strategy::Random | Strategy::Typical);
-        let drawn = if is_sample { shortlist } else { for_dev };
+        let drawn = if strategy.samples_pool() { shortlist } else { for_dev };
         keep(&mut self.drawn, ByLot(Arc::clone(&offered)), drawn);
-        if !is_sample {
+        if !strategy.samples_pool() {
             keep(&mut self.best, Reverse(ByValue(offered)), shortlist.saturating_add(for_dev));
         }
     }

@@ -58,6 +58,12 @@ impl Strategy {
         }
     }
 
+    /// Whether posts are chosen from a sample of the pool, and so by the seed. To the others, the
+    /// seed decides between posts of one value alone.
+    pub fn samples_pool(self) -> bool {
+        matches!(self, Self::Random | Self::Typical)
+    }
+
     /// Whether posts cannot be chosen without vectors.
     pub fn needs_vectors(self) -> bool {
         self == Self::Typical

@@ -246,6 +246,26 @@ fn a_chosen_run_is_another_if_the_run_that_chose_for_it_is() {
 }
 
 #[test]
+fn draws_of_a_method_that_begins_with_none_are_no_repetitions() {
+    let with = |rule: &str, draws: &str| {
+        let file = CHOSEN.replace("strategy = \"entities\", first = 4, step = 2, with = \"base\"", rule);
+        plan(&file.replacen("draws = [3]", draws, 1)).map(|_| ())
+    };
+    let check = |rule: &str| {
+        assert!(with(rule, "draws = [3]").is_ok(), "{rule}");
+        let error = with(rule, "draws = [3, 4]").expect_err(rule).to_string();
+        assert!(error.contains("experiment.toml:12: method pupil begins with no draw"), "{error}");
+    };
+    check("strategy = \"names\"");
+    check("strategy = \"names\", step = 4");
+    assert!(
+        with("strategy = \"names\", first = 4, with = \"base\"", "draws = [3, 4]").is_ok(),
+        "it begins with a draw"
+    );
+    assert!(with("strategy = \"typical\"", "draws = [3, 4]").is_ok(), "it takes a sample of the pool");
+}
+
+#[test]
 fn methods_that_choose_for_each_other_are_an_error() {
     let file = CHOSEN.replace("strategy = \"entities\", first = 4, step = 2, with = \"base\"", "same_as = \"pupil\"");
     let error = plan(&file).expect_err("a circle").to_string();
