@@ -6,6 +6,7 @@
 mod batch;
 mod config;
 mod decoders;
+mod features;
 mod image_gate;
 mod image_input;
 mod span_model;
@@ -13,4 +14,5 @@ mod span_model;
 pub use batch::{BatchSpan, SpanBatch};
 pub use config::{Fusion, ImageSource, ModelConfig, Quirks};
 pub use decoders::Decoders;
-pub use span_model::{Features, SpanModel, SpanScores};
+pub use features::Features;
+pub use span_model::{SpanModel, SpanScores};

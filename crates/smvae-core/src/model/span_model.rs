@@ -12,16 +12,18 @@
 //! of `W_f` only the terms of `z` and of `s*e` need one product per span. The checkpoint has `W_f`
 //! flat. How much of an image counts for a span is `image_gate.rs`, if the model has that.
 
+mod precompute;
+
 use super::config::LEAKY_SLOPE;
 use super::image_gate::{Gate, ImageGate};
 use super::image_input::ImageInput;
-use super::{BatchSpan, Decoders, Fusion, ImageSource, ModelConfig, SpanBatch};
-use crate::nn::Columns::{Minus, Plus};
+use super::{BatchSpan, Decoders, Features, Fusion, ModelConfig, SpanBatch};
+use crate::nn::Columns::Plus;
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
 use crate::nn::{BiLstm, Linear, QuantizedLinear, Unit, embedding, leaky_relu, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
-use crate::vae::{Expert, Gaussian, expect_dims, mean_of_experts, product_of_experts};
-use crate::{Error, PackedLayout, Result};
+use crate::vae::{Expert, Gaussian, mean_of_experts, product_of_experts};
+use crate::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::init::ZERO;
 use candle_nn::{Init, VarBuilder};
@@ -94,30 +96,6 @@ struct QuantizedSpans {
     first: QuantizedLinear,
     last: QuantizedLinear,
     product: QuantizedLinear,
-}
-
-/// What is computed once per piece, word or text, before any span is scored.
-#[derive(Clone, Debug)]
-pub struct Features {
-    /// The encoder's vectors without gradient, `[pieces, d]`: what the text decoder reconstructs.
-    pub pieces: Tensor,
-    /// Hidden layer of the text expert before mean and activation, `[pieces, k]`.
-    text_hidden: Tensor,
-    /// Means of h2 over each word, `[words, 2k]`.
-    words: Tensor,
-    /// Parts of the span layer that depend on the first and on the last word alone, `[words, k]`
-    /// each.
-    first: Tensor,
-    last: Tensor,
-    /// What the image expert sees of each text, `[texts, image width]`; zeros where there is no
-    /// image.
-    pub images: Option<Tensor>,
-    /// The image expert, one row per text.
-    pub image: Option<Gaussian>,
-    /// What the span layer adds of the image, `[texts, k]`.
-    image_input: Option<Tensor>,
-    /// 1 for texts with an image, 0 for those without, `[texts]`.
-    pub has_image: Tensor,
 }
 
 /// What the model says of spans, one row per span.
@@ -252,108 +230,6 @@ impl SpanModel {
     /// A parameter, for its device and number type.
     pub(crate) fn parameter(&self) -> &Tensor {
         self.classifier.bias()
-    }
-
-    /// What can be computed before any span is scored, from the encoder's vectors `h: [pieces, d]`,
-    /// of which those of contexts are dropped first.
-    ///
-    /// # Errors
-    /// If `h` has another number of rows than the batch has pieces, or the batch is inconsistent.
-    pub fn features(&self, h: &Tensor, batch: &SpanBatch) -> Result<Features> {
-        batch.validate()?;
-        expect_dims("SpanModel::features", "h", h, &[batch.pieces.layout().n_rows(), self.text_dim])?;
-        let (images, has_image) = self.images(h, batch)?;
-        let (h, layout) = (&batch.without_contexts(h)?, batch.pieces.own_layout());
-        if let (Some(dim), Some(images)) = (self.config.image_dim, &batch.images) {
-            expect_dims("SpanModel::features", "images", images, &[batch.n_texts(), dim])?;
-        }
-        let pieces = h.detach();
-        let [h1, h2] = self.recurrent(h, &self.with_shapes(h, batch)?, layout)?;
-        let words = segment_mean(&h2, &batch.words)?;
-        let image = match (&self.image, &images) {
-            (Some(net), Some(images)) => Some(net.gaussian(&net.hidden.forward(images)?)?),
-            _ => None,
-        };
-        let image_input = match (&self.image_input, &images) {
-            (Some(layers), Some(images)) => Some(layers.forward(images)?),
-            _ => None,
-        };
-        let has_image: Vec<f32> = has_image.iter().map(|h| f32::from(*h && image.is_some())).collect();
-        let [text_hidden, first, last] = self.parts(&h1, &words)?;
-        Ok(Features {
-            text_hidden,
-            first,
-            last,
-            words,
-            has_image: Tensor::from_vec(has_image, batch.n_texts(), h.device())?.to_dtype(h.dtype())?,
-            images,
-            image,
-            image_input,
-            pieces,
-        })
-    }
-
-    /// What stands for the images of a batch, of the encoder's vectors `h: [pieces, d]`, and which
-    /// texts have one.
-    fn images(&self, h: &Tensor, batch: &SpanBatch) -> Result<(Option<Tensor>, Vec<bool>)> {
-        if self.config.image_source == ImageSource::Vectors {
-            return Ok((batch.images.clone(), batch.has_image.clone()));
-        }
-        let contexts: Vec<Range<usize>> = batch.pieces.own_and_context().map(|[_, context]| context).collect();
-        let has_image: Vec<bool> = contexts.iter().map(|context| !context.is_empty()).collect();
-        if !has_image.contains(&true) {
-            return Ok((None, has_image));
-        }
-        // Of a text without a context any row, which then counts as 0.
-        let rows: Vec<_> = contexts.into_iter().map(|c| if c.is_empty() { 0..1 } else { c }).collect();
-        let is_there: Vec<f32> = has_image.iter().map(|has| f32::from(*has)).collect();
-        let is_there = Tensor::from_vec(is_there, (rows.len(), 1), h.device())?.to_dtype(h.dtype())?;
-        let means = segment_mean(&h.detach(), &rows)?;
-        Ok((Some(means.broadcast_mul(&is_there)?), has_image))
-    }
-
-    /// The hidden layer of the text expert for each piece, of `h1: [pieces, 2k]`, and what the span
-    /// layer makes of each word as a first and as a last one, of `words: [words, 2k]`.
-    fn parts(&self, h1: &Tensor, words: &Tensor) -> Result<[Tensor; 3]> {
-        if let Some(layers) = &self.quantized {
-            let [first, last] = QuantizedLinear::forward_each([&layers.first, &layers.last], words)?;
-            return Ok([layers.text_hidden.forward(h1)?, first, last]);
-        }
-        let [_, s, e, difference, _] = self.span_columns();
-        let (weight, bias) = (self.span_hidden.weight(), self.span_hidden.bias());
-        Ok([
-            self.text.hidden.forward(h1)?,
-            linear_columns(words, weight, &[Plus(s), Plus(difference)], bias)?,
-            linear_columns(words, weight, &[Plus(e), Minus(difference)], &bias.zeros_like()?)?,
-        ])
-    }
-
-    /// The encoder's vectors plus that of the shape of each piece's word.
-    fn with_shapes(&self, h: &Tensor, batch: &SpanBatch) -> Result<Tensor> {
-        let Some(table) = &self.shapes else { return Ok(h.clone()) };
-        if batch.shapes.len() != batch.words.len() {
-            let (got, want) = (batch.shapes.len(), batch.words.len());
-            return Err(Error::Length { op: "SpanModel", what: "word shapes", got, want });
-        }
-        if let Some(index) = batch.shapes.iter().position(|shape| *shape as usize >= N_SHAPES) {
-            let why = "has a shape that there is not";
-            return Err(Error::Batch { what: "word", index, got: batch.words[index].clone(), why });
-        }
-        Ok((h + embedding(table, &batch.piece_shapes(N_SHAPES as u32))?)?)
-    }
-
-    /// What the two LSTMs make of vectors `[pieces, d]`, `[pieces, 2 hidden_dim]` each: first that
-    /// of the VAE path, of `h`, which no gradient reaches, then that of the classifier, of
-    /// `shaped`, which is `h` where words have no shapes. Rows of padding are 0 in the second.
-    ///
-    /// # Errors
-    /// If the shapes do not fit.
-    pub fn recurrent(&self, h: &Tensor, shaped: &Tensor, layout: &PackedLayout) -> Result<[Tensor; 2]> {
-        let texts = 0..layout.n_texts();
-        let real: Vec<Range<usize>> = texts.clone().map(|t| layout.real_rows(t)).collect();
-        // Without padding, both are the same; over padding only the authors' program runs.
-        let all: Vec<Range<usize>> = texts.map(|t| layout.rows(t)).collect();
-        Ok([self.lstm_vae.forward(&h.detach(), &all)?, self.lstm_ner.forward(shaped, &real)?])
     }
 
     /// Scores spans of `batch`; `noise: [rows, latent]` samples z; without it, z is the mean.
