@@ -15,16 +15,18 @@
 
 mod images;
 mod losses;
+mod noise;
+mod rows;
 
+use crate::model::{BatchSpan, SpanBatch, SpanModel, SpanScores};
+use crate::vae::{ElboTerms, LossWeights};
+use crate::{Error, Result};
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
 pub use images::ImageReconstruction;
 pub use losses::{clipped_cross_entropy, cross_entropy, disagreement, entity_mask, soft_cross_entropy};
-
-use crate::model::{BatchSpan, Decoders, Features, SpanBatch, SpanModel, SpanScores};
-use crate::vae::{ElboTerms, LossWeights, kl_standard_normal, mean_squared_error};
-use crate::{Error, Result};
-use candle_core::{D, DType, Tensor};
-use candle_nn::VarBuilder;
-use losses::log_softmax;
+pub use noise::Noise;
+use rows::Rows;
 use serde::{Deserialize, Serialize};
 
 /// Weights of the terms of the objective.
@@ -122,31 +124,6 @@ impl Default for Objective {
     }
 }
 
-/// Noise of one batch, standard normal.
-#[derive(Clone, Debug)]
-pub struct Noise {
-    /// For z, `[rows, latent]`.
-    pub z: Tensor,
-    /// For the sample the text decoder is given, `[rows, latent]`.
-    pub text: Tensor,
-    /// For the sample the image decoder is given, `[texts, latent]`.
-    pub image: Tensor,
-}
-
-impl Noise {
-    /// Draws the noise of a batch, on the device and in the number type of `like`.
-    ///
-    /// # Errors
-    /// Those of the copy to the device.
-    pub fn draw(batch: &SpanBatch, latent_dim: usize, like: &Tensor, rng: &mut crate::Rng) -> Result<Self> {
-        let mut draw = |rows: usize| -> Result<Tensor> {
-            Ok(crate::rng::standard_normal((rows, latent_dim), rng, like.device())?.to_dtype(like.dtype())?)
-        };
-        let rows = batch.spans.len();
-        Ok(Self { z: draw(rows)?, text: draw(rows)?, image: draw(batch.n_texts())? })
-    }
-}
-
 /// A batch's rows after the model has run, with everything the losses need.
 #[derive(Clone, Debug)]
 pub struct Scored {
@@ -217,7 +194,7 @@ impl Objective {
     pub fn score(&self, model: &SpanModel, h: &Tensor, batch: &SpanBatch, noise: &Noise) -> Result<Scored> {
         let features = model.features(h, batch)?;
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
-        let rows = || Rows::new(self, model, &features, &scores, batch, &batch.spans, noise);
+        let rows = || Rows::new(self.image_reconstruction, model, &features, &scores, batch, &batch.spans, noise);
         let elbo = if self.vae { Some(rows()?.terms()?) } else { None };
         Ok(Scored { scores, elbo, counted: None, kl_class: None })
     }
@@ -262,7 +239,7 @@ impl Objective {
             return Ok(Scored { scores, elbo: None, counted: None, kl_class: None });
         }
         if self.unlabelled != UnlabelledClass::Mask {
-            let rows = Rows::new(self, model, &features, &scores, batch, &batch.spans, noise)?;
+            let rows = Rows::new(self.image_reconstruction, model, &features, &scores, batch, &batch.spans, noise)?;
             let (elbo, kl_class) = rows.marginal_terms(prior)?;
             return Ok(Scored { scores, elbo: Some(elbo), counted: None, kl_class: Some(kl_class) });
         }
@@ -272,7 +249,18 @@ impl Objective {
         let counted = Tensor::from_vec(counted, spans.len(), h.device())?;
         let elbo = if !spans.is_empty() {
             let noise = Noise { text: noise.text.index_select(&counted, 0)?, ..noise.clone() };
-            Some(Rows::new(self, model, &features, &scores.select(&counted)?, batch, &spans, &noise)?.terms()?)
+            Some(
+                Rows::new(
+                    self.image_reconstruction,
+                    model,
+                    &features,
+                    &scores.select(&counted)?,
+                    batch,
+                    &spans,
+                    &noise,
+                )?
+                .terms()?,
+            )
         } else {
             None
         };
@@ -325,83 +313,6 @@ fn expect_classes(scores: &SpanScores, prior: &[f32]) -> Result<()> {
     let (got, want) = (prior.len(), scores.logits.dim(1)?);
     let fault = Error::Length { op: "score_unlabelled", what: "classes of the prior", got, want };
     if got == want { Ok(()) } else { Err(fault) }
-}
-
-/// Scored rows on the way to their negative ELBO.
-struct Rows<'a> {
-    image_reconstruction: ImageReconstruction,
-    decoders: &'a Decoders,
-    features: &'a Features,
-    scores: &'a SpanScores,
-    noise: &'a Noise,
-    /// [`SpanModel::targets`] of the rows.
-    targets: Tensor,
-}
-
-impl<'a> Rows<'a> {
-    fn new(
-        objective: &Objective,
-        model: &'a SpanModel,
-        features: &'a Features,
-        scores: &'a SpanScores,
-        batch: &'a SpanBatch,
-        spans: &[BatchSpan],
-        noise: &'a Noise,
-    ) -> Result<Self> {
-        let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
-        let targets = model.targets(features, batch, spans)?;
-        let image_reconstruction = objective.image_reconstruction;
-        Ok(Self { image_reconstruction, decoders, features, scores, noise, targets })
-    }
-
-    /// The five terms of each row.
-    fn terms(&self) -> Result<ElboTerms> {
-        let probabilities = candle_nn::ops::softmax(&self.scores.logits, D::Minus1)?;
-        let z = self.scores.text.sample(&self.noise.text)?;
-        let decoded = self.decoders.text(&probabilities, &z)?;
-        self.terms_with(mean_squared_error(&decoded, &self.targets)?)
-    }
-
-    /// The five terms of each row with the text's reconstruction expected under the class
-    /// probabilities, and the KL divergence of these from the prior, `[classes]`.
-    fn marginal_terms(&self, prior: &[f32]) -> Result<(ElboTerms, Tensor)> {
-        let log_q = log_softmax(&self.scores.logits)?;
-        let q = log_q.exp()?;
-        let (rows, classes) = q.dims2()?;
-        let z = self.scores.text.sample(&self.noise.text)?;
-        let mut expected = q.narrow(1, 0, 1)?.squeeze(1)?.zeros_like()?;
-        for class in 0..classes {
-            let one_hot: Vec<f32> = (0..rows * classes).map(|i| f32::from(i % classes == class)).collect();
-            let one_hot = Tensor::from_vec(one_hot, (rows, classes), q.device())?.to_dtype(q.dtype())?;
-            let mse = mean_squared_error(&self.decoders.text(&one_hot, &z)?, &self.targets)?;
-            expected = (expected + (q.narrow(1, class, 1)?.squeeze(1)? * mse)?)?;
-        }
-        let log_prior = Tensor::from_slice(prior, classes, q.device())?.to_dtype(q.dtype())?.log()?;
-        let kl_class = (&q * log_q.broadcast_sub(&log_prior)?)?.sum(D::Minus1)?;
-        Ok((self.terms_with(expected)?, kl_class))
-    }
-
-    /// All five terms, with this reconstruction of the text; the four others do not depend on the
-    /// class.
-    fn terms_with(&self, mse_text: Tensor) -> Result<ElboTerms> {
-        let Self { decoders, features, scores, .. } = self;
-        let kl_text = kl_standard_normal(&scores.text)?;
-        let (mse_image, kl_image, kl_fused) = match (&features.image, &features.images) {
-            (Some(image), Some(target)) => {
-                // Once per text, then copied to the rows of its spans.
-                let rows = |of_text: &Tensor| of_text.index_select(&scores.text_index, 0)? * &scores.has_image;
-                let decoded = decoders.image(&image.sample(&self.noise.image)?)?;
-                let mse = decoded
-                    .map(|d| self.image_reconstruction.terms(decoders, &d, target, &features.has_image))
-                    .transpose()?;
-                let kl_fused = (kl_standard_normal(&scores.fused)? * &scores.has_image)?;
-                let kl_image = rows(&kl_standard_normal(image)?)?;
-                (mse.map_or_else(|| kl_image.zeros_like(), |mse| rows(&mse))?, kl_image, kl_fused)
-            }
-            _ => (kl_text.zeros_like()?, kl_text.zeros_like()?, kl_text.zeros_like()?),
-        };
-        Ok(ElboTerms { mse_text, mse_image, kl_text, kl_image, kl_fused })
-    }
 }
 
 #[cfg(test)]
