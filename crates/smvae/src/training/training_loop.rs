@@ -256,6 +256,9 @@ impl<'a> TrainingLoop<'a> {
         let (collator, device) = (self.prepared.collator(), &self.prepared.input.device);
         let (config, step) = (&self.prepared.config, self.built.optimizer.steps());
         let kept = |what: &str, dropout: f64| -> Vec<bool> {
+            if dropout == 0.0 {
+                return vec![true; items.len()];
+            }
             let mut rng = rng::named(config.seed, &format!("{what} {step} {kind}"));
             items.iter().map(|_| rng.random::<f64>() >= dropout).collect()
         };
