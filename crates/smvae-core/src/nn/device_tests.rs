@@ -1,11 +1,11 @@
-//! The composed form of every operation, which other devices run, against the fused one of the CPU:
-//! values, and the gradient of every input. Then Adam, and whole training steps of a small
+//! The composed form of every operation and its kernels, which other devices run, against the fused
+//! one of the CPU: values, and the gradient of every input. Then Adam, and whole training steps of a small
 //! transformer with the span model.
 //!
-//! `SMVAE_DEVICE=cuda` puts the composed side on a GPU; without it, it runs on the CPU. Everything
+//! `SMVAE_DEVICE=cuda` puts both on a GPU; without it they run on the CPU, kernels emulated. Everything
 //! is f32, as training is, so that two orders of summing differ by some 1e-6 of the largest number.
 
-use super::dispatch::composed;
+use super::dispatch::{Order, composed, kernels};
 use super::pairs::{Pairs, pair_product, pair_sum};
 use super::*;
 use crate::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel};
@@ -60,12 +60,30 @@ fn check(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
         Ok((y, grads.collect()))
     };
     let (want, want_grads) = run(&Device::Cpu).expect("the fused form");
-    let (got, got_grads) = composed(|| run(&device())).expect("the composed form");
-    let off = difference(&got, &want);
-    assert!(off < TOLERANCE, "values differ by {off:e}");
-    for (i, (got, want)) in got_grads.iter().zip(&want_grads).enumerate() {
-        let off = difference(got, want);
-        assert!(off < TOLERANCE, "gradient of input {i} differs by {off:e}");
+    let compare = |form: &str, (got, got_grads): (Tensor, Vec<Tensor>)| {
+        let off = difference(&got, &want);
+        assert!(off < TOLERANCE, "{form}: values differ by {off:e}");
+        for (i, (got, want)) in got_grads.iter().zip(&want_grads).enumerate() {
+            let off = difference(got, want);
+            assert!(off < TOLERANCE, "{form}: gradient of input {i} differs by {off:e}");
+        }
+    };
+    compare("composed", composed(|| run(&device())).expect("the composed form"));
+    with_kernels(|order| compare(&format!("kernels, {order:?}"), run(&device()).expect("kernels")));
+}
+
+/// Runs `f` with kernels: emulated on the CPU, with threads in either order, where there is a C++
+/// compiler; on a GPU, once.
+fn with_kernels(f: impl Fn(Order)) {
+    if device().is_cuda() {
+        return f(Order::Ascending);
+    }
+    if smvae_kernels::emulator::emulator().is_none() {
+        eprintln!("kernels were skipped: there is no C++ compiler");
+        return;
+    }
+    for order in [Order::Ascending, Order::Descending] {
+        kernels(order, || f(order));
     }
 }
 

@@ -1,38 +1,84 @@
-//! Which form of an operation a tensor gets: the fused one, on slices of the CPU, or the one
-//! composed of candle's own operations, on every other device.
+//! Which form of an operation a tensor gets: the fused one, on slices of the CPU; kernels, on a CUDA
+//! device; or the one composed of candle's own operations, on every device.
 //!
-//! The fused ones take f32 and f64; the composed ones also f16 and bf16, for inference on a GPU.
+//! The fused ones take f32 and f64, kernels f32; the composed ones also f16 and bf16, for inference
+//! on a GPU.
 //!
-//! Tests can ask for the composed form on the CPU, so that what runs on a GPU is checked on
-//! machines without one.
+//! Tests can ask for the composed form and for kernels on the CPU, so that what runs on a GPU is
+//! checked on machines without one.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// Whether operations on this tensor are the fused ones. Rows of no width are not cut into slices.
 pub(crate) fn is_fused(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dims().last() != Some(&0) && !composed_is_forced()
+    x.device().is_cpu() && x.dims().last() != Some(&0) && forced().is_none()
 }
 
-#[cfg(not(test))]
-fn composed_is_forced() -> bool {
-    false
+/// Whether operations on this tensor are kernels.
+pub(crate) fn has_kernels(x: &Tensor) -> bool {
+    let runs = match forced() {
+        None => cfg!(feature = "cuda") && x.device().is_cuda(),
+        Some(form) => matches!(form, Forced::Kernels(_)),
+    };
+    runs && x.dtype() == DType::F32 && x.elem_count() > 0
+}
+
+/// The form that a test asks for.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "tests alone make one"))]
+enum Forced {
+    Composed,
+    Kernels(Order),
 }
 
 #[cfg(test)]
-fn composed_is_forced() -> bool {
+pub(crate) use smvae_kernels::emulator::Order;
+
+/// Emulated kernels are for tests.
+#[cfg(not(test))]
+type Order = std::convert::Infallible;
+
+#[cfg(not(test))]
+fn forced() -> Option<Forced> {
+    None
+}
+
+#[cfg(test)]
+fn forced() -> Option<Forced> {
     FORCED.get()
 }
 
 #[cfg(test)]
 thread_local! {
-    static FORCED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static FORCED: std::cell::Cell<Option<Forced>> = const { std::cell::Cell::new(None) };
 }
 
 /// Runs `f` with the composed form of every operation that this thread asks for.
 #[cfg(test)]
 pub(crate) fn composed<R>(f: impl FnOnce() -> R) -> R {
-    FORCED.set(true);
+    with(Forced::Composed, f)
+}
+
+/// Runs `f` with the kernels of every operation that this thread asks for and that has some;
+/// emulated on the CPU, with threads in this order.
+#[cfg(test)]
+pub(crate) fn kernels<R>(order: Order, f: impl FnOnce() -> R) -> R {
+    with(Forced::Kernels(order), f)
+}
+
+#[cfg(test)]
+fn with<R>(form: Forced, f: impl FnOnce() -> R) -> R {
+    FORCED.set(Some(form));
     let result = f();
-    FORCED.set(false);
+    FORCED.set(None);
     result
+}
+
+/// The order that emulated threads take turns in.
+#[cfg(test)]
+pub(super) fn emulated_order() -> Order {
+    match forced() {
+        Some(Forced::Kernels(order)) => order,
+        _ => Order::Ascending,
+    }
 }

@@ -11,16 +11,26 @@
 
 use super::matrix::Write;
 use super::real::{Real, Values};
+use super::sums::add_to;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Result, Tensor, TensorId};
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 /// Gradients of all variables of a loss. Use one for all steps: its memory is reused.
 #[derive(Debug, Default)]
 pub struct Gradients {
-    buffers: Buffers,
+    kept: Kept,
     rest: Option<GradStore>,
+}
+
+/// What the operations of this module write.
+#[derive(Debug, Default)]
+struct Kept {
+    buffers: Buffers,
+    /// Gradients that kernels computed, on their device.
+    tensors: HashMap<TensorId, Tensor>,
 }
 
 /// By variable; looked up, never iterated over.
@@ -52,17 +62,23 @@ impl Gradients {
     /// Those of the operations' backward passes.
     pub fn backward(&mut self, loss: &Tensor) -> Result<()> {
         self.rest = None;
-        let mut buffers = std::mem::take(&mut self.buffers);
-        buffers.values_mut().for_each(|buffer| buffer.written = false);
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.buffers.values_mut().for_each(|buffer| buffer.written = false);
+        kept.tensors.clear();
         // A pass inside another, which a thread pool may start on this thread, leaves the outer
         // one's buffers alone.
-        let outer = RUNNING.replace(Some(buffers));
+        let outer = RUNNING.replace(Some(kept));
         let rest = loss.backward();
-        self.buffers = RUNNING.replace(outer).unwrap_or_default();
+        self.kept = RUNNING.replace(outer).unwrap_or_default();
         let rest = rest?;
-        for (id, buffer) in self.buffers.iter_mut().filter(|(_, buffer)| buffer.written) {
+        for (id, buffer) in self.kept.buffers.iter_mut().filter(|(_, buffer)| buffer.written) {
             if let Some(more) = rest.get_id(*id) {
                 buffer.add(more)?;
+            }
+        }
+        for (id, sum) in &self.kept.tensors {
+            if let Some(more) = rest.get_id(*id) {
+                add_to(sum, &more.contiguous()?)?;
             }
         }
         self.rest = Some(rest);
@@ -76,7 +92,7 @@ impl Gradients {
     /// Those of the copy.
     pub fn get(&self, var: &Tensor) -> Result<Option<Tensor>> {
         let dense = |values| Tensor::from_vec(values, var.shape(), var.device());
-        match self.buffers.get(&var.id()).filter(|buffer| buffer.written) {
+        match self.kept.buffers.get(&var.id()).filter(|buffer| buffer.written) {
             Some(Buffer { values, rows: None, .. }) => dense(values.clone()).map(Some),
             Some(Buffer { values, rows: Some(rows), .. }) => {
                 dense(densified(values, rows, var.elem_count(), width(var)?)).map(Some)
@@ -87,22 +103,45 @@ impl Gradients {
 
     /// The gradient of a variable if this pass wrote it in place.
     pub(crate) fn in_place(&self, var: &Tensor) -> Option<Gradient<'_>> {
-        let buffer = self.buffers.get(&var.id()).filter(|buffer| buffer.written)?;
+        let buffer = self.kept.buffers.get(&var.id()).filter(|buffer| buffer.written)?;
         Some(match &buffer.rows {
             None => Gradient::Dense(&buffer.values),
             Some(rows) => Gradient::Rows(rows, &buffer.values),
         })
     }
 
-    /// The gradient of a variable if candle alone computed it.
+    /// The gradient of a variable if kernels or candle alone computed it.
     pub(crate) fn tensor(&self, var: &Tensor) -> Option<&Tensor> {
-        self.rest.as_ref()?.get(var)
+        self.kept.tensors.get(&var.id()).or_else(|| self.rest.as_ref()?.get(var))
     }
 }
 
 thread_local! {
-    /// Buffers of the backward pass that runs on this thread.
-    static RUNNING: RefCell<Option<Buffers>> = const { RefCell::new(None) };
+    /// What the backward pass that runs on this thread has written.
+    static RUNNING: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
+/// Adds what kernels computed to the gradient of a tensor: a new, contiguous tensor that nothing
+/// else reads. Returns what an operation's backward has to return, as [`accumulate`] does.
+pub(super) fn accumulate_tensor(of: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
+    if !of.track_op() {
+        return Ok(None);
+    }
+    if !of.is_variable() {
+        return Ok(Some(gradient));
+    }
+    RUNNING.with_borrow_mut(|running| match running {
+        None => Ok(Some(gradient)),
+        Some(Kept { tensors, .. }) => {
+            match tensors.entry(of.id()) {
+                Entry::Occupied(sum) => add_to(sum.get(), &gradient)?,
+                Entry::Vacant(place) => {
+                    place.insert(gradient);
+                }
+            }
+            Ok(None)
+        }
+    })
 }
 
 /// Calls `add` with the place of a tensor's gradient, all of which it must write. Returns what an
@@ -182,12 +221,12 @@ fn take(of: &Tensor) -> Option<Buffer> {
     }
     RUNNING.with_borrow_mut(|running| {
         let empty = || Buffer { values: Vec::new(), rows: None, written: false };
-        Some(running.as_mut()?.remove(&of.id()).unwrap_or_else(empty))
+        Some(running.as_mut()?.buffers.remove(&of.id()).unwrap_or_else(empty))
     })
 }
 
 fn give_back(of: &Tensor, buffer: Buffer) {
-    RUNNING.with_borrow_mut(|running| running.as_mut().and_then(|buffers| buffers.insert(of.id(), buffer)));
+    RUNNING.with_borrow_mut(|running| running.as_mut().and_then(|kept| kept.buffers.insert(of.id(), buffer)));
 }
 
 impl Buffer {

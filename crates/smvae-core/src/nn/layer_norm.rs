@@ -4,7 +4,9 @@
 //! candle's fused form has no backward and reports no error; its composed form takes ten times as
 //! long.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
 use super::lanes::{dot, sum};
 use super::real::{Real, Values, for_real, values, vectorised};
@@ -90,6 +92,8 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     }
     if is_fused(x) {
         x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, LayerNormOp { eps })
+    } else if has_kernels(x) {
+        kernels::layer_norm(&x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?, eps)
     } else {
         composed(x, weight, bias, eps)
     }

@@ -1,7 +1,7 @@
 //! Differentiable layers: what candle lacks a backward for, or does slowly.
 //!
-//! Each operation works on slices with a hand-written backward on the CPU, in f32 and f64, and is
-//! composed of candle's operations on other devices. Nothing here knows what spans mean, VAEs or
+//! Each operation works on slices with a hand-written backward on the CPU, in f32 and f64, has
+//! kernels for CUDA devices in f32, and is composed of candle's operations for everything else. Nothing here knows what spans mean, VAEs or
 //! posts; nothing draws a random number that is not an argument.
 
 pub mod activation;
@@ -15,6 +15,7 @@ pub(crate) mod dispatch;
 pub mod dropout;
 pub mod embedding;
 pub mod gradients;
+mod kernels;
 pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod linear;
@@ -29,6 +30,7 @@ pub mod segments;
 mod small;
 pub mod squared_error;
 mod stack_rows;
+mod sums;
 #[cfg(test)]
 mod tests;
 

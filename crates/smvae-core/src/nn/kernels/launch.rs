@@ -1,0 +1,225 @@
+//! One launch of one kernel, on a GPU or emulated.
+
+use super::Output;
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A kernel: the file in `smvae-kernels/cuda` that has it, and its name.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::nn) struct Kernel {
+    module: &'static str,
+    name: &'static str,
+}
+
+impl Kernel {
+    pub(in crate::nn) const fn new(module: &'static str, name: &'static str) -> Self {
+        Self { module, name }
+    }
+}
+
+/// How many blocks of how many threads run a kernel.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "nothing is launched"))]
+pub(in crate::nn) struct Grid {
+    blocks: [u32; 3],
+    threads: u32,
+    shared_bytes: u32,
+}
+
+impl Grid {
+    /// A block for each of `n` rows, of as many threads (a multiple of 32, up to 256) as a row of
+    /// `width` numbers keeps busy.
+    pub(in crate::nn) fn rows(n: usize, width: usize) -> Self {
+        let threads = (width.div_ceil(32) * 32).clamp(32, super::THREADS as usize);
+        Self::new([n, 1, 1], threads as u32)
+    }
+
+    /// A thread for each of `n` numbers.
+    pub(in crate::nn) fn numbers(n: usize) -> Self {
+        Self::new([n.div_ceil(super::THREADS as usize), 1, 1], super::THREADS)
+    }
+
+    /// Kernels go through rows and numbers in strides, so that a grid may be cut to what a GPU
+    /// takes; those that use other dimensions than the first keep them small.
+    pub(in crate::nn) fn new(blocks: [usize; 3], threads: u32) -> Self {
+        let most = [1 << 20, 65_535, 65_535];
+        let blocks = std::array::from_fn(|i| blocks[i].min(most[i]) as u32);
+        Self { blocks, threads, shared_bytes: 0 }
+    }
+
+    /// With as many numbers of shared memory a block.
+    pub(in crate::nn) fn shared(mut self, numbers: usize) -> Self {
+        self.shared_bytes = (numbers * size_of::<f32>()) as u32;
+        self
+    }
+}
+
+/// An argument of a kernel.
+#[derive(Debug)]
+pub(in crate::nn) enum Arg<'a> {
+    /// A contiguous tensor that is read.
+    In(&'a Tensor),
+    /// New memory that is written.
+    Out(&'a mut Output),
+    /// A contiguous tensor, or a contiguous part of one, that is written in place: no other tensor
+    /// that is still read may share its memory.
+    Write(&'a Tensor),
+    U32(u32),
+    U64(u64),
+    F32(f32),
+}
+
+/// Lengths and indices of kernels are `unsigned`.
+impl From<usize> for Arg<'_> {
+    fn from(n: usize) -> Self {
+        Self::U32(u32::try_from(n).unwrap_or(u32::MAX))
+    }
+}
+
+/// Kernels launched by this process so far, for tests and counts.
+static LAUNCHED: AtomicU64 = AtomicU64::new(0);
+
+/// Launches a kernel; a grid without blocks is no launch. On a GPU it has not run when this
+/// returns: everything is in the order of the device's one stream.
+///
+/// # Errors
+/// For arguments that are not contiguous or lie elsewhere; those of the driver.
+pub(in crate::nn) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], device: &Device) -> Result<()> {
+    if grid.blocks.contains(&0) {
+        return Ok(());
+    }
+    // Each argument as the eight bytes that its first bytes are taken from, little-endian.
+    let words = args.iter_mut().map(|arg| arg.word(device)).collect::<Result<Vec<u64>>>()?;
+    LAUNCHED.fetch_add(1, Ordering::Relaxed);
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(device) => on_gpu(kernel, grid, &words, device),
+        #[cfg(test)]
+        Device::Cpu => emulated(kernel, grid, words),
+        _ => bail!("{kernel:?} in {grid:?} with {} arguments: kernels are for CUDA devices alone", words.len()),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn on_gpu(kernel: Kernel, grid: Grid, words: &[u64], device: &candle_core::CudaDevice) -> Result<()> {
+    use candle_core::cuda::WrapErr;
+    use candle_core::cuda::cudarc::driver::sys::CUdevice_attribute::{
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
+    };
+    use candle_core::cuda::cudarc::driver::{LaunchConfig, PushKernelArg};
+    let attribute = |which| device.cuda_stream().context().attribute(which).w();
+    let capability = (attribute(MAJOR)? as u32, attribute(MINOR)? as u32);
+    let Some(ptx) = smvae_kernels::ptx(kernel.module, capability) else {
+        bail!("{}: no kernels for compute capability {}.{}", kernel.module, capability.0, capability.1);
+    };
+    let function = device.get_or_load_custom_func(kernel.name, kernel.module, ptx)?;
+    let mut builder = function.builder();
+    words.iter().for_each(|word| {
+        builder.arg(word);
+    });
+    let [x, y, z] = grid.blocks;
+    let config =
+        LaunchConfig { grid_dim: (x, y, z), block_dim: (grid.threads, 1, 1), shared_mem_bytes: grid.shared_bytes };
+    // SAFETY: the caller gives the kernel's arguments in its order; addresses are those of live
+    // memory of this device, which is freed in the order of the same stream.
+    unsafe { builder.launch(config) }.w()?;
+    Ok(())
+}
+
+#[cfg(test)]
+fn emulated(kernel: Kernel, grid: Grid, mut words: Vec<u64>) -> Result<()> {
+    let Some(emulator) = smvae_kernels::emulator::emulator() else { bail!("there is no C++ compiler") };
+    let mut pointers: Vec<_> = words.iter_mut().map(|word| std::ptr::from_mut(word).cast()).collect();
+    let (order, Grid { blocks, threads, shared_bytes }) = (crate::nn::dispatch::emulated_order(), grid);
+    // SAFETY: as on a GPU.
+    unsafe { emulator.launch(kernel.name, blocks, threads, shared_bytes, &mut pointers, order) }
+        .map_err(candle_core::Error::Msg)
+}
+
+impl Arg<'_> {
+    fn word(&mut self, device: &Device) -> Result<u64> {
+        match self {
+            Self::U32(value) => Ok(u64::from(*value)),
+            Self::U64(value) => Ok(*value),
+            Self::F32(value) => Ok(u64::from(value.to_bits())),
+            Self::Out(output) => output.address(),
+            Self::In(tensor) => {
+                check_place(tensor, device)?;
+                let (storage, layout) = tensor.storage_and_layout();
+                address(&storage, layout)
+            }
+            Self::Write(tensor) => {
+                check_place(tensor, device)?;
+                let op = MutableAddress(AtomicU64::new(0));
+                tensor.inplace_op1(&op)?;
+                Ok(op.0.into_inner())
+            }
+        }
+    }
+}
+
+fn check_place(tensor: &Tensor, device: &Device) -> Result<()> {
+    if !tensor.device().same_device(device) {
+        bail!("a kernel on {:?} was given a tensor on {:?}", device.location(), tensor.device().location());
+    }
+    Ok(())
+}
+
+/// Where the first number of a contiguous tensor lies.
+fn address(storage: &Storage, layout: &Layout) -> Result<u64> {
+    let start = contiguous_start(layout)?;
+    match storage {
+        Storage::Cpu(CpuStorage::F32(values)) => Ok(values[start..].as_ptr() as u64),
+        Storage::Cpu(CpuStorage::U32(values)) => Ok(values[start..].as_ptr() as u64),
+        #[cfg(feature = "cuda")]
+        Storage::Cuda(storage) => on_gpu_address(storage, start),
+        _ => bail!("kernels take f32 and u32"),
+    }
+}
+
+#[cfg(feature = "cuda")]
+pub(super) fn on_gpu_address(storage: &candle_core::CudaStorage, start: usize) -> Result<u64> {
+    use candle_core::backend::BackendStorage;
+    use candle_core::cuda::cudarc::driver::DevicePtr;
+    let stream = storage.device().cuda_stream();
+    // All work is in the order of one stream, so that there is nothing to wait for.
+    let first = match storage.dtype() {
+        candle_core::DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
+        candle_core::DType::U32 => storage.as_cuda_slice::<u32>()?.device_ptr(&stream).0,
+        other => bail!("kernels take f32 and u32, not {other:?}"),
+    };
+    Ok(first + (start * size_of::<f32>()) as u64)
+}
+
+fn contiguous_start(layout: &Layout) -> Result<usize> {
+    match layout.contiguous_offsets() {
+        Some((start, _)) => Ok(start),
+        None => bail!("kernels take contiguous tensors, not {layout:?}"),
+    }
+}
+
+/// Where the numbers of a tensor lie that is written in place.
+struct MutableAddress(AtomicU64);
+
+impl InplaceOp1 for MutableAddress {
+    fn name(&self) -> &'static str {
+        "address"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        let start = contiguous_start(layout)?;
+        let address = match storage {
+            CpuStorage::F32(values) => values[start..].as_mut_ptr() as u64,
+            CpuStorage::U32(values) => values[start..].as_mut_ptr() as u64,
+            _ => bail!("kernels write f32 and u32"),
+        };
+        self.0.store(address, Ordering::Relaxed);
+        Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, storage: &mut candle_core::CudaStorage, layout: &Layout) -> Result<()> {
+        self.0.store(on_gpu_address(storage, contiguous_start(layout)?)?, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+// What the kernels share. Every kernel is right for any number of threads a block that is a multiple of 32, up to 1024, and
+// for any grid: rows and elements are gone through in strides. Sums have a fixed order, so that the same input gives the same
+// bits; there are no atomics.
+#pragma once
+
+#ifdef __CUDACC__
+#define EXPORT(kernel)
+#define DYNAMIC_SHARED(name) extern __shared__ float name[]
+#else
+#include "../emulator/cuda_on_cpu.h"
+#endif
+
+constexpr unsigned WARP_SIZE = 32;
+
+__device__ inline float warp_sum(float x) {
+    for (int mask = 16; mask > 0; mask /= 2) x += __shfl_xor_sync(0xffffffffu, x, mask);
+    return x;
+}
+
+__device__ inline float warp_max(float x) {
+    for (int mask = 16; mask > 0; mask /= 2) x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, mask));
+    return x;
+}
+
+// The sum over all threads of the block, which all of them get; all have to call it.
+__device__ inline float block_sum(float x) {
+    __shared__ float of_warp[WARP_SIZE];
+    x = warp_sum(x);
+    // The call before may still be reading.
+    __syncthreads();
+    if (threadIdx.x % WARP_SIZE == 0) of_warp[threadIdx.x / WARP_SIZE] = x;
+    __syncthreads();
+    const unsigned lane = threadIdx.x % WARP_SIZE;
+    return warp_sum(lane < blockDim.x / WARP_SIZE ? of_warp[lane] : 0.0f);
+}
+
+__device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
