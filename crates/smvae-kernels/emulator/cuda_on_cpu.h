@@ -96,14 +96,12 @@ inline bool run_block(bool descending) {
         makecontext(&fiber.context, run_body, 0);
     }
     for (;;) {
-        bool ran = false;
         for (unsigned k = 0; k < n; ++k) {
             const unsigned i = descending ? n - 1 - k : k;
             if (fibers[i].state != State::ready) continue;
             current = i;
             thread_index = {i, 0, 0};
             swapcontext(&scheduler, &fibers[i].context);
-            ran = true;
         }
         bool released = release(0, n, State::at_block_barrier);
         for (unsigned first = 0; first < n; first += WARP)
@@ -113,7 +111,6 @@ inline bool run_block(bool descending) {
                 if (fibers[i].state != State::done) return false;
             return true;
         }
-        (void)ran;
     }
 }
 

@@ -76,9 +76,6 @@ impl From<usize> for Arg<'_> {
     }
 }
 
-/// Kernels launched by this process so far, for tests and counts.
-static LAUNCHED: AtomicU64 = AtomicU64::new(0);
-
 /// Launches a kernel; a grid without blocks is no launch. On a GPU it has not run when this
 /// returns: everything is in the order of the device's one stream.
 ///
@@ -90,7 +87,6 @@ pub(in crate::nn) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], de
     }
     // Each argument as the eight bytes that its first bytes are taken from, little-endian.
     let words = args.iter_mut().map(|arg| arg.word(device)).collect::<Result<Vec<u64>>>()?;
-    LAUNCHED.fetch_add(1, Ordering::Relaxed);
     match device {
         #[cfg(feature = "cuda")]
         Device::Cuda(device) => on_gpu(kernel, grid, &words, device),
