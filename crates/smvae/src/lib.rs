@@ -19,7 +19,7 @@
 //!
 //! # Features
 //!
-//! None is on by default: whoever trains on text and predicts builds 142 crates, and among them
+//! None is on by default: whoever trains on text and predicts builds 146 crates, and among them
 //! neither TOML nor statistics nor decoders of images.
 //!
 //! | feature | for | crates more |

@@ -9,7 +9,7 @@ unknown), and pieces.json beside them:
 
     words            invented words, tokenised one by one (`is_split_into_words`)
     folders.NAME     for each word the ids of its pieces, an unknown piece for a word without; null where BERTweet's
-                     normalisation makes several words of one, or spells an emoji out
+                     normalisation makes several words of one that has no emoji
 
 A word that spells a piece with a meaning of its own ("[SEP]", "<s>") is text here: for it, and for it alone, the
 tokenizer is asked with split_special_tokens, and where its vocabulary finds that piece all the same, as unigrams do, it
@@ -21,6 +21,7 @@ import string
 import sys
 from pathlib import Path
 
+import emoji
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer
 
@@ -29,6 +30,7 @@ WORDS = [
     "<user>", "<USER>", "hi<user>!", "<user><user>", "[HASHTAG]", "[HASHTAG]Rome", "#[HASHTAG]x", "<url>", "Yesterday",
     "yesterday", "doyesterday", "<|tag|>", "日本", "x日", "\u00e9", "\u200b", "\ufe0f", "...", "it's", "@you", "\u00a0",
     "Łódź", "ß", "I", "<mention>", "a<mention>b", "https://x.yz/a?b", "HTTP", "www.x.yz", "don’t", "so…", "@", "😀", "gigs@@",
+    "\U0001f602\U0001f602", "so\u2764\ufe0f!", "\U0001f44d\U0001f3fd", "\U0001f471in", "\U0001f202",
 ]
 STRUCTURAL = ["[SEP]", "[CLS]", "[MASK]", "[UNK]", "[PAD]", "<s>", "</s>", "<mask>", "<pad>", "<unk>"]
 LETTERS = string.ascii_letters + string.digits + string.punctuation + "日本éßŁłźó"
@@ -261,7 +263,7 @@ def pieces_of(folder):
     for word in WORDS:
         if getattr(tokenizer, "normalization", False):
             normal = tokenizer.normalizeTweet(word)
-            if len(normal.split()) != 1 or (len(word) == 1 and normal != word):
+            if len(normal.split()) != 1 and not any(emoji.is_emoji(letter) for letter in word):
                 ids.append(None)
                 continue
         theirs = split if word in STRUCTURAL else tokenizer

@@ -19,6 +19,7 @@ mod added;
 mod bertweet;
 mod builders;
 mod class;
+mod emoji;
 mod files;
 mod folder;
 mod guard;

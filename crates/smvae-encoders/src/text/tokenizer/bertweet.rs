@@ -7,9 +7,10 @@
 //! merges need and the vocabulary lacks; these are marked as special and so stand for no text.
 //!
 //! With `"normalization": true`, words are normalised as far as that changes no border of a word: a
-//! user is `@USER`, a link `HTTPURL`, and two characters of punctuation are ASCII. What it does not
-//! do: split words as BERTweet's program splits tweets, or spell out emoji.
+//! user is `@USER`, a link `HTTPURL`, emoji are spelled out, and two characters of punctuation are
+//! ASCII. What it does not do: split words as BERTweet's program splits tweets.
 
+use super::emoji;
 use super::files::Files;
 use super::notes::Note;
 use crate::files::read_text;
@@ -17,7 +18,9 @@ use crate::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
-use tokenizers::Tokenizer;
+use tokenizers::normalizers::Sequence;
+use tokenizers::normalizers::replace::{Replace, ReplacePattern};
+use tokenizers::{NormalizerWrapper, Tokenizer};
 
 /// The pieces before those of `vocab.txt`.
 const FIRST: [&str; 4] = ["<s>", "<pad>", "</s>", "<unk>"];
@@ -46,23 +49,23 @@ pub(super) fn read(files: &Files, notes: &mut Vec<Note>) -> Result<(Tokenizer, V
         }
         merges.push([left.to_owned(), right.to_owned()]);
     }
-    let normalizer = if files.flag("normalization") == Some(true) {
+    let normalizer = (files.flag("normalization") == Some(true)).then(|| {
         notes.push(Note::Tweets);
         normalizer()
-    } else {
-        Value::Null
-    };
+    });
     let special =
         FIRST.iter().map(|piece| (*piece).to_owned()).chain(without_text.iter().cloned()).chain([MASK.to_owned()]);
     let added: Vec<Value> = special.map(|piece| added_token(&piece, ids[&piece])).collect();
     let tokenizer = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": normalizer,
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
         "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
         "model": {"type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
             "end_of_word_suffix": END, "fuse_unk": false, "byte_fallback": false, "vocab": ids, "merges": merges},
     });
-    let tokenizer = serde_json::from_value(tokenizer);
-    let tokenizer = tokenizer.map_err(|error| malformed(&codes, "list of merges for vocab.txt", error.to_string()))?;
+    let tokenizer = serde_json::from_value::<Tokenizer>(tokenizer);
+    let mut tokenizer =
+        tokenizer.map_err(|error| malformed(&codes, "list of merges for vocab.txt", error.to_string()))?;
+    tokenizer.with_normalizer(normalizer);
     Ok((tokenizer, without_text))
 }
 
@@ -99,15 +102,21 @@ fn added_token(piece: &str, id: u32) -> Value {
         "special": true})
 }
 
-/// What becomes of a word.
-fn normalizer() -> Value {
-    let replace = |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
-    json!({"type": "Sequence", "normalizers": [
-        replace(json!({"String": "\u{2019}"}), "'"),
-        replace(json!({"String": "\u{2026}"}), "..."),
-        replace(json!({"Regex": r"^@\w*$"}), "@USER"),
-        replace(json!({"Regex": r"^(?i:http|www)\S*$"}), "HTTPURL"),
-    ]})
+/// What becomes of a word; an emoji in it becomes a word of its own.
+fn normalizer() -> NormalizerWrapper {
+    let replace = |pattern: ReplacePattern, content: &str| {
+        Replace::new(pattern, content).expect("a pattern that is tested").into()
+    };
+    let regex = |pattern: &str| ReplacePattern::Regex(pattern.to_owned());
+    let text = |pattern: &str| ReplacePattern::String(pattern.to_owned());
+    let normalizers = vec![
+        replace(text("\u{2019}"), "'"),
+        replace(text("\u{2026}"), "..."),
+        replace(regex(r"^@\w*$"), "@USER"),
+        replace(regex(r"^(?i:http|www)\S*$"), "HTTPURL"),
+        emoji::normalizer(),
+    ];
+    NormalizerWrapper::Sequence(Sequence::new(normalizers))
 }
 
 fn malformed(path: &Path, what: &'static str, why: String) -> Error {

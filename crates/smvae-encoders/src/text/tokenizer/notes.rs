@@ -85,8 +85,8 @@ impl fmt::Display for Note {
             }
             Self::Tweets => write!(
                 f,
-                "of BERTweet's normalisation, users become @USER and links HTTPURL; emoji are not spelled out, and words are \
-                 not split further, as transformers does"
+                "of BERTweet's normalisation, users become @USER, links HTTPURL, and emoji are spelled out; words are not \
+                 split further, as transformers does"
             ),
             Self::Dropped { tokens } => write!(
                 f,
