@@ -78,10 +78,10 @@ verdict() { awk -v r="$1" -v w="$3" -v sign="$2" 'BEGIN { print (sign == "at-lea
 # What is there.
 
 find_libraries() {
-    local name folder found
+    local name folder found path=${LD_LIBRARY_PATH:-}
     for name in libcublas.so.13 libcublasLt.so.13 libcurand.so.10; do
         found=$(ldconfig -p 2>/dev/null | awk -v name="$name" '$1 == name { print $NF; exit }') || true
-        for folder in ${LD_LIBRARY_PATH//:/ } /usr/local/cuda*/lib64 /usr/local/cuda*/targets/x86_64-linux/lib $nvidia; do
+        for folder in ${path//:/ } /usr/local/cuda*/lib64 /usr/local/cuda*/targets/x86_64-linux/lib $nvidia; do
             [ -z "$found" ] && [ -e "$folder/$name" ] && found=$folder/$name
         done
         [ -n "$found" ] || { missing+=" $name" && continue; }
@@ -102,6 +102,7 @@ look() {
     python=$("$PYTHON" -c 'import torch, transformers, safetensors, tokenizers
 print(torch.__version__, torch.cuda.is_available())' 2>"$OUT/python.log") || python=""
     if [ "$DEVICE" != cpu ]; then
+        ! grep -q '^features none$' "$work/about" || none "this pack is for the processor: scripts/gpu_pack.sh without FEATURES="
         gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | head -n 1) ||
             none "nvidia-smi does not work: $gpu"
         nvidia=$("$PYTHON" -c 'import glob, nvidia
