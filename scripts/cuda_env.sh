@@ -1,4 +1,4 @@
-# Sourced by build_cuda.sh and gpu_check.sh, in the repository's root: the CUDA toolkit and a target folder of its own.
+# Sourced by build_cuda.sh and gpu_pack.sh, in the repository's root: the CUDA toolkit and a target folder of its own.
 #
 # The toolkit is the one CUDA_HOME names; where it is not set, what SMVAE_CUDA_TOOLKIT (../shared/tools/cuda-toolkit.sh)
 # makes from wheels of PyPI, and else that of an nvcc on the PATH. CUDA_CAP is the compute capability built for.

@@ -8,7 +8,7 @@
 #     WORK="supervised semi evaluate"      what is run
 #     PEER_VENV=DIR                 a virtual environment that has torch, transformers and safetensors
 #     OUT=DIR                       where weights and results go (2 GB for base); target/peer
-#     DEVICE=cpu                    or cuda (scripts/gpu_check.sh), on which memory is the most that the GPU had in use
+#     DEVICE=cpu                    or cuda, on which memory is the most that the GPU had in use
 #     FEATURES=                     of cargo, for our side
 set -euo pipefail
 cd "$(dirname "$0")/../.."

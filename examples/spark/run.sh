@@ -13,16 +13,19 @@ target=$(realpath "${CARGO_TARGET_DIR:-target}")
 smvae=${SMVAE_BIN:-$target/debug/smvae}
 java -version >/dev/null 2>&1 || skip "there is no Java"
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || skip "there is no Python 3.10 or newer"
-[ -x "$smvae" ] || { echo "there is no $smvae: cargo test builds it" >&2; exit 1; }
+# As tests/venv.sh has it.
+[ -n "${PREPARE:-}" ] || [ -x "$smvae" ] || { echo "there is no $smvae: cargo test builds it" >&2; exit 1; }
 
 # It lasts as long as the requirements stay as they are.
 venv=$target/spark-venv
 if ! cmp -s examples/spark/requirements.txt "$venv/requirements.txt"; then
     rm -rf "$venv"
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r examples/spark/requirements.txt
+    "$venv/bin/pip" install --quiet --no-compile --disable-pip-version-check -r examples/spark/requirements.txt
     cp examples/spark/requirements.txt "$venv"
 fi
+
+[ -z "${PREPARE:-}" ] || exit 0
 
 work=$target/spark
 rm -rf "$work"

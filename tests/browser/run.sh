@@ -25,10 +25,12 @@ get_axe() {
         mv package/axe.min.js "${axe##*/}" && rm -r package axe-core-4.10.3.tgz)
 }
 
+[ -f "$axe" ] || get_axe || [ -z "${CI:-}" ] || missing "axe-core cannot be had (npm)"
+prepared
+
 check() {
     local page=$1
     shift
-    [ -f "$axe" ] || get_axe || [ -z "${CI:-}" ] || missing "axe-core cannot be had (npm)"
     [ ! -f "$axe" ] || set -- --axe "$axe" "$@"
     "$venv/bin/python" "tests/browser/$page.py" --smvae "$smvae" --chromium "$browser" "$@"
 }

@@ -14,6 +14,7 @@ what=exchange
 venv=$target/exchange-venv doccano=$target/exchange-doccano-venv
 make_venv "$venv" tests/exchange/requirements.txt
 make_venv "$doccano" tests/exchange/requirements-doccano.txt
+prepared
 
 fixtures=tests/exchange/fixtures
 if [ "${1:-}" = --update ]; then

@@ -10,6 +10,7 @@ what=hub
 . tests/venv.sh
 venv=$target/hub-venv
 make_venv "$venv" tests/hub/requirements.txt
+prepared
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$venv/bin/python" tests/hub/shared_cache.py --smvae "$smvae" --work "$work"

@@ -9,10 +9,11 @@ cd "$(dirname "$0")/../.."
 
 what=service
 . tests/venv.sh
-run=${1:-$target/tmp/smvae-serve/run}
-[ -f "$run/config.json" ] || missing "there is no $run (cargo test makes it)"
 venv=$target/serve-venv
 make_venv "$venv" tests/serve/requirements.txt
+prepared
+run=${1:-$target/tmp/smvae-serve/run}
+[ -f "$run/config.json" ] || missing "there is no $run (cargo test makes it)"
 
 work=$(mktemp -d)
 "$smvae" serve --model "$run" --port 0 --log off >"$work/address" &

@@ -5,7 +5,7 @@
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
 
-use std::path::Path;
+use crate::golden::root;
 use std::time::Instant;
 use targets::{TARGETS, Target};
 
@@ -25,7 +25,7 @@ impl Numbers {
 
 /// The inputs that are kept, by their names.
 fn kept(name: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+    let folder = root().join("fuzz/corpus").join(name);
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     paths.sort();
@@ -107,7 +107,7 @@ fn target_without_mutations((name, target): Target) {
 
 #[test]
 fn every_target_has_its_file() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
+    let folder = root().join("fuzz/fuzz_targets");
     let entries = std::fs::read_dir(folder).expect("readable");
     let mut files: Vec<String> =
         entries.map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII")).collect();
