@@ -160,6 +160,9 @@ pub mod schemes;
 pub mod shapes;
 pub mod spans;
 
+#[cfg(feature = "cuda")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cuda")))]
+pub mod cuda;
 #[cfg(feature = "tensor")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod model;

@@ -26,8 +26,9 @@ const TOLERANCE: f64 = 1e-5;
 fn device() -> Device {
     match std::env::var("SMVAE_DEVICE").as_deref() {
         Err(_) | Ok("cpu") => Device::Cpu,
-        Ok("cuda") => Device::new_cuda(0).expect("SMVAE_DEVICE is cuda"),
-        Ok(other) => panic!("SMVAE_DEVICE is {other:?}, neither cpu nor cuda"),
+        #[cfg(feature = "cuda")]
+        Ok("cuda") => crate::cuda::open(0).expect("SMVAE_DEVICE is cuda"),
+        Ok(other) => panic!("SMVAE_DEVICE is {other:?}, neither cpu nor, in a build with it, cuda"),
     }
 }
 
