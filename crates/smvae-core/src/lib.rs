@@ -141,7 +141,7 @@
 //!     let unlabelled = Some(&unlabelled);
 //!     let report =
 //!         step(networks, &objective, &mut optimizer, &rates, &labelled, unlabelled, &mut rng)?;
-//!     losses.push(report.ce);
+//!     losses.push(report.read()?.ce);
 //! }
 //! assert!(losses[49] < 0.5 * losses[0]);
 //! # Ok::<(), smvae_core::Error>(())
