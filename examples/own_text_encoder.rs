@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     let (objective, mut rng) = (Objective::default(), rng::named(0, "training"));
     let mut losses = Vec::new();
     for number in 0..=60 {
-        let report = step(networks, &objective, &mut optimizer, &[0.01], &labelled, None, &mut rng)?;
+        let report = step(networks, &objective, &mut optimizer, &[0.01], &labelled, None, &mut rng)?.read()?;
         losses.push(report.ce);
         if number % 20 == 0 {
             println!("step {number}: cross entropy {:.3}", report.ce);

@@ -213,7 +213,9 @@ fn time_training(args: &Args) -> Result<Value> {
     let mut take = |s: &tweets::Step| -> Result<StepReport> {
         let objective = &loaded.run.config.objective;
         let unlabelled = s.unlabelled.as_ref();
-        Ok(step(loaded.networks(), objective, &mut optimizer, &RATES, &s.labelled, unlabelled, &mut rng)?)
+        let report = step(loaded.networks(), objective, &mut optimizer, &RATES, &s.labelled, unlabelled, &mut rng)?;
+        // The peer reads its loss at every step too.
+        Ok(report.read()?)
     };
     for s in steps.iter().cycle().take(2) {
         take(s)?;

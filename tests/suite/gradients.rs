@@ -8,7 +8,8 @@ use smvae_core::model::{BatchSpan, Fusion, ImageSource, ModelConfig, SpanBatch, 
 use smvae_core::nn::Parameters;
 use smvae_core::objective::{ImageReconstruction, Noise, Objective, UnlabelledClass};
 use smvae_core::optim::{Adam, AdamConfig};
-use smvae_core::step::{LabelledBatch, Networks, StepReport, UnlabelledBatch, step, step_loss};
+use smvae_core::step::{LabelledBatch, Networks, PendingReport, StepReport, UnlabelledBatch, read_reports};
+use smvae_core::step::{step, step_loss};
 use smvae_core::{Mode, PackedPieces, Span, rng};
 use smvae_encoders::text::{Transformer, tiny};
 use std::collections::BTreeMap;
@@ -315,7 +316,8 @@ impl Setup {
         let (labelled, unlabelled) = (self.labelled(), batch(&[&TEXTS[2], &TEXTS[1]]).into());
         let mut one =
             || step(self.networks(), &Objective::default(), &mut adam, &[RATE], &labelled, Some(&unlabelled), &mut rng);
-        (0..n_steps).map(|_| one().expect("batches that fit")).collect()
+        let reports: Vec<PendingReport> = (0..n_steps).map(|_| one().expect("batches that fit")).collect();
+        read_reports(&reports).expect("finite numbers")
     }
 
     /// Vectors, scores and targets of a batch, in evaluation.

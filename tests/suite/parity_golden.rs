@@ -12,7 +12,7 @@ use crate::keras::Manifest;
 use smvae_core::candle_core::{D, DType, Device, Result, Tensor};
 use smvae_core::model::{BatchSpan, SpanBatch, SpanModel};
 use smvae_core::nn::{Parameters, segment_mean};
-use smvae_core::objective::{Noise, Objective, Scored, entity_mask};
+use smvae_core::objective::{Counted, Noise, Objective, Scored, entity_mask};
 use smvae_core::optim::Adam;
 use smvae_core::step::{LabelledBatch, Networks, StepLoss, UnlabelledBatch, step_loss};
 use smvae_core::{Mode, PackedPieces, Span};
@@ -123,10 +123,16 @@ fn check_terms(case: &Case, part: &str, scored: &Scored) {
     ];
     for (name, ours) in terms {
         let mut theirs = case.array(part, &format!("loss/{name}")).clone();
-        if let Some(counted) = &scored.counted {
-            theirs = theirs.index_select(counted, 0).expect("rows of the batch");
+        let mut ours = ours.clone();
+        match &scored.counted {
+            Counted::All => {}
+            Counted::Rows(rows) => theirs = theirs.index_select(rows, 0).expect("rows of the batch"),
+            Counted::Mask(mask) => {
+                ours = (ours * mask).expect("as many rows");
+                theirs = (theirs * mask).expect("as many rows");
+            }
         }
-        close_losses(ours, &theirs, &format!("{}, {part}: {name}", case.name));
+        close_losses(&ours, &theirs, &format!("{}, {part}: {name}", case.name));
     }
 }
 

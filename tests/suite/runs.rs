@@ -29,6 +29,26 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
 }
 
 #[test]
+fn losses_of_several_steps_read_at_once_are_the_same() {
+    let fixture = Fixture::new();
+    let run = |name: &str, every: usize| {
+        let (out, mut steps) = (fixture.out(name), Vec::new());
+        let input = fixture.input(Some(&fixture.images)).with_reports_every(every);
+        let mut watch = |event: &Event| {
+            if let Event::Step { step, report, .. } = event {
+                assert!(report.loss != 0.0, "something to tell from the first step on");
+                steps.push(*step);
+            }
+            Flow::Continue
+        };
+        train_with(&input, &small(), &out, &mut watch).expect("a run");
+        assert_eq!(steps, [1, 2, 3, 4]);
+        (metrics(&out), bytes(&out, "weights.safetensors"))
+    };
+    assert!(run("each", 1) == run("several", 3));
+}
+
+#[test]
 fn a_run_folder_is_all_a_predictor_needs() {
     let fixture = Fixture::new();
     let summary = fixture.train("run", &small(), Some(&fixture.images)).expect("a run");

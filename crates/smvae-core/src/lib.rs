@@ -141,7 +141,7 @@
 //!     let unlabelled = Some(&unlabelled);
 //!     let report =
 //!         step(networks, &objective, &mut optimizer, &rates, &labelled, unlabelled, &mut rng)?;
-//!     losses.push(report.ce);
+//!     losses.push(report.read()?.ce);
 //! }
 //! assert!(losses[49] < 0.5 * losses[0]);
 //! # Ok::<(), smvae_core::Error>(())
@@ -160,6 +160,9 @@ pub mod schemes;
 pub mod shapes;
 pub mod spans;
 
+#[cfg(feature = "cuda")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cuda")))]
+pub mod cuda;
 #[cfg(feature = "tensor")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tensor")))]
 pub mod model;

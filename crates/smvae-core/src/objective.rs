@@ -19,6 +19,7 @@ mod noise;
 mod rows;
 
 use crate::model::{BatchSpan, SpanBatch, SpanModel, SpanScores};
+use crate::nn::dispatch::is_at_hand;
 use crate::vae::{ElboTerms, LossWeights};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -131,11 +132,24 @@ pub struct Scored {
     pub scores: SpanScores,
     /// The terms of the negative ELBO; `None` if the objective leaves them out, or no row counts.
     pub elbo: Option<ElboTerms>,
-    /// The rows that these terms belong to, `[counted]`, u32; `None` means all rows.
-    pub counted: Option<Tensor>,
+    /// The rows that these terms belong to.
+    pub counted: Counted,
     /// KL divergence of each row's class probabilities from the prior over classes, `[rows]`, where
     /// the class is marginalised.
     pub kl_class: Option<Tensor>,
+}
+
+/// Which rows terms belong to, and which of them count.
+#[derive(Clone, Debug)]
+pub enum Counted {
+    /// All rows.
+    All,
+    /// The terms are of these rows alone, whose indices are `[counted]`, u32.
+    Rows(Tensor),
+    /// There are terms of all rows, of which those count where this is 1 and not 0, `[rows]`: on
+    /// another device than the CPU, where it takes longer to learn which rows count than to compute
+    /// the terms of the others.
+    Mask(Tensor),
 }
 
 impl Objective {
@@ -196,7 +210,7 @@ impl Objective {
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
         let rows = || Rows::new(self.image_reconstruction, model, &features, &scores, batch, &batch.spans, noise);
         let elbo = if self.vae { Some(rows()?.terms()?) } else { None };
-        Ok(Scored { scores, elbo, counted: None, kl_class: None })
+        Ok(Scored { scores, elbo, counted: Counted::All, kl_class: None })
     }
 
     /// The prior over classes of a step whose labelled rows have these classes, `[classes]`, all
@@ -218,8 +232,8 @@ impl Objective {
     }
 
     /// [`Objective::score`] for unlabelled texts. With [`UnlabelledClass::Mask`], only the rows
-    /// that [`entity_mask`] lets through have terms: the others count as 0 and have no gradient, so
-    /// nothing is decoded for them. There are no terms if `lambda` is 0. `prior` is that of
+    /// that [`entity_mask`] lets through count: the terms of the others are 0 and have no gradient,
+    /// so that, on the CPU, nothing is decoded for them. There are no terms if `lambda` is 0. `prior` is that of
     /// [`Objective::class_prior`].
     ///
     /// # Errors
@@ -236,35 +250,32 @@ impl Objective {
         let scores = model.score(&features, batch, &batch.spans, Some(&noise.z))?;
         expect_classes(&scores, prior)?;
         if !self.vae || self.lambda == 0.0 {
-            return Ok(Scored { scores, elbo: None, counted: None, kl_class: None });
+            return Ok(Scored { scores, elbo: None, counted: Counted::All, kl_class: None });
         }
         if self.unlabelled != UnlabelledClass::Mask {
             let rows = Rows::new(self.image_reconstruction, model, &features, &scores, batch, &batch.spans, noise)?;
             let (elbo, kl_class) = rows.marginal_terms(prior)?;
-            return Ok(Scored { scores, elbo: Some(elbo), counted: None, kl_class: Some(kl_class) });
+            return Ok(Scored { scores, elbo: Some(elbo), counted: Counted::All, kl_class: Some(kl_class) });
         }
-        let mask = entity_mask(&scores.logits)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
+        let rows = |scores: &SpanScores, spans: &[BatchSpan], noise: &Noise| {
+            Rows::new(self.image_reconstruction, model, &features, scores, batch, spans, noise)?.terms()
+        };
+        let mask = entity_mask(&scores.logits)?;
+        if !is_at_hand(h.device()) {
+            let elbo = Some(rows(&scores, &batch.spans, noise)?);
+            return Ok(Scored { scores, elbo, counted: Counted::Mask(mask), kl_class: None });
+        }
+        let mask = mask.to_dtype(DType::F32)?.to_vec1::<f32>()?;
         let counted: Vec<u32> = (0..).zip(mask).filter(|(_, mask)| *mask > 0.0).map(|(row, _)| row).collect();
         let spans: Vec<BatchSpan> = counted.iter().map(|row| batch.spans[*row as usize]).collect();
         let counted = Tensor::from_vec(counted, spans.len(), h.device())?;
-        let elbo = if !spans.is_empty() {
-            let noise = Noise { text: noise.text.index_select(&counted, 0)?, ..noise.clone() };
-            Some(
-                Rows::new(
-                    self.image_reconstruction,
-                    model,
-                    &features,
-                    &scores.select(&counted)?,
-                    batch,
-                    &spans,
-                    &noise,
-                )?
-                .terms()?,
-            )
-        } else {
+        let elbo = if spans.is_empty() {
             None
+        } else {
+            let noise = Noise { text: noise.text.index_select(&counted, 0)?, ..noise.clone() };
+            Some(rows(&scores.select(&counted)?, &spans, &noise)?)
         };
-        Ok(Scored { scores, elbo, counted: Some(counted), kl_class: None })
+        Ok(Scored { scores, elbo, counted: Counted::Rows(counted), kl_class: None })
     }
 
     /// The loss of a labelled batch (cross entropy `ce: [rows]` and, with R-Drop, the disagreement
@@ -296,7 +307,11 @@ impl Objective {
         if let Some((scored, elbo)) = unlabelled.and_then(|scored| Some((scored, scored.elbo.as_ref()?))) {
             // The mean over all rows, of which those that do not count are 0.
             let rows = scored.scores.logits.dim(0)? as f64;
-            let mut sum = elbo.weighted_sum(self.weights())?.sum_all()?;
+            let mut terms = elbo.weighted_sum(self.weights())?;
+            if let Counted::Mask(mask) = &scored.counted {
+                terms = (terms * mask)?;
+            }
+            let mut sum = terms.sum_all()?;
             if let Some(kl_class) = &scored.kl_class {
                 sum = (sum + kl_class.sum_all()?)?;
             }

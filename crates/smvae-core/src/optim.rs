@@ -12,6 +12,8 @@
 //! Parameters without a gradient are left as they are.
 
 mod config;
+mod elsewhere;
+mod moments;
 mod update;
 
 pub use config::{AdamConfig, AdamForm};
@@ -20,13 +22,16 @@ use crate::nn::Gradients;
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use elsewhere::Parameter;
+use moments::Moments;
 use std::collections::BTreeMap;
-use update::{Moments, SlotGradient, Update, sum_of_squares};
+use update::{SlotGradient, Update, sum_of_squares};
 
 /// The optimizer of a set of parameters.
 #[derive(Debug)]
 pub struct Adam {
     slots: Vec<Slot>,
+    moments: Moments,
     config: AdamConfig,
     step: u64,
     /// Kept so that its memory is reused.
@@ -38,7 +43,15 @@ struct Slot {
     name: String,
     var: Var,
     group: usize,
-    moments: Moments,
+}
+
+/// The global norm of a step's gradients before clipping.
+#[derive(Clone, Debug)]
+pub(crate) enum Norm {
+    /// A number.
+    Read(f64),
+    /// A scalar of f64, on the device. If it is not finite, the step has changed nothing.
+    Unread(Tensor),
 }
 
 impl Adam {
@@ -46,17 +59,21 @@ impl Adam {
     /// name, whose learning rate [`Adam::step`] is given.
     ///
     /// # Errors
-    /// A setting out of range; a parameter that is not f32.
+    /// A setting out of range; a parameter that is not f32; parameters on several devices.
     pub fn new(parameters: Vec<(String, Var)>, group: impl Fn(&str) -> usize, config: AdamConfig) -> Result<Self> {
         config.validate()?;
-        let slots = parameters.into_iter().map(|(name, var)| {
-            if var.dtype() != candle_core::DType::F32 {
-                let got = format!("{:?} for {name}", var.dtype());
-                return Err(Error::setting("number type", "f32 to be trained", got));
-            }
-            Ok(Slot { group: group(&name), name, moments: Moments::new(&var)?, var })
-        });
-        Ok(Self { slots: slots.collect::<Result<_>>()?, config, step: 0, gradients: Gradients::default() })
+        if let Some((name, var)) = parameters.iter().find(|(_, var)| var.dtype() != candle_core::DType::F32) {
+            let got = format!("{:?} for {name}", var.dtype());
+            return Err(Error::setting("number type", "f32 to be trained", got));
+        }
+        let is_apart = |var: &Var| !var.device().same_device(parameters[0].1.device());
+        if let Some((name, _)) = parameters.iter().find(|(_, var)| is_apart(var)) {
+            return Err(Error::setting("device", "the same for all parameters", format!("another one for {name}")));
+        }
+        let vars: Vec<&Var> = parameters.iter().map(|(_, var)| var).collect();
+        let moments = Moments::zeros(&vars)?;
+        let slots = parameters.into_iter().map(|(name, var)| Slot { group: group(&name), name, var });
+        Ok(Self { slots: slots.collect(), moments, config, step: 0, gradients: Gradients::default() })
     }
 
     /// Steps taken.
@@ -72,9 +89,17 @@ impl Adam {
     /// # Errors
     /// As [`Adam::step`]; those of the backward pass.
     pub fn minimise(&mut self, loss: &Tensor, rates: &[f64]) -> Result<f64> {
+        let norm = self.minimise_if(loss, None, rates)?;
+        self.read(&norm)
+    }
+
+    /// [`Adam::minimise`] without waiting for the device. Elsewhere than on the CPU, the step is
+    /// counted even if its norm is not finite or `may`, a scalar of u8, is 0, so that nothing is
+    /// changed.
+    pub(crate) fn minimise_if(&mut self, loss: &Tensor, may: Option<&Tensor>, rates: &[f64]) -> Result<Norm> {
         self.gradients.backward(loss)?;
         let gradients = std::mem::take(&mut self.gradients);
-        let norm = self.update(|var| SlotGradient::of(&gradients, var), rates);
+        let norm = self.update(|var| SlotGradient::of(&gradients, var), may, rates);
         self.gradients = gradients;
         norm
     }
@@ -86,10 +111,27 @@ impl Adam {
     /// [`Error::Length`] if a group has no rate, [`Error::Setting`] for a rate that is negative or
     /// not finite; [`Error::NotFinite`] if the norm is not finite. Then nothing was changed.
     pub fn step(&mut self, grads: &GradStore, rates: &[f64]) -> Result<f64> {
-        self.update(|var| grads.get(var).map(SlotGradient::Tensor), rates)
+        let norm = self.update(|var| grads.get(var).map(SlotGradient::Tensor), None, rates)?;
+        self.read(&norm)
     }
 
-    fn update<'g>(&mut self, gradient: impl Fn(&Var) -> Option<SlotGradient<'g>>, rates: &[f64]) -> Result<f64> {
+    /// The norm of the last step as a number. A step that has changed nothing is not counted.
+    fn read(&mut self, norm: &Norm) -> Result<f64> {
+        let norm = match norm {
+            Norm::Read(norm) => return Ok(*norm),
+            Norm::Unread(norm) => norm.to_scalar::<f64>()?,
+        };
+        let checked = expect_finite(norm, self.step);
+        self.step -= u64::from(checked.is_err());
+        checked
+    }
+
+    fn update<'g>(
+        &mut self,
+        gradient: impl Fn(&Var) -> Option<SlotGradient<'g>>,
+        may: Option<&Tensor>,
+        rates: &[f64],
+    ) -> Result<Norm> {
         let groups = self.slots.iter().map(|s| s.group + 1).max().unwrap_or(0);
         if rates.len() < groups {
             return Err(Error::Length { op: "Adam::step", what: "learning rates", got: rates.len(), want: groups });
@@ -97,18 +139,33 @@ impl Adam {
         if let Some(rate) = rates.iter().find(|rate| !(rate.is_finite() && **rate >= 0.0)) {
             return Err(Error::setting("learning rate", "a finite number, at least 0", rate));
         }
-        let norm = sum_of_squares(self.slots.iter().filter_map(|slot| gradient(&slot.var)))?.sqrt();
-        if !norm.is_finite() {
-            return Err(Error::NotFinite { what: "the norm of the gradients", got: norm, step: self.step + 1 });
-        }
-        let clip = self.config.clip_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
-        self.step += 1;
-        for slot in &mut self.slots {
-            if let Some(grad) = gradient(&slot.var) {
-                let update = Update::new(&self.config, rates[slot.group], clip, self.step, slot.var.rank());
-                slot.moments.update(&slot.var, grad, update)?;
+        let Self { slots, moments, config, step, .. } = self;
+        let next = *step + 1;
+        let constants = |slot: &Slot| Update::new(config, rates[slot.group], next, slot.var.rank());
+        let norm = match moments {
+            Moments::Slices(moments) => {
+                let norm = sum_of_squares(slots.iter().filter_map(|slot| gradient(&slot.var)))?.sqrt();
+                expect_finite(norm, next)?;
+                let clip = config.clip_norm.map_or(1.0, |max| (max / (norm + 1e-6)).min(1.0));
+                for (slot, moments) in slots.iter().zip(moments) {
+                    if let Some(grad) = gradient(&slot.var) {
+                        moments.update(&slot.var, grad, clip, constants(slot))?;
+                    }
+                }
+                Norm::Read(norm)
             }
-        }
+            Moments::Tensors(moments) => {
+                let mut parameters = Vec::with_capacity(slots.len());
+                for (slot, moments) in slots.iter().zip(moments) {
+                    if let Some(found) = gradient(&slot.var) {
+                        let (var, gradient, update) = (&slot.var, found.tensor()?, constants(slot));
+                        parameters.push(Parameter { var, gradient, moments, update });
+                    }
+                }
+                elsewhere::update(parameters, config.clip_norm, may)?.map_or(Norm::Read(0.0), Norm::Unread)
+            }
+        };
+        *step = next;
         Ok(norm)
     }
 
@@ -118,13 +175,10 @@ impl Adam {
     /// # Errors
     /// Those of the copies.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
-        let mut state = BTreeMap::new();
-        for slot in &self.slots {
-            let (m, v) = slot.moments.tensors(&slot.var)?;
-            state.insert(format!("{}.m", slot.name), m);
-            state.insert(format!("{}.v", slot.name), v);
-        }
-        Ok(state)
+        let moments = self.moments.tensors(&self.vars())?;
+        let named =
+            |(slot, [m, v]): (&Slot, [Tensor; 2])| [(format!("{}.m", slot.name), m), (format!("{}.v", slot.name), v)];
+        Ok(self.slots.iter().zip(moments).flat_map(named).collect())
     }
 
     /// Continues from a saved state.
@@ -132,23 +186,31 @@ impl Adam {
     /// # Errors
     /// [`Error::Moment`] if a tensor is missing or has another shape. Then nothing was changed.
     pub fn load_state(&mut self, step: u64, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        let mut moments = Vec::with_capacity(self.slots.len());
-        for slot in &self.slots {
-            let get = |suffix: &str| -> Result<Tensor> {
-                let want = slot.var.dims();
-                let name = format!("{}.{suffix}", slot.name);
-                match state.get(&name) {
-                    Some(tensor) if tensor.dims() == want => Ok(tensor.to_device(slot.var.device())?),
-                    other => {
-                        let got = other.map(|tensor| tensor.dims().to_vec());
-                        Err(Error::Moment { name, got, want: want.to_vec() })
-                    }
+        let get = |slot: &Slot, suffix: &str| {
+            let (name, want) = (format!("{}.{suffix}", slot.name), slot.var.dims());
+            match state.get(&name) {
+                Some(tensor) if tensor.dims() == want => Ok(tensor),
+                other => {
+                    let got = other.map(|tensor| tensor.dims().to_vec());
+                    Err(Error::Moment { name, got, want: want.to_vec() })
                 }
-            };
-            moments.push(Moments::from_tensors(&get("m")?, &get("v")?)?);
-        }
-        self.slots.iter_mut().zip(moments).for_each(|(slot, moments)| slot.moments = moments);
+            }
+        };
+        let moments = self.slots.iter().map(|slot| Ok([get(slot, "m")?, get(slot, "v")?]));
+        self.moments = Moments::from_tensors(&self.vars(), &moments.collect::<Result<Vec<_>>>()?)?;
         self.step = step;
         Ok(())
     }
+
+    fn vars(&self) -> Vec<&Var> {
+        self.slots.iter().map(|slot| &slot.var).collect()
+    }
+}
+
+/// The norm of a step's gradients, if it is finite.
+pub(crate) fn expect_finite(norm: f64, step: u64) -> Result<f64> {
+    if norm.is_finite() {
+        return Ok(norm);
+    }
+    Err(Error::NotFinite { what: "the norm of the gradients", got: norm, step })
 }

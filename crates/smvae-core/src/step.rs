@@ -1,12 +1,18 @@
 //! One training step: encode, score, compute the loss and its gradients, update.
 
+mod pending;
+mod report;
+
 use crate::model::{SpanBatch, SpanModel};
+use crate::nn::dispatch::is_at_hand;
 use crate::objective::{Noise, Objective, Scored};
 use crate::objective::{clipped_cross_entropy, cross_entropy, disagreement, entity_mask, soft_cross_entropy};
 use crate::optim::Adam;
 use crate::{Error, Mode, Result, TextEncoder};
 use candle_core::{DType, Tensor};
-use serde::{Deserialize, Serialize};
+pub use pending::{PendingReport, read_reports};
+use pending::{Unread, expect_converging};
+pub use report::{StepReport, TermMeans};
 
 /// A batch and the class of each of its spans.
 #[derive(Clone, Debug)]
@@ -40,85 +46,6 @@ pub struct Networks<'a> {
     pub encoder: &'a dyn TextEncoder,
     /// From vectors to scores.
     pub model: &'a SpanModel,
-}
-
-/// The loss of one step and its terms, as means over rows, for a log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StepReport {
-    /// What was minimised.
-    pub loss: f64,
-    /// Cross entropy of the labelled rows.
-    pub ce: f64,
-    /// Terms of the labelled rows.
-    pub labelled: TermMeans,
-    /// Terms of the unlabelled rows that the mask let through; 0 if it lets no row through, and in
-    /// supervised training.
-    pub unlabelled: TermMeans,
-    /// Share of unlabelled rows whose most probable class is not `O`: those the paper's mask lets
-    /// through.
-    pub mask: f64,
-    /// Cross entropy of the unlabelled rows against soft labels; 0 without them.
-    #[serde(default)]
-    pub soft_ce: f64,
-    /// Disagreement of two passes over the labelled rows; 0 without R-Drop.
-    #[serde(default)]
-    pub disagreement: f64,
-    /// Global norm of the gradients before clipping.
-    pub grad_norm: f64,
-}
-
-impl StepReport {
-    /// Every number of the report, for sums and means over steps.
-    pub fn numbers_mut(&mut self) -> Vec<&mut f64> {
-        let Self { loss, ce, labelled, unlabelled, mask, soft_ce, disagreement, grad_norm } = self;
-        let mut numbers = vec![loss, ce, mask, soft_ce, disagreement, grad_norm];
-        for TermMeans { mse_text, mse_image, kl_text, kl_image, kl_fused } in [labelled, unlabelled] {
-            numbers.extend([mse_text, mse_image, kl_text, kl_image, kl_fused]);
-        }
-        numbers
-    }
-
-    /// The first term that is not finite, or so large that nothing can be learned from it, and its
-    /// value; the loss comes last. The norm of the gradients is looked at by [`Adam::minimise`].
-    pub fn diverged(&self) -> Option<(&'static str, f64)> {
-        let Self { loss, ce, labelled, unlabelled, mask, soft_ce, disagreement, .. } = self;
-        let (l, u) = (labelled, unlabelled);
-        let terms = [
-            ("the cross entropy (ce)", ce),
-            ("the reconstruction of labelled texts (mse_text)", &l.mse_text),
-            ("the reconstruction of labelled images (mse_image)", &l.mse_image),
-            ("the divergence of labelled texts (kl_text)", &l.kl_text),
-            ("the divergence of labelled images (kl_image)", &l.kl_image),
-            ("the divergence of labelled pairs (kl_fused)", &l.kl_fused),
-            ("the reconstruction of unlabelled texts (mse_text)", &u.mse_text),
-            ("the reconstruction of unlabelled images (mse_image)", &u.mse_image),
-            ("the divergence of unlabelled texts (kl_text)", &u.kl_text),
-            ("the divergence of unlabelled images (kl_image)", &u.kl_image),
-            ("the divergence of unlabelled pairs (kl_fused)", &u.kl_fused),
-            ("the share of entity-like spans (mask)", mask),
-            ("the cross entropy against soft labels (soft_ce)", soft_ce),
-            ("the disagreement of two passes", disagreement),
-            ("the loss", loss),
-        ];
-        let found = terms.into_iter().find(|(_, value)| !(value.is_finite() && value.abs() <= EXPLODED));
-        found.map(|(name, value)| (name, *value))
-    }
-}
-
-/// Terms beyond this have exploded: gradients of such a loss teach nothing.
-const EXPLODED: f64 = 1e12;
-
-/// Means over rows of the terms of the negative ELBO.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names are those of `ElboTerms`")]
-#[non_exhaustive]
-pub struct TermMeans {
-    pub mse_text: f64,
-    pub mse_image: f64,
-    pub kl_text: f64,
-    pub kl_image: f64,
-    pub kl_fused: f64,
 }
 
 /// The loss of one step before anything is updated.
@@ -166,15 +93,14 @@ pub fn step_loss(
     let h = encoder.forward(&batch.pieces, mode.reborrow())?;
     let scored = objective.score(model, &h, batch, noise)?;
     let prior = objective.class_prior(targets, scored.scores.logits.dim(1)?);
-    let targets = Tensor::from_slice(targets, targets.len(), h.device())?;
     let clipped = model.config().quirks.clipped_cross_entropy;
     let cross_entropy = if clipped { clipped_cross_entropy } else { cross_entropy };
-    let mut ce = cross_entropy(&scored.scores.logits, &targets)?;
+    let mut ce = cross_entropy(&scored.scores.logits, targets)?;
     let mut between_passes = None;
     if objective.r_drop > 0.0 {
         let h = encoder.forward(&batch.pieces, mode.reborrow())?;
         let second = model.score(&model.features(&h, batch)?, batch, &batch.spans, Some(&noise.z))?.logits;
-        ce = ((ce + cross_entropy(&second, &targets)?)? * 0.5)?;
+        ce = ((ce + cross_entropy(&second, targets)?)? * 0.5)?;
         between_passes = Some(disagreement(&scored.scores.logits, &second)?);
     }
     let (mut unlabelled_scored, mut soft_ce) = (None, None);
@@ -206,9 +132,14 @@ fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {
 /// the parameters; `rates` are the learning rates of the optimizer's groups. The objective is taken
 /// as it is: call [`Objective::at`] before for a weight that rises.
 ///
+/// Elsewhere than on the CPU, a step does not wait for the device; [`PendingReport::read`] and
+/// [`read_reports`] do. A step that diverged has changed nothing there either, but it is counted,
+/// and steps after it may have been taken by the time that its report is read.
+///
 /// # Errors
-/// Those of [`step_loss`] and [`Adam::minimise`], and [`Error::NotFinite`] for a term that
-/// [diverged](StepReport::diverged); then no parameter was changed.
+/// Those of [`step_loss`] and [`Adam::minimise`]. On the CPU also [`Error::NotFinite`] for a term
+/// that [diverged](StepReport::diverged), elsewhere the error of reading the report. No parameter
+/// was changed.
 pub fn step(
     networks: Networks<'_>,
     objective: &Objective,
@@ -217,7 +148,7 @@ pub fn step(
     labelled: &LabelledBatch,
     unlabelled: Option<&UnlabelledBatch>,
     rng: &mut crate::Rng,
-) -> Result<StepReport> {
+) -> Result<PendingReport> {
     let latent = networks.model.config().latent_dim;
     let like = networks.model.parameter();
     let noise = Noise::draw(&labelled.batch, latent, like, rng)?;
@@ -229,20 +160,27 @@ pub fn step(
         unlabelled.zip(unlabelled_noise.as_ref()),
         Mode::Train(rng),
     )?;
-    let report = loss.report()?;
-    if let Some((what, got)) = report.diverged() {
-        return Err(Error::NotFinite { what, got, step: optimizer.steps() + 1 });
+    let number = optimizer.steps() + 1;
+    if !is_at_hand(loss.loss.device()) {
+        let unread = Unread::new(&loss)?;
+        let norm = optimizer.minimise_if(&loss.loss, Some(&unread.is_converging()?), rates)?;
+        return PendingReport::of_unread(unread, norm, number);
     }
+    let report = loss.report()?;
+    expect_converging(&report, number)?;
     let grad_norm = optimizer.minimise(&loss.loss, rates)?;
-    Ok(StepReport { grad_norm, ..report })
+    Ok(PendingReport::of_read(StepReport { grad_norm, ..report }, number))
 }
 
 impl StepLoss {
-    /// Means of everything, as numbers.
+    /// Means of everything, as numbers; the norm of the gradients is 0. Waits for the device.
     ///
     /// # Errors
     /// Those of the tensor operations.
     pub fn report(&self) -> Result<StepReport> {
+        if !is_at_hand(self.loss.device()) {
+            return Unread::new(self)?.read();
+        }
         let mask = self.unlabelled.as_ref().map(|s| mean(&entity_mask(&s.scores.logits)?)).transpose()?;
         Ok(StepReport {
             loss: mean(&self.loss)?,
@@ -275,3 +213,6 @@ fn mean(x: &Tensor) -> Result<f64> {
     }
     Ok(x.detach().to_dtype(DType::F64)?.mean_all()?.to_scalar()?)
 }
+
+#[cfg(test)]
+mod tests;

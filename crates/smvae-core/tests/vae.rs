@@ -151,8 +151,10 @@ fn gaussians_that_do_not_fit_are_errors() -> Result<()> {
     let present = Tensor::ones(3, DType::F32, &Device::Cpu)?;
     let expert = Expert { gaussian: &good, present: Some(&present) };
     assert!(product_of_experts(&[(&good).into(), expert.clone()]).is_err() && mean_of_experts(&good, &expert).is_err());
-    let scalar = Tensor::new(0f32, &Device::Cpu)?;
-    assert!(cross_entropy(&scalar, &scalar).is_err() && clipped_cross_entropy(&scalar, &scalar).is_err());
+    let (scalar, row) = (Tensor::new(0f32, &Device::Cpu)?, Tensor::new(&[[0f32, 1.0]], &Device::Cpu)?);
+    for (logits, targets) in [(&scalar, &[0][..]), (&row, &[]), (&row, &[0, 1]), (&row, &[2])] {
+        assert!(cross_entropy(logits, targets).is_err() && clipped_cross_entropy(logits, targets).is_err());
+    }
     Ok(())
 }
 
@@ -177,7 +179,7 @@ fn free_bits_give_no_gradient_below_their_floor() -> Result<()> {
 #[test]
 fn cross_entropy_against_a_teacher_is_that_against_a_class_if_the_teacher_is_sure() -> Result<()> {
     let logits = matrix(&[[2.0, -1.0, 0.5], [0.0, 90.0, -90.0], [1.0, 1.0, 1.0]]);
-    let hard = cross_entropy(&logits, &Tensor::new(&[2u32, 1, 0], &Device::Cpu)?).expect("rows").to_vec1::<f32>()?;
+    let hard = cross_entropy(&logits, &[2, 1, 0]).expect("rows").to_vec1::<f32>()?;
     let sure = matrix(&[[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]);
     let soft = soft_cross_entropy(&logits, &sure).expect("rows").to_vec1::<f32>()?;
     for (soft, hard) in soft.iter().zip(&hard) {
@@ -315,7 +317,7 @@ fn extreme_log_variances_stay_finite() -> Result<()> {
 fn extreme_logits_stay_finite() -> Result<()> {
     let logits: [[f32; 3]; 4] = [[200.0, -200.0, 0.0], [-200.0, -200.0, 200.0], [200.0; 3], [-200.0; 3]];
     for target in 0..3u32 {
-        let targets = Tensor::new(&[target; 4], &Device::Cpu)?;
+        let targets = [target; 4];
         let var = Var::new(&logits, &Device::Cpu)?;
         let context = format!("target {target}");
         check_finite(&context, &[&var], cross_entropy(&var, &targets));

@@ -93,7 +93,7 @@ fn cuda(number: usize) -> Result<Device, NoCuda> {
     if number as i64 >= i64::from(count) {
         return Err(NoCuda::Device { count: count as usize });
     }
-    Device::new_cuda(number).map_err(|e| NoCuda::Unusable { why: e.to_string() })
+    smvae_core::cuda::open(number).map_err(|e| NoCuda::Unusable { why: e.to_string() })
 }
 
 impl fmt::Display for DeviceChoice {

@@ -7,11 +7,17 @@
 //! Tests can ask for the composed form and for kernels on the CPU, so that what runs on a GPU is
 //! checked on machines without one.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// Whether operations on this tensor are the fused ones. Rows of no width are not cut into slices.
 pub(crate) fn is_fused(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dims().last() != Some(&0) && forced().is_none()
+    is_at_hand(x.device()) && x.dims().last() != Some(&0)
+}
+
+/// Whether numbers of this device can be read without waiting. Elsewhere each read waits until the
+/// device has done all that it was given, and the device then waits for what it is given next.
+pub(crate) fn is_at_hand(device: &Device) -> bool {
+    device.is_cpu() && forced().is_none()
 }
 
 /// Whether operations on this tensor are kernels.

@@ -1,19 +1,23 @@
 //! Losses of rows from their logits, `[rows]` each: against a class, against soft labels, between
 //! two passes; and the paper's mask. Nothing is averaged here.
 
-use crate::Result;
 use crate::nn::softmax_cross_entropy;
 use crate::vae::expect_dims;
+use crate::{Error, Result};
 use candle_core::{D, DType, Tensor};
 
-/// Cross entropy of `logits: [rows, classes]` against class indices `targets: [rows]` (u32);
-/// returns `[rows]`.
+/// Cross entropy of `logits: [rows, classes]` against one class index per row; returns `[rows]`.
 ///
 /// # Errors
-/// [`crate::Error::Shape`] if the lengths differ; a target out of range.
-pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    expect_dims("cross_entropy", "targets", targets, &[logits.dims2()?.0])?;
-    Ok(softmax_cross_entropy(logits, &targets.to_vec1()?, None)?)
+/// [`crate::Error::Length`] if there are not as many classes as rows; a class out of range.
+pub fn cross_entropy(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+    expect_targets("cross_entropy", targets, logits.dims2()?.0)?;
+    Ok(softmax_cross_entropy(logits, targets, None)?)
+}
+
+fn expect_targets(op: &'static str, targets: &[u32], rows: usize) -> Result<()> {
+    let fault = || Error::Length { op, what: "targets", got: targets.len(), want: rows };
+    if targets.len() == rows { Ok(()) } else { Err(fault()) }
 }
 
 /// Cross entropy of `logits: [rows, classes]` against class probabilities `targets`, of the same
@@ -46,17 +50,27 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     Ok(logits.broadcast_sub(&logits.log_sum_exp(D::Minus1)?.unsqueeze(1)?)?)
 }
 
-/// Cross entropy as Keras computes it from probabilities, `-log clip(p, 1e-7, 1 - 1e-7)`; returns
-/// `[rows]`.
+/// Cross entropy as Keras computes it from probabilities, `-log clip(p, 1e-7, 1 - 1e-7)`, of
+/// `logits: [rows, classes]` against one class index per row; returns `[rows]`.
 ///
 /// # Errors
-/// [`crate::Error::Shape`] if the lengths differ; a target out of range.
+/// [`crate::Error::Length`] if there are not as many classes as rows; a class out of range.
 ///
 /// # Source
 /// The authors' program through `tf.keras.losses.categorical_crossentropy`.
-pub fn clipped_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    expect_dims("clipped_cross_entropy", "targets", targets, &[logits.dims2()?.0])?;
-    let p = candle_nn::ops::softmax(logits, D::Minus1)?.gather(&targets.unsqueeze(1)?, 1)?.squeeze(1)?;
+pub fn clipped_cross_entropy(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
+    let (rows, classes) = logits.dims2()?;
+    expect_targets("clipped_cross_entropy", targets, rows)?;
+    if let Some(bad) = targets.iter().find(|target| **target as usize >= classes) {
+        return Err(Error::Length {
+            op: "clipped_cross_entropy",
+            what: "classes",
+            got: classes,
+            want: *bad as usize + 1,
+        });
+    }
+    let targets = Tensor::from_slice(targets, (rows, 1), logits.device())?;
+    let p = candle_nn::ops::softmax(logits, D::Minus1)?.gather(&targets, 1)?.squeeze(1)?;
     Ok(p.clamp(1e-7, 1.0 - 1e-7)?.log()?.neg()?)
 }
 

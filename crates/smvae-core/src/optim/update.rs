@@ -1,5 +1,5 @@
-//! One parameter's Adam step: weights and moments in place in one pass on the CPU, tensor
-//! operations elsewhere.
+//! The constants of one parameter's Adam step, and that step on the CPU: weights and moments in
+//! place in one pass.
 //!
 //! A gradient that is zero but for some rows (a table of embeddings) is never made dense: of a row
 //! that has had no gradient yet, the moments are zero and stay so, and the weights only decay, with
@@ -8,42 +8,39 @@
 use super::config::{AdamConfig, AdamForm};
 use crate::Result;
 use crate::nn::Gradients;
-use crate::nn::dispatch::is_fused;
 use crate::nn::gradients::Gradient;
 use crate::nn::real::{Values, vectorised};
-use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Tensor, Var};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Mutex;
 
 /// The constants of one parameter's step.
 #[derive(Clone, Copy)]
 pub(super) struct Update {
-    beta1: f64,
-    beta2: f64,
-    /// Gradients are multiplied by it.
-    clip: f64,
+    pub beta1: f64,
+    pub beta2: f64,
     /// Weights are multiplied by it.
-    keep: f64,
+    pub keep: f64,
     /// `w -= rate m / (sqrt(v) * root + eps)`.
-    rate: f64,
-    root: f64,
-    eps: f64,
+    pub rate: f64,
+    pub root: f64,
+    pub eps: f64,
 }
 
 impl Update {
-    pub(super) fn new(config: &AdamConfig, lr: f64, clip: f64, step: u64, rank: usize) -> Self {
+    pub(super) fn new(config: &AdamConfig, lr: f64, step: u64, rank: usize) -> Self {
         let (correct1, correct2) = (1.0 - config.beta1.powf(step as f64), 1.0 - config.beta2.powf(step as f64));
         let (rate, root) = match config.form {
             AdamForm::PyTorch => (lr / correct1, 1.0 / correct2.sqrt()),
             AdamForm::Keras => (lr * correct2.sqrt() / correct1, 1.0),
         };
         let decay = if rank > 1 { config.weight_decay } else { 0.0 };
-        Self { beta1: config.beta1, beta2: config.beta2, clip, keep: 1.0 - lr * decay, rate, root, eps: config.eps }
+        Self { beta1: config.beta1, beta2: config.beta2, keep: 1.0 - lr * decay, rate, root, eps: config.eps }
     }
 
     /// Numbers one after another.
-    fn run(&self, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
-        let (b1, b2, clip) = (self.beta1 as f32, self.beta2 as f32, self.clip as f32);
+    fn run(&self, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], clip: f32) {
+        let (b1, b2) = (self.beta1 as f32, self.beta2 as f32);
         let (keep, rate, root, eps) = (self.keep as f32, self.rate as f32, self.root as f32, self.eps as f32);
         vectorised(
             #[inline(always)]
@@ -59,16 +56,8 @@ impl Update {
     }
 }
 
-/// First and second moment of a parameter.
+/// First and second moment of a parameter on the CPU.
 #[derive(Debug)]
-pub(super) enum Moments {
-    /// On the CPU.
-    Slices(Slices),
-    /// Elsewhere.
-    Tensors(Tensor, Tensor),
-}
-
-#[derive(Debug, Default)]
 pub(super) struct Slices {
     m: Vec<f32>,
     v: Vec<f32>,
@@ -87,68 +76,12 @@ impl<'a> SlotGradient<'a> {
     pub(super) fn of(gradients: &'a Gradients, var: &Var) -> Option<Self> {
         gradients.in_place(var).map(Self::InPlace).or_else(|| gradients.tensor(var).map(Self::Tensor))
     }
-}
 
-/// Sum of squares of all gradients, in f64, in an order that does not depend on the number of
-/// threads. For gradients on another device it waits for one number.
-pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = SlotGradient<'a>>) -> Result<f64> {
-    let (mut sum, mut elsewhere) = (0.0, Vec::new());
-    for gradient in gradients {
-        match gradient {
-            SlotGradient::InPlace(Gradient::Dense(values) | Gradient::Rows(_, values)) => sum += square_sum(values),
-            SlotGradient::Tensor(x) if is_fused(x) => sum += Values::<f32>::of(x)?.with(square_sum)?,
-            SlotGradient::Tensor(x) => elsewhere.push(x.sqr()?.sum_all()?),
-        }
-    }
-    if !elsewhere.is_empty() {
-        sum += Tensor::stack(&elsewhere, 0)?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
-    }
-    Ok(sum)
-}
-
-impl Moments {
-    /// Zeros.
-    pub(super) fn new(var: &Var) -> Result<Self> {
-        if is_fused(var) {
-            let n = var.elem_count();
-            return Ok(Self::Slices(Slices { m: vec![0.0; n], v: vec![0.0; n], seen: None }));
-        }
-        Ok(Self::Tensors(var.zeros_like()?, var.zeros_like()?))
-    }
-
-    pub(super) fn from_tensors(m: &Tensor, v: &Tensor) -> Result<Self> {
-        if is_fused(m) {
-            let values = |x: &Tensor| x.flatten_all()?.to_vec1();
-            return Ok(Self::Slices(Slices { m: values(m)?, v: values(v)?, seen: None }));
-        }
-        Ok(Self::Tensors(m.clone(), v.clone()))
-    }
-
-    /// Both, in the shape of their parameter.
-    pub(super) fn tensors(&self, var: &Var) -> Result<(Tensor, Tensor)> {
+    /// The gradient on another device.
+    pub(super) fn tensor(self) -> Result<&'a Tensor> {
         match self {
-            Self::Tensors(m, v) => Ok((m.clone(), v.clone())),
-            Self::Slices(Slices { m, v, .. }) => {
-                let tensor = |x: &[f32]| Tensor::from_slice(x, var.shape(), var.device());
-                Ok((tensor(m)?, tensor(v)?))
-            }
-        }
-    }
-
-    pub(super) fn update(&mut self, var: &Var, grad: SlotGradient<'_>, u: Update) -> Result<()> {
-        match (self, grad) {
-            (Self::Slices(slices), SlotGradient::InPlace(grad)) => slices.update(var, grad, u),
-            (Self::Slices(slices), SlotGradient::Tensor(grad)) => {
-                Values::<f32>::of(grad)?.with(|grad| slices.update(var, Gradient::Dense(grad), u))?
-            }
-            (Self::Tensors(m, v), SlotGradient::Tensor(grad)) => {
-                let grad = (grad * u.clip)?;
-                *m = ((&*m * u.beta1)? + (&grad * (1.0 - u.beta1))?)?;
-                *v = ((&*v * u.beta2)? + (grad.sqr()? * (1.0 - u.beta2))?)?;
-                let step = ((&*m * u.rate)? / ((v.sqrt()? * u.root)? + u.eps)?)?;
-                Ok(var.set(&((var.as_tensor() * u.keep)? - step)?)?)
-            }
-            (Self::Tensors(..), SlotGradient::InPlace(_)) => {
+            Self::Tensor(tensor) => Ok(tensor),
+            Self::InPlace(_) => {
                 let message = "adam: only gradients of variables on the CPU are written in place";
                 Err(candle_core::Error::Msg(message.to_owned()).into())
             }
@@ -156,20 +89,54 @@ impl Moments {
     }
 }
 
+/// Sum of squares of all gradients, in f64, in an order that does not depend on the number of
+/// threads.
+pub(super) fn sum_of_squares<'a>(gradients: impl Iterator<Item = SlotGradient<'a>>) -> Result<f64> {
+    let mut sum = 0.0;
+    for gradient in gradients {
+        sum += match gradient {
+            SlotGradient::InPlace(Gradient::Dense(values) | Gradient::Rows(_, values)) => square_sum(values),
+            SlotGradient::Tensor(x) => Values::<f32>::of(x)?.with(square_sum)?,
+        };
+    }
+    Ok(sum)
+}
+
 impl Slices {
-    fn update(&mut self, var: &Var, grad: Gradient<'_>, update: Update) -> Result<()> {
-        let op = InPlace { moments: Mutex::new(self), grad, update };
+    /// These moments, each as long as the parameter.
+    pub(super) fn new(m: Vec<f32>, v: Vec<f32>) -> Self {
+        Self { m, v, seen: None }
+    }
+
+    /// Both moments.
+    pub(super) fn values(&self) -> [&[f32]; 2] {
+        [&self.m, &self.v]
+    }
+
+    /// One step of a parameter and of its moments, which these are; the gradient counts `clip`
+    /// times.
+    pub(super) fn update(&mut self, var: &Var, grad: SlotGradient<'_>, clip: f64, update: Update) -> Result<()> {
+        match grad {
+            SlotGradient::InPlace(grad) => self.in_place(var, grad, clip, update),
+            SlotGradient::Tensor(grad) => {
+                Values::<f32>::of(grad)?.with(|grad| self.in_place(var, Gradient::Dense(grad), clip, update))?
+            }
+        }
+    }
+
+    fn in_place(&mut self, var: &Var, grad: Gradient<'_>, clip: f64, update: Update) -> Result<()> {
+        let op = InPlace { moments: Mutex::new(self), grad, clip: clip as f32, update };
         Ok(var.as_tensor().inplace_op1(&op)?)
     }
 
-    fn dense(&mut self, w: &mut [f32], g: &[f32], u: Update) {
+    fn dense(&mut self, w: &mut [f32], g: &[f32], clip: f32, u: Update) {
         self.seen = None;
         let chunks = w.par_chunks_mut(CHUNK).zip(self.m.par_chunks_mut(CHUNK)).zip(self.v.par_chunks_mut(CHUNK));
-        chunks.zip(g.par_chunks(CHUNK)).for_each(|(((w, m), v), g)| u.run(w, m, v, g));
+        chunks.zip(g.par_chunks(CHUNK)).for_each(|(((w, m), v), g)| u.run(w, m, v, g, clip));
     }
 
     /// `at`: the position in `g` of each row of `w`, if it has a gradient.
-    fn rows(&mut self, w: &mut [f32], width: usize, at: &[Option<usize>], g: &[f32], u: Update) {
+    fn rows(&mut self, w: &mut [f32], width: usize, at: &[Option<usize>], g: &[f32], clip: f32, u: Update) {
         let Self { m, v, seen } = self;
         let has_moments = |m: &[f32], v: &[f32]| m.iter().chain(v).any(|x| *x != 0.0);
         let seen = seen.get_or_insert_with(|| {
@@ -180,7 +147,7 @@ impl Slices {
         rows.zip(seen.par_iter_mut().zip(at)).with_min_len(64).for_each(|(((w, m), v), (seen, at))| {
             *seen |= at.is_some();
             if *seen {
-                u.run(w, m, v, at.map_or(&zeros, |at| &g[at * width..][..width]));
+                u.run(w, m, v, at.map_or(&zeros, |at| &g[at * width..][..width]), clip);
             } else if keep != 1.0 {
                 w.iter_mut().for_each(|w| *w *= keep);
             }
@@ -192,6 +159,7 @@ struct InPlace<'a> {
     /// candle hands an operation to its kernel by shared reference.
     moments: Mutex<&'a mut Slices>,
     grad: Gradient<'a>,
+    clip: f32,
     update: Update,
 }
 
@@ -207,13 +175,13 @@ impl InplaceOp1 for InPlace<'_> {
         let w = &mut w[from..to];
         let mut moments = self.moments.lock().expect("locked once, here");
         match self.grad {
-            Gradient::Dense(g) if g.len() == w.len() => moments.dense(w, g, self.update),
+            Gradient::Dense(g) if g.len() == w.len() => moments.dense(w, g, self.clip, self.update),
             Gradient::Dense(g) => candle_core::bail!("adam: {} gradients of {} weights", g.len(), w.len()),
             Gradient::Rows(rows, g) => {
                 let (n_rows, width) = layout.shape().dims2()?;
                 let mut at = vec![None; n_rows];
                 rows.iter().for_each(|(row, position)| at[*row as usize] = Some(*position));
-                moments.rows(w, width, &at, g, self.update);
+                moments.rows(w, width, &at, g, self.clip, self.update);
             }
         }
         Ok(())

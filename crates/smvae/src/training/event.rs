@@ -58,7 +58,8 @@ pub enum Event {
         step: usize,
         /// Steps, at most.
         steps: usize,
-        /// Loss and its terms.
+        /// Loss and its terms. On a GPU those of the last step whose report was read
+        /// ([`TrainInput::reports_every`](crate::TrainInput)).
         report: StepReport,
     },
     /// While dev is evaluated.

@@ -19,6 +19,7 @@ pub(crate) mod input;
 pub(crate) mod prepare;
 pub(crate) mod resumed;
 pub(crate) mod sampler;
+pub(crate) mod taken;
 pub(crate) mod teachers;
 pub(crate) mod training_loop;
 

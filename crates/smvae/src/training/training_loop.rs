@@ -21,16 +21,17 @@ use crate::scoring::scorer::Scorer;
 use crate::training::averaging::Averaging;
 use crate::training::card;
 use crate::training::checkpoint::{self, Checkpoints, Position, TensorGroups};
-use crate::training::data::{Positions, TrainingData};
-use crate::training::epoch::{Epoch, Taken};
+use crate::training::data::TrainingData;
+use crate::training::epoch::Epoch;
 use crate::training::event::{Event, RunSummary};
 use crate::training::prepare::{Built, Prepared};
 use crate::training::sampler::{Chosen, UnlabelledStream};
+use crate::training::taken::{Step, Unread};
 use rand::Rng as _;
 use smvae_core::model::SpanBatch;
 use smvae_core::nn::Parameters;
 use smvae_core::rng::{self, RngState};
-use smvae_core::step::{LabelledBatch, StepReport, UnlabelledBatch, step};
+use smvae_core::step::{LabelledBatch, UnlabelledBatch, step};
 use smvae_core::{Rng, Span};
 use smvae_data::{Sample, Split};
 use std::path::Path;
@@ -49,6 +50,7 @@ pub(crate) struct TrainingLoop<'a> {
     stream: UnlabelledStream,
     rng: Rng,
     epoch: Epoch,
+    unread: Unread,
     records: Vec<EpochRecord>,
     stopped: bool,
 }
@@ -71,6 +73,7 @@ impl<'a> TrainingLoop<'a> {
             rng: position.rng.rng(),
             stream: position.stream,
             epoch: position.epoch,
+            unread: Unread::new(prepared.input.reports_every, prepared.input.device.is_cpu()),
             records: position.records,
             stopped: false,
             prepared,
@@ -148,14 +151,27 @@ impl<'a> TrainingLoop<'a> {
             if self.stopped || taken >= self.prepared.steps {
                 break;
             }
-            let (start, factor) = (Instant::now(), self.factor(taken));
-            let (report, posts, spans) = self.step(&chosen, &self.prepared.groups.rates(factor))?;
-            self.epoch.add(&Taken { report, posts, spans, factor, seconds: start.elapsed().as_secs_f64() });
-            let event = Event::Step { epoch: self.epoch.number, step: taken + 1, steps: self.prepared.steps, report };
+            let step = self.step(&chosen, self.factor(taken))?;
+            self.unread.add(step);
+            if self.unread.are_due() {
+                self.read_reports()?;
+            }
+            let (steps, report) = (self.prepared.steps, self.unread.last());
+            let event = Event::Step { epoch: self.epoch.number, step: taken + 1, steps, report };
             self.stopped |= on_event(&event) == Flow::Stop;
             if self.checkpoints.due(self.built.optimizer.steps()) {
                 self.save_checkpoint()?;
             }
+        }
+        self.read_reports()
+    }
+
+    /// Counts the steps that were taken, once their reports are read.
+    fn read_reports(&mut self) -> Result<()> {
+        match self.unread.read() {
+            Ok(taken) => taken.iter().for_each(|taken| self.epoch.add(taken)),
+            Err((error, Some(step))) => return Err(self.diverged(error, &step.labelled, &step.unlabelled)),
+            Err((error, None)) => return Err(error.into()),
         }
         Ok(())
     }
@@ -180,6 +196,7 @@ impl<'a> TrainingLoop<'a> {
 
     /// Saves all that the steps to come depend on.
     fn save_checkpoint(&mut self) -> Result<()> {
+        self.read_reports()?;
         let position = Position {
             steps: self.built.optimizer.steps(),
             epoch: self.epoch.clone(),
@@ -212,39 +229,42 @@ impl<'a> TrainingLoop<'a> {
         self.built.optimizer.steps() as f64 / self.prepared.steps as f64
     }
 
-    /// Takes one step. Returns also the number of posts and of spans in it.
-    fn step(&mut self, chosen: &Chosen, rates: &[f64]) -> Result<(StepReport, usize, usize)> {
+    /// Takes one step, with this factor on the learning rates.
+    fn step(&mut self, chosen: &Chosen, factor: f64) -> Result<Step> {
+        let start = Instant::now();
         let labelled = self.labelled_batch(chosen)?;
         let (unlabelled, drawn) = self.unlabelled_batch()?.unzip();
+        let (chosen, drawn): (Vec<_>, _) = (chosen.iter().map(|(i, _)| *i).collect(), drawn.unwrap_or_default());
         let batches = || std::iter::once(&labelled.batch).chain(unlabelled.as_ref().map(|u| &u.batch));
         let (posts, spans) = (batches().map(|b| b.n_texts()).sum(), batches().map(|b| b.spans.len()).sum());
         let report = step(
             self.built.networks.borrow(),
             &self.prepared.config.objective.at(self.done()),
             &mut self.built.optimizer,
-            rates,
+            &self.prepared.groups.rates(factor),
             &labelled,
             unlabelled.as_ref(),
             &mut self.rng,
         );
-        let report = report.map_err(|error| self.diverged(error, chosen, drawn.as_deref().unwrap_or_default()))?;
+        let report = report.map_err(|error| self.diverged(error, &chosen, &drawn))?;
         if let Some(averaging) = &self.averaging {
             averaging.follow(self.built.optimizer.steps())?;
         }
-        Ok((report, posts, spans))
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(Step { report, labelled: chosen, unlabelled: drawn, posts, spans, factor, seconds })
     }
 
     /// The error of a step on these labelled and unlabelled items; one of numbers names the posts.
-    fn diverged(&self, error: smvae_core::Error, chosen: &Chosen, drawn: &[usize]) -> Error {
+    fn diverged(&self, error: smvae_core::Error, labelled: &[usize], unlabelled: &[usize]) -> Error {
         if !matches!(error, smvae_core::Error::NotFinite { .. }) {
             return error.into();
         }
         let named = |position: usize| (position, self.prepared.input.train()[position].image_id.clone());
-        let Positions { labelled, unlabelled } = &self.data.positions;
+        let positions = &self.data.positions;
         Error::Diverged {
             folder: self.folder.folder().to_owned(),
-            labelled: chosen.iter().map(|(i, _)| named(labelled[*i])).collect(),
-            unlabelled: drawn.iter().map(|i| named(unlabelled[*i])).collect(),
+            labelled: labelled.iter().map(|i| named(positions.labelled[*i])).collect(),
+            unlabelled: unlabelled.iter().map(|i| named(positions.unlabelled[*i])).collect(),
             source: Box::new(error),
         }
     }
