@@ -5,6 +5,7 @@
 //! does not depend on the number of threads.
 
 use super::dispatch::is_fused;
+use super::kernels::Arg;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
@@ -93,6 +94,11 @@ impl Mask {
         let x = finalise(position as u32 ^ self.seed as u32);
         let x = finalise(x ^ (self.seed >> 32) as u32 ^ (position as u64 >> 32) as u32);
         if x < self.threshold { T::ZERO } else { T::of(self.scale) }
+    }
+
+    /// What a kernel's `dropout_factor` takes before the position: seed, threshold, scale.
+    pub(super) fn arguments<'a>(&self) -> [Arg<'a>; 3] {
+        [Arg::U64(self.seed), Arg::U32(self.threshold), Arg::F32(self.scale as f32)]
     }
 
     /// Whether the number at a position is kept, as 1 or 0.
