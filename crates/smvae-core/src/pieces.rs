@@ -174,6 +174,14 @@ impl Mode<'_> {
         }
     }
 
+    /// The probability `p` and the generator when training, for operations with dropout inside.
+    pub fn dropout_inside(&mut self, p: f64) -> Option<(f64, &mut crate::Rng)> {
+        match self {
+            Self::Train(rng) => Some((p, rng)),
+            Self::Eval => None,
+        }
+    }
+
     /// Dropout with probability `p` when training, else `x` itself.
     ///
     /// # Errors

@@ -35,3 +35,18 @@ __device__ inline float block_sum(float x) {
 }
 
 __device__ inline float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// A 32-bit finaliser ("lowbias32").
+__device__ inline unsigned finalise(unsigned x) {
+    x ^= x >> 16;
+    x *= 0x7feb352du;
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    return x ^ (x >> 16);
+}
+
+// 0 for a number at a position that dropout drops, `scale` for one that it keeps: the mask of nn/dropout.rs.
+__device__ inline float dropout_factor(unsigned long long seed, unsigned threshold, float scale, unsigned long long position) {
+    const unsigned x = finalise(unsigned(position) ^ unsigned(seed));
+    return finalise(x ^ unsigned(seed >> 32) ^ unsigned(position >> 32)) < threshold ? 0.0f : scale;
+}

@@ -24,6 +24,25 @@ extern "C" __global__ void layer_norm_forward(float *y, const float *x, const fl
 }
 EXPORT(layer_norm_forward)
 
+// The end of a residual block: sum = residual + (x + bias) m / (1 - p), and y = the layer norm of the sum. A threshold of 0 and
+// a scale of 1 mean no dropout. x, residual, sum, y: [rows, d].
+extern "C" __global__ void residual_norm_forward(float *y, float *sum, const float *x, const float *bias, const float *residual,
+                                                 const float *w, const float *b, unsigned rows, unsigned d, float eps,
+                                                 unsigned long long seed, unsigned threshold, float scale_of_kept) {
+    for (unsigned row = blockIdx.x; row < rows; row += gridDim.x) {
+        const size_t at = size_t(row) * d;
+        // Here and below a thread reads no sum but those that it has written.
+        for (unsigned c = threadIdx.x; c < d; c += blockDim.x) {
+            const float factor = dropout_factor(seed, threshold, scale_of_kept, at + c);
+            sum[at + c] = residual[at + c] + (x[at + c] + bias[c]) * factor;
+        }
+        float mean, scale;
+        moments(sum + at, d, eps, &mean, &scale);
+        for (unsigned c = threadIdx.x; c < d; c += blockDim.x) y[at + c] = (sum[at + c] - mean) * scale * w[c] + b[c];
+    }
+}
+EXPORT(residual_norm_forward)
+
 // With g = dy w and n = (x - mean) scale: dx = scale (g - mean(g) - n mean(g n)). Each block also leaves what its rows add to
 // the gradients of w and b, in `partial: [blocks, 2, d]`, which column_sums adds up.
 extern "C" __global__ void layer_norm_backward(float *dx, float *partial, const float *x, const float *w, const float *dy,

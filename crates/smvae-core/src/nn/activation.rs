@@ -3,7 +3,9 @@
 //! `gelu_erf(x) = x Phi(x)`, `gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`,
 //! `leaky_relu(x) = max(x, 0) + slope min(x, 0)`.
 
-use super::dispatch::is_fused;
+pub(super) mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
@@ -46,7 +48,13 @@ pub enum Activation {
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
-    if is_fused(x) { x.contiguous()?.apply_op1(activation) } else { activation.composed(x) }
+    if is_fused(x) {
+        x.contiguous()?.apply_op1(activation)
+    } else if has_kernels(x) {
+        kernels::activation(&x.contiguous()?, activation)
+    } else {
+        activation.composed(x)
+    }
 }
 
 impl Activation {

@@ -5,7 +5,9 @@
 //! here. A view of its columns would cost a copy in each direction, and each view a gradient of the
 //! whole weight; this reads the columns where they are, and writes their gradient where it belongs.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
 use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated};
 use super::real::{Real, Values, for_real, values};
@@ -42,6 +44,9 @@ pub fn linear_columns(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Ten
         let keep = [x, weight, onto].iter().any(|t| t.track_op());
         let op = LinearColumns { terms: terms.to_vec(), keep };
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &onto.contiguous()?, op);
+    }
+    if has_kernels(x) && has_kernels(weight) && terms.len() <= kernels::TERMS {
+        return kernels::linear_columns(&x.contiguous()?, &weight.contiguous()?, terms, &onto.contiguous()?);
     }
     composed(x, weight, terms, onto)
 }

@@ -100,6 +100,9 @@ fn linear_and_parts_of_its_weight() {
     check(&[&[7, 5], &[3, 5], &[3]], |t| linear(&t[0], &t[1], &t[2]));
     // The rows of a part of a weight lie apart.
     check(&[&[7, 2], &[3, 5], &[3]], |t| linear(&t[0], &t[1].narrow(1, 1, 2)?, &t[2]));
+    check(&[&[1, 1], &[1, 1], &[1]], |t| linear(&t[0], &t[1], &t[2]));
+    // A frozen weight has no gradient.
+    check(&[&[7, 5], &[3]], |t| linear(&t[0], &t[0].narrow(0, 0, 3)?.detach(), &t[1]));
 }
 
 #[test]
@@ -108,6 +111,18 @@ fn linear_with_an_activation_and_on_columns() {
         check(&[&[7, 5], &[3, 5], &[3]], |t| {
             Linear::new(t[1].clone(), t[2].clone()).forward_activated(&t[0], activation)
         });
+    }
+    // More rows than a kernel sums at once, more columns than a block of it has threads.
+    for rows in [64, 65, 130] {
+        check(&[&[rows, 3], &[257, 3], &[257]], |t| linear(&t[0], &t[1], &t[2]));
+        check(&[&[rows, 3], &[257, 3], &[257]], |t| {
+            Linear::new(t[1].clone(), t[2].clone()).forward_activated(&t[0], Activation::GeluErf)
+        });
+    }
+    // Terms that share columns, and more of them than the kernels take.
+    let overlapping = [Columns::Plus(1), Columns::Minus(2), Columns::Plus(5)];
+    for terms in [&overlapping[..], &overlapping[..2]] {
+        check(&[&[7, 3], &[5, 8], &[5]], |t| linear_columns(&t[0], &t[1], terms, &t[2]));
     }
     let terms = [Columns::Plus(0), Columns::Minus(4)];
     check(&[&[7, 3], &[5, 8], &[5]], |t| linear_columns(&t[0], &t[1], &terms, &t[2]));
@@ -145,11 +160,24 @@ fn activations() {
     check(&[&[9, 4]], |t| gelu_erf(&t[0]));
     check(&[&[9, 4]], |t| gelu_tanh(&t[0]));
     check(&[&[9, 4]], |t| leaky_relu(&t[0], 0.2));
+    check(&[&[2, 3, 257]], |t| gelu_erf(&t[0].transpose(0, 2)?));
 }
 
 #[test]
 fn layer_norms() {
     check(&[&[9, 13], &[13], &[13]], |t| layer_norm(&t[0], &t[1], &t[2], 1e-12));
+}
+
+#[test]
+fn ends_of_residual_blocks() {
+    for (rows, d, p) in [(9, 13, 0.3), (1, 300, 0.3), (70, 5, 0.0)] {
+        check(&[&[rows, 3], &[d, 3], &[d], &[rows, d], &[d], &[d]], |t| {
+            let linear = Linear::new(t[1].clone(), t[2].clone());
+            let norm = LayerNorm::new(t[4].clone(), t[5].clone(), 1e-12);
+            let y = residual_end(&linear, &t[0], &t[3], &norm, None)?;
+            residual_end(&linear, &t[0], &y, &norm, Some((p, &mut rng::Rng::seed_from_u64(5))))
+        });
+    }
 }
 
 #[test]
@@ -182,6 +210,7 @@ fn dropout_drops_the_same() {
     let rng = || rng::Rng::seed_from_u64(5);
     check(&[&[40, 30]], |t| dropout(&t[0], 0.3, &mut rng()));
     check(&[&[40, 30], &[40, 30]], |t| dropout_add(&t[0], &t[1], 0.3, &mut rng()));
+    check(&[&[3, 5, 1], &[5, 3, 1]], |t| dropout_add(&t[0].transpose(0, 1)?, &t[1], 0.9, &mut rng()));
 }
 
 #[test]
@@ -234,14 +263,11 @@ impl Encoder {
     fn encode(&self, pieces: &PackedPieces, mut mode: Mode<'_>) -> Result<Tensor> {
         let x = mode.dropout(&self.norms[0].forward(&embedding(&self.table, pieces.ids())?)?, 0.1)?;
         let [q, k, v, o] = &self.qkvo;
-        let dropout = match &mut mode {
-            Mode::Train(rng) => Some((0.1, &mut **rng)),
-            Mode::Eval => None,
-        };
-        let context = attention(&q.forward(&x)?, &k.forward(&x)?, &v.forward(&x)?, 2, pieces.layout(), dropout)?;
-        let a = self.norms[1].forward(&mode.dropout_add(&o.forward(&context)?, &x, 0.1)?)?;
-        let b = self.narrow.forward(&self.wide.forward_activated(&a, Activation::GeluErf)?)?;
-        self.norms[2].forward(&mode.dropout_add(&b, &a, 0.1)?)
+        let (q, k, v) = (q.forward(&x)?, k.forward(&x)?, v.forward(&x)?);
+        let context = attention(&q, &k, &v, 2, pieces.layout(), mode.dropout_inside(0.1))?;
+        let a = residual_end(o, &context, &x, &self.norms[1], mode.dropout_inside(0.1))?;
+        let wide = self.wide.forward_activated(&a, Activation::GeluErf)?;
+        residual_end(&self.narrow, &wide, &a, &self.norms[2], mode.dropout_inside(0.1))
     }
 }
 

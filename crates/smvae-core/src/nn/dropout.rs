@@ -4,7 +4,10 @@
 //! The mask is a hash of (seed, position), so it needs no memory between forward and backward, and
 //! does not depend on the number of threads.
 
-use super::dispatch::is_fused;
+pub(super) mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
+use super::kernels::Arg;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
@@ -21,6 +24,9 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
     if is_fused(x) {
         return x.contiguous()?.apply_op1(mask);
     }
+    if has_kernels(x) {
+        return kernels::dropout(&x.contiguous()?, mask);
+    }
     let kept = (0..x.elem_count()).into_par_iter().with_min_len(CHUNK).map(|i| mask.keeps(i)).collect();
     mask.apply_kept(x, kept)
 }
@@ -30,14 +36,15 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
 /// # Errors
 /// As [`dropout`]; if the shapes differ.
 pub fn dropout_add(x: &Tensor, y: &Tensor, p: f64, rng: &mut crate::Rng) -> Result<Tensor> {
-    if p == 0.0 || !is_fused(x) {
+    if p == 0.0 || !(is_fused(x) || has_kernels(x)) {
         return dropout(x, p, rng)? + y;
     }
     if x.dims() != y.dims() {
         candle_core::bail!("dropout_add: the shapes {:?} and {:?} differ", x.dims(), y.dims());
     }
     match Mask::draw(p, rng)? {
-        Some(mask) => x.contiguous()?.apply_op2(&y.contiguous()?, DropoutAdd(mask)),
+        Some(mask) if is_fused(x) => x.contiguous()?.apply_op2(&y.contiguous()?, DropoutAdd(mask)),
+        Some(mask) => kernels::dropout_add(&x.contiguous()?, &y.contiguous()?, mask),
         None => x + y,
     }
 }
@@ -93,6 +100,11 @@ impl Mask {
         let x = finalise(position as u32 ^ self.seed as u32);
         let x = finalise(x ^ (self.seed >> 32) as u32 ^ (position as u64 >> 32) as u32);
         if x < self.threshold { T::ZERO } else { T::of(self.scale) }
+    }
+
+    /// What a kernel's `dropout_factor` takes before the position: seed, threshold, scale.
+    pub(super) fn arguments<'a>(&self) -> [Arg<'a>; 3] {
+        [Arg::U64(self.seed), Arg::U32(self.threshold), Arg::F32(self.scale as f32)]
     }
 
     /// Whether the number at a position is kept, as 1 or 0.

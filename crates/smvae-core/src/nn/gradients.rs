@@ -144,6 +144,24 @@ pub(super) fn accumulate_tensor(of: &Tensor, gradient: Tensor) -> Result<Option<
     })
 }
 
+/// As [`accumulate_tensor`], for kernels that add to a part of the gradient: what `add` is given
+/// holds zeros or sums.
+pub(super) fn accumulate_part_tensor(of: &Tensor, add: impl FnOnce(&Tensor) -> Result<()>) -> Result<Option<Tensor>> {
+    if !of.track_op() {
+        return Ok(None);
+    }
+    let kept = RUNNING.with_borrow(|running| {
+        let Some(Kept { tensors, .. }) = running else { return None };
+        tensors.get(&of.id()).filter(|_| of.is_variable()).cloned()
+    });
+    if let Some(sum) = kept {
+        return add(&sum).map(|()| None);
+    }
+    let sum = Tensor::zeros(of.shape(), of.dtype(), of.device())?;
+    add(&sum)?;
+    accumulate_tensor(of, sum)
+}
+
 /// Calls `add` with the place of a tensor's gradient, all of which it must write. Returns what an
 /// operation's backward has to return for that tensor: nothing if it needs no gradient or has it in
 /// place, else a fresh tensor.
@@ -274,7 +292,8 @@ fn densified(values: &[f32], rows: &BTreeMap<u32, usize>, n: usize, width: usize
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{embedding, linear};
+    use crate::nn::dispatch::{Order, kernels};
+    use crate::nn::{Columns, embedding, linear, linear_columns};
     use candle_core::{Device, Var};
 
     fn var(shape: &[usize], step: f32) -> Var {
@@ -282,9 +301,18 @@ mod tests {
         Var::from_vec(values, shape, &Device::Cpu).expect("values of this shape")
     }
 
-    /// Gradients in place and candle's are the same, also in the second pass over the same memory.
+    /// Gradients in place and candle's are the same, also in the second pass over the same memory,
+    /// of fused operations and of kernels.
     #[track_caller]
     fn check(vars: &[&Var], loss: impl Fn(f64) -> Result<Tensor>) {
+        compare(vars, &loss);
+        if smvae_kernels::emulator::emulator().is_some() {
+            kernels(Order::Ascending, || compare(vars, &loss));
+        }
+    }
+
+    #[track_caller]
+    fn compare(vars: &[&Var], loss: impl Fn(f64) -> Result<Tensor>) {
         let mut gradients = Gradients::default();
         for scale in [1.0, -3.0] {
             let loss = loss(scale).expect("the shapes fit");
@@ -314,6 +342,12 @@ mod tests {
         check(&[&x, &table], |scale| {
             let as_weight = linear(&looked_up(&[1, 1, 4])?, &table, &Tensor::zeros(5, DType::F32, &Device::Cpu)?)?;
             (as_weight.sum_all()? + (x.as_tensor() * scale)?.sum_all()?)? * scale
+        });
+        // Parts of a weight, twice, and all of it.
+        check(&[&x, &w], |scale| {
+            let part = linear_columns(&x.narrow(1, 1, 2)?, &w, &[Columns::Plus(1), Columns::Minus(2)], &zero)?;
+            let part = linear_columns(&part.narrow(1, 0, 3)?, &w, &[Columns::Plus(0)], &part)?;
+            (linear(&part, &w, &zero)? * scale)?.sqr()?.sum_all()
         });
         check(&[&w], |scale| (twice(&w)?.sum_all()? + (w.as_tensor() * scale)?.sum_all()?)? * scale);
     }

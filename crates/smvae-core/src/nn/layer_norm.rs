@@ -4,7 +4,7 @@
 //! candle's fused form has no backward and reports no error; its composed form takes ten times as
 //! long.
 
-mod kernels;
+pub(super) mod kernels;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
@@ -24,6 +24,11 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// A layer with this weight and bias, both `[d]`.
+    pub fn new(weight: Tensor, bias: Tensor, eps: f64) -> Self {
+        Self { weight, bias, eps }
+    }
+
     /// A layer from a builder; a fresh one starts as the plain normalisation.
     ///
     /// # Errors
@@ -31,6 +36,21 @@ impl LayerNorm {
     pub fn load(dim: usize, eps: f64, vb: VarBuilder<'_>) -> Result<Self> {
         let weight = vb.get_with_hints(dim, "weight", Init::Const(1.0))?;
         Ok(Self { weight, bias: vb.get_with_hints(dim, "bias", Init::Const(0.0))?, eps })
+    }
+
+    /// The weight, `[d]`.
+    pub fn weight(&self) -> &Tensor {
+        &self.weight
+    }
+
+    /// The bias, `[d]`.
+    pub fn bias(&self) -> &Tensor {
+        &self.bias
+    }
+
+    /// What is added to the variance of a row.
+    pub fn eps(&self) -> f64 {
+        self.eps
     }
 
     /// `x: [rows, d]` to the same shape.

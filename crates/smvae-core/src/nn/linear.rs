@@ -6,8 +6,10 @@
 //! rows (candle's `sum_keepdim(0)` reads them by columns). Where no backward pass will come, no bit
 //! of a row depends on how many rows there are.
 
+pub(super) mod kernels;
+
 use super::activation::Activation;
-use super::dispatch::is_fused;
+use super::dispatch::{has_kernels, is_fused};
 use super::gradients::{accumulate, accumulate_part};
 use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated};
 use super::real::{Real, Values, for_real, values};
@@ -90,6 +92,9 @@ fn run(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Option<Activation
         let keep = [x, weight, bias].iter().any(|t| t.track_op());
         let op = LinearOp { activation, keep, before: OnceLock::new() };
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op);
+    }
+    if has_kernels(x) && has_kernels(weight) {
+        return kernels::linear(&x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?, activation);
     }
     // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
     let y = x.contiguous()?.matmul(&weight.contiguous()?.t()?)?.broadcast_add(bias)?;

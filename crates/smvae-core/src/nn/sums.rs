@@ -8,7 +8,7 @@ const PARTIAL_COLUMN_SUMS: Kernel = Kernel::new("sums", "partial_column_sums");
 const ADD_TO: Kernel = Kernel::new("sums", "add_to");
 
 /// Rows that are summed at once.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// The sum over rows of each column of `x: [rows, d]`, contiguous: `[d]`.
 pub(super) fn column_sums(x: &Tensor) -> Result<Tensor> {

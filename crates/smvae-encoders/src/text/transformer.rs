@@ -25,7 +25,7 @@ use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
 use smvae_core::nn::{
     Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention_with_bias,
-    attention_with_positions, embedding,
+    attention_with_positions, embedding, residual_end,
 };
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
@@ -269,17 +269,12 @@ impl FloatLayer {
     fn forward(&self, x: &Tensor, inputs: &LayerInputs<'_>, mut mode: Mode<'_>) -> candle_core::Result<Tensor> {
         let config = inputs.config;
         let compared = inputs.with_positions(x, &mut mode)?;
-        let dropout = match &mut mode {
-            Mode::Train(rng) => Some((config.attention_probs_dropout_prob, &mut **rng)),
-            Mode::Eval => None,
-        };
         let (q, k, v) = (self.query.forward(&compared)?, self.key.forward(&compared)?, self.value.forward(x)?);
-        let context = inputs.attention([&q, &k, &v], dropout)?;
+        let context = inputs.attention([&q, &k, &v], mode.dropout_inside(config.attention_probs_dropout_prob))?;
         let p = config.hidden_dropout_prob;
-        let a = mode.dropout_add(&self.attention_output.forward(&context)?, x, p)?;
-        let a = self.attention_norm.forward(&a)?;
+        let a = residual_end(&self.attention_output, &context, x, &self.attention_norm, mode.dropout_inside(p))?;
         let wide = self.intermediate.forward_activated(&a, activation(config))?;
-        self.output_norm.forward(&mode.dropout_add(&self.output.forward(&wide)?, &a, p)?)
+        residual_end(&self.output, &wide, &a, &self.output_norm, mode.dropout_inside(p))
     }
 }
 

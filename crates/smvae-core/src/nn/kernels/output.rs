@@ -38,6 +38,11 @@ impl Output {
         Self::new(x.shape(), x.device())
     }
 
+    /// What an operation of candle has written.
+    pub(super) fn of_parts(storage: Storage, shape: Shape) -> Self {
+        Self { storage, shape }
+    }
+
     /// A tensor that no gradient goes through.
     pub(in crate::nn) fn into_tensor(self) -> Tensor {
         Tensor::from_storage(self.storage, self.shape, BackpropOp::none(), false)

@@ -21,8 +21,8 @@ pub(super) fn layer_norm(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result
     node3(y, [x, w, b], LayerNormBackward { eps })
 }
 
-struct LayerNormBackward {
-    eps: f64,
+pub(in crate::nn) struct LayerNormBackward {
+    pub(in crate::nn) eps: f64,
 }
 
 impl Backward<3> for LayerNormBackward {
