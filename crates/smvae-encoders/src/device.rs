@@ -50,21 +50,46 @@ pub fn allow_tf32(allowed: bool) {
     candle_core::cuda::set_gemm_reduced_precision_f32(allowed);
 }
 
+/// Whether linear layers on CUDA devices of this process may multiply in bf16, 8 significant bits,
+/// as [`smvae_core::nn::precision::allow_bf16`] says. They may not unless this function allows it.
+pub fn allow_bf16(allowed: bool) {
+    smvae_core::nn::precision::allow_bf16(allowed);
+}
+
 /// What [`describe`] adds to the name of a device that computes in TF32.
 const TF32: &str = ", tf32";
 
-/// The name of a device, `cpu` or `cuda:N`, and whether it computes in TF32: as a run records it.
+/// What it adds after that where linear layers multiply in bf16.
+const BF16: &str = ", bf16";
+
+/// The name of a device, `cpu` or `cuda:N`, and what it multiplies in: as a run records it.
 pub fn describe(device: &Device) -> String {
     let tf32 = device.is_cuda() && candle_core::cuda::gemm_reduced_precision_f32();
-    format!("{}{}", name(device), if tf32 { TF32 } else { "" })
+    let bf16 = device.is_cuda() && smvae_core::nn::precision::bf16_is_allowed();
+    format!("{}{}{}", name(device), if tf32 { TF32 } else { "" }, if bf16 { BF16 } else { "" })
 }
 
-/// The name of a device and whether it computes in TF32, read from what [`describe`] returned.
-pub fn described(description: &str) -> (&str, bool) {
-    match description.strip_suffix(TF32) {
-        Some(name) => (name, true),
-        None => (description, false),
-    }
+/// A device, read from what [`describe`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described<'a> {
+    /// `cpu` or `cuda:N`.
+    pub name: &'a str,
+    /// Whether products are in TF32.
+    pub tf32: bool,
+    /// Whether those of linear layers are in bf16.
+    pub bf16: bool,
+}
+
+/// The name of a device and what it multiplies in, read from what [`describe`] returned.
+pub fn described(description: &str) -> Described<'_> {
+    let (rest, bf16) = without(description, BF16);
+    let (name, tf32) = without(rest, TF32);
+    Described { name, tf32, bf16 }
+}
+
+/// A text without a suffix, and whether it had it.
+fn without<'a>(text: &'a str, suffix: &str) -> (&'a str, bool) {
+    text.strip_suffix(suffix).map_or((text, false), |text| (text, true))
 }
 
 /// The name of a device, `cpu` or `cuda:N`.
@@ -127,13 +152,16 @@ mod tests {
 
     #[test]
     fn what_a_run_keeps_is_read_again() {
-        let check = |kept: &str, want: DeviceChoice, tf32: bool| {
-            let (name, found) = described(kept);
-            assert_eq!((name.parse().expect("a name"), found), (want, tf32), "{kept}");
+        let check = |kept: &str, want: DeviceChoice, tf32: bool, bf16: bool| {
+            let found = described(kept);
+            assert_eq!((found.tf32, found.bf16), (tf32, bf16), "{kept}");
+            assert_eq!(found.name.parse::<DeviceChoice>().expect("a name"), want, "{kept}");
         };
-        check(&describe(&Device::Cpu), DeviceChoice::Cpu, false);
-        check("cuda:1", DeviceChoice::Cuda(1), false);
-        check("cuda:1, tf32", DeviceChoice::Cuda(1), true);
+        check(&describe(&Device::Cpu), DeviceChoice::Cpu, false, false);
+        check("cuda:1", DeviceChoice::Cuda(1), false, false);
+        check("cuda:1, tf32", DeviceChoice::Cuda(1), true, false);
+        check("cuda:1, bf16", DeviceChoice::Cuda(1), false, true);
+        check("cuda:1, tf32, bf16", DeviceChoice::Cuda(1), true, true);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! `SMVAE_DEVICE=cuda` puts both on a GPU; without it they run on the CPU, kernels emulated. Everything
 //! is f32, as training is, so that two orders of summing differ by some 1e-6 of the largest number.
 
-use super::dispatch::{Order, composed, kernels};
+use super::dispatch::{Order, composed, in_bf16, kernels};
 use super::pairs::{Pairs, pair_product, pair_sum};
 use super::*;
 use crate::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel};
@@ -299,6 +299,34 @@ fn half_precision_infers_the_same_but_for_rounding() {
     }
 }
 
+#[test]
+fn products_in_bf16_are_the_same_but_for_rounding() {
+    let x = [[130_usize, 20], [9, 20]].map(|shape| noise("x", &shape[..]));
+    let (w, b) = (noise("w", (9, 20)), noise("b", 9));
+    let (w, b) = (Var::from_tensor(&w).expect("a variable"), Var::from_tensor(&b).expect("a variable"));
+    let grads = |x: &Tensor, device: &Device| -> Result<[Tensor; 3]> {
+        let on = |t: &Tensor| Var::from_tensor(&t.to_device(device)?);
+        let (x, w, b) = (on(x)?, on(&w)?, on(&b)?);
+        let y =
+            Linear::new(w.as_tensor().clone(), b.as_tensor().clone()).forward_activated(&x, Activation::GeluTanh)?;
+        let y = (y + linear_columns(&x.narrow(1, 0, 7)?, &w, &[Columns::Plus(1), Columns::Minus(9)], &b)?)?;
+        let mut grads = y.sqr()?.sum_all()?.backward()?;
+        let mut gradient = |var: &Var| grads.remove(var).expect("a gradient");
+        Ok([y.detach(), gradient(&x), gradient(&w)])
+    };
+    for x in &x {
+        let want = grads(x, &Device::Cpu).expect("f32");
+        with_kernels(|_| {
+            for (got, want) in in_bf16(|| grads(x, &device())).expect("bf16").iter().zip(&want) {
+                let off = difference(got, want);
+                // Three roundings to 8 bits a product, some of which a second product takes on.
+                assert!(off > 1e-5 && off < 2e-2, "differs by {off:e}");
+                assert_eq!(got.dtype(), DType::F32);
+            }
+        });
+    }
+}
+
 /// Two texts of four and two words, one piece each, all spans of up to two words; the second has no
 /// image.
 fn batch(device: &Device) -> Result<SpanBatch> {
@@ -353,4 +381,21 @@ fn whole_steps_report_and_leave_the_same() {
             assert!(off < tolerance, "{name} differs by {off:e} after three steps ({config:?})");
         }
     }
+}
+
+#[test]
+fn steps_in_bf16_lead_nearly_to_the_same() {
+    let (want, want_weights) = train(&Device::Cpu, AdamConfig::default()).expect("steps in f32");
+    with_kernels(|_| {
+        let (got, weights) = in_bf16(|| train(&device(), AdamConfig::default())).expect("steps in bf16");
+        for (got, want) in got.iter().zip(&want) {
+            let off = (got.loss - want.loss).abs() / want.loss.abs();
+            assert!(off > 0.0 && off < 2e-2, "a loss of {} instead of {}", got.loss, want.loss);
+        }
+        for (name, want) in &want_weights {
+            // Three steps of 1e-3, which rounding may turn round where a gradient is about zero.
+            let off = difference(&weights[name], want);
+            assert!(off < 7e-3, "{name} differs by {off:e} after three steps");
+        }
+    });
 }

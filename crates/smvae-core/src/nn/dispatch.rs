@@ -29,6 +29,15 @@ pub(crate) fn has_kernels(x: &Tensor) -> bool {
     runs && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
+/// Whether products of linear layers that have kernels are in bf16.
+pub(super) fn rounds_to_bf16() -> bool {
+    #[cfg(test)]
+    if IN_BF16.get() {
+        return true;
+    }
+    super::precision::bf16_is_allowed()
+}
+
 /// The form that a test asks for.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(test), expect(dead_code, reason = "tests alone make one"))]
@@ -57,6 +66,7 @@ fn forced() -> Option<Forced> {
 #[cfg(test)]
 thread_local! {
     static FORCED: std::cell::Cell<Option<Forced>> = const { std::cell::Cell::new(None) };
+    static IN_BF16: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Runs `f` with the composed form of every operation that this thread asks for.
@@ -70,6 +80,15 @@ pub(crate) fn composed<R>(f: impl FnOnce() -> R) -> R {
 #[cfg(test)]
 pub(crate) fn kernels<R>(order: Order, f: impl FnOnce() -> R) -> R {
     with(Forced::Kernels(order), f)
+}
+
+/// Runs `f` with products in bf16 where operations of this thread have kernels.
+#[cfg(test)]
+pub(crate) fn in_bf16<R>(f: impl FnOnce() -> R) -> R {
+    IN_BF16.set(true);
+    let result = f();
+    IN_BF16.set(false);
+    result
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! In which numbers the large products of a model that predicts are computed, and by which unit of
-//! the CPU.
+//! the CPU; and whether training on a GPU multiplies in bf16.
 
 use crate::{Error, Result};
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,21 @@ pub enum Unit {
     /// [`Unit::Portable`].
     Vnni,
 }
+
+/// Whether linear layers in f32 on CUDA devices of this process may round what they multiply, and
+/// each product, to bf16, 8 significant bits. They may not unless this function allows it. Sums,
+/// weights, and everything that is no product of a linear layer, stay f32;
+/// the CPU has no such form.
+pub fn allow_bf16(allowed: bool) {
+    BF16.store(allowed, Ordering::Relaxed);
+}
+
+/// Whether [`allow_bf16`] has allowed it.
+pub fn bf16_is_allowed() -> bool {
+    BF16.load(Ordering::Relaxed)
+}
+
+static BF16: AtomicBool = AtomicBool::new(false);
 
 impl Unit {
     /// The fastest that this CPU has.

@@ -15,6 +15,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
 use smvae::config::{Config, PRESETS};
+use smvae::core::candle_core::Device;
 use smvae::data::corpus::LoadedSplit;
 use smvae::data::words::WordConvention;
 use smvae::data::{Sample, Selection};
@@ -137,6 +138,9 @@ pub(crate) struct TrainArgs {
     seed: Option<u64>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// Linear layers multiply in bf16 (8 significant bits), on a GPU; weights stay f32.
+    #[arg(long, help_heading = "Computing")]
+    pub(crate) bf16: bool,
     /// `train`, or `test`: score the run folder --out (--weights) on dev and test.
     #[arg(long, value_enum, default_value_t = Mode::Train)]
     pub(crate) mode: Mode,
@@ -152,7 +156,7 @@ pub(crate) struct TrainArgs {
 }
 
 /// Options, and groups of options, that a resumed run has settled already.
-const NOT_WITH_RESUME: [&str; 27] = [
+const NOT_WITH_RESUME: [&str; 28] = [
     "FormatArgs",
     "FileArgs",
     "ColumnArgs",
@@ -175,6 +179,7 @@ const NOT_WITH_RESUME: [&str; 27] = [
     "seed",
     "device",
     "tf32",
+    "bf16",
     "mode",
     "_save_model",
     "TrainingArgs",
@@ -186,6 +191,18 @@ impl TrainArgs {
     /// The run folder to make, or to score.
     pub(crate) fn out(&self) -> &Path {
         self.out.as_deref().expect("clap requires it unless a run is resumed")
+    }
+
+    /// Opens the device to train on.
+    ///
+    /// # Errors
+    /// A device that cannot be used; bf16 on the CPU.
+    pub(crate) fn open_device(&self) -> anyhow::Result<Device> {
+        let device = self.device.open()?;
+        if self.bf16 && device.is_cpu() {
+            return Err(Usage("--bf16 is for a GPU (--device cuda): the CPU trains in f32".to_owned()).into());
+        }
+        Ok(device)
     }
 
     /// The configuration these options ask for, checked.

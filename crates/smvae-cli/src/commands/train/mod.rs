@@ -25,6 +25,7 @@ use args::Mode;
 use ending::tell_end;
 use smvae::data::corpus::unknown_types;
 use smvae::data::{ImageVectors, Sample, Split, gold_entities};
+use smvae::encoders::device;
 use smvae::{Config, LoadOptions, TrainInput};
 use std::collections::BTreeMap;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let mut config = args.resolve()?;
     let encoder = args.text_encoder(&config)?;
+    let device = args.open_device()?;
     // The test split is not opened.
     let folder = args.data.folder();
     // A run that --config names may have had another corpus.
@@ -73,9 +75,11 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     for note in images.iter().flat_map(|images| images.notes(&train.samples)) {
         say(format!("note: {note}"));
     }
-    input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(args.device.open()?);
+    input = input.with_selection(selection.as_ref()).with_images(images.as_ref()).on(device);
     input = input.with_captions(captions.as_ref());
     input = input.with_words(args.words.clone()).replacing_run(args.overwrite).with_tensorboard(args.tensorboard);
+    // Only now: images and their features have been computed in what they are always computed in.
+    device::allow_bf16(args.bf16);
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::train_with(&input, &config, args.out(), &mut |event| watcher.watch(event))?;
     drop(watcher);

@@ -49,13 +49,14 @@ pub(crate) fn run(folder: &Path, args: &TrainArgs) -> anyhow::Result<()> {
     let captions = captions(&run, args, data, || missing("file of captions"))?;
     let images = vectors(&run, args, || missing("file of image vectors"))?;
     interrupt::catch()?;
-    let (device, tf32) = device::described(&run.config.device);
-    device::allow_tf32(tf32);
+    let device = device::described(&run.config.device);
+    device::allow_tf32(device.tf32);
+    device::allow_bf16(device.bf16);
     detail(|| format!("computing on {}", run.config.device));
     let input = TrainInput::from_splits(&train, &dev.samples, EncoderSource::named(encoder)?)?
         .with_images(images.as_ref())
         .with_captions(captions.as_ref())
-        .on(device::open(device.parse()?)?)
+        .on(device::open(device.name.parse()?)?)
         .in_folder(moved.clone())
         .with_tensorboard(args.tensorboard);
     let mut watcher = Watcher::new(String::new());
