@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A kernel: the file in `smvae-kernels/cuda` that has it, and its name.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "nothing is launched"))]
 pub(in crate::nn) struct Kernel {
+    #[cfg_attr(all(test, not(feature = "cuda")), expect(dead_code, reason = "the emulator needs no more than names"))]
     module: &'static str,
     name: &'static str,
 }
