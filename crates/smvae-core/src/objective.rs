@@ -14,12 +14,13 @@
 //! ([`disagreement`]).
 
 mod images;
+mod kernels;
 mod losses;
 mod noise;
 mod rows;
 
 use crate::model::{BatchSpan, SpanBatch, SpanModel, SpanScores};
-use crate::nn::dispatch::is_at_hand;
+use crate::nn::dispatch::{has_kernels, is_at_hand};
 use crate::vae::{ElboTerms, LossWeights};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
@@ -297,31 +298,56 @@ impl Objective {
         soft_ce: Option<&Tensor>,
     ) -> Result<Tensor> {
         let weight = if unlabelled.is_some() { (1.0 - self.gamma).exp() } else { 1.0 };
-        let mut loss = (ce.mean_all()? * weight)?;
+        let mut loss = add_mean(None, ce, weight)?;
         if let Some(disagreement) = disagreement {
-            loss = (loss + (disagreement.mean_all()? * (weight * self.r_drop))?)?;
+            loss = add_mean(Some(loss), disagreement, weight * self.r_drop)?;
         }
         if let Some(elbo) = &labelled.elbo {
-            loss = (loss + elbo.weighted_sum(self.weights())?.mean_all()?)?;
+            loss = add_mean(Some(loss), &elbo.weighted_sum(self.weights())?, 1.0)?;
         }
         if let Some((scored, elbo)) = unlabelled.and_then(|scored| Some((scored, scored.elbo.as_ref()?))) {
-            // The mean over all rows, of which those that do not count are 0.
-            let rows = scored.scores.logits.dim(0)? as f64;
-            let mut terms = elbo.weighted_sum(self.weights())?;
-            if let Counted::Mask(mask) = &scored.counted {
-                terms = (terms * mask)?;
-            }
-            let mut sum = terms.sum_all()?;
-            if let Some(kl_class) = &scored.kl_class {
-                sum = (sum + kl_class.sum_all()?)?;
-            }
-            loss = (loss + (sum * (self.lambda / rows))?)?;
+            loss = self.add_unlabelled(loss, scored, elbo)?;
         }
         if let Some(soft_ce) = soft_ce {
-            loss = (loss + (soft_ce.mean_all()? * self.soft_label_weight)?)?;
+            loss = add_mean(Some(loss), soft_ce, self.soft_label_weight)?;
         }
         Ok(loss)
     }
+
+    /// The loss with the terms of unlabelled rows: the mean over all rows, of which those that do
+    /// not count are 0.
+    fn add_unlabelled(&self, loss: Tensor, scored: &Scored, elbo: &ElboTerms) -> Result<Tensor> {
+        let weight = self.lambda / scored.scores.logits.dim(0)? as f64;
+        let mut terms = elbo.weighted_sum(self.weights())?;
+        let mask = if let Counted::Mask(mask) = &scored.counted { Some(mask) } else { None };
+        if has_kernels(&terms) {
+            let loss = kernels::add_sum(Some(&loss), &terms, mask, weight)?;
+            return match &scored.kl_class {
+                Some(kl_class) => Ok(kernels::add_sum(Some(&loss), kl_class, None, weight)?),
+                None => Ok(loss),
+            };
+        }
+        if let Some(mask) = mask {
+            terms = (terms * mask)?;
+        }
+        let mut sum = terms.sum_all()?;
+        if let Some(kl_class) = &scored.kl_class {
+            sum = (sum + kl_class.sum_all()?)?;
+        }
+        Ok((loss + (sum * weight)?)?)
+    }
+}
+
+/// `onto + weight mean(x)`.
+fn add_mean(onto: Option<Tensor>, x: &Tensor, weight: f64) -> Result<Tensor> {
+    if has_kernels(x) {
+        return Ok(kernels::add_sum(onto.as_ref(), x, None, weight / x.elem_count() as f64)?);
+    }
+    let mean = (x.mean_all()? * weight)?;
+    Ok(match onto {
+        Some(onto) => (onto + mean)?,
+        None => mean,
+    })
 }
 
 fn expect_classes(scores: &SpanScores, prior: &[f32]) -> Result<()> {

@@ -54,7 +54,12 @@ impl Decoders {
     /// # Errors
     /// If the shapes do not fit.
     pub fn text(&self, probabilities: &Tensor, z: &Tensor) -> Result<Tensor> {
-        forward(&self.text, &Tensor::cat(&[probabilities, z], D::Minus1)?)
+        self.text_of(&Tensor::cat(&[probabilities, z], D::Minus1)?)
+    }
+
+    /// The same from both in one row, `[rows, classes + latent]`.
+    pub(crate) fn text_of(&self, probabilities_and_z: &Tensor) -> Result<Tensor> {
+        forward(&self.text, probabilities_and_z)
     }
 
     /// Image feature of each text, `[texts, image_dim]`, from a sample of the image expert

@@ -20,6 +20,7 @@ use super::image_input::ImageInput;
 use super::{BatchSpan, Decoders, Features, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::Plus;
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
+use crate::nn::select::select_rows;
 use crate::nn::{BiLstm, Linear, QuantizedLinear, Unit, embedding, leaky_relu, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
 use crate::vae::{Expert, Gaussian, mean_of_experts, product_of_experts};
@@ -246,7 +247,7 @@ impl SpanModel {
         let ranges = self.piece_ranges(batch, spans)?;
         let text_index: Vec<u32> = spans.iter().map(|span| span.text as u32).collect();
         let text_index = Tensor::from_vec(text_index, spans.len(), features.pieces.device())?;
-        let has_image = features.has_image.index_select(&text_index, 0)?;
+        let has_image = select_rows(&features.has_image, &text_index, None)?;
 
         let text_hidden = leaky_relu(&segment_mean(&features.text_hidden, &ranges)?, LEAKY_SLOPE)?;
         let text = self.text.heads(&text_hidden)?;
@@ -275,11 +276,14 @@ impl SpanModel {
         let hidden = match &features.image_input {
             // Nothing where there is no image.
             Some(of_texts) => {
-                let mut part = has_image.unsqueeze(1)?;
-                if let Some(gate) = &gate {
-                    part = (part * gate.openness()?)?;
-                }
-                (hidden + of_texts.index_select(&text_index, 0)?.broadcast_mul(&part)?)?
+                let part = match &gate {
+                    Some(gate) => {
+                        let part = (has_image.unsqueeze(1)? * gate.openness()?)?;
+                        select_rows(of_texts, &text_index, None)?.broadcast_mul(&part)?
+                    }
+                    None => select_rows(of_texts, &text_index, Some(&has_image))?,
+                };
+                (hidden + part)?
             }
             None => hidden,
         };

@@ -5,6 +5,8 @@
 //! `SMVAE_DEVICE=cuda` puts both on a GPU; without it they run on the CPU, kernels emulated. Everything
 //! is f32, as training is, so that two orders of summing differ by some 1e-6 of the largest number.
 
+mod spans;
+
 use super::dispatch::{Order, composed, in_bf16, kernels};
 use super::pairs::{Pairs, pair_product, pair_sum};
 use super::*;

@@ -1,9 +1,11 @@
 //! Rows of a table by index: `y_i = table[ids_i]`, with `table: [rows, d]` to `[ids, d]`.
 //!
 //! The gradient of a table is zero but for the rows that were looked up; in
-//! [`Gradients::backward`](super::Gradients::backward) nothing else is stored.
+//! [`Gradients::backward`](super::Gradients::backward) nothing else is stored on the CPU.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_rows;
 use super::real::{Real, for_real, values};
 use candle_core::backend::BackendStorage;
@@ -21,6 +23,9 @@ pub fn embedding(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
     }
     if is_fused(table) {
         return table.contiguous()?.apply_op1(Embedding { ids: ids.into() });
+    }
+    if has_kernels(table) && !ids.is_empty() {
+        return kernels::embedding(&table.contiguous()?, ids);
     }
     table.contiguous()?.index_select(&Tensor::from_slice(ids, ids.len(), table.device())?, 0)
 }

@@ -4,7 +4,9 @@
 //! With them `W [s; e; s-e; s*e] = (W1 + W3) s + (W2 - W3) e + W4 (s*e)` needs products of words,
 //! not of spans, but for the last term.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
@@ -18,6 +20,8 @@ pub struct Pairs {
     /// For each row, the pairs whose first or last row it is. Made when a gradient is first asked
     /// for: by then every index is known to be a row.
     uses: Arc<OnceLock<[Uses; 2]>>,
+    /// What kernels read, on the device of the operation that first asked for it.
+    tables: Arc<OnceLock<Tensor>>,
     /// One past the largest index.
     n_rows: usize,
 }
@@ -52,7 +56,7 @@ impl Pairs {
     pub fn new(pairs: impl IntoIterator<Item = (u32, u32)>) -> Self {
         let pairs: Arc<[(u32, u32)]> = pairs.into_iter().collect();
         let n_rows = pairs.iter().map(|&(i, j)| i.max(j) as usize + 1).max().unwrap_or(0);
-        Self { uses: Arc::default(), pairs, n_rows }
+        Self { uses: Arc::default(), tables: Arc::default(), pairs, n_rows }
     }
 
     fn uses(&self) -> &[Uses; 2] {
@@ -87,6 +91,9 @@ pub fn pair_sum(a: &Tensor, b: &Tensor, pairs: &Pairs) -> Result<Tensor> {
     if is_fused(a) {
         return a.contiguous()?.apply_op2(&b.contiguous()?, PairSum(pairs.clone()));
     }
+    if has_kernels(a) && !pairs.pairs.is_empty() {
+        return kernels::pair_sum(&a.contiguous()?, &b.contiguous()?, pairs);
+    }
     let (first, last) = pairs.indices(a)?;
     a.contiguous()?.index_select(&first, 0)? + b.contiguous()?.index_select(&last, 0)?
 }
@@ -99,6 +106,9 @@ pub fn pair_product(x: &Tensor, pairs: &Pairs) -> Result<Tensor> {
     pairs.check("pair_product", x)?;
     if is_fused(x) {
         return x.contiguous()?.apply_op1(PairProduct(pairs.clone()));
+    }
+    if has_kernels(x) && !pairs.pairs.is_empty() {
+        return kernels::pair_product(&x.contiguous()?, pairs);
     }
     let (first, last) = pairs.indices(x)?;
     let x = x.contiguous()?;

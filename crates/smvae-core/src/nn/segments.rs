@@ -6,7 +6,9 @@
 //! of a text do, share their sums: each adds the rows by which it is longer than the one before,
 //! and in the backward pass each row is reached once for all of them.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::lanes::add;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
@@ -25,6 +27,9 @@ pub fn segment_mean(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
     }
     if is_fused(x) {
         return x.contiguous()?.apply_op1(SegmentMean { ranges: ranges.to_vec() });
+    }
+    if has_kernels(x) && !ranges.is_empty() {
+        return kernels::segment_mean(&x.contiguous()?, ranges);
     }
     composed(x, ranges)
 }

@@ -1,6 +1,8 @@
 //! Losses of rows from their logits, `[rows]` each: against a class, against soft labels, between
 //! two passes; and the paper's mask. Nothing is averaged here.
 
+use super::kernels;
+use crate::nn::dispatch::has_kernels;
 use crate::nn::softmax_cross_entropy;
 use crate::vae::expect_dims;
 use crate::{Error, Result};
@@ -27,6 +29,9 @@ fn expect_targets(op: &'static str, targets: &[u32], rows: usize) -> Result<()> 
 /// [`crate::Error::Shape`] if the shapes differ.
 pub fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     expect_dims("soft_cross_entropy", "targets", targets, logits.dims())?;
+    if has_kernels(logits) && !targets.track_op() {
+        return Ok(kernels::soft_cross_entropy(logits, targets)?);
+    }
     Ok((log_softmax(logits)? * targets)?.sum(D::Minus1)?.neg()?)
 }
 
@@ -83,6 +88,9 @@ pub fn clipped_cross_entropy(logits: &Tensor, targets: &[u32]) -> Result<Tensor>
 /// # Source
 /// Zhou et al. (2022), section 3.4: unlabelled spans count where the model sees an entity.
 pub fn entity_mask(logits: &Tensor) -> Result<Tensor> {
+    if has_kernels(logits) {
+        return Ok(kernels::entity_mask(logits)?);
+    }
     let classes = logits.detach().argmax(D::Minus1)?;
     Ok(classes.ne(0u32)?.to_dtype(DType::F32)?.to_dtype(logits.dtype())?)
 }

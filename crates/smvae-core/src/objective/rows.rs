@@ -1,10 +1,13 @@
 //! The terms of the negative ELBO of scored rows.
 
 use super::images::ImageReconstruction;
+use super::kernels;
 use super::losses::log_softmax;
 use super::noise::Noise;
 use crate::model::{BatchSpan, Decoders, Features, SpanBatch, SpanModel, SpanScores};
-use crate::vae::{ElboTerms, kl_standard_normal, mean_squared_error};
+use crate::nn::dispatch::has_kernels;
+use crate::nn::select::select_rows;
+use crate::vae::{ElboTerms, kl_standard_normal, kl_standard_normal_times, mean_squared_error};
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 
@@ -36,9 +39,13 @@ impl<'a> Rows<'a> {
 
     /// The five terms of each row.
     pub(super) fn terms(&self) -> Result<ElboTerms> {
-        let probabilities = candle_nn::ops::softmax(&self.scores.logits, D::Minus1)?;
-        let z = self.scores.text.sample(&self.noise.text)?;
-        let decoded = self.decoders.text(&probabilities, &z)?;
+        let SpanScores { logits, text, .. } = self.scores;
+        let decoded = if has_kernels(logits) {
+            self.decoders.text_of(&kernels::decoder_input(logits, text, &self.noise.text)?)?
+        } else {
+            let probabilities = candle_nn::ops::softmax(logits, D::Minus1)?;
+            self.decoders.text(&probabilities, &text.sample(&self.noise.text)?)?
+        };
         self.terms_with(mean_squared_error(&decoded, &self.targets)?)
     }
 
@@ -69,12 +76,12 @@ impl<'a> Rows<'a> {
         let (mse_image, kl_image, kl_fused) = match (&features.image, &features.images) {
             (Some(image), Some(target)) => {
                 // Once per text, then copied to the rows of its spans.
-                let rows = |of_text: &Tensor| of_text.index_select(&scores.text_index, 0)? * &scores.has_image;
+                let rows = |of_text: &Tensor| select_rows(of_text, &scores.text_index, Some(&scores.has_image));
                 let decoded = decoders.image(&image.sample(&self.noise.image)?)?;
                 let mse = decoded
                     .map(|d| self.image_reconstruction.terms(decoders, &d, target, &features.has_image))
                     .transpose()?;
-                let kl_fused = (kl_standard_normal(&scores.fused)? * &scores.has_image)?;
+                let kl_fused = kl_standard_normal_times(&scores.fused, &scores.has_image)?;
                 let kl_image = rows(&kl_standard_normal(image)?)?;
                 (mse.map_or_else(|| kl_image.zeros_like(), |mse| rows(&mse))?, kl_image, kl_fused)
             }

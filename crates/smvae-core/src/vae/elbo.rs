@@ -10,7 +10,9 @@
 //! weights or free bits change the sum further. Of all this only the minimum matters to training;
 //! do not read the value as a likelihood.
 
+use super::{expect_dims, kernels};
 use crate::Result;
+use crate::nn::dispatch::has_kernels;
 use candle_core::Tensor;
 
 /// The terms of each row, `[rows]` each, whose sum is minimised. The sum is not a bound on a
@@ -53,11 +55,30 @@ impl ElboTerms {
     /// Zhou et al. (2022), section 3.4: the unsupervised loss; weights: Higgins et al. (2017),
     /// beta-VAE; free bits: Kingma et al. (2016).
     pub fn weighted_sum(&self, weights: LossWeights) -> Result<Tensor> {
+        if has_kernels(&self.kl_text) {
+            return self.weighted_sum_by_kernels(weights);
+        }
         let floor = |kl: &Tensor| if weights.free_bits > 0.0 { kl.maximum(weights.free_bits) } else { Ok(kl.clone()) };
         let divergences = ((floor(&self.kl_text)? + floor(&self.kl_image)?)? + floor(&self.kl_fused)?)?;
         let reconstructions = ((&self.mse_text + &self.mse_image)? * weights.reconstruction)?;
         Ok((reconstructions + (divergences * weights.kl)?)?)
     }
+
+    fn weighted_sum_by_kernels(&self, LossWeights { reconstruction, kl, free_bits }: LossWeights) -> Result<Tensor> {
+        let rows = self.kl_text.dims();
+        self.named().into_iter().try_for_each(|(name, term)| expect_dims("weighted_sum", name, term, rows))?;
+        let divergences = [&self.kl_text, &self.kl_image, &self.kl_fused];
+        let divergences = kernels::weighted(divergences, Weighted { weights: [kl; 3], floor: free_bits })?;
+        let terms = [&self.mse_text, &self.mse_image, &divergences];
+        Ok(kernels::weighted(terms, Weighted { weights: [reconstruction, reconstruction, 1.0], floor: 0.0 })?)
+    }
+}
+
+/// Weights of three terms, which below a floor above 0 count as this much.
+#[derive(Clone, Copy)]
+pub(super) struct Weighted {
+    pub(super) weights: [f64; 3],
+    pub(super) floor: f64,
 }
 
 /// Weights of the terms of [`ElboTerms`].

@@ -1,7 +1,9 @@
 //! One diagonal Gaussian per row, `N(mu, diag exp(log_var))`.
 
-use super::expect_dims;
+use super::{expect_dims, kernels};
 use crate::Result;
+use crate::nn::dispatch::has_kernels;
+use crate::nn::select::select_rows;
 use candle_core::Tensor;
 
 /// Log-variances are clamped to this range: at its ends every function of this module and every
@@ -24,7 +26,12 @@ impl Gaussian {
     /// [`crate::Error::Shape`] if the two shapes differ.
     pub fn new(mu: Tensor, log_var: &Tensor) -> Result<Self> {
         expect_dims("Gaussian::new", "log_var", log_var, mu.dims())?;
-        Ok(Self { log_var: log_var.clamp(LOG_VAR_RANGE.0, LOG_VAR_RANGE.1)?, mu })
+        let log_var = if has_kernels(log_var) {
+            kernels::clamp(&log_var.contiguous()?, LOG_VAR_RANGE)?
+        } else {
+            log_var.clamp(LOG_VAR_RANGE.0, LOG_VAR_RANGE.1)?
+        };
+        Ok(Self { mu, log_var })
     }
 
     /// Reparameterised sample `mu + sigma * noise`, with `noise ~ N(0, I)` of the same shape
@@ -37,6 +44,9 @@ impl Gaussian {
     /// Kingma & Welling (2014), section 2.4.
     pub fn sample(&self, noise: &Tensor) -> Result<Tensor> {
         expect_dims("Gaussian::sample", "noise", noise, self.mu.dims())?;
+        if has_kernels(&self.mu) {
+            return Ok(kernels::sample(&self.mu.contiguous()?, &self.log_var.contiguous()?, &noise.contiguous()?)?);
+        }
         Ok((&self.mu + (self.log_var.clone() * 0.5)?.exp()? * noise)?)
     }
 
@@ -51,6 +61,6 @@ impl Gaussian {
     /// # Errors
     /// If an index is out of range.
     pub fn select(&self, index: &Tensor) -> Result<Self> {
-        Ok(Self { mu: self.mu.index_select(index, 0)?, log_var: self.log_var.index_select(index, 0)? })
+        Ok(Self { mu: select_rows(&self.mu, index, None)?, log_var: select_rows(&self.log_var, index, None)? })
     }
 }

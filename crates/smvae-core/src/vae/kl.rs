@@ -3,9 +3,9 @@
 //!
 //! `KL(N(mu, s^2) || N(0, I)) = 1/2 sum_d (mu_d^2 + s_d^2 - 1 - log s_d^2)`.
 
-use super::{Gaussian, expect_dims};
+use super::{Gaussian, expect_dims, kernels};
 use crate::Result;
-use crate::nn::dispatch::is_fused;
+use crate::nn::dispatch::{has_kernels, is_fused};
 use crate::nn::lanes::sum_of_pairs;
 use crate::nn::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
@@ -22,11 +22,24 @@ use rayon::prelude::*;
 /// Kingma & Welling (2014), appendix B.
 pub fn kl_standard_normal(q: &Gaussian) -> Result<Tensor> {
     q.dims("kl_standard_normal")?;
+    if has_kernels(&q.mu) {
+        return Ok(kernels::kl(&q.mu.contiguous()?, &q.log_var.contiguous()?, None)?);
+    }
     if is_fused(&q.mu) {
         return Ok(q.mu.contiguous()?.apply_op2(&q.log_var.contiguous()?, Divergence)?);
     }
     let per_dim = ((q.mu.sqr()? + q.log_var.exp()?)? - (&q.log_var + 1.0)?)?;
     Ok((per_dim.sum(D::Minus1)? * 0.5)?)
+}
+
+/// The same, times the factor of each row, `[rows]`, through which no gradient goes.
+pub(crate) fn kl_standard_normal_times(q: &Gaussian, factor: &Tensor) -> Result<Tensor> {
+    if !has_kernels(&q.mu) {
+        return Ok((kl_standard_normal(q)? * factor)?);
+    }
+    let (rows, _) = q.dims("kl_standard_normal")?;
+    expect_dims("kl_standard_normal", "factor", factor, &[rows])?;
+    Ok(kernels::kl(&q.mu.contiguous()?, &q.log_var.contiguous()?, Some(factor))?)
 }
 
 /// One pass each way; `d mu = mu`, `d log_var = (s^2 - 1) / 2`.

@@ -6,6 +6,7 @@
 
 mod elbo;
 mod gaussian;
+mod kernels;
 mod kl;
 mod product;
 mod reconstruction;
@@ -13,6 +14,8 @@ mod two_experts;
 
 pub use elbo::{ElboTerms, LossWeights};
 pub use gaussian::{Gaussian, LOG_VAR_RANGE};
+pub(crate) use kernels::warps;
+pub(crate) use kl::kl_standard_normal_times;
 pub use kl::{kl_divergence, kl_standard_normal};
 pub use product::{Expert, mean_of_experts, product_of_experts};
 pub use reconstruction::{DECODER_LOG_VAR_RANGE, contrastive, gaussian_nll, mean_squared_error};

@@ -6,8 +6,8 @@
 //! With `a_i = -log var_i`: `log var = -logsumexp(a)` and the weights of the means are
 //! `softmax(a)`, so that no variance is ever divided by.
 
-use super::{Gaussian, expect_dims, two_experts};
-use crate::nn::dispatch::is_fused;
+use super::{Gaussian, expect_dims, kernels, two_experts};
+use crate::nn::dispatch::{has_kernels, is_fused};
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 
@@ -87,6 +87,9 @@ pub fn product_of_experts(experts: &[Expert<'_>]) -> Result<Gaussian> {
     match experts {
         [a @ Expert { present: None, .. }, b] if is_fused(&first.gaussian.mu) => {
             two_experts::fuse(a.gaussian, b.gaussian, b.present)
+        }
+        [a @ Expert { present: None, .. }, b] if has_kernels(&first.gaussian.mu) => {
+            Ok(kernels::fuse(a.gaussian, b.gaussian, b.present)?)
         }
         _ => composed(experts),
     }

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A kernel: the file in `smvae-kernels/cuda` that has it, and its name.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "nothing is launched"))]
-pub(in crate::nn) struct Kernel {
+pub(crate) struct Kernel {
     #[cfg_attr(all(test, not(feature = "cuda")), expect(dead_code, reason = "the emulator needs no more than names"))]
     module: &'static str,
     name: &'static str,
 }
 
 impl Kernel {
-    pub(in crate::nn) const fn new(module: &'static str, name: &'static str) -> Self {
+    pub(crate) const fn new(module: &'static str, name: &'static str) -> Self {
         Self { module, name }
     }
 }
@@ -22,7 +22,7 @@ impl Kernel {
 /// How many blocks of how many threads run a kernel.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "nothing is launched"))]
-pub(in crate::nn) struct Grid {
+pub(crate) struct Grid {
     blocks: [u32; 3],
     threads: u32,
     shared_bytes: u32,
@@ -31,26 +31,26 @@ pub(in crate::nn) struct Grid {
 impl Grid {
     /// A block for each of `n` rows, of as many threads (a multiple of 32, up to 256) as a row of
     /// `width` numbers keeps busy.
-    pub(in crate::nn) fn rows(n: usize, width: usize) -> Self {
+    pub(crate) fn rows(n: usize, width: usize) -> Self {
         let threads = (width.div_ceil(32) * 32).clamp(32, super::THREADS as usize);
         Self::new([n, 1, 1], threads as u32)
     }
 
     /// A thread for each of `n` numbers.
-    pub(in crate::nn) fn numbers(n: usize) -> Self {
+    pub(crate) fn numbers(n: usize) -> Self {
         Self::new([n.div_ceil(super::THREADS as usize), 1, 1], super::THREADS)
     }
 
     /// Kernels go through rows and numbers in strides, so that a grid may be cut to what a GPU
     /// takes; those that use other dimensions than the first keep them small.
-    pub(in crate::nn) fn new(blocks: [usize; 3], threads: u32) -> Self {
+    pub(crate) fn new(blocks: [usize; 3], threads: u32) -> Self {
         let most = [1 << 20, 65_535, 65_535];
         let blocks = std::array::from_fn(|i| blocks[i].min(most[i]) as u32);
         Self { blocks, threads, shared_bytes: 0 }
     }
 
     /// With as many numbers of shared memory a block.
-    pub(in crate::nn) fn shared(mut self, numbers: usize) -> Self {
+    pub(crate) fn shared(mut self, numbers: usize) -> Self {
         self.shared_bytes = (numbers * size_of::<f32>()) as u32;
         self
     }
@@ -58,7 +58,7 @@ impl Grid {
 
 /// An argument of a kernel.
 #[derive(Debug)]
-pub(in crate::nn) enum Arg<'a> {
+pub(crate) enum Arg<'a> {
     /// A contiguous tensor that is read.
     In(&'a Tensor),
     /// New memory that is written.
@@ -69,6 +69,13 @@ pub(in crate::nn) enum Arg<'a> {
     U32(u32),
     U64(u64),
     F32(f32),
+}
+
+impl<'a> Arg<'a> {
+    /// A contiguous tensor that is read, or the null pointer.
+    pub(crate) fn in_or_null(tensor: Option<&'a Tensor>) -> Self {
+        tensor.map_or(Self::U64(0), Self::In)
+    }
 }
 
 /// Lengths and indices of kernels are `unsigned`.
@@ -83,7 +90,7 @@ impl From<usize> for Arg<'_> {
 ///
 /// # Errors
 /// For arguments that are not contiguous or lie elsewhere; those of the driver.
-pub(in crate::nn) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], device: &Device) -> Result<()> {
+pub(crate) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], device: &Device) -> Result<()> {
     if grid.blocks.contains(&0) {
         return Ok(());
     }

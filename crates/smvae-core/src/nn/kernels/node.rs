@@ -7,7 +7,7 @@ use candle_core::{
 use std::sync::Mutex;
 
 /// The backward pass of an operation of `N` inputs.
-pub(in crate::nn) trait Backward<const N: usize>: Send + Sync + 'static {
+pub(crate) trait Backward<const N: usize>: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Gradients of the inputs, from them and the gradient `dy` of the output, which is contiguous;
@@ -16,17 +16,17 @@ pub(in crate::nn) trait Backward<const N: usize>: Send + Sync + 'static {
 }
 
 /// `y` as a function of one tensor.
-pub(in crate::nn) fn node1<B: Backward<1>>(y: Output, [a]: [&Tensor; 1], backward: B) -> Result<Tensor> {
+pub(crate) fn node1<B: Backward<1>>(y: Output, [a]: [&Tensor; 1], backward: B) -> Result<Tensor> {
     a.apply_op1(Node::new(y, backward))
 }
 
 /// `y` as a function of two tensors.
-pub(in crate::nn) fn node2<B: Backward<2>>(y: Output, [a, b]: [&Tensor; 2], backward: B) -> Result<Tensor> {
+pub(crate) fn node2<B: Backward<2>>(y: Output, [a, b]: [&Tensor; 2], backward: B) -> Result<Tensor> {
     a.apply_op2(b, Node::new(y, backward))
 }
 
 /// `y` as a function of three tensors.
-pub(in crate::nn) fn node3<B: Backward<3>>(y: Output, [a, b, c]: [&Tensor; 3], backward: B) -> Result<Tensor> {
+pub(crate) fn node3<B: Backward<3>>(y: Output, [a, b, c]: [&Tensor; 3], backward: B) -> Result<Tensor> {
     a.apply_op3(b, c, Node::new(y, backward))
 }
 

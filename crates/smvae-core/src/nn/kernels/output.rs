@@ -5,7 +5,7 @@ use candle_core::{CpuStorage, Device, Result, Shape, Storage, Tensor, bail};
 
 /// New memory of a shape, f32, not initialised: kernels write all of it before it is read.
 #[derive(Debug)]
-pub(in crate::nn) struct Output {
+pub(crate) struct Output {
     storage: Storage,
     shape: Shape,
 }
@@ -13,7 +13,7 @@ pub(in crate::nn) struct Output {
 impl Output {
     /// # Errors
     /// If there is no memory.
-    pub(in crate::nn) fn new(shape: impl Into<Shape>, device: &Device) -> Result<Self> {
+    pub(crate) fn new(shape: impl Into<Shape>, device: &Device) -> Result<Self> {
         let shape = shape.into();
         let n = shape.elem_count();
         let storage = match device {
@@ -34,7 +34,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Output::new`].
-    pub(in crate::nn) fn like(x: &Tensor) -> Result<Self> {
+    pub(crate) fn like(x: &Tensor) -> Result<Self> {
         Self::new(x.shape(), x.device())
     }
 
@@ -44,7 +44,7 @@ impl Output {
     }
 
     /// A tensor that no gradient goes through.
-    pub(in crate::nn) fn into_tensor(self) -> Tensor {
+    pub(crate) fn into_tensor(self) -> Tensor {
         Tensor::from_storage(self.storage, self.shape, BackpropOp::none(), false)
     }
 
