@@ -31,5 +31,5 @@ mod modules {
                 &[$(($name, include_str!(concat!("../ptx/sm_90/", $name, ".ptx")))),*];
         };
     }
-    modules!["activation", "dropout", "layer_norm", "linear", "sums",];
+    modules!["activation", "adam", "average", "dropout", "layer_norm", "linear", "sums",];
 }

@@ -23,7 +23,7 @@ use std::ops::Range;
 const TOLERANCE: f64 = 1e-5;
 
 /// Where the composed side runs.
-fn device() -> Device {
+pub(crate) fn device() -> Device {
     match std::env::var("SMVAE_DEVICE").as_deref() {
         Err(_) | Ok("cpu") => Device::Cpu,
         #[cfg(feature = "cuda")]
@@ -73,9 +73,25 @@ fn check(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     with_kernels(|order| compare(&format!("kernels, {order:?}"), run(&device()).expect("kernels")));
 }
 
+/// Runs `f` in all forms, on the device of each, and compares the tensors that it gives by name.
+#[track_caller]
+pub(crate) fn in_all_forms(f: impl Fn(&Device) -> Result<BTreeMap<String, Tensor>>) {
+    let want = f(&Device::Cpu).expect("the fused form");
+    let compare = |form: &str, got: Result<BTreeMap<String, Tensor>>| {
+        let got = got.unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert!(got.keys().eq(want.keys()), "{form}");
+        for (name, want) in &want {
+            let off = difference(&got[name], want);
+            assert!(off < TOLERANCE, "{form}: {name} differs by {off:e}");
+        }
+    };
+    compare("composed", composed(|| f(&device())));
+    with_kernels(|order| compare(&format!("kernels, {order:?}"), f(&device())));
+}
+
 /// Runs `f` with kernels: emulated on the CPU, with threads in either order, where there is a C++
 /// compiler; on a GPU, once.
-fn with_kernels(f: impl Fn(Order)) {
+pub(crate) fn with_kernels(f: impl Fn(Order)) {
     if device().is_cuda() {
         return f(Order::Ascending);
     }

@@ -10,12 +10,12 @@ pub mod average;
 pub mod columns;
 pub mod cross_entropy;
 #[cfg(test)]
-mod device_tests;
+pub(crate) mod device_tests;
 pub(crate) mod dispatch;
 pub mod dropout;
 pub mod embedding;
 pub mod gradients;
-mod kernels;
+pub(crate) mod kernels;
 pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod linear;

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A kernel: the file in `smvae-kernels/cuda` that has it, and its name.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::nn) struct Kernel {
+pub(crate) struct Kernel {
     module: &'static str,
     name: &'static str,
 }
 
 impl Kernel {
-    pub(in crate::nn) const fn new(module: &'static str, name: &'static str) -> Self {
+    pub(crate) const fn new(module: &'static str, name: &'static str) -> Self {
         Self { module, name }
     }
 }
@@ -20,7 +20,7 @@ impl Kernel {
 /// How many blocks of how many threads run a kernel.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "nothing is launched"))]
-pub(in crate::nn) struct Grid {
+pub(crate) struct Grid {
     blocks: [u32; 3],
     threads: u32,
     shared_bytes: u32,
@@ -29,26 +29,26 @@ pub(in crate::nn) struct Grid {
 impl Grid {
     /// A block for each of `n` rows, of as many threads (a multiple of 32, up to 256) as a row of
     /// `width` numbers keeps busy.
-    pub(in crate::nn) fn rows(n: usize, width: usize) -> Self {
+    pub(crate) fn rows(n: usize, width: usize) -> Self {
         let threads = (width.div_ceil(32) * 32).clamp(32, super::THREADS as usize);
         Self::new([n, 1, 1], threads as u32)
     }
 
     /// A thread for each of `n` numbers.
-    pub(in crate::nn) fn numbers(n: usize) -> Self {
+    pub(crate) fn numbers(n: usize) -> Self {
         Self::new([n.div_ceil(super::THREADS as usize), 1, 1], super::THREADS)
     }
 
     /// Kernels go through rows and numbers in strides, so that a grid may be cut to what a GPU
     /// takes; those that use other dimensions than the first keep them small.
-    pub(in crate::nn) fn new(blocks: [usize; 3], threads: u32) -> Self {
+    pub(crate) fn new(blocks: [usize; 3], threads: u32) -> Self {
         let most = [1 << 20, 65_535, 65_535];
         let blocks = std::array::from_fn(|i| blocks[i].min(most[i]) as u32);
         Self { blocks, threads, shared_bytes: 0 }
     }
 
     /// With as many numbers of shared memory a block.
-    pub(in crate::nn) fn shared(mut self, numbers: usize) -> Self {
+    pub(crate) fn shared(mut self, numbers: usize) -> Self {
         self.shared_bytes = (numbers * size_of::<f32>()) as u32;
         self
     }
@@ -56,7 +56,7 @@ impl Grid {
 
 /// An argument of a kernel.
 #[derive(Debug)]
-pub(in crate::nn) enum Arg<'a> {
+pub(crate) enum Arg<'a> {
     /// A contiguous tensor that is read.
     In(&'a Tensor),
     /// New memory that is written.
@@ -67,6 +67,7 @@ pub(in crate::nn) enum Arg<'a> {
     U32(u32),
     U64(u64),
     F32(f32),
+    F64(f64),
 }
 
 /// Lengths and indices of kernels are `unsigned`.
@@ -81,7 +82,7 @@ impl From<usize> for Arg<'_> {
 ///
 /// # Errors
 /// For arguments that are not contiguous or lie elsewhere; those of the driver.
-pub(in crate::nn) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], device: &Device) -> Result<()> {
+pub(crate) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], device: &Device) -> Result<()> {
     if grid.blocks.contains(&0) {
         return Ok(());
     }
@@ -133,11 +134,13 @@ fn emulated(kernel: Kernel, grid: Grid, mut words: Vec<u64>) -> Result<()> {
 }
 
 impl Arg<'_> {
-    fn word(&mut self, device: &Device) -> Result<u64> {
+    /// Its eight bytes.
+    pub(super) fn word(&mut self, device: &Device) -> Result<u64> {
         match self {
             Self::U32(value) => Ok(u64::from(*value)),
             Self::U64(value) => Ok(*value),
             Self::F32(value) => Ok(u64::from(value.to_bits())),
+            Self::F64(value) => Ok(value.to_bits()),
             Self::Out(output) => output.address(),
             Self::In(tensor) => {
                 check_place(tensor, device)?;
@@ -167,9 +170,12 @@ fn address(storage: &Storage, layout: &Layout) -> Result<u64> {
     match storage {
         Storage::Cpu(CpuStorage::F32(values)) => Ok(values[start..].as_ptr() as u64),
         Storage::Cpu(CpuStorage::U32(values)) => Ok(values[start..].as_ptr() as u64),
+        Storage::Cpu(CpuStorage::U8(values)) => Ok(values[start..].as_ptr() as u64),
+        Storage::Cpu(CpuStorage::I64(values)) => Ok(values[start..].as_ptr() as u64),
+        Storage::Cpu(CpuStorage::F64(values)) => Ok(values[start..].as_ptr() as u64),
         #[cfg(feature = "cuda")]
         Storage::Cuda(storage) => on_gpu_address(storage, start),
-        _ => bail!("kernels take f32 and u32"),
+        _ => bail!("kernels take no {:?}", storage.dtype()),
     }
 }
 
@@ -182,9 +188,12 @@ pub(super) fn on_gpu_address(storage: &candle_core::CudaStorage, start: usize) -
     let first = match storage.dtype() {
         candle_core::DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
         candle_core::DType::U32 => storage.as_cuda_slice::<u32>()?.device_ptr(&stream).0,
-        other => bail!("kernels take f32 and u32, not {other:?}"),
+        candle_core::DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(&stream).0,
+        candle_core::DType::I64 => storage.as_cuda_slice::<i64>()?.device_ptr(&stream).0,
+        candle_core::DType::F64 => storage.as_cuda_slice::<f64>()?.device_ptr(&stream).0,
+        other => bail!("kernels take no {other:?}"),
     };
-    Ok(first + (start * size_of::<f32>()) as u64)
+    Ok(first + (start * storage.dtype().size_in_bytes()) as u64)
 }
 
 fn contiguous_start(layout: &Layout) -> Result<usize> {

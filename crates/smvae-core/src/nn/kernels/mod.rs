@@ -8,11 +8,13 @@ mod launch;
 mod node;
 mod output;
 mod product;
+mod table;
 
-pub(super) use launch::{Arg, Grid, Kernel, launch};
+pub(crate) use launch::{Arg, Grid, Kernel, launch};
 pub(super) use node::{Backward, node1, node2, node3};
-pub(super) use output::Output;
+pub(crate) use output::Output;
 pub(super) use product::product;
+pub(crate) use table::Table;
 
 /// Numbers `0..n`, a thread each, in blocks of this many threads.
-pub(super) const THREADS: u32 = 256;
+pub(crate) const THREADS: u32 = 256;
