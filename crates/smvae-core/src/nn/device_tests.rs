@@ -329,8 +329,11 @@ fn batch(device: &Device) -> Result<SpanBatch> {
     })
 }
 
-/// Semi-supervised steps: what they report, and the parameters after them.
-fn train(device: &Device, config: AdamConfig) -> crate::Result<(Vec<StepReport>, BTreeMap<String, Tensor>)> {
+/// What steps report, and the parameters after them.
+type Steps = (Vec<StepReport>, BTreeMap<String, Tensor>);
+
+/// Semi-supervised steps.
+fn train(device: &Device, config: AdamConfig) -> crate::Result<Steps> {
     let parameters = Parameters::new(3, device);
     let vb = parameters.builder(DType::F32);
     let encoder = Encoder::load(&vb.pp("encoder"))?;
@@ -352,21 +355,26 @@ fn train(device: &Device, config: AdamConfig) -> crate::Result<(Vec<StepReport>,
 #[test]
 fn whole_steps_report_and_leave_the_same() {
     for config in [AdamConfig::default(), AdamConfig::keras()] {
-        let (want, want_weights) = train(&Device::Cpu, config.clone()).expect("fused steps");
-        let (got, weights) = composed(|| train(&device(), config.clone())).expect("composed steps");
-        for (got, want) in got.iter().zip(&want) {
-            let numbers =
-                |report: &StepReport| report.clone().numbers_mut().into_iter().map(|x| *x).collect::<Vec<f64>>();
-            for (got, want) in numbers(got).into_iter().zip(numbers(want)) {
-                assert!((got - want).abs() < 1e-4 * want.abs().max(1.0), "{got} instead of {want}");
-            }
+        let want = train(&Device::Cpu, config.clone()).expect("fused steps");
+        let elsewhere = || train(&device(), config.clone());
+        check_steps("composed", &composed(elsewhere).expect("composed steps"), &want);
+        with_kernels(|order| check_steps(&format!("kernels, {order:?}"), &elsewhere().expect("kernels"), &want));
+    }
+}
+
+#[track_caller]
+fn check_steps(form: &str, (got, weights): &Steps, (want, want_weights): &Steps) {
+    for (got, want) in got.iter().zip(want) {
+        let numbers = |report: &StepReport| report.clone().numbers_mut().into_iter().map(|x| *x).collect::<Vec<f64>>();
+        for (got, want) in numbers(got).into_iter().zip(numbers(want)) {
+            assert!((got - want).abs() < 1e-4 * want.abs().max(1.0), "{form}: {got} instead of {want}");
         }
-        for (name, want) in want_weights {
-            let off = difference(&weights[&name], &want);
-            // Adam makes full steps of gradients that are zero but for rounding, as that of a key's
-            // bias is.
-            let tolerance = if name.ends_with("k.bias") { 1e-2 } else { 1e-4 };
-            assert!(off < tolerance, "{name} differs by {off:e} after three steps ({config:?})");
-        }
+    }
+    for (name, want) in want_weights {
+        let off = difference(&weights[name], want);
+        // Adam makes full steps of gradients that are zero but for rounding, as that of a key's bias
+        // is.
+        let tolerance = if name.ends_with("k.bias") { 1e-2 } else { 1e-4 };
+        assert!(off < tolerance, "{form}: {name} differs by {off:e} after three steps");
     }
 }
