@@ -13,7 +13,10 @@
 
 mod config;
 mod elsewhere;
+mod kernels;
 mod moments;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use config::{AdamConfig, AdamForm};
@@ -162,7 +165,8 @@ impl Adam {
                         parameters.push(Parameter { var, gradient, moments, update });
                     }
                 }
-                elsewhere::update(parameters, config.clip_norm, may)?.map_or(Norm::Read(0.0), Norm::Unread)
+                let update = if kernels::fit(&parameters) { kernels::update } else { elsewhere::update };
+                update(parameters, config.clip_norm, may)?.map_or(Norm::Read(0.0), Norm::Unread)
             }
         };
         *step = next;

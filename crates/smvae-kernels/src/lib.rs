@@ -31,5 +31,17 @@ mod modules {
                 &[$(($name, include_str!(concat!("../ptx/sm_90/", $name, ".ptx")))),*];
         };
     }
-    modules!["activation", "dropout", "latent", "layer_norm", "linear", "objective", "rows", "spans", "sums"];
+    modules![
+        "activation",
+        "adam",
+        "average",
+        "dropout",
+        "latent",
+        "layer_norm",
+        "linear",
+        "objective",
+        "rows",
+        "spans",
+        "sums",
+    ];
 }

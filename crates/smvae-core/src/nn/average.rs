@@ -5,6 +5,8 @@
 //! & Valpola 2017).
 
 use super::Parameters;
+use super::dispatch::{has_kernels, is_at_hand};
+use super::kernels::{Arg, Kernel, Table, launch};
 use super::real::vectorised;
 use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Var};
 use rayon::prelude::*;
@@ -36,13 +38,33 @@ impl Average {
     /// # Errors
     /// Those of the tensor operations.
     pub fn follow(&self, decay: f64) -> Result<()> {
-        self.pairs.iter().try_for_each(|(weights, average)| {
-            if !average.device().is_cpu() {
-                return average.set(&((average.as_tensor() * decay)? + (weights.as_tensor() * (1.0 - decay))?)?);
-            }
-            average.as_tensor().inplace_op2(&weights.as_detached_tensor(), &Follow { decay: decay as f32 })
-        })
+        if self.pairs.iter().all(|(_, average)| has_kernels(average)) {
+            return self.follow_at_once(decay);
+        }
+        self.pairs.iter().try_for_each(|(weights, average)| follow(average, weights, decay))
     }
+
+    /// All parameters in one launch.
+    fn follow_at_once(&self, decay: f64) -> Result<()> {
+        let Some((_, first)) = self.pairs.first() else { return Ok(()) };
+        let device = first.device();
+        let rows = self.pairs.iter().map(|(weights, average)| {
+            (average.elem_count(), [Arg::Write(average.as_tensor()), Arg::In(weights.as_tensor())])
+        });
+        let table = Table::new(rows, device)?;
+        let [rows, count, chunks] = table.args();
+        launch(FOLLOW, table.grid(), &mut [rows, count, chunks, Arg::F32(decay as f32)], device)
+    }
+}
+
+const FOLLOW: Kernel = Kernel::new("average", "average_follow");
+
+/// One parameter.
+fn follow(average: &Var, weights: &Var, decay: f64) -> Result<()> {
+    if is_at_hand(average.device()) {
+        return average.as_tensor().inplace_op2(&weights.as_detached_tensor(), &Follow { decay: decay as f32 });
+    }
+    average.set(&((average.as_tensor() * decay)? + (weights.as_tensor() * (1.0 - decay))?)?)
 }
 
 struct Follow {
@@ -78,6 +100,7 @@ impl InplaceOp2 for Follow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::device_tests::in_all_forms;
     use candle_core::{Device, Tensor};
 
     #[test]
@@ -95,5 +118,29 @@ mod tests {
         assert_eq!(values("trained")?, [2.0, 2.0]);
         assert_eq!(values("frozen")?, [1.0, 2.0]);
         Ok(())
+    }
+
+    #[test]
+    fn averages_of_many_parameters_are_the_same_in_all_forms() {
+        // Three chunks, less than one, one number, and chunks without a rest.
+        let shapes: [&[usize]; 4] = [&[300, 257], &[33], &[1], &[2, CHUNK]];
+        in_all_forms(|device| {
+            let parameters = Parameters::new(0, device);
+            let value = |step: usize, i: usize, shape: &[usize]| {
+                let number = |k: usize| ((k + 7 * i) as f32 * 0.37 + step as f32).sin();
+                Tensor::from_vec((0..shape.iter().product()).map(number).collect::<Vec<_>>(), shape, device)
+            };
+            for (i, shape) in shapes.into_iter().enumerate() {
+                parameters.insert(&i.to_string(), &value(0, i, shape)?)?;
+            }
+            let average = Average::new(&parameters, |name| name != "1")?;
+            for step in 1..3 {
+                for (i, (_, var)) in parameters.all().into_iter().enumerate() {
+                    var.set(&value(step, i, shapes[i])?)?;
+                }
+                average.follow(0.75)?;
+            }
+            average.parameters.snapshot()
+        });
     }
 }

@@ -25,7 +25,7 @@ use std::ops::Range;
 const TOLERANCE: f64 = 1e-5;
 
 /// Where the composed side runs.
-fn device() -> Device {
+pub(crate) fn device() -> Device {
     match std::env::var("SMVAE_DEVICE").as_deref() {
         Err(_) | Ok("cpu") => Device::Cpu,
         #[cfg(feature = "cuda")]
@@ -75,9 +75,25 @@ fn check(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     with_kernels(|order| compare(&format!("kernels, {order:?}"), run(&device()).expect("kernels")));
 }
 
+/// Runs `f` in all forms, on the device of each, and compares the tensors that it gives by name.
+#[track_caller]
+pub(crate) fn in_all_forms(f: impl Fn(&Device) -> Result<BTreeMap<String, Tensor>>) {
+    let want = f(&Device::Cpu).expect("the fused form");
+    let compare = |form: &str, got: Result<BTreeMap<String, Tensor>>| {
+        let got = got.unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert!(got.keys().eq(want.keys()), "{form}");
+        for (name, want) in &want {
+            let off = difference(&got[name], want);
+            assert!(off < TOLERANCE, "{form}: {name} differs by {off:e}");
+        }
+    };
+    compare("composed", composed(|| f(&device())));
+    with_kernels(|order| compare(&format!("kernels, {order:?}"), f(&device())));
+}
+
 /// Runs `f` with kernels: emulated on the CPU, with threads in either order, where there is a C++
 /// compiler; on a GPU, once.
-fn with_kernels(f: impl Fn(Order)) {
+pub(crate) fn with_kernels(f: impl Fn(Order)) {
     if device().is_cuda() {
         return f(Order::Ascending);
     }
@@ -343,8 +359,11 @@ fn batch(device: &Device) -> Result<SpanBatch> {
     })
 }
 
-/// Semi-supervised steps: what they report, and the parameters after them.
-fn train(device: &Device, config: AdamConfig) -> crate::Result<(Vec<StepReport>, BTreeMap<String, Tensor>)> {
+/// What steps report, and the parameters after them.
+type Steps = (Vec<StepReport>, BTreeMap<String, Tensor>);
+
+/// Semi-supervised steps.
+fn train(device: &Device, config: AdamConfig) -> crate::Result<Steps> {
     let parameters = Parameters::new(3, device);
     let vb = parameters.builder(DType::F32);
     let encoder = Encoder::load(&vb.pp("encoder"))?;
@@ -366,22 +385,27 @@ fn train(device: &Device, config: AdamConfig) -> crate::Result<(Vec<StepReport>,
 #[test]
 fn whole_steps_report_and_leave_the_same() {
     for config in [AdamConfig::default(), AdamConfig::keras()] {
-        let (want, want_weights) = train(&Device::Cpu, config.clone()).expect("fused steps");
-        let (got, weights) = composed(|| train(&device(), config.clone())).expect("composed steps");
-        for (got, want) in got.iter().zip(&want) {
-            let numbers =
-                |report: &StepReport| report.clone().numbers_mut().into_iter().map(|x| *x).collect::<Vec<f64>>();
-            for (got, want) in numbers(got).into_iter().zip(numbers(want)) {
-                assert!((got - want).abs() < 1e-4 * want.abs().max(1.0), "{got} instead of {want}");
-            }
+        let want = train(&Device::Cpu, config.clone()).expect("fused steps");
+        let elsewhere = || train(&device(), config.clone());
+        check_steps("composed", &composed(elsewhere).expect("composed steps"), &want);
+        with_kernels(|order| check_steps(&format!("kernels, {order:?}"), &elsewhere().expect("kernels"), &want));
+    }
+}
+
+#[track_caller]
+fn check_steps(form: &str, (got, weights): &Steps, (want, want_weights): &Steps) {
+    for (got, want) in got.iter().zip(want) {
+        let numbers = |report: &StepReport| report.clone().numbers_mut().into_iter().map(|x| *x).collect::<Vec<f64>>();
+        for (got, want) in numbers(got).into_iter().zip(numbers(want)) {
+            assert!((got - want).abs() < 1e-4 * want.abs().max(1.0), "{form}: {got} instead of {want}");
         }
-        for (name, want) in want_weights {
-            let off = difference(&weights[&name], &want);
-            // Adam makes full steps of gradients that are zero but for rounding, as that of a key's
-            // bias is.
-            let tolerance = if name.ends_with("k.bias") { 1e-2 } else { 1e-4 };
-            assert!(off < tolerance, "{name} differs by {off:e} after three steps ({config:?})");
-        }
+    }
+    for (name, want) in want_weights {
+        let off = difference(&weights[name], want);
+        // Adam makes full steps of gradients that are zero but for rounding, as that of a key's bias
+        // is.
+        let tolerance = if name.ends_with("k.bias") { 1e-2 } else { 1e-4 };
+        assert!(off < tolerance, "{form}: {name} differs by {off:e} after three steps");
     }
 }
 

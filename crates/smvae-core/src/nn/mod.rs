@@ -10,7 +10,7 @@ pub mod average;
 pub mod columns;
 pub mod cross_entropy;
 #[cfg(test)]
-mod device_tests;
+pub(crate) mod device_tests;
 pub(crate) mod dispatch;
 pub mod dropout;
 pub mod embedding;

@@ -69,6 +69,7 @@ pub(crate) enum Arg<'a> {
     U32(u32),
     U64(u64),
     F32(f32),
+    F64(f64),
 }
 
 impl<'a> Arg<'a> {
@@ -142,11 +143,13 @@ fn emulated(kernel: Kernel, grid: Grid, mut words: Vec<u64>) -> Result<()> {
 }
 
 impl Arg<'_> {
-    fn word(&mut self, device: &Device) -> Result<u64> {
+    /// Its eight bytes.
+    pub(super) fn word(&mut self, device: &Device) -> Result<u64> {
         match self {
             Self::U32(value) => Ok(u64::from(*value)),
             Self::U64(value) => Ok(*value),
             Self::F32(value) => Ok(u64::from(value.to_bits())),
+            Self::F64(value) => Ok(value.to_bits()),
             Self::Out(output) => output.address(),
             Self::In(tensor) => {
                 check_place(tensor, device)?;
@@ -176,9 +179,12 @@ fn address(storage: &Storage, layout: &Layout) -> Result<u64> {
     match storage {
         Storage::Cpu(CpuStorage::F32(values)) => Ok(values[start..].as_ptr() as u64),
         Storage::Cpu(CpuStorage::U32(values)) => Ok(values[start..].as_ptr() as u64),
+        Storage::Cpu(CpuStorage::U8(values)) => Ok(values[start..].as_ptr() as u64),
+        Storage::Cpu(CpuStorage::I64(values)) => Ok(values[start..].as_ptr() as u64),
+        Storage::Cpu(CpuStorage::F64(values)) => Ok(values[start..].as_ptr() as u64),
         #[cfg(feature = "cuda")]
         Storage::Cuda(storage) => on_gpu_address(storage, start),
-        _ => bail!("kernels take f32 and u32"),
+        _ => bail!("kernels take no {:?}", storage.dtype()),
     }
 }
 
@@ -191,9 +197,12 @@ pub(super) fn on_gpu_address(storage: &candle_core::CudaStorage, start: usize) -
     let first = match storage.dtype() {
         candle_core::DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
         candle_core::DType::U32 => storage.as_cuda_slice::<u32>()?.device_ptr(&stream).0,
-        other => bail!("kernels take f32 and u32, not {other:?}"),
+        candle_core::DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(&stream).0,
+        candle_core::DType::I64 => storage.as_cuda_slice::<i64>()?.device_ptr(&stream).0,
+        candle_core::DType::F64 => storage.as_cuda_slice::<f64>()?.device_ptr(&stream).0,
+        other => bail!("kernels take no {other:?}"),
     };
-    Ok(first + (start * size_of::<f32>()) as u64)
+    Ok(first + (start * storage.dtype().size_in_bytes()) as u64)
 }
 
 fn contiguous_start(layout: &Layout) -> Result<usize> {

@@ -8,11 +8,13 @@ mod launch;
 mod node;
 mod output;
 mod product;
+mod table;
 
 pub(crate) use launch::{Arg, Grid, Kernel, launch};
 pub(crate) use node::{Backward, node1, node2, node3};
 pub(crate) use output::Output;
 pub(super) use product::product;
+pub(crate) use table::Table;
 
 /// Numbers `0..n`, a thread each, in blocks of this many threads.
 pub(crate) const THREADS: u32 = 256;
