@@ -7,10 +7,11 @@
 #
 # Builds the program with the feature `cuda` against tests/cuda, which stands in for libcuda and its like: launches are counted
 # and compute nothing. Each number is the difference of a long and a short piece of work, so that loading does not count:
-# training steps 5 to 12 of Twitter2017 at the default settings (16 posts each, and 16 without labels), and the last 640 of its
-# test posts. base has random weights of BERT-base's size, which changes no count.
+# training steps 5 to 20 of Twitter2017 at the default settings (16 posts each, and 16 without labels), and the last 640 of its
+# test posts. base is of BERT-base's size, with weights that are all 0.
 #
-# Needs the shared data (SMVAE_SHARED), a C++ compiler and Python. A first build takes about ten minutes of one core.
+# Needs the shared data (SMVAE_SHARED), a C++ compiler and Python. A first build takes about ten minutes of one core; PROGRAM
+# names a program that is built already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/no_gpu.sh
@@ -18,8 +19,8 @@ shared=$(realpath "${SMVAE_SHARED:-../shared}")
 images=$shared/features/twitter2017.safetensors
 counts=$CARGO_TARGET_DIR/counts
 mkdir -p "$counts"
-cargo build --locked --workspace --features cuda --bin smvae
-program=$CARGO_TARGET_DIR/debug/smvae
+program=${PROGRAM:-$CARGO_TARGET_DIR/debug/smvae}
+[ -n "${PROGRAM:-}" ] || cargo build --locked --workspace --features cuda --bin smvae
 
 # A test split of 83 posts, which leaves 640 of the 723.
 few=$counts/few-posts
@@ -50,7 +51,7 @@ for size in ${SIZES:-minilm base}; do
         for part in short long; do
             file=$counts/$size-$work-$part.json
             steps=4 data=$few
-            [ $part = short ] || steps=12 data=$shared/data/twitter2017
+            [ $part = short ] || steps=20 data=$shared/data/twitter2017
             case $work in
                 supervised) counted "$file" train "$size" $steps ;;
                 semi) counted "$file" train "$size" $steps --semi --labelled 400 ;;

@@ -13,7 +13,7 @@ mkdir -p "$CUDA_HOME/bin" "$CUDA_HOME/lib"
 install -C -m 755 tests/cuda/nvcc "$NVCC"
 library=$CUDA_HOME/lib/libsmvae_no_gpu.so
 if [ ! -e "$library" ] || [ -n "$(find tests/cuda -name '*.cpp' -newer "$library" -o -name '*.h' -newer "$library")" ]; then
-    "${CXX:-c++}" -std=c++17 -O2 -Wall -Wextra -shared -fPIC -Wl,-soname,libsmvae_no_gpu.so \
+    "${CXX:-c++}" -std=c++17 -O3 -Wall -Wextra -shared -fPIC -Wl,-soname,libsmvae_no_gpu.so \
         -o "$library" tests/cuda/driver.cpp tests/cuda/blas.cpp -ldl
 fi
 for name in cuda nvrtc curand cublas cublasLt cudart; do

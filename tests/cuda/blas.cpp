@@ -1,7 +1,8 @@
 // The products of cuBLAS that candle calls, without a GPU: counted, and computed by plain loops where kernels compute too.
 #include "device.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <vector>
 
 // cublasStatus_t, cublasOperation_t, cudaDataType.
 constexpr int SUCCESS = 0, INVALID_VALUE = 7, NOT_SUPPORTED = 15;
@@ -27,22 +28,26 @@ size_t extent(int64_t rows, int64_t columns, int64_t leading, int64_t stride, in
     return size_t(stride * (batch - 1) + leading * (columns - 1) + rows);
 }
 
-// c = alpha a b + beta c for each matrix of the batch. Sums are of type S, in order of k.
-template <typename T, typename S>
-void product(const Sizes &s, S alpha, const Operand &a, const Operand &b, S beta, T *c, int64_t ldc, int64_t stride_c) {
+// c = alpha a b + beta c for each matrix of the batch; every element is a sum in the order of k.
+template <typename T>
+void product(const Sizes &s, T alpha, const Operand &a, const Operand &b, T beta, T *c, int64_t ldc, int64_t stride_c) {
+    // The columns of a beside each other, and one column of the result.
+    std::vector<T> columns(size_t(s.m) * s.k), sums(s.m);
     for (int batch = 0; batch < s.batch; ++batch) {
         const T *x = static_cast<const T *>(a.data) + batch * a.stride;
         const T *y = static_cast<const T *>(b.data) + batch * b.stride;
         T *z = c + batch * stride_c;
+        for (int64_t l = 0; l < s.k; ++l)
+            for (int64_t i = 0; i < s.m; ++i) columns[l * s.m + i] = x[a.transposed ? i * a.leading + l : l * a.leading + i];
         for (int64_t j = 0; j < s.n; ++j) {
-            for (int64_t i = 0; i < s.m; ++i) {
-                S sum = 0;
-                for (int64_t l = 0; l < s.k; ++l)
-                    sum += S(x[a.transposed ? i * a.leading + l : l * a.leading + i]) *
-                           S(y[b.transposed ? l * b.leading + j : j * b.leading + l]);
-                // As cuBLAS does: where beta is 0, what c held does not matter.
-                z[j * ldc + i] = T(alpha * sum + (beta == 0 ? S(0) : beta * S(z[j * ldc + i])));
+            std::fill(sums.begin(), sums.end(), T(0));
+            for (int64_t l = 0; l < s.k; ++l) {
+                const T factor = y[b.transposed ? l * b.leading + j : j * b.leading + l];
+                for (int64_t i = 0; i < s.m; ++i) sums[i] += columns[l * s.m + i] * factor;
             }
+            // As cuBLAS does: where beta is 0, what c held does not matter.
+            for (int64_t i = 0; i < s.m; ++i)
+                z[j * ldc + i] = alpha * sums[i] + (beta == 0 ? T(0) : beta * z[j * ldc + i]);
         }
     }
 }
@@ -59,7 +64,7 @@ int checked(const char *name, const Sizes &s, const T *alpha, const Operand &a, 
     const size_t in_b = extent(b.transposed ? s.n : s.k, b.transposed ? s.k : s.n, b.leading, b.stride, s.batch);
     if (!is_memory(a.data, in_a) || !is_memory(b.data, in_b) || !is_memory(c, extent(s.m, s.n, ldc, stride_c, s.batch)))
         return INVALID_VALUE;
-    if (device::computes()) product<T, T>(s, *alpha, a, b, *beta, static_cast<T *>(c), ldc, stride_c);
+    if (device::computes()) product<T>(s, *alpha, a, b, *beta, static_cast<T *>(c), ldc, stride_c);
     return SUCCESS;
 }
 

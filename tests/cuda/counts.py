@@ -13,8 +13,8 @@ KEPT = Path("benches/cuda-counts.json")
 SIZES = {"minilm": "MiniLM", "base": "BERT-base"}
 # What a piece of work is, and how many of these the long one has more than the short one.
 WORK = {
-    "supervised": ("step, supervised", 8),
-    "semi": ("step, semi-supervised", 8),
+    "supervised": ("step, supervised", 16),
+    "semi": ("step, semi-supervised", 16),
     "evaluation": ("evaluation, 100 posts", 6.4),
 }
 
