@@ -11,6 +11,7 @@
 //! `UPDATE_FIGURES=1 cargo test --test suite figures` writes the generated blocks anew. What this
 //! does not do: measure.
 
+mod driver_calls;
 mod lookup;
 mod sentences;
 mod tables;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 /// Pages in which every figure must have a source.
 const CHECKED: [&str; 2] = ["README.md", "RESULTS.md"];
 /// Pages with generated blocks.
-const GENERATED: [&str; 3] = ["README.md", "RESULTS.md", "experiments/README.md"];
+const GENERATED: [&str; 4] = ["README.md", "RESULTS.md", "experiments/README.md", "docs/gpu.md"];
 /// What is followed by a version.
 const VERSIONED: [&str; 3] = ["Rust", "PyTorch", "Apache"];
 

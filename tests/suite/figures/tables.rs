@@ -1,7 +1,8 @@
-//! The generated blocks of README.md, RESULTS.md and experiments/README.md, by name. Figures that
-//! were measured elsewhere, by programs or runs that are not kept, are constants here, with their
-//! source.
+//! The generated blocks of README.md, RESULTS.md, experiments/README.md and docs/gpu.md, by name.
+//! Figures that were measured elsewhere, by programs or runs that are not kept, are constants here,
+//! with their source.
 
+use super::driver_calls::driver_calls;
 use super::lookup::{Cell, Results, compared_with, difference, mean};
 use smvae::experiment::{Difference, RunResult, Summary, SummaryRow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ pub(super) fn block(results: &Results, name: &str) -> String {
         "draws" => draws(results),
         "types" => types(results),
         "every option" => every_option(results),
+        "driver calls" => driver_calls(),
         _ => panic!("there is no block {name:?}"),
     }
 }
@@ -263,7 +265,7 @@ fn by_corpus<R: AsRef<[String]>>(rows: impl IntoIterator<Item = R>) -> Vec<R> {
     rows
 }
 
-fn table<R: AsRef<[String]>>(header: &[&str], rows: impl IntoIterator<Item = R>) -> String {
+pub(super) fn table<R: AsRef<[String]>>(header: &[&str], rows: impl IntoIterator<Item = R>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | ").trim_end());
     let mut text = format!("| {} |\n|{}\n", header.join(" | ").trim_start(), "---|".repeat(header.len()));
     for row in rows {
