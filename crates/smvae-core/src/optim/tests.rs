@@ -93,6 +93,24 @@ fn steps_are_the_same_in_all_forms() {
 }
 
 #[test]
+fn norms_of_more_gradients_than_a_block_has_threads_are_the_same_in_all_forms() {
+    in_all_forms(|device| {
+        let var = |i: usize| {
+            let name = i.to_string();
+            Ok((name.clone(), Var::from_tensor(&noise(&name, &[1 + i % 3], device))?))
+        };
+        let parameters = (0..300).map(var).collect::<candle_core::Result<Vec<_>>>()?;
+        let squares =
+            parameters.iter().map(|(_, var)| var.sqr()?.sum_all()).collect::<candle_core::Result<Vec<_>>>()?;
+        let mut adam = Adam::new(parameters.clone(), |_| 0, AdamConfig::default()).expect("f32 on one device");
+        let norm = adam.minimise(&Tensor::stack(&squares, 0)?.sum_all()?, &RATES).expect("finite");
+        let mut state: Tensors = parameters.into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect();
+        state.insert("norm".to_owned(), Tensor::new(&[norm as f32], &Device::Cpu)?);
+        Ok(state)
+    });
+}
+
+#[test]
 fn a_saved_state_continues_with_the_same_bits() {
     elsewhere(|| {
         let mut whole = Run::new(&device(), AdamConfig::default());
