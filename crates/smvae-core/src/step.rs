@@ -1,5 +1,6 @@
 //! One training step: encode, score, compute the loss and its gradients, update.
 
+mod loss;
 mod pending;
 mod report;
 
@@ -10,6 +11,7 @@ use crate::objective::{clipped_cross_entropy, cross_entropy, disagreement, entit
 use crate::optim::Adam;
 use crate::{Error, Mode, Result, TextEncoder};
 use candle_core::{DType, Tensor};
+pub use loss::StepLoss;
 pub use pending::{PendingReport, read_reports};
 use pending::{Unread, expect_converging};
 pub use report::{StepReport, TermMeans};
@@ -46,23 +48,6 @@ pub struct Networks<'a> {
     pub encoder: &'a dyn TextEncoder,
     /// From vectors to scores.
     pub model: &'a SpanModel,
-}
-
-/// The loss of one step before anything is updated.
-#[derive(Debug)]
-pub struct StepLoss {
-    /// Scalar, with gradient.
-    pub loss: Tensor,
-    /// Cross entropy of each labelled row.
-    pub ce: Tensor,
-    /// Disagreement of two passes over each labelled row, with R-Drop.
-    pub disagreement: Option<Tensor>,
-    /// Labelled rows.
-    pub labelled: Scored,
-    /// Unlabelled rows, in semi-supervised training.
-    pub unlabelled: Option<Scored>,
-    /// Cross entropy of each of them against its soft label.
-    pub soft_ce: Option<Tensor>,
 }
 
 /// Computes the loss of a labelled batch and, in semi-supervised training, an unlabelled one, each

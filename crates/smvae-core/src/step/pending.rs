@@ -2,7 +2,7 @@
 //! taken. Elsewhere a read waits for the device, so that they stay there until somebody wants
 //! them; those of several steps are read in one copy.
 
-use super::StepLoss;
+use super::loss::StepLoss;
 use super::report::{EXPLODED, StepReport};
 use crate::objective::{Counted, Scored, entity_mask};
 use crate::optim::{Norm, expect_finite};
