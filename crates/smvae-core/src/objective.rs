@@ -234,8 +234,8 @@ impl Objective {
 
     /// [`Objective::score`] for unlabelled texts. With [`UnlabelledClass::Mask`], only the rows
     /// that [`entity_mask`] lets through count: the terms of the others are 0 and have no gradient,
-    /// so that, on the CPU, nothing is decoded for them. There are no terms if `lambda` is 0. `prior` is that of
-    /// [`Objective::class_prior`].
+    /// so that, on the CPU, nothing is decoded for them. There are no terms if `lambda` is 0.
+    /// `prior` is that of [`Objective::class_prior`].
     ///
     /// # Errors
     /// If batch, vectors, noise and prior do not fit.

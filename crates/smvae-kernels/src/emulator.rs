@@ -68,8 +68,8 @@ impl Emulator {
     /// If there is no kernel of this name, or its threads wait for each other for ever.
     ///
     /// # Safety
-    /// `arguments` are addresses of values of the types that the kernel takes, in its order, and the
-    /// pointers among them lead to as much memory as it reads and writes.
+    /// `arguments` are addresses of values of the types that the kernel takes, in its order, and
+    /// the pointers among them lead to as much memory as it reads and writes.
     pub unsafe fn launch(
         &self,
         kernel: &str,

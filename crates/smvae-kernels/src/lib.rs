@@ -1,3 +1,5 @@
+//! CUDA kernels as PTX, and the same kernels on a CPU for tests; the README is the first page.
+
 #![doc = include_str!("../README.md")]
 
 #[cfg(feature = "emulator")]

@@ -1,7 +1,7 @@
 //! Dropout by kernels, which compute the mask where they need it.
 
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2};
-use super::Mask;
+use super::mask::Mask;
 use candle_core::{Result, Tensor};
 
 const DROPOUT: Kernel = Kernel::new("dropout", "dropout");
