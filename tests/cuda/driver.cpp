@@ -117,6 +117,8 @@ int allocate(const char *function, uint64_t *address, size_t bytes) {
     return SUCCESS;
 }
 
+void *host(uint64_t address) { return reinterpret_cast<void *>(address); }
+
 int release(const char *function, uint64_t address) {
     const Guard guard(state().lock);
     device::count(device::FREE, function);
@@ -126,12 +128,12 @@ int release(const char *function, uint64_t address) {
         return INVALID_VALUE;
     }
     state().bytes -= found->second;
+    // Whoever reads it later shall see that.
+    if (device::computes()) std::memset(host(address), 0xff, found->second);
     state().memory.erase(found);
-    std::free(reinterpret_cast<void *>(address));
+    std::free(host(address));
     return SUCCESS;
 }
-
-void *host(uint64_t address) { return reinterpret_cast<void *>(address); }
 
 int set(const char *function, uint64_t address, unsigned char value, size_t bytes) {
     device::count(device::MEMSET, function, bytes);

@@ -24,7 +24,7 @@ pub(super) fn driver_calls() -> String {
         .collect();
     // Stable: `before` stays above `after`.
     rows.sort_by_key(|(work, _)| *work);
-    let header = [&["", ""], SHOWN.map(|(title, _)| title).as_slice()].concat();
+    let header = [&["work", "our kernels"], SHOWN.map(|(title, _)| title).as_slice()].concat();
     table(&header, rows.into_iter().map(|(_, row)| row))
 }
 
@@ -34,7 +34,8 @@ fn row(column: &str, work: &Value) -> Vec<String> {
         let sum: f64 = keys.iter().map(|key| work[*key].as_f64().expect("a number")).sum();
         format!("{sum:.0}")
     };
-    let mut row = vec![format!("{}, {}", word("size"), word("work")), column.to_owned()];
+    let with = if column == "before" { "without" } else { "with" };
+    let mut row = vec![format!("{}, {}", word("size"), word("work")), with.to_owned()];
     row.extend(SHOWN.map(|(_, keys)| count(keys)));
     row
 }
