@@ -26,6 +26,7 @@ use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 pub use images::ImageReconstruction;
+pub(crate) use kernels::means;
 pub use losses::{clipped_cross_entropy, cross_entropy, disagreement, entity_mask, soft_cross_entropy};
 pub use noise::Noise;
 use rows::Rows;

@@ -109,3 +109,23 @@ extern "C" __global__ void add_sum_backward(float *dx, const float *mask, const 
         dx[i] = dy[0] * scale * (mask ? mask[i] : 1.0f);
 }
 EXPORT(add_sum_backward)
+
+// y[k] = mean of the k-th of up to eight lists of n numbers, over those for which the mask is 1, or over all if there is no
+// mask; 0 if the mask lets none through. A block a list.
+extern "C" __global__ void means(float *y, const float *mask, const float *x0, const float *x1, const float *x2,
+                                 const float *x3, const float *x4, const float *x5, const float *x6, const float *x7,
+                                 unsigned lists, unsigned n) {
+    const float *all[8] = {x0, x1, x2, x3, x4, x5, x6, x7};
+    for (unsigned k = blockIdx.x; k < lists; k += gridDim.x) {
+        float sum = 0.0f, count = 0.0f;
+        for (unsigned i = threadIdx.x; i < n; i += blockDim.x) {
+            const float weight = mask ? mask[i] : 1.0f;
+            sum += weight * all[k][i];
+            count += weight;
+        }
+        sum = block_sum(sum);
+        count = block_sum(count);
+        if (threadIdx.x == 0) y[k] = count > 0.0f ? sum / count : 0.0f;
+    }
+}
+EXPORT(means)

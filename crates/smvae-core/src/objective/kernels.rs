@@ -153,3 +153,24 @@ impl Backward<2> for AddSumBackward {
         Ok([self.of_x(x, dy)?, Some(dy.clone())])
     }
 }
+
+/// Lists that one launch takes.
+const LISTS: usize = 8;
+
+/// The means of lists of numbers, `[rows]` each, over the rows for which the mask is 1, `[lists]`;
+/// 0 if it lets no row through. No gradient goes through them.
+pub(crate) fn means(lists: &[Tensor], mask: Option<&Tensor>) -> Result<Tensor> {
+    let lists = lists.iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
+    let mask = mask.map(Tensor::contiguous).transpose()?;
+    let parts = lists.chunks(LISTS).map(|lists| {
+        let (n, device) = (lists[0].elem_count(), lists[0].device());
+        let mut y = Output::new(lists.len(), device)?;
+        let mut args = vec![Arg::Out(&mut y), Arg::in_or_null(mask.as_ref())];
+        args.extend((0..LISTS).map(|i| Arg::in_or_null(lists.get(i))));
+        args.extend([lists.len().into(), n.into()]);
+        launch(kernel("means"), Grid::rows(lists.len(), n), &mut args, device)?;
+        Ok(y.into_tensor())
+    });
+    let mut parts = parts.collect::<Result<Vec<_>>>()?;
+    if parts.len() == 1 { Ok(parts.remove(0)) } else { Tensor::cat(&parts, 0) }
+}

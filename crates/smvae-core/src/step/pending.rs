@@ -4,7 +4,8 @@
 
 use super::loss::StepLoss;
 use super::report::{EXPLODED, StepReport};
-use crate::objective::{Counted, Scored, entity_mask};
+use crate::nn::dispatch::has_kernels;
+use crate::objective::{Counted, Scored, entity_mask, means};
 use crate::optim::{Norm, expect_finite};
 use crate::vae::ElboTerms;
 use crate::{Error, Result};
@@ -173,6 +174,11 @@ impl Means {
             return Ok(());
         }
         let (places, rows): (Vec<usize>, Vec<Tensor>) = rows.iter().map(|(place, row)| (*place, row.detach())).unzip();
+        self.places.extend(places);
+        if has_kernels(&rows[0]) {
+            self.values.push(means(&rows, mask)?.to_dtype(DType::F64)?);
+            return Ok(());
+        }
         let rows = Tensor::stack(&rows, 0)?.to_dtype(DType::F64)?;
         self.values.push(match mask {
             None => rows.mean(1)?,
@@ -183,7 +189,6 @@ impl Means {
                 rows.matmul(&mask)?.squeeze(1)?.broadcast_div(&count)?
             }
         });
-        self.places.extend(places);
         Ok(())
     }
 }

@@ -232,6 +232,30 @@ fn the_loss_of_a_step_and_its_gradients() {
 }
 
 #[test]
+fn means_of_lists() {
+    let lists: Vec<Tensor> = (0..11).map(|i| noise(&i.to_string(), 300)).collect();
+    for mask in [None, Some(1), Some(3), Some(0)] {
+        // Every, every third, and no number counts.
+        let flag = |i: usize, step: usize| f32::from(step > 0 && i.is_multiple_of(step));
+        let mask: Option<Vec<f32>> = mask.map(|step| (0..300).map(|i| flag(i, step)).collect());
+        let count = mask.as_ref().map_or(300.0, |mask| mask.iter().sum::<f32>()).max(1.0);
+        let want = lists.iter().map(|list| {
+            let list = list.to_vec1::<f32>().expect("numbers");
+            let part = |(i, x): (usize, &f32)| mask.as_ref().map_or(1.0, |mask| mask[i]) * x;
+            list.iter().enumerate().map(part).sum::<f32>() / count
+        });
+        let want = Tensor::from_iter(want, &Device::Cpu).expect("as many means");
+        with_kernels(|order| {
+            let there = |x: &Tensor| x.to_device(&device()).expect("a copy");
+            let mask = mask.as_ref().map(|mask| Tensor::new(&mask[..], &device()).expect("flags"));
+            let lists: Vec<Tensor> = lists.iter().map(there).collect();
+            let got = crate::objective::means(&lists, mask.as_ref()).expect("lists of one length");
+            assert!(difference(&got, &want) < TOLERANCE, "{order:?}: {got} instead of {want}");
+        });
+    }
+}
+
+#[test]
 fn whole_steps_with_kernels_leave_the_same() {
     let (_, want) = train(&Device::Cpu, AdamConfig::default()).expect("fused steps");
     with_kernels(|order| {
