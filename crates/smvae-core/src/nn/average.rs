@@ -131,7 +131,7 @@ mod tests {
                 Tensor::from_vec((0..shape.iter().product()).map(number).collect::<Vec<_>>(), shape, device)
             };
             for (i, shape) in shapes.into_iter().enumerate() {
-                parameters.insert(&i.to_string(), &value(0, i, shape)?)?;
+                parameters.insert(i.to_string(), &value(0, i, shape)?)?;
             }
             let average = Average::new(&parameters, |name| name != "1")?;
             for step in 1..3 {

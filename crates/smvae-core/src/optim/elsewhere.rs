@@ -83,9 +83,11 @@ mod tests {
         Ok(vec![("matrix".to_owned(), matrix), ("bias".to_owned(), Var::new(&[1f32, 0.0], &Device::Cpu)?)])
     }
 
-    /// Three steps, the last of which has a gradient that is not finite. Returns the norms, and the
-    /// parameters and moments after each step.
-    fn train(config: AdamConfig) -> Result<(Vec<Option<f64>>, Vec<Vec<f32>>)> {
+    /// The norm of each step, and the parameters and moments after it.
+    type Steps = (Vec<Option<f64>>, Vec<Vec<f32>>);
+
+    /// Three steps, the last of which has a gradient that is not finite.
+    fn train(config: AdamConfig) -> Result<Steps> {
         let parameters = parameters()?;
         let mut adam = Adam::new(parameters.clone(), |_| 0, config).expect("settings in their range");
         let (mut norms, mut states) = (Vec::new(), Vec::new());

@@ -1,5 +1,6 @@
 //! Rows by index, features of spans, Gaussians and what a loss is made of, in every form; edges of
 //! kernels; and the loss of a step under each objective, with all its gradients.
+#![expect(clippy::single_range_in_vec_init, reason = "one range is an edge")]
 
 use super::super::select::select_rows;
 use super::*;

@@ -65,7 +65,7 @@ pub(super) fn read(files: &Files, notes: &mut Vec<Note>) -> Result<(Tokenizer, V
     let tokenizer = serde_json::from_value::<Tokenizer>(tokenizer);
     let mut tokenizer =
         tokenizer.map_err(|error| malformed(&codes, "list of merges for vocab.txt", error.to_string()))?;
-    tokenizer.with_normalizer(normalizer);
+    tokenizer.with_normalizer(normalizer).expect("added tokens are not normalised");
     Ok((tokenizer, without_text))
 }
 
