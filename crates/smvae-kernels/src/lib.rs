@@ -31,5 +31,5 @@ mod modules {
                 &[$(($name, include_str!(concat!("../ptx/sm_90/", $name, ".ptx")))),*];
         };
     }
-    modules!["layer_norm", "sums"];
+    modules!["layer_norm", "lstm", "stack_rows", "sums",];
 }
