@@ -41,9 +41,11 @@ mod modules {
         "latent",
         "layer_norm",
         "linear",
+        "lstm",
         "objective",
         "rows",
         "spans",
+        "stack_rows",
         "sums",
     ];
 }

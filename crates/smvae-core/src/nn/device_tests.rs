@@ -20,7 +20,6 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use rand::SeedableRng;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 const TOLERANCE: f64 = 1e-5;
 
@@ -34,7 +33,7 @@ pub(crate) fn device() -> Device {
     }
 }
 
-fn noise(name: &str, shape: impl Into<candle_core::Shape>) -> Tensor {
+pub(super) fn noise(name: &str, shape: impl Into<candle_core::Shape>) -> Tensor {
     rng::standard_normal(shape, &mut rng::named(7, name), &Device::Cpu).expect("noise on the CPU")
 }
 
@@ -51,7 +50,7 @@ fn difference(got: &Tensor, want: &Tensor) -> f64 {
 /// Runs an operation in both forms on variables of these shapes; the loss weights every output
 /// differently.
 #[track_caller]
-fn check(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
+pub(super) fn check(shapes: &[&[usize]], op: impl Fn(&[Tensor]) -> Result<Tensor>) {
     let run = |device: &Device| -> Result<(Tensor, Vec<Tensor>)> {
         let var = |(i, shape): (usize, &&[usize])| Var::from_tensor(&noise(&i.to_string(), *shape).to_device(device)?);
         let vars: Vec<Var> = shapes.iter().enumerate().map(var).collect::<Result<_>>()?;
@@ -229,13 +228,6 @@ fn dropout_drops_the_same() {
     check(&[&[40, 30]], |t| dropout(&t[0], 0.3, &mut rng()));
     check(&[&[40, 30], &[40, 30]], |t| dropout_add(&t[0], &t[1], 0.3, &mut rng()));
     check(&[&[3, 5, 1], &[5, 3, 1]], |t| dropout_add(&t[0].transpose(0, 1)?, &t[1], 0.9, &mut rng()));
-}
-
-#[test]
-fn lstms() {
-    // Unequal lengths out of order, an empty range, and row 9 in no range.
-    let ranges: &[Range<usize>] = &[0..2, 2..2, 2..7, 7..9, 10..11];
-    check(&[&[11, 24], &[12, 3], &[12, 3]], |t| lstm::recurrence(&t[0], [&t[1], &t[2]], ranges));
 }
 
 #[test]

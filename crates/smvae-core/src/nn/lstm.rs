@@ -7,21 +7,26 @@
 //!
 //! Inside, rows are in step order: texts by falling length, and for each step the rows of all texts
 //! that still run. A step is then one product on consecutive rows, its active texts are a prefix of
-//! the step before, and the two directions run on two threads.
+//! the step before, and the two directions run on two threads. Kernels run both directions of a
+//! step at once, and forward those of a second LSTM with them ([`BiLstm::forward_both`]).
 
 mod cell;
 mod composed;
+#[cfg(test)]
+mod device_tests;
 mod inference;
+mod kernels;
 mod quantized;
 mod recurrence;
 mod steps;
 
-use super::dispatch::is_fused;
+use super::dispatch::{has_kernels, is_fused};
 use super::linear::linear;
 use super::precision::Unit;
 use super::stack_rows::stack_rows;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
+use kernels::Inputs;
 use quantized::QuantizedLstm;
 use recurrence::Recurrence;
 use std::ops::Range;
@@ -113,7 +118,8 @@ impl BiLstm {
         Ok(())
     }
 
-    /// Runs over each range of the rows of `x: [rows, in]`; returns `[rows, 2 h]`.
+    /// Runs over each range of the rows of `x: [rows, in]`, none of which overlap; returns
+    /// `[rows, 2 h]`.
     ///
     /// # Errors
     /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor
@@ -130,12 +136,32 @@ impl BiLstm {
                 run(&projected, [forward, reverse], ranges, true)
             }
             Form::Plain(weights) | Form::Prepared(weights, _) => {
-                let [forward, reverse] = &weights.ih;
-                let projected = linear(x, &stack_rows(forward, reverse)?, &Tensor::cat(&weights.bias, 0)?)?;
-                let [forward, reverse] = &weights.hh;
-                recurrence(&projected, [forward, reverse], ranges)
+                recurrence(&weights.project(x)?, weights.hh.each_ref(), ranges)
             }
         }
+    }
+
+    /// What [`BiLstm::forward`] returns of two layers over the same ranges, each with an `x` of its
+    /// own. On a GPU, the steps of layers of one width are launched together, forward.
+    ///
+    /// # Errors
+    /// As [`BiLstm::forward`].
+    pub fn forward_both([a, b]: [&Self; 2], [x, y]: [&Tensor; 2], ranges: &[Range<usize>]) -> Result<[Tensor; 2]> {
+        if let (Form::Plain(a), Form::Plain(b)) = (&a.form, &b.form)
+            && has_kernels(x)
+        {
+            let [of_x, of_y] = [a.project(x)?, b.project(y)?];
+            return recurrences([&of_x, &of_y], [a.hh.each_ref(), b.hh.each_ref()], ranges);
+        }
+        Ok([a.forward(x, ranges)?, b.forward(y, ranges)?])
+    }
+}
+
+impl Weights {
+    /// The part of the gates that comes from the inputs, `[rows, 8 h]`, forward direction first.
+    fn project(&self, x: &Tensor) -> Result<Tensor> {
+        let ([forward, reverse], [bias, bias_reverse]) = (&self.ih, &self.bias);
+        linear(x, &stack_rows(forward, reverse)?, &stack_rows(bias, bias_reverse)?)
     }
 }
 
@@ -153,13 +179,31 @@ pub(super) fn recurrence(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[
     run(projected, weight_hh, ranges, false)
 }
 
+/// The same of two LSTMs, in the same launches where kernels run and the shapes are the same.
+pub(super) fn recurrences(
+    projected: [&Tensor; 2],
+    weight_hh: [[&Tensor; 2]; 2],
+    ranges: &[Range<usize>],
+) -> Result<[Tensor; 2]> {
+    let ([a, b], [of_a, of_b]) = (projected, weight_hh);
+    if !has_kernels(a) || !has_kernels(b) || a.dims() != b.dims() || ranges.iter().all(Range::is_empty) {
+        return Ok([recurrence(a, of_a, ranges)?, recurrence(b, of_b, ranges)?]);
+    }
+    check(ranges, a.dim(0)?)?;
+    kernels::recurrences(&[Inputs::new(a, of_a)?, Inputs::new(b, of_b)?], ranges)
+}
+
 fn run(projected: &Tensor, weight_hh: [&Tensor; 2], ranges: &[Range<usize>], is_transposed: bool) -> Result<Tensor> {
     let (rows, h) = (projected.dim(0)?, projected.dim(1)? / 8);
     check(ranges, rows)?;
-    if !is_fused(projected) {
-        return composed(projected, weight_hh, ranges, h);
+    if is_fused(projected) {
+        let keep = [projected, weight_hh[0], weight_hh[1]].iter().any(|t| t.track_op());
+        let op = Recurrence::new(ranges, h, is_transposed, keep);
+        projected.contiguous()?.apply_op3(&weight_hh[0].contiguous()?, &weight_hh[1].contiguous()?, op)
+    } else if has_kernels(projected) && !ranges.iter().all(Range::is_empty) {
+        let [out] = kernels::recurrences(&[Inputs::new(projected, weight_hh)?], ranges)?;
+        Ok(out)
+    } else {
+        composed(projected, weight_hh, ranges, h)
     }
-    let keep = [projected, weight_hh[0], weight_hh[1]].iter().any(|t| t.track_op());
-    let op = Recurrence::new(ranges, h, is_transposed, keep);
-    projected.contiguous()?.apply_op3(&weight_hh[0].contiguous()?, &weight_hh[1].contiguous()?, op)
 }

@@ -1,17 +1,27 @@
 //! Two matrices one above the other, with gradients that go straight to where those of each are
 //! kept.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use std::ops::Range;
 
-/// The rows of `a`, then those of `b`. Its gradients go straight to where those of `a` and `b` are
-/// kept, which candle's `cat` would pad and add.
+pub(super) use kernels::stacked;
+
+/// The rows of `a`, then those of `b`; of two vectors, the numbers. Its gradients go straight to
+/// where those of `a` and `b` are kept, which candle's `cat` would pad and add.
 pub(super) fn stack_rows(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if is_fused(a) { a.contiguous()?.apply_op2(&b.contiguous()?, StackRows) } else { Tensor::cat(&[a, b], 0) }
+    if is_fused(a) && a.rank() == 2 {
+        a.contiguous()?.apply_op2(&b.contiguous()?, StackRows)
+    } else if has_kernels(a) && a.dims() == b.dims() {
+        kernels::stack_rows(&a.contiguous()?, &b.contiguous()?)
+    } else {
+        Tensor::cat(&[a, b], 0)
+    }
 }
 
 struct StackRows;

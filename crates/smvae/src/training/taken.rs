@@ -21,6 +21,12 @@ pub(crate) struct Step {
     pub seconds: f64,
 }
 
+/// What came of reading reports, and the step that diverged, if one did.
+pub(crate) struct Failed {
+    pub error: Error,
+    pub step: Option<Step>,
+}
+
 /// The steps whose reports are to be read.
 pub(crate) struct Unread {
     steps: Vec<Step>,
@@ -54,7 +60,7 @@ impl Unread {
     ///
     /// # Errors
     /// That of the first step that diverged, and that step; or of the copy.
-    pub(crate) fn read(&mut self) -> Result<Vec<Taken>, (Error, Option<Step>)> {
+    pub(crate) fn read(&mut self) -> Result<Vec<Taken>, Box<Failed>> {
         let start = Instant::now();
         let mut steps = std::mem::take(&mut self.steps);
         let reports = match read_reports(steps.iter().map(|step| &step.report)) {
@@ -64,7 +70,7 @@ impl Unread {
                     Error::NotFinite { step, .. } => steps.into_iter().find(|taken| taken.report.step() == step),
                     _ => None,
                 };
-                return Err((error, diverged));
+                return Err(Box::new(Failed { error, step: diverged }));
             }
         };
         if let Some(last) = steps.last_mut() {

@@ -3,7 +3,7 @@
 use super::super::{Features, ImageSource, SpanBatch};
 use super::SpanModel;
 use crate::nn::Columns::{Minus, Plus};
-use crate::nn::{QuantizedLinear, embedding, linear_columns, segment_mean};
+use crate::nn::{BiLstm, QuantizedLinear, embedding, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
 use crate::vae::expect_dims;
 use crate::{Error, PackedLayout, Result};
@@ -110,6 +110,10 @@ impl SpanModel {
         let real: Vec<Range<usize>> = texts.clone().map(|t| layout.real_rows(t)).collect();
         // Without padding, both are the same; over padding only the authors' program runs.
         let all: Vec<Range<usize>> = texts.map(|t| layout.rows(t)).collect();
-        Ok([self.lstm_vae.forward(&h.detach(), &all)?, self.lstm_ner.forward(shaped, &real)?])
+        let h = h.detach();
+        if all == real {
+            return Ok(BiLstm::forward_both([&self.lstm_vae, &self.lstm_ner], [&h, shaped], &all)?);
+        }
+        Ok([self.lstm_vae.forward(&h, &all)?, self.lstm_ner.forward(shaped, &real)?])
     }
 }
