@@ -106,7 +106,7 @@ impl Setup {
         let unlabelled = semi.then_some(&self.unlabelled);
         // A rate of 0 costs what any other does, and the same step can be taken for ever.
         let rng = &mut named(0, "training");
-        Ok(step(networks, &Objective::default(), optimizer, &[0.0], &self.labelled, unlabelled, rng)?.loss)
+        Ok(step(networks, &Objective::default(), optimizer, &[0.0], &self.labelled, unlabelled, rng)?.read()?.loss)
     }
 }
 

@@ -170,8 +170,12 @@ impl<'a> TrainingLoop<'a> {
     fn read_reports(&mut self) -> Result<()> {
         match self.unread.read() {
             Ok(taken) => taken.iter().for_each(|taken| self.epoch.add(taken)),
-            Err((error, Some(step))) => return Err(self.diverged(error, &step.labelled, &step.unlabelled)),
-            Err((error, None)) => return Err(error.into()),
+            Err(failed) => {
+                return Err(match failed.step {
+                    Some(step) => self.diverged(failed.error, &step.labelled, &step.unlabelled),
+                    None => failed.error.into(),
+                });
+            }
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
 //! The composed form of the recurrence and its kernels against the fused one.
+#![expect(clippy::single_range_in_vec_init, reason = "one text is one range")]
 
 use super::super::device_tests::{check, device, noise, with_kernels};
 use super::super::stack_rows::stack_rows;
