@@ -10,8 +10,9 @@
 //! ```
 
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// Where each text's rows lie in a packed array.
 ///
@@ -21,7 +22,21 @@ use std::ops::Range;
 pub struct PackedLayout {
     offsets: Vec<usize>,
     lengths: Vec<usize>,
+    tiles: Tiles,
 }
+
+/// What kernels of attention read of a layout, once it was copied to a device: the layers of an
+/// encoder share it. It says nothing that the layout does not, so that any two are equal.
+#[derive(Clone, Debug, Default)]
+struct Tiles(Arc<OnceLock<Tensor>>);
+
+impl PartialEq for Tiles {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Tiles {}
 
 impl PackedLayout {
     /// Texts of these lengths, packed.
@@ -32,7 +47,23 @@ impl PackedLayout {
             *end += n;
             Some(*end)
         }));
-        Self { offsets, lengths }
+        Self { offsets, lengths, tiles: Tiles::default() }
+    }
+
+    /// The tiles of this layout on a device, of which `make` gives the numbers for the first time.
+    pub(crate) fn tiles_on(
+        &self,
+        device: &Device,
+        make: impl FnOnce() -> candle_core::Result<Vec<u32>>,
+    ) -> candle_core::Result<Tensor> {
+        let Tiles(tiles) = &self.tiles;
+        if let Some(tiles) = tiles.get().filter(|tiles| tiles.device().same_device(device)) {
+            return Ok(tiles.clone());
+        }
+        let made = Tensor::from_iter(make()?, device)?;
+        // If another device or another thread was first, this one is used once.
+        tiles.get_or_init(|| made.clone());
+        Ok(made)
     }
 
     /// Number of texts.
@@ -122,7 +153,8 @@ impl PackedPieces {
             ids.extend(std::iter::repeat_n(pad, n - rows.len()));
         }
         let offsets = (0..=self.layout.n_texts()).map(|t| t * n).collect();
-        Ok(Self { ids, layout: PackedLayout { offsets, lengths: self.layout.lengths.clone() }, own: None })
+        let layout = PackedLayout { offsets, lengths: self.layout.lengths.clone(), tiles: Tiles::default() };
+        Ok(Self { ids, layout, own: None })
     }
 
     /// Ids of all rows.

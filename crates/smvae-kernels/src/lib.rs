@@ -36,11 +36,13 @@ mod modules {
     modules![
         "activation",
         "adam",
+        "attention",
         "average",
         "dropout",
         "latent",
         "layer_norm",
         "linear",
+        "losses",
         "lstm",
         "objective",
         "rows",

@@ -9,9 +9,10 @@
 
 mod composed;
 mod heads;
+mod kernels;
 mod positions;
 
-use super::dispatch::is_fused;
+use super::dispatch::{has_kernels, is_fused};
 use super::dropout::Mask;
 use super::lanes::{add, dot, largest, sum};
 use super::matrix::{Mat, MatMut, Write};
@@ -137,6 +138,10 @@ fn run(
             of.len()
         ),
     };
+    if has_kernels(v) {
+        let bias = bias.map(Tensor::contiguous).transpose()?;
+        return kernels::attention(op, [&q.contiguous()?, &k.contiguous()?, &v.contiguous()?], bias.as_ref());
+    }
     if !is_fused(v) {
         return op.composed(q, k, v, bias);
     }

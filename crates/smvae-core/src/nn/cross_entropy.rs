@@ -2,7 +2,9 @@
 //! with the backward `dl = (softmax(l) - onehot(target)) dy`. Rows that a mask leaves out are 0 and
 //! have no gradient.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
@@ -27,6 +29,9 @@ pub fn softmax_cross_entropy(logits: &Tensor, targets: &[u32], mask: Option<&[bo
     }
     if is_fused(logits) {
         return logits.contiguous()?.apply_op1(CrossEntropy { targets: targets.into(), mask: mask.map(Into::into) });
+    }
+    if has_kernels(logits) {
+        return kernels::softmax_cross_entropy(&logits.contiguous()?, targets, mask);
     }
     composed(logits, targets, mask)
 }

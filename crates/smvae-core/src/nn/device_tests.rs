@@ -5,6 +5,7 @@
 //! `SMVAE_DEVICE=cuda` puts both on a GPU; without it they run on the CPU, kernels emulated. Everything
 //! is f32, as training is, so that two orders of summing differ by some 1e-6 of the largest number.
 
+mod attention;
 mod spans;
 
 use super::dispatch::{Order, composed, in_bf16, kernels};
@@ -149,10 +150,15 @@ fn linear_with_an_activation_and_on_columns() {
 #[test]
 fn embeddings_and_errors() {
     check(&[&[6, 3]], |t| embedding(&t[0], &[5, 0, 0, 2]));
-    check(&[&[6, 3], &[6, 3]], |t| squared_error(&t[0], &t[1])?.unsqueeze(1));
+    for d in [1, 3, 257] {
+        check(&[&[6, d], &[6, d]], |t| squared_error(&t[0], &t[1])?.unsqueeze(1));
+        check(&[&[6, d]], |t| squared_error(&noise("b", (6, d)).to_device(t[0].device())?, &t[0])?.unsqueeze(1));
+    }
     let (targets, mask) = ([2, 0, 1, 1], [true, false, true, true]);
     for mask in [None, Some(&mask[..])] {
-        check(&[&[4, 3]], |t| cross_entropy::softmax_cross_entropy(&t[0], &targets, mask)?.unsqueeze(1));
+        for classes in [3, 33] {
+            check(&[&[4, classes]], |t| cross_entropy::softmax_cross_entropy(&t[0], &targets, mask)?.unsqueeze(1));
+        }
     }
 }
 
@@ -194,31 +200,6 @@ fn ends_of_residual_blocks() {
             let y = residual_end(&linear, &t[0], &t[3], &norm, None)?;
             residual_end(&linear, &t[0], &y, &norm, Some((p, &mut rng::Rng::seed_from_u64(5))))
         });
-    }
-}
-
-#[test]
-fn attention_with_and_without_dropout_and_padding() {
-    let padded = PackedPieces::new([&[1, 2, 3][..], &[4, 5]]).padded_to(4, 0).expect("room").layout().clone();
-    for layout in [PackedLayout::new([3, 1, 4]), padded] {
-        let n = layout.n_rows();
-        for p in [None, Some(0.3)] {
-            check(&[&[n, 6], &[n, 6], &[n, 6]], |t| {
-                let mut rng = rng::Rng::seed_from_u64(5);
-                attention(&t[0], &t[1], &t[2], 2, &layout, p.map(|p| (p, &mut rng)))
-            });
-            check(&[&[n, 6], &[n, 6], &[n, 6], &[2, 2 * layout.longest() - 1]], |t| {
-                let mut rng = rng::Rng::seed_from_u64(5);
-                attention_with_bias(&t[0], &t[1], &t[2], 2, &layout, Some(&t[3]), p.map(|p| (p, &mut rng)))
-            });
-            let of_distances: Vec<u32> = (0..2 * layout.longest() as u32 - 1).map(|x| x / 2).collect();
-            let positions = layout.longest();
-            check(&[&[n + positions, 6], &[n + positions, 6], &[n, 6]], |t| {
-                let mut rng = rng::Rng::seed_from_u64(5);
-                let dropout = p.map(|p| (p, &mut rng));
-                attention_with_positions(&t[0], &t[1], &t[2], 2, &layout, &of_distances, dropout)
-            });
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Mean squared error of each row in one pass: `y_r = mean_d (a_rd - b_rd)^2`, with its own
 //! backward.
 
-use super::dispatch::is_fused;
+mod kernels;
+
+use super::dispatch::{has_kernels, is_fused};
 use super::lanes::sum_of_pairs;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
@@ -19,6 +21,9 @@ pub fn squared_error(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     }
     if is_fused(a) {
         return a.contiguous()?.apply_op2(&b.contiguous()?, SquaredError);
+    }
+    if has_kernels(a) {
+        return kernels::squared_error(&a.contiguous()?, &b.contiguous()?);
     }
     (a - b)?.sqr()?.mean(D::Minus1)
 }

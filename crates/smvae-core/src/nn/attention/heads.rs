@@ -72,8 +72,13 @@ impl Attention {
     /// The factor on the scores: `1 / sqrt(terms d_head)`, where a score is the sum of so many
     /// products.
     pub(super) fn scale<T: Real>(&self, head: &Head) -> T {
+        T::of(self.scale_of(head.width))
+    }
+
+    /// The same for heads of this width.
+    pub(super) fn scale_of(&self, width: usize) -> f64 {
         let terms = if self.of_distances.is_some() { 3 } else { 1 };
-        T::of(1.0 / ((head.width * terms) as f64).sqrt())
+        1.0 / ((width * terms) as f64).sqrt()
     }
 
     pub(super) fn heads(&self, text: usize, d: usize) -> impl Iterator<Item = Head> {

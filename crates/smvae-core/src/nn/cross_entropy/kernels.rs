@@ -1,0 +1,51 @@
+//! Softmax cross entropy by kernels: a warp a row.
+
+use super::super::gradients::accumulate_tensor;
+use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1};
+use candle_core::{Result, Tensor};
+
+const FORWARD: Kernel = Kernel::new("losses", "cross_entropy_forward");
+const BACKWARD: Kernel = Kernel::new("losses", "cross_entropy_backward");
+
+/// The target of a row that does not count: no class.
+const NOT_COUNTED: u32 = u32::MAX;
+
+/// `logits: [rows, classes]`, contiguous.
+pub(super) fn softmax_cross_entropy(logits: &Tensor, targets: &[u32], mask: Option<&[bool]>) -> Result<Tensor> {
+    let (rows, classes) = logits.dims2()?;
+    let counts = |row: usize| mask.is_none_or(|mask| mask[row]);
+    let of_row = |(row, target): (usize, &u32)| if counts(row) { *target } else { NOT_COUNTED };
+    let targets = Tensor::from_iter(targets.iter().enumerate().map(of_row), logits.device())?;
+    let mut y = Output::new(rows, logits.device())?;
+    let args = &mut [Arg::Out(&mut y), Arg::In(logits), Arg::In(&targets), rows.into(), classes.into()];
+    launch(FORWARD, grid(rows), args, logits.device())?;
+    node1(y, [logits], CrossEntropy { targets })
+}
+
+/// Four rows a block.
+fn grid(rows: usize) -> Grid {
+    Grid::new([rows.div_ceil(4), 1, 1], 128)
+}
+
+struct CrossEntropy {
+    targets: Tensor,
+}
+
+impl Backward<1> for CrossEntropy {
+    const NAME: &'static str = "softmax-cross-entropy";
+
+    fn backward(&self, [logits]: [&Tensor; 1], dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
+        let (rows, classes) = logits.dims2()?;
+        let mut dlogits = Output::like(logits)?;
+        let args = &mut [
+            Arg::Out(&mut dlogits),
+            Arg::In(logits),
+            Arg::In(&self.targets),
+            Arg::In(dy),
+            rows.into(),
+            classes.into(),
+        ];
+        launch(BACKWARD, grid(rows), args, logits.device())?;
+        Ok([accumulate_tensor(logits, dlogits.into_tensor())?])
+    }
+}
