@@ -9,6 +9,7 @@ use super::dispatch::{has_kernels, is_fused};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use kernels::Function;
 use rayon::prelude::*;
 
 /// GELU with the error function, BERT's own form. Any shape.
@@ -51,13 +52,22 @@ fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {
     if is_fused(x) {
         x.contiguous()?.apply_op1(activation)
     } else if has_kernels(x) {
-        kernels::activation(&x.contiguous()?, activation)
+        kernels::activation(&x.contiguous()?, activation.function())
     } else {
         activation.composed(x)
     }
 }
 
 impl Activation {
+    /// The same for kernels.
+    pub(super) fn function(self) -> Function {
+        match self {
+            Self::GeluErf => Function::GELU_ERF,
+            Self::GeluTanh => Function::GELU_TANH,
+            Self::LeakyRelu(slope) => Function::leaky_relu(slope),
+        }
+    }
+
     /// The same of candle's operations.
     pub(super) fn composed(self, x: &Tensor) -> Result<Tensor> {
         match self {

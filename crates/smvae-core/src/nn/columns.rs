@@ -13,6 +13,7 @@ use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use kernels::Terms;
 
 /// Columns of a weight that stand for one factor, the first of them and their sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,10 @@ pub fn linear_columns(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Ten
         let op = LinearColumns { terms: terms.to_vec(), keep };
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &onto.contiguous()?, op);
     }
-    if has_kernels(x) && has_kernels(weight) && terms.len() <= kernels::TERMS {
+    if has_kernels(x)
+        && has_kernels(weight)
+        && let Some(terms) = Terms::new(terms.iter().map(|term| (term.first(), term.is_plus())))
+    {
         return kernels::linear_columns(&x.contiguous()?, &weight.contiguous()?, terms, &onto.contiguous()?);
     }
     composed(x, weight, terms, onto)

@@ -291,7 +291,7 @@ fn half_precision_infers_the_same_but_for_rounding() {
 }
 
 #[test]
-fn products_in_bf16_are_the_same_but_for_rounding() {
+fn products_in_half_precision_are_the_same_but_for_rounding() {
     let x = [[130_usize, 20], [9, 20]].map(|shape| noise("x", &shape[..]));
     let (w, b) = (noise("w", (9, 20)), noise("b", 9));
     let (w, b) = (Var::from_tensor(&w).expect("a variable"), Var::from_tensor(&b).expect("a variable"));
@@ -383,7 +383,7 @@ fn check_steps(form: &str, (got, weights): &Steps, (want, want_weights): &Steps)
 }
 
 #[test]
-fn steps_in_bf16_lead_nearly_to_the_same() {
+fn steps_in_half_precision_lead_nearly_to_the_same() {
     let (want, want_weights) = train(&Device::Cpu, AdamConfig::default()).expect("steps in f32");
     with_kernels(|_| {
         let (got, weights) = in_bf16(|| train(&device(), AdamConfig::default())).expect("steps in bf16");

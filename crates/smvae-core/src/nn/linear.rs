@@ -94,7 +94,12 @@ fn run(x: &Tensor, weight: &Tensor, bias: &Tensor, activation: Option<Activation
         return x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op);
     }
     if has_kernels(x) && has_kernels(weight) {
-        return kernels::linear(&x.contiguous()?, &weight.contiguous()?, &bias.contiguous()?, activation);
+        return kernels::linear(
+            &x.contiguous()?,
+            &weight.contiguous()?,
+            &bias.contiguous()?,
+            activation.map(Activation::function),
+        );
     }
     // cuBLAS takes no rows that lie apart, as those of a part of a weight do.
     let y = x.contiguous()?.matmul(&weight.contiguous()?.t()?)?.broadcast_add(bias)?;

@@ -1,6 +1,6 @@
 //! Linear layers on a CUDA device: candle's products, and a kernel for all that is added to them.
 
-use super::super::activation::{Activation, kernels::arguments};
+use super::super::activation::kernels::Function;
 use super::super::gradients::accumulate_tensor;
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node3, product};
 use super::super::sums::{CHUNK, column_sums, column_sums_of_parts};
@@ -10,25 +10,25 @@ const FORWARD: Kernel = Kernel::new("linear", "bias_forward");
 const BACKWARD: Kernel = Kernel::new("linear", "bias_backward");
 
 /// `f(x w' + b)` for `x: [rows, in]`, `w: [out, in]`, `b: [out]`, all contiguous.
-pub(super) fn linear(x: &Tensor, w: &Tensor, b: &Tensor, activation: Option<Activation>) -> Result<Tensor> {
+pub(super) fn linear(x: &Tensor, w: &Tensor, b: &Tensor, activation: Option<Function>) -> Result<Tensor> {
     let product = product(x, &w.t()?)?.into_tensor();
-    let y = with_bias(&product, b, activation)?;
+    let y = with_bias(&product, b, activation.unwrap_or(Function::IDENTITY))?;
     // The product is all that an activation's backward pass has to keep.
     node3(y, [x, w, b], LinearBackward(activation.map(|activation| (activation, product))))
 }
 
 /// `f(product + bias)` for a bias of a row or of all rows, contiguous.
-pub(in crate::nn) fn with_bias(product: &Tensor, bias: &Tensor, activation: Option<Activation>) -> Result<Output> {
+pub(in crate::nn) fn with_bias(product: &Tensor, bias: &Tensor, activation: Function) -> Result<Output> {
     let (mut y, n) = (Output::like(product)?, product.elem_count());
-    let [which, leak] = arguments(activation);
+    let [number, leak] = activation.arguments();
     let args =
-        &mut [Arg::Out(&mut y), Arg::In(product), Arg::In(bias), n.into(), bias.elem_count().into(), which, leak];
+        &mut [Arg::Out(&mut y), Arg::In(product), Arg::In(bias), n.into(), bias.elem_count().into(), number, leak];
     launch(FORWARD, Grid::numbers(n), args, product.device())?;
     Ok(y)
 }
 
 /// With the activation and the product that it was applied to, bias added.
-pub(in crate::nn) struct LinearBackward(pub(in crate::nn) Option<(Activation, Tensor)>);
+pub(in crate::nn) struct LinearBackward(pub(in crate::nn) Option<(Function, Tensor)>);
 
 impl Backward<3> for LinearBackward {
     const NAME: &'static str = "linear";
@@ -50,11 +50,11 @@ impl Backward<3> for LinearBackward {
 }
 
 /// The gradient of the product, and its sums by column.
-fn through_activation(activation: Activation, product: &Tensor, b: &Tensor, dy: &Tensor) -> Result<(Tensor, Tensor)> {
+fn through_activation(activation: Function, product: &Tensor, b: &Tensor, dy: &Tensor) -> Result<(Tensor, Tensor)> {
     let (rows, d) = product.dims2()?;
     let chunks = rows.div_ceil(CHUNK);
     let (mut gradient, mut partial) = (Output::like(product)?, Output::new((chunks, d), dy.device())?);
-    let [which, leak] = arguments(Some(activation));
+    let [number, leak] = activation.arguments();
     let args = &mut [
         Arg::Out(&mut gradient),
         Arg::Out(&mut partial),
