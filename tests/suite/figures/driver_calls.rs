@@ -1,4 +1,5 @@
-//! The table of docs/gpu.md: how often a GPU's driver is called, as `scripts/cuda_count.sh` counted.
+//! The table of docs/gpu.md: how often a GPU's driver is called, as `scripts/cuda_count.sh`
+//! counted.
 
 use super::path;
 use super::tables::table;
@@ -19,9 +20,8 @@ pub(super) fn driver_calls() -> String {
     let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let columns: Map<String, Value> = serde_json::from_str(&text).expect("columns by name");
     let rows = ["before", "after"].into_iter().filter_map(|name| Some((name, columns.get(name)?.as_array()?)));
-    let mut rows: Vec<(usize, Vec<String>)> = rows
-        .flat_map(|(name, works)| works.iter().enumerate().map(move |(i, work)| (i, row(name, work))))
-        .collect();
+    let mut rows: Vec<(usize, Vec<String>)> =
+        rows.flat_map(|(name, works)| works.iter().enumerate().map(move |(i, work)| (i, row(name, work)))).collect();
     // Stable: `before` stays above `after`.
     rows.sort_by_key(|(work, _)| *work);
     let header = [&["work", "our kernels"], SHOWN.map(|(title, _)| title).as_slice()].concat();

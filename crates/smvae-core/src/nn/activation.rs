@@ -4,6 +4,9 @@
 //! `leaky_relu(x) = max(x, 0) + slope min(x, 0)`.
 
 pub(super) mod kernels;
+mod kind;
+
+pub use kind::Activation;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::real::{Real, Values, for_real, values, vectorised};
@@ -33,18 +36,6 @@ pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
 /// If the number type is neither f32 nor f64.
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
     apply(x, Activation::LeakyRelu(slope))
-}
-
-/// An activation, alone or at the end of a linear layer
-/// ([`Linear::forward_activated`](super::Linear)).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Activation {
-    /// [`gelu_erf`].
-    GeluErf,
-    /// [`gelu_tanh`].
-    GeluTanh,
-    /// [`leaky_relu`] with this slope.
-    LeakyRelu(f64),
 }
 
 fn apply(x: &Tensor, activation: Activation) -> Result<Tensor> {

@@ -6,6 +6,9 @@
 //! whole weight; this reads the columns where they are, and writes their gradient where it belongs.
 
 mod kernels;
+mod terms;
+
+pub use terms::Columns;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
@@ -13,15 +16,6 @@ use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
-
-/// Columns of a weight that stand for one factor, the first of them and their sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Columns {
-    /// Added.
-    Plus(usize),
-    /// Subtracted.
-    Minus(usize),
-}
 
 /// `onto + x W'`, `W` being the sum of `terms`, each as many columns of `weight: [out, all]` as
 /// `x: [rows, in]` has. `onto` is a bias `[out]`, or has one row for each row of `x`,
@@ -58,24 +52,6 @@ pub(super) fn composed(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Te
         sum = if term.is_plus() { (sum + columns)? } else { (sum - columns)? };
     }
     x.contiguous()?.matmul(&sum.t()?)?.broadcast_add(onto)
-}
-
-impl Columns {
-    fn first(self) -> usize {
-        match self {
-            Self::Plus(first) | Self::Minus(first) => first,
-        }
-    }
-
-    fn is_plus(self) -> bool {
-        matches!(self, Self::Plus(_))
-    }
-
-    /// `to += sign from`, row by row.
-    fn add<T: Real>(self, to: &mut [T], from: &[T]) {
-        let pairs = to.iter_mut().zip(from);
-        if self.is_plus() { pairs.for_each(|(t, f)| *t += *f) } else { pairs.for_each(|(t, f)| *t -= *f) }
-    }
 }
 
 struct LinearColumns {

@@ -1,7 +1,7 @@
 //! Activations by kernels: a launch forward and one backward.
 
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1};
-use super::Activation;
+use super::kind::Activation;
 use candle_core::{Result, Tensor};
 
 const FORWARD: Kernel = Kernel::new("activation", "activation_forward");

@@ -4,7 +4,7 @@ use super::super::gradients::{accumulate_part_tensor, accumulate_tensor};
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node3, product};
 use super::super::linear::kernels::with_bias;
 use super::super::sums::column_sums;
-use super::Columns;
+use super::terms::Columns;
 use candle_core::{Result, Tensor};
 
 const SUM: Kernel = Kernel::new("linear", "sum_of_columns");
