@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The root of the repository: this package stands in `tests`. cargo says where that is; to a binary
-/// that was carried to another machine, `scripts/gpu_check.sh` does.
+/// The root of the repository: this package stands in `tests`. cargo says where that is; to a
+/// binary that was carried to another machine, `scripts/gpu_check.sh` does.
 pub(crate) fn root() -> &'static Path {
     static PACKAGE: OnceLock<PathBuf> = OnceLock::new();
     let built = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,5 @@
-//! The table of docs/gpu.md: how often a GPU's driver is called, as `scripts/cuda_count.sh` counted.
+//! The table of docs/gpu.md: how often a GPU's driver is called, as `scripts/cuda_count.sh`
+//! counted.
 
 use super::path;
 use super::tables::table;

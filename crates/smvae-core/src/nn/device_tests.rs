@@ -1,9 +1,10 @@
 //! The composed form of every operation and its kernels, which other devices run, against the fused
-//! one of the CPU: values, and the gradient of every input. Then Adam, and whole training steps of a small
-//! transformer with the span model.
+//! one of the CPU: values, and the gradient of every input. Then Adam, and whole training steps of
+//! a small transformer with the span model.
 //!
-//! `SMVAE_DEVICE=cuda` puts both on a GPU; without it they run on the CPU, kernels emulated. Everything
-//! is f32, as training is, so that two orders of summing differ by some 1e-6 of the largest number.
+//! `SMVAE_DEVICE=cuda` puts both on a GPU; without it they run on the CPU, kernels emulated.
+//! Everything is f32, as training is, so that two orders of summing differ by some 1e-6 of the
+//! largest number.
 
 mod attention;
 mod spans;
@@ -375,8 +376,8 @@ fn check_steps(form: &str, (got, weights): &Steps, (want, want_weights): &Steps)
     }
     for (name, want) in want_weights {
         let off = difference(&weights[name], want);
-        // Adam makes full steps of gradients that are zero but for rounding, as that of a key's bias
-        // is.
+        // Adam makes full steps of gradients that are zero but for rounding, as that of a key's
+        // bias is.
         let tolerance = if name.ends_with("k.bias") { 1e-2 } else { 1e-4 };
         assert!(off < tolerance, "{form}: {name} differs by {off:e} after three steps");
     }

@@ -1,5 +1,5 @@
-//! Which form of an operation a tensor gets: the fused one, on slices of the CPU; kernels, on a CUDA
-//! device; or the one composed of candle's own operations, on every device.
+//! Which form of an operation a tensor gets: the fused one, on slices of the CPU; kernels, on a
+//! CUDA device; or the one composed of candle's own operations, on every device.
 //!
 //! The fused ones take f32 and f64, kernels f32; the composed ones also f16 and bf16, for inference
 //! on a GPU.

@@ -1,8 +1,9 @@
 //! Differentiable layers: what candle lacks a backward for, or does slowly.
 //!
 //! Each operation works on slices with a hand-written backward on the CPU, in f32 and f64, has
-//! kernels for CUDA devices in f32, and is composed of candle's operations for everything else. Nothing here knows what spans mean, VAEs or
-//! posts; nothing draws a random number that is not an argument.
+//! kernels for CUDA devices in f32, and is composed of candle's operations for everything else.
+//! Nothing here knows what spans mean, VAEs or posts; nothing draws a random number that is not an
+//! argument.
 
 pub mod activation;
 pub mod attention;

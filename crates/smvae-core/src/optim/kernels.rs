@@ -1,7 +1,7 @@
-//! Adam by kernels on a CUDA device, in three launches and one upload, however many parameters there
-//! are: sums of squares of chunks of the gradients, their norm, the step. What it computes, and
-//! what it does with a step that may not be taken, is what `elsewhere.rs` says; nothing waits for
-//! the device.
+//! Adam by kernels on a CUDA device, in three launches and one upload, however many parameters
+//! there are: sums of squares of chunks of the gradients, their norm, the step. What it computes,
+//! and what it does with a step that may not be taken, is what `elsewhere.rs` says; nothing waits
+//! for the device.
 
 use super::elsewhere::Parameter;
 use crate::Result;

@@ -10,7 +10,8 @@
 //! weights or free bits change the sum further. Of all this only the minimum matters to training;
 //! do not read the value as a likelihood.
 
-use super::{expect_dims, kernels};
+use super::expect_dims;
+use super::kernels::{self, Weighted};
 use crate::Result;
 use crate::nn::dispatch::has_kernels;
 use candle_core::Tensor;
@@ -72,13 +73,6 @@ impl ElboTerms {
         let terms = [&self.mse_text, &self.mse_image, &divergences];
         Ok(kernels::weighted(terms, Weighted { weights: [reconstruction, reconstruction, 1.0], floor: 0.0 })?)
     }
-}
-
-/// Weights of three terms, which below a floor above 0 count as this much.
-#[derive(Clone, Copy)]
-pub(super) struct Weighted {
-    pub(super) weights: [f64; 3],
-    pub(super) floor: f64,
 }
 
 /// Weights of the terms of [`ElboTerms`].

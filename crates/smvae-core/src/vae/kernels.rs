@@ -1,8 +1,6 @@
 //! Gaussians, their divergences and their products by kernels, with the formulas of `gaussian.rs`,
 //! `kl.rs`, `two_experts.rs` and `elbo.rs`. Every tensor is contiguous.
 
-use super::elbo::Weighted;
-use super::gaussian::Gaussian;
 use crate::nn::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2, node3};
 use candle_core::{Result, Tensor};
 
@@ -109,12 +107,12 @@ impl Backward<2> for KlBackward {
     }
 }
 
-/// The product of the experts `a` and, in the rows whose `present` is above one half, `b`.
-pub(super) fn fuse(a: &Gaussian, b: &Gaussian, present: Option<&Tensor>) -> Result<Gaussian> {
-    let log_vars = [&a.log_var.contiguous()?, &b.log_var.contiguous()?];
+/// Mean and log-variance of the product of a first expert and, in the rows whose `present` is above
+/// one half, a second, given theirs.
+pub(super) fn fuse(mus: [&Tensor; 2], log_vars: [&Tensor; 2], present: Option<&Tensor>) -> Result<[Tensor; 2]> {
     let weight = of_log_vars(log_vars, present, OfLogVars::Weights)?;
-    let mu = mix([&a.mu.contiguous()?, &b.mu.contiguous()?, &weight])?;
-    Ok(Gaussian { mu, log_var: of_log_vars(log_vars, present, OfLogVars::LogVars)? })
+    let mu = mix([mus[0], mus[1], &weight])?;
+    Ok([mu, of_log_vars(log_vars, present, OfLogVars::LogVars)?])
 }
 
 /// What the log-variances of two experts say of their product.
@@ -213,6 +211,13 @@ pub(super) fn weighted(terms: [&Tensor; 3], weights: Weighted) -> Result<Tensor>
     let args = &mut [Arg::Out(&mut y), Arg::In(a), Arg::In(b), Arg::In(c), n.into(), wa, wb, wc, floor];
     launch(kernel("weighted_terms"), Grid::numbers(n), args, a.device())?;
     node3(y, [a, b, c], weights)
+}
+
+/// Weights of three terms, which below a floor above 0 count as this much.
+#[derive(Clone, Copy)]
+pub(super) struct Weighted {
+    pub(super) weights: [f64; 3],
+    pub(super) floor: f64,
 }
 
 impl Weighted {

@@ -89,7 +89,10 @@ pub fn product_of_experts(experts: &[Expert<'_>]) -> Result<Gaussian> {
             two_experts::fuse(a.gaussian, b.gaussian, b.present)
         }
         [a @ Expert { present: None, .. }, b] if has_kernels(&first.gaussian.mu) => {
-            Ok(kernels::fuse(a.gaussian, b.gaussian, b.present)?)
+            let mus = [&a.gaussian.mu.contiguous()?, &b.gaussian.mu.contiguous()?];
+            let log_vars = [&a.gaussian.log_var.contiguous()?, &b.gaussian.log_var.contiguous()?];
+            let [mu, log_var] = kernels::fuse(mus, log_vars, b.present)?;
+            Ok(Gaussian { mu, log_var })
         }
         _ => composed(experts),
     }

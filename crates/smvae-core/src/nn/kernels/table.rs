@@ -19,8 +19,8 @@ pub(crate) struct Table {
 const CHUNK: usize = 32 * 1024;
 
 impl Table {
-    /// A table of some rows: how many numbers a tensor has, and the kernel's arguments for it, which
-    /// have to live until the launch.
+    /// A table of some rows: how many numbers a tensor has, and the kernel's arguments for it,
+    /// which have to live until the launch.
     ///
     /// # Errors
     /// For arguments that kernels do not take; those of the upload.

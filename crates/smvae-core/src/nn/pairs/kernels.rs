@@ -2,32 +2,13 @@
 //! The tables of [`Pairs`] are uploaded once.
 
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2};
-use super::Pairs;
-use candle_core::{Device, Result, Tensor};
+use super::lists::Pairs;
+use candle_core::{Result, Tensor};
 
 const SUMS: Kernel = Kernel::new("spans", "pair_sums");
 const SUMS_BACKWARD: Kernel = Kernel::new("spans", "pair_sums_backward");
 const PRODUCTS: Kernel = Kernel::new("spans", "pair_products");
 const PRODUCTS_BACKWARD: Kernel = Kernel::new("spans", "pair_products_backward");
-
-impl Pairs {
-    /// First rows, last rows, then starts and lists of the uses as a first and as a last row.
-    fn tables(&self, device: &Device) -> Result<Tensor> {
-        if let Some(tables) = self.tables.get().filter(|tables| tables.device().same_device(device)) {
-            return Ok(tables.clone());
-        }
-        let mut all: Vec<u32> = self.pairs.iter().map(|pair| pair.0).collect();
-        all.extend(self.pairs.iter().map(|pair| pair.1));
-        for uses in self.uses() {
-            all.extend(uses.starts.iter().map(|start| *start as u32));
-            all.extend(&uses.pairs);
-        }
-        let tables = Tensor::new(all, device)?;
-        // Those that are kept may be another device's.
-        let _ = self.tables.set(tables.clone());
-        Ok(tables)
-    }
-}
 
 /// `a`, `b`: `[rows, d]`, contiguous; at least one pair.
 pub(super) fn pair_sum(a: &Tensor, b: &Tensor, pairs: &Pairs) -> Result<Tensor> {

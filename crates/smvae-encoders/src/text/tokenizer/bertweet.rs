@@ -63,9 +63,9 @@ pub(super) fn read(files: &Files, notes: &mut Vec<Note>) -> Result<(Tokenizer, V
             "end_of_word_suffix": END, "fuse_unk": false, "byte_fallback": false, "vocab": ids, "merges": merges},
     });
     let tokenizer = serde_json::from_value::<Tokenizer>(tokenizer);
-    let mut tokenizer =
-        tokenizer.map_err(|error| malformed(&codes, "list of merges for vocab.txt", error.to_string()))?;
-    tokenizer.with_normalizer(normalizer).expect("added tokens are not normalised");
+    let no_list = |error: String| malformed(&codes, "list of merges for vocab.txt", error);
+    let mut tokenizer = tokenizer.map_err(|error| no_list(error.to_string()))?;
+    tokenizer.with_normalizer(normalizer).map_err(|error| no_list(error.to_string()))?;
     Ok((tokenizer, without_text))
 }
 

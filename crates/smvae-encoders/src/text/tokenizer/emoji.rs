@@ -1,8 +1,8 @@
 //! Emoji spelled out, `:face_with_tears_of_joy:`, as the Python package `emoji` names them: a
 //! normalizer of the crate `tokenizers`, so that a saved tokenizer has it, too.
 //!
-//! One rule per emoji would be 1,400 searches in each word. What SentencePiece's models carry is one
-//! table of them, in the form of its trie, which is built here.
+//! One rule per emoji would be 1,400 searches in each word. What SentencePiece's models carry is
+//! one table of them, in the form of its trie, which is built here.
 
 use std::collections::BTreeMap;
 use tokenizers::NormalizerWrapper;
