@@ -27,7 +27,7 @@
 // CUresult.
 constexpr int SUCCESS = 0, INVALID_VALUE = 1, NOT_FOUND = 500, NOT_SUPPORTED = 801, LAUNCH_FAILED = 719;
 
-using emulated_launch_t = int (*)(const char *, const unsigned[3], unsigned, unsigned, void **, int);
+using emulated_launch_t = int (*)(const char *, const unsigned[3], unsigned, void **, int);
 
 namespace {
 
@@ -328,7 +328,7 @@ API cuModuleGetFunction(void **function, void *, const char *name) {
         // A library without the kernel launches nothing and says 1; an empty grid is no launch where there is one.
         const unsigned none[3] = {0, 0, 0};
         for (const emulated_launch_t launch : s.libraries)
-            if (!kernel.launch && launch(name, none, 1, 0, nullptr, 0) != 1) kernel.launch = launch;
+            if (!kernel.launch && launch(name, none, 1, nullptr, 0) != 1) kernel.launch = launch;
     }
     if (device::computes() && !kernel.launch) {
         std::fprintf(stderr, "no GPU: the kernel %s is in none of the libraries\n", name);
@@ -358,12 +358,13 @@ API cuLaunchKernel(Kernel *kernel, unsigned grid_x, unsigned grid_y, unsigned gr
         return INVALID_VALUE;
     }
     if (!kernel->launch) return SUCCESS;
-    if (block_y != 1 || block_z != 1) {
-        std::fprintf(stderr, "no GPU: %s: only blocks in one dimension are emulated\n", kernel->name.c_str());
+    if (block_y != 1 || block_z != 1 || shared_bytes) {
+        std::fprintf(stderr, "no GPU: %s: only blocks in one dimension are emulated, without dynamic shared memory\n",
+                     kernel->name.c_str());
         return NOT_SUPPORTED;
     }
     const unsigned grid[3] = {grid_x, grid_y, grid_z};
-    const int failed = kernel->launch(kernel->name.c_str(), grid, block_x, shared_bytes, arguments, 0);
+    const int failed = kernel->launch(kernel->name.c_str(), grid, block_x, arguments, 0);
     if (failed) std::fprintf(stderr, "no GPU: %s failed: %d\n", kernel->name.c_str(), failed);
     return failed ? LAUNCH_FAILED : SUCCESS;
 }

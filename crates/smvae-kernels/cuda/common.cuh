@@ -5,7 +5,6 @@
 
 #ifdef __CUDACC__
 #define EXPORT(kernel)
-#define DYNAMIC_SHARED(name) extern __shared__ float name[]
 #else
 #include "../emulator/cuda_on_cpu.h"
 #endif

@@ -40,7 +40,6 @@ namespace emulated {
 
 // What a thread sees of its place.
 inline emulated_dim3 thread_index, block_index, block_size, grid_size;
-inline float *dynamic_shared = nullptr;
 
 enum class State { not_begun, ready, at_block_barrier, at_warp_barrier, done };
 
@@ -213,4 +212,3 @@ using std::min;
 
 // A kernel that the program may launch by its name.
 #define EXPORT(kernel) static emulated::Export export_##kernel(#kernel, emulated::trampoline<&kernel>);
-#define DYNAMIC_SHARED(name) float *name = emulated::dynamic_shared

@@ -2,14 +2,11 @@
 #include "cuda_on_cpu.h"
 
 // 0: done; 1: there is no such kernel; 2: its threads wait for each other for ever.
-extern "C" int emulated_launch(const char *name, const unsigned grid[3], unsigned threads, unsigned shared_bytes, void **args,
+extern "C" int emulated_launch(const char *name, const unsigned grid[3], unsigned threads, void **args,
                                int descending) {
     using namespace emulated;
     const auto found = kernels().find(name);
     if (found == kernels().end()) return 1;
-    // Not zeros, which a kernel must not count on.
-    std::vector<float> shared(shared_bytes / sizeof(float) + 1, NAN);
-    dynamic_shared = shared.data();
     body = found->second;
     arguments = args;
     block_size = {threads, 1, 1};

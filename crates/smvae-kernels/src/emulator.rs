@@ -23,7 +23,7 @@ pub struct Emulator {
     library: Mutex<libloading::Library>,
 }
 
-type Launch = unsafe extern "C" fn(*const c_char, *const c_uint, c_uint, c_uint, *mut *mut c_void, c_int) -> c_int;
+type Launch = unsafe extern "C" fn(*const c_char, *const c_uint, c_uint, *mut *mut c_void, c_int) -> c_int;
 
 /// The emulator of this process; `None` where there is no C++ compiler: `c++`, or what `CXX` names.
 ///
@@ -75,7 +75,6 @@ impl Emulator {
         kernel: &str,
         grid: [u32; 3],
         threads: u32,
-        shared_bytes: u32,
         arguments: &mut [*mut c_void],
         order: Order,
     ) -> Result<(), String> {
@@ -86,8 +85,7 @@ impl Emulator {
         let launch = unsafe { library.get::<Launch>(b"emulated_launch\0") }.map_err(|error| error.to_string())?;
         let descending = c_int::from(order == Order::Descending);
         // SAFETY: the caller's promise.
-        let result =
-            unsafe { launch(name.as_ptr(), grid.as_ptr(), threads, shared_bytes, arguments.as_mut_ptr(), descending) };
+        let result = unsafe { launch(name.as_ptr(), grid.as_ptr(), threads, arguments.as_mut_ptr(), descending) };
         match result {
             0 => Ok(()),
             1 => Err(format!("there is no kernel {kernel}: does its file have EXPORT({kernel})?")),

@@ -25,7 +25,6 @@ impl Kernel {
 pub(crate) struct Grid {
     blocks: [u32; 3],
     threads: u32,
-    shared_bytes: u32,
 }
 
 impl Grid {
@@ -46,13 +45,7 @@ impl Grid {
     pub(crate) fn new(blocks: [usize; 3], threads: u32) -> Self {
         let most = [1 << 20, 65_535, 65_535];
         let blocks = std::array::from_fn(|i| blocks[i].min(most[i]) as u32);
-        Self { blocks, threads, shared_bytes: 0 }
-    }
-
-    /// With as many numbers of shared memory a block.
-    pub(crate) fn shared(mut self, numbers: usize) -> Self {
-        self.shared_bytes = (numbers * size_of::<f32>()) as u32;
-        self
+        Self { blocks, threads }
     }
 }
 
@@ -124,8 +117,7 @@ fn on_gpu(kernel: Kernel, grid: Grid, words: &[u64], device: &candle_core::CudaD
         builder.arg(word);
     });
     let [x, y, z] = grid.blocks;
-    let config =
-        LaunchConfig { grid_dim: (x, y, z), block_dim: (grid.threads, 1, 1), shared_mem_bytes: grid.shared_bytes };
+    let config = LaunchConfig { grid_dim: (x, y, z), block_dim: (grid.threads, 1, 1), shared_mem_bytes: 0 };
     // SAFETY: the caller gives the kernel's arguments in its order; addresses are those of live
     // memory of this device, which is freed in the order of the same stream.
     unsafe { builder.launch(config) }.w()?;
@@ -136,10 +128,9 @@ fn on_gpu(kernel: Kernel, grid: Grid, words: &[u64], device: &candle_core::CudaD
 fn emulated(kernel: Kernel, grid: Grid, mut words: Vec<u64>) -> Result<()> {
     let Some(emulator) = smvae_kernels::emulator::emulator() else { bail!("there is no C++ compiler") };
     let mut pointers: Vec<_> = words.iter_mut().map(|word| std::ptr::from_mut(word).cast()).collect();
-    let (order, Grid { blocks, threads, shared_bytes }) = (crate::nn::dispatch::emulated_order(), grid);
+    let (order, Grid { blocks, threads }) = (crate::nn::dispatch::emulated_order(), grid);
     // SAFETY: as on a GPU.
-    unsafe { emulator.launch(kernel.name, blocks, threads, shared_bytes, &mut pointers, order) }
-        .map_err(candle_core::Error::Msg)
+    unsafe { emulator.launch(kernel.name, blocks, threads, &mut pointers, order) }.map_err(candle_core::Error::Msg)
 }
 
 impl Arg<'_> {

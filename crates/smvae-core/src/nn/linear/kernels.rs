@@ -64,7 +64,7 @@ fn through_activation(activation: Function, product: &Tensor, b: &Tensor, dy: &T
         rows.into(),
         d.into(),
         CHUNK.into(),
-        which,
+        number,
         leak,
     ];
     launch(BACKWARD, Grid::new([d.div_ceil(128), chunks, 1], 128), args, dy.device())?;
