@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests that run on a GPU, without one: every operation and whole training steps, gradients, the authors' numbers, runs.
+# The tests that run on a GPU, without one: operations, Adam, whole training steps, gradients, the authors' numbers, runs.
 #
 #     tests/cuda/run.sh [FILTER]...
 #
@@ -14,5 +14,5 @@ cd "$(dirname "$0")/../.."
 SMVAE_NO_GPU_KERNELS=$(tests/cuda/kernels.sh "$CARGO_TARGET_DIR/kernels")
 # The backward pass walks the graph recursively, and tests run on threads with small stacks.
 export SMVAE_NO_GPU_KERNELS SMVAE_DEVICE=cuda RUST_MIN_STACK=$((256 << 20))
-[ $# -gt 0 ] || set -- device_tests:: gradients:: parity_golden:: runs::
+[ $# -gt 0 ] || set -- device_tests:: optim:: average:: gradients:: parity_golden:: runs::
 cargo test --locked --workspace --features cuda --lib --test suite -- "$@" --skip half_precision

@@ -1,7 +1,7 @@
-//! Adam on another device than the CPU, by candle's operations. Nothing here waits for the device:
-//! the norm of the gradients, the factor that clips them and whether the step may be taken stay
-//! there. A step that may not be taken leaves weights and moments as they are, whatever the
-//! gradients are.
+//! Adam on another device than the CPU, by candle's operations, where there are no kernels
+//! (`kernels.rs`). Nothing here waits for the device: the norm of the gradients, the factor that
+//! clips them and whether the step may be taken stay there. A step that may not be taken leaves
+//! weights and moments as they are, whatever the gradients are.
 
 use super::update::Update;
 use crate::Result;
