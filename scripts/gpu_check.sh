@@ -62,6 +62,8 @@ none() {
     exit 3
 }
 left() { echo $((LIMIT - SECONDS)); }
+# What is said of a command that failed: it may be the time that was over.
+failure() { [ "$(left)" -gt 5 ] && echo WRONG || echo "no time"; }
 # within SECONDS COMMAND...: 124 if they, or what is left of all of them, are over.
 within() {
     local most=$1
@@ -71,6 +73,7 @@ within() {
 }
 # number NAME: of one line of JSON.
 number() { sed -n "s/.*\"$1\": *\(-\{0,1\}[0-9][-+.0-9eE]*\).*/\1/p"; }
+rounded() { awk '{ printf "%.1f", $1 }'; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 # verdict RATIO at-least|at-most WANTED
 verdict() { awk -v r="$1" -v w="$3" -v sign="$2" 'BEGIN { print (sign == "at-least" ? r >= w : r <= w) ? "reached" : "missed" }'; }
@@ -154,7 +157,7 @@ same_loss() {
     for option in "" --semi; do
         # shellcheck disable=SC2086,SC2015 # no word where there is no option; the row is for either failure.
         on_cpu=$(ours check $option --run "$work/$size" --device cpu) && got=$(ours check $option --run "$work/$size" --device "$DEVICE") ||
-            { row "$size, one step${option:+, semi}" "error (ours.log)" "" "" "" WRONG && continue; }
+            { row "$size, one step${option:+, semi}" "error (ours.log)" "" "" "" "$(failure)" && continue; }
         off=$(for name in loss grad_norm; do
             want=$(number $name <<<"$on_cpu")
             awk -v a="$(number $name <<<"$got")" -v b="$want" 'BEGIN { d = (a - b) / b; print d < 0 ? -d : d }'
@@ -170,7 +173,7 @@ same_bits() {
         --text-encoder tiny --labelled 40 --semi --batch-size 8 --epochs 2 --max-steps 6 --checkpoint-every 3 --device "$DEVICE")
     local run twice="other bits" resumed="other bits" pid
     for run in one two; do
-        within 60 "${train[@]}" --out "$work/$run" >>"$OUT/bits.log" 2>&1 || { row "same seed twice" "error (bits.log)" "" "" "" WRONG && return; }
+        within 60 "${train[@]}" --out "$work/$run" >>"$OUT/bits.log" 2>&1 || { row "same seed twice" "error (bits.log)" "" "" "" "$(failure)" && return; }
     done
     cmp -s "$work/one/weights.safetensors" "$work/two/weights.safetensors" && twice="the same bits"
     row "same seed twice" "$twice" "" "" "" "$([ "$twice" = "the same bits" ] && echo passed || echo WRONG)"
@@ -237,15 +240,15 @@ watched() {
 compare() {
     local name="$1, $2, $3" wanted=$4 mine=$5 theirs a b
     shift 5
-    a=$(number tweets_per_s <<<"$mine")
+    a=$(number tweets_per_s <<<"$mine" | rounded)
     if [ -z "$python" ] || ! theirs=$(watched peer "$@" --device "$DEVICE"); then
-        row "$name: tweets/s" "$a" "" "" "$wanted" "$([ -z "$python" ] && echo 'no peer' || echo 'peer failed')"
+        row "$name: tweets/s" "$a" "" "" "$wanted" "$([ -z "$python" ] && echo "no peer" || { [ "$(left)" -gt 5 ] && echo "peer failed" || echo "no time"; })"
         return
     fi
-    b=$(number tweets_per_s <<<"$theirs")
+    b=$(number tweets_per_s <<<"$theirs" | rounded)
     row "$name: tweets/s" "$a" "$b" "$(ratio "$a" "$b")" "at least $wanted" "$(verdict "$(ratio "$a" "$b")" at-least "$wanted")"
     [ "$1" != evaluate ] || return 0
-    a=$(tail -n 1 <<<"$mine") b=$(tail -n 1 <<<"$theirs")
+    a=$(tail -n 1 <<<"$mine" | rounded) b=$(tail -n 1 <<<"$theirs" | rounded)
     row "$name: MiB" "$a" "$b" "$(ratio "$a" "$b")" "at most 1.00" "$(verdict "$(ratio "$a" "$b")" at-most 1)"
 }
 
@@ -259,13 +262,13 @@ speed() {
             name="step${semi:+, semi-supervised}"
             # shellcheck disable=SC2086 # no word where there is no option.
             mine=$(watched ours train --run "$run" --device "$DEVICE" --steps "$STEPS" $semi) ||
-                { row "$size, $name" "error (ours.log)" "" "" "" WRONG && continue; }
+                { row "$size, $name" "error (ours.log)" "" "" "" "$(failure)" && continue; }
             # shellcheck disable=SC2086
             compare "$size" "$name" "the same batches" $shuffled "$mine" train --run "$run" --steps "$STEPS" $semi
             # shellcheck disable=SC2086
             compare "$size" "$name" sorted 1.0 "$mine" train --run "$run" --steps "$STEPS" $semi --sorted
         done
-        mine=$(watched ours evaluate --run "$run" --device "$DEVICE") || { row "$size, evaluation" "error (ours.log)" "" "" "" WRONG && continue; }
+        mine=$(watched ours evaluate --run "$run" --device "$DEVICE") || { row "$size, evaluation" "error (ours.log)" "" "" "" "$(failure)" && continue; }
         compare "$size" evaluation sorted 1.2 "$mine" evaluate --run "$run"
     done
 }
