@@ -29,6 +29,20 @@ extern "C" __global__ void select_rows(float *y, const float *x, const unsigned 
 }
 EXPORT(select_rows)
 
+// y[i] = a[index[i]] + b[index[n + i]] + c[index[2 n + i]]; b and c may be null. A thread a number.
+extern "C" __global__ void sum_of_rows(float *y, const float *a, const float *b, const float *c, const unsigned *index,
+                                       unsigned n, unsigned d) {
+    const size_t stride = size_t(gridDim.x) * blockDim.x;
+    for (size_t k = size_t(blockIdx.x) * blockDim.x + threadIdx.x; k < size_t(n) * d; k += stride) {
+        const size_t i = k / d, column = k % d;
+        float sum = a[index[i] * size_t(d) + column];
+        if (b) sum += b[index[n + i] * size_t(d) + column];
+        if (c) sum += c[index[2 * size_t(n) + i] * size_t(d) + column];
+        y[k] = sum;
+    }
+}
+EXPORT(sum_of_rows)
+
 // dx[row] = the sum of factor[i] dy[i] over all i whose index is row. For few rows: a block (row, 32 columns) reads all of
 // the index, of which each warp takes its share.
 extern "C" __global__ void select_rows_backward(float *dx, const float *dy, const unsigned *index, const float *factor,

@@ -17,17 +17,43 @@ use std::sync::Arc;
 /// # Errors
 /// If an id is outside of the table or the number type is neither f32 nor f64.
 pub fn embedding(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
-    let (rows, _) = table.dims2()?;
-    if let Some(bad) = ids.iter().find(|id| **id as usize >= rows) {
-        candle_core::bail!("embedding: the row {bad} is outside of the table's {rows} rows");
-    }
+    check(table, ids)?;
     if is_fused(table) {
         return table.contiguous()?.apply_op1(Embedding { ids: ids.into() });
     }
     if has_kernels(table) && !ids.is_empty() {
-        return kernels::embedding(&table.contiguous()?, ids);
+        return kernels::embedding_sum(&[&table.contiguous()?], &[ids]);
     }
     table.contiguous()?.index_select(&Tensor::from_slice(ids, ids.len(), table.device())?, 0)
+}
+
+/// The sum of what is looked up in tables of one width, `[rows, d]` each, by as many ids: the
+/// vectors of pieces, of their positions and of their segments. Returns `[ids, d]`.
+///
+/// # Errors
+/// As [`embedding`]; if there is no table, or the numbers of ids differ.
+pub fn embedding_sum(lookups: &[(&Tensor, &[u32])]) -> Result<Tensor> {
+    let [(first, ids), others @ ..] = lookups else { candle_core::bail!("embedding_sum: no table") };
+    let fit = |(table, more): &(&Tensor, &[u32])| more.len() == ids.len() && table.dims().last() == first.dims().last();
+    if !others.iter().all(fit) {
+        candle_core::bail!("embedding_sum: tables of another width, or another number of ids");
+    }
+    // So many inputs an operation may have.
+    if has_kernels(first) && !ids.is_empty() && lookups.len() <= 3 {
+        lookups.iter().try_for_each(|(table, ids)| check(table, ids))?;
+        let tables = lookups.iter().map(|(table, _)| table.contiguous()).collect::<Result<Vec<_>>>()?;
+        let ids: Vec<&[u32]> = lookups.iter().map(|(_, ids)| *ids).collect();
+        return kernels::embedding_sum(&tables.iter().collect::<Vec<_>>(), &ids);
+    }
+    others.iter().try_fold(embedding(first, ids)?, |sum, (table, ids)| sum + embedding(table, ids)?)
+}
+
+fn check(table: &Tensor, ids: &[u32]) -> Result<()> {
+    let (rows, _) = table.dims2()?;
+    if let Some(bad) = ids.iter().find(|id| **id as usize >= rows) {
+        candle_core::bail!("embedding: the row {bad} is outside of the table's {rows} rows");
+    }
+    Ok(())
 }
 
 struct Embedding {

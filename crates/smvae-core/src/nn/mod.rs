@@ -43,7 +43,7 @@ pub use average::Average;
 pub use columns::{Columns, linear_columns};
 pub use cross_entropy::softmax_cross_entropy;
 pub use dropout::{dropout, dropout_add};
-pub use embedding::embedding;
+pub use embedding::{embedding, embedding_sum};
 pub use gradients::Gradients;
 pub use layer_norm::{LayerNorm, layer_norm};
 pub use linear::{Linear, linear};

@@ -25,7 +25,7 @@ use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
 use smvae_core::nn::{
     Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention_with_bias,
-    attention_with_positions, embedding, residual_end,
+    attention_with_positions, embedding_sum, residual_end,
 };
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
 
@@ -139,19 +139,17 @@ impl Transformer {
 
     fn embed(&self, pieces: &PackedPieces) -> candle_core::Result<Tensor> {
         let layout = pieces.layout();
-        let mut x = embedding(&self.word, pieces.ids())?;
-        if let Some(position) = &self.position {
-            let first = self.config.first_position() as u32;
-            let positions_of = |text| (first..).take(layout.rows(text).len());
-            let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
-            x = (x + embedding(position, &positions)?)?;
-        }
-        let Some(segment) = &self.segment else { return Ok(x) };
+        let first = self.config.first_position() as u32;
+        let positions_of = |text| (first..).take(layout.rows(text).len());
+        let positions: Vec<u32> = (0..layout.n_texts()).flat_map(positions_of).collect();
         let mut segments = vec![0; layout.n_rows()];
         if self.config.type_vocab_size > 1 {
             pieces.own_and_context().for_each(|[_, context]| segments[context].fill(1));
         }
-        x + embedding(segment, &segments)?
+        let mut lookups = vec![(&self.word, pieces.ids())];
+        lookups.extend(self.position.iter().map(|table| (table, &positions[..])));
+        lookups.extend(self.segment.iter().map(|table| (table, &segments[..])));
+        embedding_sum(&lookups)
     }
 }
 

@@ -15,6 +15,24 @@ fn rows_of_tables() {
     check(&[&[7, 33]], |t| embedding(&t[0], &often));
     check(&[&[7, 257]], |t| embedding(&t[0], &often[..9]));
     check(&[&[1, 1]], |t| embedding(&t[0], &[0, 0]));
+    let ids = [&[1, 0, 1, 2][..], &[0, 0, 0, 0], &[2, 3, 4, 3]];
+    for n in 1..=3 {
+        check(&[&[3, 33][..], &[1, 33], &[5, 33]][..n], |t| embedding_sum(&t.iter().zip(ids).collect::<Vec<_>>()));
+    }
+    // A fourth table is added by candle.
+    check(&[&[3, 3][..]; 4], |t| embedding_sum(&t.iter().map(|table| (table, ids[0])).collect::<Vec<_>>()));
+}
+
+#[test]
+fn tables_that_cannot_be_added_up_are_errors() {
+    let table = |rows: usize, d: usize| noise("table", (rows, d)).to_device(&device()).expect("a copy");
+    let (a, b, wide) = (table(3, 2), table(2, 2), table(3, 4));
+    let wrong: [&[(&Tensor, &[u32])]; 4] =
+        [&[], &[(&a, &[0, 1]), (&b, &[0])], &[(&a, &[0]), (&wide, &[0])], &[(&a, &[2]), (&b, &[2])]];
+    for lookups in wrong {
+        assert!(embedding_sum(lookups).is_err() && composed(|| embedding_sum(lookups)).is_err());
+        with_kernels(|_| assert!(embedding_sum(lookups).is_err()));
+    }
 }
 
 #[test]
@@ -86,6 +104,8 @@ fn kernels_leave_other_number_types_and_nothing_at_all_to_the_composed_form() {
     with_kernels(|_| {
         let mean = segment_mean(&wide, &[0..2]).and_then(|mean| mean.to_vec2::<f64>());
         assert_eq!(mean.expect("f64"), [[1.0; 3]]);
+        // What needs no gradient.
+        assert_eq!(embedding(&narrow, &[1]).and_then(|row| row.to_vec2::<f32>()).expect("a row"), [[1.0; 3]]);
         assert_eq!(segment_mean(&narrow, &[]).expect("no range").dims(), [0, 3]);
         if device().is_cpu() {
             // A driver refuses to upload nothing.

@@ -2,28 +2,40 @@
 //! looked up is added once, however often it was looked up, in the order of the positions.
 
 use super::super::gradients::accumulate_part_tensor;
-use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1};
+use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2, node3};
 use candle_core::{Result, Tensor};
 
-const SELECT: Kernel = Kernel::new("rows", "select_rows");
+const SUM: Kernel = Kernel::new("rows", "sum_of_rows");
 const ADD: Kernel = Kernel::new("rows", "add_rows");
 
-/// `table: [rows, d]`, contiguous; `ids` are rows of it, at least one.
-pub(super) fn embedding(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
-    let ((_, d), n, device) = (table.dims2()?, ids.len(), table.device());
-    let uses = if table.track_op() { Uses::of(ids) } else { Uses::default() };
-    let indices = [ids, &uses.rows, &uses.starts, &uses.positions].concat();
-    let indices = Tensor::new(indices, device)?;
+/// The sum of a row of each of one to three tables, for each position; tables are `[rows, d]` and
+/// contiguous, ids are rows of them, at least one and of all tables as many.
+pub(super) fn embedding_sum(tables: &[&Tensor], ids: &[&[u32]]) -> Result<Tensor> {
+    let ((_, d), n, device) = (tables[0].dims2()?, ids[0].len(), tables[0].device());
+    let uses =
+        ids.iter().zip(tables).map(|(ids, table)| if table.track_op() { Uses::of(ids) } else { Uses::default() });
+    let uses: Vec<Uses> = uses.collect();
+    let lists = uses.iter().flat_map(|uses| [&uses.rows[..], &uses.starts, &uses.positions]);
+    let all = Tensor::new(ids.iter().copied().chain(lists).flatten().copied().collect::<Vec<u32>>(), device)?;
     let mut y = Output::new((n, d), device)?;
-    let (index, factor) = (indices.narrow(0, 0, n)?, Arg::in_or_null(None));
-    let args = &mut [Arg::Out(&mut y), Arg::In(table), Arg::In(&index), factor, n.into(), d.into()];
-    launch(SELECT, Grid::numbers(n * d), args, device)?;
-    let backward = EmbeddingBackward {
-        uses: indices.narrow(0, n, indices.elem_count() - n)?,
-        rows: uses.rows.len(),
-        most: uses.most(),
+    let index = all.narrow(0, 0, tables.len() * n)?;
+    let table = |i: usize| Arg::in_or_null(tables.get(i).copied());
+    let args = &mut [Arg::Out(&mut y), table(0), table(1), table(2), Arg::In(&index), n.into(), d.into()];
+    launch(SUM, Grid::numbers(n * d), args, device)?;
+    let mut start = tables.len() * n;
+    let mut uploaded = |uses: &Uses| {
+        let (first, numbers) = (start, uses.rows.len() + uses.starts.len() + uses.positions.len());
+        start += numbers;
+        Ok(UsesOnDevice { lists: all.narrow(0, first, numbers)?, rows: uses.rows.len(), most: uses.most() })
     };
-    node1(y, [table], backward)
+    let uses = uses.iter().map(&mut uploaded).collect::<Result<Vec<UsesOnDevice>>>()?;
+    let backward = EmbeddingBackward(uses);
+    match *tables {
+        [a] => node1(y, [a], backward),
+        [a, b] => node2(y, [a, b], backward),
+        [a, b, c] => node3(y, [a, b, c], backward),
+        _ => candle_core::bail!("embedding_sum: {} tables, not one to three", tables.len()),
+    }
 }
 
 /// For each row that was looked up, where.
@@ -57,24 +69,30 @@ impl Uses {
     }
 }
 
-struct EmbeddingBackward {
+struct UsesOnDevice {
     /// Rows, starts and positions of [`Uses`].
-    uses: Tensor,
+    lists: Tensor,
     rows: usize,
     most: usize,
 }
 
-impl Backward<1> for EmbeddingBackward {
+/// The uses of each table.
+struct EmbeddingBackward(Vec<UsesOnDevice>);
+
+impl<const N: usize> Backward<N> for EmbeddingBackward {
     const NAME: &'static str = "embedding";
 
-    fn backward(&self, [table]: [&Tensor; 1], dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
-        let (_, d) = table.dims2()?;
-        let gradient = accumulate_part_tensor(table, |sum| {
-            let args = &mut [Arg::Write(sum), Arg::In(dy), Arg::In(&self.uses), self.rows.into(), d.into()];
-            // A warp for every eight positions, where one row has many.
-            let warps = self.most.div_ceil(8).clamp(1, 8) as u32;
-            launch(ADD, Grid::new([self.rows, d.div_ceil(32), 1], 32 * warps), args, table.device())
-        })?;
-        Ok([gradient])
+    fn backward(&self, tables: [&Tensor; N], dy: &Tensor) -> Result<[Option<Tensor>; N]> {
+        let mut gradients = [const { None }; N];
+        for ((gradient, table), uses) in gradients.iter_mut().zip(tables).zip(&self.0) {
+            let (_, d) = table.dims2()?;
+            *gradient = accumulate_part_tensor(table, |sum| {
+                let args = &mut [Arg::Write(sum), Arg::In(dy), Arg::In(&uses.lists), uses.rows.into(), d.into()];
+                // A warp for every eight positions, where one row has many.
+                let warps = uses.most.div_ceil(8).clamp(1, 8) as u32;
+                launch(ADD, Grid::new([uses.rows, d.div_ceil(32), 1], 32 * warps), args, table.device())
+            })?;
+        }
+        Ok(gradients)
     }
 }
