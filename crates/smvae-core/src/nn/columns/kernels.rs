@@ -31,8 +31,7 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Of the first column of each term, and whether it is added. `None` if there are more than
-    /// two.
+    /// Of the first column of each term, and whether it is added. `None` for more than two.
     pub(super) fn new(terms: impl Iterator<Item = (usize, bool)>) -> Option<Self> {
         let mut all = Self { first_columns: [0; 2], signs: [0.0; 2] };
         for (i, (first, is_added)) in terms.enumerate() {
