@@ -83,12 +83,6 @@ struct Attention {
     float scale;
 };
 
-struct Dropout {
-    unsigned long long seed;
-    unsigned threshold;
-    float scale;
-};
-
 // A tile of one head.
 struct Place {
     Tile tile;
@@ -161,8 +155,8 @@ __device__ inline void probabilities(const Attention &of, const Place &at, float
 extern "C" __global__ void attention_forward(float *out, float *scores, const float *q, const float *k, const float *v,
                                              const float *bias, const float *of_queries, const float *of_keys,
                                              const unsigned *of_distances, const unsigned *tiles, unsigned n_tiles,
-                                             unsigned n_heads, unsigned width, unsigned longest, unsigned positions, float scale,
-                                             unsigned long long seed, unsigned threshold, float keep) {
+                                             unsigned n_heads, unsigned width, unsigned longest, unsigned positions,
+                                             float scale, unsigned long long seed, unsigned threshold, float keep) {
     const Attention of = {q, k, v, bias, of_queries, of_keys, of_distances, n_heads, width, longest, positions, scale};
     for (unsigned index = blockIdx.x; index < n_tiles * n_heads; index += gridDim.x) {
         const Place at = place(of, tiles, index);

@@ -152,9 +152,9 @@ impl Call {
 
     /// What the kernels that compute probabilities are given.
     fn inputs<'a>(&'a self, [q, k, v]: [&'a Tensor; 3], compared: &'a Option<[Tensor; 2]>) -> Vec<Arg<'a>> {
-        let [of_queries, of_keys] = [0, 1].map(|i| or_null(compared.as_ref().map(|compared| &compared[i])));
-        let of_distances = or_null(self.positions.as_ref().map(|positions| &positions.of_distances));
-        let bias = or_null(self.bias.as_ref());
+        let [of_queries, of_keys] = [0, 1].map(|i| Arg::in_or_null(compared.as_ref().map(|compared| &compared[i])));
+        let of_distances = Arg::in_or_null(self.positions.as_ref().map(|positions| &positions.of_distances));
+        let bias = Arg::in_or_null(self.bias.as_ref());
         let mut args = vec![Arg::In(q), Arg::In(k), Arg::In(v), bias, of_queries, of_keys, of_distances];
         args.extend(self.sizes());
         args
@@ -178,11 +178,7 @@ impl Call {
     }
 }
 
-/// A kernel takes the null pointer for what is not there.
-fn or_null(x: Option<&Tensor>) -> Arg<'_> {
-    x.map_or(Arg::U64(0), Arg::In)
-}
-
+/// As [`Arg::in_or_null`], for memory that is written.
 fn out_or_null(x: Option<&mut Output>) -> Arg<'_> {
     x.map_or(Arg::U64(0), Arg::Out)
 }
@@ -248,7 +244,7 @@ impl Backward<3> for Call {
 impl Call {
     /// What a kernel sums the gradients of positions by.
     fn distances(&self) -> [Arg<'_>; 3] {
-        let of = |choose: fn(&Positions) -> &Tensor| or_null(self.positions.as_ref().map(choose));
+        let of = |choose: fn(&Positions) -> &Tensor| Arg::in_or_null(self.positions.as_ref().map(choose));
         [of(|positions| &positions.distances), of(|positions| &positions.starts), self.rows.into()]
     }
 }
