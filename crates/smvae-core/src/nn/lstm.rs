@@ -8,7 +8,8 @@
 //! Inside, rows are in step order: texts by falling length, and for each step the rows of all texts
 //! that still run. A step is then one product on consecutive rows, its active texts are a prefix of
 //! the step before, and the two directions run on two threads. Kernels run both directions of a
-//! step at once, and forward those of a second LSTM with them ([`BiLstm::forward_both`]).
+//! step at once, and forward those of a second LSTM with them ([`BiLstm::forward_both`]). cuDNN's
+//! RNN, which the feature `cudnn` could reach, is not used: nothing here could be compared with it.
 
 mod cell;
 mod composed;

@@ -2,7 +2,7 @@
 
 use super::super::super::gradients::accumulate_tensor;
 use super::super::super::kernels::{Arg, Backward, Kernel, Output, launch, node3};
-use super::{Inputs, NONE, Recurrence, Trace};
+use super::plan::{Inputs, NONE, Recurrence, Trace};
 use candle_core::{Result, Tensor};
 use std::sync::Arc;
 
