@@ -13,7 +13,7 @@ pub(super) const NONE: Arg<'static> = Arg::U64(0);
 
 /// What the recurrence of one bidirectional LSTM takes, contiguous.
 #[derive(Clone, Debug)]
-pub(in crate::nn::lstm) struct Inputs {
+pub(in crate::nn) struct Inputs {
     /// Projected inputs, `[rows, 8h]`.
     pub(super) projected: Tensor,
     /// Recurrent weights of both directions, `[4h, h]`.
@@ -21,7 +21,7 @@ pub(in crate::nn::lstm) struct Inputs {
 }
 
 impl Inputs {
-    pub(in crate::nn::lstm) fn new(projected: &Tensor, weight_hh: [&Tensor; 2]) -> Result<Self> {
+    pub(in crate::nn) fn new(projected: &Tensor, weight_hh: [&Tensor; 2]) -> Result<Self> {
         let h = projected.dim(1)? / 8;
         if let Some(weight) = weight_hh.iter().find(|weight| weight.dims() != [4 * h, h]) {
             bail!(
