@@ -22,17 +22,20 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 use rand::SeedableRng;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 const TOLERANCE: f64 = 1e-5;
 
-/// Where the composed side runs.
+/// Where the composed side runs. Opened once: to candle, a GPU that is opened again is another one.
 pub(crate) fn device() -> Device {
-    match std::env::var("SMVAE_DEVICE").as_deref() {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    let open = || match std::env::var("SMVAE_DEVICE").as_deref() {
         Err(_) | Ok("cpu") => Device::Cpu,
         #[cfg(feature = "cuda")]
         Ok("cuda") => crate::cuda::open(0).expect("SMVAE_DEVICE is cuda"),
         Ok(other) => panic!("SMVAE_DEVICE is {other:?}, neither cpu nor, in a build with it, cuda"),
-    }
+    };
+    DEVICE.get_or_init(open).clone()
 }
 
 pub(super) fn noise(name: &str, shape: impl Into<candle_core::Shape>) -> Tensor {
