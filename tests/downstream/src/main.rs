@@ -86,7 +86,7 @@ mod tensors {
         let mut losses = Vec::new();
         for _ in 0..20 {
             let objective = Objective::default();
-            losses.push(step(networks, &objective, &mut optimizer, &[0.01], &labelled, None, &mut rng)?.ce);
+            losses.push(step(networks, &objective, &mut optimizer, &[0.01], &labelled, None, &mut rng)?.read()?.ce);
         }
         assert!(losses[19] < losses[0]);
         Ok(())
