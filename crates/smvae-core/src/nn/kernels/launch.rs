@@ -59,6 +59,8 @@ pub(crate) enum Arg<'a> {
     /// A contiguous tensor, or a contiguous part of one, that is written in place: no other tensor
     /// that is still read may share its memory.
     Write(&'a Tensor),
+    /// A length; those that kernels could not count to are an error of the launch.
+    Size(usize),
     U32(u32),
     U64(u64),
     F32(f32),
@@ -75,7 +77,7 @@ impl<'a> Arg<'a> {
 /// Lengths and indices of kernels are `unsigned`.
 impl From<usize> for Arg<'_> {
     fn from(n: usize) -> Self {
-        Self::U32(u32::try_from(n).unwrap_or(u32::MAX))
+        Self::Size(n)
     }
 }
 
@@ -137,6 +139,11 @@ impl Arg<'_> {
     /// Its eight bytes.
     pub(super) fn word(&mut self, device: &Device) -> Result<u64> {
         match self {
+            // A loop adds its stride, at most 2^28, to an index before it ends.
+            Self::Size(n) => match i32::try_from(*n) {
+                Ok(n) => Ok(n as u64),
+                Err(_) => bail!("a kernel was given {n} numbers at once: 2^31 are too many"),
+            },
             Self::U32(value) => Ok(u64::from(*value)),
             Self::U64(value) => Ok(*value),
             Self::F32(value) => Ok(u64::from(value.to_bits())),
