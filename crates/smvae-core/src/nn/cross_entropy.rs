@@ -2,7 +2,7 @@
 //! with the backward `dl = (softmax(l) - onehot(target)) dy`. Rows that a mask leaves out are 0 and
 //! have no gradient.
 
-mod kernels;
+pub(crate) mod kernels;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::real::{Real, Values, for_real, values};

@@ -1,7 +1,8 @@
 //! Losses by kernels: from rows of class scores, a warp each, and the sum of all rows.
 
+use crate::nn::cross_entropy::kernels::AgainstTargets;
 use crate::nn::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2, node3};
-use crate::vae::{Gaussian, warps};
+use crate::vae::Gaussian;
 use candle_core::{Result, Tensor};
 
 const fn kernel(name: &'static str) -> Kernel {
@@ -25,7 +26,7 @@ pub(super) fn decoder_input(logits: &Tensor, text: &Gaussian, noise: &Tensor) ->
         classes.into(),
         d.into(),
     ];
-    launch(kernel("decoder_input"), warps(rows), args, logits.device())?;
+    launch(kernel("decoder_input"), Grid::warps(rows), args, logits.device())?;
     node3(y, [&logits, &mu, &log_var], DecoderInputBackward { noise })
 }
 
@@ -51,7 +52,7 @@ impl Backward<3> for DecoderInputBackward {
             classes.into(),
             d.into(),
         ];
-        launch(kernel("decoder_input_backward"), warps(rows), args, logits.device())?;
+        launch(kernel("decoder_input_backward"), Grid::warps(rows), args, logits.device())?;
         Ok([dlogits, dmu, dlog_var].map(|gradient| Some(gradient.into_tensor())))
     }
 }
@@ -62,31 +63,8 @@ pub(super) fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Te
     let (logits, targets) = (logits.contiguous()?, targets.detach().contiguous()?);
     let mut y = Output::new(rows, logits.device())?;
     let args = &mut [Arg::Out(&mut y), Arg::In(&logits), Arg::In(&targets), rows.into(), classes.into()];
-    launch(kernel("soft_cross_entropy"), warps(rows), args, logits.device())?;
-    node1(y, [&logits], SoftCrossEntropyBackward { targets })
-}
-
-struct SoftCrossEntropyBackward {
-    targets: Tensor,
-}
-
-impl Backward<1> for SoftCrossEntropyBackward {
-    const NAME: &'static str = "soft-cross-entropy";
-
-    fn backward(&self, [logits]: [&Tensor; 1], dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
-        let (rows, classes) = logits.dims2()?;
-        let mut dlogits = Output::like(logits)?;
-        let args = &mut [
-            Arg::Out(&mut dlogits),
-            Arg::In(logits),
-            Arg::In(&self.targets),
-            Arg::In(dy),
-            rows.into(),
-            classes.into(),
-        ];
-        launch(kernel("soft_cross_entropy_backward"), warps(rows), args, logits.device())?;
-        Ok([Some(dlogits.into_tensor())])
-    }
+    launch(kernel("soft_cross_entropy"), Grid::warps(rows), args, logits.device())?;
+    node1(y, [&logits], AgainstTargets { kernel: kernel("soft_cross_entropy_backward"), targets })
 }
 
 /// [`entity_mask`](super::entity_mask).
@@ -95,7 +73,7 @@ pub(super) fn entity_mask(logits: &Tensor) -> Result<Tensor> {
     let logits = logits.contiguous()?;
     let mut y = Output::new(rows, logits.device())?;
     let args = &mut [Arg::Out(&mut y), Arg::In(&logits), rows.into(), classes.into()];
-    launch(kernel("entity_mask"), warps(rows), args, logits.device())?;
+    launch(kernel("entity_mask"), Grid::warps(rows), args, logits.device())?;
     Ok(y.into_tensor())
 }
 

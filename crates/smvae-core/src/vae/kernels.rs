@@ -8,11 +8,6 @@ const fn kernel(name: &'static str) -> Kernel {
     Kernel::new("latent", name)
 }
 
-/// Blocks of eight warps, a warp a row.
-pub(crate) fn warps(rows: usize) -> Grid {
-    Grid::numbers(32 * rows)
-}
-
 /// `x`, but `range.0` below it and `range.1` above it.
 pub(super) fn clamp(x: &Tensor, range: (f64, f64)) -> Result<Tensor> {
     let n = x.elem_count();
@@ -78,7 +73,7 @@ pub(super) fn kl(mu: &Tensor, log_var: &Tensor, factor: Option<&Tensor>) -> Resu
         rows.into(),
         d.into(),
     ];
-    launch(kernel("kl_forward"), warps(rows), args, mu.device())?;
+    launch(kernel("kl_forward"), Grid::warps(rows), args, mu.device())?;
     node2(kl, [mu, log_var], KlBackward { factor })
 }
 

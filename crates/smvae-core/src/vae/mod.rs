@@ -14,7 +14,6 @@ mod two_experts;
 
 pub use elbo::{ElboTerms, LossWeights};
 pub use gaussian::{Gaussian, LOG_VAR_RANGE};
-pub(crate) use kernels::warps;
 pub(crate) use kl::kl_standard_normal_times;
 pub use kl::{kl_divergence, kl_standard_normal};
 pub use product::{Expert, mean_of_experts, product_of_experts};

@@ -18,21 +18,19 @@ pub(super) fn softmax_cross_entropy(logits: &Tensor, targets: &[u32], mask: Opti
     let targets = Tensor::from_iter(targets.iter().enumerate().map(of_row), logits.device())?;
     let mut y = Output::new(rows, logits.device())?;
     let args = &mut [Arg::Out(&mut y), Arg::In(logits), Arg::In(&targets), rows.into(), classes.into()];
-    launch(FORWARD, grid(rows), args, logits.device())?;
-    node1(y, [logits], CrossEntropy { targets })
+    launch(FORWARD, Grid::warps(rows), args, logits.device())?;
+    node1(y, [logits], AgainstTargets { kernel: BACKWARD, targets })
 }
 
-/// Four rows a block.
-fn grid(rows: usize) -> Grid {
-    Grid::new([rows.div_ceil(4), 1, 1], 128)
+/// The backward pass of a loss of scores and targets, of classes or of probabilities, by a kernel
+/// with a warp a row.
+pub(crate) struct AgainstTargets {
+    pub(crate) kernel: Kernel,
+    pub(crate) targets: Tensor,
 }
 
-struct CrossEntropy {
-    targets: Tensor,
-}
-
-impl Backward<1> for CrossEntropy {
-    const NAME: &'static str = "softmax-cross-entropy";
+impl Backward<1> for AgainstTargets {
+    const NAME: &'static str = "cross-entropy";
 
     fn backward(&self, [logits]: [&Tensor; 1], dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
         let (rows, classes) = logits.dims2()?;
@@ -45,7 +43,7 @@ impl Backward<1> for CrossEntropy {
             rows.into(),
             classes.into(),
         ];
-        launch(BACKWARD, grid(rows), args, logits.device())?;
+        launch(self.kernel, Grid::warps(rows), args, logits.device())?;
         Ok([accumulate_tensor(logits, dlogits.into_tensor())?])
     }
 }

@@ -40,12 +40,16 @@ impl Grid {
         Self::new([n.div_ceil(super::THREADS as usize), 1, 1], super::THREADS)
     }
 
-    /// Kernels go through rows and numbers in strides, so that a grid may be cut to what a GPU
-    /// takes; those that use other dimensions than the first keep them small.
-    pub(crate) fn new(blocks: [usize; 3], threads: u32) -> Self {
-        let most = [1 << 20, 65_535, 65_535];
-        let blocks = std::array::from_fn(|i| blocks[i].min(most[i]) as u32);
-        Self { blocks, threads }
+    /// A warp for each of `n` rows.
+    pub(crate) fn warps(n: usize) -> Self {
+        Self::numbers(32 * n)
+    }
+
+    /// Kernels go through the first dimension in strides, so that it may be cut; more blocks in the
+    /// others than a GPU takes are an error of the launch.
+    pub(crate) fn new([x, y, z]: [usize; 3], threads: u32) -> Self {
+        let whole = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { blocks: [x.min(1 << 20) as u32, whole(y), whole(z)], threads }
     }
 }
 
@@ -85,10 +89,14 @@ impl From<usize> for Arg<'_> {
 /// returns: everything is in the order of the device's one stream.
 ///
 /// # Errors
-/// For arguments that are not contiguous or lie elsewhere; those of the driver.
+/// For arguments that are not contiguous or lie elsewhere, and a grid that no GPU takes; those of
+/// the driver.
 pub(crate) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], device: &Device) -> Result<()> {
     if grid.blocks.contains(&0) {
         return Ok(());
+    }
+    if grid.blocks[1..].iter().any(|n| *n > 65_535) {
+        bail!("{} was to run in {:?} blocks: only the first number may be above 65535", kernel.name, grid.blocks);
     }
     // Each argument as the eight bytes that its first bytes are taken from, little-endian.
     let words = args.iter_mut().map(|arg| arg.word(device)).collect::<Result<Vec<u64>>>()?;
@@ -233,5 +241,23 @@ impl InplaceOp1 for MutableAddress {
     fn cuda_fwd(&self, storage: &mut candle_core::CudaStorage, layout: &Layout) -> Result<()> {
         self.0.store(on_gpu_address(storage, contiguous_start(layout)?)?, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(grid: Grid, args: &mut [Arg<'_>], want: &str) {
+        let error = launch(Kernel::new("sums", "add_to"), grid, args, &Device::Cpu).expect_err(want);
+        assert!(error.to_string().contains(want), "{error}");
+    }
+
+    #[test]
+    fn what_a_kernel_could_not_count_to_is_an_error() {
+        check(Grid::new([1, 65_536, 1], 32), &mut [], "[1, 65536, 1] blocks");
+        check(Grid::new([1, 1, 1 << 40], 32), &mut [], "only the first number");
+        check(Grid::numbers(1), &mut [Arg::from(1 << 31)], "2147483648 numbers at once");
     }
 }
