@@ -12,8 +12,8 @@ mod settings;
 use criterion::{Criterion, SamplingMode, Throughput};
 use smvae::core::candle_core::{D, DType, Device, Result, Tensor, Var};
 use smvae::core::nn::{
-    Activation, BiLstm, Gradients, Linear, Parameters, QuantizedLinear, Unit, attention, dropout, embedding, gelu_erf,
-    gelu_tanh, layer_norm, linear, softmax_cross_entropy, squared_error,
+    Activation, BiLstm, Form, Gradients, Linear, Parameters, QuantizedLinear, Unit, attention, dropout, embedding,
+    gelu_erf, gelu_tanh, layer_norm, linear, softmax_cross_entropy, squared_error,
 };
 use smvae::core::rng::{named, standard_normal};
 use smvae::core::{PackedLayout, candle_nn};
@@ -66,11 +66,14 @@ fn forms(criterion: &mut Criterion) -> Result<()> {
         let [x, w] = [normal((ROWS, k), 1.0)?, normal((n, k), 0.02)?].map(|x| x.as_detached_tensor());
         let layer = Linear::new(w, normal(n, 0.02)?.as_detached_tensor());
         group.bench_function("f32", |bench| bench.iter(|| layer.forward(&x).expect("the shapes fit")));
-        for unit in [Unit::Portable, Unit::best()] {
-            let layer = QuantizedLinear::new(&layer, unit)?;
-            group.bench_function(format!("int8, {unit}"), |bench| {
-                bench.iter(|| layer.forward(&x).expect("the shapes fit"));
-            });
+        let (portable, best) = (Unit::Portable, Unit::best());
+        let mut forms = vec![Form::Bf16(portable), Form::Int8(portable)];
+        forms.extend(Some(Form::Bf16(best.for_bf16())).filter(|form| *form != forms[0]));
+        forms.extend([Form::Int8(Unit::Vnni.min(best)), Form::Int8(best)]);
+        forms.dedup();
+        for form in forms {
+            let layer = QuantizedLinear::new(&layer, form)?;
+            group.bench_function(form.to_string(), |bench| bench.iter(|| layer.forward(&x).expect("the shapes fit")));
         }
     }
     Ok(())

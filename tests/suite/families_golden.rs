@@ -8,7 +8,7 @@
 use crate::golden;
 use crate::minilm_golden::{self, largest, norm, weights};
 use smvae_core::candle_core::{DType, Device, Tensor, safetensors};
-use smvae_core::nn::{Parameters, Unit};
+use smvae_core::nn::{Form, Parameters, Unit};
 use smvae_core::{Mode, PackedPieces, rng};
 use smvae_encoders::Error;
 use smvae_encoders::text::{Family, Transformer, TransformerConfig, WordTokenizer, load_weights};
@@ -174,7 +174,7 @@ fn golden_families_give_a_text_the_same_in_any_batch() {
         let builder = golden.parameters.frozen_builder(DType::F32).pp("encoder");
         let float = Transformer::load(&golden.config, builder).expect("all weights are there");
         let mut int8 = float.clone();
-        int8.quantize(Unit::Portable).expect("f32 on the CPU");
+        int8.quantize(Form::Int8(Unit::Portable)).expect("f32 on the CPU");
         let all = golden.pieces();
         for encoder in [float, int8] {
             let encode = |pieces: &PackedPieces| {
@@ -192,16 +192,22 @@ fn golden_families_give_a_text_the_same_in_any_batch() {
 }
 
 #[test]
-fn golden_families_are_close_in_int8() {
+fn golden_families_are_close_in_int8_and_closer_in_bf16() {
     for (family, want) in FAMILIES {
         let golden = Golden::open(family, want);
         let builder = golden.parameters.frozen_builder(DType::F32).pp("encoder");
-        let mut int8 = Transformer::load(&golden.config, builder).expect("all weights are there");
-        int8.quantize(Unit::Portable).expect("f32 on the CPU");
-        let hidden = int8.encode(&golden.pieces(), Mode::Eval).expect("pieces of its vocabulary");
+        let float = Transformer::load(&golden.config, builder).expect("all weights are there");
         let theirs = &golden.arrays["hidden"];
-        let off = (hidden - theirs).and_then(|off| norm(&off)).expect("equal shapes") / norm(theirs).expect("numbers");
-        assert!(off > 0.0 && off < 0.1, "{family}: {off:e} of the norm");
+        let check = |form: Form, tolerance: f64| {
+            let mut rounded = float.clone();
+            rounded.quantize(form).expect("f32 on the CPU");
+            let hidden = rounded.encode(&golden.pieces(), Mode::Eval).expect("pieces of its vocabulary");
+            let off = (hidden - theirs).and_then(|off| norm(&off)).expect("equal shapes");
+            let off = off / norm(theirs).expect("numbers");
+            assert!(off > 0.0 && off < tolerance, "{family}, {form}: {off:e} of the norm");
+        };
+        check(Form::Int8(Unit::Portable), 0.1);
+        check(Form::Bf16(Unit::Portable), 0.02);
     }
 }
 

@@ -10,7 +10,7 @@
 use crate::device::device;
 use crate::golden;
 use smvae_core::candle_core::{DType, Result, Tensor, safetensors};
-use smvae_core::nn::{Parameters, Unit};
+use smvae_core::nn::{Form, Parameters, Unit};
 use smvae_core::{Mode, PackedPieces};
 use smvae_encoders::text::{Transformer, TransformerConfig, WordTokenizer, load_weights};
 use smvae_encoders::weights::{Missing, Weights};
@@ -116,7 +116,7 @@ fn golden_mpnet_is_transformers() -> Result<()> {
     }
     eprintln!("mpnet: hidden states within {off:e}, {} gradients within {worst:e} of their norm", vars.len());
     let mut int8 = load(parameters.frozen_builder(DType::F32).pp("encoder"));
-    int8.quantize(Unit::best()).expect("f32 on the CPU");
+    int8.quantize(Form::Int8(Unit::best())).expect("f32 on the CPU");
     let off = norm(&(int8.encode(&pieces, Mode::Eval).expect("its own pieces") - &hidden)?)? / norm(&hidden)?;
     eprintln!("mpnet: int8 within {off:e} of the norm");
     assert!(off < 0.2, "int8 differs by {off:e} of the norm");

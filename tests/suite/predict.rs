@@ -172,7 +172,7 @@ fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
     assert_eq!(missing(&predictor), [false, false, true]);
 }
 
-/// On the CPU, which int8 is for, with every span told.
+/// On the CPU, which int8 and bf16 are for, with every span told.
 fn load_in(run: &Path, precision: Precision, unit: Unit) -> Predictor {
     let settings = PredictionSettings::default().with_all_above(0.0);
     let options = LoadOptions::default().with_precision(precision).with_unit(unit).with_prediction(settings);
@@ -185,27 +185,31 @@ fn probabilities(found: &[Prediction]) -> Vec<f32> {
 }
 
 #[test]
-fn int8_is_close_to_f32_and_no_bit_depends_on_neighbours_or_units() {
+fn reduced_products_are_close_to_f32_and_no_bit_depends_on_neighbours_or_units() {
     let fixture = Fixture::new();
     let run = fixture.train("run", &small_with(|config| config.training.epochs = Some(8)), None).expect("a run").folder;
     let posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
     let plain = load_in(&run, Precision::F32, Unit::best()).predict(&posts).expect("predictions");
-    let quantized = load_in(&run, Precision::Int8, Unit::best());
-    assert_eq!(quantized.form(), Form::Int8(Unit::best()));
-    let found = quantized.predict(&posts).expect("predictions");
-    let (plain, close) = (probabilities(&plain), probabilities(&found));
-    let off = plain.iter().zip(&close).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(plain.len() == close.len() && off > 0.0 && off < 0.05, "{off}");
-    let alone: Vec<Prediction> = posts.iter().map(|post| quantized.predict_one(post).expect("a prediction")).collect();
-    assert_eq!(alone, found, "beside other posts");
-    let portable = load_in(&run, Precision::Int8, Unit::Portable);
-    assert_eq!(portable.predict(&posts).expect("predictions"), found, "by another unit");
+    let (plain, best) = (probabilities(&plain), Unit::best());
+    for (precision, form) in [(Precision::Int8, Form::Int8(best)), (Precision::Bf16, Form::Bf16(best.for_bf16()))] {
+        let rounded = load_in(&run, precision, best);
+        assert_eq!(rounded.form(), form);
+        let found = rounded.predict(&posts).expect("predictions");
+        let close = probabilities(&found);
+        let off = plain.iter().zip(&close).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(plain.len() == close.len() && off > 0.0 && off < 0.05, "{form}: {off}");
+        let alone: Vec<Prediction> =
+            posts.iter().map(|post| rounded.predict_one(post).expect("a prediction")).collect();
+        assert_eq!(alone, found, "{form}: beside other posts");
+        let portable = load_in(&run, precision, Unit::Portable);
+        assert_eq!(portable.predict(&posts).expect("predictions"), found, "{form}: by another unit");
+    }
     let auto = load_in(&run, Precision::Auto, Unit::Portable);
     assert_eq!(auto.form(), Form::F32, "where int8 is slower");
 }
 
 #[test]
-fn weights_that_are_not_finite_are_an_error_in_int8_too() {
+fn weights_that_are_not_finite_are_an_error_in_other_numbers_too() {
     let fixture = Fixture::new();
     let run = fixture.train("run", &small_with(|_| ()), None).expect("a run").folder;
     let path = run.join("weights.safetensors");
@@ -217,7 +221,9 @@ fn weights_that_are_not_finite_are_an_error_in_int8_too() {
             *tensor = (tensor.ones_like().expect("ones") * value).expect("the same type");
         }
         safetensors::save(&broken, &path).expect("writable");
-        let error = load_in(&run, Precision::Int8, Unit::best()).predict_text("met Zarko in Oslo").expect_err(part);
-        assert!(error.to_string().contains("not finite"), "{part}: {error}");
+        for precision in [Precision::Int8, Precision::Bf16] {
+            let error = load_in(&run, precision, Unit::best()).predict_text("met Zarko in Oslo").expect_err(part);
+            assert!(error.to_string().contains("not finite"), "{precision}, {part}: {error}");
+        }
     }
 }

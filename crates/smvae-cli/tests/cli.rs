@@ -170,6 +170,23 @@ fn a_device_that_is_not_there_is_an_error_that_says_why() {
 }
 
 #[test]
+fn a_run_says_that_it_was_trained_in_bf16_and_its_numbers_are_close() {
+    let dir = folder();
+    let dir = dir.path();
+    let loss = |out: &str, more: &str| -> f64 {
+        check(dir, &format!("{TINY} --out {out} --labelled 20 --epochs 2 {more}"), "", 0);
+        let history = std::fs::read_to_string(dir.join(out).join("metrics.jsonl")).expect("one line per epoch");
+        let last = history.lines().last().expect("two epochs");
+        let epoch: serde_json::Value = serde_json::from_str(last).expect("JSON");
+        epoch["train"]["loss"].as_f64().unwrap_or_else(|| panic!("{epoch}"))
+    };
+    let (float, rounded) = (loss("float", ""), loss("rounded", "--bf16"));
+    assert!(float != rounded && (float - rounded).abs() < 0.02 * float.abs(), "{float}, {rounded}");
+    let (text, _) = check(dir, "inspect rounded", "", 0);
+    assert!(text.contains("on cpu, bf16"), "{text}");
+}
+
+#[test]
 fn a_precision_is_told_where_it_was_not_the_default() {
     let dir = folder();
     let dir = dir.path();
@@ -181,9 +198,11 @@ fn a_precision_is_told_where_it_was_not_the_default() {
     assert!(log.contains("computing in int8 without a unit"), "{log}");
     let (best, log) = check(dir, &format!("{eval} --precision int8"), "", 0);
     assert!(log.contains("computing in int8") && best == portable, "{log}");
+    let (_, log) = check(dir, &format!("{eval} --precision bf16 --cpu-unit vnni"), "", 0);
+    assert!(log.contains("computing in bf16 without a unit"), "{log}");
     let (auto, log) = check(dir, &format!("{eval} --precision auto --cpu-unit portable"), "", 0);
     assert!(log.contains("computing in f32") && auto == plain, "{log}");
-    check_error(dir, &format!("{eval} --precision int4"), "", 2, "expected one of `f32`, `int8`, `auto`");
+    check_error(dir, &format!("{eval} --precision int4"), "", 2, "expected one of `f32`, `bf16`, `int8`, `auto`");
     let (text, _) = check(dir, "--version", "", 0);
     assert!(text.contains("--precision auto: "), "{text}");
 }

@@ -107,7 +107,9 @@ fn the_version_says_what_the_program_is() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     assert_eq!(check(dir.path(), "-V", "", 0).0, format!("smvae {}\n", env!("CARGO_PKG_VERSION")));
     let (version, _) = check(dir.path(), "--version --verbose", "", 0);
-    for want in ["\nfeatures: ", "\nCPU: ", "cores, ", "\nint8 on this CPU: ", "\n--precision auto: "] {
+    for want in
+        ["\nfeatures: ", "\nCPU: ", "cores, ", "\nint8 on this CPU: ", "\nbf16 on this CPU: ", "\n--precision auto: "]
+    {
         assert!(version.contains(want), "{want}\n{version}");
     }
     assert!(!version.contains('/'), "no path is in it: {version}");

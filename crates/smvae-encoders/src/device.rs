@@ -50,8 +50,8 @@ pub fn allow_tf32(allowed: bool) {
     candle_core::cuda::set_gemm_reduced_precision_f32(allowed);
 }
 
-/// Whether linear layers on CUDA devices of this process may multiply in bf16, 8 significant bits,
-/// as [`smvae_core::nn::precision::allow_bf16`] says. They may not unless this function allows it.
+/// Whether linear layers of this process may multiply in bf16, 8 significant bits, as
+/// [`smvae_core::nn::precision::allow_bf16`] says. They may not unless this function allows it.
 pub fn allow_bf16(allowed: bool) {
     smvae_core::nn::precision::allow_bf16(allowed);
 }
@@ -65,7 +65,7 @@ const BF16: &str = ", bf16";
 /// The name of a device, `cpu` or `cuda:N`, and what it multiplies in: as a run records it.
 pub fn describe(device: &Device) -> String {
     let tf32 = device.is_cuda() && candle_core::cuda::gemm_reduced_precision_f32();
-    let bf16 = device.is_cuda() && smvae_core::nn::precision::bf16_is_allowed();
+    let bf16 = smvae_core::nn::precision::bf16_is_allowed();
     format!("{}{}{}", name(device), if tf32 { TF32 } else { "" }, if bf16 { BF16 } else { "" })
 }
 
@@ -160,6 +160,7 @@ mod tests {
         check(&describe(&Device::Cpu), DeviceChoice::Cpu, false, false);
         check("cuda:1", DeviceChoice::Cuda(1), false, false);
         check("cuda:1, tf32", DeviceChoice::Cuda(1), true, false);
+        check("cpu, bf16", DeviceChoice::Cpu, false, true);
         check("cuda:1, bf16", DeviceChoice::Cuda(1), false, true);
         check("cuda:1, tf32, bf16", DeviceChoice::Cuda(1), true, true);
     }

@@ -13,13 +13,14 @@ pub(crate) struct PrecisionArgs {
     /// Number type of the text encoder; f16 and bf16, on a GPU, take half the memory.
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = NumberType::F32)]
     dtype: NumberType,
-    /// What large products are computed in on the CPU: f32, int8 or auto.
+    /// What large products are computed in on the CPU: f32, bf16, int8 or auto.
     ///
     /// auto is int8 on a CPU that has a unit for it. In int8 the weights take a quarter of the
-    /// memory, and almost the same entities are found (docs/precision.md).
+    /// memory, in bf16 half, and almost the same entities are found (docs/precision.md).
     #[arg(long, value_name = "NAME", default_value_t = Precision::F32, value_parser = by_name::<Precision>)]
     precision: Precision,
-    /// The unit of the CPU that multiplies int8, portable or vnni, to see what other CPUs do.
+    /// The fastest unit that may multiply bf16 and int8, portable, vnni or amx, to see what other
+    /// CPUs do.
     #[arg(long, hide = true, value_name = "NAME", value_parser = by_name::<Unit>)]
     cpu_unit: Option<Unit>,
 }
@@ -42,7 +43,10 @@ impl PrecisionArgs {
         match (self.precision, model.form()) {
             (Precision::F32, _) => {}
             (_, Form::Int8(unit)) if !unit.is_fast() => {
-                say("computing in int8 without a unit of the CPU for it (AVX-512 VNNI): this is slower than f32");
+                say("computing in int8 without a unit of the CPU for it (AVX-512 VNNI, AMX): this is slower than f32");
+            }
+            (_, Form::Bf16(unit)) if !unit.is_fast() => {
+                say("computing in bf16 without a unit of the CPU for it (AMX): this is slower than f32");
             }
             (_, form) => say(format!("computing in {form}")),
         }

@@ -21,7 +21,7 @@ use super::{BatchSpan, Decoders, Features, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::Plus;
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
 use crate::nn::select::select_rows;
-use crate::nn::{BiLstm, Linear, QuantizedLinear, Unit, embedding, leaky_relu, linear_columns, segment_mean};
+use crate::nn::{BiLstm, Form, Linear, QuantizedLinear, embedding, leaky_relu, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
 use crate::vae::{Expert, Gaussian, mean_of_experts, product_of_experts};
 use crate::{Error, Result};
@@ -50,8 +50,8 @@ pub struct SpanModel {
     /// How much the image says of each span.
     image_gate: Option<ImageGate>,
     span_hidden: Linear,
-    /// The larger products in int8, in a model that was quantized; `span_hidden` then has the
-    /// columns of z alone.
+    /// The larger products in int8 or bf16, in a model that was quantized; `span_hidden` then has
+    /// the columns of z alone.
     quantized: Option<QuantizedSpans>,
     classifier: Linear,
     /// The decoders of the two VAEs; `None` in a model that can only predict.
@@ -90,7 +90,7 @@ impl ExpertNet {
     }
 }
 
-/// Layers in int8. Those of the ends of a span are sums of columns of `W_f`.
+/// Layers in int8 or bf16. Those of the ends of a span are sums of columns of `W_f`.
 #[derive(Clone, Debug)]
 struct QuantizedSpans {
     text_hidden: QuantizedLinear,
@@ -191,26 +191,26 @@ impl SpanModel {
         Ok(self.lstm_ner.prepare()?)
     }
 
-    /// Keeps the weights of the large products in int8 alone, for predictions on the CPU, where
-    /// this unit multiplies them: those of both LSTMs, of the text expert's hidden layer and of the
-    /// span layer, but for its columns of z. The heads of the experts, the classifier and what sees
-    /// an image stay as they are.
+    /// Keeps the weights of the large products in int8 or bf16 alone, for predictions on the CPU:
+    /// those of both LSTMs, of the text expert's hidden layer and of the span layer, but for its
+    /// columns of z. The heads of the experts, the classifier and what sees an image stay as they
+    /// are.
     ///
     /// # Errors
-    /// For weights that are not f32 on the CPU.
-    pub fn quantize(&mut self, unit: Unit) -> Result<()> {
+    /// For f32, which is no form to round to, and for weights that are not f32 on the CPU.
+    pub fn quantize(&mut self, form: Form) -> Result<()> {
         if self.quantized.is_some() {
             return Ok(());
         }
-        self.lstm_vae.quantize(unit)?;
-        self.lstm_ner.quantize(unit)?;
+        self.lstm_vae.quantize(form)?;
+        self.lstm_ner.quantize(form)?;
         let ([z, s, e, difference, product], width) = (self.span_columns(), 2 * self.config.hidden_dim);
         let (weight, bias) = (self.span_hidden.weight().clone(), self.span_hidden.bias().clone());
         let columns = |at: usize| weight.narrow(1, at, width);
-        let pack = |weight: Tensor, bias: &Tensor| QuantizedLinear::new(&Linear::new(weight, bias.clone()), unit);
+        let pack = |weight: Tensor, bias: &Tensor| QuantizedLinear::new(&Linear::new(weight, bias.clone()), form);
         let nothing = bias.zeros_like()?;
         self.quantized = Some(QuantizedSpans {
-            text_hidden: QuantizedLinear::new(&self.text.hidden, unit)?,
+            text_hidden: QuantizedLinear::new(&self.text.hidden, form)?,
             first: pack((columns(s)? + columns(difference)?)?, &bias)?,
             last: pack((columns(e)? - columns(difference)?)?, &nothing)?,
             product: pack(columns(product)?.contiguous()?, &nothing)?,

@@ -9,7 +9,7 @@ mod kernels;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
-use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated};
+use super::matrix::{Mat, MatMut, Write, add_column_sums, product, product_alike, repeated};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -112,12 +112,12 @@ impl LinearColumns {
         let ((_, d_out), (_, d_in)) = (dy.dims(), x.dims());
         if let [Columns::Plus(first)] = self.terms[..] {
             let dw = MatMut::strided(&mut dw[first..], d_out, d_in, all);
-            return matmul(dw, dy.t(), x, T::ONE, Write::Add, Threads::All);
+            return product(dw, dy.t(), x, Write::Add);
         }
-        let mut product = vec![T::ZERO; d_out * d_in];
-        matmul(MatMut::new(&mut product, d_out, d_in), dy.t(), x, T::ONE, Write::Overwrite, Threads::All);
-        for (dw, product) in dw.chunks_exact_mut(all).zip(product.chunks_exact(d_in)) {
-            self.terms.iter().for_each(|term| term.add(&mut dw[term.first()..][..d_in], product));
+        let mut sum = vec![T::ZERO; d_out * d_in];
+        product(MatMut::new(&mut sum, d_out, d_in), dy.t(), x, Write::Overwrite);
+        for (dw, sum) in dw.chunks_exact_mut(all).zip(sum.chunks_exact(d_in)) {
+            self.terms.iter().for_each(|term| term.add(&mut dw[term.first()..][..d_in], sum));
         }
     }
 }
@@ -143,9 +143,9 @@ impl CustomOp3 for LinearColumns {
             self.with_weight(w, size, d_in, |w| {
                 let (y, x) = (MatMut::new(&mut y, rows, size.0), Mat::new(x, rows, d_in));
                 if self.keep {
-                    matmul(y, x, w.t(), T::ONE, Write::Add, Threads::All);
+                    product(y, x, w.t(), Write::Add);
                 } else {
-                    matmul_alike(y, x, w.t(), Write::Add, Threads::All);
+                    product_alike(y, x, w.t(), Write::Add);
                 }
             });
             Ok((T::into_storage(y), (rows, size.0).into()))
@@ -165,7 +165,7 @@ impl CustomOp3 for LinearColumns {
             let (xs, ws, dys) = (Values::<T>::of(x)?, Values::<T>::of(w)?, Values::<T>::of(dy)?);
             let dx = accumulate_part(x, |dx| ws.with(|w| dys.with(|dy| self.with_weight(w, size, d_in, |w| {
                 let dx = MatMut::new(dx, rows, d_in);
-                matmul(dx, Mat::new(dy, rows, size.0), w, T::ONE, Write::Add, Threads::All);
+                product(dx, Mat::new(dy, rows, size.0), w, Write::Add);
             })))?)?;
             let dw = accumulate_part(w, |dw| xs.with(|x| dys.with(|dy| {
                 self.weight_gradient(dw, size.1, Mat::new(dy, rows, size.0), Mat::new(x, rows, d_in));

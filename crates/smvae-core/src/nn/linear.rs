@@ -11,7 +11,7 @@ pub(super) mod kernels;
 use super::activation::Activation;
 use super::dispatch::{has_kernels, is_fused};
 use super::gradients::{accumulate, accumulate_part};
-use super::matrix::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated};
+use super::matrix::{Mat, MatMut, Write, add_column_sums, product, product_alike, repeated};
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -135,9 +135,9 @@ impl CustomOp3 for LinearOp {
             let (x, w) = (Mat::new(x, rows, d_in), Mat::new(w, d_out, d_in));
             let to = MatMut::new(&mut y, rows, d_out);
             if self.keep {
-                matmul(to, x, w.t(), T::ONE, Write::Add, Threads::All);
+                product(to, x, w.t(), Write::Add);
             } else {
-                matmul_alike(to, x, w.t(), Write::Add, Threads::All);
+                product_alike(to, x, w.t(), Write::Add);
             }
             if let Some(activation) = self.activation {
                 if self.keep {
@@ -179,7 +179,7 @@ fn backward<T: Real>(x: &Tensor, w: &Tensor, b: &Tensor, dy: &Tensor) -> Result<
         Values::<T>::of(w)?.with(|w| {
             dy.with(|dy| {
                 let (dy, w) = (Mat::new(dy, rows, d_out), Mat::new(w, d_out, d_in));
-                matmul(MatMut::new(dx, rows, d_in), dy, w, T::ONE, write, Threads::All);
+                product(MatMut::new(dx, rows, d_in), dy, w, write);
             })
         })?
     })?;
@@ -187,7 +187,7 @@ fn backward<T: Real>(x: &Tensor, w: &Tensor, b: &Tensor, dy: &Tensor) -> Result<
         Values::<T>::of(x)?.with(|x| {
             dy.with(|dy| {
                 let (dy, x) = (Mat::new(dy, rows, d_out), Mat::new(x, rows, d_in));
-                matmul(MatMut::new(dw, d_out, d_in), dy.t(), x, T::ONE, write, Threads::All);
+                product(MatMut::new(dw, d_out, d_in), dy.t(), x, write);
             })
         })?
     })?;

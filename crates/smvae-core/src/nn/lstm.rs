@@ -23,7 +23,7 @@ mod steps;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::linear::linear;
-use super::precision::Unit;
+use super::precision::Form;
 use super::stack_rows::stack_rows;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
@@ -38,16 +38,16 @@ pub(super) use composed::composed;
 /// same with the suffix `_reverse`.
 #[derive(Clone, Debug)]
 pub struct BiLstm {
-    form: Form,
+    kept: Kept,
 }
 
 /// How the parameters are kept.
 #[derive(Clone, Debug)]
-enum Form {
+enum Kept {
     Plain(Weights),
     /// What a layer that only predicts makes of them once, which they are views of.
     Prepared(Weights, Prepared),
-    /// The same in int8, without the others.
+    /// The same in int8 or bf16, without the others.
     Quantized(QuantizedLstm),
 }
 
@@ -82,7 +82,7 @@ impl BiLstm {
         };
         let bias = |suffix: &str| vb.get_with_hints(4 * hidden_dim, &format!("bias{suffix}"), Init::Const(0.0));
         let (ih, hh) = (both("weight_ih", in_dim)?, both("weight_hh", hidden_dim)?);
-        Ok(Self { form: Form::Plain(Weights { ih, hh, bias: [bias("")?, bias("_reverse")?] }) })
+        Ok(Self { kept: Kept::Plain(Weights { ih, hh, bias: [bias("")?, bias("_reverse")?] }) })
     }
 
     /// Arranges the parameters for predictions on the CPU, once instead of in each forward pass;
@@ -91,7 +91,7 @@ impl BiLstm {
     /// # Errors
     /// Those of the copies.
     pub fn prepare(&mut self) -> Result<()> {
-        if let Form::Plain(Weights { ih, hh, bias }) = &self.form
+        if let Kept::Plain(Weights { ih, hh, bias }) = &self.kept
             && is_fused(&bias[0])
         {
             let weight_hh = [hh[0].t()?.contiguous()?, hh[1].t()?.contiguous()?];
@@ -101,20 +101,20 @@ impl BiLstm {
             let ih = [weight_ih.narrow(0, 0, h4)?, weight_ih.narrow(0, h4, h4)?];
             let hh = [weight_hh[0].t()?, weight_hh[1].t()?];
             let prepared = Prepared { weight_ih, bias: Tensor::cat(&bias, 0)?, weight_hh };
-            self.form = Form::Prepared(Weights { ih, hh, bias }, prepared);
+            self.kept = Kept::Prepared(Weights { ih, hh, bias }, prepared);
         }
         Ok(())
     }
 
-    /// Keeps the parameters in int8 alone, for predictions on the CPU, where this unit multiplies
-    /// them. The cells stay in the number type of what comes, f32.
+    /// Keeps the parameters in int8 or bf16 alone, for predictions on the CPU. The cells stay in
+    /// the number type of what comes, f32.
     ///
     /// # Errors
-    /// For parameters that are not f32 on the CPU.
-    pub fn quantize(&mut self, unit: Unit) -> Result<()> {
-        if let Form::Plain(Weights { ih, hh, bias }) | Form::Prepared(Weights { ih, hh, bias }, _) = &self.form {
-            let layer = QuantizedLstm::new(ih.each_ref(), hh.each_ref(), bias.each_ref(), unit)?;
-            self.form = Form::Quantized(layer);
+    /// For f32, which is no form to round to, and for parameters that are not f32 on the CPU.
+    pub fn quantize(&mut self, form: Form) -> Result<()> {
+        if let Kept::Plain(Weights { ih, hh, bias }) | Kept::Prepared(Weights { ih, hh, bias }, _) = &self.kept {
+            let layer = QuantizedLstm::new(ih.each_ref(), hh.each_ref(), bias.each_ref(), form)?;
+            self.kept = Kept::Quantized(layer);
         }
         Ok(())
     }
@@ -126,17 +126,17 @@ impl BiLstm {
     /// If the shapes do not fit, a range is out of bounds, or the number type is neither f32 nor
     /// f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
-        match &self.form {
-            Form::Quantized(layer) => {
+        match &self.kept {
+            Kept::Quantized(layer) => {
                 check(ranges, x.dim(0)?)?;
                 layer.forward(x, ranges)
             }
-            Form::Prepared(_, prepared) if is_fused(x) => {
+            Kept::Prepared(_, prepared) if is_fused(x) => {
                 let projected = linear(x, &prepared.weight_ih, &prepared.bias)?;
                 let [forward, reverse] = &prepared.weight_hh;
                 run(&projected, [forward, reverse], ranges, true)
             }
-            Form::Plain(weights) | Form::Prepared(weights, _) => {
+            Kept::Plain(weights) | Kept::Prepared(weights, _) => {
                 recurrence(&weights.project(x)?, weights.hh.each_ref(), ranges)
             }
         }
@@ -148,7 +148,7 @@ impl BiLstm {
     /// # Errors
     /// As [`BiLstm::forward`].
     pub fn forward_both([a, b]: [&Self; 2], [x, y]: [&Tensor; 2], ranges: &[Range<usize>]) -> Result<[Tensor; 2]> {
-        if let (Form::Plain(a), Form::Plain(b)) = (&a.form, &b.form)
+        if let (Kept::Plain(a), Kept::Plain(b)) = (&a.kept, &b.kept)
             && has_kernels(x)
         {
             let [of_x, of_y] = [a.project(x)?, b.project(y)?];

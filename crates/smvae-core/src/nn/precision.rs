@@ -1,10 +1,11 @@
 //! In which numbers the large products of a model that predicts are computed, and by which unit of
-//! the CPU; and whether training on a GPU multiplies in bf16.
+//! the CPU; and whether training multiplies in bf16.
 
 use crate::{Error, Result};
 use candle_core::Device;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What was asked for.
@@ -15,6 +16,8 @@ pub enum Precision {
     /// f32, in which models are trained.
     #[default]
     F32,
+    /// bf16, on any CPU; where it has no unit for it, this is slower than f32.
+    Bf16,
     /// int8, on any CPU; where it has no unit for it, this is slower than f32.
     Int8,
     /// int8 on a CPU that has a unit for it, else f32.
@@ -26,26 +29,29 @@ pub enum Precision {
 pub enum Form {
     /// f32, or on a GPU the number type of the weights.
     F32,
+    /// bf16, by this unit.
+    Bf16(Unit),
     /// int8, by this unit.
     Int8(Unit),
 }
 
-/// What multiplies int8. Every unit gives the same bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What multiplies numbers of fewer bits than f32, the slowest first. Every unit gives the same
+/// bits in int8, and in bf16 but for numbers below 2^-126.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Unit {
-    /// Integers of the CPU, whatever it has.
+    /// What every CPU has.
     Portable,
-    /// AVX-512 VNNI, on x86-64: several times as fast as f32. On a CPU without it, this is
-    /// [`Unit::Portable`].
+    /// AVX-512 VNNI, on x86-64, for int8: several times as fast as f32.
     Vnni,
+    /// AMX, on x86-64 with Linux, for int8 and bf16.
+    Amx,
 }
 
-/// Whether linear layers in f32 on CUDA devices of this process may round what they multiply, and
-/// each product, to bf16, 8 significant bits. They may not unless this function allows it. Sums,
-/// weights, and everything that is no product of a linear layer, stay f32;
-/// the CPU has no such form.
+/// Whether linear layers in f32 of this process may round what they multiply, and on a GPU each
+/// product, to bf16, 8 significant bits. They may not unless this function allows it. Sums,
+/// weights, and everything that is no product of a linear layer, stay f32.
 pub fn allow_bf16(allowed: bool) {
     BF16.store(allowed, Ordering::Relaxed);
 }
@@ -60,26 +66,42 @@ static BF16: AtomicBool = AtomicBool::new(false);
 impl Unit {
     /// The fastest that this CPU has.
     pub fn best() -> Self {
-        if super::matrix::has_vnni() { Self::Vnni } else { Self::Portable }
+        static BEST: OnceLock<Unit> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            if super::matrix::has_amx() {
+                Self::Amx
+            } else if super::matrix::has_vnni() {
+                Self::Vnni
+            } else {
+                Self::Portable
+            }
+        })
     }
 
-    /// Whether int8 on it is faster than f32.
+    /// Whether numbers of fewer bits are faster on it than f32.
     pub fn is_fast(self) -> bool {
         self != Self::Portable
+    }
+
+    /// What multiplies bf16 where this is the fastest unit that may be used.
+    pub fn for_bf16(self) -> Self {
+        if self == Self::Amx { self } else { Self::Portable }
     }
 }
 
 impl Precision {
-    /// What products are computed in on a device, where int8 is multiplied by `unit`.
+    /// What products are computed in on a device, by no faster a unit than `unit`.
     ///
     /// # Errors
-    /// [`Error::Setting`] for int8 on a GPU, for which there is no kernel.
+    /// [`Error::Setting`] for int8 and bf16 on a GPU, for which there is no kernel.
     pub fn form(self, device: &Device, unit: Unit) -> Result<Form> {
-        let unit = if unit == Unit::Vnni { Unit::best() } else { unit };
+        let unit = unit.min(Unit::best());
         match self {
-            Self::Int8 if !device.is_cpu() => {
-                Err(Error::setting("precision", "f32 or auto on a GPU: int8 is for the CPU", self))
+            Self::Int8 | Self::Bf16 if !device.is_cpu() => {
+                let expected = "f32 or auto on a GPU: int8 and bf16 products of a model that predicts are for the CPU";
+                Err(Error::setting("precision", expected, self))
             }
+            Self::Bf16 => Ok(Form::Bf16(unit.for_bf16())),
             Self::Int8 => Ok(Form::Int8(unit)),
             Self::Auto if device.is_cpu() && unit.is_fast() => Ok(Form::Int8(unit)),
             Self::F32 | Self::Auto => Ok(Form::F32),
@@ -88,10 +110,11 @@ impl Precision {
 }
 
 impl Form {
-    /// `f32` or `int8`: what numbers depend on, whatever unit multiplies them.
+    /// `f32`, `bf16` or `int8`: what numbers depend on, whatever unit multiplies them.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
+            Self::Bf16(_) => "bf16",
             Self::Int8(_) => "int8",
         }
     }
@@ -101,6 +124,7 @@ impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::Bf16 => "bf16",
             Self::Int8 => "int8",
             Self::Auto => "auto",
         })
@@ -111,7 +135,7 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::F32 => f.write_str(self.name()),
-            Self::Int8(unit) => write!(f, "{} ({unit})", self.name()),
+            Self::Bf16(unit) | Self::Int8(unit) => write!(f, "{} ({unit})", self.name()),
         }
     }
 }
@@ -121,6 +145,7 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::Portable => "portable",
             Self::Vnni => "AVX-512 VNNI",
+            Self::Amx => "AMX",
         })
     }
 }
@@ -135,7 +160,10 @@ mod tests {
         assert_eq!(form(Precision::F32, Unit::best())?, Form::F32);
         assert_eq!(form(Precision::Auto, Unit::Portable)?, Form::F32);
         assert_eq!(form(Precision::Int8, Unit::Portable)?, Form::Int8(Unit::Portable));
+        assert_eq!(form(Precision::Bf16, Unit::Vnni)?, Form::Bf16(Unit::Portable));
+        assert_eq!(form(Precision::Bf16, Unit::Amx)?, Form::Bf16(Unit::best().for_bf16()));
         let best = Unit::best();
+        assert_eq!(form(Precision::Int8, Unit::Amx)?, Form::Int8(best), "no unit that is not there");
         assert_eq!(form(Precision::Auto, best)?, if best.is_fast() { Form::Int8(best) } else { Form::F32 });
         Ok(())
     }

@@ -1,40 +1,42 @@
-//! Linear layers whose weight is kept in int8, for models that only predict on a CPU.
+//! Linear layers whose weight is kept in int8 or bf16, for models that only predict on a CPU.
 //!
-//! `y = f(x W' + b)` as in [`Linear`], where each row of `x` and each row of `W` (a column of the
-//! product) is rounded to steps of a 127th of its largest magnitude, and the sums are exact. A
-//! weight takes a quarter of its memory in f32. No bit of a row depends on other rows, on threads,
-//! or on the unit that multiplies. There is no backward pass.
+//! `y = f(x W' + b)` as in [`Linear`]. In int8, each row of `x` and each row of `W` (a column of
+//! the product) is rounded to steps of a 127th of its largest magnitude, and the sums are exact; a
+//! weight takes a quarter of its memory in f32. In bf16 both are rounded to 8 significant bits,
+//! sums are f32, and a weight takes half. No bit of a row depends on other rows, on threads, or on
+//! the unit that multiplies. There is no backward pass.
 
 use super::activation::Activation;
 use super::layer_norm::{LayerNorm, RowNorm};
 use super::linear::Linear;
 use super::matrix::{Packed, Rows, Write, multiply};
-use super::precision::Unit;
+use super::precision::Form;
 use super::real::{Values, values};
 use candle_core::{Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// A linear layer in int8. A clone shares its weight.
+/// A linear layer in int8 or bf16. A clone shares its weight.
 #[derive(Clone, Debug)]
 pub struct QuantizedLinear {
     weight: Arc<Packed>,
-    unit: Unit,
 }
 
 impl QuantizedLinear {
-    /// The layer with its weight rounded, where this unit multiplies.
+    /// The layer with its weight rounded, for products in this form.
     ///
     /// # Errors
-    /// For parameters that are not f32 on the CPU, or for a weight `[out, in]` whose bias is not
-    /// `[out]`.
-    pub fn new(layer: &Linear, unit: Unit) -> Result<Self> {
+    /// For f32, which is no form to round to; for parameters that are not f32 on the CPU; for a
+    /// weight `[out, in]` whose bias is not `[out]`.
+    pub fn new(layer: &Linear, form: Form) -> Result<Self> {
         let ((n, k), bias) = (layer.weight().dims2()?, layer.bias().to_vec1::<f32>()?);
         if bias.len() != n {
             bail!("QuantizedLinear: a weight of {n} rows and a bias of {}", bias.len());
         }
-        let weight = Values::<f32>::of(layer.weight())?.with(|weight| Packed::new(weight, n, k, &bias))?;
-        Ok(Self { weight: Arc::new(weight), unit })
+        match Values::<f32>::of(layer.weight())?.with(|weight| Packed::new(weight, n, k, &bias, form))? {
+            Some(weight) => Ok(Self { weight: Arc::new(weight) }),
+            None => bail!("QuantizedLinear: {form} is no form to round a weight to"),
+        }
     }
 
     /// `x: [rows, in]` to `[rows, out]`, f32 on the CPU. A row with a number that is not finite
@@ -60,7 +62,7 @@ impl QuantizedLinear {
         Ok(y)
     }
 
-    /// The same by several layers, for which rows are rounded once: `x: [rows, in]` to
+    /// The same by several layers of one form, for which rows are rounded once: `x: [rows, in]` to
     /// `[rows, out]` of each layer.
     ///
     /// # Errors
@@ -69,16 +71,16 @@ impl QuantizedLinear {
         let widths = layers.map(|layer| layer.weight.dims().1);
         layers.iter().try_for_each(|layer| layer.check(x))?;
         by_blocks([x], widths, |[x], ys, scratch| {
-            scratch.rows.quantise(x, layers[0].weight.dims().0);
+            scratch.rows.round(x, &layers[0].weight);
             for (layer, y) in layers.iter().zip(ys) {
-                multiply(layer.unit, &scratch.rows, &layer.weight, y, Write::Overwrite);
+                multiply(&scratch.rows, &layer.weight, y, Write::Overwrite);
             }
         })
     }
 
     fn multiply(&self, x: &[f32], y: &mut [f32], write: Write, rows: &mut Rows) {
-        rows.quantise(x, self.weight.dims().0);
-        multiply(self.unit, rows, &self.weight, y, write);
+        rows.round(x, &self.weight);
+        multiply(rows, &self.weight, y, write);
     }
 
     fn check(&self, x: &Tensor) -> Result<()> {
@@ -90,7 +92,8 @@ impl QuantizedLinear {
     }
 }
 
-/// What follows attention in a layer of BERT, with linear layers in int8 and the rest in f32:
+/// What follows attention in a layer of BERT, with linear layers in int8 or bf16 and the rest
+/// in f32:
 ///
 /// ```text
 /// a = norm(x + W_o context),   y = last_norm(a + W_2 f(W_1 a))
@@ -113,8 +116,8 @@ impl QuantizedBlock {
     ///
     /// # Errors
     /// As [`QuantizedLinear::new`]; for layers whose sizes do not fit each other.
-    pub fn new(layers: [&Linear; 3], norms: [&LayerNorm; 2], activation: Activation, unit: Unit) -> Result<Self> {
-        let [output, up, down] = layers.map(|layer| QuantizedLinear::new(layer, unit));
+    pub fn new(layers: [&Linear; 3], norms: [&LayerNorm; 2], activation: Activation, form: Form) -> Result<Self> {
+        let [output, up, down] = layers.map(|layer| QuantizedLinear::new(layer, form));
         let (output, up, down) = (output?, up?, down?);
         let [norm, last_norm] = norms.map(RowNorm::new);
         let (norm, last_norm) = (norm?, last_norm?);
@@ -199,7 +202,7 @@ fn by_blocks<const M: usize, const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::{BiLstm, Parameters};
+    use crate::nn::{BiLstm, Parameters, Unit};
     use crate::rng::{named, standard_normal};
     use candle_core::{DType, Device};
     use std::ops::Range;
@@ -223,19 +226,19 @@ mod tests {
     }
 
     /// A block of the width 30.
-    fn block(unit: Unit) -> Result<QuantizedBlock> {
+    fn block(form: Form) -> Result<QuantizedBlock> {
         let layers = [layer(30, 30, "output"), layer(30, 100, "up"), layer(100, 30, "down")];
         let vb = Parameters::new(2, &Device::Cpu).builder(DType::F32);
         let norms = [LayerNorm::load(30, 1e-6, vb.pp("a"))?, LayerNorm::load(30, 1e-6, vb.pp("b"))?];
-        QuantizedBlock::new(layers.each_ref(), norms.each_ref(), Activation::GeluErf, unit)
+        QuantizedBlock::new(layers.each_ref(), norms.each_ref(), Activation::GeluErf, form)
     }
 
-    /// What a layer, a block and an LSTM of this unit make of rows.
-    fn run(x: &Tensor, ranges: &[Range<usize>], unit: Unit) -> Result<[Tensor; 3]> {
-        let up = QuantizedLinear::new(&layer(30, 100, "up"), unit)?;
+    /// What a layer, a block and an LSTM of this form make of rows.
+    fn run(x: &Tensor, ranges: &[Range<usize>], form: Form) -> Result<[Tensor; 3]> {
+        let up = QuantizedLinear::new(&layer(30, 100, "up"), form)?;
         let mut lstm = BiLstm::load(30, 9, Parameters::new(1, &Device::Cpu).builder(DType::F32))?;
-        lstm.quantize(unit)?;
-        Ok([up.forward(x)?, block(unit)?.forward(&x.cos()?, x)?, lstm.forward(x, ranges)?])
+        lstm.quantize(form)?;
+        Ok([up.forward(x)?, block(form)?.forward(&x.cos()?, x)?, lstm.forward(x, ranges)?])
     }
 
     #[test]
@@ -244,30 +247,47 @@ mod tests {
         let [output, up, down] = [layer(30, 30, "output"), layer(30, 100, "up"), layer(100, 30, "down")];
         let norm = LayerNorm::load(30, 1e-6, Parameters::new(2, &Device::Cpu).builder(DType::F32))?;
         let lstm = BiLstm::load(30, 9, Parameters::new(1, &Device::Cpu).builder(DType::F32))?;
-        let [one, after, recurrent] = run(&x, &ranges, Unit::best())?;
-        assert!(distance(&one, &up.forward(&x)?)? < 0.01);
         let a = norm.forward(&(&x + output.forward(&x.cos()?)?)?)?;
         let fed = down.forward(&up.forward_activated(&a, Activation::GeluErf)?)?;
-        assert!(distance(&after, &norm.forward(&(&a + fed)?)?)? < 0.02);
-        assert!(distance(&recurrent, &lstm.forward(&x, &ranges)?)? < 0.02);
+        let want = [up.forward(&x)?, norm.forward(&(&a + fed)?)?, lstm.forward(&x, &ranges)?];
+        for form in forms(Unit::best()) {
+            for ((got, want), tolerance) in run(&x, &ranges, form)?.iter().zip(&want).zip([0.01, 0.02, 0.02]) {
+                let off = distance(got, want)?;
+                assert!(off > 0.0 && off < tolerance, "{form}: {off}");
+            }
+        }
         Ok(())
+    }
+
+    /// What this unit multiplies.
+    fn forms(unit: Unit) -> [Form; 2] {
+        [Form::Int8(unit), Form::Bf16(unit.for_bf16())]
     }
 
     #[test]
     fn neither_rows_nor_threads_nor_units_change_a_bit() -> Result<()> {
+        forms(Unit::best())
+            .into_iter()
+            .zip(forms(Unit::Portable))
+            .try_for_each(|(best, portable)| check(best, portable))
+    }
+
+    fn check(best: Form, portable: Form) -> Result<()> {
         let (x, ranges) = (normal((130, 30), "x"), [0..50, 50..51, 60..130]);
         let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads");
-        let want = run(&x, &ranges, Unit::Portable)?;
+        let want = run(&x, &ranges, portable)?;
         for threads in [1, 2, 5] {
-            let got = pool(threads).install(|| run(&x, &ranges, Unit::best()))?;
-            got.iter().zip(&want).for_each(|(got, want)| assert_eq!(values(got), values(want), "{threads} threads"));
+            let got = pool(threads).install(|| run(&x, &ranges, best))?;
+            got.iter()
+                .zip(&want)
+                .for_each(|(got, want)| assert_eq!(values(got), values(want), "{best}, {threads} threads"));
         }
         // A text of its own beside one that has no rows.
-        let alone = run(&x.narrow(0, 60, 70)?, &[0..70, 3..3], Unit::best())?;
+        let alone = run(&x.narrow(0, 60, 70)?, &[0..70, 3..3], best)?;
         for (got, want) in alone.iter().zip(&want) {
             assert_eq!(values(got), values(&want.narrow(0, 60, 70)?));
         }
-        let [first, second] = [(30, 40), (30, 50)].map(|(k, n)| QuantizedLinear::new(&layer(k, n, "a"), Unit::best()));
+        let [first, second] = [(30, 40), (30, 50)].map(|(k, n)| QuantizedLinear::new(&layer(k, n, "a"), best));
         let (first, second) = (first?, second?);
         let both = QuantizedLinear::forward_each([&first, &second], &x)?;
         assert_eq!(both.map(|y| values(&y)), [values(&first.forward(&x)?), values(&second.forward(&x)?)]);
@@ -280,17 +300,22 @@ mod tests {
     #[test]
     fn a_row_that_is_not_finite_stays_so_and_shapes_are_checked() -> Result<()> {
         let x = Tensor::from_vec(vec![1f32, f32::NAN, 1.0, 2.0, f32::INFINITY, 0.0], (3, 2), &Device::Cpu)?;
-        let small = QuantizedLinear::new(&layer(2, 5, "small"), Unit::best())?;
-        let finite: Vec<bool> =
-            values(&small.forward(&x)?).iter().map(|row| row.iter().all(|y| y.is_finite())).collect();
-        assert_eq!(finite, [false, true, false]);
-        assert!(values(&small.forward(&x)?)[0].iter().all(|y| y.is_nan()));
+        for form in forms(Unit::best()) {
+            let small = QuantizedLinear::new(&layer(2, 5, "small"), form)?;
+            let finite: Vec<bool> =
+                values(&small.forward(&x)?).iter().map(|row| row.iter().all(|y| y.is_finite())).collect();
+            assert_eq!(finite, [false, true, false], "{form}");
+            assert!(values(&small.forward(&x)?)[0].iter().all(|y| y.is_nan()), "{form}");
+        }
+        let int8 = Form::Int8(Unit::best());
+        let small = QuantizedLinear::new(&layer(2, 5, "small"), int8)?;
         assert_eq!(small.forward(&normal((0, 2), "none"))?.dims(), [0, 5]);
         assert!(small.forward(&normal((4, 3), "wide")).is_err());
         assert!(small.forward(&normal((4, 2), "x").to_dtype(DType::F64)?).is_err());
         assert!(small.forward_onto(&normal((4, 2), "x"), &normal((4, 6), "onto")).is_err());
         let bad = Linear::new(normal((3, 2), "weight"), Tensor::new(&[1f32, 2.0], &Device::Cpu)?);
-        assert!(QuantizedLinear::new(&bad, Unit::best()).is_err());
+        assert!(QuantizedLinear::new(&bad, int8).is_err());
+        assert!(QuantizedLinear::new(&layer(2, 5, "small"), Form::F32).is_err());
         Ok(())
     }
 }

@@ -18,6 +18,10 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
     fn erf(self) -> Self;
     /// The same slice if this type is f32.
     fn of_f32s(values: &mut [f32]) -> Option<&mut [Self]>;
+    /// The same slice if this type is f32.
+    fn as_f32s(values: &[Self]) -> Option<&[f32]>;
+    /// The same slice if this type is f32.
+    fn as_f32s_mut(values: &mut [Self]) -> Option<&mut [f32]>;
 
     fn of(value: f64) -> Self {
         Self::from_f64(value)
@@ -91,6 +95,12 @@ impl Real for f32 {
     fn of_f32s(values: &mut [f32]) -> Option<&mut [Self]> {
         Some(values)
     }
+    fn as_f32s(values: &[Self]) -> Option<&[f32]> {
+        Some(values)
+    }
+    fn as_f32s_mut(values: &mut [Self]) -> Option<&mut [f32]> {
+        Some(values)
+    }
 }
 
 impl Real for f64 {
@@ -113,6 +123,12 @@ impl Real for f64 {
         candle_core::cpu::erf::erf_f64(self)
     }
     fn of_f32s(_: &mut [f32]) -> Option<&mut [Self]> {
+        None
+    }
+    fn as_f32s(_: &[Self]) -> Option<&[f32]> {
+        None
+    }
+    fn as_f32s_mut(_: &mut [Self]) -> Option<&mut [f32]> {
         None
     }
 }

@@ -24,7 +24,7 @@ use super::relative::RelativeBias;
 use crate::{Error, Result};
 use smvae_core::candle_core::{self, Tensor};
 use smvae_core::nn::{
-    Activation, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, Unit, attention_with_bias,
+    Activation, Form, LayerNorm, Linear, QuantizedBlock, QuantizedLinear, attention_with_bias,
     attention_with_positions, embedding_sum, residual_end,
 };
 use smvae_core::{Mode, PackedLayout, PackedPieces, TextEncoder};
@@ -89,14 +89,14 @@ impl Transformer {
         })
     }
 
-    /// Keeps the weights of the layers' products in int8 alone, for predictions on the CPU, where
-    /// this unit multiplies them. Embeddings, norms, attention and activations stay f32. An encoder
-    /// in int8 has no gradients and no dropout.
+    /// Keeps the weights of the layers' products in int8 or bf16 alone, for predictions on the CPU.
+    /// Embeddings, norms, attention and activations stay f32. Such an encoder has no gradients and
+    /// no dropout.
     ///
     /// # Errors
-    /// For weights that are not f32 on the CPU.
-    pub fn quantize(&mut self, unit: Unit) -> Result<()> {
-        Ok(self.layers.iter_mut().try_for_each(|layer| layer.quantize(&self.config, unit))?)
+    /// For f32, which is no form to round to, and for weights that are not f32 on the CPU.
+    pub fn quantize(&mut self, form: Form) -> Result<()> {
+        Ok(self.layers.iter_mut().try_for_each(|layer| layer.quantize(&self.config, form))?)
     }
 
     /// Sizes and settings.
@@ -199,7 +199,7 @@ impl LayerInputs<'_> {
 #[derive(Clone, Debug)]
 enum Layer {
     Float(FloatLayer),
-    Int8(Int8Layer),
+    Rounded(RoundedLayer),
 }
 
 #[derive(Clone, Debug)]
@@ -216,7 +216,7 @@ struct FloatLayer {
 
 /// What only predicts, on the CPU.
 #[derive(Clone, Debug)]
-struct Int8Layer {
+struct RoundedLayer {
     query: QuantizedLinear,
     key: QuantizedLinear,
     value: QuantizedLinear,
@@ -228,13 +228,13 @@ impl Layer {
     fn forward(&self, x: &Tensor, inputs: &LayerInputs<'_>, mode: Mode<'_>) -> candle_core::Result<Tensor> {
         match self {
             Self::Float(layer) => layer.forward(x, inputs, mode),
-            Self::Int8(layer) => layer.forward(x, inputs),
+            Self::Rounded(layer) => layer.forward(x, inputs),
         }
     }
 
-    fn quantize(&mut self, config: &TransformerConfig, unit: Unit) -> candle_core::Result<()> {
+    fn quantize(&mut self, config: &TransformerConfig, form: Form) -> candle_core::Result<()> {
         if let Self::Float(layer) = self {
-            *self = Self::Int8(Int8Layer::of(layer, activation(config), unit)?);
+            *self = Self::Rounded(RoundedLayer::of(layer, activation(config), form)?);
         }
         Ok(())
     }
@@ -276,15 +276,15 @@ impl FloatLayer {
     }
 }
 
-impl Int8Layer {
-    fn of(layer: &FloatLayer, activation: Activation, unit: Unit) -> candle_core::Result<Self> {
+impl RoundedLayer {
+    fn of(layer: &FloatLayer, activation: Activation, form: Form) -> candle_core::Result<Self> {
         let linears = [&layer.attention_output, &layer.intermediate, &layer.output];
         let norms = [&layer.attention_norm, &layer.output_norm];
         Ok(Self {
-            query: QuantizedLinear::new(&layer.query, unit)?,
-            key: QuantizedLinear::new(&layer.key, unit)?,
-            value: QuantizedLinear::new(&layer.value, unit)?,
-            after_attention: QuantizedBlock::new(linears, norms, activation, unit)?,
+            query: QuantizedLinear::new(&layer.query, form)?,
+            key: QuantizedLinear::new(&layer.key, form)?,
+            value: QuantizedLinear::new(&layer.value, form)?,
+            after_attention: QuantizedBlock::new(linears, norms, activation, form)?,
         })
     }
 

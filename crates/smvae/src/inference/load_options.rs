@@ -16,9 +16,10 @@ pub struct LoadOptions {
     pub dtype: DType,
     /// In which numbers the large products are computed: those of the text encoder, the LSTMs and
     /// the span layer. Default: f32, the bits of training's evaluation. In int8 their weights take
-    /// a quarter of the memory and, on a CPU with a unit for it, they take much less time.
+    /// a quarter of the memory, in bf16 half, and on a CPU with a unit for it they take much less
+    /// time.
     pub precision: Precision,
-    /// What multiplies int8; every unit gives the same bits. Default: the fastest of this CPU.
+    /// The fastest unit that may multiply int8 and bf16. Default: the fastest of this CPU.
     pub unit: Unit,
     /// How text is split into words. `None` splits as the corpus of the run was split.
     pub words: Option<WordConvention>,
@@ -54,7 +55,7 @@ impl LoadOptions {
         Self { precision, ..self }
     }
 
-    /// The same with int8 multiplied by another unit, such as the portable one, to see what a
+    /// The same with int8 and bf16 multiplied by no faster a unit than this one, to see what a
     /// machine without the faster ones does.
     pub fn with_unit(self, unit: Unit) -> Self {
         Self { unit, ..self }

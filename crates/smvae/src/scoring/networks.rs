@@ -67,9 +67,9 @@ impl Networks {
     pub(crate) fn prepare(&mut self, form: Form) -> Result<()> {
         match form {
             Form::F32 => self.model.prepare()?,
-            Form::Int8(unit) => {
-                self.encoder.quantize(unit)?;
-                self.model.quantize(unit)?;
+            form => {
+                self.encoder.quantize(form)?;
+                self.model.quantize(form)?;
             }
         }
         Ok(())

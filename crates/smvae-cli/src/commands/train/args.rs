@@ -15,7 +15,6 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use smvae::EncoderSource;
 use smvae::config::{Config, PRESETS};
-use smvae::core::candle_core::Device;
 use smvae::data::corpus::LoadedSplit;
 use smvae::data::words::WordConvention;
 use smvae::data::{Sample, Selection};
@@ -138,7 +137,8 @@ pub(crate) struct TrainArgs {
     seed: Option<u64>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// Linear layers multiply in bf16 (8 significant bits), on a GPU; weights stay f32.
+    /// Linear layers multiply in bf16 (8 significant bits), for a GPU or a CPU with AMX; weights
+    /// stay f32 (docs/precision.md).
     #[arg(long, help_heading = "Computing")]
     pub(crate) bf16: bool,
     /// `train`, or `test`: score the run folder --out (--weights) on dev and test.
@@ -191,18 +191,6 @@ impl TrainArgs {
     /// The run folder to make, or to score.
     pub(crate) fn out(&self) -> &Path {
         self.out.as_deref().expect("clap requires it unless a run is resumed")
-    }
-
-    /// Opens the device to train on.
-    ///
-    /// # Errors
-    /// A device that cannot be used; bf16 on the CPU.
-    pub(crate) fn open_device(&self) -> anyhow::Result<Device> {
-        let device = self.device.open()?;
-        if self.bf16 && device.is_cpu() {
-            return Err(Usage("--bf16 is for a GPU (--device cuda): the CPU trains in f32".to_owned()).into());
-        }
-        Ok(device)
     }
 
     /// The configuration these options ask for, checked.

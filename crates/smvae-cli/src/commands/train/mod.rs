@@ -23,6 +23,7 @@ use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use args::Mode;
 use ending::tell_end;
+use smvae::core::nn::Unit;
 use smvae::data::corpus::unknown_types;
 use smvae::data::{ImageVectors, Sample, Split, gold_entities};
 use smvae::encoders::device;
@@ -41,7 +42,10 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let mut config = args.resolve()?;
     let encoder = args.text_encoder(&config)?;
-    let device = args.open_device()?;
+    let device = args.device.open()?;
+    if args.bf16 && device.is_cpu() && !Unit::best().for_bf16().is_fast() {
+        say("training in bf16 on a CPU without a unit for it (AMX): this is slower than f32");
+    }
     // The test split is not opened.
     let folder = args.data.folder();
     // A run that --config names may have had another corpus.

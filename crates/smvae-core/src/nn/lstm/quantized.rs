@@ -1,9 +1,8 @@
-//! A bidirectional LSTM whose products are in int8: those of the inputs, some steps at once, and
-//! those of the hidden states, step by step, each row with a scale of its own. Gates, cells and
-//! hidden states are f32.
+//! A bidirectional LSTM whose products are in int8 or bf16: those of the inputs, some steps at
+//! once, and those of the hidden states, step by step. Gates, cells and hidden states are f32.
 
 use super::super::matrix::{Packed, Rows, Write, multiply};
-use super::super::precision::Unit;
+use super::super::precision::Form;
 use super::super::real::Values;
 use super::inference::{Products, hiddens, in_rows};
 use super::steps::Steps;
@@ -19,7 +18,6 @@ const AT_ONCE: usize = 96;
 #[derive(Clone, Debug)]
 pub(super) struct QuantizedLstm {
     directions: [Direction; 2],
-    unit: Unit,
 }
 
 #[derive(Clone, Debug)]
@@ -32,16 +30,19 @@ struct Direction {
 
 impl QuantizedLstm {
     /// From `weight_ih: [4h, in]`, `weight_hh: [4h, h]` and `bias: [4h]`.
-    pub(super) fn new(ih: [&Tensor; 2], hh: [&Tensor; 2], bias: [&Tensor; 2], unit: Unit) -> Result<Self> {
+    pub(super) fn new(ih: [&Tensor; 2], hh: [&Tensor; 2], bias: [&Tensor; 2], form: Form) -> Result<Self> {
         let pack = |weight: &Tensor, bias: &[f32]| -> Result<Arc<Packed>> {
             let (n, k) = weight.dims2()?;
-            Ok(Arc::new(Values::<f32>::of(weight)?.with(|w| Packed::new(w, n, k, bias))?))
+            match Values::<f32>::of(weight)?.with(|w| Packed::new(w, n, k, bias, form))? {
+                Some(packed) => Ok(Arc::new(packed)),
+                None => bail!("BiLstm: {form} is no form to round weights to"),
+            }
         };
         let direction = |i: usize| -> Result<Direction> {
             let bias = bias[i].to_vec1::<f32>()?;
             Ok(Direction { input: pack(ih[i], &bias)?, hidden: pack(hh[i], &vec![0.0; bias.len()])? })
         };
-        Ok(Self { directions: [direction(0)?, direction(1)?], unit })
+        Ok(Self { directions: [direction(0)?, direction(1)?] })
     }
 
     /// Runs over each range of the rows of `x: [rows, in]`; returns `[rows, 2 h]`.
@@ -52,10 +53,10 @@ impl QuantizedLstm {
         }
         let (steps, h) = (Steps::new(ranges), h4 / 4);
         let mut inputs = Rows::default();
-        Values::<f32>::of(x)?.with(|x| inputs.quantise(x, k))?;
+        Values::<f32>::of(x)?.with(|x| inputs.round(x, &self.directions[0].input))?;
         let run = |direction: usize| {
-            let (of, unit) = (&self.directions[direction], self.unit);
-            let products = Int8Products { of, unit, inputs: &inputs, some: Rows::default(), before: Rows::default() };
+            let of = &self.directions[direction];
+            let products = RoundedProducts { of, inputs: &inputs, some: Rows::default(), before: Rows::default() };
             hiddens(&steps, direction, h, AT_ONCE, products)
         };
         let (a, b) = rayon::join(|| run(0), || run(1));
@@ -63,23 +64,22 @@ impl QuantizedLstm {
     }
 }
 
-struct Int8Products<'a> {
+struct RoundedProducts<'a> {
     of: &'a Direction,
-    unit: Unit,
     inputs: &'a Rows,
     some: Rows,
     before: Rows,
 }
 
-impl Products<f32> for Int8Products<'_> {
+impl Products<f32> for RoundedProducts<'_> {
     fn project(&mut self, rows: &[usize], gates: &mut Vec<f32>) {
-        self.some.gather(self.inputs, rows);
+        self.some.gather(self.inputs, rows, &self.of.input);
         gates.resize(rows.len() * self.of.input.dims().1, 0.0);
-        multiply(self.unit, &self.some, &self.of.input, gates, Write::Overwrite);
+        multiply(&self.some, &self.of.input, gates, Write::Overwrite);
     }
 
     fn recur(&mut self, before: &[f32], gates: &mut [f32]) {
-        self.before.quantise(before, self.of.hidden.dims().0);
-        multiply(self.unit, &self.before, &self.of.hidden, gates, Write::Add);
+        self.before.round(before, &self.of.hidden);
+        multiply(&self.before, &self.of.hidden, gates, Write::Add);
     }
 }

@@ -45,6 +45,28 @@ impl<'a, T: Real> Mat<'a, T> {
         Self { data: &self.data[(start * self.row_stride).min(self.data.len())..], rows, ..self }
     }
 
+    /// `cols` columns from `start` on, a view.
+    #[inline(always)]
+    pub(crate) fn columns(self, start: usize, cols: usize) -> Self {
+        assert!(start + cols <= self.cols, "columns outside of their matrix");
+        Self { data: &self.data[(start * self.col_stride).min(self.data.len())..], cols, ..self }
+    }
+
+    /// Writes each row to the beginning of one of `to`.
+    #[inline(always)]
+    pub(crate) fn copy_rows<const WIDTH: usize>(self, to: &mut [[T; WIDTH]]) {
+        if self.col_stride == 1 {
+            for (i, to) in to.iter_mut().enumerate().take(self.rows) {
+                to[..self.cols].copy_from_slice(&self.data[i * self.row_stride..][..self.cols]);
+            }
+        } else {
+            for j in 0..self.cols {
+                let column = self.column(j).iter().step_by(self.row_stride);
+                to.iter_mut().zip(column).take(self.rows).for_each(|(to, v)| to[j] = *v);
+            }
+        }
+    }
+
     /// Writes column `j` to the beginning of `to[j * width..]`, for every column.
     #[inline(always)]
     pub(crate) fn copy_columns(self, to: &mut [T], width: usize) {
@@ -64,6 +86,12 @@ impl<'a, T: Real> Mat<'a, T> {
     #[inline(always)]
     fn column(self, j: usize) -> &'a [T] {
         &self.data[j * self.col_stride..]
+    }
+
+    /// The same if its numbers are f32.
+    pub(super) fn in_f32(self) -> Option<Mat<'a, f32>> {
+        let Self { data, rows, cols, row_stride, col_stride } = self;
+        T::as_f32s(data).map(|data| Mat { data, rows, cols, row_stride, col_stride })
     }
 
     #[cfg(test)]
@@ -98,6 +126,23 @@ impl<'a, T: Real> MatMut<'a, T> {
     #[inline(always)]
     pub(crate) fn row(&mut self, i: usize) -> &mut [T] {
         &mut self.data[i * self.row_stride..][..self.cols]
+    }
+
+    /// The same if its numbers are f32.
+    pub(super) fn in_f32(self) -> Option<MatMut<'a, f32>> {
+        let Self { data, rows, cols, row_stride } = self;
+        T::as_f32s_mut(data).map(|data| MatMut { data, rows, cols, row_stride })
+    }
+
+    /// Its rows, so many at a time.
+    pub(crate) fn row_blocks(self, rows: usize) -> Vec<Self> {
+        let (all, cols, row_stride) = (self.rows, self.cols, self.row_stride);
+        let data = self.data.chunks_mut((rows * row_stride).max(1));
+        (0..all)
+            .step_by(rows)
+            .zip(data)
+            .map(|(at, data)| Self { data, rows: rows.min(all - at), cols, row_stride })
+            .collect()
     }
 }
 

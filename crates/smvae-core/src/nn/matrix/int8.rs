@@ -3,24 +3,47 @@
 
 use super::super::precision::Unit;
 use super::super::real::vectorised;
-use super::float::Write;
+#[cfg(target_arch = "x86_64")]
+use super::amx;
+use super::float::{MatMut, Write};
 use super::packed::{COLS, Columns, GROUP, LANES, Line, Packed, Rows};
 #[cfg(target_arch = "x86_64")]
 use super::vnni;
 
 /// `dst = rows weight + bias`, or `dst += rows weight + bias`; `dst: [rows, n]`. Any unit gives the
 /// same bits, and a row the same whatever rows are beside it.
-pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
+pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, dst: MatMut<'_, f32>, write: Write) {
     assert!(rows.groups == weight.groups, "rows of another width than the weight's");
-    assert!(dst.len() == rows.n_rows() * weight.n, "a destination of another shape than the product");
+    assert!(dst.dims() == (rows.n_rows(), weight.n), "a destination of another shape than the product");
     match unit {
+        #[cfg(target_arch = "x86_64")]
+        Unit::Amx => by_tiles(rows, weight, dst, write),
         #[cfg(target_arch = "x86_64")]
         Unit::Vnni => vnni::multiply(rows, weight, dst, write),
         _ => portable(rows, weight, dst, write),
     }
 }
 
-fn portable(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
+#[cfg(target_arch = "x86_64")]
+fn by_tiles(rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) {
+    let tiles = amx::Tiles::new(amx::Number::Int8, &rows.values, rows.groups);
+    for (first, lines, columns) in weight.panels() {
+        tiles.multiply(lines, |row, sums| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (i, (sums, scale)) in sums.iter().zip(&rows.scales[row..]).enumerate() {
+                        let sums = std::array::from_fn(|j| columns.starts[j].wrapping_add(sums[j] as i32));
+                        let dst = &mut dst.row(row + i)[first..weight.n.min(first + COLS)];
+                        finish(&sums, *scale, columns, dst, write);
+                    }
+                },
+            );
+        });
+    }
+}
+
+fn portable(rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) {
     let width = rows.groups * GROUP;
     vectorised(
         #[inline(always)]
@@ -28,8 +51,7 @@ fn portable(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
             for (first, lines, columns) in weight.panels() {
                 for (i, row_scale) in rows.scales.iter().enumerate() {
                     let row = &rows.values[i * width..][..width];
-                    let last = weight.n.min(first + COLS);
-                    let dst = &mut dst[i * weight.n..][first..last];
+                    let dst = &mut dst.row(i)[first..weight.n.min(first + COLS)];
                     finish(&sums(row, lines, &columns.starts), *row_scale, columns, dst, write);
                 }
             }
@@ -80,7 +102,7 @@ mod tests {
     fn product(unit: Unit, x: &[f32], weight: &Packed, dst: &[f32], write: Write) -> Vec<f32> {
         let (mut rows, mut dst) = (Rows::default(), dst.to_vec());
         rows.quantise(x, weight.k);
-        multiply(unit, &rows, weight, &mut dst, write);
+        multiply(unit, &rows, weight, MatMut::new(&mut dst, x.len() / weight.k, weight.n), write);
         dst
     }
 
@@ -89,13 +111,12 @@ mod tests {
         x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
     }
 
-    /// Every other unit of this CPU; says so where there is none.
+    /// Every other unit of this CPU; says so where one is missing.
     fn units() -> Vec<Unit> {
-        let best = Unit::best();
-        if best == Unit::Portable {
-            eprintln!("skipped: this CPU has no unit for int8 beside the portable one");
-        }
-        [best].into_iter().filter(|unit| *unit != Unit::Portable).collect()
+        let (there, missing): (Vec<_>, Vec<_>) =
+            [Unit::Vnni, Unit::Amx].into_iter().partition(|unit| *unit <= Unit::best());
+        missing.iter().for_each(|unit| eprintln!("skipped: this CPU has no {unit}"));
+        there
     }
 
     proptest! {
@@ -118,7 +139,7 @@ mod tests {
                 let (mut rows, mut got) = (Rows::default(), vec![0.0; m * n]);
                 rows.quantise(&x, k);
                 rows.scales.fill(1.0);
-                multiply(unit, &rows, &weight, &mut got, Write::Overwrite);
+                multiply(unit, &rows, &weight, MatMut::new(&mut got, m, n), Write::Overwrite);
                 for i in 0..m {
                     for j in 0..n {
                         prop_assert_eq!(got[i * n + j] as i32, sum(&x[i * k..][..k], &w[j * k..][..k]), "{}, {}", i, j);

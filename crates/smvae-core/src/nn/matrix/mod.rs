@@ -1,19 +1,28 @@
 //! Matrix products, a file a form.
 //!
 //! `float` is the product of f32 and f64, the crate `gemm`'s. `packed` holds weights and rows in
-//! int8, `int8` multiplies them on any CPU or hands them to `vnni`, the kernel for CPUs with VNNI.
-//! Another form is a file here, a variant of [`Form`](super::precision::Form), and a way to choose
-//! it there.
+//! int8 and `int8` multiplies them; `bf16` does both in bf16. Each has a product for any CPU, whose
+//! bits the kernels for a unit of a CPU give, too: `vnni`, int8 by AVX-512 VNNI, and `amx`, both by
+//! Intel's matrix unit, which `check` compares before it is used. `reduced` is a weight in either
+//! form, for models that predict; `product` chooses for layers that train. Another form is a file
+//! here, a variant of [`Form`](super::precision::Form), and a way to choose it there.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+mod bf16;
+mod check;
 mod float;
 mod int8;
 mod packed;
+mod product;
+mod reduced;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
+pub(super) use check::has_amx;
 pub(crate) use float::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated, transposed};
-pub(crate) use int8::multiply;
-pub(crate) use packed::{Packed, Rows};
+pub(crate) use product::{product, product_alike};
+pub(crate) use reduced::{Packed, Rows, multiply};
 
 /// Whether this CPU has VNNI with AVX-512.
 pub(super) fn has_vnni() -> bool {

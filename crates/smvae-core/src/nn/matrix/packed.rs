@@ -24,6 +24,8 @@ use rayon::prelude::*;
 pub(super) const COLS: usize = 32;
 /// Terms that are multiplied at once.
 pub(super) const GROUP: usize = 4;
+/// Groups come in steps of so many, those that a tile of AMX takes.
+const STEP: usize = 16;
 /// Columns of a [`Line`].
 pub(super) const LANES: usize = 16;
 /// The most terms of a sum.
@@ -61,7 +63,7 @@ impl Packed {
     pub(crate) fn new(weight: &[f32], n: usize, k: usize, bias: &[f32]) -> Self {
         assert!(weight.len() == n * k && bias.len() == n, "a weight whose numbers are not n x k");
         assert!(k <= LONGEST, "sums of so many terms could overflow");
-        let (groups, panels) = (k.div_ceil(GROUP), n.div_ceil(COLS));
+        let (groups, panels) = (groups(k), n.div_ceil(COLS));
         let mut lines = vec![Line([0; LANES * GROUP]); panels * groups * (COLS / LANES)];
         let nothing = Columns { starts: [0; COLS], scales: [0.0; COLS], bias: [0.0; COLS] };
         let mut columns = vec![nothing; panels];
@@ -88,6 +90,11 @@ impl Packed {
         let panel = move |(i, columns)| (i * COLS, &self.lines[i * length..][..length], columns);
         self.columns.iter().enumerate().map(panel)
     }
+}
+
+/// Groups that `k` terms are filled up to.
+fn groups(k: usize) -> usize {
+    k.div_ceil(GROUP).next_multiple_of(STEP)
 }
 
 /// Writes a column of a weight, which is a row of its memory, into its panel.
@@ -118,7 +125,7 @@ impl Rows {
     /// Takes the rows of `x: [rows, k]`. A row with a number that is not finite gives NaN; one
     /// whose numbers are all below [`SMALLEST`] counts as zeros.
     pub(crate) fn quantise(&mut self, x: &[f32], k: usize) {
-        self.groups = k.div_ceil(GROUP);
+        self.groups = groups(k);
         let (n, width) = (x.len() / k.max(1), self.groups * GROUP);
         self.scales.resize(n, 0.0);
         // What a row is filled up with is multiplied by zeros.

@@ -6,7 +6,7 @@
 //! A panel is read once for every twelve rows, from the first cache if it has at most 1,500 terms,
 //! and else from the second, in order.
 
-use super::float::Write;
+use super::float::{MatMut, Write};
 use super::packed::{Columns, GROUP, LANES, Line, Packed, Rows};
 use std::arch::x86_64::*;
 
@@ -22,30 +22,27 @@ pub(super) fn is_there() -> bool {
 }
 
 /// As [`super::int8::multiply`], which has checked the shapes.
-pub(super) fn multiply(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
+pub(super) fn multiply(rows: &Rows, weight: &Packed, dst: MatMut<'_, f32>, write: Write) {
     assert!(is_there(), "a CPU without VNNI");
     // SAFETY: the CPU has the features that the function was compiled for.
     unsafe { panels(rows, weight, dst, write) }
 }
 
 /// Where a tile lies, and what it is written to.
-struct Place<'a> {
+struct Place<'a, 'd> {
     /// The row of its first row.
     row: usize,
     /// The column of the panel's first column.
     col: usize,
-    /// Columns of the product.
-    n: usize,
-    dst: &'a mut [f32],
+    dst: &'a mut MatMut<'d, f32>,
     write: Write,
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn panels(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
-    let n = weight.n;
+fn panels(rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) {
     for (col, lines, columns) in weight.panels() {
         for row in (0..rows.n_rows()).step_by(TILE) {
-            let at = Place { row, col, n, dst: &mut *dst, write };
+            let at = Place { row, col, dst: &mut dst, write };
             match rows.n_rows() - row {
                 1 => tile::<1>(rows, lines, columns, at),
                 2 => tile::<2>(rows, lines, columns, at),
@@ -67,7 +64,7 @@ fn panels(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
 /// `R` rows by the columns of a panel.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn tile<const R: usize>(rows: &Rows, lines: &[Line], columns: &Columns, at: Place<'_>) {
+fn tile<const R: usize>(rows: &Rows, lines: &[Line], columns: &Columns, at: Place<'_, '_>) {
     let width = rows.groups * GROUP;
     let values = &rows.values[at.row * width..][..R * width];
     let lines = lines.as_chunks::<2>().0;
@@ -90,10 +87,10 @@ fn tile<const R: usize>(rows: &Rows, lines: &[Line], columns: &Columns, at: Plac
 /// From sums to numbers, and to where they belong.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn finish<const R: usize>(sums: &[[__m512i; 2]; R], row_scales: &[f32], columns: &Columns, at: Place<'_>) {
+fn finish<const R: usize>(sums: &[[__m512i; 2]; R], row_scales: &[f32], columns: &Columns, at: Place<'_, '_>) {
     let (scales, bias) = (columns.scales.as_chunks::<LANES>().0, columns.bias.as_chunks::<LANES>().0);
     for (r, (sums, row_scale)) in sums.iter().zip(row_scales).enumerate() {
-        let row = &mut at.dst[(at.row + r) * at.n..][at.col..at.n];
+        let row = &mut at.dst.row(at.row + r)[at.col..];
         let row_scale = _mm512_set1_ps(*row_scale);
         for (half, to) in row.chunks_mut(LANES).take(2).enumerate() {
             let scale = _mm512_mul_ps(row_scale, numbers(&scales[half]));

@@ -1,0 +1,44 @@
+//! Whether a unit computes what the portable products do: asked before it is used, so that a CPU,
+//! or what stands for one, that multiplies otherwise is left alone.
+
+use super::super::precision::Unit;
+use super::float::{Mat, MatMut, Write};
+use super::{bf16, int8, packed};
+
+/// Whether this CPU has AMX for int8 and bf16, this process may use it, and it computes what the
+/// portable products do.
+pub(in super::super) fn has_amx() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let is_there = super::amx::is_there();
+    #[cfg(not(target_arch = "x86_64"))]
+    let is_there = false;
+    is_there && tiles_agree()
+}
+
+/// Rows, terms and columns that fill no tile.
+const SIZE: (usize, usize, usize) = (35, 70, 40);
+
+/// Whether AMX gives the portable bits of a small product in int8 and in bf16.
+fn tiles_agree() -> bool {
+    let (m, k, n) = SIZE;
+    let numbers = |n: usize, step: f32| -> Vec<f32> { (0..n).map(|i| (i as f32 * step).sin()).collect() };
+    let (x, w, bias) = (numbers(m * k, 0.7), numbers(n * k, 1.3), numbers(n, 0.2));
+    let product = |f: &dyn Fn(MatMut<'_, f32>)| -> Vec<u32> {
+        let mut dst = vec![0.0; m * n];
+        f(MatMut::new(&mut dst, m, n));
+        dst.iter().map(|y| y.to_bits()).collect()
+    };
+    let in_int8 = |unit| {
+        let mut rows = packed::Rows::default();
+        rows.quantise(&x, k);
+        let weight = packed::Packed::new(&w, n, k, &bias);
+        product(&|dst| int8::multiply(unit, &rows, &weight, dst, Write::Overwrite))
+    };
+    let in_bf16 = |unit| {
+        let mut rows = bf16::Rows::default();
+        rows.round(Mat::new(&x, m, k));
+        let weight = bf16::Packed::new(Mat::new(&w, n, k).t(), &bias);
+        product(&|dst| bf16::multiply(unit, &rows, &weight, dst, Write::Overwrite))
+    };
+    in_int8(Unit::Amx) == in_int8(Unit::Portable) && in_bf16(Unit::Amx) == in_bf16(Unit::Portable)
+}

@@ -1,0 +1,81 @@
+//! Weights and rows in fewer bits than f32, whichever: what layers that only predict keep, and what
+//! they multiply.
+
+use super::super::precision::{Form, Unit};
+use super::float::{Mat, MatMut, Write};
+use super::{bf16, int8, packed};
+
+/// A weight with a bias, as products of rows take it.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    numbers: Numbers,
+    /// What multiplies it.
+    unit: Unit,
+}
+
+#[derive(Clone, Debug)]
+enum Numbers {
+    Int8(packed::Packed),
+    Bf16(bf16::Packed),
+}
+
+impl Packed {
+    /// A weight `[n, k]`, row after row, which is the product's right side transposed, and a bias
+    /// `[n]`. `None` in f32, which needs no such form.
+    pub(crate) fn new(weight: &[f32], n: usize, k: usize, bias: &[f32], form: Form) -> Option<Self> {
+        match form {
+            Form::F32 => None,
+            Form::Int8(unit) => Some(Self { numbers: Numbers::Int8(packed::Packed::new(weight, n, k, bias)), unit }),
+            Form::Bf16(unit) => {
+                let weight = bf16::Packed::new(Mat::new(weight, n, k).t(), bias);
+                Some(Self { numbers: Numbers::Bf16(weight), unit })
+            }
+        }
+    }
+
+    /// Numbers of a row that it multiplies, and of a row that it gives.
+    pub(crate) fn dims(&self) -> (usize, usize) {
+        match &self.numbers {
+            Numbers::Int8(weight) => weight.dims(),
+            Numbers::Bf16(weight) => weight.dims(),
+        }
+    }
+}
+
+/// Rows in the numbers of the weight that they meet. Its memory is kept from product to product.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    int8: packed::Rows,
+    bf16: bf16::Rows,
+}
+
+impl Rows {
+    /// Takes the rows of `x: [rows, k]` for this weight, and others of its form and width.
+    pub(crate) fn round(&mut self, x: &[f32], weight: &Packed) {
+        let (k, _) = weight.dims();
+        match &weight.numbers {
+            Numbers::Int8(_) => self.int8.quantise(x, k),
+            Numbers::Bf16(_) => self.bf16.round(Mat::new(x, x.len() / k.max(1), k)),
+        }
+    }
+
+    /// Takes these rows of others.
+    pub(crate) fn gather(&mut self, of: &Self, rows: &[usize], weight: &Packed) {
+        match &weight.numbers {
+            Numbers::Int8(_) => self.int8.gather(&of.int8, rows),
+            Numbers::Bf16(_) => self.bf16.gather(&of.bf16, rows),
+        }
+    }
+}
+
+/// `dst = rows weight + bias`, or `dst += rows weight + bias`; `dst: [rows, n]`. No bit of a row
+/// depends on the rows beside it.
+pub(crate) fn multiply(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
+    let (_, n) = weight.dims();
+    let n_rows = dst.len() / n.max(1);
+    let dst = MatMut::new(dst, n_rows, n);
+    match &weight.numbers {
+        Numbers::Int8(numbers) => int8::multiply(weight.unit, &rows.int8, numbers, dst, write),
+        Numbers::Bf16(numbers) => bf16::multiply(weight.unit, &rows.bf16, numbers, dst, write),
+    }
+}
