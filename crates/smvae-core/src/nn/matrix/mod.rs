@@ -1,6 +1,7 @@
 //! Matrix products, a file a form.
 //!
-//! `float` is the product of f32 and f64, the crate `gemm`'s. `packed` holds weights and rows in
+//! `float` is the product of f32 and f64, the crate `gemm`'s; `panels` is a faster one for layers in
+//! f32, where a CPU has AVX-512. `packed` holds weights and rows in
 //! int8 and `int8` multiplies them; `bf16` does both in bf16. Each has a product for any CPU, whose
 //! bits the kernels for a unit of a CPU give, too: `vnni`, int8 by AVX-512 VNNI, and `amx`, both by
 //! Intel's matrix unit, which `check` compares before it is used. `reduced` is a weight in either
@@ -14,6 +15,8 @@ mod check;
 mod float;
 mod int8;
 mod packed;
+#[cfg(target_arch = "x86_64")]
+mod panels;
 mod product;
 mod reduced;
 #[cfg(target_arch = "x86_64")]
