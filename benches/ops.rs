@@ -12,7 +12,7 @@ mod settings;
 use criterion::{Criterion, SamplingMode, Throughput};
 use smvae::core::candle_core::{D, DType, Device, Result, Tensor, Var};
 use smvae::core::nn::{
-    Activation, BiLstm, Form, Gradients, Linear, Parameters, QuantizedLinear, Unit, attention, dropout, embedding,
+    Activation, BiLstm, Form, Gradients, Linear, Parameters, PreparedLinear, Unit, attention, dropout, embedding,
     gelu_erf, gelu_tanh, layer_norm, linear, softmax_cross_entropy, squared_error,
 };
 use smvae::core::rng::{named, standard_normal};
@@ -72,7 +72,7 @@ fn forms(criterion: &mut Criterion) -> Result<()> {
         forms.extend([Form::Int8(Unit::Vnni.min(best)), Form::Int8(best)]);
         forms.dedup();
         for form in forms {
-            let layer = QuantizedLinear::new(&layer, form)?;
+            let layer = PreparedLinear::new(&layer, form)?;
             group.bench_function(form.to_string(), |bench| bench.iter(|| layer.forward(&x).expect("the shapes fit")));
         }
     }

@@ -174,7 +174,7 @@ fn golden_families_give_a_text_the_same_in_any_batch() {
         let builder = golden.parameters.frozen_builder(DType::F32).pp("encoder");
         let float = Transformer::load(&golden.config, builder).expect("all weights are there");
         let mut int8 = float.clone();
-        int8.quantize(Form::Int8(Unit::Portable)).expect("f32 on the CPU");
+        int8.prepare(Form::Int8(Unit::Portable)).expect("f32 on the CPU");
         let all = golden.pieces();
         for encoder in [float, int8] {
             let encode = |pieces: &PackedPieces| {
@@ -200,7 +200,7 @@ fn golden_families_are_close_in_int8_and_closer_in_bf16() {
         let theirs = &golden.arrays["hidden"];
         let check = |form: Form, tolerance: f64| {
             let mut rounded = float.clone();
-            rounded.quantize(form).expect("f32 on the CPU");
+            rounded.prepare(form).expect("f32 on the CPU");
             let hidden = rounded.encode(&golden.pieces(), Mode::Eval).expect("pieces of its vocabulary");
             let off = (hidden - theirs).and_then(|off| norm(&off)).expect("equal shapes");
             let off = off / norm(theirs).expect("numbers");

@@ -60,7 +60,18 @@ fn golden_minilm_is_transformers() -> Result<()> {
     check("loss", &loss.reshape(1)?)?;
     check("grad.query", grad("encoder.layer.0.attention.self.query.weight"))?;
     check("grad.layer_norm", grad("encoder.layer.5.output.LayerNorm.weight"))?;
-    check("grad.word_embeddings", &grad("embeddings.word_embeddings.weight").sum(0)?)
+    check("grad.word_embeddings", &grad("embeddings.word_embeddings.weight").sum(0)?)?;
+
+    // A model that only predicts has its weights arranged, and the same bits.
+    let frozen = Transformer::load(&config, parameters.frozen_builder(DType::F32).pp("encoder"));
+    let mut frozen = frozen.expect("all weights are there");
+    let bits = |of: &Transformer| -> Result<Vec<Vec<f32>>> {
+        of.encode(&pieces, Mode::Eval).expect("its own pieces").to_vec2()
+    };
+    let plain = bits(&frozen)?;
+    frozen.prepare(Form::F32).expect("f32 on the CPU");
+    assert!(bits(&frozen)? == plain, "an arrangement changes bits");
+    Ok(())
 }
 
 /// Made by `tests/golden/scripts/hf_mpnet.py`.
@@ -116,7 +127,7 @@ fn golden_mpnet_is_transformers() -> Result<()> {
     }
     eprintln!("mpnet: hidden states within {off:e}, {} gradients within {worst:e} of their norm", vars.len());
     let mut int8 = load(parameters.frozen_builder(DType::F32).pp("encoder"));
-    int8.quantize(Form::Int8(Unit::best())).expect("f32 on the CPU");
+    int8.prepare(Form::Int8(Unit::best())).expect("f32 on the CPU");
     let off = norm(&(int8.encode(&pieces, Mode::Eval).expect("its own pieces") - &hidden)?)? / norm(&hidden)?;
     eprintln!("mpnet: int8 within {off:e} of the norm");
     assert!(off < 0.2, "int8 differs by {off:e} of the norm");

@@ -21,7 +21,7 @@ use super::{BatchSpan, Decoders, Features, Fusion, ModelConfig, SpanBatch};
 use crate::nn::Columns::Plus;
 use crate::nn::pairs::{Pairs, pair_product, pair_sum};
 use crate::nn::select::select_rows;
-use crate::nn::{BiLstm, Form, Linear, QuantizedLinear, embedding, leaky_relu, linear_columns, segment_mean};
+use crate::nn::{BiLstm, Form, Linear, PreparedLinear, embedding, leaky_relu, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
 use crate::vae::{Expert, Gaussian, mean_of_experts, product_of_experts};
 use crate::{Error, Result};
@@ -50,9 +50,9 @@ pub struct SpanModel {
     /// How much the image says of each span.
     image_gate: Option<ImageGate>,
     span_hidden: Linear,
-    /// The larger products in int8 or bf16, in a model that was quantized; `span_hidden` then has
-    /// the columns of z alone.
-    quantized: Option<QuantizedSpans>,
+    /// The larger products in int8 or bf16, in a model that was prepared for it; `span_hidden` then
+    /// has the columns of z alone.
+    rounded: Option<RoundedSpans>,
     classifier: Linear,
     /// The decoders of the two VAEs; `None` in a model that can only predict.
     pub decoders: Option<Decoders>,
@@ -92,11 +92,11 @@ impl ExpertNet {
 
 /// Layers in int8 or bf16. Those of the ends of a span are sums of columns of `W_f`.
 #[derive(Clone, Debug)]
-struct QuantizedSpans {
-    text_hidden: QuantizedLinear,
-    first: QuantizedLinear,
-    last: QuantizedLinear,
-    product: QuantizedLinear,
+struct RoundedSpans {
+    text_hidden: PreparedLinear,
+    first: PreparedLinear,
+    last: PreparedLinear,
+    product: PreparedLinear,
 }
 
 /// What the model says of spans, one row per span.
@@ -175,42 +175,35 @@ impl SpanModel {
             image_gate: ImageGate::load(config, text_dim, vb.pp("image_gate"))?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
-            quantized: None,
+            rounded: None,
             decoders: None,
             text_dim,
             config: config.clone(),
         })
     }
 
-    /// Arranges the parameters for predictions, once; later changes of them are not seen.
+    /// Arranges the parameters for predictions in this form, once instead of in each forward pass;
+    /// later changes of them are not seen. In int8 and bf16, on the CPU, the weights of the large
+    /// products are kept in that form alone: those of both LSTMs, of the text expert's hidden layer
+    /// and of the span layer, but for its columns of z. The heads of the experts, the classifier
+    /// and what sees an image stay as they are.
     ///
     /// # Errors
-    /// Those of the copies.
-    pub fn prepare(&mut self) -> Result<()> {
-        self.lstm_vae.prepare()?;
-        Ok(self.lstm_ner.prepare()?)
+    /// Those of the copies; for int8 and bf16, weights that are not f32 on the CPU.
+    pub fn prepare(&mut self, form: Form) -> Result<()> {
+        self.lstm_vae.prepare(form)?;
+        self.lstm_ner.prepare(form)?;
+        if form == Form::F32 || self.rounded.is_some() { Ok(()) } else { self.round(form) }
     }
 
-    /// Keeps the weights of the large products in int8 or bf16 alone, for predictions on the CPU:
-    /// those of both LSTMs, of the text expert's hidden layer and of the span layer, but for its
-    /// columns of z. The heads of the experts, the classifier and what sees an image stay as they
-    /// are.
-    ///
-    /// # Errors
-    /// For f32, which is no form to round to, and for weights that are not f32 on the CPU.
-    pub fn quantize(&mut self, form: Form) -> Result<()> {
-        if self.quantized.is_some() {
-            return Ok(());
-        }
-        self.lstm_vae.quantize(form)?;
-        self.lstm_ner.quantize(form)?;
+    fn round(&mut self, form: Form) -> Result<()> {
         let ([z, s, e, difference, product], width) = (self.span_columns(), 2 * self.config.hidden_dim);
         let (weight, bias) = (self.span_hidden.weight().clone(), self.span_hidden.bias().clone());
         let columns = |at: usize| weight.narrow(1, at, width);
-        let pack = |weight: Tensor, bias: &Tensor| QuantizedLinear::new(&Linear::new(weight, bias.clone()), form);
+        let pack = |weight: Tensor, bias: &Tensor| PreparedLinear::new(&Linear::new(weight, bias.clone()), form);
         let nothing = bias.zeros_like()?;
-        self.quantized = Some(QuantizedSpans {
-            text_hidden: QuantizedLinear::new(&self.text.hidden, form)?,
+        self.rounded = Some(RoundedSpans {
+            text_hidden: PreparedLinear::new(&self.text.hidden, form)?,
             first: pack((columns(s)? + columns(difference)?)?, &bias)?,
             last: pack((columns(e)? - columns(difference)?)?, &nothing)?,
             product: pack(columns(product)?.contiguous()?, &nothing)?,
@@ -263,7 +256,7 @@ impl SpanModel {
         let pairs = Pairs::new(spans.iter().map(|s| (s.words.start as u32, s.words.end as u32 - 1)));
         let ends = pair_sum(&features.first, &features.last, &pairs)?;
         let products = pair_product(&features.words, &pairs)?;
-        let hidden = match &self.quantized {
+        let hidden = match &self.rounded {
             Some(layers) => layers.product.forward_onto(&products, &ends)?,
             None => linear_columns(&products, weight, &[Plus(of_product)], &ends)?,
         };

@@ -17,8 +17,8 @@ mod composed;
 mod device_tests;
 mod inference;
 mod kernels;
-mod quantized;
 mod recurrence;
+mod rounded;
 mod steps;
 
 use super::dispatch::{has_kernels, is_fused};
@@ -28,8 +28,8 @@ use super::stack_rows::stack_rows;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use kernels::Inputs;
-use quantized::QuantizedLstm;
 use recurrence::Recurrence;
+use rounded::RoundedLstm;
 use std::ops::Range;
 
 pub(super) use composed::composed;
@@ -48,7 +48,7 @@ enum Kept {
     /// What a layer that only predicts makes of them once, which they are views of.
     Prepared(Weights, Prepared),
     /// The same in int8 or bf16, without the others.
-    Quantized(QuantizedLstm),
+    Rounded(RoundedLstm),
 }
 
 #[derive(Clone, Debug)]
@@ -85,12 +85,17 @@ impl BiLstm {
         Ok(Self { kept: Kept::Plain(Weights { ih, hh, bias: [bias("")?, bias("_reverse")?] }) })
     }
 
-    /// Arranges the parameters for predictions on the CPU, once instead of in each forward pass;
-    /// later changes of the parameters are not seen.
+    /// Arranges the parameters for predictions on the CPU in this form, once instead of in each
+    /// forward pass; later changes of the parameters are not seen. In int8 and bf16 nothing else is
+    /// kept; the cells stay in the number type of what comes, f32.
     ///
     /// # Errors
-    /// Those of the copies.
-    pub fn prepare(&mut self) -> Result<()> {
+    /// Those of the copies; for int8 and bf16, parameters that are not f32 on the CPU.
+    pub fn prepare(&mut self, form: Form) -> Result<()> {
+        if form == Form::F32 { self.arrange() } else { self.round(form) }
+    }
+
+    fn arrange(&mut self) -> Result<()> {
         if let Kept::Plain(Weights { ih, hh, bias }) = &self.kept
             && is_fused(&bias[0])
         {
@@ -106,15 +111,10 @@ impl BiLstm {
         Ok(())
     }
 
-    /// Keeps the parameters in int8 or bf16 alone, for predictions on the CPU. The cells stay in
-    /// the number type of what comes, f32.
-    ///
-    /// # Errors
-    /// For f32, which is no form to round to, and for parameters that are not f32 on the CPU.
-    pub fn quantize(&mut self, form: Form) -> Result<()> {
+    fn round(&mut self, form: Form) -> Result<()> {
         if let Kept::Plain(Weights { ih, hh, bias }) | Kept::Prepared(Weights { ih, hh, bias }, _) = &self.kept {
-            let layer = QuantizedLstm::new(ih.each_ref(), hh.each_ref(), bias.each_ref(), form)?;
-            self.kept = Kept::Quantized(layer);
+            let layer = RoundedLstm::new(ih.each_ref(), hh.each_ref(), bias.each_ref(), form)?;
+            self.kept = Kept::Rounded(layer);
         }
         Ok(())
     }
@@ -127,7 +127,7 @@ impl BiLstm {
     /// f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
         match &self.kept {
-            Kept::Quantized(layer) => {
+            Kept::Rounded(layer) => {
                 check(ranges, x.dim(0)?)?;
                 layer.forward(x, ranges)
             }

@@ -2,7 +2,7 @@
 //! the CPU; and whether training multiplies in bf16.
 
 use crate::{Error, Result};
-use candle_core::Device;
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::OnceLock;
@@ -110,6 +110,18 @@ impl Precision {
 }
 
 impl Form {
+    /// Whether layers that only predict keep a weight `[out, in]` in another arrangement for this
+    /// form. In f32 that is so on a CPU with AVX-512, and no bit of an answer depends on it.
+    pub fn rearranges(self, weight: &Tensor) -> bool {
+        match (self, weight.dims()) {
+            (Self::F32, &[n, k]) => {
+                weight.device().is_cpu() && weight.dtype() == DType::F32 && super::matrix::has_panels_for(k, n)
+            }
+            (Self::F32, _) => false,
+            _ => true,
+        }
+    }
+
     /// `f32`, `bf16` or `int8`: what numbers depend on, whatever unit multiplies them.
     pub fn name(self) -> &'static str {
         match self {

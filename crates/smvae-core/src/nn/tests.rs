@@ -308,7 +308,7 @@ fn a_prepared_lstm_gives_the_same() -> Result<()> {
     let x = rng::standard_normal((12, 6), &mut rng::named(3, "x"), &Device::Cpu)?;
     let run = |lstm: &BiLstm, x: &Tensor, ranges: &[Range<usize>]| lstm.forward(x, ranges)?.to_vec2::<f32>();
     let before = run(&lstm, &x, &[0..5, 6..12])?;
-    lstm.prepare()?;
+    lstm.prepare(Form::F32)?;
     assert_eq!(run(&lstm, &x, &[0..5, 6..12])?, before);
     // A text alone, whose steps are one row each.
     assert_eq!(run(&lstm, &x.narrow(0, 6, 6)?, &[0..6])?, before[6..]);

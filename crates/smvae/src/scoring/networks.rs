@@ -65,14 +65,8 @@ impl Networks {
     /// seen. Those that are kept in another form are freed layer by layer, where nothing else holds
     /// them.
     pub(crate) fn prepare(&mut self, form: Form) -> Result<()> {
-        match form {
-            Form::F32 => self.model.prepare()?,
-            form => {
-                self.encoder.quantize(form)?;
-                self.model.quantize(form)?;
-            }
-        }
-        Ok(())
+        self.encoder.prepare(form)?;
+        Ok(self.model.prepare(form)?)
     }
 
     pub(crate) fn borrow(&self) -> step::Networks<'_> {

@@ -3,7 +3,7 @@
 use super::super::{Features, ImageSource, SpanBatch};
 use super::SpanModel;
 use crate::nn::Columns::{Minus, Plus};
-use crate::nn::{BiLstm, QuantizedLinear, embedding, linear_columns, segment_mean};
+use crate::nn::{BiLstm, PreparedLinear, embedding, linear_columns, segment_mean};
 use crate::shapes::N_SHAPES;
 use crate::vae::expect_dims;
 use crate::{Error, PackedLayout, Result};
@@ -72,8 +72,8 @@ impl SpanModel {
     /// The hidden layer of the text expert for each piece, of `h1: [pieces, 2k]`, and what the span
     /// layer makes of each word as a first and as a last one, of `words: [words, 2k]`.
     fn parts(&self, h1: &Tensor, words: &Tensor) -> Result<[Tensor; 3]> {
-        if let Some(layers) = &self.quantized {
-            let [first, last] = QuantizedLinear::forward_each([&layers.first, &layers.last], words)?;
+        if let Some(layers) = &self.rounded {
+            let [first, last] = PreparedLinear::forward_each([&layers.first, &layers.last], words)?;
             return Ok([layers.text_hidden.forward(h1)?, first, last]);
         }
         let [_, s, e, difference, _] = self.span_columns();

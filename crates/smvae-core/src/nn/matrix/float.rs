@@ -45,33 +45,11 @@ impl<'a, T: Real> Mat<'a, T> {
         Self { data: &self.data[(start * self.row_stride).min(self.data.len())..], rows, ..self }
     }
 
-    /// Row `i` of a matrix of consecutive rows.
+    /// What lies from an element on, of a matrix of consecutive rows, and how far apart these are.
     #[inline(always)]
-    pub(super) fn row(self, i: usize) -> &'a [T] {
-        debug_assert!(self.has_rows(), "rows of numbers that lie apart");
-        &self.data[i * self.row_stride..][..self.cols]
-    }
-
-    /// Whether the numbers of a row lie one after another.
-    pub(super) fn has_rows(self) -> bool {
-        self.col_stride == 1
-    }
-
-    /// Copies a matrix of consecutive columns, row after row.
-    pub(super) fn copy_to(self, to: &mut Vec<T>) {
-        const WIDTH: usize = 16;
-        to.resize(self.rows * self.cols, T::ZERO);
-        for at in (0..self.cols).step_by(WIDTH) {
-            let columns = self.columns(at, WIDTH.min(self.cols - at));
-            for first in (0..self.rows).step_by(WIDTH) {
-                let block = columns.rows(first, WIDTH.min(self.rows - first));
-                for (j, column) in (0..block.cols).map(|j| (j, block.column(j))) {
-                    for (i, v) in column.iter().step_by(self.row_stride).take(block.rows).enumerate() {
-                        to[(first + i) * self.cols + at + j] = *v;
-                    }
-                }
-            }
-        }
+    pub(super) fn from(self, row: usize, col: usize) -> (&'a [T], usize) {
+        assert!(self.col_stride == 1, "rows of numbers that lie apart");
+        (&self.data[row * self.row_stride + col..], self.row_stride)
     }
 
     /// `cols` columns from `start` on, a view.

@@ -10,45 +10,54 @@ use super::float::{Mat, MatMut, Threads, Write, matmul, matmul_alike};
 use super::panels;
 
 /// `dst = a b`, or `dst += a b`, on all threads: a product of a layer, rounded to bf16 where that
-/// is allowed.
+/// is allowed. In f32 it is `gemm`'s: arranging a weight that changes with every step takes what
+/// panels would gain.
 pub(crate) fn product<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, write: Write) {
-    if let Some(dst) = unless_ours(dst, a, b, write) {
+    if let Some(dst) = unless_rounded(dst, a, b, write) {
         matmul(dst, a, b, T::ONE, write, Threads::All);
     }
 }
 
-/// [`product`] in which no bit of a row depends on how many other rows there are.
+/// [`product`] in which no bit of a row depends on how many other rows there are: those of layers
+/// that keep their weights in panels, where a CPU has them.
 pub(crate) fn product_alike<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, write: Write) {
-    if let Some(dst) = unless_ours(dst, a, b, write) {
-        matmul_alike(dst, a, b, write, Threads::All);
+    let Some(dst) = unless_rounded(dst, a, b, write) else { return };
+    #[cfg(target_arch = "x86_64")]
+    if has_panels_for(b.dims().0, b.dims().1)
+        && let (Some(a), Some(b)) = (a.in_f32(), b.in_f32())
+    {
+        return panels::matmul(dst.in_f32().expect("all three are of one type"), a, b, write);
     }
+    matmul_alike(dst, a, b, write, Threads::All);
 }
 
 /// Fewer terms or columns than these are not worth being arranged: panels would be full of zeros.
 const WORTH_IT: usize = 32;
 
-/// Computes a product by a kernel of ours if it is to be, in bf16 or f32, and else returns where it
-/// goes. Whether it is does not depend on the number of rows.
-fn unless_ours<'a, T: Real>(dst: MatMut<'a, T>, a: Mat<'_, T>, b: Mat<'_, T>, write: Write) -> Option<MatMut<'a, T>> {
+/// Whether products in f32 with a weight of `k` terms and `n` columns are those of `panels` where
+/// no backward pass will come.
+pub(in super::super) fn has_panels_for(k: usize, n: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let is_there = panels::is_there();
+    #[cfg(not(target_arch = "x86_64"))]
+    let is_there = false;
+    is_there && k >= WORTH_IT && n >= WORTH_IT
+}
+
+/// Computes a product in bf16 if it is to be, and else returns where it goes. Whether it is does
+/// not depend on the number of rows.
+fn unless_rounded<'a, T: Real>(
+    dst: MatMut<'a, T>,
+    a: Mat<'_, T>,
+    b: Mat<'_, T>,
+    write: Write,
+) -> Option<MatMut<'a, T>> {
     let (k, n) = b.dims();
-    let rounds = rounds_to_bf16();
-    if k < WORTH_IT || n < WORTH_IT || !(rounds || has_panels()) {
+    if k < WORTH_IT || n < WORTH_IT || !rounds_to_bf16() {
         return Some(dst);
     }
     let (Some(a), Some(b)) = (a.in_f32(), b.in_f32()) else { return Some(dst) };
     let dst = dst.in_f32().expect("all three are of one type");
-    if rounds {
-        bf16::matmul(Unit::best().for_bf16(), dst, a, b, write);
-    } else {
-        #[cfg(target_arch = "x86_64")]
-        panels::matmul(dst, a, b, write);
-    }
+    bf16::matmul(Unit::best().for_bf16(), dst, a, b, write);
     None
-}
-
-fn has_panels() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return panels::is_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
 }

@@ -1,8 +1,10 @@
-//! Weights and rows in fewer bits than f32, whichever: what layers that only predict keep, and what
-//! they multiply.
+//! Weights in the arrangement of a form, whichever, and rows for them: what layers that only
+//! predict keep, and what they multiply.
 
 use super::super::precision::{Form, Unit};
 use super::float::{Mat, MatMut, Write};
+#[cfg(target_arch = "x86_64")]
+use super::panels;
 use super::{bf16, int8, packed};
 
 /// A weight with a bias, as products of rows take it.
@@ -15,15 +17,22 @@ pub(crate) struct Packed {
 
 #[derive(Clone, Debug)]
 enum Numbers {
+    #[cfg(target_arch = "x86_64")]
+    F32(panels::Packed),
     Int8(packed::Packed),
     Bf16(bf16::Packed),
 }
 
 impl Packed {
     /// A weight `[n, k]`, row after row, which is the product's right side transposed, and a bias
-    /// `[n]`. `None` in f32, which needs no such form.
+    /// `[n]`. `None` in f32 where that has no other arrangement.
     pub(crate) fn new(weight: &[f32], n: usize, k: usize, bias: &[f32], form: Form) -> Option<Self> {
         match form {
+            #[cfg(target_arch = "x86_64")]
+            Form::F32 if panels::is_there() => {
+                let weight = panels::Packed::new(Mat::new(weight, n, k).t(), bias);
+                Some(Self { numbers: Numbers::F32(weight), unit: Unit::Portable })
+            }
             Form::F32 => None,
             Form::Int8(unit) => Some(Self { numbers: Numbers::Int8(packed::Packed::new(weight, n, k, bias)), unit }),
             Form::Bf16(unit) => {
@@ -36,6 +45,8 @@ impl Packed {
     /// Numbers of a row that it multiplies, and of a row that it gives.
     pub(crate) fn dims(&self) -> (usize, usize) {
         match &self.numbers {
+            #[cfg(target_arch = "x86_64")]
+            Numbers::F32(weight) => weight.dims(),
             Numbers::Int8(weight) => weight.dims(),
             Numbers::Bf16(weight) => weight.dims(),
         }
@@ -45,15 +56,18 @@ impl Packed {
 /// Rows in the numbers of the weight that they meet. Its memory is kept from product to product.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
+    f32: Vec<f32>,
     int8: packed::Rows,
     bf16: bf16::Rows,
 }
 
 impl Rows {
     /// Takes the rows of `x: [rows, k]` for this weight, and others of its form and width.
-    pub(crate) fn round(&mut self, x: &[f32], weight: &Packed) {
+    pub(crate) fn take(&mut self, x: &[f32], weight: &Packed) {
         let (k, _) = weight.dims();
         match &weight.numbers {
+            #[cfg(target_arch = "x86_64")]
+            Numbers::F32(_) => x.clone_into(&mut self.f32),
             Numbers::Int8(_) => self.int8.quantise(x, k),
             Numbers::Bf16(_) => self.bf16.round(Mat::new(x, x.len() / k.max(1), k)),
         }
@@ -61,7 +75,13 @@ impl Rows {
 
     /// Takes these rows of others.
     pub(crate) fn gather(&mut self, of: &Self, rows: &[usize], weight: &Packed) {
+        let (k, _) = weight.dims();
         match &weight.numbers {
+            #[cfg(target_arch = "x86_64")]
+            Numbers::F32(_) => {
+                self.f32.clear();
+                rows.iter().for_each(|row| self.f32.extend_from_slice(&of.f32[row * k..][..k]));
+            }
             Numbers::Int8(_) => self.int8.gather(&of.int8, rows),
             Numbers::Bf16(_) => self.bf16.gather(&of.bf16, rows),
         }
@@ -71,10 +91,12 @@ impl Rows {
 /// `dst = rows weight + bias`, or `dst += rows weight + bias`; `dst: [rows, n]`. No bit of a row
 /// depends on the rows beside it.
 pub(crate) fn multiply(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Write) {
-    let (_, n) = weight.dims();
+    let (k, n) = weight.dims();
     let n_rows = dst.len() / n.max(1);
     let dst = MatMut::new(dst, n_rows, n);
     match &weight.numbers {
+        #[cfg(target_arch = "x86_64")]
+        Numbers::F32(weight) => panels::multiply(Mat::new(&rows.f32, n_rows, k), weight, dst, write),
         Numbers::Int8(numbers) => int8::multiply(weight.unit, &rows.int8, numbers, dst, write),
         Numbers::Bf16(numbers) => bf16::multiply(weight.unit, &rows.bf16, numbers, dst, write),
     }

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 96;
 
 /// Both directions, forward first.
 #[derive(Clone, Debug)]
-pub(super) struct QuantizedLstm {
+pub(super) struct RoundedLstm {
     directions: [Direction; 2],
 }
 
@@ -28,7 +28,7 @@ struct Direction {
     hidden: Arc<Packed>,
 }
 
-impl QuantizedLstm {
+impl RoundedLstm {
     /// From `weight_ih: [4h, in]`, `weight_hh: [4h, h]` and `bias: [4h]`.
     pub(super) fn new(ih: [&Tensor; 2], hh: [&Tensor; 2], bias: [&Tensor; 2], form: Form) -> Result<Self> {
         let pack = |weight: &Tensor, bias: &[f32]| -> Result<Arc<Packed>> {
@@ -53,7 +53,7 @@ impl QuantizedLstm {
         }
         let (steps, h) = (Steps::new(ranges), h4 / 4);
         let mut inputs = Rows::default();
-        Values::<f32>::of(x)?.with(|x| inputs.round(x, &self.directions[0].input))?;
+        Values::<f32>::of(x)?.with(|x| inputs.take(x, &self.directions[0].input))?;
         let run = |direction: usize| {
             let of = &self.directions[direction];
             let products = RoundedProducts { of, inputs: &inputs, some: Rows::default(), before: Rows::default() };
@@ -79,7 +79,7 @@ impl Products<f32> for RoundedProducts<'_> {
     }
 
     fn recur(&mut self, before: &[f32], gates: &mut [f32]) {
-        self.before.round(before, &self.of.hidden);
+        self.before.take(before, &self.of.hidden);
         multiply(&self.before, &self.of.hidden, gates, Write::Add);
     }
 }

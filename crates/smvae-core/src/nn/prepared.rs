@@ -1,10 +1,12 @@
-//! Linear layers whose weight is kept in int8 or bf16, for models that only predict on a CPU.
+//! Linear layers whose weight is kept as their product takes it, for models that only predict on a
+//! CPU.
 //!
-//! `y = f(x W' + b)` as in [`Linear`]. In int8, each row of `x` and each row of `W` (a column of
-//! the product) is rounded to steps of a 127th of its largest magnitude, and the sums are exact; a
-//! weight takes a quarter of its memory in f32. In bf16 both are rounded to 8 significant bits,
-//! sums are f32, and a weight takes half. No bit of a row depends on other rows, on threads, or on
-//! the unit that multiplies. There is no backward pass.
+//! `y = f(x W' + b)` as in [`Linear`]. In f32, on a CPU with AVX-512, it is the same to the bit,
+//! and arranged once instead of for every product. In int8, each row of `x` and each row of `W` (a
+//! column of the product) is rounded to steps of a 127th of its largest magnitude, and the sums are
+//! exact; a weight takes a quarter of its memory in f32. In bf16 both are rounded to 8 significant
+//! bits, sums are f32, and a weight takes half. No bit of a row depends on other rows, on threads,
+//! or on the unit that multiplies. There is no backward pass.
 
 use super::activation::Activation;
 use super::layer_norm::{LayerNorm, RowNorm};
@@ -16,26 +18,27 @@ use candle_core::{Result, Storage, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// A linear layer in int8 or bf16. A clone shares its weight.
+/// A linear layer that only predicts. A clone shares its weight.
 #[derive(Clone, Debug)]
-pub struct QuantizedLinear {
+pub struct PreparedLinear {
     weight: Arc<Packed>,
 }
 
-impl QuantizedLinear {
-    /// The layer with its weight rounded, for products in this form.
+impl PreparedLinear {
+    /// The layer with its weight arranged, and rounded, for products in this form.
     ///
     /// # Errors
-    /// For f32, which is no form to round to; for parameters that are not f32 on the CPU; for a
-    /// weight `[out, in]` whose bias is not `[out]`.
+    /// For f32 on a CPU without AVX-512, where there is no other arrangement
+    /// ([`Form::rearranges`]); for parameters that are not f32 on the CPU; for a weight `[out, in]`
+    /// whose bias is not `[out]`.
     pub fn new(layer: &Linear, form: Form) -> Result<Self> {
         let ((n, k), bias) = (layer.weight().dims2()?, layer.bias().to_vec1::<f32>()?);
         if bias.len() != n {
-            bail!("QuantizedLinear: a weight of {n} rows and a bias of {}", bias.len());
+            bail!("PreparedLinear: a weight of {n} rows and a bias of {}", bias.len());
         }
         match Values::<f32>::of(layer.weight())?.with(|weight| Packed::new(weight, n, k, &bias, form))? {
             Some(weight) => Ok(Self { weight: Arc::new(weight) }),
-            None => bail!("QuantizedLinear: {form} is no form to round a weight to"),
+            None => bail!("PreparedLinear: a weight has no other arrangement for {form} on this CPU"),
         }
     }
 
@@ -49,10 +52,10 @@ impl QuantizedLinear {
         Ok(y)
     }
 
-    /// `onto: [rows, out]` plus [`QuantizedLinear::forward`] of `x: [rows, in]`.
+    /// `onto: [rows, out]` plus [`PreparedLinear::forward`] of `x: [rows, in]`.
     ///
     /// # Errors
-    /// As [`QuantizedLinear::forward`].
+    /// As [`PreparedLinear::forward`].
     pub fn forward_onto(&self, x: &Tensor, onto: &Tensor) -> Result<Tensor> {
         self.check(x)?;
         let [y] = by_blocks([x, onto], [self.weight.dims().1], |[x, onto], [y], scratch| {
@@ -62,16 +65,16 @@ impl QuantizedLinear {
         Ok(y)
     }
 
-    /// The same by several layers of one form, for which rows are rounded once: `x: [rows, in]` to
+    /// The same by several layers of one form, for which rows are taken once: `x: [rows, in]` to
     /// `[rows, out]` of each layer.
     ///
     /// # Errors
-    /// As [`QuantizedLinear::forward`].
+    /// As [`PreparedLinear::forward`].
     pub fn forward_each<const N: usize>(layers: [&Self; N], x: &Tensor) -> Result<[Tensor; N]> {
         let widths = layers.map(|layer| layer.weight.dims().1);
         layers.iter().try_for_each(|layer| layer.check(x))?;
         by_blocks([x], widths, |[x], ys, scratch| {
-            scratch.rows.round(x, &layers[0].weight);
+            scratch.rows.take(x, &layers[0].weight);
             for (layer, y) in layers.iter().zip(ys) {
                 multiply(&scratch.rows, &layer.weight, y, Write::Overwrite);
             }
@@ -79,7 +82,7 @@ impl QuantizedLinear {
     }
 
     fn multiply(&self, x: &[f32], y: &mut [f32], write: Write, rows: &mut Rows) {
-        rows.round(x, &self.weight);
+        rows.take(x, &self.weight);
         multiply(rows, &self.weight, y, write);
     }
 
@@ -87,13 +90,12 @@ impl QuantizedLinear {
         let (k, n) = self.weight.dims();
         match x.dims2()? {
             (_, width) if width == k && k > 0 && n > 0 => Ok(()),
-            _ => bail!("QuantizedLinear: x {:?} and the weight [{n}, {k}] do not fit", x.dims()),
+            _ => bail!("PreparedLinear: x {:?} and the weight [{n}, {k}] do not fit", x.dims()),
         }
     }
 }
 
-/// What follows attention in a layer of BERT, with linear layers in int8 or bf16 and the rest
-/// in f32:
+/// What follows attention in a layer of BERT, with linear layers in one form and the rest in f32:
 ///
 /// ```text
 /// a = norm(x + W_o context),   y = last_norm(a + W_2 f(W_1 a))
@@ -101,30 +103,30 @@ impl QuantizedLinear {
 /// A block of rows goes all of the way while it is in the cache; the wide vectors between `W_1` and
 /// `W_2` never exist as a whole.
 #[derive(Clone, Debug)]
-pub struct QuantizedBlock {
-    output: QuantizedLinear,
+pub struct PreparedBlock {
+    output: PreparedLinear,
     norm: RowNorm,
-    up: QuantizedLinear,
+    up: PreparedLinear,
     activation: Activation,
-    down: QuantizedLinear,
+    down: PreparedLinear,
     last_norm: RowNorm,
 }
 
-impl QuantizedBlock {
+impl PreparedBlock {
     /// A block of the layers `W_o: [d, d]`, `W_1: [wide, d]` and `W_2: [d, wide]`, in this order,
     /// with the norms after the first and the last.
     ///
     /// # Errors
-    /// As [`QuantizedLinear::new`]; for layers whose sizes do not fit each other.
+    /// As [`PreparedLinear::new`]; for layers whose sizes do not fit each other.
     pub fn new(layers: [&Linear; 3], norms: [&LayerNorm; 2], activation: Activation, form: Form) -> Result<Self> {
-        let [output, up, down] = layers.map(|layer| QuantizedLinear::new(layer, form));
+        let [output, up, down] = layers.map(|layer| PreparedLinear::new(layer, form));
         let (output, up, down) = (output?, up?, down?);
         let [norm, last_norm] = norms.map(RowNorm::new);
         let (norm, last_norm) = (norm?, last_norm?);
         let ((_, d), (_, wide)) = (output.weight.dims(), up.weight.dims());
         let fits = up.weight.dims().0 == d && down.weight.dims() == (wide, d) && wide > 0;
         if !fits || norm.width() != d || last_norm.width() != d {
-            bail!("QuantizedBlock: layers of the width {d} whose sizes do not fit each other");
+            bail!("PreparedBlock: layers of the width {d} whose sizes do not fit each other");
         }
         Ok(Self { output, norm, up, activation, down, last_norm })
     }
@@ -132,18 +134,22 @@ impl QuantizedBlock {
     /// `context` and `x: [rows, d]` to `[rows, d]`.
     ///
     /// # Errors
-    /// As [`QuantizedLinear::forward`].
+    /// As [`PreparedLinear::forward`].
     pub fn forward(&self, context: &Tensor, x: &Tensor) -> Result<Tensor> {
         self.output.check(context)?;
         let (d, wide) = self.up.weight.dims();
-        let [y] = by_blocks([context, x], [d], |[context, x], [y], Scratch { rows, wide: between }| {
-            y.copy_from_slice(x);
-            self.output.multiply(context, y, Write::Add, rows);
+        let [y] = by_blocks([context, x], [d], |[context, x], [y], Scratch { rows, wide: between, sum }| {
+            let add = |y: &mut [f32], x: &[f32]| y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+            self.output.multiply(context, y, Write::Overwrite, rows);
+            add(y, x);
             self.norm.apply(y);
             between.resize(y.len() / d * wide, 0.0);
             self.up.multiply(y, between, Write::Overwrite, rows);
             self.activation.apply_here(between);
-            self.down.multiply(between, y, Write::Add, rows);
+            // A product of its own, since one that adds would sum in another order.
+            sum.resize(y.len(), 0.0);
+            self.down.multiply(between, sum, Write::Overwrite, rows);
+            add(y, sum);
             self.last_norm.apply(y);
         })?;
         Ok(y)
@@ -155,6 +161,7 @@ impl QuantizedBlock {
 struct Scratch {
     rows: Rows,
     wide: Vec<f32>,
+    sum: Vec<f32>,
 }
 
 /// Rows that a task computes at once: a multiple of what the kernel computes at once, and few
@@ -171,13 +178,13 @@ fn by_blocks<const M: usize, const N: usize>(
 ) -> Result<[Tensor; N]> {
     let (n_rows, k) = xs[0].dims2()?;
     if let Some(bad) = xs[1..].iter().find(|x| x.dims() != [n_rows, widths[0]]) {
-        bail!("a quantized layer: {:?} where {:?} was expected", bad.dims(), [n_rows, widths[0]]);
+        bail!("a prepared layer: {:?} where {:?} was expected", bad.dims(), [n_rows, widths[0]]);
     }
     let tensors = xs.iter().map(|x| x.contiguous()).collect::<Result<Vec<_>>>()?;
     let guards: Vec<_> = tensors.iter().map(|x| x.storage_and_layout()).collect();
     let slice = |i: usize| match &*guards[i].0 {
         Storage::Cpu(storage) => values::<f32>(storage, guards[i].1),
-        _ => bail!("a quantized layer was given a tensor of another device"),
+        _ => bail!("a prepared layer was given a tensor of another device"),
     };
     let slices = (0..M).map(slice).collect::<Result<Vec<_>>>()?;
     let block = n_rows.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE).clamp(TILE, BLOCK);
@@ -226,18 +233,18 @@ mod tests {
     }
 
     /// A block of the width 30.
-    fn block(form: Form) -> Result<QuantizedBlock> {
+    fn block(form: Form) -> Result<PreparedBlock> {
         let layers = [layer(30, 30, "output"), layer(30, 100, "up"), layer(100, 30, "down")];
         let vb = Parameters::new(2, &Device::Cpu).builder(DType::F32);
         let norms = [LayerNorm::load(30, 1e-6, vb.pp("a"))?, LayerNorm::load(30, 1e-6, vb.pp("b"))?];
-        QuantizedBlock::new(layers.each_ref(), norms.each_ref(), Activation::GeluErf, form)
+        PreparedBlock::new(layers.each_ref(), norms.each_ref(), Activation::GeluErf, form)
     }
 
     /// What a layer, a block and an LSTM of this form make of rows.
     fn run(x: &Tensor, ranges: &[Range<usize>], form: Form) -> Result<[Tensor; 3]> {
-        let up = QuantizedLinear::new(&layer(30, 100, "up"), form)?;
+        let up = PreparedLinear::new(&layer(30, 100, "up"), form)?;
         let mut lstm = BiLstm::load(30, 9, Parameters::new(1, &Device::Cpu).builder(DType::F32))?;
-        lstm.quantize(form)?;
+        lstm.prepare(form)?;
         Ok([up.forward(x)?, block(form)?.forward(&x.cos()?, x)?, lstm.forward(x, ranges)?])
     }
 
@@ -287,9 +294,9 @@ mod tests {
         for (got, want) in alone.iter().zip(&want) {
             assert_eq!(values(got), values(&want.narrow(0, 60, 70)?));
         }
-        let [first, second] = [(30, 40), (30, 50)].map(|(k, n)| QuantizedLinear::new(&layer(k, n, "a"), best));
+        let [first, second] = [(30, 40), (30, 50)].map(|(k, n)| PreparedLinear::new(&layer(k, n, "a"), best));
         let (first, second) = (first?, second?);
-        let both = QuantizedLinear::forward_each([&first, &second], &x)?;
+        let both = PreparedLinear::forward_each([&first, &second], &x)?;
         assert_eq!(both.map(|y| values(&y)), [values(&first.forward(&x)?), values(&second.forward(&x)?)]);
         let onto = normal((130, 40), "onto");
         let want = (first.forward(&x)? + &onto)?;
@@ -298,24 +305,46 @@ mod tests {
     }
 
     #[test]
+    fn in_f32_no_bit_is_another() -> Result<()> {
+        let (x, context) = (normal((130, 40), "x"), normal((130, 40), "context"));
+        let [output, up, down] = [layer(40, 40, "output"), layer(40, 600, "up"), layer(600, 40, "down")];
+        if !Form::F32.rearranges(up.weight()) {
+            eprintln!("skipped: this CPU has no other arrangement for f32");
+            assert!(PreparedLinear::new(&up, Form::F32).is_err());
+            return Ok(());
+        }
+        let norm = LayerNorm::load(40, 1e-6, Parameters::new(2, &Device::Cpu).builder(DType::F32))?;
+        let detached = |layer: &Linear| Linear::new(layer.weight().detach(), layer.bias().detach());
+        let [output, up, down] = [&output, &up, &down].map(detached);
+        let (block, gelu) = ([&output, &up, &down], Activation::GeluErf);
+        let got = PreparedBlock::new(block, [&norm, &norm], gelu, Form::F32)?.forward(&context, &x)?;
+        // Without a graph, in which products would be those of training.
+        let a = norm.forward(&(output.forward(&context)? + &x)?)?.detach();
+        let want = norm.forward(&(down.forward(&up.forward_activated(&a, gelu)?)? + &a)?)?;
+        assert!(values(&got) == values(&want), "the block");
+        let alone = PreparedLinear::new(&up, Form::F32)?.forward(&x)?;
+        assert!(values(&alone) == values(&up.forward(&x)?), "a layer");
+        Ok(())
+    }
+
+    #[test]
     fn a_row_that_is_not_finite_stays_so_and_shapes_are_checked() -> Result<()> {
         let x = Tensor::from_vec(vec![1f32, f32::NAN, 1.0, 2.0, f32::INFINITY, 0.0], (3, 2), &Device::Cpu)?;
         for form in forms(Unit::best()) {
-            let small = QuantizedLinear::new(&layer(2, 5, "small"), form)?;
+            let small = PreparedLinear::new(&layer(2, 5, "small"), form)?;
             let finite: Vec<bool> =
                 values(&small.forward(&x)?).iter().map(|row| row.iter().all(|y| y.is_finite())).collect();
             assert_eq!(finite, [false, true, false], "{form}");
             assert!(values(&small.forward(&x)?)[0].iter().all(|y| y.is_nan()), "{form}");
         }
         let int8 = Form::Int8(Unit::best());
-        let small = QuantizedLinear::new(&layer(2, 5, "small"), int8)?;
+        let small = PreparedLinear::new(&layer(2, 5, "small"), int8)?;
         assert_eq!(small.forward(&normal((0, 2), "none"))?.dims(), [0, 5]);
         assert!(small.forward(&normal((4, 3), "wide")).is_err());
         assert!(small.forward(&normal((4, 2), "x").to_dtype(DType::F64)?).is_err());
         assert!(small.forward_onto(&normal((4, 2), "x"), &normal((4, 6), "onto")).is_err());
         let bad = Linear::new(normal((3, 2), "weight"), Tensor::new(&[1f32, 2.0], &Device::Cpu)?);
-        assert!(QuantizedLinear::new(&bad, int8).is_err());
-        assert!(QuantizedLinear::new(&layer(2, 5, "small"), Form::F32).is_err());
+        assert!(PreparedLinear::new(&bad, int8).is_err());
         Ok(())
     }
 }
