@@ -79,7 +79,7 @@ mod tensors {
     use super::*;
     use smvae_core::candle_core::{DType, Device, Tensor};
     use smvae_core::model::{BatchSpan, ModelConfig, SpanBatch, SpanModel};
-    use smvae_core::nn::{BiLstm, Parameters, attention};
+    use smvae_core::nn::{BiLstm, Form, Parameters, attention};
     use smvae_core::vae::{Expert, Gaussian, product_of_experts};
     use smvae_core::{PackedPieces, rng};
 
@@ -210,6 +210,26 @@ mod tensors {
                 prop_assert!(close(got, &want, 1e-4), "{span:?}: {got:?}, not {want:?}");
             }
         }
+    }
+
+    /// At widths for which a CPU with AVX-512 has an arrangement, and on any other trivially.
+    #[test]
+    fn a_model_that_is_prepared_in_f32_has_the_same_bits() {
+        let mut config = ModelConfig::default();
+        (config.hidden_dim, config.latent_dim, config.image_dim) = (33, LATENT, Some(2));
+        let parameters = Parameters::new(3, &Device::Cpu);
+        SpanModel::load(&config, 40, 5, &parameters.builder(DType::F32)).expect("fresh");
+        let mut model = SpanModel::load_for_prediction(&config, 40, 5, &parameters.frozen_builder(DType::F32))
+            .expect("the same parameters");
+        let batch = batch(&[4, 1, 3], 3);
+        let h = noise((batch.pieces.layout().n_rows(), 40), &mut rng::named(3, "h"));
+        let logits = |model: &SpanModel| -> Vec<Vec<f32>> {
+            let features = model.features(&h, &batch).expect("a batch that fits");
+            model.score(&features, &batch, &batch.spans, None).expect("its spans").logits.to_vec2().expect("a matrix")
+        };
+        let plain = logits(&model);
+        model.prepare(Form::F32).expect("f32 on the CPU");
+        assert!(logits(&model) == plain);
     }
 
     /// Texts of so many words of one and two pieces; every second one has an image; all spans.

@@ -50,9 +50,9 @@ pub struct SpanModel {
     /// How much the image says of each span.
     image_gate: Option<ImageGate>,
     span_hidden: Linear,
-    /// The larger products in int8 or bf16, in a model that was prepared for it; `span_hidden` then
-    /// has the columns of z alone.
-    rounded: Option<RoundedSpans>,
+    /// The larger products, in a model that was prepared for a form; `span_hidden` then has the
+    /// columns of z alone.
+    prepared: Option<PreparedSpans>,
     classifier: Linear,
     /// The decoders of the two VAEs; `None` in a model that can only predict.
     pub decoders: Option<Decoders>,
@@ -90,9 +90,9 @@ impl ExpertNet {
     }
 }
 
-/// Layers in int8 or bf16. Those of the ends of a span are sums of columns of `W_f`.
+/// Layers in the arrangement of a form. Those of the ends of a span are sums of columns of `W_f`.
 #[derive(Clone, Debug)]
-struct RoundedSpans {
+struct PreparedSpans {
     text_hidden: PreparedLinear,
     first: PreparedLinear,
     last: PreparedLinear,
@@ -175,7 +175,7 @@ impl SpanModel {
             image_gate: ImageGate::load(config, text_dim, vb.pp("image_gate"))?,
             span_hidden: Linear::load(latent + 8 * k, k, vb.pp("span_hidden"))?,
             classifier: Linear::load(k, n_classes, vb.pp("classifier"))?,
-            rounded: None,
+            prepared: None,
             decoders: None,
             text_dim,
             config: config.clone(),
@@ -183,8 +183,8 @@ impl SpanModel {
     }
 
     /// Arranges the parameters for predictions in this form, once instead of in each forward pass;
-    /// later changes of them are not seen. In int8 and bf16, on the CPU, the weights of the large
-    /// products are kept in that form alone: those of both LSTMs, of the text expert's hidden layer
+    /// later changes of them are not seen. The weights of the large products are kept in that form
+    /// alone: those of both LSTMs, of the text expert's hidden layer
     /// and of the span layer, but for its columns of z. The heads of the experts, the classifier
     /// and what sees an image stay as they are.
     ///
@@ -193,16 +193,20 @@ impl SpanModel {
     pub fn prepare(&mut self, form: Form) -> Result<()> {
         self.lstm_vae.prepare(form)?;
         self.lstm_ner.prepare(form)?;
-        if form == Form::F32 || self.rounded.is_some() { Ok(()) } else { self.round(form) }
+        let of_words = self.span_hidden.weight().narrow(1, self.config.latent_dim, 2 * self.config.hidden_dim);
+        if self.prepared.is_some() || !form.rearranges(self.text.hidden.weight()) || !form.rearranges(&of_words?) {
+            return Ok(());
+        }
+        self.pack(form)
     }
 
-    fn round(&mut self, form: Form) -> Result<()> {
+    fn pack(&mut self, form: Form) -> Result<()> {
         let ([z, s, e, difference, product], width) = (self.span_columns(), 2 * self.config.hidden_dim);
         let (weight, bias) = (self.span_hidden.weight().clone(), self.span_hidden.bias().clone());
         let columns = |at: usize| weight.narrow(1, at, width);
         let pack = |weight: Tensor, bias: &Tensor| PreparedLinear::new(&Linear::new(weight, bias.clone()), form);
         let nothing = bias.zeros_like()?;
-        self.rounded = Some(RoundedSpans {
+        self.prepared = Some(PreparedSpans {
             text_hidden: PreparedLinear::new(&self.text.hidden, form)?,
             first: pack((columns(s)? + columns(difference)?)?, &bias)?,
             last: pack((columns(e)? - columns(difference)?)?, &nothing)?,
@@ -256,7 +260,7 @@ impl SpanModel {
         let pairs = Pairs::new(spans.iter().map(|s| (s.words.start as u32, s.words.end as u32 - 1)));
         let ends = pair_sum(&features.first, &features.last, &pairs)?;
         let products = pair_product(&features.words, &pairs)?;
-        let hidden = match &self.rounded {
+        let hidden = match &self.prepared {
             Some(layers) => layers.product.forward_onto(&products, &ends)?,
             None => linear_columns(&products, weight, &[Plus(of_product)], &ends)?,
         };

@@ -17,8 +17,8 @@ mod composed;
 mod device_tests;
 mod inference;
 mod kernels;
+mod prepared;
 mod recurrence;
-mod rounded;
 mod steps;
 
 use super::dispatch::{has_kernels, is_fused};
@@ -28,8 +28,8 @@ use super::stack_rows::stack_rows;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use kernels::Inputs;
+use prepared::PreparedLstm;
 use recurrence::Recurrence;
-use rounded::RoundedLstm;
 use std::ops::Range;
 
 pub(super) use composed::composed;
@@ -46,9 +46,9 @@ pub struct BiLstm {
 enum Kept {
     Plain(Weights),
     /// What a layer that only predicts makes of them once, which they are views of.
-    Prepared(Weights, Prepared),
-    /// The same in int8 or bf16, without the others.
-    Rounded(RoundedLstm),
+    Arranged(Weights, Arranged),
+    /// The same in the arrangement of a form, without the others.
+    Prepared(PreparedLstm),
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ struct Weights {
 
 /// Parameters as the forward pass on the CPU takes them.
 #[derive(Clone, Debug)]
-struct Prepared {
+struct Arranged {
     /// `[8h, in]` and `[8h]`, forward direction first.
     weight_ih: Tensor,
     bias: Tensor,
@@ -86,13 +86,21 @@ impl BiLstm {
     }
 
     /// Arranges the parameters for predictions on the CPU in this form, once instead of in each
-    /// forward pass; later changes of the parameters are not seen. In int8 and bf16 nothing else is
-    /// kept; the cells stay in the number type of what comes, f32.
+    /// forward pass; later changes of the parameters are not seen. In f32 no bit of an answer
+    /// depends on it. In int8 and bf16 the cells stay in the number type of what comes, f32.
     ///
     /// # Errors
     /// Those of the copies; for int8 and bf16, parameters that are not f32 on the CPU.
     pub fn prepare(&mut self, form: Form) -> Result<()> {
-        if form == Form::F32 { self.arrange() } else { self.round(form) }
+        if self.fits(form) { self.pack(form) } else { self.arrange() }
+    }
+
+    /// Whether all products have an arrangement in this form.
+    fn fits(&self, form: Form) -> bool {
+        match &self.kept {
+            Kept::Plain(Weights { ih, hh, .. }) => form.rearranges(&ih[0]) && form.rearranges(&hh[0]),
+            _ => form != Form::F32,
+        }
     }
 
     fn arrange(&mut self) -> Result<()> {
@@ -105,16 +113,16 @@ impl BiLstm {
             let h4 = bias[0].dim(0)?;
             let ih = [weight_ih.narrow(0, 0, h4)?, weight_ih.narrow(0, h4, h4)?];
             let hh = [weight_hh[0].t()?, weight_hh[1].t()?];
-            let prepared = Prepared { weight_ih, bias: Tensor::cat(&bias, 0)?, weight_hh };
-            self.kept = Kept::Prepared(Weights { ih, hh, bias }, prepared);
+            let arranged = Arranged { weight_ih, bias: Tensor::cat(&bias, 0)?, weight_hh };
+            self.kept = Kept::Arranged(Weights { ih, hh, bias }, arranged);
         }
         Ok(())
     }
 
-    fn round(&mut self, form: Form) -> Result<()> {
-        if let Kept::Plain(Weights { ih, hh, bias }) | Kept::Prepared(Weights { ih, hh, bias }, _) = &self.kept {
-            let layer = RoundedLstm::new(ih.each_ref(), hh.each_ref(), bias.each_ref(), form)?;
-            self.kept = Kept::Rounded(layer);
+    fn pack(&mut self, form: Form) -> Result<()> {
+        if let Kept::Plain(Weights { ih, hh, bias }) | Kept::Arranged(Weights { ih, hh, bias }, _) = &self.kept {
+            let layer = PreparedLstm::new(ih.each_ref(), hh.each_ref(), bias.each_ref(), form)?;
+            self.kept = Kept::Prepared(layer);
         }
         Ok(())
     }
@@ -127,16 +135,16 @@ impl BiLstm {
     /// f64.
     pub fn forward(&self, x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor> {
         match &self.kept {
-            Kept::Rounded(layer) => {
+            Kept::Prepared(layer) => {
                 check(ranges, x.dim(0)?)?;
                 layer.forward(x, ranges)
             }
-            Kept::Prepared(_, prepared) if is_fused(x) => {
-                let projected = linear(x, &prepared.weight_ih, &prepared.bias)?;
-                let [forward, reverse] = &prepared.weight_hh;
+            Kept::Arranged(_, arranged) if is_fused(x) => {
+                let projected = linear(x, &arranged.weight_ih, &arranged.bias)?;
+                let [forward, reverse] = &arranged.weight_hh;
                 run(&projected, [forward, reverse], ranges, true)
             }
-            Kept::Plain(weights) | Kept::Prepared(weights, _) => {
+            Kept::Plain(weights) | Kept::Arranged(weights, _) => {
                 recurrence(&weights.project(x)?, weights.hh.each_ref(), ranges)
             }
         }

@@ -58,10 +58,11 @@ impl PreparedLinear {
     /// As [`PreparedLinear::forward`].
     pub fn forward_onto(&self, x: &Tensor, onto: &Tensor) -> Result<Tensor> {
         self.check(x)?;
-        let [y] = by_blocks([x, onto], [self.weight.dims().1], |[x, onto], [y], scratch| {
-            y.copy_from_slice(onto);
-            self.multiply(x, y, Write::Add, &mut scratch.rows);
-        })?;
+        let [y] =
+            by_blocks([x, onto], [self.weight.dims().1], self.weight.rows_at_once(), |[x, onto], [y], scratch| {
+                y.copy_from_slice(onto);
+                self.multiply(x, y, Write::Add, &mut scratch.rows);
+            })?;
         Ok(y)
     }
 
@@ -73,7 +74,7 @@ impl PreparedLinear {
     pub fn forward_each<const N: usize>(layers: [&Self; N], x: &Tensor) -> Result<[Tensor; N]> {
         let widths = layers.map(|layer| layer.weight.dims().1);
         layers.iter().try_for_each(|layer| layer.check(x))?;
-        by_blocks([x], widths, |[x], ys, scratch| {
+        by_blocks([x], widths, layers.first().map_or(TILE, |layer| layer.weight.rows_at_once()), |[x], ys, scratch| {
             scratch.rows.take(x, &layers[0].weight);
             for (layer, y) in layers.iter().zip(ys) {
                 multiply(&scratch.rows, &layer.weight, y, Write::Overwrite);
@@ -138,20 +139,25 @@ impl PreparedBlock {
     pub fn forward(&self, context: &Tensor, x: &Tensor) -> Result<Tensor> {
         self.output.check(context)?;
         let (d, wide) = self.up.weight.dims();
-        let [y] = by_blocks([context, x], [d], |[context, x], [y], Scratch { rows, wide: between, sum }| {
-            let add = |y: &mut [f32], x: &[f32]| y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
-            self.output.multiply(context, y, Write::Overwrite, rows);
-            add(y, x);
-            self.norm.apply(y);
-            between.resize(y.len() / d * wide, 0.0);
-            self.up.multiply(y, between, Write::Overwrite, rows);
-            self.activation.apply_here(between);
-            // A product of its own, since one that adds would sum in another order.
-            sum.resize(y.len(), 0.0);
-            self.down.multiply(between, sum, Write::Overwrite, rows);
-            add(y, sum);
-            self.last_norm.apply(y);
-        })?;
+        let [y] = by_blocks(
+            [context, x],
+            [d],
+            self.up.weight.rows_at_once(),
+            |[context, x], [y], Scratch { rows, wide: between, sum }| {
+                let add = |y: &mut [f32], x: &[f32]| y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
+                self.output.multiply(context, y, Write::Overwrite, rows);
+                add(y, x);
+                self.norm.apply(y);
+                between.resize(y.len() / d * wide, 0.0);
+                self.up.multiply(y, between, Write::Overwrite, rows);
+                self.activation.apply_here(between);
+                // A product of its own, since one that adds would sum in another order.
+                sum.resize(y.len(), 0.0);
+                self.down.multiply(between, sum, Write::Overwrite, rows);
+                add(y, sum);
+                self.last_norm.apply(y);
+            },
+        )?;
         Ok(y)
     }
 }
@@ -164,16 +170,16 @@ struct Scratch {
     sum: Vec<f32>,
 }
 
-/// Rows that a task computes at once: a multiple of what the kernel computes at once, and few
-/// enough for a second cache.
-const BLOCK: usize = 96;
+/// Blocks of rows are multiples of what the kernels compute at once.
 const TILE: usize = 12;
 
-/// Runs `f` on blocks of the rows of each of `xs: [rows, in]`, in parallel, each with the same rows
-/// of new tensors of these widths. A tensor after the first is as wide as the first new one.
+/// Runs `f` on blocks of at most `at_once` rows of each of `xs: [rows, in]`, in parallel, each with
+/// the same rows of new tensors of these widths. A tensor after the first is as wide as the first
+/// new one.
 fn by_blocks<const M: usize, const N: usize>(
     xs: [&Tensor; M],
     widths: [usize; N],
+    at_once: usize,
     f: impl Fn([&[f32]; M], [&mut [f32]; N], &mut Scratch) + Sync,
 ) -> Result<[Tensor; N]> {
     let (n_rows, k) = xs[0].dims2()?;
@@ -187,7 +193,7 @@ fn by_blocks<const M: usize, const N: usize>(
         _ => bail!("a prepared layer was given a tensor of another device"),
     };
     let slices = (0..M).map(slice).collect::<Result<Vec<_>>>()?;
-    let block = n_rows.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE).clamp(TILE, BLOCK);
+    let block = n_rows.div_ceil(rayon::current_num_threads()).next_multiple_of(TILE).clamp(TILE, at_once);
     let mut ys = widths.map(|width| vec![0.0; n_rows * width]);
     let mut parts: Vec<_> = (0..n_rows.div_ceil(block)).map(|_| Vec::with_capacity(N)).collect();
     for (y, width) in ys.iter_mut().zip(widths) {

@@ -302,19 +302,22 @@ fn no_bit_of_a_row_depends_on_how_many_rows_there_are() -> Result<()> {
 
 #[test]
 fn a_prepared_lstm_gives_the_same() -> Result<()> {
-    let parameters = Parameters::new(5, &Device::Cpu);
-    BiLstm::load(6, 4, parameters.builder(DType::F32))?;
-    let mut lstm = BiLstm::load(6, 4, parameters.frozen_builder(DType::F32))?;
-    let x = rng::standard_normal((12, 6), &mut rng::named(3, "x"), &Device::Cpu)?;
-    let run = |lstm: &BiLstm, x: &Tensor, ranges: &[Range<usize>]| lstm.forward(x, ranges)?.to_vec2::<f32>();
-    let before = run(&lstm, &x, &[0..5, 6..12])?;
-    lstm.prepare(Form::F32)?;
-    assert_eq!(run(&lstm, &x, &[0..5, 6..12])?, before);
-    // A text alone, whose steps are one row each.
-    assert_eq!(run(&lstm, &x.narrow(0, 6, 6)?, &[0..6])?, before[6..]);
-    let tracked = BiLstm::load(6, 4, parameters.builder(DType::F32))?;
-    let of_training = run(&tracked, &x, &[0..5, 6..12])?;
-    let pairs = of_training.iter().flatten().zip(before.iter().flatten());
-    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
+    // Of sizes for which f32 has no other arrangement, and of some for which it may have one.
+    for (d_in, h) in [(6, 4), (40, 33)] {
+        let parameters = Parameters::new(5, &Device::Cpu);
+        BiLstm::load(d_in, h, parameters.builder(DType::F32))?;
+        let mut lstm = BiLstm::load(d_in, h, parameters.frozen_builder(DType::F32))?;
+        let x = rng::standard_normal((12, d_in), &mut rng::named(3, "x"), &Device::Cpu)?;
+        let run = |lstm: &BiLstm, x: &Tensor, ranges: &[Range<usize>]| lstm.forward(x, ranges)?.to_vec2::<f32>();
+        let before = run(&lstm, &x, &[0..5, 6..12])?;
+        lstm.prepare(Form::F32)?;
+        assert!(run(&lstm, &x, &[0..5, 6..12])? == before, "{d_in}, {h}");
+        // A text alone, whose steps are one row each.
+        assert!(run(&lstm, &x.narrow(0, 6, 6)?, &[0..6])? == before[6..], "{d_in}, {h}");
+        let tracked = BiLstm::load(d_in, h, parameters.builder(DType::F32))?;
+        let of_training = run(&tracked, &x, &[0..5, 6..12])?;
+        let pairs = of_training.iter().flatten().zip(before.iter().flatten());
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
+    }
     Ok(())
 }

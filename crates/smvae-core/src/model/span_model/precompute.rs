@@ -72,7 +72,7 @@ impl SpanModel {
     /// The hidden layer of the text expert for each piece, of `h1: [pieces, 2k]`, and what the span
     /// layer makes of each word as a first and as a last one, of `words: [words, 2k]`.
     fn parts(&self, h1: &Tensor, words: &Tensor) -> Result<[Tensor; 3]> {
-        if let Some(layers) = &self.rounded {
+        if let Some(layers) = &self.prepared {
             let [first, last] = PreparedLinear::forward_each([&layers.first, &layers.last], words)?;
             return Ok([layers.text_hidden.forward(h1)?, first, last]);
         }

@@ -1,7 +1,7 @@
 //! The recurrence on slices, forward and backward, a direction a thread.
 
 use super::super::gradients::accumulate;
-use super::super::matrix::{Mat, MatMut, Threads, Write, matmul, matmul_alike, transposed};
+use super::super::matrix::{Mat, MatMut, RightSide, Threads, Write, matmul, transposed};
 use super::super::real::{Real, Values, for_real, values, vectorised};
 use super::cell;
 use super::inference::{self, Products, in_rows};
@@ -15,25 +15,38 @@ use std::sync::OnceLock;
 
 /// The products of a direction whose inputs are projected, `[rows, 8h]`.
 struct FloatProducts<'a, T> {
-    projected: &'a [T],
+    projected: Projected<'a, T>,
     /// `[h, 4h]`.
-    weight_t: &'a [T],
+    weight_t: RightSide<'a, T>,
+    h: usize,
+}
+
+/// The projected inputs of a direction.
+struct Projected<'a, T> {
+    /// Of both directions, `[rows, 8h]`.
+    gates: &'a [T],
     direction: usize,
     h: usize,
 }
 
-impl<T: Real> Products<T> for FloatProducts<'_, T> {
-    fn project(&mut self, rows: &[usize], gates: &mut Vec<T>) {
+impl<T: Real> Projected<'_, T> {
+    fn copy(&self, rows: &[usize], gates: &mut Vec<T>) {
         gates.clear();
         for row in rows {
-            gates.extend_from_slice(&self.projected[(2 * row + self.direction) * 4 * self.h..][..4 * self.h]);
+            gates.extend_from_slice(&self.gates[(2 * row + self.direction) * 4 * self.h..][..4 * self.h]);
         }
+    }
+}
+
+impl<T: Real> Products<T> for FloatProducts<'_, T> {
+    fn project(&mut self, rows: &[usize], gates: &mut Vec<T>) {
+        self.projected.copy(rows, gates);
     }
 
     fn recur(&mut self, before: &[T], gates: &mut [T]) {
         let (n, h) = (before.len() / self.h, self.h);
         let (before, gates) = (Mat::new(before, n, h), MatMut::new(gates, n, 4 * h));
-        matmul_alike(gates, before, Mat::new(self.weight_t, h, 4 * h), Write::Add, Threads::One);
+        self.weight_t.multiply_onto(gates, before);
     }
 }
 
@@ -69,7 +82,7 @@ impl Recurrence {
     fn forward<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Trace<T> {
         let (h, n) = (self.hidden, self.steps.n_positions());
         let mut gates = Vec::with_capacity(n * 4 * h);
-        FloatProducts { projected, weight_t, direction, h }.project(&self.steps.rows[direction], &mut gates);
+        Projected { gates: projected, direction, h }.copy(&self.steps.rows[direction], &mut gates);
         let (mut cells, mut hiddens) = (vec![T::ZERO; n * h], vec![T::ZERO; n * h]);
         for step in 0..self.steps.n_steps() {
             let at = self.steps.step(step);
@@ -95,7 +108,9 @@ impl Recurrence {
 
     /// The hidden states alone, where no backward pass will come.
     fn hiddens<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Vec<T> {
-        let products = FloatProducts { projected, weight_t, direction, h: self.hidden };
+        let h = self.hidden;
+        let projected = Projected { gates: projected, direction, h };
+        let products = FloatProducts { projected, weight_t: RightSide::new(Mat::new(weight_t, h, 4 * h)), h };
         inference::hiddens(&self.steps, direction, self.hidden, 1, products)
     }
 

@@ -23,9 +23,9 @@ mod reduced;
 mod vnni;
 
 pub(super) use check::has_amx;
-pub(crate) use float::{Mat, MatMut, Threads, Write, add_column_sums, matmul, matmul_alike, repeated, transposed};
+pub(crate) use float::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated, transposed};
 pub(super) use product::has_panels_for;
-pub(crate) use product::{product, product_alike};
+pub(crate) use product::{RightSide, product, product_alike};
 pub(crate) use reduced::{Packed, Rows, multiply};
 
 /// Whether this CPU has VNNI with AVX-512.

@@ -31,6 +31,34 @@ pub(crate) fn product_alike<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'
     matmul_alike(dst, a, b, write, Threads::All);
 }
 
+/// The right side of many products of few rows, arranged once where a CPU has panels. They are
+/// those of [`product_alike`].
+pub(crate) struct RightSide<'a, T> {
+    plain: Mat<'a, T>,
+    #[cfg(target_arch = "x86_64")]
+    panels: Option<panels::Packed>,
+}
+
+impl<'a, T: Real> RightSide<'a, T> {
+    pub(crate) fn new(b: Mat<'a, T>) -> Self {
+        Self {
+            plain: b,
+            #[cfg(target_arch = "x86_64")]
+            panels: b.in_f32().filter(|b| has_panels_for(b.dims().0, b.dims().1)).map(|b| panels::Packed::new(b, &[])),
+        }
+    }
+
+    /// `dst += a b`, on this thread. `a` has rows of consecutive numbers.
+    pub(crate) fn multiply_onto(&self, dst: MatMut<'_, T>, a: Mat<'_, T>) {
+        #[cfg(target_arch = "x86_64")]
+        if let (Some(panels), Some(a)) = (&self.panels, a.in_f32()) {
+            let dst = dst.in_f32().expect("both are of one type");
+            return panels::multiply(a, panels, dst, Write::Add);
+        }
+        matmul_alike(dst, a, self.plain, Write::Add, Threads::One);
+    }
+}
+
 /// Fewer terms or columns than these are not worth being arranged: panels would be full of zeros.
 const WORTH_IT: usize = 32;
 

@@ -42,6 +42,17 @@ impl Packed {
         }
     }
 
+    /// Rows that a task multiplies at once: a multiple of what the kernel computes at once, and few
+    /// enough for a second cache, but the more the larger a weight is, which is read for each
+    /// block.
+    pub(crate) fn rows_at_once(&self) -> usize {
+        match &self.numbers {
+            #[cfg(target_arch = "x86_64")]
+            Numbers::F32(_) => 192,
+            _ => 96,
+        }
+    }
+
     /// Numbers of a row that it multiplies, and of a row that it gives.
     pub(crate) fn dims(&self) -> (usize, usize) {
         match &self.numbers {

@@ -1,5 +1,6 @@
-//! A bidirectional LSTM whose products are in int8 or bf16: those of the inputs, some steps at
-//! once, and those of the hidden states, step by step. Gates, cells and hidden states are f32.
+//! A bidirectional LSTM whose weights are kept in the arrangement of a form: products of the
+//! inputs, some steps at once, and those of the hidden states, step by step. Gates, cells and
+//! hidden states are f32.
 
 use super::super::matrix::{Packed, Rows, Write, multiply};
 use super::super::precision::Form;
@@ -16,7 +17,7 @@ const AT_ONCE: usize = 96;
 
 /// Both directions, forward first.
 #[derive(Clone, Debug)]
-pub(super) struct RoundedLstm {
+pub(super) struct PreparedLstm {
     directions: [Direction; 2],
 }
 
@@ -28,14 +29,14 @@ struct Direction {
     hidden: Arc<Packed>,
 }
 
-impl RoundedLstm {
+impl PreparedLstm {
     /// From `weight_ih: [4h, in]`, `weight_hh: [4h, h]` and `bias: [4h]`.
     pub(super) fn new(ih: [&Tensor; 2], hh: [&Tensor; 2], bias: [&Tensor; 2], form: Form) -> Result<Self> {
         let pack = |weight: &Tensor, bias: &[f32]| -> Result<Arc<Packed>> {
             let (n, k) = weight.dims2()?;
             match Values::<f32>::of(weight)?.with(|w| Packed::new(w, n, k, bias, form))? {
                 Some(packed) => Ok(Arc::new(packed)),
-                None => bail!("BiLstm: {form} is no form to round weights to"),
+                None => bail!("BiLstm: weights have no other arrangement for {form} on this CPU"),
             }
         };
         let direction = |i: usize| -> Result<Direction> {
@@ -56,7 +57,7 @@ impl RoundedLstm {
         Values::<f32>::of(x)?.with(|x| inputs.take(x, &self.directions[0].input))?;
         let run = |direction: usize| {
             let of = &self.directions[direction];
-            let products = RoundedProducts { of, inputs: &inputs, some: Rows::default(), before: Rows::default() };
+            let products = PackedProducts { of, inputs: &inputs, some: Rows::default(), before: Rows::default() };
             hiddens(&steps, direction, h, AT_ONCE, products)
         };
         let (a, b) = rayon::join(|| run(0), || run(1));
@@ -64,14 +65,14 @@ impl RoundedLstm {
     }
 }
 
-struct RoundedProducts<'a> {
+struct PackedProducts<'a> {
     of: &'a Direction,
     inputs: &'a Rows,
     some: Rows,
     before: Rows,
 }
 
-impl Products<f32> for RoundedProducts<'_> {
+impl Products<f32> for PackedProducts<'_> {
     fn project(&mut self, rows: &[usize], gates: &mut Vec<f32>) {
         self.some.gather(self.inputs, rows, &self.of.input);
         gates.resize(rows.len() * self.of.input.dims().1, 0.0);
