@@ -79,7 +79,7 @@ fn draws_are_those_of_their_seeds() {
 fn kept_results_are_of_the_experiments_as_they_are() {
     let Some(_) = shared("kept_results_are_of_the_experiments_as_they_are", "models") else { return };
     let read = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    for (name, at_least) in [("few-labels", 60), ("options", 23), ("authors", 1), ("labelling", 31), ("captions", 15)] {
+    for (name, at_least) in [("few-labels", 60), ("options", 23), ("authors", 1), ("labelling", 31), ("captions", 30)] {
         let plan = Plan::read(experiments().join(format!("{name}.toml"))).unwrap_or_else(|e| panic!("{e}"));
         let kept = experiments().join("results").join(name);
         let file = kept.with_extension("jsonl");
