@@ -184,20 +184,21 @@ impl SpanModel {
 
     /// Arranges the parameters for predictions in this form, once instead of in each forward pass;
     /// later changes of them are not seen. The weights of the large products are kept in that form
-    /// alone: those of both LSTMs, of the text expert's hidden layer
-    /// and of the span layer, but for its columns of z. The heads of the experts, the classifier
-    /// and what sees an image stay as they are.
+    /// alone: those of both LSTMs, of the text expert's hidden layer and of the span layer, but for
+    /// its columns of z. The heads of the experts, the classifier and what sees an image stay as
+    /// they are.
     ///
     /// # Errors
     /// Those of the copies; for int8 and bf16, weights that are not f32 on the CPU.
     pub fn prepare(&mut self, form: Form) -> Result<()> {
         self.lstm_vae.prepare(form)?;
         self.lstm_ner.prepare(form)?;
-        let of_words = self.span_hidden.weight().narrow(1, self.config.latent_dim, 2 * self.config.hidden_dim);
-        if self.prepared.is_some() || !form.rearranges(self.text.hidden.weight()) || !form.rearranges(&of_words?) {
+        if self.prepared.is_some() {
             return Ok(());
         }
-        self.pack(form)
+        let of_words = self.span_hidden.weight().narrow(1, self.config.latent_dim, 2 * self.config.hidden_dim)?;
+        let fits = form.rearranges(self.text.hidden.weight()) && form.rearranges(&of_words);
+        if fits { self.pack(form) } else { Ok(()) }
     }
 
     fn pack(&mut self, form: Form) -> Result<()> {

@@ -314,8 +314,7 @@ fn products_in_half_precision_are_the_same_but_for_rounding() {
         let check = |form: &str, device: &Device| {
             for (got, want) in in_bf16(|| grads(x, device)).expect("bf16").iter().zip(&want) {
                 let off = difference(got, want);
-                // Up to three roundings to 8 bits a product, some of which a second product takes
-                // on.
+                // Up to three roundings to 8 bits, some of which a second product takes on.
                 assert!(off > 1e-5 && off < 2e-2, "{form} differ by {off:e}");
                 assert_eq!(got.dtype(), DType::F32);
             }
