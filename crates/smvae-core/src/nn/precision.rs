@@ -45,7 +45,8 @@ pub enum Unit {
     Portable,
     /// AVX-512 VNNI, on x86-64, for int8: several times as fast as f32.
     Vnni,
-    /// AMX, on x86-64 with Linux, for int8 and bf16.
+    /// AMX, on x86-64 with Linux, for int8 and bf16. On a CPU without a unit, its fastest one takes
+    /// the place of that.
     Amx,
 }
 

@@ -351,6 +351,11 @@ mod tests {
         assert!(small.forward_onto(&normal((4, 2), "x"), &normal((4, 6), "onto")).is_err());
         let bad = Linear::new(normal((3, 2), "weight"), Tensor::new(&[1f32, 2.0], &Device::Cpu)?);
         assert!(PreparedLinear::new(&bad, int8).is_err());
+        // Whatever this CPU has.
+        for form in forms(Unit::Amx) {
+            let by_best = PreparedLinear::new(&layer(2, 5, "small"), form)?.forward(&normal((4, 2), "x"))?;
+            assert!(values(&by_best).iter().flatten().all(|y| y.is_finite()), "{form}");
+        }
         Ok(())
     }
 }

@@ -7,59 +7,49 @@ use super::float::{Mat, MatMut, Write};
 use super::panels;
 use super::{bf16, int8, packed};
 
-/// A weight with a bias, as products of rows take it.
+/// A weight with a bias, as products of rows take it, and the unit that multiplies it.
 #[derive(Clone, Debug)]
-pub(crate) struct Packed {
-    numbers: Numbers,
-    /// What multiplies it.
-    unit: Unit,
-}
-
-#[derive(Clone, Debug)]
-enum Numbers {
+pub(crate) enum Packed {
     #[cfg(target_arch = "x86_64")]
     F32(panels::Packed),
-    Int8(packed::Packed),
-    Bf16(bf16::Packed),
+    Int8(packed::Packed, Unit),
+    Bf16(bf16::Packed, Unit),
 }
 
 impl Packed {
     /// A weight `[n, k]`, row after row, which is the product's right side transposed, and a bias
-    /// `[n]`. `None` in f32 where that has no other arrangement.
+    /// `[n]`. `None` in f32 where that has no other arrangement. For a unit that this CPU lacks its
+    /// fastest one stands in.
     pub(crate) fn new(weight: &[f32], n: usize, k: usize, bias: &[f32], form: Form) -> Option<Self> {
         match form {
             #[cfg(target_arch = "x86_64")]
-            Form::F32 if panels::is_there() => {
-                let weight = panels::Packed::new(Mat::new(weight, n, k).t(), bias);
-                Some(Self { numbers: Numbers::F32(weight), unit: Unit::Portable })
-            }
+            Form::F32 if panels::is_there() => Some(Self::F32(panels::Packed::new(Mat::new(weight, n, k).t(), bias))),
             Form::F32 => None,
-            Form::Int8(unit) => Some(Self { numbers: Numbers::Int8(packed::Packed::new(weight, n, k, bias)), unit }),
+            Form::Int8(unit) => Some(Self::Int8(packed::Packed::new(weight, n, k, bias), unit.min(Unit::best()))),
             Form::Bf16(unit) => {
                 let weight = bf16::Packed::new(Mat::new(weight, n, k).t(), bias);
-                Some(Self { numbers: Numbers::Bf16(weight), unit })
+                Some(Self::Bf16(weight, unit.min(Unit::best()).for_bf16()))
             }
         }
     }
 
-    /// Rows that a task multiplies at once: a multiple of what the kernel computes at once, and few
-    /// enough for a second cache, but the more the larger a weight is, which is read for each
-    /// block.
+    /// Rows that a task multiplies at once, `[rows, wide]` of which fit into a second cache. In f32
+    /// a weight is larger, which is read for each block of rows: so they are more.
     pub(crate) fn rows_at_once(&self) -> usize {
-        match &self.numbers {
+        match self {
             #[cfg(target_arch = "x86_64")]
-            Numbers::F32(_) => 192,
-            _ => 96,
+            Self::F32(_) => panels::BLOCK,
+            _ => bf16::BLOCK,
         }
     }
 
     /// Numbers of a row that it multiplies, and of a row that it gives.
     pub(crate) fn dims(&self) -> (usize, usize) {
-        match &self.numbers {
+        match self {
             #[cfg(target_arch = "x86_64")]
-            Numbers::F32(weight) => weight.dims(),
-            Numbers::Int8(weight) => weight.dims(),
-            Numbers::Bf16(weight) => weight.dims(),
+            Self::F32(weight) => weight.dims(),
+            Self::Int8(weight, _) => weight.dims(),
+            Self::Bf16(weight, _) => weight.dims(),
         }
     }
 }
@@ -76,25 +66,25 @@ impl Rows {
     /// Takes the rows of `x: [rows, k]` for this weight, and others of its form and width.
     pub(crate) fn take(&mut self, x: &[f32], weight: &Packed) {
         let (k, _) = weight.dims();
-        match &weight.numbers {
+        match weight {
             #[cfg(target_arch = "x86_64")]
-            Numbers::F32(_) => x.clone_into(&mut self.f32),
-            Numbers::Int8(_) => self.int8.quantise(x, k),
-            Numbers::Bf16(_) => self.bf16.round(Mat::new(x, x.len() / k.max(1), k)),
+            Packed::F32(_) => x.clone_into(&mut self.f32),
+            Packed::Int8(..) => self.int8.quantise(x, k),
+            Packed::Bf16(..) => self.bf16.round(Mat::new(x, x.len() / k.max(1), k)),
         }
     }
 
     /// Takes these rows of others.
     pub(crate) fn gather(&mut self, of: &Self, rows: &[usize], weight: &Packed) {
         let (k, _) = weight.dims();
-        match &weight.numbers {
+        match weight {
             #[cfg(target_arch = "x86_64")]
-            Numbers::F32(_) => {
+            Packed::F32(_) => {
                 self.f32.clear();
                 rows.iter().for_each(|row| self.f32.extend_from_slice(&of.f32[row * k..][..k]));
             }
-            Numbers::Int8(_) => self.int8.gather(&of.int8, rows),
-            Numbers::Bf16(_) => self.bf16.gather(&of.bf16, rows),
+            Packed::Int8(..) => self.int8.gather(&of.int8, rows),
+            Packed::Bf16(..) => self.bf16.gather(&of.bf16, rows),
         }
     }
 }
@@ -105,10 +95,10 @@ pub(crate) fn multiply(rows: &Rows, weight: &Packed, dst: &mut [f32], write: Wri
     let (k, n) = weight.dims();
     let n_rows = dst.len() / n.max(1);
     let dst = MatMut::new(dst, n_rows, n);
-    match &weight.numbers {
+    match weight {
         #[cfg(target_arch = "x86_64")]
-        Numbers::F32(weight) => panels::multiply(Mat::new(&rows.f32, n_rows, k), weight, dst, write),
-        Numbers::Int8(numbers) => int8::multiply(weight.unit, &rows.int8, numbers, dst, write),
-        Numbers::Bf16(numbers) => bf16::multiply(weight.unit, &rows.bf16, numbers, dst, write),
+        Packed::F32(weight) => panels::multiply(Mat::new(&rows.f32, n_rows, k), weight, dst, write),
+        Packed::Int8(weight, unit) => int8::multiply(*unit, &rows.int8, weight, dst, write),
+        Packed::Bf16(weight, unit) => bf16::multiply(*unit, &rows.bf16, weight, dst, write),
     }
 }

@@ -265,7 +265,7 @@ fn finish(sums: &[f32; COLS], bias: &[f32; COLS], dst: &mut [f32], write: Write)
 }
 
 /// Rows that a task rounds and multiplies at once.
-const BLOCK: usize = 96;
+pub(super) const BLOCK: usize = 96;
 
 /// `dst = a b`, or `dst += a b`, with `a` and `b` rounded, on all threads.
 pub(crate) fn matmul(unit: Unit, dst: MatMut<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, write: Write) {
