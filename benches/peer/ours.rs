@@ -8,10 +8,11 @@
 //! peer_ours check    --run DIR --shared DIR [--semi] the loss of one step without randomness
 //! ```
 //! The last three take `--device cpu|cuda|cuda:N`; on a GPU, `train` and `evaluate` multiply in
-//! TF32. `peer.py` has the last three commands too, reads the same run folder and prints the same
-//! fields. The number of threads is `RAYON_NUM_THREADS`. What is timed: `train` whole steps on
-//! batches made beforehand, after two steps that are not timed; `evaluate` everything between the
-//! tweets' words and the scores, once before it is timed.
+//! TF32. These two take `--precision f32|bf16`, and `evaluate` int8, too. `peer.py` has the last
+//! three commands, reads the same run folder and prints the same fields. The number of threads is
+//! `RAYON_NUM_THREADS`. What is timed: `train` whole steps on batches made beforehand, after two
+//! steps that are not timed; `evaluate` everything between the tweets' words and the scores, once
+//! before it is timed.
 
 #[path = "../common/sizes.rs"]
 mod sizes;
@@ -20,7 +21,7 @@ mod tweets;
 use serde_json::{Value, json};
 use smvae::core::candle_core::{DType, Device, Tensor, safetensors};
 use smvae::core::model::{SpanBatch, SpanModel};
-use smvae::core::nn::Parameters;
+use smvae::core::nn::{Parameters, Precision};
 use smvae::core::objective::Noise;
 use smvae::core::optim::Adam;
 use smvae::core::step::{Networks, StepReport, step, step_loss};
@@ -68,6 +69,7 @@ struct Args {
     steps: usize,
     semi: bool,
     sorted: bool,
+    precision: Precision,
     device: Device,
 }
 
@@ -85,6 +87,7 @@ impl Args {
             steps: 8,
             semi: false,
             sorted: false,
+            precision: Precision::F32,
             device: Device::Cpu,
         };
         while let Some(option) = args.next() {
@@ -98,6 +101,12 @@ impl Args {
                 "--device" => {
                     let choice: DeviceChoice = value()?.parse().map_err(|e| format!("--device: {e}"))?;
                     parsed.device = device::open(choice).map_err(|e| e.to_string())?;
+                }
+                "--precision" => {
+                    let name = value()?;
+                    let all = [Precision::F32, Precision::Bf16, Precision::Int8];
+                    let precision = all.into_iter().find(|precision| precision.to_string() == name);
+                    parsed.precision = precision.ok_or(format!("unknown precision {name}"))?;
                 }
                 "--steps" => parsed.steps = value()?.parse().map_err(|e| format!("--steps: {e}"))?,
                 _ => return Err(format!("unknown option {option}")),
@@ -208,6 +217,7 @@ fn time_training(args: &Args) -> Result<Value> {
     let base = memory("VmRSS:");
     let loaded = load(&args.run, &args.device)?;
     let steps = loaded.steps(args)?;
+    device::allow_bf16(args.precision == Precision::Bf16);
     let mut optimizer = loaded.optimizer()?;
     let mut rng = rng::named(0, "training");
     let mut take = |s: &tweets::Step| -> Result<StepReport> {
@@ -234,7 +244,8 @@ fn time_training(args: &Args) -> Result<Value> {
     Ok(json!({
         "side": "ours", "work": if args.semi { "semi" } else { "supervised" },
         "variant": if args.sorted { "sorted" } else { "shuffled" },
-        "device": device::describe(&args.device), "threads": rayon::current_num_threads(), "tweets": tweets,
+        "precision": args.precision, "device": device::describe(&args.device), "threads": rayon::current_num_threads(),
+        "tweets": tweets,
         "spans": steps.iter().map(spans).sum::<usize>(),
         "tweets_per_s": tweets as f64 / seconds.iter().sum::<f64>(), "step_s": seconds, "loss": loss, "mask": mask,
         "parameters": loaded.parameters.count(), "base_mib": base, "peak_mib": memory("VmHWM:"),
@@ -244,16 +255,17 @@ fn time_training(args: &Args) -> Result<Value> {
 fn time_evaluation(args: &Args) -> Result<Value> {
     let base = memory("VmRSS:");
     let (samples, images) = (args.corpus()?.test, args.images()?);
-    let predictor = Predictor::load_with(&args.run, &LoadOptions::on(args.device.clone()))?
-        .with_images(images, ImageTrust::Recorded)?;
+    let predictor =
+        Predictor::load_with(&args.run, &LoadOptions::on(args.device.clone()).with_precision(args.precision))?
+            .with_images(images, ImageTrust::Recorded)?;
     evaluate(&predictor, &samples[..64.min(samples.len())])?;
     let start = Instant::now();
     let evaluation = evaluate(&predictor, &samples)?;
     let seconds = start.elapsed().as_secs_f64();
     let counts = evaluation.scores.overall;
     Ok(json!({
-        "side": "ours", "work": "evaluate", "variant": "sorted", "device": device::describe(&args.device), "threads": rayon::current_num_threads(),
-        "tweets": samples.len(), "tweets_per_s": samples.len() as f64 / seconds,
+        "side": "ours", "work": "evaluate", "variant": "sorted", "precision": args.precision, "device": device::describe(&args.device),
+        "threads": rayon::current_num_threads(), "tweets": samples.len(), "tweets_per_s": samples.len() as f64 / seconds,
         "gold": counts.gold, "predicted": counts.predicted, "correct": counts.correct,
         "base_mib": base, "peak_mib": memory("VmHWM:"),
     }))

@@ -1,6 +1,7 @@
 """The PyTorch side of the comparison: training steps and evaluation on real tweets, a JSON line each.
 
     python peer.py train    --run DIR --shared DIR [--steps N] [--semi] [--sorted] [--scoring concat|factorised]
+                              [--precision f32|bf16]
     python peer.py evaluate --run DIR --shared DIR [--scoring ...]      Twitter2017 test, words to entities
     python peer.py --check  --run DIR --shared DIR --ours BINARY        one step's loss on both sides
 
@@ -39,6 +40,7 @@ def main():
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--semi", action="store_true")
     parser.add_argument("--sorted", action="store_true")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="bf16 is autocast's")
     parser.add_argument("--scoring", choices=["concat", "factorised"], default="concat")
     parser.add_argument("--ours", help="path of peer_ours, for --check")
     args = parser.parse_args()
@@ -72,6 +74,10 @@ def optimizer(model, config):
     return torch.optim.AdamW(groups, betas=betas, eps=config["eps"], weight_decay=config["weight_decay"], fused=True)
 
 
+def autocast(args):
+    return torch.autocast(torch.device(args.device).type, dtype=torch.bfloat16, enabled=args.precision == "bf16")
+
+
 def train(args):
     base = memory("VmRSS:")
     corpus, model = build(args)
@@ -86,7 +92,8 @@ def train(args):
         return [torch.randn(n, latent, device=args.device) for n in (rows, rows, len(batch.ids))]
 
     def take(labelled, unlabelled):
-        loss, *_ = step_loss(model, corpus.config["objective"], labelled, unlabelled, noise)
+        with autocast(args):
+            loss, *_ = step_loss(model, corpus.config["objective"], labelled, unlabelled, noise)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, corpus.config["optimizer"]["clip_norm"])
         adam.step()
@@ -119,9 +126,10 @@ def evaluate(args):
     corpus, model = build(args)
     model.eval()
     samples = corpus.samples("test")
-    score(corpus, model, samples[:64], args.device)
-    start = time.perf_counter()
-    gold, predicted, correct = score(corpus, model, samples, args.device)
+    with autocast(args):
+        score(corpus, model, samples[:64], args.device)
+        start = time.perf_counter()
+        gold, predicted, correct = score(corpus, model, samples, args.device)
     seconds = time.perf_counter() - start
     args.sorted = True
     return {
@@ -217,7 +225,8 @@ def wave_noise(model):
 
 def common(args, work, base):
     variant = ("sorted" if args.sorted else "shuffled") + (", factorised" if args.scoring == "factorised" else "")
-    return {"side": "peer", "work": work, "variant": variant, "device": args.device, "threads": args.threads, "base_mib": base}
+    return {"side": "peer", "work": work, "variant": variant, "precision": args.precision, "device": args.device,
+            "threads": args.threads, "base_mib": base}
 
 
 def memory(field):

@@ -15,14 +15,15 @@ def main(path):
     groups = defaultdict(list)
     for line in open(path):
         row = json.loads(line)
-        groups[row["size"], row["work"], row["threads"], row["side"], row["variant"]].append(row)
-    print(f"{'size':7} {'work':11} {'thr':>3} {'peer':19} {'ours/s':>8} {'peer/s':>8} {'ratio':>6} "
+        groups[row["size"], row["work"], row["precision"], row["threads"], row["side"], row["variant"]].append(row)
+    print(f"{'size':7} {'work':11} {'in':4} {'thr':>3} {'peer':22} {'ours/s':>8} {'peer/s':>8} {'ratio':>6} "
           f"{'spread':>11} {'peak MiB':>11} {'ratio':>6} {'own MiB':>11} {'ratio':>6}  n")
-    for (size, work, threads, side, variant), theirs in sorted(groups.items()):
+    for (size, work, precision, threads, side, variant), theirs in sorted(groups.items()):
         if side != "peer":
             continue
         # Packed batches cost the same in any order, so that ours is always shuffled in training.
-        ours = [r for key, rows in groups.items() if key[:4] == (size, work, threads, "ours") for r in rows]
+        same = (size, work, precision, threads, "ours")
+        ours = [r for key, rows in groups.items() if key[:5] == same for r in rows]
         if not ours:
             continue
         for row in ours + theirs:
@@ -32,7 +33,7 @@ def main(path):
         pairs = [a["tweets_per_s"] / b["tweets_per_s"] for a, b in zip(ours, theirs)]
         peak = [median(r.get("gpu_mib", r["peak_mib"]) for r in rows) for rows in (ours, theirs)]
         own = [median(own_memory(r) for r in rows) for rows in (ours, theirs)]
-        print(f"{size:7} {work:11} {threads:3} {variant:19} {speed[0]:8.2f} {speed[1]:8.2f} {speed[0] / speed[1]:6.2f} "
+        print(f"{size:7} {work:11} {precision:4} {threads:3} {variant:22} {speed[0]:8.2f} {speed[1]:8.2f} {speed[0] / speed[1]:6.2f} "
               f"{min(pairs):5.2f}-{max(pairs):5.2f} {peak[0]:5.0f}/{peak[1]:5.0f} {peak[0] / peak[1]:6.2f} "
               f"{own[0]:5.0f}/{own[1]:5.0f} {own[0] / own[1]:6.2f}  {len(theirs)}")
 

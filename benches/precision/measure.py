@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "common"))
 from child import measure
 
-FORMS = ["f32", "int8"]
+FORMS = os.environ.get("FORMS", "f32 int8").split()
 
 
 def scores(program, model, corpus, form):
@@ -36,10 +36,11 @@ def main():
     print(version.stdout.strip(), figures["cpu"], f"load {os.getloadavg()[0]:.1f}", sep="\n")
     if corpus:
         f1 = figures["f1"] = {form: scores(program, model, corpus, form) for form in FORMS}
-        print(f"\n{'F1':12} {'f32':>8} {'int8':>8} {'less':>8}")
+        print(f"\n{'F1':12}", *(f"{form:>8}" for form in FORMS), *(f"{form + ' -':>8}" for form in FORMS[1:]))
         for name in f1["f32"]:
-            plain, quantized = f1["f32"][name], f1["int8"].get(name, 0.0)
-            print(f"{name:12} {plain:8.2f} {quantized:8.2f} {plain - quantized:8.2f}")
+            of_forms = [f1[form].get(name, 0.0) for form in FORMS]
+            differences = [of_form - of_forms[0] for of_form in of_forms[1:]]
+            print(f"{name:12}", *(f"{value:8.2f}" for value in of_forms + differences))
     with open(posts, "rb") as file:
         n = sum(1 for line in file if line.strip())
     print(f"\n{n} posts, {rounds} rounds")

@@ -191,7 +191,8 @@ fn reduced_products_are_close_to_f32_and_no_bit_depends_on_neighbours_or_units()
     let posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
     let plain = load_in(&run, Precision::F32, Unit::best()).predict(&posts).expect("predictions");
     let (plain, best) = (probabilities(&plain), Unit::best());
-    for (precision, form) in [(Precision::Int8, Form::Int8(best)), (Precision::Bf16, Form::Bf16(best.for_bf16()))] {
+    for form in [Form::Int8(best.for_int8()), Form::Bf16(best.for_bf16())] {
+        let precision = if matches!(form, Form::Int8(_)) { Precision::Int8 } else { Precision::Bf16 };
         let rounded = load_in(&run, precision, best);
         assert_eq!(rounded.form(), form);
         let found = rounded.predict(&posts).expect("predictions");
@@ -201,8 +202,15 @@ fn reduced_products_are_close_to_f32_and_no_bit_depends_on_neighbours_or_units()
         let alone: Vec<Prediction> =
             posts.iter().map(|post| rounded.predict_one(post).expect("a prediction")).collect();
         assert_eq!(alone, found, "{form}: beside other posts");
-        let portable = load_in(&run, precision, Unit::Portable);
-        assert_eq!(portable.predict(&posts).expect("predictions"), found, "{form}: by another unit");
+        let portable = load_in(&run, precision, Unit::Portable).predict(&posts).expect("predictions");
+        // The only unit with sums of its own.
+        if form == Form::Bf16(Unit::Avx512Bf16) {
+            let others = probabilities(&portable);
+            let off = others.iter().zip(&close).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 0.01, "{form}: {off} from the portable unit");
+        } else {
+            assert_eq!(portable, found, "{form}: by another unit");
+        }
     }
     let auto = load_in(&run, Precision::Auto, Unit::Portable);
     assert_eq!(auto.form(), Form::F32, "where int8 is slower");

@@ -29,8 +29,8 @@ pub(crate) fn long() -> &'static str {
         text += &format!("\nCPU: {}, {cores} cores, {}", std::env::consts::ARCH, extensions().join(" "));
         let unit = Unit::best();
         let form = Precision::Auto.form(&Device::Cpu, unit).map_or_else(|error| error.to_string(), |f| f.to_string());
-        let bf16 = unit.for_bf16();
-        text + &format!("\nint8 on this CPU: {unit}\nbf16 on this CPU: {bf16}\n--precision auto: {form}")
+        let (int8, bf16) = (unit.for_int8(), unit.for_bf16());
+        text + &format!("\nint8 on this CPU: {int8}\nbf16 on this CPU: {bf16}\n--precision auto: {form}")
     });
     &TEXT
 }

@@ -195,11 +195,11 @@ fn a_precision_is_told_where_it_was_not_the_default() {
     let (plain, log) = check(dir, eval, "", 0);
     assert!(!log.contains("computing in"), "{log}");
     let (portable, log) = check(dir, &format!("{eval} --precision int8 --cpu-unit portable"), "", 0);
-    assert!(log.contains("computing in int8 without a unit"), "{log}");
+    assert!(log.contains("computing in int8 (portable), which is slower than f32"), "{log}");
     let (best, log) = check(dir, &format!("{eval} --precision int8"), "", 0);
     assert!(log.contains("computing in int8") && best == portable, "{log}");
     let (_, log) = check(dir, &format!("{eval} --precision bf16 --cpu-unit vnni"), "", 0);
-    assert!(log.contains("computing in bf16 without a unit"), "{log}");
+    assert!(log.contains("computing in bf16 (portable), which is slower than f32"), "{log}");
     let (auto, log) = check(dir, &format!("{eval} --precision auto --cpu-unit portable"), "", 0);
     assert!(log.contains("computing in f32") && auto == plain, "{log}");
     check_error(dir, &format!("{eval} --precision int4"), "", 2, "expected one of `f32`, `bf16`, `int8`, `auto`");

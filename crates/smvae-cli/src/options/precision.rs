@@ -4,7 +4,7 @@ use super::device::NumberType;
 use crate::options::by_name;
 use crate::progress::{detail, say};
 use clap::Args;
-use smvae::core::nn::{Form, Precision, Unit};
+use smvae::core::nn::{Precision, Unit};
 use smvae::{LoadOptions, Predictor};
 
 /// In which numbers a trained model computes.
@@ -19,8 +19,8 @@ pub(crate) struct PrecisionArgs {
     /// memory, in bf16 half, and almost the same entities are found (docs/precision.md).
     #[arg(long, value_name = "NAME", default_value_t = Precision::F32, value_parser = by_name::<Precision>)]
     precision: Precision,
-    /// The fastest unit that may multiply bf16 and int8, portable, vnni or amx, to see what other
-    /// CPUs do.
+    /// The last unit that may multiply bf16 and int8, of portable, vnni, avx512bf16 and amx, to see
+    /// what other CPUs do.
     #[arg(long, hide = true, value_name = "NAME", value_parser = by_name::<Unit>)]
     cpu_unit: Option<Unit>,
 }
@@ -42,11 +42,8 @@ impl PrecisionArgs {
         detail(|| format!("the text encoder is in {}, products are in {}", self.dtype.dtype().as_str(), model.form()));
         match (self.precision, model.form()) {
             (Precision::F32, _) => {}
-            (_, Form::Int8(unit)) if !unit.is_fast() => {
-                say("computing in int8 without a unit of the CPU for it (AVX-512 VNNI, AMX): this is slower than f32");
-            }
-            (_, Form::Bf16(unit)) if !unit.is_fast() => {
-                say("computing in bf16 without a unit of the CPU for it (AMX): this is slower than f32");
+            (_, form) if !form.is_fast() => {
+                say(format!("computing in {form}, which is slower than f32 on this CPU (docs/precision.md)"));
             }
             (_, form) => say(format!("computing in {form}")),
         }

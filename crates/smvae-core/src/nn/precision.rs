@@ -5,7 +5,6 @@ use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What was asked for.
@@ -35,8 +34,9 @@ pub enum Form {
     Int8(Unit),
 }
 
-/// What multiplies numbers of fewer bits than f32, the slowest first. Every unit gives the same
-/// bits in int8, and in bf16 but for numbers below 2^-126.
+/// What multiplies numbers of fewer bits than f32, the later the newer. Every unit gives the same
+/// bits in int8. In bf16 AMX and plain code do, but for numbers below 2^-126; AVX-512's instruction
+/// adds in another order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -45,8 +45,10 @@ pub enum Unit {
     Portable,
     /// AVX-512 VNNI, on x86-64, for int8: several times as fast as f32.
     Vnni,
-    /// AMX, on x86-64 with Linux, for int8 and bf16. On a CPU without a unit, its fastest one takes
-    /// the place of that.
+    /// AVX-512 BF16, on x86-64, for bf16, and VNNI for int8. On AMD's CPUs it is faster than f32.
+    Avx512Bf16,
+    /// AMX, on x86-64 with Linux, for int8 and bf16. Where a CPU lacks a unit, the last one before
+    /// it takes its place.
     Amx,
 }
 
@@ -65,46 +67,58 @@ pub fn bf16_is_allowed() -> bool {
 static BF16: AtomicBool = AtomicBool::new(false);
 
 impl Unit {
-    /// The fastest that this CPU has.
+    /// The last that this CPU has.
     pub fn best() -> Self {
-        static BEST: OnceLock<Unit> = OnceLock::new();
-        *BEST.get_or_init(|| {
-            if super::matrix::has_amx() {
-                Self::Amx
-            } else if super::matrix::has_vnni() {
-                Self::Vnni
-            } else {
-                Self::Portable
-            }
-        })
+        Self::Amx.or_before()
     }
 
-    /// Whether numbers of fewer bits are faster on it than f32.
-    pub fn is_fast(self) -> bool {
-        self != Self::Portable
+    /// This one if this CPU has it, else the last one before it that it has.
+    pub fn or_before(self) -> Self {
+        let all = [Self::Amx, Self::Avx512Bf16, Self::Vnni];
+        all.into_iter().find(|unit| *unit <= self && unit.is_there()).unwrap_or(Self::Portable)
     }
 
-    /// What multiplies bf16 where this is the fastest unit that may be used.
+    fn is_there(self) -> bool {
+        match self {
+            Self::Portable => true,
+            Self::Vnni => super::matrix::has_vnni(),
+            Self::Avx512Bf16 => super::matrix::has_avx512_bf16(),
+            Self::Amx => super::matrix::has_amx(),
+        }
+    }
+
+    /// What multiplies int8 on this CPU where no later unit than this may.
+    pub fn for_int8(self) -> Self {
+        match self.or_before() {
+            Self::Avx512Bf16 => Self::Vnni.or_before(),
+            unit => unit,
+        }
+    }
+
+    /// What multiplies bf16 on this CPU where no later unit than this may.
     pub fn for_bf16(self) -> Self {
-        if self == Self::Amx { self } else { Self::Portable }
+        match self.or_before() {
+            Self::Vnni => Self::Portable,
+            unit => unit,
+        }
     }
 }
 
 impl Precision {
-    /// What products are computed in on a device, by no faster a unit than `unit`.
+    /// What products are computed in on a device, by `unit` or one before it.
     ///
     /// # Errors
     /// [`Error::Setting`] for int8 and bf16 on a GPU, for which there is no kernel.
     pub fn form(self, device: &Device, unit: Unit) -> Result<Form> {
-        let unit = unit.min(Unit::best());
+        let (int8, bf16) = (Form::Int8(unit.for_int8()), Form::Bf16(unit.for_bf16()));
         match self {
             Self::Int8 | Self::Bf16 if !device.is_cpu() => {
                 let expected = "f32 or auto on a GPU: int8 and bf16 products of a model that predicts are for the CPU";
                 Err(Error::setting("precision", expected, self))
             }
-            Self::Bf16 => Ok(Form::Bf16(unit.for_bf16())),
-            Self::Int8 => Ok(Form::Int8(unit)),
-            Self::Auto if device.is_cpu() && unit.is_fast() => Ok(Form::Int8(unit)),
+            Self::Bf16 => Ok(bf16),
+            Self::Int8 => Ok(int8),
+            Self::Auto if device.is_cpu() && int8.is_fast() => Ok(int8),
             Self::F32 | Self::Auto => Ok(Form::F32),
         }
     }
@@ -120,6 +134,16 @@ impl Form {
             }
             (Self::F32, _) => false,
             _ => true,
+        }
+    }
+
+    /// Whether it is no slower than f32.
+    pub fn is_fast(self) -> bool {
+        match self {
+            Self::F32 => true,
+            Self::Bf16(Unit::Avx512Bf16) => super::matrix::avx512_bf16_is_fast(),
+            Self::Bf16(unit) => unit == Unit::Amx,
+            Self::Int8(unit) => unit != Unit::Portable,
         }
     }
 
@@ -158,6 +182,7 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::Portable => "portable",
             Self::Vnni => "AVX-512 VNNI",
+            Self::Avx512Bf16 => "AVX-512 BF16",
             Self::Amx => "AMX",
         })
     }
@@ -175,9 +200,9 @@ mod tests {
         assert_eq!(form(Precision::Int8, Unit::Portable)?, Form::Int8(Unit::Portable));
         assert_eq!(form(Precision::Bf16, Unit::Vnni)?, Form::Bf16(Unit::Portable));
         assert_eq!(form(Precision::Bf16, Unit::Amx)?, Form::Bf16(Unit::best().for_bf16()));
-        let best = Unit::best();
-        assert_eq!(form(Precision::Int8, Unit::Amx)?, Form::Int8(best), "no unit that is not there");
-        assert_eq!(form(Precision::Auto, best)?, if best.is_fast() { Form::Int8(best) } else { Form::F32 });
+        let int8 = Form::Int8(Unit::best().for_int8());
+        assert_eq!(form(Precision::Int8, Unit::Amx)?, int8, "no unit that is not there");
+        assert_eq!(form(Precision::Auto, Unit::best())?, if int8.is_fast() { int8 } else { Form::F32 });
         Ok(())
     }
 }

@@ -15,6 +15,7 @@
 //! [methods.text]
 //! images = false                             # without image vectors
 //! captions = false                           # without captions
+//! bf16 = true                                # linear layers train in bf16, as with train --bf16
 //! [methods.long-text]
 //! like = "text"                              # over the settings of that method
 //! training = { epochs = 60 }
@@ -100,6 +101,7 @@ impl Grid {
             dev_only: self.dev_only,
             images: sources.images.is_some(),
             captions: sources.captions.is_some(),
+            bf16: method.bf16,
             manifest: sources.selection.is_some(),
             choice: None,
             config: Config { seed, labelled, selection_seed: Some(draw), ..method.config.clone() },

@@ -27,6 +27,7 @@ use crate::training::input::TrainInput;
 use crate::training::{resume_with, train_with};
 use smvae_core::candle_core::Device;
 use smvae_core::metrics::Scores;
+use smvae_core::nn::precision::{allow_bf16, bf16_is_allowed};
 use smvae_data::corpus::LoadedSplit;
 use smvae_data::{Sample, Split, gold_entities, selection};
 use std::fs::File;
@@ -203,11 +204,17 @@ fn trained(
         .with_images(material.images.as_ref())
         .with_captions(material.captions.as_ref())
         .on(device.clone());
-    if is_run(folder) {
-        return resume_with(&input, folder, on_event).map(Some);
-    }
-    let config = Config { data: Some(data.clone()), ..spec.run.config.clone() };
-    train_with(&input, &config, folder, on_event).map(Some)
+    // Whatever this process computed in before, it does again when the run is scored.
+    let before = bf16_is_allowed();
+    allow_bf16(spec.run.bf16);
+    let summary = if is_run(folder) {
+        resume_with(&input, folder, on_event)
+    } else {
+        let config = Config { data: Some(data.clone()), ..spec.run.config.clone() };
+        train_with(&input, &config, folder, on_event)
+    };
+    allow_bf16(before);
+    summary.map(Some)
 }
 
 /// What labelling the posts of a run costs.

@@ -36,6 +36,9 @@ pub struct Run {
     /// Whether it reads captions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub captions: bool,
+    /// Whether its linear layers train in bf16.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bf16: bool,
     /// Whether a manifest lists the labelled posts; if not, they are drawn with the draw's number
     /// as seed.
     pub manifest: bool,
@@ -133,6 +136,8 @@ impl Run {
         let mut flat = config.named_values();
         let flags = [("images", self.images), ("captions", self.captions), ("manifest of the draw", self.manifest)];
         flat.extend(flags.map(|(name, flag)| (name.to_owned(), flag.to_string())));
+        // Left out where it is false, so that digests that earlier versions wrote stay the same.
+        flat.extend(self.bf16.then(|| ("bf16".to_owned(), "true".to_owned())));
         let choice = serde_json::to_value(&self.choice).expect("our own types have string keys");
         flat.extend(leaves("choice", &choice).into_iter().map(|(name, value)| (name, value.to_string())));
         if let Some(before) = flat.remove("choice.after_sha256") {

@@ -289,6 +289,7 @@ mod tests {
                 dev_only,
                 images: true,
                 captions: false,
+                bf16: false,
                 manifest: false,
                 choice: None,
                 config: crate::Config::default(),

@@ -19,7 +19,7 @@ pub struct LoadOptions {
     /// a quarter of the memory, in bf16 half, and on a CPU with a unit for it they take much less
     /// time.
     pub precision: Precision,
-    /// The fastest unit that may multiply int8 and bf16. Default: the fastest of this CPU.
+    /// The last unit that may multiply int8 and bf16. Default: the last of this CPU.
     pub unit: Unit,
     /// How text is split into words. `None` splits as the corpus of the run was split.
     pub words: Option<WordConvention>,
@@ -55,8 +55,8 @@ impl LoadOptions {
         Self { precision, ..self }
     }
 
-    /// The same with int8 and bf16 multiplied by no faster a unit than this one, to see what a
-    /// machine without the faster ones does.
+    /// The same with int8 and bf16 multiplied by this unit or one before it, to see what a
+    /// machine without the later ones does.
     pub fn with_unit(self, unit: Unit) -> Self {
         Self { unit, ..self }
     }

@@ -23,7 +23,7 @@ use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use args::Mode;
 use ending::tell_end;
-use smvae::core::nn::Unit;
+use smvae::core::nn::{Form, Unit};
 use smvae::data::corpus::unknown_types;
 use smvae::data::{ImageVectors, Sample, Split, gold_entities};
 use smvae::encoders::device;
@@ -43,8 +43,8 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let mut config = args.resolve()?;
     let encoder = args.text_encoder(&config)?;
     let device = args.device.open()?;
-    if args.bf16 && device.is_cpu() && !Unit::best().for_bf16().is_fast() {
-        say("training in bf16 on a CPU without a unit for it (AMX): this is slower than f32");
+    if args.bf16 && device.is_cpu() && !Form::Bf16(Unit::best().for_bf16()).is_fast() {
+        say("training in bf16, which is slower than f32 on this CPU (docs/precision.md)");
     }
     // The test split is not opened.
     let folder = args.data.folder();

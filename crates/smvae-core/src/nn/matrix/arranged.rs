@@ -5,7 +5,7 @@ use super::super::precision::{Form, Unit};
 use super::float::{Mat, MatMut, Write};
 #[cfg(target_arch = "x86_64")]
 use super::panels;
-use super::{bf16, int8, packed};
+use super::{bf16, int8, packed, rounded};
 
 /// A weight with a bias, as products of rows take it, and the unit that multiplies it.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub(crate) enum Packed {
     #[cfg(target_arch = "x86_64")]
     F32(panels::Packed),
     Int8(packed::Packed, Unit),
-    Bf16(bf16::Packed, Unit),
+    Bf16(rounded::Packed, Unit),
 }
 
 impl Packed {
@@ -25,10 +25,10 @@ impl Packed {
             #[cfg(target_arch = "x86_64")]
             Form::F32 if panels::is_there() => Some(Self::F32(panels::Packed::new(Mat::new(weight, n, k).t(), bias))),
             Form::F32 => None,
-            Form::Int8(unit) => Some(Self::Int8(packed::Packed::new(weight, n, k, bias), unit.min(Unit::best()))),
+            Form::Int8(unit) => Some(Self::Int8(packed::Packed::new(weight, n, k, bias), unit.for_int8())),
             Form::Bf16(unit) => {
-                let weight = bf16::Packed::new(Mat::new(weight, n, k).t(), bias);
-                Some(Self::Bf16(weight, unit.min(Unit::best()).for_bf16()))
+                let weight = rounded::Packed::new(Mat::new(weight, n, k).t(), bias);
+                Some(Self::Bf16(weight, unit.for_bf16()))
             }
         }
     }
@@ -59,7 +59,7 @@ impl Packed {
 pub(crate) struct Rows {
     f32: Vec<f32>,
     int8: packed::Rows,
-    bf16: bf16::Rows,
+    bf16: rounded::Rows,
 }
 
 impl Rows {

@@ -1,177 +1,18 @@
-//! Weights and rows in bf16, and their product on any CPU.
+//! The product of rows and a weight in bf16, by the unit that is asked for.
 //!
-//! bf16 is the upper half of f32: all of its range, 8 significant bits. Both sides of a product are
-//! rounded to it, to the nearest, ties to even; a product of two such numbers is exact in f32, and
-//! sums are f32.
-//!
-//! The order of a sum is that of AMX's `tdpbf16ps`, which takes a [`STEP`] of terms: those at even
-//! places are added up from zero, and those at odd places, and then the sum of both is added to
-//! what came before. So AMX gives the same bits, but for numbers below 2^-126, which it takes for
-//! zeros.
-//!
-//! Weights lie in panels of [`COLS`] columns: `[panels, pairs of terms, columns, 2]`, both sides
-//! filled up with zeros.
+//! A product of two numbers of 8 significant bits is exact in f32, and sums are f32. The order of a
+//! sum is that of AMX's `tdpbf16ps`, which takes a [`STEP`] of terms: those at even places are
+//! added up from zero, and those at odd places, and then the sum of both is added to what came
+//! before. So AMX gives the same bits, but for numbers below 2^-126, which it takes for zeros.
+//! AVX-512's instruction has another order, and so other last bits.
 
 use super::super::precision::Unit;
 use super::super::real::vectorised;
-#[cfg(target_arch = "x86_64")]
-use super::amx;
 use super::float::{Mat, MatMut, Write};
+use super::rounded::{COLS, LANES, Line, Packed, Rows, STEP, finish};
+#[cfg(target_arch = "x86_64")]
+use super::{amx, avx512_bf16};
 use rayon::prelude::*;
-
-/// Columns of a panel.
-pub(super) const COLS: usize = 32;
-/// Columns of a [`Line`].
-const LANES: usize = 16;
-/// Pairs of terms that a sum takes at a time.
-const STEP: usize = 16;
-
-/// A pair of terms of each of 16 columns, the first one in the low half: one register, one line of
-/// the cache.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub(super) struct Line([u32; LANES]);
-
-/// A weight in bf16, and a bias.
-#[derive(Clone, Debug)]
-pub(crate) struct Packed {
-    k: usize,
-    n: usize,
-    /// Pairs of terms, a multiple of [`STEP`].
-    pairs: usize,
-    lines: Vec<Line>,
-    bias: Vec<[f32; COLS]>,
-}
-
-impl Packed {
-    /// The right side of a product, `[k, n]`, and what is added to each row of the product, `[n]`
-    /// or nothing.
-    pub(crate) fn new(weight: Mat<'_, f32>, bias: &[f32]) -> Self {
-        let (k, n) = weight.dims();
-        assert!(bias.is_empty() || bias.len() == n, "a bias that does not fit its weight");
-        let (pairs, panels) = (pairs(k), n.div_ceil(COLS));
-        let mut lines = vec![Line([0; LANES]); panels * pairs * (COLS / LANES)];
-        let columns = weight.t();
-        lines.par_chunks_mut((pairs * (COLS / LANES)).max(1)).enumerate().for_each(|(panel, lines)| {
-            let first = panel * COLS;
-            pack(columns.rows(first, COLS.min(n - first)), lines);
-        });
-        let mut padded = vec![[0.0; COLS]; panels];
-        padded.iter_mut().zip(bias.chunks(COLS)).for_each(|(to, bias)| to[..bias.len()].copy_from_slice(bias));
-        Self { k, n, pairs, lines, bias: padded }
-    }
-
-    /// Numbers of a row that it multiplies, and of a row that it gives.
-    pub(crate) fn dims(&self) -> (usize, usize) {
-        (self.k, self.n)
-    }
-
-    /// Each panel with the first of its columns and their bias.
-    fn panels(&self) -> impl Iterator<Item = (usize, &[Line], &[f32; COLS])> {
-        let length = self.pairs * (COLS / LANES);
-        let panel = move |(i, bias)| (i * COLS, &self.lines[i * length..][..length], bias);
-        self.bias.iter().enumerate().map(panel)
-    }
-}
-
-/// Pairs of terms that `k` terms are filled up to.
-fn pairs(k: usize) -> usize {
-    k.div_ceil(2).next_multiple_of(STEP)
-}
-
-/// Writes columns of a weight, given as rows, to the lines of their panel.
-fn pack(columns: Mat<'_, f32>, lines: &mut [Line]) {
-    let (n, k) = columns.dims();
-    vectorised(
-        #[inline(always)]
-        || {
-            let mut block = [[0; STEP]; LANES];
-            for (half, first) in (0..n).step_by(LANES).enumerate() {
-                let columns = columns.rows(first, LANES.min(n - first));
-                for (step, at) in (0..k).step_by(2 * STEP).enumerate() {
-                    round_block(columns, at, &mut block);
-                    let lines = lines[step * STEP * (COLS / LANES) + half..].iter_mut().step_by(COLS / LANES);
-                    for (pair, line) in lines.take(STEP).enumerate() {
-                        line.0 = std::array::from_fn(|j| block[j][pair]);
-                    }
-                }
-            }
-        },
-    );
-}
-
-/// A step of pairs of up to 16 rows, from term `at` on; zeros beyond the last term.
-#[inline(always)]
-fn round_block(rows: Mat<'_, f32>, at: usize, block: &mut [[u32; STEP]; LANES]) {
-    let (n, k) = rows.dims();
-    let terms = (2 * STEP).min(k - at);
-    let mut numbers = [[0.0; 2 * STEP]; LANES];
-    rows.columns(at, terms).copy_rows(&mut numbers);
-    for (to, numbers) in block.iter_mut().zip(&numbers).take(n) {
-        round_row(numbers, to);
-    }
-}
-
-#[inline(always)]
-fn round_row(numbers: &[f32; 2 * STEP], to: &mut [u32; STEP]) {
-    let (pairs, _) = numbers.as_chunks::<2>();
-    to.iter_mut().zip(pairs).for_each(|(to, [low, high])| *to = rounded(*low) | rounded(*high) << 16);
-}
-
-/// The nearest bf16, ties to even, in the low half. Zero for a number below 2^-126, and a quiet NaN
-/// for NaN.
-#[inline(always)]
-fn rounded(x: f32) -> u32 {
-    let bits = x.to_bits();
-    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
-    let bits = if x.is_nan() { bits | 0x40_0000 } else { nearest };
-    if bits & 0x7f80_0000 == 0 { 0 } else { bits >> 16 }
-}
-
-/// Rows in bf16. Its memory is kept from product to product.
-#[derive(Debug, Default)]
-pub(crate) struct Rows {
-    /// `[rows, pairs]`.
-    values: Vec<u32>,
-    pairs: usize,
-}
-
-impl Rows {
-    /// Takes the rows of a matrix.
-    pub(crate) fn round(&mut self, x: Mat<'_, f32>) {
-        let (n, k) = x.dims();
-        self.pairs = pairs(k);
-        self.values.resize(n * self.pairs, 0);
-        let (width, values) = (self.pairs, &mut self.values);
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut block = [[0; STEP]; LANES];
-                for first in (0..n).step_by(LANES) {
-                    let rows = x.rows(first, LANES.min(n - first));
-                    for (step, at) in (0..k).step_by(2 * STEP).enumerate() {
-                        round_block(rows, at, &mut block);
-                        let to = values[first * width..].chunks_exact_mut(width);
-                        for (to, block) in to.zip(&block).take(rows.dims().0) {
-                            to[step * STEP..][..STEP].copy_from_slice(block);
-                        }
-                    }
-                }
-            },
-        );
-    }
-
-    /// Takes these rows of others.
-    pub(crate) fn gather(&mut self, of: &Self, rows: &[usize]) {
-        self.pairs = of.pairs;
-        self.values.clear();
-        rows.iter().for_each(|row| self.values.extend_from_slice(&of.values[row * of.pairs..][..of.pairs]));
-    }
-
-    fn n_rows(&self) -> usize {
-        self.values.len() / self.pairs.max(1)
-    }
-}
 
 /// `dst = rows weight + bias`, or `dst += rows weight + bias`. No bit of a row depends on the rows
 /// beside it.
@@ -181,6 +22,8 @@ pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, dst: MatMut<'_,
     match unit {
         #[cfg(target_arch = "x86_64")]
         Unit::Amx => by_tiles(rows, weight, dst, write),
+        #[cfg(target_arch = "x86_64")]
+        Unit::Avx512Bf16 => avx512_bf16::multiply(rows, weight, dst, write),
         _ => portable(rows, weight, dst, write),
     }
 }
@@ -254,25 +97,17 @@ fn unpacked(pair: u32) -> [f32; 2] {
     [f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000)]
 }
 
-#[inline(always)]
-fn finish(sums: &[f32; COLS], bias: &[f32; COLS], dst: &mut [f32], write: Write) {
-    let values = sums.iter().zip(bias).map(|(sum, bias)| sum + bias);
-    if write == Write::Add {
-        dst.iter_mut().zip(values).for_each(|(d, value)| *d += value);
-    } else {
-        dst.iter_mut().zip(values).for_each(|(d, value)| *d = value);
-    }
-}
-
-/// Rows that a task rounds and multiplies at once.
+/// Rows that a task rounds and multiplies at once where a weight is kept.
 pub(super) const BLOCK: usize = 96;
+/// The same in training, where products have more rows: each block reads the whole weight.
+const TRAINING_BLOCK: usize = 192;
 
 /// `dst = a b`, or `dst += a b`, with `a` and `b` rounded, on all threads.
 pub(crate) fn matmul(unit: Unit, dst: MatMut<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, write: Write) {
     let ((m, k), n) = (a.dims(), b.dims().1);
     assert!(b.dims().0 == k && dst.dims() == (m, n), "matrix product of shapes that do not fit");
     let weight = Packed::new(b, &[]);
-    let block = m.div_ceil(rayon::current_num_threads()).next_multiple_of(COLS).clamp(COLS, BLOCK);
+    let block = m.div_ceil(rayon::current_num_threads()).next_multiple_of(COLS).clamp(COLS, TRAINING_BLOCK);
     let blocks = dst.row_blocks(block);
     blocks.into_par_iter().enumerate().for_each_init(Rows::default, |rows, (i, dst)| {
         rows.round(a.rows(i * block, dst.dims().0));
@@ -282,6 +117,7 @@ pub(crate) fn matmul(unit: Unit, dst: MatMut<'_, f32>, a: Mat<'_, f32>, b: Mat<'
 
 #[cfg(test)]
 mod tests {
+    use super::super::rounded::rounded;
     use super::*;
     use proptest::prelude::*;
 
@@ -297,39 +133,17 @@ mod tests {
         x.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
     }
 
-    /// The portable unit, and AMX where it is; says so where it is not.
+    /// The portable unit, and those that this CPU has; says so of the others.
     fn units() -> Vec<Unit> {
-        let best = Unit::best().for_bf16();
-        if best == Unit::Portable {
-            eprintln!("skipped: this CPU has no {}", Unit::Amx);
-        }
-        let mut units = vec![Unit::Portable, best];
-        units.dedup();
+        let all = [Unit::Portable, Unit::Avx512Bf16, Unit::Amx];
+        let (units, missing): (Vec<_>, Vec<_>) = all.into_iter().partition(|unit| unit.or_before() == *unit);
+        missing.iter().for_each(|unit| eprintln!("skipped: this CPU has no {unit}"));
         units
     }
 
     /// `rounded`, as a number.
     fn round(x: f32) -> f32 {
         f32::from_bits(rounded(x) << 16)
-    }
-
-    #[test]
-    fn numbers_are_rounded_to_eight_bits() {
-        let check = |x: f32, want: f32| assert_eq!(round(x).to_bits(), want.to_bits(), "{x}");
-        // Steps of 2^-7 between 1 and 2: a half goes to the even one, a little more goes up.
-        check(1.0 + 1.0 / 256.0, 1.0);
-        check(1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0);
-        check(1.0 + 1.0 / 256.0 + 1e-6, 1.0 + 2.0 / 256.0);
-        check(-1.0 - 3.0 / 256.0, -1.0 - 4.0 / 256.0);
-        check(f32::MAX, f32::INFINITY);
-        check(f32::NEG_INFINITY, f32::NEG_INFINITY);
-        check(f32::MIN_POSITIVE, f32::MIN_POSITIVE);
-        // The largest number below the normal ones rounds up to the first of them.
-        check(f32::MIN_POSITIVE.next_down(), f32::MIN_POSITIVE);
-        check(f32::MIN_POSITIVE / 2.0, 0.0);
-        check(-0.0, 0.0);
-        // Only in its low half is this one no infinity.
-        assert!(round(f32::from_bits(0x7f80_0001)).is_nan());
     }
 
     /// `a b` in f64 of rounded numbers, and the sum of the magnitudes of its terms.
@@ -365,9 +179,34 @@ mod tests {
                     let behind = i * (n + more) + n..(i + 1) * (n + more);
                     prop_assert_eq!(&got[behind.clone()], &before[behind], "written outside of the matrix");
                 }
-                seen.push(bits(&got));
+                if unit != Unit::Avx512Bf16 {
+                    seen.push(bits(&got));
+                }
             }
             prop_assert!(seen.iter().all(|got| *got == seen[0]), "units differ");
+        }
+    }
+
+    /// The order in which `vdpbf16ps` adds, one sum after another.
+    #[test]
+    fn avx512_adds_the_odd_place_of_a_pair_and_then_the_even_one() {
+        if !units().contains(&Unit::Avx512Bf16) {
+            return;
+        }
+        let (m, k, n) = (29, 131, 45);
+        let (x, w) = (numbers(m * k, 4), numbers(n * k, 6));
+        let mut got = vec![0.0; m * n];
+        let (a, b) = (Mat::new(&x, m, k), Mat::new(&w, n, k).t());
+        matmul(Unit::Avx512Bf16, MatMut::new(&mut got, m, n), a, b, Write::Overwrite);
+        for (i, got) in got.chunks(n).enumerate() {
+            let sum = |j: usize| {
+                let term = |l: usize| if l < k { (round(a.at(i, l)), round(b.at(l, j))) } else { (0.0, 0.0) };
+                (0..k).step_by(2).fold(0.0, |sum, l| {
+                    let ([x, w], [more_x, more_w]): ([f32; 2], [f32; 2]) = (term(l).into(), term(l + 1).into());
+                    x.mul_add(w, more_x.mul_add(more_w, sum))
+                })
+            };
+            assert!(bits(got) == bits(&(0..n).map(sum).collect::<Vec<_>>()), "row {i}");
         }
     }
 

@@ -1,9 +1,34 @@
-//! Whether a unit computes what the portable products do: asked before it is used, so that a CPU,
-//! or what stands for one, that multiplies otherwise is left alone.
+//! Which units this CPU has. AMX is asked to multiply before it is used, so that a CPU, or what
+//! stands for one, that does not compute what the portable products do is left alone.
 
 use super::super::precision::Unit;
 use super::float::{Mat, MatMut, Write};
-use super::{bf16, int8, packed};
+use super::{bf16, int8, packed, rounded};
+use std::sync::OnceLock;
+
+/// Whether this CPU has VNNI with AVX-512.
+pub(in super::super) fn has_vnni() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return super::vnni::is_there();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Whether this CPU has AVX-512 BF16.
+pub(in super::super) fn has_avx512_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return super::avx512_bf16::is_there();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Whether its product in bf16 is faster than that in f32.
+pub(in super::super) fn avx512_bf16_is_fast() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return super::avx512_bf16::is_fast();
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
 
 /// Whether this CPU has AMX for int8 and bf16, this process may use it, and it computes what the
 /// portable products do.
@@ -12,7 +37,8 @@ pub(in super::super) fn has_amx() -> bool {
     let is_there = super::amx::is_there();
     #[cfg(not(target_arch = "x86_64"))]
     let is_there = false;
-    is_there && tiles_agree()
+    static AGREE: OnceLock<bool> = OnceLock::new();
+    is_there && *AGREE.get_or_init(tiles_agree)
 }
 
 /// Rows, terms and columns that fill no tile.
@@ -35,9 +61,9 @@ fn tiles_agree() -> bool {
         product(&|dst| int8::multiply(unit, &rows, &weight, dst, Write::Overwrite))
     };
     let in_bf16 = |unit| {
-        let mut rows = bf16::Rows::default();
+        let mut rows = rounded::Rows::default();
         rows.round(Mat::new(&x, m, k));
-        let weight = bf16::Packed::new(Mat::new(&w, n, k).t(), &bias);
+        let weight = rounded::Packed::new(Mat::new(&w, n, k).t(), &bias);
         product(&|dst| bf16::multiply(unit, &rows, &weight, dst, Write::Overwrite))
     };
     in_int8(Unit::Amx) == in_int8(Unit::Portable) && in_bf16(Unit::Amx) == in_bf16(Unit::Portable)

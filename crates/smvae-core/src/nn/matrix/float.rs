@@ -52,6 +52,11 @@ impl<'a, T: Real> Mat<'a, T> {
         (&self.data[row * self.row_stride + col..], self.row_stride)
     }
 
+    /// Whether the numbers of a row lie one after another.
+    pub(super) fn has_consecutive_rows(self) -> bool {
+        self.col_stride == 1
+    }
+
     /// `cols` columns from `start` on, a view.
     #[inline(always)]
     pub(crate) fn columns(self, start: usize, cols: usize) -> Self {

@@ -2,15 +2,19 @@
 //!
 //! `float` is the product of f32 and f64, the crate `gemm`'s; `panels` is a faster one for layers
 //! that only predict, where a CPU has AVX-512. `packed` holds weights and rows in int8 and `int8`
-//! multiplies them; `bf16` does both in bf16. Each has a product for any CPU, whose bits the
-//! kernels for a unit of a CPU give, too: `vnni`, int8 by AVX-512 VNNI, and `amx`, both by Intel's
-//! matrix unit, which `check` compares before it is used. `arranged` is a weight in any of these
-//! forms, for models that predict; `product` chooses for layers that train. Another form is a file
-//! here, a variant of [`Form`](super::precision::Form), and a way to choose it there.
+//! multiplies them; `rounded` and `bf16` are the same in bf16. Each has a product for any CPU, and
+//! kernels for units of a CPU: `vnni`, int8 by AVX-512 VNNI, `avx512_bf16`, and `amx`, both by
+//! Intel's matrix unit. Kernels give the portable bits, but for `avx512_bf16`, whose sums have
+//! another order. `tile` is what those for AVX-512 share, and `check` says which units there are.
+//! `arranged` is a weight in any of these forms, for models that predict; `product` chooses for
+//! layers that train. Another form is a file here, a variant of
+//! [`Form`](super::precision::Form), and a way to choose it there.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod arranged;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
 mod bf16;
 mod check;
 mod float;
@@ -19,19 +23,14 @@ mod packed;
 #[cfg(target_arch = "x86_64")]
 mod panels;
 mod product;
+mod rounded;
+#[cfg(target_arch = "x86_64")]
+mod tile;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
 pub(crate) use arranged::{Packed, Rows, multiply};
-pub(super) use check::has_amx;
+pub(super) use check::{avx512_bf16_is_fast, has_amx, has_avx512_bf16, has_vnni};
 pub(crate) use float::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated, transposed};
 pub(super) use product::has_panels_for;
 pub(crate) use product::{RightSide, product, product_alike};
-
-/// Whether this CPU has VNNI with AVX-512.
-pub(super) fn has_vnni() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return vnni::is_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
-}

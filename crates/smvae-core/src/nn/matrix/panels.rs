@@ -10,6 +10,7 @@
 
 use super::super::real::vectorised;
 use super::float::{Mat, MatMut, Write};
+use super::tile::{TILE, by_rows, fetch_ahead};
 use rayon::prelude::*;
 use std::arch::x86_64::*;
 
@@ -17,13 +18,8 @@ use std::arch::x86_64::*;
 const COLS: usize = 32;
 /// Columns of a [`Line`].
 const LANES: usize = 16;
-/// Rows of what is computed at once.
-const TILE: usize = 12;
 /// Terms of a sum: as many lines of a panel as fit into the first two caches beside the rows.
 const DEPTH: usize = 512;
-/// Pairs of lines that are fetched ahead, since a panel comes from the second cache or the third: 4
-/// to 19 % more speed at the shapes of a model.
-const AHEAD: usize = 16;
 /// Rows that a task computes at once.
 pub(super) const BLOCK: usize = 192;
 
@@ -121,20 +117,7 @@ fn panels(rows: Mat<'_, f32>, weight: &Packed, mut dst: MatMut<'_, f32>, write: 
             for row in (0..n).step_by(TILE) {
                 let (bias, write) = if term == 0 { (bias, write) } else { (&[][..], Write::Add) };
                 let at = Place { row, col, term, dst: &mut dst, bias, write };
-                match n - row {
-                    1 => tile::<1>(rows, lines, at),
-                    2 => tile::<2>(rows, lines, at),
-                    3 => tile::<3>(rows, lines, at),
-                    4 => tile::<4>(rows, lines, at),
-                    5 => tile::<5>(rows, lines, at),
-                    6 => tile::<6>(rows, lines, at),
-                    7 => tile::<7>(rows, lines, at),
-                    8 => tile::<8>(rows, lines, at),
-                    9 => tile::<9>(rows, lines, at),
-                    10 => tile::<10>(rows, lines, at),
-                    11 => tile::<11>(rows, lines, at),
-                    _ => tile::<TILE>(rows, lines, at),
-                }
+                by_rows!(n - row, tile(rows, lines, at));
             }
         }
     }
@@ -147,10 +130,9 @@ fn tile<const R: usize>(rows: Mat<'_, f32>, lines: &[[Line; 2]], at: Place<'_, '
     let (values, apart) = rows.from(at.row, at.term);
     assert!((R - 1) * apart + lines.len() <= values.len(), "a panel of more terms than the rows");
     let mut sums = [[_mm512_setzero_ps(); 2]; R];
-    for (term, [left, right]) in lines.iter().enumerate() {
-        let ahead = lines.as_ptr().wrapping_add(term + AHEAD).cast::<i8>();
-        _mm_prefetch::<_MM_HINT_T0>(ahead);
-        _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(size_of::<Line>()));
+    for (term, halves) in lines.iter().enumerate() {
+        fetch_ahead(halves);
+        let [left, right] = halves;
         // SAFETY: a line has 16 numbers and is aligned to as many.
         let (left, right) = unsafe { (_mm512_load_ps(left.0.as_ptr()), _mm512_load_ps(right.0.as_ptr())) };
         for (r, [to_left, to_right]) in sums.iter_mut().enumerate() {

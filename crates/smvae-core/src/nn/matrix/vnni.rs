@@ -8,10 +8,8 @@
 
 use super::float::{MatMut, Write};
 use super::packed::{Columns, GROUP, LANES, Line, Packed, Rows};
+use super::tile::{TILE, by_rows};
 use std::arch::x86_64::*;
-
-/// Rows of what is computed at once.
-const TILE: usize = 12;
 
 /// Whether this CPU has what [`multiply`] needs.
 pub(super) fn is_there() -> bool {
@@ -43,20 +41,7 @@ fn panels(rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) 
     for (col, lines, columns) in weight.panels() {
         for row in (0..rows.n_rows()).step_by(TILE) {
             let at = Place { row, col, dst: &mut dst, write };
-            match rows.n_rows() - row {
-                1 => tile::<1>(rows, lines, columns, at),
-                2 => tile::<2>(rows, lines, columns, at),
-                3 => tile::<3>(rows, lines, columns, at),
-                4 => tile::<4>(rows, lines, columns, at),
-                5 => tile::<5>(rows, lines, columns, at),
-                6 => tile::<6>(rows, lines, columns, at),
-                7 => tile::<7>(rows, lines, columns, at),
-                8 => tile::<8>(rows, lines, columns, at),
-                9 => tile::<9>(rows, lines, columns, at),
-                10 => tile::<10>(rows, lines, columns, at),
-                11 => tile::<11>(rows, lines, columns, at),
-                _ => tile::<TILE>(rows, lines, columns, at),
-            }
+            by_rows!(rows.n_rows() - row, tile(rows, lines, columns, at));
         }
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Method {
     pub images: bool,
     pub choose: Option<Rule>,
     pub captions: bool,
+    pub bf16: bool,
 }
 
 /// What the grids and corpora set, and methods may not.
@@ -72,12 +73,12 @@ impl Reader<'_> {
         let error = |why: String| self.error(at, format!("{what}: {why}"));
         let Value::Object(mut given) = given else { return Err(error(format!("must be a table, not {given}"))) };
         given.remove("like");
-        let mut flag = |name: &str| match given.remove(name) {
-            None => Ok(true),
+        let mut flag = |name: &str, default| match given.remove(name) {
+            None => Ok(default),
             Some(Value::Bool(flag)) => Ok(flag),
             Some(other) => Err(error(format!("{name} must be true or false, not {other}"))),
         };
-        let (images, captions) = (flag("images")?, flag("captions")?);
+        let (images, captions, bf16) = (flag("images", true)?, flag("captions", true)?, flag("bf16", false)?);
         let choose = given.remove("choose").map(serde_json::from_value::<Rule>).transpose();
         let choose = choose.map_err(|e| error(format!("choose: {e}")))?;
         choose.as_ref().map_or(Ok(()), Rule::validate).map_err(error)?;
@@ -88,6 +89,6 @@ impl Reader<'_> {
         let config = Config::preset(&preset).map_err(|e| error(e.to_string()))?;
         let config = config.with(given.into()).map_err(|e| error(e.to_string()))?;
         config.validate().map_err(|e| error(e.to_string()))?;
-        Ok(Method { config, images, captions, choose })
+        Ok(Method { config, images, captions, bf16, choose })
     }
 }

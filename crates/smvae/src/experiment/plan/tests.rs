@@ -169,6 +169,7 @@ fn only_what_changes_a_result_differs() {
     check("patience = 4", "patience = 5", Some("training.patience 4 -> 5"));
     check("semi = true,", "semi = true, checkpoint_every = 3,", None);
     check("image_features = \"images\"", "", Some("images true -> false"));
+    check("[methods.semi]", "[methods.semi]\nbf16 = true", Some("bf16 absent -> true"));
     // Files leave this setting out at its default.
     check("patience = 4", "patience = 4, caption_dropout = 0.1", Some("training.caption_dropout 0.0 -> 0.1"));
 }

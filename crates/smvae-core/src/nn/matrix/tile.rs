@@ -1,0 +1,44 @@
+//! What the kernels for AVX-512 share: each computes up to [`TILE`] rows by a panel's 32 columns at
+//! a time, whose sums fill 24 of the 32 registers.
+
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
+/// Rows of what is computed at once.
+pub(super) const TILE: usize = 12;
+
+/// Pairs of lines that are fetched ahead, since a panel comes from the second cache or the third: 4
+/// to 19 % more speed in f32 at the shapes of a model.
+const AHEAD: usize = 16;
+
+/// Calls a function with the number of rows, at most [`TILE`], as a constant, so that the sums of
+/// as many rows are registers.
+macro_rules! by_rows {
+    ($rows:expr, $tile:ident($($argument:expr),*)) => {
+        match $rows {
+            1 => $tile::<1>($($argument),*),
+            2 => $tile::<2>($($argument),*),
+            3 => $tile::<3>($($argument),*),
+            4 => $tile::<4>($($argument),*),
+            5 => $tile::<5>($($argument),*),
+            6 => $tile::<6>($($argument),*),
+            7 => $tile::<7>($($argument),*),
+            8 => $tile::<8>($($argument),*),
+            9 => $tile::<9>($($argument),*),
+            10 => $tile::<10>($($argument),*),
+            11 => $tile::<11>($($argument),*),
+            _ => $tile::<{ $crate::nn::matrix::tile::TILE }>($($argument),*),
+        }
+    };
+}
+pub(super) use by_rows;
+
+/// Asks for the lines some pairs of lines behind these, which may lie beyond the panel.
+#[inline(always)]
+pub(super) fn fetch_ahead<L>(lines: &[L; 2]) {
+    let ahead = std::ptr::from_ref(lines).wrapping_add(AHEAD).cast::<i8>();
+    // SAFETY: an address that is only fetched need not be one of ours; every x86-64 has SSE.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(ahead);
+        _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(size_of::<L>()));
+    }
+}
