@@ -26,9 +26,9 @@ fn draw(corpus: &str, labels: usize, draw: u64) -> Selection {
 
 #[test]
 fn every_run_of_an_experiment_has_its_draw() {
-    let read = |file| Plan::read(experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
-    let files = ["few-labels.toml", "options.toml", "authors.toml", "labelling.toml", "captions.toml", "images.toml"];
-    let runs = files.map(read).concat();
+    let read = |file: String| Plan::read(experiments().join(file)).unwrap_or_else(|e| panic!("{e}")).runs;
+    let files = ["few-labels", "options", "authors", "labelling", "captions", "images", "mpnet", "bf16"];
+    let runs = files.map(|name| read(format!("{name}.toml"))).concat();
     assert!(runs.len() > 60, "{}", runs.len());
     let drawn = |run: &&RunSpec| run.run.config.labelled.is_some() && run.run.choice.is_none();
     for run in runs.iter().filter(drawn) {
@@ -79,19 +79,33 @@ fn draws_are_those_of_their_seeds() {
 fn kept_results_are_of_the_experiments_as_they_are() {
     let Some(_) = shared("kept_results_are_of_the_experiments_as_they_are", "models") else { return };
     let read = |path: PathBuf| std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    for (name, at_least) in [("few-labels", 60), ("options", 23), ("authors", 1), ("labelling", 31), ("captions", 30)] {
+    let kept = [
+        ("few-labels", 60),
+        ("options", 23),
+        ("authors", 1),
+        ("labelling", 31),
+        ("captions", 30),
+        ("mpnet", 2),
+        ("bf16", 15),
+    ];
+    for (name, at_least) in kept {
         let plan = Plan::read(experiments().join(format!("{name}.toml"))).unwrap_or_else(|e| panic!("{e}"));
         let kept = experiments().join("results").join(name);
         let file = kept.with_extension("jsonl");
-        // Reading says which settings or files differ.
-        let results =
-            finished_elsewhere(&plan.runs, &file, &mut KnownDigests::default()).unwrap_or_else(|e| panic!("{e}"));
+        let results = read_results(&file).unwrap_or_else(|e| panic!("{e}"));
         assert!(results.len() >= at_least, "{name}: {}", results.len());
-        assert!(read_results(&file).expect("just read") == results, "{name}: runs that no grid asks for");
         let folder = tempfile::tempdir().expect("a temporary folder");
         write_results(folder.path(), &results).expect("writes");
         let table = read(folder.path().join("results.csv"));
         assert!(table == read(kept.with_extension("csv")), "{name}: the table is another's");
+        if name == "mpnet" && !experiments().join("../runs/all-mpnet-base-v2").is_dir() {
+            eprintln!("skipped in part: runs/all-mpnet-base-v2 is not there, whose digest {name}.jsonl has");
+            continue;
+        }
+        // Reading says which settings or files differ.
+        let planned =
+            finished_elsewhere(&plan.runs, &file, &mut KnownDigests::default()).unwrap_or_else(|e| panic!("{e}"));
+        assert!(planned == results, "{name}: runs that no grid asks for");
     }
 }
 

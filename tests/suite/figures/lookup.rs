@@ -11,6 +11,8 @@ pub(super) struct Results {
     pub authors: Vec<RunResult>,
     pub labelling: Vec<RunResult>,
     pub captions: Vec<RunResult>,
+    pub mpnet: Vec<RunResult>,
+    pub bf16: Vec<RunResult>,
 }
 
 /// Runs of one method: year of the Twitter corpus, number of labels (or `all`), method; dev is
@@ -36,6 +38,8 @@ impl Results {
             authors: read("authors"),
             labelling: read("labelling"),
             captions: read("captions"),
+            mpnet: read("mpnet"),
+            bf16: read("bf16"),
         }
     }
 
@@ -69,6 +73,14 @@ impl Results {
     pub(super) fn minus(&self, cell: Cell<'_>, baseline: &str) -> String {
         let statistic = self.statistic(cell, baseline, On::Test);
         difference(&statistic.difference.unwrap_or_else(|| panic!("{} and {baseline} have no pair", cell.2)))
+    }
+
+    /// The same of all labels with MPNet, over its seeds.
+    pub(super) fn mpnet(&self, year: &str) -> String {
+        let summary = Summary::of(&self.mpnet, None, self.mpnet.len());
+        let row = summary.rows.iter().find(|row| row.corpus.ends_with(year) && row.method == "full");
+        let row = row.unwrap_or_else(|| panic!("no results with MPNet of Twitter{year}"));
+        mean(row.test.as_ref().expect("test was scored"))
     }
 
     /// F1 on dev of one run of the options experiment.

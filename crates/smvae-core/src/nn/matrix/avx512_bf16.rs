@@ -3,8 +3,8 @@
 //!
 //! The instruction adds two products to each of 16 sums: that of the odd place first, then that of
 //! the even one, each by a fused multiply-add. Numbers below 2^-126, sums among them, are zeros.
-//! AMD's CPUs (Zen 4 and later) issue it almost as often as an f32 one, so it has nearly twice the
-//! speed; Intel's take twice as long for it and more, so that they gain by AMX alone.
+//! AMD's Zen 4 issues it as often as a multiply-add of f32, and so has twice the speed; Intel's
+//! Xeons were seen to be slower by it than in f32, and gain by AMX alone.
 
 use super::float::{MatMut, Write};
 use super::rounded::{COLS, LANES, Line, Packed, Rows, finish};
