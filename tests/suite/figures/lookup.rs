@@ -75,7 +75,7 @@ impl Results {
         difference(&statistic.difference.unwrap_or_else(|| panic!("{} and {baseline} have no pair", cell.2)))
     }
 
-    /// The same of all labels with MPNet, over its seeds.
+    /// The mean on test over the seeds of MPNet with all labels.
     pub(super) fn mpnet(&self, year: &str) -> String {
         let summary = Summary::of(&self.mpnet, None, self.mpnet.len());
         let row = summary.rows.iter().find(|row| row.corpus.ends_with(year) && row.method == "full");

@@ -37,7 +37,7 @@ fn findings(results: &Results) -> String {
     let row = |name: &str, cell: &dyn Fn(&str) -> String| [vec![name.to_owned()], YEARS.map(cell).to_vec()].concat();
     let rows = [
         row("F1 with all labels (3373 and 4000 tweets), one run", &|year| results.mean(Cell(year, "all", "full"))),
-        row("the same with MPNet, a text encoder of BERT-base's size, one run", &|year| results.mpnet(year)),
+        row("F1 with all labels and MPNet, a text encoder of BERT-base's size, one run", &|year| results.mpnet(year)),
         row("F1 with 100 labelled tweets", &|year| results.mean(Cell(year, "100", "supervised"))),
         row("gain from the unlabelled rest, by a student of three teachers", &|year| {
             results.minus(Cell(year, "100", "teachers"), "supervised")
