@@ -137,7 +137,8 @@ impl Form {
         }
     }
 
-    /// Whether it is no slower than f32.
+    /// Whether it is no slower than f32: by measurements of models (`benches/RESULTS.md`), and for
+    /// AMX by those of a loop of nothing else.
     pub fn is_fast(self) -> bool {
         match self {
             Self::F32 => true,

@@ -7,8 +7,8 @@
 //! Xeons were seen to be slower by it than in f32, and gain by AMX alone.
 
 use super::float::{MatMut, Write};
-use super::rounded::{COLS, LANES, Line, Packed, Rows, finish};
-use super::tile::{TILE, by_rows, fetch_ahead};
+use super::rounded::{COLS, Line, Packed, Rows, finish};
+use super::tile::{TILE, by_rows, fetch_ahead, stored};
 use std::arch::x86_64::*;
 
 /// Whether this CPU has what [`multiply`] needs.
@@ -63,17 +63,7 @@ fn tile<const R: usize>(rows: &[u32], lines: &[[Line; 2]], mut each: impl FnMut(
             *to_right = dot(*to_right, both, right);
         }
     }
-    // Stored first, since the sums leave the registers if a loop that is not unrolled reads them.
-    let mut done = [[0.0; COLS]; R];
-    for (to, [left, right]) in done.iter_mut().zip(sums) {
-        let (to_left, to_right) = to.split_at_mut(LANES);
-        // SAFETY: 16 numbers each, in any place.
-        unsafe {
-            _mm512_storeu_ps(to_left.as_mut_ptr(), left);
-            _mm512_storeu_ps(to_right.as_mut_ptr(), right);
-        }
-    }
-    done.iter().enumerate().for_each(|(r, sums)| each(r, sums));
+    stored(sums).iter().enumerate().for_each(|(r, sums)| each(r, sums));
 }
 
 #[inline]

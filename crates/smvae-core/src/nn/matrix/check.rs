@@ -6,39 +6,37 @@ use super::float::{Mat, MatMut, Write};
 use super::{bf16, int8, packed, rounded};
 use std::sync::OnceLock;
 
+/// What an expression says on x86-64, and `false` elsewhere, where its modules are not.
+macro_rules! on_x86_64 {
+    ($says:expr) => {{
+        #[cfg(target_arch = "x86_64")]
+        let says = $says;
+        #[cfg(not(target_arch = "x86_64"))]
+        let says = false;
+        says
+    }};
+}
+
 /// Whether this CPU has VNNI with AVX-512.
 pub(in super::super) fn has_vnni() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return super::vnni::is_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    on_x86_64!(super::vnni::is_there())
 }
 
 /// Whether this CPU has AVX-512 BF16.
 pub(in super::super) fn has_avx512_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return super::avx512_bf16::is_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    on_x86_64!(super::avx512_bf16::is_there())
 }
 
 /// Whether its product in bf16 is faster than that in f32.
 pub(in super::super) fn avx512_bf16_is_fast() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return super::avx512_bf16::is_fast();
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    on_x86_64!(super::avx512_bf16::is_fast())
 }
 
 /// Whether this CPU has AMX for int8 and bf16, this process may use it, and it computes what the
 /// portable products do.
 pub(in super::super) fn has_amx() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    let is_there = super::amx::is_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    let is_there = false;
     static AGREE: OnceLock<bool> = OnceLock::new();
-    is_there && *AGREE.get_or_init(tiles_agree)
+    on_x86_64!(super::amx::is_there()) && *AGREE.get_or_init(tiles_agree)
 }
 
 /// Rows, terms and columns that fill no tile.

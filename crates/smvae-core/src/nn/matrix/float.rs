@@ -30,16 +30,19 @@ impl<'a, T: Real> Mat<'a, T> {
     }
 
     /// The transpose, a view.
+    #[inline(always)]
     pub(crate) fn t(self) -> Self {
         Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
     }
 
     /// Numbers of rows and columns.
+    #[inline(always)]
     pub(crate) fn dims(self) -> (usize, usize) {
         (self.rows, self.cols)
     }
 
     /// `rows` rows from `start` on, a view.
+    #[inline(always)]
     pub(crate) fn rows(self, start: usize, rows: usize) -> Self {
         assert!(start + rows <= self.rows, "rows outside of their matrix");
         Self { data: &self.data[(start * self.row_stride).min(self.data.len())..], rows, ..self }
@@ -53,6 +56,7 @@ impl<'a, T: Real> Mat<'a, T> {
     }
 
     /// Whether the numbers of a row lie one after another.
+    #[inline(always)]
     pub(super) fn has_consecutive_rows(self) -> bool {
         self.col_stride == 1
     }
@@ -163,6 +167,17 @@ impl<'a, T: Real> MatMut<'a, T> {
 pub(crate) enum Write {
     Overwrite,
     Add,
+}
+
+impl Write {
+    /// Writes numbers of a row to the beginning of `dst`, as many as both have.
+    #[inline(always)]
+    pub(super) fn put(self, dst: &mut [f32], values: impl Iterator<Item = f32>) {
+        match self {
+            Self::Overwrite => dst.iter_mut().zip(values).for_each(|(to, value)| *to = value),
+            Self::Add => dst.iter_mut().zip(values).for_each(|(to, value)| *to += value),
+        }
+    }
 }
 
 /// Whether a product may use the thread pool. Either way each element is summed in the same order.

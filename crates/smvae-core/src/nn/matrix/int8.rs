@@ -19,7 +19,7 @@ pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, dst: MatMut<'_,
         #[cfg(target_arch = "x86_64")]
         Unit::Amx => by_tiles(rows, weight, dst, write),
         #[cfg(target_arch = "x86_64")]
-        Unit::Vnni | Unit::Avx512Bf16 => vnni::multiply(rows, weight, dst, write),
+        Unit::Vnni => vnni::multiply(rows, weight, dst, write),
         _ => portable(rows, weight, dst, write),
     }
 }
@@ -79,12 +79,7 @@ fn sums(row: &[u8], lines: &[Line], starts: &[i32; COLS]) -> [i32; COLS] {
 #[inline(always)]
 fn finish(sums: &[i32; COLS], row_scale: f32, columns: &Columns, dst: &mut [f32], write: Write) {
     let products = sums.iter().zip(&columns.scales).map(|(sum, scale)| *sum as f32 * (row_scale * scale));
-    let values = products.zip(&columns.bias).map(|(product, bias)| product + bias);
-    if write == Write::Add {
-        dst.iter_mut().zip(values).for_each(|(d, value)| *d += value);
-    } else {
-        dst.iter_mut().zip(values).for_each(|(d, value)| *d = value);
-    }
+    write.put(dst, products.zip(&columns.bias).map(|(product, bias)| product + bias));
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 use super::super::real::vectorised;
 use super::float::{Mat, MatMut, Write};
-use super::tile::{TILE, by_rows, fetch_ahead};
+use super::tile::{TILE, by_rows, fetch_ahead, stored};
 use rayon::prelude::*;
 use std::arch::x86_64::*;
 
@@ -142,17 +142,7 @@ fn tile<const R: usize>(rows: Mat<'_, f32>, lines: &[[Line; 2]], at: Place<'_, '
             *to_right = _mm512_fmadd_ps(x, right, *to_right);
         }
     }
-    // Stored first, since the sums leave the registers if a loop that is not unrolled reads them.
-    let mut done = [[0.0; COLS]; R];
-    for (to, [left, right]) in done.iter_mut().zip(sums) {
-        let (to_left, to_right) = to.split_at_mut(LANES);
-        // SAFETY: 16 numbers each, in any place.
-        unsafe {
-            _mm512_storeu_ps(to_left.as_mut_ptr(), left);
-            _mm512_storeu_ps(to_right.as_mut_ptr(), right);
-        }
-    }
-    finish(&done, at);
+    finish(&stored(sums), at);
 }
 
 /// Adds the sums, and a bias, to where they belong.
@@ -161,13 +151,9 @@ fn tile<const R: usize>(rows: Mat<'_, f32>, lines: &[[Line; 2]], at: Place<'_, '
 fn finish(sums: &[[f32; COLS]], at: Place<'_, '_>) {
     for (r, sums) in sums.iter().enumerate() {
         let row = &mut at.dst.row(at.row + r)[at.col..];
-        let pairs = row.iter_mut().zip(sums);
-        // What a sum begins with is added first.
-        match (at.write, at.bias) {
-            (Write::Overwrite, []) => pairs.for_each(|(to, sum)| *to = *sum),
-            (Write::Add, []) => pairs.for_each(|(to, sum)| *to += *sum),
-            (Write::Overwrite, bias) => pairs.zip(bias).for_each(|((to, sum), bias)| *to = bias + sum),
-            (Write::Add, bias) => pairs.zip(bias).for_each(|((to, sum), bias)| *to += bias + sum),
+        match at.bias {
+            [] => at.write.put(row, sums.iter().copied()),
+            bias => at.write.put(row, sums.iter().zip(bias).map(|(sum, bias)| sum + bias)),
         }
     }
 }

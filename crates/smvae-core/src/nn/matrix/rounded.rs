@@ -116,12 +116,19 @@ fn round_rows(rows: Mat<'_, f32>, at: usize, block: &mut [[u32; STEP]; LANES]) {
 /// The same `[pairs, rows]`, for rows whose numbers lie apart: those of a term are read at once.
 #[inline(always)]
 fn round_columns(rows: Mat<'_, f32>, at: usize, block: &mut [[u32; LANES]; STEP]) {
-    let (n, k) = rows.dims();
-    let of_term = |l: usize| if l < k { padded::<LANES>(&rows.t().from(l, 0).0[..n]) } else { [0.0; LANES] };
     for (pair, to) in block.iter_mut().enumerate() {
-        let [low, high] = [at + 2 * pair, at + 2 * pair + 1].map(of_term);
-        *to = std::array::from_fn(|row| rounded(low[row]) | rounded(high[row]) << 16);
+        let (low, high) = (of_term(rows, at + 2 * pair), of_term(rows, at + 2 * pair + 1));
+        for ((to, low), high) in to.iter_mut().zip(&low).zip(&high) {
+            *to = rounded(*low) | rounded(*high) << 16;
+        }
     }
+}
+
+/// A number of each of up to 16 rows; zeros beyond the last row and term.
+#[inline(always)]
+fn of_term(rows: Mat<'_, f32>, term: usize) -> [f32; LANES] {
+    let (n, k) = rows.dims();
+    if term < k { padded(&rows.t().from(term, 0).0[..n]) } else { [0.0; LANES] }
 }
 
 /// Up to `N` numbers, and zeros.
@@ -203,12 +210,7 @@ impl Rows {
 /// Adds the bias to sums of a row, and writes them to where they belong.
 #[inline(always)]
 pub(super) fn finish(sums: &[f32; COLS], bias: &[f32; COLS], dst: &mut [f32], write: Write) {
-    let values = sums.iter().zip(bias).map(|(sum, bias)| sum + bias);
-    if write == Write::Add {
-        dst.iter_mut().zip(values).for_each(|(d, value)| *d += value);
-    } else {
-        dst.iter_mut().zip(values).for_each(|(d, value)| *d = value);
-    }
+    write.put(dst, sums.iter().zip(bias).map(|(sum, bias)| sum + bias));
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the kernels for AVX-512 share: each computes up to [`TILE`] rows by a panel's 32 columns at
 //! a time, whose sums fill 24 of the 32 registers.
 
-use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::arch::x86_64::{__m512, _MM_HINT_T0, _mm_prefetch, _mm512_storeu_ps};
 
 /// Rows of what is computed at once.
 pub(super) const TILE: usize = 12;
@@ -41,4 +41,21 @@ pub(super) fn fetch_ahead<L>(lines: &[L; 2]) {
         _mm_prefetch::<_MM_HINT_T0>(ahead);
         _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(size_of::<L>()));
     }
+}
+
+/// Sums of f32 as numbers in memory. A loop that reads the registers themselves and is not unrolled
+/// would have them in memory at every step of the sum.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn stored<const R: usize>(sums: [[__m512; 2]; R]) -> [[f32; 32]; R] {
+    let mut done = [[0.0; 32]; R];
+    for (to, [left, right]) in done.iter_mut().zip(sums) {
+        let (to_left, to_right) = to.split_at_mut(16);
+        // SAFETY: 16 numbers each, in any place.
+        unsafe {
+            _mm512_storeu_ps(to_left.as_mut_ptr(), left);
+            _mm512_storeu_ps(to_right.as_mut_ptr(), right);
+        }
+    }
+    done
 }
