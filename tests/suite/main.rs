@@ -59,6 +59,8 @@ mod text;
 mod strangers;
 // Rules of the house that no compiler checks.
 mod tidy;
+// Several models as one.
+mod together;
 // Word pieces against transformers.
 mod tokenizer_golden;
 // Pixels and vision models against Pillow, torchvision, timm and transformers.

@@ -1,6 +1,7 @@
 //! A trained model with its image vectors, and its scores on posts with gold labels: what several
 //! commands need. No command itself, and prints no results.
 
+use crate::failure::Usage;
 use crate::options::{DeviceArgs, ImageArgs};
 use crate::progress::{Progress, detail, say};
 use crate::vectors::{pictures_of, vectors_of};
@@ -10,7 +11,7 @@ use smvae::data::images::is_file_name;
 use smvae::data::{Convention, ImageVectors, Sample};
 use smvae::features::PictureFolder;
 use smvae::{Evaluation, Flow, LoadOptions, Predictor, RunInfo, RunState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A model on a device and otherwise with these options, for which [`with_images`] or [`pictures`]
 /// finds image vectors.
@@ -27,12 +28,45 @@ pub(crate) fn load(run: &Path, device: DeviceArgs, mut options: LoadOptions) -> 
     Ok(model)
 }
 
+/// Several models, none of them twice: it would agree with itself.
+pub(crate) fn load_each(runs: &[PathBuf], device: DeviceArgs, options: &LoadOptions) -> anyhow::Result<Vec<Predictor>> {
+    // Before they are loaded, which takes time.
+    let real: Vec<_> = runs.iter().map(|run| run.canonicalize().ok()).collect();
+    let is_again = |i: &usize| real[*i].is_some() && real[..*i].contains(&real[*i]);
+    if let Some(run) = (0..real.len()).find(is_again).map(|i| runs[i].display()) {
+        return Err(Usage(format!("--model {run} stands there twice: it agrees with itself")).into());
+    }
+    runs.iter().map(|run| load(run, device, options.clone())).collect()
+}
+
+/// Models as one, those that use image vectors and captions with theirs. Where none of them does,
+/// the first is asked all the same, and says that it cannot use what was given.
+pub(crate) fn together(
+    models: Vec<Predictor>,
+    with_images: impl Fn(Predictor) -> anyhow::Result<Predictor>,
+    with_captions: impl Fn(Predictor) -> anyhow::Result<Predictor>,
+) -> anyhow::Result<Predictor> {
+    let any_has_images = models.iter().any(|model| model.image_identity().is_some());
+    let any_has_captions = models.iter().any(|model| model.caption_identity().is_some());
+    let complete = |model: Predictor| {
+        let has_captions = model.caption_identity().is_some();
+        let model = if any_has_images && model.image_identity().is_none() { model } else { with_images(model)? };
+        if any_has_captions && !has_captions { Ok(model) } else { with_captions(model) }
+    };
+    Ok(Predictor::together(models.into_iter().map(complete).collect::<anyhow::Result<Vec<_>>>()?)?)
+}
+
 /// What names a model in other programs: its run and the beginning of its weights' digest, so that
 /// two models of one name are not taken for one.
 pub(crate) fn version(run: &Path) -> anyhow::Result<String> {
     let real = run.canonicalize().with_context(|| format!("cannot read {}", run.display()))?;
     let name = real.file_name().unwrap_or_default().to_string_lossy();
     Ok(format!("{name}@{:.12}", RunInfo::digest_of_weights(run)?))
+}
+
+/// The same of models that answer together.
+pub(crate) fn versions(runs: &[PathBuf]) -> anyhow::Result<String> {
+    Ok(runs.iter().map(|run| version(run)).collect::<anyhow::Result<Vec<_>>>()?.join("+"))
 }
 
 /// The model with its image vectors: those of a file, or of a folder, where `by_path` is whether
@@ -69,18 +103,20 @@ pub(crate) fn with_images(
 /// The folder of images that posts may name, of which only what is named is read. `None` where
 /// vectors are to be found otherwise, by [`with_images`].
 pub(crate) fn pictures(
-    model: &Predictor,
+    models: &[Predictor],
     images: &ImageArgs,
     device: DeviceArgs,
 ) -> anyhow::Result<Option<PictureFolder>> {
     // Which image another one is exchanged for depends on all of them.
-    let is_shuffled = model.config().input.image == ImageUse::Shuffled;
-    let (Some(folder), Some(identity)) = (&images.images, model.image_identity()) else { return Ok(None) };
+    let is_shuffled = models.iter().any(|model| model.config().input.image == ImageUse::Shuffled);
+    let with_images: Vec<&Predictor> = models.iter().filter(|model| model.image_identity().is_some()).collect();
+    let identity = with_images.first().and_then(|model| model.image_identity());
+    let (Some(folder), Some(identity)) = (&images.images, identity) else { return Ok(None) };
     if is_shuffled {
         return Ok(None);
     }
     let pictures = pictures_of(folder, &images.vision, identity.vision.as_ref(), device)?;
-    model.check_vision(pictures.identity(), pictures.width())?;
+    with_images.iter().try_for_each(|model| model.check_vision(pictures.identity(), pictures.width()))?;
     Ok(Some(pictures))
 }
 

@@ -59,6 +59,32 @@ fn a_model_is_trained_scored_used_and_inspected() {
     assert!(rows(&text) == 3 && text.contains("2 of 4 epochs are shown"), "two epochs and the line on them: {text}");
     assert_eq!(rows(&check(dir, "inspect text --all", "", 0).0), 4);
     check_error(dir, "eval --model text --data dataset/mine --image-features vectors", "", 1, "trained without images");
+    several_answer_together(dir);
+}
+
+/// A run on images and one of text alone.
+#[track_caller]
+fn several_answer_together(dir: &Path) {
+    let eval = |models: &str| json_of(&check(dir, &format!("eval {models} --data dataset/mine --json"), "", 0).0);
+    let together = eval("--model run --model text --image-features vectors");
+    assert_eq!(together["overall"]["gold"], eval("--model text")["overall"]["gold"]);
+    let post = json!({"id": "a", "text": "met Zarko in Oslo"}).to_string() + "\n";
+    let scores = |models: &str| {
+        let (found, _) = check(dir, &format!("predict {models} --no-images --all-above 0"), &post, 0);
+        let found = json_of(&found);
+        let of = |c: &Value| (c["words"].to_string() + &c["label"].to_string(), c["score"].as_f64().expect("a number"));
+        let mut scores: Vec<_> = found["candidates"].as_array().expect("asked for").iter().map(of).collect();
+        scores.sort_by(|a, b| a.0.cmp(&b.0));
+        scores
+    };
+    let (run, text, both) = (scores("--model run"), scores("--model text"), scores("--model run --model text"));
+    assert_eq!((run.len(), text.len()), (both.len(), both.len()));
+    for ((run, text), both) in run.iter().zip(&text).zip(&both) {
+        assert!((both.1 - (run.1 + text.1) / 2.0).abs() < 1e-5, "{run:?} {text:?} {both:?}");
+    }
+    let (tasks, _) = check(dir, "predict --model run --model text --no-images --to label-studio", &post, 0);
+    let version = json_of(&tasks)[0]["predictions"][0]["model_version"].as_str().expect("a name").to_owned();
+    assert!(version.starts_with("run@") && version.contains("+text@"), "{version}");
 }
 
 /// Flips a bit of a run without images.

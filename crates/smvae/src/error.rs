@@ -230,6 +230,14 @@ pub enum Error {
         /// What the model was trained with.
         want: String,
     },
+    /// Models that are to answer [together](crate::Predictor::together) and have other labels.
+    #[error("the labels of one model are {want}, those of another {got}: models of one corpus answer together")]
+    OtherLabels {
+        /// Those of the first.
+        want: String,
+        /// Those of the one that differs.
+        got: String,
+    },
     /// Captions for a model that was trained without.
     #[error("the model was trained without captions and cannot use them: leave them out")]
     NoCaptions,

@@ -2,7 +2,8 @@
 
 use crate::captions::with_captions;
 use crate::corpus::{format_for_run, load_splits};
-use crate::model::{load, name_files, score, with_images};
+use crate::failure::Usage;
+use crate::model::{load_each, name_files, score, together, with_images};
 use crate::options::{CaptionArgs, DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
 use crate::output;
 use crate::progress::Progress;
@@ -13,9 +14,10 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
-    /// A run folder.
-    #[arg(long, visible_alias = "weights", value_name = "DIR")]
-    model: PathBuf,
+    /// A run folder. Given several times, for models of one corpus, their probabilities are
+    /// averaged.
+    #[arg(long, visible_alias = "weights", required = true, value_name = "DIR")]
+    model: Vec<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -57,16 +59,25 @@ pub(crate) struct EvalArgs {
 }
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
+    let run = match &args.model[..] {
+        [run] => Some(run),
+        _ if args.save_predictions => return Err(only_one("--save-predictions").into()),
+        _ if args.authors_protocol.is_some() => return Err(only_one("--authors-protocol").into()),
+        _ => None,
+    };
     let options = args.precision.options().with_prediction(args.windows.settings());
-    let options = options.verifying(args.verify.verify());
-    let model = load(&args.model, args.device, options)?;
-    args.precision.tell(&model);
+    let models = load_each(&args.model, args.device, &options.verifying(args.verify.verify()))?;
+    args.precision.tell(&models[0]);
     let folder = args.data.folder();
-    let format = format_for_run(model.config(), &folder, &args.format.format());
+    let format = format_for_run(models[0].config(), &folder, &args.format.format());
     let [split] = load_splits(&folder, [args.split], &format)?;
     let samples = split.samples;
-    let model = with_images(model, &args.images, args.device, name_files(&samples))?;
-    let model = with_captions(model, &args.captions, true)?;
+    let by_path = name_files(&samples);
+    let model = together(
+        models,
+        |model| with_images(model, &args.images, args.device, by_path),
+        |model| with_captions(model, &args.captions, true),
+    )?;
     if let Some(seed) = args.authors_protocol {
         let mut progress = Progress::new("posts");
         let mut on_progress = |done, total| {
@@ -93,13 +104,18 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     }
     let gold = gold_entities(&samples, convention)?;
     let predictions = PostPrediction::join(&samples, &gold, &evaluation.predictions, |sample| model.caption_of(sample));
-    if args.save_predictions {
-        RunInfo::read(&args.model)?.save_predictions(args.split, &predictions)?;
+    if let Some(run) = run.filter(|_| args.save_predictions) {
+        RunInfo::read(run)?.save_predictions(args.split, &predictions)?;
     }
     if let Some(path) = &args.predictions {
         output::write(path, &prediction_lines(predictions)?)?;
     }
     Ok(())
+}
+
+/// What is asked of several models and belongs to one.
+fn only_one(option: &str) -> Usage {
+    Usage(format!("{option} is for one --model, and not for several together"))
 }
 
 /// Posts with gold and found entities, one JSON line each; without the probabilities of all

@@ -50,6 +50,9 @@ pub fn evaluate_as_authors_with(
     if !predictor.config().input.drop_urls {
         return Err(Error::Protocol);
     }
+    if predictor.n_models() > 1 {
+        return Err(Error::setting("models", "one for the authors' protocol", predictor.n_models()));
+    }
     let items = predictor.items(samples)?;
     let listed: Vec<Listed> = samples.iter().zip(&items).map(listed).collect::<Result<_>>()?;
     let (spans, golds): (Vec<Vec<Span>>, Vec<Vec<Entity>>) = listed.into_iter().map(|l| (l.spans, l.gold)).unzip();

@@ -71,14 +71,12 @@ pub fn evaluate_with(
         let reachable = read.items.iter().flat_map(|item| collator.labelled_candidates(item, gold, labels));
         out_of_reach += gold.len() - reachable.filter(|(_, class)| *class != 0).count();
     }
-    let images_missing = read.iter().filter(|read| !read.has_image()).count();
-    let captions_missing = read.iter().filter(|read| !read.has_caption()).count();
     Ok(Some(Evaluation {
-        captions_missing: if predictor.caption_identity().is_some() { captions_missing } else { 0 },
         scores,
         predictions,
         out_of_reach,
-        words_cut: read.iter().map(ReadPost::words_cut).sum(),
-        images_missing: if predictor.image_identity().is_some() { images_missing } else { 0 },
+        words_cut: read.iter().map(|read| read.words_cut).sum(),
+        images_missing: read.iter().filter(|read| read.image_missing).count(),
+        captions_missing: read.iter().filter(|read| read.caption_missing).count(),
     }))
 }

@@ -10,4 +10,5 @@ pub(crate) mod predictor;
 mod reading;
 pub(crate) mod settings;
 pub(crate) mod stream;
+mod together;
 pub(crate) mod vectors;

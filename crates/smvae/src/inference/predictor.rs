@@ -39,12 +39,14 @@ pub struct Predictor {
     images: Option<Arc<ImageVectors>>,
     caption_identity: Option<CaptionIdentity>,
     captions: Option<Arc<Captions>>,
-    decision: Decision,
+    pub(super) decision: Decision,
     /// Of the scores that are told. `None` tells them as they are.
     pub(super) temperature: Option<f64>,
     pub(super) settings: PredictionSettings,
     device: Device,
     form: Form,
+    /// Those that answer with it (`together.rs`).
+    pub(super) others: Vec<Self>,
 }
 
 impl Predictor {
@@ -120,6 +122,7 @@ impl Predictor {
             settings: options.prediction,
             device: device.clone(),
             config,
+            others: Vec::new(),
         })
     }
 
@@ -234,9 +237,10 @@ impl Predictor {
         Post::of_record(record, &self.words())
     }
 
-    /// How probabilities become entities.
+    /// How probabilities become entities. Of several models [together](Predictor::together) each
+    /// has used its own before, and the mean needs none.
     pub fn decision(&self) -> Decision {
-        self.decision
+        if self.others.is_empty() { self.decision } else { Decision::default() }
     }
 
     /// How many batches are best computed side by side: on a CPU one for each of rayon's threads,

@@ -75,9 +75,9 @@ impl Predictor {
         let prediction = |(post, read): (&&Post, &ReadPost)| Prediction {
             entities: answer.entities(post, &read.kept),
             candidates: answer.candidates(post, &read.kept),
-            words_cut: read.words_cut(),
-            caption_missing: self.caption_identity().is_some() && !read.has_caption(),
-            image_missing: self.image_identity().is_some() && post.image_id.is_some() && !read.has_image(),
+            words_cut: read.words_cut,
+            caption_missing: read.caption_missing,
+            image_missing: post.image_id.is_some() && read.image_missing,
         };
         Ok(Some(posts.iter().zip(&read).map(prediction).collect()))
     }
@@ -110,6 +110,19 @@ impl Predictor {
         answer: &Answer<'_>,
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<Option<Vec<ReadPost>>> {
+        if self.n_models() > 1 {
+            return self.read_together(posts, answer, on_progress);
+        }
+        self.read_alone(posts, &|item, scored| answer.keep(item, scored), on_progress)
+    }
+
+    /// The same by this model alone, which keeps what `keep` makes of the spans of an item.
+    pub(super) fn read_alone<P: Words + Sync>(
+        &self,
+        posts: &[P],
+        keep: &dyn Fn(&Item, &ScoredSpans) -> ScoredSpans,
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<ReadPost>>> {
         let collator = self.collator();
         let items = |post: &P| -> Result<Vec<Item>> {
             if self.settings.windows { collator.in_windows(post) } else { Ok(vec![collator.item(post)?]) }
@@ -125,7 +138,7 @@ impl Predictor {
         let mut kept = vec![ScoredSpans::default(); posts.len()];
         let mut take = |i: usize, scored: ScoredSpans| {
             let post = post_of[i];
-            kept[post].extend(&answer.keep(parts[i], &scored));
+            kept[post].extend(&keep(parts[i], &scored));
             left[post] -= 1;
             done.set(done.get() + usize::from(left[post] == 0));
         };
@@ -133,7 +146,7 @@ impl Predictor {
         if !self.scorer().score_each(&parts, &mut take, &mut tell)? {
             return Ok(None);
         }
-        let read = |(items, kept): (_, ScoredSpans)| ReadPost { items, kept: kept.sorted() };
+        let read = |(items, kept): (_, ScoredSpans)| self.read_post(items, kept.sorted());
         Ok(Some(items.into_iter().zip(kept).map(read).collect()))
     }
 
@@ -141,6 +154,19 @@ impl Predictor {
     pub(crate) fn items<P: Words + Sync>(&self, posts: &[P]) -> Result<Vec<Item>> {
         let collator = self.collator();
         posts.par_iter().map(|post| collator.item(post)).collect()
+    }
+
+    fn read_post(&self, items: Vec<Item>, kept: ScoredSpans) -> ReadPost {
+        // All windows of a post have the same image.
+        let [has_image, has_caption] =
+            [items.iter().any(|item| item.image.is_some()), items.iter().any(|item| !item.caption.is_empty())];
+        ReadPost {
+            words_cut: items.iter().map(|item| item.n_cut).sum(),
+            image_missing: self.image_identity().is_some() && !has_image,
+            caption_missing: self.caption_identity().is_some() && !has_caption,
+            items,
+            kept,
+        }
     }
 }
 
@@ -150,21 +176,19 @@ pub(crate) struct ReadPost {
     pub items: Vec<Item>,
     /// The spans that its answer needs, in order and in words of the post.
     pub kept: ScoredSpans,
+    /// Words that the piece limit cut.
+    pub words_cut: usize,
+    /// Whether a model that uses images read it without an image vector.
+    pub image_missing: bool,
+    /// Whether a model that reads captions read it without one.
+    pub caption_missing: bool,
 }
 
 impl ReadPost {
-    /// Words that the piece limit cut.
-    pub(crate) fn words_cut(&self) -> usize {
-        self.items.iter().map(|item| item.n_cut).sum()
-    }
-
-    /// Whether it was read with a caption.
-    pub(crate) fn has_caption(&self) -> bool {
-        self.items.iter().any(|item| !item.caption.is_empty())
-    }
-
-    /// Whether it was read with an image vector; all of its windows have the same.
-    pub(crate) fn has_image(&self) -> bool {
-        self.items.iter().any(|item| item.image.is_some())
+    /// What another model has missed of the same post is missed, too.
+    pub(super) fn include(&mut self, other: &Self) {
+        self.words_cut = self.words_cut.max(other.words_cut);
+        self.image_missing |= other.image_missing;
+        self.caption_missing |= other.caption_missing;
     }
 }

@@ -37,9 +37,17 @@ impl<'a> Answer<'a> {
     /// Those of an item's spans that can be told, in words of its post. All others may be
     /// forgotten: for a long post they are most of its memory.
     pub(crate) fn keep(&self, item: &Item, scored: &ScoredSpans) -> ScoredSpans {
-        let is_candidate =
-            |row: &[f32]| self.all_above.is_some() && self.above(&self.probabilities(row)).next().is_some();
-        scored.of_post(item, |row| self.decision.is_label(row) || is_candidate(row))
+        scored.of_post(item, |row| self.can_be_told(row))
+    }
+
+    /// Those of a post's spans that can be told.
+    pub(crate) fn told(&self, scored: &ScoredSpans) -> ScoredSpans {
+        scored.filtered(|row| self.can_be_told(row))
+    }
+
+    fn can_be_told(&self, row: &[f32]) -> bool {
+        let is_candidate = || self.all_above.is_some() && self.above(&self.probabilities(row)).next().is_some();
+        self.decision.is_label(row) || is_candidate()
     }
 
     /// The entities of a post, by their first word, of spans that were kept and are in order.

@@ -59,6 +59,12 @@ impl ScoredSpans {
         kept
     }
 
+    /// The spans whose rows are kept.
+    pub(crate) fn filtered(&self, keep: impl Fn(&[f32]) -> bool) -> Self {
+        let (spans, rows): (Vec<Span>, Vec<&[f32]>) = self.rows().filter(|(_, row)| keep(row)).unzip();
+        Self::new(spans, rows.concat())
+    }
+
     /// The same in the order of the spans, in which one item has them but several do not.
     pub(crate) fn sorted(self) -> Self {
         if self.spans.is_sorted() {

@@ -15,9 +15,10 @@ use std::path::PathBuf;
 /// What `smvae predict` is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
-    /// A run folder.
-    #[arg(long, visible_alias = "weights", value_name = "DIR")]
-    pub(crate) model: PathBuf,
+    /// A run folder. Given several times, for models of one corpus, their probabilities are
+    /// averaged.
+    #[arg(long, visible_alias = "weights", required = true, value_name = "DIR")]
+    pub(crate) model: Vec<PathBuf>,
     /// Posts to read; - for stdin.
     ///
     /// stdin is JSON lines unless --from says otherwise.
@@ -109,7 +110,7 @@ impl PredictArgs {
         let has_candidates = self.reading.settings().all_above.is_some();
         let mut settings = WriteSettings { scheme: self.scheme, has_candidates, ..self.label_studio.settings() };
         if format == AnswerFormat::Of(Output::LabelStudio) {
-            settings.model = crate::model::version(&self.model)?;
+            settings.model = crate::model::versions(&self.model)?;
         }
         Ok(settings)
     }

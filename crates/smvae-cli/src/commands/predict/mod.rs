@@ -35,16 +35,18 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let format = args.output_format()?;
     check(args, format)?;
     let posts = lines::open(&args.input, &args.form, &args.columns)?;
-    let model = model::load(&args.model, args.device, args.options())?;
-    args.precision.tell(&model);
+    let models = model::load_each(&args.model, args.device, &args.options())?;
+    args.precision.tell(&models[0]);
     detail(|| format!("from {}, to {} as {}", name(&args.input), args.output.display(), format.name()));
-    let pictures = model::pictures(&model, &args.images, args.device)?;
-    let model = if pictures.is_some() { model } else { model::with_images(model, &args.images, args.device, false)? };
-    let model = with_captions(model, &args.captions, false)?;
+    let pictures = model::pictures(&models, &args.images, args.device)?;
+    let with_images = |model| {
+        if pictures.is_some() { Ok(model) } else { model::with_images(model, &args.images, args.device, false) }
+    };
+    let model = model::together(models, with_images, |model| with_captions(model, &args.captions, false))?;
     if !model.words_are_known() {
         say(format!(
             "{} does not say how its corpus was split into words: text is split as by {}, --words names another way",
-            args.model.display(),
+            args.model[0].display(),
             model.words()
         ));
     }
@@ -111,10 +113,11 @@ fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
         Some(folder) => folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string(),
         None => "those of the run".to_owned(),
     };
+    let digests = args.model.iter().map(RunInfo::digest).collect::<smvae::Result<Vec<_>>>()?;
     let settings = [
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
         ("the input", format!("sha256 {}", sha256_file(&args.input)?)),
-        ("the model", format!("sha256 {}", RunInfo::digest(&args.model)?)),
+        ("the model", format!("sha256 {}", digests.join(" "))),
         ("how the input is read (--from, --columns)", format!("{:?} {:?}", args.form, args.columns)),
         ("--words", model.words().to_string()),
         ("the images", images),

@@ -118,18 +118,12 @@ impl Borrow<Post> for Candidate {
 }
 
 fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
-    // Before they are loaded, which takes time.
-    let real: Vec<_> = args.model.iter().map(|run| run.canonicalize().ok()).collect();
-    let is_again = |i: &usize| real[*i].is_some() && real[..*i].contains(&real[*i]);
-    if let Some(run) = (0..real.len()).find(is_again).map(|i| args.model[i].display()) {
-        return Err(Usage(format!("--model {run} stands there twice: it agrees with itself")).into());
-    }
-    let one = |run| -> anyhow::Result<Arc<Predictor>> {
-        let model = model::load(run, args.device, args.options())?;
+    let one = |model| -> anyhow::Result<Arc<Predictor>> {
         let model = model::with_images(model, &args.images, args.device, true)?;
         Ok(Arc::new(with_captions(model, &args.captions, false)?))
     };
-    let models: Vec<_> = args.model.iter().map(|run| one(run)).collect::<anyhow::Result<_>>()?;
+    let models = model::load_each(&args.model, args.device, &args.options())?;
+    let models: Vec<_> = models.into_iter().map(one).collect::<anyhow::Result<_>>()?;
     if let Some((first, other)) = models.first().and_then(|first| Some((first, differing(&models, first)?))) {
         let names = |model: &Predictor| model.labels().names().join(" ");
         let message = format!("models of one corpus are compared: one has {}, another {}", names(first), names(other));

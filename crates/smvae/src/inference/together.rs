@@ -1,0 +1,115 @@
+//! Several trained models as one.
+//!
+//! ```text
+//! p(class | span) = mean over models of p(class | span)        each with its own decision bias, if that is tuned
+//! ```
+//! Models of one corpus that differ in their seed alone err in different places. Three of them take
+//! three times as long; what teachers do for a student (`training/teachers.rs`) costs nothing when
+//! posts are read.
+
+use crate::error::{Error, Result};
+use crate::flow::Flow;
+use crate::inference::predictor::Predictor;
+use crate::inference::reading::ReadPost;
+use crate::input::post::Words;
+use crate::scoring::answer::Answer;
+use crate::scoring::scorer::ScoredSpans;
+use smvae_core::Span;
+use std::collections::BTreeMap;
+
+impl Predictor {
+    /// Several models as one, which answers with the mean of their probabilities. Each decides by
+    /// its own bias first, so that the mean has none. Give each its image vectors and captions
+    /// before.
+    ///
+    /// The first says how text is split into words, and its settings count. It also stands for all
+    /// where the vector of a post is wanted.
+    ///
+    /// # Errors
+    /// [`Error::OtherLabels`] for models whose labels differ; [`Error::Core`] with `Setting` for no
+    /// model, for one whose scores are calibrated, since the mean's are not, and for one that is
+    /// several itself.
+    pub fn together(models: impl IntoIterator<Item = Self>) -> Result<Self> {
+        let mut models = models.into_iter();
+        let mut first = models.next().ok_or_else(|| Error::setting("models", "at least one", 0))?;
+        let others: Vec<Self> = models.collect();
+        for model in [&first].into_iter().chain(&others).filter(|_| !others.is_empty()) {
+            if model.labels() != first.labels() {
+                let names = |model: &Self| model.labels().names().join(" ");
+                return Err(Error::OtherLabels { want: names(&first), got: names(model) });
+            }
+            if model.temperature.is_some() {
+                return Err(Error::setting("calibrated", "false for several models together", true));
+            }
+            if model.n_models() > 1 {
+                return Err(Error::setting("models", "single ones", "several that are together already"));
+            }
+        }
+        first.others = others;
+        Ok(first)
+    }
+
+    /// How many models answer [together](Predictor::together); 1 for a single one.
+    pub fn n_models(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// Posts with the mean of what the models say of their spans, of which those are kept that the
+    /// answer needs. `None` if the callback ended it.
+    pub(super) fn read_together<P: Words + Sync>(
+        &self,
+        posts: &[P],
+        answer: &Answer<'_>,
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<ReadPost>>> {
+        let n = self.n_models();
+        let mut of_models: Vec<Vec<ReadPost>> = Vec::with_capacity(n);
+        for (before, model) in [self].into_iter().chain(&self.others).enumerate() {
+            let mut tell = |done, total| on_progress((before * total + done) / n, total);
+            let keep = |item: &_, scored: &ScoredSpans| scored.of_post(item, |_| true);
+            let Some(mut read) = model.read_alone(posts, &keep, &mut tell)? else { return Ok(None) };
+            read.iter_mut().for_each(|read| read.kept = model.decision.shift(&read.kept));
+            of_models.push(read);
+        }
+        let mut of_models = of_models.into_iter();
+        let mut together = of_models.next().expect("at least one model");
+        let mut of_post: Vec<Vec<ScoredSpans>> = together.iter().map(|read| vec![read.kept.clone()]).collect();
+        for (i, other) in of_models.flat_map(|read| read.into_iter().enumerate()) {
+            together[i].include(&other);
+            of_post[i].push(other.kept);
+        }
+        together.iter_mut().zip(&of_post).for_each(|(read, scored)| read.kept = answer.told(&mean(scored)));
+        Ok(Some(together))
+    }
+}
+
+/// The mean of what several models say of the spans of a post, in order. A span that a model has no
+/// room for is `O` to it.
+fn mean(of_models: &[ScoredSpans]) -> ScoredSpans {
+    let mut sums: BTreeMap<Span, Vec<f32>> = BTreeMap::new();
+    for (span, row) in of_models.iter().flat_map(ScoredSpans::rows) {
+        let sum = sums.entry(span).or_insert_with(|| vec![0.0; row.len()]);
+        sum.iter_mut().zip(row).for_each(|(sum, p)| *sum += p / of_models.len() as f32);
+    }
+    for row in sums.values_mut() {
+        row[0] = 1.0 - row[1..].iter().sum::<f32>();
+    }
+    let (spans, rows): (Vec<Span>, Vec<Vec<f32>>) = sums.into_iter().unzip();
+    ScoredSpans::new(spans, rows.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_that_a_model_has_no_room_for_is_outside_to_it() {
+        let [short, long] = [Span::new(0, 1), Span::new(0, 2)];
+        let narrow = ScoredSpans::new(vec![short], vec![0.5, 0.25, 0.25]);
+        let wide = ScoredSpans::new(vec![short, long], vec![0.25, 0.75, 0.0, 0.0, 0.5, 0.5]);
+        let want = ScoredSpans::new(vec![short, long], vec![0.375, 0.5, 0.125, 0.5, 0.25, 0.25]);
+        assert_eq!(mean(&[narrow.clone(), wide.clone()]), want);
+        assert_eq!(mean(&[wide, narrow]), want);
+        assert_eq!(mean(&[ScoredSpans::default(), ScoredSpans::default()]), ScoredSpans::default());
+    }
+}
