@@ -4,9 +4,10 @@ use crate::fixture::{Fixture, bytes, forget_digests, load, small, small_with};
 use smvae::core::Convention;
 use smvae::core::candle_core::{DType, Device, safetensors};
 use smvae::core::nn::{Form, Precision, Unit};
+use smvae::core::objective::ImageReconstruction;
 use smvae::data::ImageVectors;
 use smvae::data::words::WordConvention;
-use smvae::{Error, Flow, ImageTrust, LoadOptions, Post, Prediction, PredictionSettings, Predictor, RunInfo};
+use smvae::{Config, Error, Flow, ImageTrust, LoadOptions, Post, Prediction, PredictionSettings, Predictor, RunInfo};
 use smvae::{TrainInput, evaluate, evaluate_with, train};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -170,6 +171,50 @@ fn a_post_whose_image_has_no_vector_is_read_without_it_and_told() {
     assert_eq!(missing(&predictor), [true, false, true], "nobody gave it vectors");
     let predictor = predictor.with_images(fixture.images.clone(), ImageTrust::Recorded).expect("its own vectors");
     assert_eq!(missing(&predictor), [false, false, true]);
+}
+
+#[test]
+fn a_model_says_how_little_it_expected_a_post() {
+    let fixture = Fixture::new();
+    let posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
+    let settings = PredictionSettings::default().with_surprise();
+    let with_surprise = |run: &Path, precision| {
+        let options = LoadOptions::default().with_prediction(settings).with_precision(precision);
+        Predictor::load_with(run, &options)
+    };
+    let run = fixture.train("run", &small(), Some(&fixture.images)).expect("a run").folder;
+    let of = |model: &Predictor| -> Vec<f32> {
+        let found = model.predict(&posts).expect("valid posts");
+        found.iter().map(|found| found.surprise.expect("asked for")).collect()
+    };
+    let blind = with_surprise(&run, Precision::F32).expect("it loads");
+    let seeing = blind.clone().with_images(fixture.images.clone(), ImageTrust::Recorded).expect("its own vectors");
+    let surprise = of(&seeing);
+    assert!(surprise.iter().all(|surprise| surprise.is_finite() && *surprise > 0.0), "{surprise:?}");
+    assert!(surprise.iter().zip(of(&blind)).all(|(seen, unseen)| *seen > unseen), "terms of the image are added");
+    for (post, surprise) in posts.iter().zip(&surprise) {
+        let alone = seeing.predict_one(post).expect("a valid post");
+        assert_eq!(alone.surprise, Some(*surprise), "a post's neighbours do not matter");
+    }
+    let rounded = with_surprise(&run, Precision::Int8).expect("it loads");
+    let rounded = rounded.with_images(fixture.images.clone(), ImageTrust::Recorded).expect("its own vectors");
+    assert!(surprise.iter().zip(of(&rounded)).all(|(a, b)| (a - b).abs() < 0.05 * a), "in int8");
+    let empty = seeing.predict_one(&Post::default()).expect("a valid post");
+    assert_eq!((empty.surprise, empty.entities.len()), (None, 0));
+    // The same entities as by a model that is not asked.
+    let plain = load(&run).expect("it loads").predict(&posts).expect("valid posts");
+    let found = blind.predict(&posts).expect("valid posts");
+    assert!(plain.iter().zip(found).all(|(plain, found)| plain.surprise.is_none() && plain.entities == found.entities));
+
+    let refused = |name: &str, change: &dyn Fn(&mut Config)| {
+        let run = fixture.train(name, &small_with(change), Some(&fixture.images)).expect("a run").folder;
+        let error = with_surprise(&run, Precision::F32).expect_err(name).to_string();
+        assert!(error.contains("surprise"), "{error}");
+    };
+    refused("no-vae", &|config| {
+        (config.objective.vae, config.model.latent_in_classifier) = (false, false);
+    });
+    refused("contrastive", &|config| config.objective.image_reconstruction = ImageReconstruction::Contrastive);
 }
 
 /// On the CPU, which int8 and bf16 are for, with every span told.

@@ -75,10 +75,39 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     assert!(ids(&rest).iter().all(|id| !distinct.contains(id)));
     assert_ne!(suggest("--n 6 --strategy random").0, suggest("--n 6 --strategy random --seed 2").0);
     check(dir.path(), &format!("train --data data --out other --seed 2 {TRAIN}"), "", 0);
-    for strategy in ["entropy --model run", "typical --model run", "disagreement --model run --model other", "names"] {
+    let of_two = "disagreement --model run --model other";
+    for strategy in ["entropy --model run", "surprise --model run", "typical --model run", of_two, "names"] {
         let (found, said) = suggest(&format!("--n 5 --strategy {strategy}"));
         assert_eq!(lines(&found).len(), 5, "{strategy}: {said}");
     }
+    let (found, _) = suggest("--n 5 --strategy surprise --model run");
+    let reason = lines(&found)[0]["suggested"]["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.starts_with("a negative ELBO of "), "{reason}");
+}
+
+#[test]
+fn images_tell_which_posts_are_alike() {
+    let dir = folder_with_corpus("data", 60, 8);
+    let dir = dir.path();
+    let features = "--image-features data/features.safetensors";
+    check(dir, &format!("train --data data --out run {TRAIN}"), "", 0);
+    check(dir, &format!("train --data data {features} --out seen {TRAIN}"), "", 0);
+    let texts = |options: &str| {
+        let (found, _) = check(dir, &format!("suggest --pool data/train.txt --n 20 {options}"), "", 0);
+        lines(&found).iter().map(|line| line["words"].clone()).collect::<Vec<_>>()
+    };
+    // Without a model, with one of text alone, and with one that has its own vectors.
+    for how in [format!("--strategy names {features}"), format!("--model run {features}"), "--model seen".to_owned()] {
+        let of_texts = texts(how.split(" --image-features").next().expect("a part"));
+        let by_share = [0.5, 1.0].map(|share| texts(&format!("{how} --image-share {share}")));
+        assert!(by_share[0] != of_texts && by_share[1] != by_share[0], "{how}");
+    }
+    let (_, said) = check(dir, &format!("suggest --pool data/train.txt {features}"), "", 2);
+    assert!(said.contains("--image-share says how much they count"), "{said}");
+    let (_, said) = check(dir, "suggest --pool data/train.txt --image-share 0.5", "", 2);
+    assert!(said.contains("needs --image-features FILE, or --images DIR"), "{said}");
+    let (_, said) = check(dir, &format!("suggest --pool data/train.txt {features} --image-share 2"), "", 2);
+    assert!(said.contains("--image-share must be 0 to 1, got 2"), "{said}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ mod losses;
 mod noise;
 mod rows;
 
-use crate::model::{BatchSpan, SpanBatch, SpanModel, SpanScores};
+use crate::model::{BatchSpan, Features, SpanBatch, SpanModel, SpanScores};
 use crate::nn::dispatch::{has_kernels, is_at_hand};
 use crate::vae::{ElboTerms, LossWeights};
 use crate::{Error, Result};
@@ -213,6 +213,29 @@ impl Objective {
         let rows = || Rows::new(self.image_reconstruction, model, &features, &scores, batch, &batch.spans, noise);
         let elbo = if self.vae { Some(rows()?.terms()?) } else { None };
         Ok(Scored { scores, elbo, counted: Counted::All, kl_class: None })
+    }
+
+    /// How little a trained model expected the spans that it has scored, and with them the image:
+    /// the weighted negative ELBO of each, `[rows]`, with every latent variable at its mean, so
+    /// that nothing is sampled. It is the loss of [`Objective::score`] without cross entropy, and
+    /// low for what the model can reconstruct.
+    ///
+    /// # Errors
+    /// [`Error::NoDecoders`] for a model without decoders; [`Error::NoImageVariance`] for one that
+    /// this objective did not add its parameters to; those of the tensor operations.
+    pub fn surprise(
+        &self,
+        model: &SpanModel,
+        features: &Features,
+        scores: &SpanScores,
+        batch: &SpanBatch,
+        spans: &[BatchSpan],
+    ) -> Result<Tensor> {
+        let latent = model.config().latent_dim;
+        let mean = |rows: usize| Tensor::zeros((rows, latent), scores.logits.dtype(), scores.logits.device());
+        let noise = Noise { z: mean(0)?, text: mean(spans.len())?, image: mean(batch.n_texts())? };
+        let rows = Rows::new(self.image_reconstruction, model, features, scores, batch, spans, &noise)?;
+        rows.terms()?.weighted_sum(self.weights())
     }
 
     /// The prior over classes of a step whose labelled rows have these classes, `[classes]`, all

@@ -11,7 +11,8 @@
 //! more, which that run's model chose among the rest; a run with 75 has the draw's 50 and 25 that
 //! the model of `supervised` chose, and so on. Without `step` all posts beyond the first are chosen
 //! at once; `first` is 0 where there is no model yet, and `with` is the method itself unless it is
-//! stated. The strategies are those of [`suggest`](crate::suggest), the seed is the draw's number.
+//! stated. With `image_share` images have this share in telling which posts are alike. The strategies
+//! are those of [`suggest`](crate::suggest), the seed is the draw's number.
 
 use crate::experiment::spec::LabelCount;
 use crate::suggest::Strategy;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule {
     strategy: Option<Strategy>,
+    image_share: Option<f32>,
     first: Option<usize>,
     step: Option<usize>,
     with: Option<String>,
@@ -29,9 +31,10 @@ pub(super) struct Rule {
 }
 
 /// What a rule comes to for a number of labels.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Round<'r> {
     pub strategy: Option<Strategy>,
+    pub image_share: f32,
     /// Method and number of labels of the run before. `None` for the method itself.
     pub before: Option<(Option<&'r str>, LabelCount)>,
 }
@@ -39,9 +42,10 @@ pub(super) struct Round<'r> {
 impl Rule {
     /// Whether it can be followed.
     pub(super) fn validate(&self) -> Result<(), String> {
-        let Self { strategy, first, step, with, same_as } = self;
+        let Self { strategy, image_share, first, step, with, same_as } = self;
         if same_as.is_some() {
-            return if strategy.is_some() || first.is_some() || step.is_some() || with.is_some() {
+            let others = [first.is_some(), step.is_some(), with.is_some(), image_share.is_some()];
+            return if strategy.is_some() || others.contains(&true) {
                 Err("choose: same_as takes the posts of another method and stands alone".to_owned())
             } else {
                 Ok(())
@@ -50,6 +54,9 @@ impl Rule {
         let Some(strategy) = strategy else {
             return Err("choose: strategy is missing; or take another method's posts by same_as".to_owned());
         };
+        if image_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+            return Err("choose: image_share must be a share, 0 to 1".to_owned());
+        }
         if *step == Some(0) {
             return Err("choose: step must be at least 1".to_owned());
         }
@@ -65,7 +72,7 @@ impl Rule {
     pub(super) fn round(&self, labels: LabelCount) -> Option<Round<'_>> {
         let LabelCount::Count(n) = labels else { return None };
         if let Some(other) = &self.same_as {
-            return Some(Round { strategy: None, before: Some((Some(other), labels)) });
+            return Some(Round { strategy: None, image_share: 0.0, before: Some((Some(other), labels)) });
         }
         let first = self.first.unwrap_or(0);
         if n <= first {
@@ -74,7 +81,7 @@ impl Rule {
         let before = self.step.map_or(first, |step| n.saturating_sub(step).max(first));
         let method = if before == first { self.with.as_deref() } else { None };
         let before = (before > 0).then_some((method, LabelCount::Count(before)));
-        Some(Round { strategy: self.strategy, before })
+        Some(Round { strategy: self.strategy, image_share: self.image_share.unwrap_or(0.0), before })
     }
 }
 
@@ -117,6 +124,7 @@ mod tests {
             ("strategy = 'entities'", "needs a model"),
             ("strategy = 'disagreement'\nfirst = 5", "2 models"),
             ("strategy = 'names'\nstep = 0", "at least 1"),
+            ("strategy = 'names'\nimage_share = 1.5", "0 to 1"),
             ("same_as = 'a'\nfirst = 5", "stands alone"),
         ] {
             let error = rule(text).validate().expect_err(text);

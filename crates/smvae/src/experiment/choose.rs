@@ -8,17 +8,16 @@ use crate::files::folder::{file_in, named_file};
 use crate::flow::Flow;
 use crate::inference::load_options::LoadOptions;
 use crate::inference::predictor::Predictor;
-use crate::inference::settings::PredictionSettings;
 use crate::inference::vectors::PostVectors;
 use crate::input::post::Post;
 use crate::run::folder::{RunFolder, WEIGHTS, is_run};
-use crate::suggest::{LEAST_CANDIDATE, PostEncoder, Shortlist, Strategy, SuggestSettings};
+use crate::suggest::{PostEncoder, Shortlist, Strategy, SuggestSettings, Suggestion, WithImages, WordBags};
 use crate::training::encoder::EncoderSource;
 use crate::training::event::Event;
 use smvae_core::candle_core::Device;
-use smvae_data::Selection;
 use smvae_data::corpus::LoadedSplit;
 use smvae_data::selection::Selected;
+use smvae_data::{ImageVectors, Selection};
 use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 
@@ -60,15 +59,15 @@ pub(super) fn choose(
     let chosen = match choice.strategy {
         None => selection.ok_or_else(|| Error::setting("choice", "a strategy or a run before", "neither"))?,
         Some(strategy) => {
-            let prediction = PredictionSettings { all_above: Some(LEAST_CANDIDATE), ..PredictionSettings::default() };
-            let options = LoadOptions::on(device.clone()).with_prediction(prediction);
+            let options = LoadOptions::on(device.clone()).with_prediction(strategy.prediction());
             let asked = before.filter(|_| asks_model);
             let model = asked.map(|run| material.model(&run, &options)).transpose()?;
-            let Some(chosen) = Pool::new(&material.train, selection)?.add(strategy, spec, model.as_ref(), on_event)?
-            else {
-                return Ok(Labelled::Stopped);
-            };
-            chosen
+            let images = material.images.as_ref().filter(|_| choice.image_share > 0.0);
+            let look = Look { model: model.as_ref(), images, image_share: choice.image_share };
+            match Pool::new(&material.train, selection)?.add(strategy, spec, &look, on_event)? {
+                Some(chosen) => chosen,
+                None => return Ok(Labelled::Stopped),
+            }
         }
     };
     chosen.save(&path)?;
@@ -84,6 +83,25 @@ fn run_before(folder: &Path, spec: &RunSpec, id: &str, needs_weights: bool) -> R
         return Ok(run);
     }
     Err(Error::RunBefore { id: spec.run.id.clone(), before: id.to_owned() })
+}
+
+/// What tells which posts are worth most and which are alike.
+struct Look<'a> {
+    model: Option<&'a Predictor>,
+    images: Option<&'a ImageVectors>,
+    image_share: f32,
+}
+
+impl Look<'_> {
+    fn choose(&self, shortlist: Shortlist<Placed>, texts: Option<&dyn PostVectors>) -> Result<Vec<Suggestion<Placed>>> {
+        match self.images {
+            Some(images) => {
+                let texts = texts.unwrap_or(&WordBags);
+                shortlist.choose(Some(&WithImages::new(texts, images, self.image_share)?))
+            }
+            None => shortlist.choose(texts),
+        }
+    }
 }
 
 /// A training split, some of whose posts are labelled.
@@ -122,7 +140,7 @@ impl<'a> Pool<'a> {
         self,
         strategy: Strategy,
         spec: &RunSpec,
-        model: Option<&Predictor>,
+        look: &Look<'_>,
         on_event: &mut dyn FnMut(&Event) -> Flow,
     ) -> Result<Option<Selection>> {
         let samples = &self.train.samples;
@@ -133,7 +151,7 @@ impl<'a> Pool<'a> {
         self.labelled.iter().for_each(|position| shortlist.exclude(&Post::from(&samples[*position])));
         let placed = |position| Placed { position, post: Post::from(&samples[position]) };
         let rest: Vec<Placed> = self.rest.into_iter().map(placed).collect();
-        if let Some(model) = model.filter(|_| strategy.models() > 0) {
+        if let Some(model) = look.model.filter(|_| strategy.models() > 0) {
             let posts: Vec<&Post> = rest.iter().map(|placed| &placed.post).collect();
             let found = model.predict_of(&posts, &mut |done, total| on_event(&Event::Choosing { done, total }))?;
             let Some(found) = found else { return Ok(None) };
@@ -141,8 +159,8 @@ impl<'a> Pool<'a> {
         } else {
             rest.into_iter().for_each(|placed| shortlist.offer(placed, Vec::new()));
         }
-        let chosen = match model {
-            Some(model) => shortlist.choose(Some(model))?,
+        let chosen = match look.model {
+            Some(model) => look.choose(shortlist, Some(model))?,
             // Which posts are alike does not matter to chance.
             None if strategy == Strategy::Random => shortlist.choose(None)?,
             None => {
@@ -152,7 +170,7 @@ impl<'a> Pool<'a> {
                     EncoderSource::Tiny => None,
                     _ => Some(PostEncoder::open(&encoder, &Device::Cpu, on_event)?),
                 };
-                shortlist.choose(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors))?
+                look.choose(shortlist, encoder.as_ref().map(|encoder| encoder as &dyn PostVectors))?
             }
         };
         if chosen.len() < n {

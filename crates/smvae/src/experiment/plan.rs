@@ -231,7 +231,11 @@ impl Reader<'_> {
         }
         let choice = match method.choose.as_ref().and_then(|rule| rule.round(cell.labels)) {
             None => None,
-            Some(Round { strategy, before }) => {
+            Some(Round { strategy, image_share, before }) => {
+                if image_share > 0.0 && sources.images.is_none() {
+                    let why = "choose: image_share needs image_features of the corpus, which the method uses";
+                    return Err(self.error(name.span().start, format!("method {} on {corpus}: {why}", name.as_ref())));
+                }
                 sources.selection = None;
                 let before = before.map(|(other, labels)| {
                     let other = other.map_or_else(|| name.clone(), |other| Spanned::new(name.span(), other.to_owned()));
@@ -246,7 +250,7 @@ impl Reader<'_> {
                     let before = &runs.last().expect("it was just added").run;
                     (after, after_sha256) = (Some(before.id.clone()), Some(before.settings_sha256()));
                 }
-                Some(Choice { strategy, after, after_sha256 })
+                Some(Choice { strategy, image_share, after, after_sha256 })
             }
         };
         let mut run = grid.run(corpus, name.as_ref(), method, cell, &sources);

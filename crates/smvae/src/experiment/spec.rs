@@ -50,13 +50,17 @@ pub struct Run {
 }
 
 /// How the labelled posts of a run are chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Choice {
     /// By what posts are chosen beyond those of the run before. `None` chooses none: both have the
     /// same.
     pub strategy: Option<Strategy>,
+    /// How much images count in telling which posts are alike
+    /// ([`WithImages`](crate::suggest::WithImages)); 0 where texts alone tell it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub image_share: f32,
     /// The run before, whose posts are labelled already and whose model chooses, by its name.
     /// `None` begins without either.
     pub after: Option<String>,
@@ -64,6 +68,12 @@ pub struct Choice {
     /// there is no run before. Earlier versions did not write it; then it is not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_sha256: Option<String>,
+}
+
+/// Left out of files, so that those of earlier versions stay the same.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_zero(share: &f32) -> bool {
+    *share == 0.0
 }
 
 /// A run and where its files lie.

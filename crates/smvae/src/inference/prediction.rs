@@ -21,4 +21,10 @@ pub struct Prediction {
     /// Whether the model was trained with captions and the post was read without one: it has none
     /// of its own, and the captions that the model was given lack that of its image.
     pub caption_missing: bool,
+    /// How little the model expected the post, and its image if it has one: the mean over its spans
+    /// of the negative ELBO, at least 0 ([`Objective::surprise`]). `None` if nobody asked
+    /// ([`PredictionSettings::surprise`](crate::PredictionSettings::surprise)), or without words.
+    ///
+    /// [`Objective::surprise`]: smvae_core::objective::Objective::surprise
+    pub surprise: Option<f32>,
 }

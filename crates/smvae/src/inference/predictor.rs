@@ -17,6 +17,7 @@ use crate::scoring::scorer::Scorer;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Form;
+use smvae_core::objective::{ImageReconstruction, Objective};
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
 use smvae_data::{Captions, ImageVectors, Sample};
@@ -102,8 +103,13 @@ impl Predictor {
         let labels = run.labels()?;
         let encoder = run.encoder_config()?;
         let parameters = run.parameters(device, *dtype)?;
-        let mut networks = Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
-            .map_err(|error| run.weights_do_not_fit(&error))?;
+        let networks = if options.prediction.surprise {
+            check_surprise(&config.objective)?;
+            Networks::for_surprise(&parameters, &encoder, &config.model, &config.objective, &labels)
+        } else {
+            Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
+        };
+        let mut networks = networks.map_err(|error| run.weights_do_not_fit(&error))?;
         let form = options.precision.form(device, options.unit)?;
         drop(parameters);
         networks.prepare(form)?;
@@ -178,6 +184,11 @@ impl Predictor {
     /// Which image vectors the model was trained with. `None` for a model of text alone.
     pub fn image_identity(&self) -> Option<&ImageIdentity> {
         self.identity.as_ref()
+    }
+
+    /// The image vectors that it was given ([`Predictor::with_images`]).
+    pub fn image_vectors(&self) -> Option<Arc<ImageVectors>> {
+        self.images.clone()
     }
 
     /// The labels it finds, `O` first.
@@ -271,8 +282,17 @@ impl Predictor {
             sampled: self.config.model.quirks.sampled_evaluation,
             seed: self.config.seed,
             device: &self.device,
+            surprise: Some(&self.config.objective).filter(|_| self.settings.surprise),
         }
     }
+}
+
+/// Whether a model that was trained so can tell how little it expected a span.
+fn check_surprise(objective: &Objective) -> Result<()> {
+    let want = "false for a model that was trained without VAEs, or with a contrastive image term, which depends on \
+                the posts beside it";
+    let is_contrastive = objective.image_reconstruction == ImageReconstruction::Contrastive;
+    if !objective.vae || is_contrastive { Err(Error::setting("surprise", want, true)) } else { Ok(()) }
 }
 
 /// A model may be shared between threads.

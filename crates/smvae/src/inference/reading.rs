@@ -78,6 +78,7 @@ impl Predictor {
             words_cut: read.words_cut,
             caption_missing: read.caption_missing,
             image_missing: post.image_id.is_some() && read.image_missing,
+            surprise: read.surprise,
         };
         Ok(Some(posts.iter().zip(&read).map(prediction).collect()))
     }
@@ -136,8 +137,10 @@ impl Predictor {
             items.iter().map(|items| items.iter().filter(|item| !item.words.is_empty()).count()).collect();
         let done = Cell::new(left.iter().filter(|left| **left == 0).count());
         let mut kept = vec![ScoredSpans::default(); posts.len()];
+        let mut surprise: Vec<Vec<f32>> = vec![Vec::new(); posts.len()];
         let mut take = |i: usize, scored: ScoredSpans| {
             let post = post_of[i];
+            surprise[post].extend(&scored.surprise);
             kept[post].extend(&keep(parts[i], &scored));
             left[post] -= 1;
             done.set(done.get() + usize::from(left[post] == 0));
@@ -146,8 +149,11 @@ impl Predictor {
         if !self.scorer().score_each(&parts, &mut take, &mut tell)? {
             return Ok(None);
         }
-        let read = |(items, kept): (_, ScoredSpans)| self.read_post(items, kept.sorted());
-        Ok(Some(items.into_iter().zip(kept).map(read).collect()))
+        let read = |((items, kept), surprise): ((_, ScoredSpans), Vec<f32>)| {
+            let surprise = (!surprise.is_empty()).then(|| surprise.iter().sum::<f32>() / surprise.len() as f32);
+            ReadPost { surprise, ..self.read_post(items, kept.sorted()) }
+        };
+        Ok(Some(items.into_iter().zip(kept).zip(surprise).map(read).collect()))
     }
 
     /// Posts as the networks take them, cut at the piece limit.
@@ -164,6 +170,7 @@ impl Predictor {
             words_cut: items.iter().map(|item| item.n_cut).sum(),
             image_missing: self.image_identity().is_some() && !has_image,
             caption_missing: self.caption_identity().is_some() && !has_caption,
+            surprise: None,
             items,
             kept,
         }
@@ -182,11 +189,14 @@ pub(crate) struct ReadPost {
     pub image_missing: bool,
     /// Whether a model that reads captions read it without one.
     pub caption_missing: bool,
+    /// How little its spans were expected, on average. `None` if nobody asked, or without spans.
+    pub surprise: Option<f32>,
 }
 
 impl ReadPost {
-    /// What another model has missed of the same post is missed, too.
+    /// What another model has missed of the same post is missed, too; surprise is summed.
     pub(super) fn include(&mut self, other: &Self) {
+        self.surprise = self.surprise.zip(other.surprise).map(|(sum, surprise)| sum + surprise);
         self.words_cut = self.words_cut.max(other.words_cut);
         self.image_missing |= other.image_missing;
         self.caption_missing |= other.caption_missing;

@@ -20,11 +20,15 @@ pub struct PredictionSettings {
     /// The least probability of a label, 0 to 1, from which on its span is told as a candidate,
     /// besides the entities. `None`, the default, tells no candidates.
     pub all_above: Option<f32>,
+    /// Whether a post comes with how little the model expected it
+    /// ([`Prediction::surprise`](crate::Prediction::surprise)). It has to be asked for when the
+    /// model is loaded, which then keeps its decoders. Default: false.
+    pub surprise: bool,
 }
 
 impl Default for PredictionSettings {
     fn default() -> Self {
-        Self { windows: true, calibrated: false, all_above: None }
+        Self { windows: true, calibrated: false, all_above: None, surprise: false }
     }
 }
 
@@ -42,6 +46,11 @@ impl PredictionSettings {
     /// The same with every span told that has a label of at least this probability.
     pub fn with_all_above(self, probability: f32) -> Self {
         Self { all_above: Some(probability), ..self }
+    }
+
+    /// The same with how little the model expected each post.
+    pub fn with_surprise(self) -> Self {
+        Self { surprise: true, ..self }
     }
 
     /// Checks that the probability is one.

@@ -78,7 +78,10 @@ impl Predictor {
             together[i].include(&other);
             of_post[i].push(other.kept);
         }
-        together.iter_mut().zip(&of_post).for_each(|(read, scored)| read.kept = answer.told(&mean(scored)));
+        for (read, scored) in together.iter_mut().zip(&of_post) {
+            read.kept = answer.told(&mean(scored));
+            read.surprise = read.surprise.map(|sum| sum / n as f32);
+        }
         Ok(Some(together))
     }
 }

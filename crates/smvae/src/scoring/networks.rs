@@ -45,6 +45,22 @@ impl Networks {
         Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
     }
 
+    /// The same with decoders, which tell how little the model expected a span
+    /// ([`Objective::surprise`]).
+    pub(crate) fn for_surprise(
+        parameters: &Parameters,
+        encoder: &TransformerConfig,
+        model: &ModelConfig,
+        objective: &Objective,
+        labels: &LabelSet,
+    ) -> Result<Self> {
+        let vb = parameters.frozen_builder(DType::F32);
+        let of_model = vb.pp(MODEL);
+        let mut model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &of_model)?;
+        objective.add_parameters(&mut model, &of_model)?;
+        Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
+    }
+
     /// The same networks on the same memory, without gradients and without what only training
     /// needs.
     pub(crate) fn for_evaluation(

@@ -12,6 +12,7 @@ use crate::scoring::networks::Networks;
 use rayon::prelude::*;
 use smvae_core::candle_core::{self, D, DType, Device, Tensor};
 use smvae_core::model::SpanBatch;
+use smvae_core::objective::Objective;
 use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
 use std::borrow::Borrow;
 
@@ -32,6 +33,8 @@ pub(crate) struct Scorer<'a> {
     /// Seed of the samples.
     pub seed: u64,
     pub device: &'a Device,
+    /// By what spans are told how little they were expected. `None` does not ask.
+    pub surprise: Option<&'a Objective>,
 }
 
 /// The candidate spans of an item with the probability of each class, one row per span.
@@ -41,12 +44,15 @@ pub(crate) struct ScoredSpans {
     pub spans: Vec<Span>,
     /// Row by row, `spans x classes`.
     probabilities: Vec<f32>,
+    /// How little each span was expected ([`Objective::surprise`]), as the scorer leaves it; empty
+    /// where nobody asked, and of spans that were kept.
+    pub surprise: Vec<f32>,
 }
 
 impl ScoredSpans {
     /// Spans with their probabilities, row by row.
     pub(crate) fn new(spans: Vec<Span>, probabilities: Vec<f32>) -> Self {
-        Self { spans, probabilities }
+        Self { spans, probabilities, surprise: Vec::new() }
     }
 
     /// The spans of an item in words of its post, with those rows that are kept.
@@ -199,13 +205,15 @@ impl Scorer<'_> {
         let latent_dim = self.networks.model.config().latent_dim;
         let mut noise =
             |n_spans| self.sampled.then(|| rng::standard_normal((n_spans, latent_dim), rng, self.device)).transpose();
-        let probabilities = self.networks.probabilities(&batch, &mut noise)?;
+        let Told { probabilities, mut surprise } = self.networks.told(&batch, &mut noise, self.surprise)?;
         let n_classes = probabilities.len() / batch.spans.len().max(1);
         let mut rest = probabilities.as_slice();
         let of_item = |(_, spans): (&Item, Vec<Span>)| {
             let (its, later) = rest.split_at(spans.len() * n_classes);
             rest = later;
-            ScoredSpans::new(spans, its.to_vec())
+            let later = surprise.split_off(spans.len().min(surprise.len()));
+            let surprise = std::mem::replace(&mut surprise, later);
+            ScoredSpans { surprise, ..ScoredSpans::new(spans, its.to_vec()) }
         };
         Ok(spans.into_iter().map(of_item).collect())
     }
@@ -228,6 +236,14 @@ pub(super) fn batches(order: &[usize], pieces: impl Fn(usize) -> usize, limit: u
     batches
 }
 
+/// What networks say of the spans of a batch.
+struct Told {
+    /// Row by row, `spans x classes`.
+    probabilities: Vec<f32>,
+    /// Of each span, if somebody asked.
+    surprise: Vec<f32>,
+}
+
 impl Networks {
     /// Class probabilities of every span of a batch, row by row, without dropout. `noise` gives the
     /// noise of z for a number of spans; where it gives `None`, z is its mean.
@@ -236,15 +252,28 @@ impl Networks {
         batch: &SpanBatch,
         noise: &mut dyn FnMut(usize) -> candle_core::Result<Option<Tensor>>,
     ) -> Result<Vec<f32>> {
+        Ok(self.told(batch, noise, None)?.probabilities)
+    }
+
+    fn told(
+        &self,
+        batch: &SpanBatch,
+        noise: &mut dyn FnMut(usize) -> candle_core::Result<Option<Tensor>>,
+        surprise: Option<&Objective>,
+    ) -> Result<Told> {
         let h = self.encoder.forward(&batch.pieces, Mode::Eval)?.to_dtype(DType::F32)?;
         let features = self.model.features(&h, batch)?;
-        let mut probabilities = Vec::new();
+        let mut told = Told { probabilities: Vec::new(), surprise: Vec::new() };
         for chunk in batch.spans.chunks(CHUNK_SPANS) {
             let scores = self.model.score(&features, batch, chunk, noise(chunk.len())?.as_ref())?;
-            probabilities.extend(softmax_rows(&scores.logits)?);
+            told.probabilities.extend(softmax_rows(&scores.logits)?);
+            if let Some(objective) = surprise {
+                let surprise = objective.surprise(&self.model, &features, &scores, batch, chunk)?;
+                told.surprise.extend(surprise.to_vec1::<f32>()?);
+            }
         }
-        if probabilities.iter().all(|p| p.is_finite()) {
-            return Ok(probabilities);
+        if told.probabilities.iter().chain(&told.surprise).all(|number| number.is_finite()) {
+            return Ok(told);
         }
         // Traced only now: it costs a pass over every tensor.
         let images = batch.images.as_ref().map(is_finite).transpose()?.unwrap_or(true);

@@ -8,7 +8,8 @@ use crate::input::post::Post;
 const WIDTH: usize = 512;
 
 /// Vectors of posts that share as much as the posts share words, in lower case.
-pub(super) struct WordBags;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WordBags;
 
 impl PostVectors for WordBags {
     fn vectors(&self, posts: &[&Post]) -> Result<Vec<Vec<f32>>> {

@@ -28,10 +28,13 @@
 mod bags;
 mod choose;
 mod encoder;
+mod images;
 mod shortlist;
 mod strategy;
 mod value;
 
+pub use bags::WordBags;
 pub use encoder::PostEncoder;
+pub use images::WithImages;
 pub use shortlist::{Shortlist, Suggestion};
 pub use strategy::{LEAST_CANDIDATE, Strategy, SuggestSettings};

@@ -1,6 +1,7 @@
 //! By what posts are chosen, and how many.
 
 use crate::error::{Error, Result};
+use crate::inference::settings::PredictionSettings;
 use serde::{Deserialize, Serialize};
 
 /// Spans whose label is less probable count for nothing: models that posts are offered with must
@@ -26,6 +27,9 @@ pub enum Strategy {
     /// How uncertain a model is of the spans that may be entities (mean entropy), times how unlike
     /// the chosen posts it is.
     Entropy,
+    /// How little a model expected it (mean negative ELBO of its spans), times how unlike the chosen
+    /// posts it is. For models with VAEs.
+    Surprise,
     /// How much several models disagree about the spans that may be entities: the information that
     /// the labels have about the models (BALD; Houlsby et al., 2011), times how unlike the chosen
     /// posts it is.
@@ -34,8 +38,8 @@ pub enum Strategy {
 
 impl Strategy {
     /// All strategies.
-    pub const ALL: [Self; 6] =
-        [Self::Random, Self::Names, Self::Typical, Self::Entities, Self::Entropy, Self::Disagreement];
+    pub const ALL: [Self; 7] =
+        [Self::Random, Self::Names, Self::Typical, Self::Entities, Self::Entropy, Self::Surprise, Self::Disagreement];
 
     /// The name used on the command line.
     pub fn name(self) -> &'static str {
@@ -45,6 +49,7 @@ impl Strategy {
             Self::Typical => "typical",
             Self::Entities => "entities",
             Self::Entropy => "entropy",
+            Self::Surprise => "surprise",
             Self::Disagreement => "disagreement",
         }
     }
@@ -53,9 +58,15 @@ impl Strategy {
     pub fn models(self) -> usize {
         match self {
             Self::Random | Self::Names | Self::Typical => 0,
-            Self::Entities | Self::Entropy => 1,
+            Self::Entities | Self::Entropy | Self::Surprise => 1,
             Self::Disagreement => 2,
         }
+    }
+
+    /// What models must tell of a post: settings to load them with.
+    pub fn prediction(self) -> PredictionSettings {
+        let settings = PredictionSettings::default().with_all_above(LEAST_CANDIDATE);
+        if self == Self::Surprise { settings.with_surprise() } else { settings }
     }
 
     /// Whether posts are chosen from a sample of the pool, and so by the seed. To the others, the
@@ -75,7 +86,7 @@ impl std::str::FromStr for Strategy {
 
     /// Reads a [`Strategy::name`].
     fn from_str(text: &str) -> Result<Self> {
-        let want = "random, names, typical, entities, entropy or disagreement";
+        let want = "random, names, typical, entities, entropy, surprise or disagreement";
         let named = Self::ALL.into_iter().find(|strategy| strategy.name() == text);
         named.ok_or_else(|| Error::setting("strategy", want, format!("{text:?}")))
     }

@@ -15,6 +15,7 @@ pub(super) fn value(strategy: Strategy, post: &Post, found: &[Prediction]) -> f3
         Strategy::Names => names(post) as f32,
         Strategy::Entities => mean(found.iter().map(|found| candidates(found).map(|span| span.score).sum())),
         Strategy::Entropy => mean(found.iter().map(|found| mean(candidates(found).map(|span| entropy(span.score))))),
+        Strategy::Surprise => mean(found.iter().filter_map(|found| found.surprise)).max(0.0),
         Strategy::Disagreement => disagreement(found),
     }
 }
@@ -28,6 +29,7 @@ pub(super) fn reason(strategy: Strategy, value: f32, post: &Post) -> String {
         Strategy::Names => format!("{} words look like names", names(post)),
         Strategy::Entities => format!("{value:.1} entities expected"),
         Strategy::Entropy => format!("spans of {value:.2} bits on average"),
+        Strategy::Surprise => format!("a negative ELBO of {value:.2} on average"),
         Strategy::Disagreement => format!("models differ by {value:.2} bits"),
     }
 }

@@ -195,6 +195,7 @@ impl<'a> TrainingLoop<'a> {
             sampled: self.prepared.config.model.quirks.sampled_evaluation,
             seed: self.prepared.config.seed,
             device: &self.prepared.input.device,
+            surprise: None,
         }
     }
 

@@ -5,10 +5,10 @@ use crate::options::{
     CaptionArgs, ColumnArgs, DeviceArgs, FileArgs, ImageArgs, LabelStudioArgs, PrecisionArgs, VerifyArgs,
 };
 use clap::Args;
+use smvae::LoadOptions;
 use smvae::answers::AnswerFormat;
 use smvae::data::words::WordConvention;
-use smvae::suggest::{LEAST_CANDIDATE, Strategy, SuggestSettings};
-use smvae::{LoadOptions, PredictionSettings};
+use smvae::suggest::{Strategy, SuggestSettings};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -41,11 +41,16 @@ pub(crate) struct SuggestArgs {
     /// A folder, or a model of the Hugging Face hub such as sentence-transformers/all-MiniLM-L6-v2.
     #[arg(long, value_name = "DIR|OWNER/NAME", conflicts_with = "model")]
     pub(crate) text_encoder: Option<String>,
-    /// random, names, typical, entities, entropy or disagreement.
+    /// random, names, typical, entities, entropy, surprise or disagreement.
     ///
     /// By default entities with a model, typical with a text encoder, and names with neither.
     #[arg(long, value_name = "NAME")]
     strategy: Option<Strategy>,
+    /// How much images count in telling which posts are alike, 0 to 1; texts have the rest.
+    ///
+    /// Of the vectors that the model was trained with, or of --image-features.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    pub(crate) image_share: f32,
     /// Files of posts that are labelled already.
     ///
     /// Neither they nor what is like them is chosen. In any format, which the name tells.
@@ -109,6 +114,12 @@ impl SuggestArgs {
         if strategy.needs_vectors() && self.model.is_empty() && self.text_encoder.is_none() {
             return Err(Usage(format!("--strategy {strategy} needs --text-encoder, or --model RUN")).into());
         }
+        let has_images = self.images.image_features.is_some() || self.images.images.is_some();
+        if has_images && self.model.is_empty() && self.image_share == 0.0 {
+            let message =
+                "without a --model, images tell which posts are alike: --image-share says how much they count";
+            return Err(Usage(message.to_owned()).into());
+        }
         let settings = SuggestSettings::new(self.n).with_strategy(strategy).with_for_dev(self.for_dev);
         let settings = settings.with_seed(self.seed);
         Ok(self.shortlist.map_or(settings, |shortlist| settings.with_shortlist(shortlist)))
@@ -116,8 +127,7 @@ impl SuggestArgs {
 
     /// How models are loaded.
     pub(crate) fn options(&self) -> LoadOptions {
-        let mut prediction = PredictionSettings::default();
-        prediction.all_above = Some(LEAST_CANDIDATE);
+        let prediction = self.strategy.unwrap_or(Strategy::Entities).prediction();
         let mut options = self.precision.options().with_prediction(prediction).verifying(self.verify.verify());
         options.words.clone_from(&self.words);
         options

@@ -17,14 +17,16 @@ use crate::model;
 use crate::options::FileArgs;
 use crate::output;
 use crate::progress::{MAX_TOLD, Progress, insist, say};
+use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
+use smvae::data::ImageVectors;
 use smvae::data::files::{sha256_file, write_atomically};
 use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
 use smvae::data::selection::{Selected, Selection};
 use smvae::data::words::WordConvention;
-use smvae::suggest::{PostEncoder, Shortlist, SuggestSettings, Suggestion};
+use smvae::suggest::{PostEncoder, Shortlist, SuggestSettings, Suggestion, WithImages, WordBags};
 use smvae::{EncoderSource, Post, PostVectors, Prediction, Predictor};
 use std::borrow::Borrow;
 use std::path::Path;
@@ -40,6 +42,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let digest = manifest_digest(args, labelled.as_ref())?;
     let posts = lines::open(&args.pool, &args.form, &args.columns)?;
     let models = models(args)?;
+    let images = images_alike(args, &models)?;
     let mut shortlist = Shortlist::new(&settings)?;
     let words = models.first().map(|model| model.words()).or(args.words.clone()).unwrap_or_default();
     exclude(args, &words, &mut shortlist)?;
@@ -63,8 +66,12 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     }
     let (offered, duplicates) = (shortlist.n_offered(), shortlist.n_duplicates());
     let encoder = encoder(args)?;
-    let vectors = models.first().map(|model| &**model as &dyn PostVectors);
-    let chosen = shortlist.choose(vectors.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)))?;
+    let texts = models.first().map(|model| &**model as &dyn PostVectors);
+    let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
+    let chosen = match &images {
+        Some(images) => shortlist.choose(Some(&WithImages::new(texts, images, args.image_share)?))?,
+        None => shortlist.choose(Some(texts))?,
+    };
     let manifest = digest.map(|digest| manifest(&settings, &chosen, labelled, digest));
     match args.to() {
         To::Posts(format) => write(args, format, &chosen)?,
@@ -118,8 +125,10 @@ impl Borrow<Post> for Candidate {
 }
 
 fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
-    let one = |model| -> anyhow::Result<Arc<Predictor>> {
-        let model = model::with_images(model, &args.images, args.device, true)?;
+    let one = |model: Predictor| -> anyhow::Result<Arc<Predictor>> {
+        // To a model of text alone the images say which posts are alike, and no more.
+        let is_blind = model.image_identity().is_none() && args.image_share > 0.0;
+        let model = if is_blind { model } else { model::with_images(model, &args.images, args.device, true)? };
         Ok(Arc::new(with_captions(model, &args.captions, false)?))
     };
     let models = model::load_each(&args.model, args.device, &args.options())?;
@@ -130,6 +139,29 @@ fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
         return Err(Usage(message).into());
     }
     Ok(models)
+}
+
+/// The image vectors that tell which posts are alike, if some are to: the model's, or those that
+/// the options name.
+fn images_alike(args: &SuggestArgs, models: &[Arc<Predictor>]) -> anyhow::Result<Option<Arc<ImageVectors>>> {
+    let share = args.image_share;
+    anyhow::ensure!((0.0..=1.0).contains(&share), Usage(format!("--image-share must be 0 to 1, got {share}")));
+    if share == 0.0 {
+        return Ok(None);
+    }
+    if let Some(vectors) = models.iter().find_map(|model| model.image_vectors()) {
+        return Ok(Some(vectors));
+    }
+    let images = &args.images;
+    let vectors = match (&images.image_features, &images.images) {
+        (Some(file), _) => ImageVectors::load(file)?,
+        (None, Some(folder)) => vectors_of(folder, &images.vision, None, args.device, true)?,
+        (None, None) => {
+            let message = "--image-share needs --image-features FILE, or --images DIR with --vision MODEL";
+            return Err(Usage(message.to_owned()).into());
+        }
+    };
+    Ok(Some(Arc::new(vectors)))
 }
 
 /// A model that has other labels.

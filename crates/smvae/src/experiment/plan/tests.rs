@@ -276,6 +276,7 @@ fn methods_that_choose_for_each_other_are_an_error() {
         ("strategy = \"entities\"", "experiment.toml:5: method rich: choose: entities needs a model: state first"),
         ("same_as = \"nobody\"", "there is no method \"nobody\"; there are base, pupil, rich"),
         ("first = -1", "choose: invalid value"),
+        ("strategy = \"names\", image_share = 0.5", "experiment.toml:12: method rich on c: choose: image_share needs"),
     ] {
         let file = CHOSEN.replace("strategy = \"entities\", first = 4, step = 2, with = \"base\"", rule);
         let error = plan(&file).expect_err(rule).to_string();
