@@ -9,7 +9,7 @@ use smvae::data::synthetic::{FEATURES_FILE, SyntheticConfig, generate};
 use smvae::data::{Selection, Split, selection};
 use smvae::experiment::results::{read_results, write_results};
 use smvae::experiment::run::{self, finished_elsewhere};
-use smvae::experiment::{KnownDigests, Plan, RunSpec};
+use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec};
 use smvae::{Event, Flow};
 use std::path::{Path, PathBuf};
 
@@ -170,6 +170,27 @@ fn a_model_chooses_with_its_images_and_captions_for_a_run_that_has_none() {
     let report = smvae::report::gather(fixture.out("runs")).expect("runs");
     let methods: Vec<&str> = report.runs.iter().map(|run| run.method.as_str()).collect();
     assert_eq!(methods, ["base", "blind", "seen"]);
+}
+
+#[test]
+fn a_run_with_images_is_scored_from_its_text_alone_where_that_is_asked_for() {
+    let fixture = Fixture::new();
+    let runs = plan_of(&fixture, &format!("{CHOOSING}text_alone = true\n"));
+    runs.iter().for_each(|(spec, folder)| run_to_its_end(spec, folder));
+    let of = |method: &str| {
+        let (_, folder) = runs.iter().find(|(spec, _)| spec.run.method == method).expect("it was run");
+        let result = RunResult::read(folder).expect("readable").expect("it ended");
+        let has = |file: &str| folder.join(file).exists();
+        (result, has("predictions-valid-text.jsonl"), has("predictions-test-text.jsonl"))
+    };
+    let (seen, has_dev, has_test) = of("seen");
+    assert_eq!(seen.test_text.map(|text| text.overall.gold), seen.test.map(|test| test.overall.gold));
+    assert!(has_dev && has_test);
+    // One reads neither, nobody asked for the other.
+    for method in ["blind", "base"] {
+        let (result, has_dev, has_test) = of(method);
+        assert!(result.test_text.is_none() && !has_dev && !has_test, "{method}");
+    }
 }
 
 #[test]

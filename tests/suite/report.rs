@@ -144,6 +144,41 @@ fn dev_and_test_are_shown_at_the_temperature_of_dev() {
 }
 
 #[test]
+fn what_images_change_is_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(folder.path());
+    predictions(folder.path(), "predictions-valid.jsonl");
+    let text = std::fs::read_to_string(folder.path().join("predictions-valid.jsonl")).expect("written");
+    // From the text alone nothing is found in the first post, where a wrong entity was found and a
+    // right one, and nothing in the second, where a wrong one was.
+    let mut posts: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    posts.iter_mut().for_each(|post| post["predicted"] = json!([]));
+    let save = |posts: &[Value]| {
+        let text: String = posts.iter().map(|post| format!("{post}\n")).collect();
+        std::fs::write(folder.path().join("predictions-valid-text.jsonl"), text).expect("writable");
+    };
+    save(&posts);
+    let report = gather(folder.path()).expect("a run");
+    let alone = report.runs[0].splits[0].text_alone.as_ref().expect("it was saved");
+    assert_eq!((alone.f1, alone.better, alone.worse), (0.0, 0, 1));
+    assert_eq!(alone.posts.iter().map(|post| post.gain).collect::<Vec<_>>(), [0, -1]);
+    let page = html(&report, &Thumbnails::default());
+    assert!(
+        page.contains("fewer mistakes in 0 posts and more in 1, which <a href=\"#posts\">the posts below</a> show")
+    );
+    let of = |i: usize| data(&page)["runs"][0]["posts"][i].clone();
+    assert_eq!((&of(0)["text_alone"], &of(0)["gain"]), (&json!([]), &Value::Null), "another answer, as many mistakes");
+    assert_eq!((&of(1)["text_alone"], &of(1)["gain"]), (&json!([]), &json!(-1)));
+    // The same answers are not repeated.
+    std::fs::write(folder.path().join("predictions-valid-text.jsonl"), &text).expect("writable");
+    let page = html(&gather(folder.path()).expect("a run"), &Thumbnails::default());
+    assert_eq!(data(&page)["runs"][0]["posts"][0].get("text_alone"), None);
+    save(&posts[1..]);
+    let error = gather(folder.path()).expect_err("other posts").to_string();
+    assert!(error.contains("predictions-valid-text.jsonl") && error.contains("save both again"), "{error}");
+}
+
+#[test]
 fn runs_are_found_in_a_folder_and_in_an_experiment() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for name in ["b", "a"] {

@@ -1,23 +1,25 @@
 //! Several models as one: the mean of what they say, and what they refuse.
 
 use crate::fixture::{Fixture, bytes, forget_digests, load, small_with};
-use smvae::{Config, Flow, LoadOptions, Post, Prediction, PredictionSettings, Predictor};
+use smvae::{Config, Flow, ImageTrust, LoadOptions, Post, Prediction, PredictionSettings, Predictor};
 use smvae::{evaluate, evaluate_as_authors};
 use std::collections::BTreeMap;
 
-/// Runs that differ in seed, decision and whether they use images; the first does.
+/// Runs that differ in seed, decision, and whether they use images; the first does.
 fn models(fixture: &Fixture) -> [Predictor; 3] {
     [0, 1, 2].map(|seed| {
-        let config: Config = small_with(|config| {
-            config.seed = seed;
-            config.training.tune_decision = seed == 1;
-        });
+        let config: Config = small_with(|config| config.seed = seed);
         let images = Some(&fixture.images).filter(|_| seed == 0);
         let name = format!("run-{seed}");
-        fixture.train(&name, &config, images).expect("a run");
-        let model = load(fixture.out(&name)).expect("a complete folder");
+        let run = fixture.train(&name, &config, images).expect("a run").folder;
+        if seed == 1 {
+            forget_digests(&run);
+            std::fs::write(run.join("decision.json"), r#"{"outside_bias": 1.5}"#).expect("writable");
+        }
+        let model = load(run).expect("a complete folder");
+        assert_eq!(model.decision().outside_bias, if seed == 1 { 1.5 } else { 0.0 });
         match images {
-            Some(images) => model.with_images(images.clone(), smvae::ImageTrust::Recorded).expect("its own"),
+            Some(images) => model.with_images(images.clone(), ImageTrust::Recorded).expect("its own"),
             None => model,
         }
     })
@@ -71,8 +73,55 @@ fn several_models_answer_with_the_mean_of_their_probabilities() {
     let evaluation = evaluate(&together, &fixture.corpus.test).expect("gold labels");
     let entities: Vec<_> = found.iter().map(|found| &found.entities).collect();
     assert_eq!(evaluation.predictions.iter().collect::<Vec<_>>(), entities[..fixture.corpus.test.len()]);
-    // The second model and the third use none.
+    // Only the first model uses images: without them it misses all.
+    let n = fixture.corpus.test.len();
     assert_eq!(evaluation.images_missing, evaluate(&models[0], &fixture.corpus.test).expect("gold").images_missing);
+    let blind = evaluate(&together.without_images(), &fixture.corpus.test).expect("gold labels");
+    assert_eq!(blind.images_missing, n);
+    let seeing = turned.without_images().with_images(fixture.images.clone(), ImageTrust::Recorded).expect("its own");
+    let seeing = evaluate(&seeing, &fixture.corpus.test).expect("gold labels");
+    assert_eq!(seeing.images_missing, evaluation.images_missing);
+}
+
+#[test]
+fn models_that_see_other_spans_stand_in_for_each_other() {
+    let fixture = Fixture::new();
+    let [narrow, wide] = [1, 5].map(|max_width| {
+        let name = format!("width-{max_width}");
+        let config = small_with(|config| config.input.max_width = max_width);
+        load(fixture.train(&name, &config, None).expect("a run").folder).expect("a complete folder")
+    });
+    let [narrow, wide] = [narrow, wide].map(|model| model.telling_all_above(0.0).expect("a probability"));
+    let reach = |models: &[&Predictor]| {
+        let together = Predictor::together(models.iter().map(|model| (*model).clone())).expect("models of one corpus");
+        evaluate(&together, &fixture.corpus.test).expect("gold labels").out_of_reach
+    };
+    assert!(reach(&[&narrow]) > reach(&[&wide]), "some entities have two words");
+    assert_eq!(reach(&[&narrow, &wide]), reach(&[&wide]));
+    assert_eq!(reach(&[&wide, &narrow]), reach(&[&wide]));
+    let post = Post::from(&fixture.corpus.test[0]);
+    let of = |model: &Predictor| scores(&[model.predict_one(&post).expect("a valid post")]).remove(0);
+    let (of_wide, of_narrow) = (of(&wide), of(&narrow));
+    let together = Predictor::together([narrow, wide]).expect("models of one corpus");
+    for (key, score) in of(&together) {
+        let want = (of_wide[&key] + of_narrow.get(&key).copied().unwrap_or(0.0)) / 2.0;
+        assert!((score - want).abs() < 1e-5, "{key:?}: {score}, not {want}");
+    }
+}
+
+#[test]
+fn a_callback_stops_between_two_models() {
+    let fixture = Fixture::new();
+    let [first, second, _] = models(&fixture);
+    let together = Predictor::together([first, second]).expect("models of one corpus");
+    let posts: Vec<Post> = fixture.corpus.test.iter().map(Post::from).collect();
+    let mut told = Vec::new();
+    let mut stop = |done, total| {
+        told.push((done, total));
+        Flow::Stop
+    };
+    assert_eq!(together.predict_with(&posts, &mut stop).expect("no error"), None);
+    assert_eq!(told, [(posts.len() / 2, posts.len())], "the first model had read all, the second none");
 }
 
 #[test]
@@ -92,6 +141,9 @@ fn what_cannot_answer_together_is_refused() {
     let calibrated = LoadOptions::default().with_prediction(PredictionSettings::default().calibrated());
     let calibrated = Predictor::load_with(&folder, &calibrated).expect("dev was scored");
     assert!(refused(vec![first.clone(), calibrated]).contains("calibrated"));
+    let surprised = LoadOptions::default().with_prediction(PredictionSettings::default().with_surprise());
+    let surprised = Predictor::load_with(&folder, &surprised).expect("it has VAEs");
+    assert!(refused(vec![first.clone(), surprised]).contains("surprise"));
     let labels = String::from_utf8(bytes(&folder, "labels.json")).expect("JSON");
     let other = labels.replacen(&first.labels().types()[0], "other", 1);
     std::fs::write(folder.join("labels.json"), other).expect("writable");

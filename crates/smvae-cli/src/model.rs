@@ -34,18 +34,18 @@ pub(crate) fn load_each(runs: &[PathBuf], device: DeviceArgs, options: &LoadOpti
     let real: Vec<_> = runs.iter().map(|run| run.canonicalize().ok()).collect();
     let is_again = |i: &usize| real[*i].is_some() && real[..*i].contains(&real[*i]);
     if let Some(run) = (0..real.len()).find(is_again).map(|i| runs[i].display()) {
-        return Err(Usage(format!("--model {run} stands there twice: it agrees with itself")).into());
+        return Err(Usage(format!("--model {run} is given twice")).into());
     }
     runs.iter().map(|run| load(run, device, options.clone())).collect()
 }
 
-/// Models as one, those that use image vectors and captions with theirs. Where none of them does,
-/// the first is asked all the same, and says that it cannot use what was given.
-pub(crate) fn together(
+/// Models, those that use image vectors and captions with theirs. Where none of them does, they are
+/// asked all the same, and say that they cannot use what was given.
+pub(crate) fn complete(
     models: Vec<Predictor>,
     with_images: impl Fn(Predictor) -> anyhow::Result<Predictor>,
     with_captions: impl Fn(Predictor) -> anyhow::Result<Predictor>,
-) -> anyhow::Result<Predictor> {
+) -> anyhow::Result<Vec<Predictor>> {
     let any_has_images = models.iter().any(|model| model.image_identity().is_some());
     let any_has_captions = models.iter().any(|model| model.caption_identity().is_some());
     let complete = |model: Predictor| {
@@ -53,7 +53,7 @@ pub(crate) fn together(
         let model = if any_has_images && model.image_identity().is_none() { model } else { with_images(model)? };
         if any_has_captions && !has_captions { Ok(model) } else { with_captions(model) }
     };
-    Ok(Predictor::together(models.into_iter().map(complete).collect::<anyhow::Result<Vec<_>>>()?)?)
+    models.into_iter().map(complete).collect()
 }
 
 /// What names a model in other programs: its run and the beginning of its weights' digest, so that

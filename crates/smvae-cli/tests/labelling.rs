@@ -6,7 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use smvae::data::corpus::load_split;
 use smvae::data::duplicates::key;
-use smvae::data::{Convention, Corpus, Selection, Split};
+use smvae::data::{Convention, Corpus, ImageVectors, Selection, Split};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
@@ -82,7 +82,7 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     }
     let (found, _) = suggest("--n 5 --strategy surprise --model run");
     let reason = lines(&found)[0]["suggested"]["reason"].as_str().expect("a reason").to_owned();
-    assert!(reason.starts_with("a negative ELBO of "), "{reason}");
+    assert!(reason.starts_with("a VAE loss of "), "{reason}");
 }
 
 #[test]
@@ -96,12 +96,29 @@ fn images_tell_which_posts_are_alike() {
         let (found, _) = check(dir, &format!("suggest --pool data/train.txt --n 20 {options}"), "", 0);
         lines(&found).iter().map(|line| line["words"].clone()).collect::<Vec<_>>()
     };
+    // The same vectors with the ids of each other.
+    let vectors = ImageVectors::load(dir.join("data/features.safetensors")).expect("our own vectors");
+    let ids: Vec<&str> = vectors.ids().collect();
+    let others = ids.iter().zip(ids.iter().cycle().skip(7));
+    let others = others.map(|(id, other)| ((*id).to_owned(), vectors.get(other).expect("its own id").to_vec()));
+    let others = ImageVectors::from_map(others.collect()).expect("of one width");
+    others.save(dir.join("others.safetensors")).expect("writable");
     // Without a model, with one of text alone, and with one that has its own vectors.
-    for how in [format!("--strategy names {features}"), format!("--model run {features}"), "--model seen".to_owned()] {
-        let of_texts = texts(how.split(" --image-features").next().expect("a part"));
-        let by_share = [0.5, 1.0].map(|share| texts(&format!("{how} --image-share {share}")));
-        assert!(by_share[0] != of_texts && by_share[1] != by_share[0], "{how}");
+    for how in ["--strategy names", "--model run", "--model seen --trust-images"] {
+        let by_share = |file: &str, share: f32| texts(&format!("{how} --image-features {file} --image-share {share}"));
+        let own = by_share("data/features.safetensors", 0.5);
+        assert_ne!(own, texts(how.trim_end_matches(" --trust-images")), "{how}");
+        assert_ne!(own, by_share("others.safetensors", 0.5), "{how}");
     }
+    assert_ne!(texts("--model seen --image-share 0.5"), texts("--model seen"), "the model has vectors");
+    let ana = json!({"text": "Ana Silva in Oslo", "image_id": "elsewhere"}).to_string() + "\n";
+    let own = json!({"text": "Zarko lands", "image_id": ids[0]}).to_string() + "\n";
+    fs::write(dir.join("mine.jsonl"), ana.clone() + &own).expect("writable");
+    let (_, said) = check(dir, &format!("suggest --pool mine.jsonl {features} --image-share 0.5"), "", 0);
+    assert!(said.contains("1 of 2 posts have no image vector, and are compared by their texts alone"), "{said}");
+    fs::write(dir.join("mine.jsonl"), ana).expect("writable");
+    let (_, said) = check(dir, &format!("suggest --pool mine.jsonl {features} --image-share 0.5"), "", 2);
+    assert!(said.contains("no post of the pool names an image that has a vector"), "{said}");
     let (_, said) = check(dir, &format!("suggest --pool data/train.txt {features}"), "", 2);
     assert!(said.contains("--image-share says how much they count"), "{said}");
     let (_, said) = check(dir, "suggest --pool data/train.txt --image-share 0.5", "", 2);
@@ -349,7 +366,7 @@ fn what_makes_no_sense_is_said() {
     fails("suggest --pool pool.jsonl --strategy entities", 2, "--strategy entities needs --model RUN");
     fails("suggest --pool pool.jsonl --strategy typical", 2, "needs --text-encoder, or --model RUN");
     fails("suggest --pool pool.jsonl --strategy disagreement --model run", 2, "--model RUN twice at least");
-    fails("suggest --pool pool.jsonl --strategy disagreement --model run --model ./run", 2, "stands there twice");
+    fails("suggest --pool pool.jsonl --strategy disagreement --model run --model ./run", 2, "is given twice");
     fails("suggest --pool pool.jsonl --output pool.jsonl", 2, "--output pool.jsonl would write over --pool");
     fails("suggest --pool pool.jsonl --output a.json --manifest a.json", 2, "would write over --output");
     fails("import pool.jsonl --to ./pool.jsonl", 2, "would write over an export");

@@ -103,9 +103,25 @@ fn damage_is_found(dir: &Path, run: &str) {
     check(dir, &format!("{predict} --no-verify"), "{\"text\": \"in Oslo\"}\n", 0);
 }
 
+/// A run that was trained with images.
+#[cfg(feature = "report")]
+#[track_caller]
+fn what_images_change_is_reported(dir: &Path) {
+    let saved = |file: &str| std::fs::read(dir.join("run").join(file)).ok();
+    let before = saved("predictions-valid.jsonl").expect("training has scored dev");
+    check(dir, "eval --model run --data dataset/mine --split dev --no-images --save-predictions", "", 0);
+    assert_eq!(saved("predictions-valid.jsonl"), Some(before), "what is found with images stays");
+    assert!(saved("predictions-valid-text.jsonl").is_some());
+    check(dir, "report run", "", 0);
+    let page = std::fs::read_to_string(dir.join("run/report.html")).expect("written");
+    assert!(page.contains("From the text alone, without images and captions, the same model"));
+    check(dir, "inspect run --verify", "", 0);
+}
+
 #[cfg(feature = "report")]
 #[track_caller]
 fn reports_of_a_run(dir: &Path) {
+    what_images_change_is_reported(dir);
     let eval = "eval --model run --data dataset/mine --image-features vectors --split test --save-predictions --json";
     let scores = json_of(&check(dir, eval, "", 0).0);
     let (out, log) = check(dir, "report run", "", 0);

@@ -216,9 +216,9 @@ impl Objective {
     }
 
     /// How little a trained model expected the spans that it has scored, and with them the image:
-    /// the weighted negative ELBO of each, `[rows]`, with every latent variable at its mean, so
-    /// that nothing is sampled. It is the loss of [`Objective::score`] without cross entropy, and
-    /// low for what the model can reconstruct.
+    /// what the paper calls the negative ELBO of each, weighted, `[rows]`, with every latent
+    /// variable at its mean, so that nothing is sampled. It is the loss of [`Objective::score`]
+    /// without cross entropy, and low for what the model can reconstruct.
     ///
     /// # Errors
     /// [`Error::NoDecoders`] for a model without decoders; [`Error::NoImageVariance`] for one that

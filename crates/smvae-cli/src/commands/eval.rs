@@ -3,13 +3,13 @@
 use crate::captions::with_captions;
 use crate::corpus::{format_for_run, load_splits};
 use crate::failure::Usage;
-use crate::model::{load_each, name_files, score, together, with_images};
+use crate::model::{complete, load_each, name_files, score, with_images};
 use crate::options::{CaptionArgs, DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
 use crate::output;
 use crate::progress::Progress;
 use clap::Args;
 use smvae::data::{Convention, Split, gold_entities};
-use smvae::{Flow, PostPrediction, RunInfo};
+use smvae::{Flow, PostPrediction, Predictor, RunInfo};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -47,7 +47,8 @@ pub(crate) struct EvalArgs {
     predictions: Option<PathBuf>,
     /// Also save what is found in the run folder, where `report` reads it.
     ///
-    /// The entities are saved with all probabilities.
+    /// The entities are saved with all probabilities. With --no-images and --no-captions they are
+    /// saved beside the others, and `report` shows what images and captions change.
     #[arg(long)]
     save_predictions: bool,
     #[command(flatten)]
@@ -72,12 +73,14 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let format = format_for_run(models[0].config(), &folder, &args.format.format());
     let [split] = load_splits(&folder, [args.split], &format)?;
     let samples = split.samples;
+    let saved = args.save_predictions.then(|| args.saved(&models[0])).transpose()?;
     let by_path = name_files(&samples);
-    let model = together(
+    let models = complete(
         models,
         |model| with_images(model, &args.images, args.device, by_path),
         |model| with_captions(model, &args.captions, true),
     )?;
+    let model = Predictor::together(models)?;
     if let Some(seed) = args.authors_protocol {
         let mut progress = Progress::new("posts");
         let mut on_progress = |done, total| {
@@ -104,13 +107,42 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     }
     let gold = gold_entities(&samples, convention)?;
     let predictions = PostPrediction::join(&samples, &gold, &evaluation.predictions, |sample| model.caption_of(sample));
-    if let Some(run) = run.filter(|_| args.save_predictions) {
-        RunInfo::read(run)?.save_predictions(args.split, &predictions)?;
+    if let Some((run, saved)) = run.zip(saved) {
+        let run = RunInfo::read(run)?;
+        match saved {
+            Saved::Whole => run.save_predictions(args.split, &predictions)?,
+            Saved::TextAlone => run.save_text_predictions(args.split, &predictions)?,
+        }
     }
     if let Some(path) = &args.predictions {
         output::write(path, &prediction_lines(predictions)?)?;
     }
     Ok(())
+}
+
+/// What a run keeps of what was found.
+#[derive(Clone, Copy)]
+enum Saved {
+    /// What the model finds with all that it was trained with.
+    Whole,
+    /// What it finds without images and captions.
+    TextAlone,
+}
+
+impl EvalArgs {
+    /// As what the findings of a model are saved, before anything is taken from it.
+    fn saved(&self, model: &Predictor) -> Result<Saved, Usage> {
+        let [images, captions] = [model.image_identity().is_some(), model.caption_identity().is_some()];
+        match (images && self.images.no_images, captions && self.captions.no_captions) {
+            (false, false) => Ok(Saved::Whole),
+            declined if declined == (images, captions) => Ok(Saved::TextAlone),
+            _ => {
+                let what = "--save-predictions saves what the model finds with images and captions, or without both: \
+                            give --no-images and --no-captions, or neither";
+                Err(Usage(what.to_owned()))
+            }
+        }
+    }
 }
 
 /// What is asked of several models and belongs to one.

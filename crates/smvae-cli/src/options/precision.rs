@@ -4,7 +4,7 @@ use super::device::NumberType;
 use crate::options::by_name;
 use crate::progress::{detail, say};
 use clap::Args;
-use smvae::core::nn::{Precision, Unit};
+use smvae::core::nn::{Form, Precision, Unit};
 use smvae::{LoadOptions, Predictor};
 
 /// In which numbers a trained model computes.
@@ -34,7 +34,12 @@ impl PrecisionArgs {
 
     /// What the answers of a model depend on of these.
     pub(crate) fn origin(self, model: &Predictor) -> String {
-        format!("{:?} {}", self.dtype, model.form().name())
+        let form = match model.form() {
+            // The one unit whose last bits are its own.
+            form @ Form::Bf16(Unit::Avx512Bf16) => form.to_string(),
+            form => form.name().to_owned(),
+        };
+        format!("{:?} {form}", self.dtype)
     }
 
     /// Says what a model computes in, where it was not plainly asked for.

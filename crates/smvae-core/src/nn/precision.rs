@@ -148,7 +148,7 @@ impl Form {
         }
     }
 
-    /// `f32`, `bf16` or `int8`: what numbers depend on, whatever unit multiplies them.
+    /// `f32`, `bf16` or `int8`, whatever unit multiplies.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",

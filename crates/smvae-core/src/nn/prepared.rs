@@ -5,8 +5,9 @@
 //! and arranged once instead of for every product. In int8, each row of `x` and each row of `W` (a
 //! column of the product) is rounded to steps of a 127th of its largest magnitude, and the sums are
 //! exact; a weight takes a quarter of its memory in f32. In bf16 both are rounded to 8 significant
-//! bits, sums are f32, and a weight takes half. No bit of a row depends on other rows, on threads,
-//! or on the unit that multiplies. There is no backward pass.
+//! bits, sums are f32, and a weight takes half. No bit of a row depends on other rows or on
+//! threads, nor on the unit that multiplies, but for AVX-512 BF16, whose sums have another order.
+//! There is no backward pass.
 
 use super::activation::Activation;
 use super::layer_norm::{LayerNorm, RowNorm};

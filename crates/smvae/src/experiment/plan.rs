@@ -28,6 +28,7 @@
 //! draws = [0, 1, 2]
 //! seeds = [0]
 //! dev_only = false                           # true: the test split is not opened
+//! text_alone = false                         # true: runs with images or captions are also scored without
 //! dev_labels = 100                           # optional: dev is cut to this many posts, drawn by the draw's number
 //! ```
 
@@ -40,6 +41,7 @@ use crate::experiment::choice::Round;
 use crate::experiment::plan::file::{Corpus, File, Grid, Reader};
 use crate::experiment::plan::methods::Method;
 use crate::experiment::spec::{Choice, LabelCount, Run, RunSpec, Sources};
+use crate::inference::predictor::check_surprise;
 use crate::suggest::Strategy;
 use crate::training::prepare::check_images;
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +101,7 @@ impl Grid {
             seed,
             dev_labels: self.dev_labels.as_ref().map(|n| *n.as_ref()),
             dev_only: self.dev_only,
+            text_alone: self.text_alone,
             images: sources.images.is_some(),
             captions: sources.captions.is_some(),
             bf16: method.bf16,
@@ -168,7 +171,10 @@ impl Reader<'_> {
                         return Err(self.error(grid.methods[0].span().start, why));
                     }
                     // Two grids may ask for a run, and only one of them for its test split.
-                    Some(run) => run.run.dev_only &= spec.run.dev_only,
+                    Some(run) => {
+                        run.run.dev_only &= spec.run.dev_only;
+                        run.run.text_alone |= spec.run.text_alone;
+                    }
                     None => runs.push(spec),
                 }
             }
@@ -248,6 +254,11 @@ impl Reader<'_> {
                     path.pop();
                     // A run is added after those that it begins with.
                     let before = &runs.last().expect("it was just added").run;
+                    if strategy == Some(Strategy::Surprise) {
+                        check_surprise(&before.config.objective).map_err(|e| {
+                            self.error(name.span().start, format!("method {}, {}: {e}", name.as_ref(), before.id))
+                        })?;
+                    }
                     (after, after_sha256) = (Some(before.id.clone()), Some(before.settings_sha256()));
                 }
                 Some(Choice { strategy, image_share, after, after_sha256 })
@@ -257,6 +268,7 @@ impl Reader<'_> {
         run.choice = choice;
         // What nobody asked for but another run needs leaves its test split closed.
         run.dev_only |= !path.is_empty();
+        run.text_alone &= path.is_empty();
         runs.push(RunSpec { run, sources });
         Ok(())
     }

@@ -58,6 +58,10 @@ pub struct RunResult {
     pub dev: Scores,
     /// Scores on test. `None` if it stayed closed.
     pub test: Option<Scores>,
+    /// Scores on test of the same model from the text alone, without images and captions. `None` if
+    /// nobody asked or the model reads neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_text: Option<Scores>,
 }
 
 /// What a person reads and marks to label the posts of a run.

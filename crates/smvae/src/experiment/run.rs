@@ -17,6 +17,7 @@ use crate::files::{create_folder, read_json, read_json_if_there, remove_file, wr
 use crate::flow::Flow;
 use crate::inference::evaluate::evaluate;
 use crate::inference::load_options::LoadOptions;
+use crate::inference::predictor::Predictor;
 use crate::run::folder::{RunFolder, is_run};
 use crate::run::predictions::PostPrediction;
 use crate::run::record::{RunState, seconds};
@@ -162,7 +163,7 @@ pub fn run(
     // A run that was stopped has no weights worth scoring.
     let state = RunState::read(folder)?;
     let (true, Some(dev)) = (state.finished, summary.best) else { return Ok(None) };
-    let test = if spec.run.dev_only { None } else { Some(score_test(folder, &spec, &material, device)?) };
+    let (test, test_text) = score(folder, &spec, &material, device)?;
     let trained = RunFolder::open(folder)?;
     let (records, teachers) = (trained.metrics()?, trained.teachers()?);
     let result = RunResult {
@@ -176,6 +177,7 @@ pub fn run(
         threads: state.threads,
         dev,
         test,
+        test_text,
         run: spec.run,
     };
     result.write(folder)?;
@@ -233,16 +235,45 @@ fn cut(dev: Vec<Sample>, n: Option<usize>, draw: u64, sha256: &str) -> Result<Ve
     Ok(kept.into_iter().map(|i| dev[i].clone()).collect())
 }
 
-fn score_test(folder: &Path, spec: &RunSpec, material: &Material, device: &Device) -> Result<Scores> {
-    let predictor = material.model(folder, &LoadOptions::on(device.clone()))?;
-    let test = split(&spec.sources, Split::Test)?.samples;
-    let evaluation = evaluate(&predictor, &test)?;
-    // Reports show from these how reliable the scores are, at the temperature of dev.
-    let gold = gold_entities(&test, spec.run.config.input.convention)?;
-    let caption_of = |sample: &Sample| predictor.caption_of(sample);
-    let predictions = PostPrediction::join(&test, &gold, &evaluation.predictions, caption_of);
-    RunFolder::open(folder)?.save_predictions(Split::Test, &predictions)?;
-    Ok(evaluation.scores)
+/// Scores on test of the model, and from the text alone where that was asked for. What is found
+/// stays in its folder for reports, which show how reliable the scores are, at the temperature of
+/// dev, and in which posts of dev images and captions change the answer.
+fn score(
+    folder: &Path,
+    spec: &RunSpec,
+    material: &Material,
+    device: &Device,
+) -> Result<(Option<Scores>, Option<Scores>)> {
+    let has_text_alone = spec.run.text_alone && (spec.run.images || spec.run.captions);
+    if spec.run.dev_only && !has_text_alone {
+        return Ok((None, None));
+    }
+    let (model, run) = (material.model(folder, &LoadOptions::on(device.clone()))?, RunFolder::open(folder)?);
+    let test = if spec.run.dev_only { None } else { Some(split(&spec.sources, Split::Test)?.samples) };
+    let score = |model: &Predictor, samples: &[Sample]| -> Result<(Scores, Vec<PostPrediction>)> {
+        let (evaluation, gold) = (evaluate(model, samples)?, gold_entities(samples, spec.run.config.input.convention)?);
+        let caption_of = |sample: &Sample| model.caption_of(sample);
+        let predictions = PostPrediction::join(samples, &gold, &evaluation.predictions, caption_of);
+        Ok((evaluation.scores, predictions))
+    };
+    let mut scores = (None, None);
+    if let Some(test) = &test {
+        let (of_test, predictions) = score(&model, test)?;
+        run.save_predictions(Split::Test, &predictions)?;
+        scores.0 = Some(of_test);
+    }
+    if has_text_alone {
+        let model = model.without_images().without_captions();
+        let dev = split(&spec.sources, Split::Dev)?;
+        let dev = cut(dev.samples, spec.run.dev_labels, spec.run.draw, &dev.file.sha256)?;
+        run.save_text_predictions(Split::Dev, &score(&model, &dev)?.1)?;
+        if let Some(test) = &test {
+            let (of_test, predictions) = score(&model, test)?;
+            run.save_text_predictions(Split::Test, &predictions)?;
+            scores.1 = Some(of_test);
+        }
+    }
+    Ok(scores)
 }
 
 /// Locks a folder until the file is dropped or the process ends, however it ends.

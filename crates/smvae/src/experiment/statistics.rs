@@ -287,6 +287,7 @@ mod tests {
                 seed: 0,
                 dev_labels: None,
                 dev_only,
+                text_alone: false,
                 images: true,
                 captions: false,
                 bf16: false,
@@ -310,6 +311,7 @@ mod tests {
             cost: None,
             threads: 1,
             test: (!dev_only).then(|| scores.clone()),
+            test_text: None,
             dev: scores,
         }
     }

@@ -10,6 +10,7 @@ use crate::scoring::entity::ScoredEntity;
 use smvae_core::metrics::Scores;
 use smvae_core::{Convention, Entity};
 use smvae_data::{Sample, gold_entities};
+use std::collections::HashSet;
 
 /// Scores of a split, and what was found in each of its posts.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub fn evaluate_with(
     convention: Convention,
     on_progress: &mut dyn FnMut(usize, usize) -> Flow,
 ) -> Result<Option<Evaluation>> {
-    let (labels, collator) = (predictor.labels(), predictor.collator());
+    let labels = predictor.labels();
     let answer = Answer::plain(predictor.decision(), labels);
     let Some(read) = predictor.read(posts, &answer, on_progress)? else { return Ok(None) };
     let gold = gold_entities(posts, convention)?;
@@ -68,8 +69,15 @@ pub fn evaluate_with(
     let (mut scores, mut out_of_reach) = (Scores::default(), 0);
     for ((read, gold), found) in read.iter().zip(&gold).zip(&predictions) {
         scores.add(gold, &found.iter().map(Entity::from).collect::<Vec<_>>());
-        let reachable = read.items.iter().flat_map(|item| collator.labelled_candidates(item, gold, labels));
-        out_of_reach += gold.len() - reachable.filter(|(_, class)| *class != 0).count();
+        let mut reached = HashSet::new();
+        for (model, items) in predictor.models().zip(std::iter::once(&read.items).chain(&read.by_others)) {
+            let collator = model.collator();
+            for item in items {
+                let candidates = collator.labelled_candidates(item, gold, labels).into_iter();
+                reached.extend(candidates.filter(|(_, class)| *class != 0).map(|(span, _)| item.original_span(span)));
+            }
+        }
+        out_of_reach += gold.len() - reached.len();
     }
     Ok(Some(Evaluation {
         scores,

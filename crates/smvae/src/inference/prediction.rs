@@ -22,7 +22,8 @@ pub struct Prediction {
     /// of its own, and the captions that the model was given lack that of its image.
     pub caption_missing: bool,
     /// How little the model expected the post, and its image if it has one: the mean over its spans
-    /// of the negative ELBO, at least 0 ([`Objective::surprise`]). `None` if nobody asked
+    /// of the VAEs' loss as the run weighed it ([`Objective::surprise`]), reconstruction errors and
+    /// KL terms, and no likelihood. A post with an image has more terms. `None` if nobody asked
     /// ([`PredictionSettings::surprise`](crate::PredictionSettings::surprise)), or without words.
     ///
     /// [`Objective::surprise`]: smvae_core::objective::Objective::surprise

@@ -36,9 +36,9 @@ pub struct Predictor {
     words: Option<WordConvention>,
     labels: LabelSet,
     config: Config,
-    identity: Option<ImageIdentity>,
+    pub(super) identity: Option<ImageIdentity>,
     images: Option<Arc<ImageVectors>>,
-    caption_identity: Option<CaptionIdentity>,
+    pub(super) caption_identity: Option<CaptionIdentity>,
     captions: Option<Arc<Captions>>,
     pub(super) decision: Decision,
     /// Of the scores that are told. `None` tells them as they are.
@@ -138,9 +138,21 @@ impl Predictor {
     /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors that it
     /// does not accept.
     pub fn with_images(mut self, images: ImageVectors, trust: ImageTrust) -> Result<Self> {
-        self.identity.as_ref().ok_or(Error::NoImages)?.check(&images, trust)?;
-        self.images = Some(Arc::new(images));
+        self.image_identity().ok_or(Error::NoImages)?;
+        let images = Arc::new(images);
+        self.for_each(|model| {
+            let Some(identity) = &model.identity else { return Ok(()) };
+            identity.check(&images, trust)?;
+            model.images = Some(Arc::clone(&images));
+            Ok(())
+        })?;
         Ok(self)
+    }
+
+    /// Changes itself and those that answer with it.
+    fn for_each(&mut self, mut change: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        change(self)?;
+        self.others.iter_mut().try_for_each(change)
     }
 
     /// Gives the model captions by image id. Without them posts have those that they come with
@@ -150,25 +162,38 @@ impl Predictor {
     /// [`Error::NoCaptions`] for a model that was trained without; [`Error::OtherCaptions`] for
     /// captions that it does not accept.
     pub fn with_captions(mut self, captions: Captions, trust: CaptionTrust) -> Result<Self> {
-        self.caption_identity.as_ref().ok_or(Error::NoCaptions)?.check(&captions, trust)?;
-        self.captions = Some(Arc::new(captions));
+        self.caption_identity().ok_or(Error::NoCaptions)?;
+        let captions = Arc::new(captions);
+        self.for_each(|model| {
+            let Some(identity) = &model.caption_identity else { return Ok(()) };
+            identity.check(&captions, trust)?;
+            model.captions = Some(Arc::clone(&captions));
+            Ok(())
+        })?;
         Ok(self)
+    }
+
+    /// The same model, to which every image is missing.
+    pub fn without_images(self) -> Self {
+        let others = self.others.into_iter().map(Self::without_images).collect();
+        Self { images: None, others, ..self }
     }
 
     /// The same model, which reads no captions, whatever posts come with.
     pub fn without_captions(self) -> Self {
-        Self { caption_identity: None, captions: None, ..self }
+        let others = self.others.into_iter().map(Self::without_captions).collect();
+        Self { caption_identity: None, captions: None, others, ..self }
     }
 
     /// Which captions the model was trained with. `None` for a model that reads none.
     pub fn caption_identity(&self) -> Option<&CaptionIdentity> {
-        self.caption_identity.as_ref()
+        self.models().find_map(|model| model.caption_identity.as_ref())
     }
 
     /// The caption that the model reads with a post of a corpus: the post's own, or that of its
     /// image among those that the model was given. `None` if it reads none.
     pub fn caption_of(&self, sample: &Sample) -> Option<String> {
-        self.collator().caption_text(sample).map(str::to_owned)
+        self.models().find_map(|model| model.collator().caption_text(sample).map(str::to_owned))
     }
 
     /// Whether posts may come with vectors of their own ([`Post::with_picture`]) that a vision
@@ -178,17 +203,18 @@ impl Predictor {
     /// [`Error::NoImages`] for a model of text alone; [`Error::OtherImages`] for vectors that it
     /// does not accept.
     pub fn check_vision(&self, vision: &VisionIdentity, width: usize) -> Result<()> {
-        self.identity.as_ref().ok_or(Error::NoImages)?.check_vision(vision, width)
+        self.image_identity().ok_or(Error::NoImages)?;
+        self.models().filter_map(|model| model.identity.as_ref()).try_for_each(|own| own.check_vision(vision, width))
     }
 
     /// Which image vectors the model was trained with. `None` for a model of text alone.
     pub fn image_identity(&self) -> Option<&ImageIdentity> {
-        self.identity.as_ref()
+        self.models().find_map(|model| model.identity.as_ref())
     }
 
     /// The image vectors that it was given ([`Predictor::with_images`]).
     pub fn image_vectors(&self) -> Option<Arc<ImageVectors>> {
-        self.images.clone()
+        self.models().find_map(|model| model.images.clone())
     }
 
     /// The labels it finds, `O` first.
@@ -248,8 +274,8 @@ impl Predictor {
         Post::of_record(record, &self.words())
     }
 
-    /// How probabilities become entities. Of several models [together](Predictor::together) each
-    /// has used its own before, and the mean needs none.
+    /// How probabilities become entities. Models that answer [together](Predictor::together) have
+    /// each applied their own bias before the mean is taken, so that this is the default for them.
     pub fn decision(&self) -> Decision {
         if self.others.is_empty() { self.decision } else { Decision::default() }
     }
@@ -288,7 +314,7 @@ impl Predictor {
 }
 
 /// Whether a model that was trained so can tell how little it expected a span.
-fn check_surprise(objective: &Objective) -> Result<()> {
+pub(crate) fn check_surprise(objective: &Objective) -> Result<()> {
     let want = "false for a model that was trained without VAEs, or with a contrastive image term, which depends on \
                 the posts beside it";
     let is_contrastive = objective.image_reconstruction == ImageReconstruction::Contrastive;

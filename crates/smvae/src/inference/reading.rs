@@ -103,8 +103,8 @@ impl Predictor {
     }
 
     /// The one way from posts to scored spans: tokenised, collated, in windows where they are long,
-    /// through the networks. Spans that the answer does not need are forgotten at once. `None` if
-    /// the callback ended it.
+    /// through the networks. Spans that the answer does not need are forgotten at once; of several
+    /// models together, once all have read a part of the posts. `None` if the callback ended it.
     pub(crate) fn read<P: Words + Sync>(
         &self,
         posts: &[P],
@@ -138,9 +138,9 @@ impl Predictor {
         let done = Cell::new(left.iter().filter(|left| **left == 0).count());
         let mut kept = vec![ScoredSpans::default(); posts.len()];
         let mut surprise: Vec<Vec<f32>> = vec![Vec::new(); posts.len()];
-        let mut take = |i: usize, scored: ScoredSpans| {
+        let mut take = |i: usize, scored: ScoredSpans, of_spans: Vec<f32>| {
             let post = post_of[i];
-            surprise[post].extend(&scored.surprise);
+            surprise[post].extend(of_spans);
             kept[post].extend(&keep(parts[i], &scored));
             left[post] -= 1;
             done.set(done.get() + usize::from(left[post] == 0));
@@ -168,8 +168,9 @@ impl Predictor {
             [items.iter().any(|item| item.image.is_some()), items.iter().any(|item| !item.caption.is_empty())];
         ReadPost {
             words_cut: items.iter().map(|item| item.n_cut).sum(),
-            image_missing: self.image_identity().is_some() && !has_image,
-            caption_missing: self.caption_identity().is_some() && !has_caption,
+            image_missing: self.identity.is_some() && !has_image,
+            caption_missing: self.caption_identity.is_some() && !has_caption,
+            by_others: Vec::new(),
             surprise: None,
             items,
             kept,
@@ -181,6 +182,8 @@ impl Predictor {
 pub(crate) struct ReadPost {
     /// The post, or its windows: one item at least.
     pub items: Vec<Item>,
+    /// The same as the other ones read it of several models that answer together.
+    pub by_others: Vec<Vec<Item>>,
     /// The spans that its answer needs, in order and in words of the post.
     pub kept: ScoredSpans,
     /// Words that the piece limit cut.
@@ -194,11 +197,12 @@ pub(crate) struct ReadPost {
 }
 
 impl ReadPost {
-    /// What another model has missed of the same post is missed, too; surprise is summed.
-    pub(super) fn include(&mut self, other: &Self) {
+    /// Counts what another model missed in the same post as missed, and adds its surprise.
+    pub(super) fn include(&mut self, other: Self) {
         self.surprise = self.surprise.zip(other.surprise).map(|(sum, surprise)| sum + surprise);
         self.words_cut = self.words_cut.max(other.words_cut);
         self.image_missing |= other.image_missing;
         self.caption_missing |= other.caption_missing;
+        self.by_others.push(other.items);
     }
 }

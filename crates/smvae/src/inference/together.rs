@@ -17,22 +17,25 @@ use crate::scoring::scorer::ScoredSpans;
 use smvae_core::Span;
 use std::collections::BTreeMap;
 
+/// Posts that all models read before the next ones: as many spans are in memory.
+const PART: usize = 1024;
+
 impl Predictor {
-    /// Several models as one, which answers with the mean of their probabilities. Each decides by
-    /// its own bias first, so that the mean has none. Give each its image vectors and captions
-    /// before.
+    /// Several models as one, an ensemble: it answers with the mean of their probabilities. Each
+    /// applies its own decision bias first, so that the mean has none. Give each its image vectors
+    /// and captions before.
     ///
-    /// The first says how text is split into words, and its settings count. It also stands for all
-    /// where the vector of a post is wanted.
+    /// The first says how text is split into words, whether long posts are read in windows and what
+    /// is told. It also stands for all where the vector of a post is wanted.
     ///
     /// # Errors
     /// [`Error::OtherLabels`] for models whose labels differ; [`Error::Core`] with `Setting` for no
-    /// model, for one whose scores are calibrated, since the mean's are not, and for one that is
-    /// several itself.
+    /// model, for one whose scores are calibrated, since the mean's are not, for models of which
+    /// only some tell surprise, and for one that is several itself.
     pub fn together(models: impl IntoIterator<Item = Self>) -> Result<Self> {
         let mut models = models.into_iter();
         let mut first = models.next().ok_or_else(|| Error::setting("models", "at least one", 0))?;
-        let others: Vec<Self> = models.collect();
+        let mut others: Vec<Self> = models.collect();
         for model in [&first].into_iter().chain(&others).filter(|_| !others.is_empty()) {
             if model.labels() != first.labels() {
                 let names = |model: &Self| model.labels().names().join(" ");
@@ -41,10 +44,14 @@ impl Predictor {
             if model.temperature.is_some() {
                 return Err(Error::setting("calibrated", "false for several models together", true));
             }
+            if model.settings.surprise != first.settings.surprise {
+                return Err(Error::setting("surprise", "the same for models together", model.settings.surprise));
+            }
             if model.n_models() > 1 {
                 return Err(Error::setting("models", "single ones", "several that are together already"));
             }
         }
+        others.iter_mut().for_each(|model| model.settings.windows = first.settings.windows);
         first.others = others;
         Ok(first)
     }
@@ -52,6 +59,11 @@ impl Predictor {
     /// How many models answer [together](Predictor::together); 1 for a single one.
     pub fn n_models(&self) -> usize {
         1 + self.others.len()
+    }
+
+    /// Itself, and those that answer with it.
+    pub(super) fn models(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
     }
 
     /// Posts with the mean of what the models say of their spans, of which those are kept that the
@@ -62,27 +74,45 @@ impl Predictor {
         answer: &Answer<'_>,
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<Option<Vec<ReadPost>>> {
-        let n = self.n_models();
-        let mut of_models: Vec<Vec<ReadPost>> = Vec::with_capacity(n);
-        for (before, model) in [self].into_iter().chain(&self.others).enumerate() {
-            let mut tell = |done, total| on_progress((before * total + done) / n, total);
-            let keep = |item: &_, scored: &ScoredSpans| scored.of_post(item, |_| true);
-            let Some(mut read) = model.read_alone(posts, &keep, &mut tell)? else { return Ok(None) };
-            read.iter_mut().for_each(|read| read.kept = model.decision.shift(&read.kept));
-            of_models.push(read);
+        let (n, mut read, mut stopped) = (self.n_models(), Vec::with_capacity(posts.len()), false);
+        for part in posts.chunks(PART) {
+            let mut of_models = Vec::with_capacity(n);
+            for (before, model) in self.models().enumerate() {
+                // A model that has just read its last post is told too late to stop.
+                if stopped {
+                    return Ok(None);
+                }
+                let mut tell = |done, total| {
+                    let flow = on_progress(read.len() + (before * total + done) / n, posts.len());
+                    stopped |= flow == Flow::Stop;
+                    flow
+                };
+                let keep = |item: &_, scored: &ScoredSpans| scored.of_post(item, |_| true);
+                let Some(its) = model.read_alone(part, &keep, &mut tell)? else { return Ok(None) };
+                of_models.push(its);
+            }
+            read.extend(self.means(of_models, answer));
         }
-        let mut of_models = of_models.into_iter();
-        let mut together = of_models.next().expect("at least one model");
-        let mut of_post: Vec<Vec<ScoredSpans>> = together.iter().map(|read| vec![read.kept.clone()]).collect();
-        for (i, other) in of_models.flat_map(|read| read.into_iter().enumerate()) {
-            together[i].include(&other);
-            of_post[i].push(other.kept);
+        Ok(Some(read))
+    }
+
+    /// The posts of a part, as each model has read them, as one.
+    fn means(&self, of_models: Vec<Vec<ReadPost>>, answer: &Answer<'_>) -> Vec<ReadPost> {
+        let (n, mut of_models) = (self.n_models(), self.models().zip(of_models));
+        let shifted = |model: &Self, read: &ReadPost| model.decision.shift(&read.kept);
+        let (first, mut together) = of_models.next().expect("at least one model");
+        let mut scored: Vec<_> = together.iter().map(|read| vec![shifted(first, read)]).collect();
+        for (model, its) in of_models {
+            for ((read, scored), other) in together.iter_mut().zip(&mut scored).zip(its) {
+                scored.push(shifted(model, &other));
+                read.include(other);
+            }
         }
-        for (read, scored) in together.iter_mut().zip(&of_post) {
+        for (read, scored) in together.iter_mut().zip(&scored) {
             read.kept = answer.told(&mean(scored));
             read.surprise = read.surprise.map(|sum| sum / n as f32);
         }
-        Ok(Some(together))
+        together
     }
 }
 
@@ -95,7 +125,7 @@ fn mean(of_models: &[ScoredSpans]) -> ScoredSpans {
         sum.iter_mut().zip(row).for_each(|(sum, p)| *sum += p / of_models.len() as f32);
     }
     for row in sums.values_mut() {
-        row[0] = 1.0 - row[1..].iter().sum::<f32>();
+        row[0] = (1.0 - row[1..].iter().sum::<f32>()).max(0.0);
     }
     let (spans, rows): (Vec<Span>, Vec<Vec<f32>>) = sums.into_iter().unzip();
     ScoredSpans::new(spans, rows.concat())

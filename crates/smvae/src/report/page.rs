@@ -12,8 +12,10 @@ use crate::report::images::Thumbnails;
 use crate::report::run::{RunReport, defaults};
 use crate::report::split::SplitReport;
 use crate::report::words;
+use crate::scoring::entity::ScoredEntity;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
+use smvae_core::Entity;
 use smvae_core::confusion::Outcome;
 use smvae_data::Split;
 use std::collections::{BTreeMap, HashMap};
@@ -122,7 +124,25 @@ struct PostData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     caption: Option<&'a str>,
     gold: Vec<(usize, usize, &'a str, Outcome)>,
-    found: Vec<(usize, usize, &'a str, Outcome, f32)>,
+    found: Vec<Found<'a>>,
+    /// What the same model finds from the text alone, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_alone: Option<Vec<Found<'a>>>,
+    /// Mistakes fewer than from the text alone.
+    #[serde(skip_serializing_if = "is_zero")]
+    gain: i64,
+}
+
+type Found<'a> = (usize, usize, &'a str, Outcome, f32);
+
+fn found<'a>(entities: &'a [ScoredEntity], outcomes: &[Outcome]) -> Vec<Found<'a>> {
+    let found = entities.iter().zip(outcomes);
+    found.map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o, e.score)).collect()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_zero(gain: &i64) -> bool {
+    *gain == 0
 }
 
 impl<'a> Data<'a> {
@@ -177,6 +197,7 @@ struct Texts<'a> {
 impl<'a> Texts<'a> {
     fn posts(&mut self, split: &'a SplitReport) -> Vec<PostData<'a>> {
         let mut posts = Vec::with_capacity(split.posts.len());
+        let mut alone = split.text_alone.iter().flat_map(|text_alone| &text_alone.posts);
         for (post, judged) in split.posts.iter().zip(&split.judged) {
             let (id, words) = (post.image_id.as_str(), post.words.as_slice());
             let text = *self.index.entry((id, words)).or_insert_with(|| {
@@ -185,10 +206,13 @@ impl<'a> Texts<'a> {
             });
             let gold =
                 post.gold.iter().zip(&judged.gold).map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o));
-            let found = post.entities.iter().zip(&judged.predicted);
-            let found = found.map(|(e, o)| (e.words.start, e.words.end, e.label.as_str(), *o, e.score));
+            let (gold, found_here) = (gold.collect(), found(&post.entities, &judged.predicted));
+            let (alone, gain) = alone.next().map_or((None, 0), |alone| {
+                let is_other = post.found_entities() != alone.entities.iter().map(Entity::from).collect::<Vec<_>>();
+                (is_other.then(|| found(&alone.entities, &alone.outcomes)), alone.gain)
+            });
             let caption = post.caption.as_deref();
-            posts.push(PostData { text, caption, gold: gold.collect(), found: found.collect() });
+            posts.push(PostData { text, caption, gold, found: found_here, text_alone: alone, gain });
         }
         posts
     }

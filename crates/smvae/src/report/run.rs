@@ -114,7 +114,11 @@ impl RunReport {
             if let Some(posts) = run.predictions(split)? {
                 // Dev comes first: its temperature is the one that test is judged by.
                 let temperature = splits.first().and_then(|dev| dev.calibration.as_ref()).map(|c| c.temperature);
-                splits.push(SplitReport::new(split, &labels, posts, temperature));
+                let report = SplitReport::new(split, &labels, posts, temperature);
+                splits.push(match run.text_predictions(split)? {
+                    Some(found) => report.with_text_alone(found).ok_or_else(|| run.other_posts(split))?,
+                    None => report,
+                });
             }
         }
         let captions = run.caption_identity()?;

@@ -2,6 +2,7 @@
 //! the posts themselves.
 
 use crate::run::predictions::PostPrediction;
+use crate::scoring::entity::ScoredEntity;
 use serde::Serialize;
 use smvae_core::LabelSet;
 use smvae_core::calibration::{Bin, expected_calibration_error, fit_temperature, reliability, tempered};
@@ -34,6 +35,36 @@ pub struct SplitReport {
     /// The outcome of the entities of each post.
     #[serde(skip)]
     pub judged: Vec<Judged>,
+    /// What the model finds without the images and captions that it was trained with. `None` if
+    /// nobody saved it.
+    pub text_alone: Option<TextAlone>,
+}
+
+/// A model with its images and captions against the same model without.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct TextAlone {
+    /// F1 from the text alone, in percent.
+    pub f1: f64,
+    /// Posts with fewer mistakes with images and captions.
+    pub better: usize,
+    /// Posts with more.
+    pub worse: usize,
+    /// Each post from the text alone.
+    #[serde(skip)]
+    pub posts: Vec<TextPost>,
+}
+
+/// A post from the text alone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TextPost {
+    /// What was found.
+    pub entities: Vec<ScoredEntity>,
+    /// The outcome of each of these.
+    pub outcomes: Vec<Outcome>,
+    /// How many mistakes fewer there are with images and captions; negative where there are more.
+    pub gain: i64,
 }
 
 /// Scores of a label, in percent.
@@ -106,13 +137,41 @@ impl SplitReport {
             calibration: Calibration::new(split, labels, &posts, &judged, temperature),
             posts,
             judged,
+            text_alone: None,
         }
+    }
+
+    /// The same with what the model finds from the text alone. `None` if those are other posts.
+    pub(super) fn with_text_alone(mut self, found: Vec<PostPrediction>) -> Option<Self> {
+        let is_same = |(a, b): (&PostPrediction, &PostPrediction)| a.words == b.words && a.gold == b.gold;
+        if found.len() != self.posts.len() || !self.posts.iter().zip(&found).all(is_same) {
+            return None;
+        }
+        let mut scores = Scores::default();
+        let text_post = |(post, with): (PostPrediction, &Judged)| {
+            let (gold, predicted) = (post.gold_entities(), post.found_entities());
+            scores.add(&gold, &predicted);
+            let alone = judge(&gold, &predicted);
+            let gain = mistakes(&alone) - mistakes(with);
+            TextPost { entities: post.entities, outcomes: alone.predicted, gain }
+        };
+        let posts: Vec<TextPost> = found.into_iter().zip(&self.judged).map(text_post).collect();
+        let count = |is: fn(i64) -> bool| posts.iter().filter(|post| is(post.gain)).count();
+        let (better, worse) = (count(|gain| gain > 0), count(|gain| gain < 0));
+        self.text_alone = Some(TextAlone { f1: scores.overall.f1(), better, worse, posts });
+        Some(self)
     }
 
     /// All labels together.
     pub fn overall(&self) -> &TypeRow {
         self.types.last().expect("made with a row `overall`")
     }
+}
+
+/// Entities that are missed, and those that are found and wrong; one of a wrong type or boundary is
+/// both.
+fn mistakes(judged: &Judged) -> i64 {
+    judged.gold.iter().chain(&judged.predicted).filter(|outcome| **outcome != Outcome::Correct).count() as i64
 }
 
 impl TypeRow {

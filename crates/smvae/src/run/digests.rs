@@ -18,13 +18,16 @@ use std::path::Path;
 
 /// The files of a run that are not listed: the list itself, what no training leaves, what only
 /// people look at, and what evaluation writes anew.
-const NOT_LISTED: [&str; 6] = [
+const NOT_LISTED: [&str; 9] = [
     STATE,
     EVENTS,
     ORIGIN,
     predictions::file_name(Split::Train),
     predictions::file_name(Split::Dev),
     predictions::file_name(Split::Test),
+    predictions::text_file_name(Split::Train),
+    predictions::text_file_name(Split::Dev),
+    predictions::text_file_name(Split::Test),
 ];
 
 /// The listed files that no answer of the model depends on.

@@ -19,6 +19,7 @@
 //!                      if it is (`digests.rs`); absent for converted weights
 //! checkpoint/          where to resume a run that is not finished
 //! predictions-valid.jsonl   what the best epoch finds in dev, one line per post; -test if evaluation saved it
+//! predictions-valid-text.jsonl  what it finds from the text alone, without images and captions, if evaluation saved it
 //! events.out.tfevents.smvae   the same epochs for TensorBoard, if they were asked for
 //! README.md            the model card, which is anybody's to change and which nothing reads
 //! ```
@@ -74,7 +75,7 @@ pub(crate) const CHECKPOINT_STATE: &str = "state.json";
 
 /// Every file of a run, in the order in which they are removed: first the file that makes the
 /// folder a run, last the one that shows that the rest is ours.
-pub(crate) const FILES: [&str; 20] = [
+pub(crate) const FILES: [&str; 23] = [
     CONFIG,
     LABELS,
     SELECTION,
@@ -94,6 +95,9 @@ pub(crate) const FILES: [&str; 20] = [
     predictions::file_name(Split::Train),
     predictions::file_name(Split::Dev),
     predictions::file_name(Split::Test),
+    predictions::text_file_name(Split::Train),
+    predictions::text_file_name(Split::Dev),
+    predictions::text_file_name(Split::Test),
     ENCODER,
 ];
 
@@ -387,9 +391,30 @@ impl RunFolder {
         predictions::write(&self.file(predictions::file_name(split))?, predictions)
     }
 
+    pub(crate) fn save_text_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
+        predictions::write(&self.file(predictions::text_file_name(split))?, predictions)
+    }
+
     /// What the model found in a split. `None` if nobody saved it.
     pub(crate) fn predictions(&self, split: Split) -> Result<Option<Vec<PostPrediction>>> {
-        let path = self.file(predictions::file_name(split))?;
+        self.saved_predictions(predictions::file_name(split))
+    }
+
+    /// What it found in a split from the text alone. `None` if nobody saved it.
+    pub(crate) fn text_predictions(&self, split: Split) -> Result<Option<Vec<PostPrediction>>> {
+        self.saved_predictions(predictions::text_file_name(split))
+    }
+
+    /// That the two files of a split are of different posts.
+    #[cfg(feature = "report")]
+    pub(crate) fn other_posts(&self, split: Split) -> Error {
+        let [path, other] = [predictions::text_file_name(split), predictions::file_name(split)];
+        let path = self.folder.join(path);
+        Error::Inconsistent { path, why: format!("its posts are not those of {other}: save both again, or remove it") }
+    }
+
+    fn saved_predictions(&self, file: &str) -> Result<Option<Vec<PostPrediction>>> {
+        let path = self.file(file)?;
         if !path.exists() {
             return Ok(None);
         }

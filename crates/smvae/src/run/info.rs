@@ -144,6 +144,15 @@ impl RunInfo {
         RunFolder::open(&self.folder)?.save_predictions(split, predictions)
     }
 
+    /// The same of what it found from the text alone, without the images and captions that it was
+    /// trained with.
+    ///
+    /// # Errors
+    /// As [`RunInfo::save_predictions`].
+    pub fn save_text_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
+        RunFolder::open(&self.folder)?.save_text_predictions(split, predictions)
+    }
+
     /// The epoch whose weights are saved: the best on dev.
     pub fn best(&self) -> Option<&EpochRecord> {
         self.epochs.iter().rfind(|record| record.best)

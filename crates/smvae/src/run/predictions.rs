@@ -144,6 +144,15 @@ pub(crate) const fn file_name(split: Split) -> &'static str {
     }
 }
 
+/// Name of the file of what the model finds from the text alone, where it reads more.
+pub(crate) const fn text_file_name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "predictions-train-text.jsonl",
+        Split::Dev => "predictions-valid-text.jsonl",
+        Split::Test => "predictions-test-text.jsonl",
+    }
+}
+
 /// Writes a file, whole or not at all.
 ///
 /// # Errors

@@ -79,7 +79,8 @@ impl RunFolder {
 
     /// Removes decision, temperature and predictions, for new weights that nobody has evaluated.
     pub(crate) fn remove_judgement(&self) -> Result<()> {
-        let files = [DECISION, CALIBRATION, predictions::file_name(Split::Dev)];
-        files.into_iter().try_for_each(|file| remove_file(&self.folder().join(file)))
+        let of_dev = [predictions::file_name(Split::Dev), predictions::text_file_name(Split::Dev)];
+        let mut files = [DECISION, CALIBRATION].into_iter().chain(of_dev);
+        files.try_for_each(|file| remove_file(&self.folder().join(file)))
     }
 }

@@ -45,22 +45,6 @@ impl Networks {
         Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
     }
 
-    /// The same with decoders, which tell how little the model expected a span
-    /// ([`Objective::surprise`]).
-    pub(crate) fn for_surprise(
-        parameters: &Parameters,
-        encoder: &TransformerConfig,
-        model: &ModelConfig,
-        objective: &Objective,
-        labels: &LabelSet,
-    ) -> Result<Self> {
-        let vb = parameters.frozen_builder(DType::F32);
-        let of_model = vb.pp(MODEL);
-        let mut model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &of_model)?;
-        objective.add_parameters(&mut model, &of_model)?;
-        Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
-    }
-
     /// The same networks on the same memory, without gradients and without what only training
     /// needs.
     pub(crate) fn for_evaluation(
@@ -75,6 +59,22 @@ impl Networks {
             encoder: Transformer::load(encoder, vb.pp(ENCODER))?,
             model: SpanModel::load_for_prediction(model, encoder.hidden_size, n_classes, &vb.pp(MODEL))?,
         })
+    }
+
+    /// The same with decoders, which tell how little the model expected a span
+    /// ([`Objective::surprise`]).
+    pub(crate) fn for_surprise(
+        parameters: &Parameters,
+        encoder: &TransformerConfig,
+        model: &ModelConfig,
+        objective: &Objective,
+        labels: &LabelSet,
+    ) -> Result<Self> {
+        let vb = parameters.frozen_builder(DType::F32);
+        let of_model = vb.pp(MODEL);
+        let mut model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &of_model)?;
+        objective.add_parameters(&mut model, &of_model)?;
+        Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
     }
 
     /// Arranges the parameters for predictions in this form, once; later changes of them are not

@@ -44,15 +44,12 @@ pub(crate) struct ScoredSpans {
     pub spans: Vec<Span>,
     /// Row by row, `spans x classes`.
     probabilities: Vec<f32>,
-    /// How little each span was expected ([`Objective::surprise`]), as the scorer leaves it; empty
-    /// where nobody asked, and of spans that were kept.
-    pub surprise: Vec<f32>,
 }
 
 impl ScoredSpans {
     /// Spans with their probabilities, row by row.
     pub(crate) fn new(spans: Vec<Span>, probabilities: Vec<f32>) -> Self {
-        Self { spans, probabilities, surprise: Vec::new() }
+        Self { spans, probabilities }
     }
 
     /// The spans of an item in words of its post, with those rows that are kept.
@@ -128,11 +125,12 @@ impl Scorer<'_> {
     }
 
     /// Hands the scored candidate spans of each item to `take`, batch by batch, so that only those
-    /// of a few batches are in memory. Answers false if the callback ended the work.
+    /// of a few batches are in memory, with how little each span was expected where that was asked
+    /// for. Answers false if the callback ended the work.
     pub(crate) fn score_each<I: Borrow<Item> + Sync>(
         &self,
         items: &[I],
-        take: &mut dyn FnMut(usize, ScoredSpans),
+        take: &mut dyn FnMut(usize, ScoredSpans, Vec<f32>),
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<bool> {
         let spans = |i: usize| self.collator.candidates(items[i].borrow());
@@ -156,7 +154,7 @@ impl Scorer<'_> {
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<Option<Vec<ScoredSpans>>> {
         let mut scored = vec![ScoredSpans::default(); items.len()];
-        let whole = self.score_with(items, spans, &mut |i, spans| scored[i] = spans, on_progress)?;
+        let whole = self.score_with(items, spans, &mut |i, spans, _| scored[i] = spans, on_progress)?;
         Ok(whole.then_some(scored))
     }
 
@@ -164,7 +162,7 @@ impl Scorer<'_> {
         &self,
         items: &[I],
         spans: &(dyn Fn(usize) -> Vec<Span> + Sync),
-        take: &mut dyn FnMut(usize, ScoredSpans),
+        take: &mut dyn FnMut(usize, ScoredSpans, Vec<f32>),
         on_progress: &mut dyn FnMut(usize, usize) -> Flow,
     ) -> Result<bool> {
         let item = |i: usize| -> &Item { items[i].borrow() };
@@ -190,7 +188,7 @@ impl Scorer<'_> {
                 wave.iter().map(score).collect::<Result<_>>()?
             };
             for (batch, results) in wave.iter().zip(results) {
-                batch.iter().zip(results).for_each(|(i, result)| take(*i, result));
+                batch.iter().zip(results).for_each(|(i, (scored, surprise))| take(*i, scored, surprise));
                 done += batch.len();
             }
             if on_progress(done, items.len()) == Flow::Stop && done < items.len() {
@@ -200,7 +198,7 @@ impl Scorer<'_> {
         Ok(true)
     }
 
-    fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>, rng: &mut Rng) -> Result<Vec<ScoredSpans>> {
+    fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>, rng: &mut Rng) -> Result<Vec<(ScoredSpans, Vec<f32>)>> {
         let batch = self.collator.batch(&spans, self.device)?;
         let latent_dim = self.networks.model.config().latent_dim;
         let mut noise =
@@ -213,7 +211,7 @@ impl Scorer<'_> {
             rest = later;
             let later = surprise.split_off(spans.len().min(surprise.len()));
             let surprise = std::mem::replace(&mut surprise, later);
-            ScoredSpans { surprise, ..ScoredSpans::new(spans, its.to_vec()) }
+            (ScoredSpans::new(spans, its.to_vec()), surprise)
         };
         Ok(spans.into_iter().map(of_item).collect())
     }

@@ -3,9 +3,9 @@
 //! ```text
 //! cosine of two posts = (1 - share) cosine of their texts + share cosine of their images
 //! ```
-//! An image's vector is taken less the mean of all images: what a vision model gives is positive, so
-//! that without this all images would be alike. A post without an image is like no other post in
-//! that part.
+//! An image's vector is taken less the mean of all images, since the vectors of one vision model
+//! have much in common. The cosine of a post without an image is that of the texts alone, times the
+//! square root of `1 - share` where the other post has an image.
 
 use crate::error::{Error, Result};
 use crate::inference::vectors::PostVectors;
@@ -38,25 +38,30 @@ impl<'a, T: PostVectors + ?Sized> WithImages<'a, T> {
         Ok(Self { texts, images, mean, share })
     }
 
-    /// The vector of a post's image, of length 1, or zeros.
-    fn image(&self, post: &Post) -> Vec<f32> {
+    /// The vector of a post's image, of length 1. `None` where it has none, or one that is the
+    /// mean.
+    fn image(&self, post: &Post) -> Option<Vec<f32>> {
         let own = post.image_vector().map(|vector| &vector[..]).filter(|vector| vector.len() == self.mean.len());
         let named = || post.image_id.as_deref().and_then(|id| self.images.get(id));
-        let Some(vector) = own.or_else(named) else { return vec![0.0; self.mean.len()] };
-        let mut vector: Vec<f32> = vector.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
-        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        let mut vector: Vec<f32> = own.or_else(named)?.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
         vector.iter_mut().for_each(|x| *x /= length);
-        vector
+        (length > 0.0).then_some(vector)
     }
 }
 
 impl<T: PostVectors + ?Sized> PostVectors for WithImages<'_, T> {
     fn vectors(&self, posts: &[&Post]) -> Result<Vec<Vec<f32>>> {
-        let (of_text, of_image) = ((1.0 - self.share).sqrt(), self.share.sqrt());
         let mut vectors = self.texts.vectors(posts)?;
         for (vector, post) in vectors.iter_mut().zip(posts) {
-            vector.iter_mut().for_each(|x| *x *= of_text);
-            vector.extend(self.image(post).iter().map(|x| x * of_image));
+            let image = match self.image(post) {
+                Some(image) => {
+                    vector.iter_mut().for_each(|x| *x *= (1.0 - self.share).sqrt());
+                    image
+                }
+                None => vec![0.0; self.mean.len()],
+            };
+            vector.extend(image.iter().map(|x| x * self.share.sqrt()));
         }
         Ok(vectors)
     }
@@ -67,7 +72,7 @@ mod tests {
     use super::*;
     use crate::suggest::bags::WordBags;
 
-    /// The cosines of the posts "a b" with image i, "a c" with image j, and "a b" without any.
+    /// Of the posts "a b" with image i, "a c" with image j, and "a b" without any.
     #[test]
     fn texts_and_images_have_their_shares() {
         let vectors = [("i", [3.0, 1.0]), ("j", [1.0, 3.0]), ("k", [2.0, 2.0])];
@@ -83,10 +88,12 @@ mod tests {
             let with_images = WithImages::new(&WordBags, &images, share).expect("a share");
             let vectors = with_images.vectors(&posts.iter().collect::<Vec<_>>()).expect("vectors");
             let cosine = |i: usize, j: usize| vectors[i].iter().zip(&vectors[j]).map(|(a, b)| a * b).sum::<f32>();
-            [cosine(0, 0), cosine(0, 1), cosine(0, 2)]
+            [cosine(0, 0), cosine(0, 1), cosine(0, 2), cosine(2, 2)]
         };
         // The images lie on the two sides of their mean.
-        for (share, want) in [(0.0, [1.0, 0.5, 1.0]), (0.5, [1.0, -0.25, 0.5]), (1.0, [1.0, -1.0, 0.0])] {
+        let half = 0.5f32.sqrt();
+        let wants = [(0.0, [1.0, 0.5, 1.0, 1.0]), (0.5, [1.0, -0.25, half, 1.0]), (1.0, [1.0, -1.0, 0.0, 1.0])];
+        for (share, want) in wants {
             let got = cosines(share);
             assert!(got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-5), "{share}: {got:?}");
         }

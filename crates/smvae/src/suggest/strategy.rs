@@ -27,8 +27,9 @@ pub enum Strategy {
     /// How uncertain a model is of the spans that may be entities (mean entropy), times how unlike
     /// the chosen posts it is.
     Entropy,
-    /// How little a model expected it (mean negative ELBO of its spans), times how unlike the chosen
-    /// posts it is. For models with VAEs.
+    /// How little a model expected it (the mean over its spans of the VAEs' loss), times how unlike
+    /// the chosen posts it is. For models with VAEs; posts with an image have more terms, and come
+    /// first.
     Surprise,
     /// How much several models disagree about the spans that may be entities: the information that
     /// the labels have about the models (BALD; Houlsby et al., 2011), times how unlike the chosen

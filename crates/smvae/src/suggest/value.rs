@@ -29,7 +29,7 @@ pub(super) fn reason(strategy: Strategy, value: f32, post: &Post) -> String {
         Strategy::Names => format!("{} words look like names", names(post)),
         Strategy::Entities => format!("{value:.1} entities expected"),
         Strategy::Entropy => format!("spans of {value:.2} bits on average"),
-        Strategy::Surprise => format!("a negative ELBO of {value:.2} on average"),
+        Strategy::Surprise => format!("a VAE loss of {value:.2} on average"),
         Strategy::Disagreement => format!("models differ by {value:.2} bits"),
     }
 }

@@ -42,7 +42,8 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let with_images = |model| {
         if pictures.is_some() { Ok(model) } else { model::with_images(model, &args.images, args.device, false) }
     };
-    let model = model::together(models, with_images, |model| with_captions(model, &args.captions, false))?;
+    let models = model::complete(models, with_images, |model| with_captions(model, &args.captions, false))?;
+    let model = Predictor::together(models)?;
     if !model.words_are_known() {
         say(format!(
             "{} does not say how its corpus was split into words: text is split as by {}, --words names another way",

@@ -114,8 +114,16 @@ impl SuggestArgs {
         if strategy.needs_vectors() && self.model.is_empty() && self.text_encoder.is_none() {
             return Err(Usage(format!("--strategy {strategy} needs --text-encoder, or --model RUN")).into());
         }
+        let share = self.image_share;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Usage(format!("--image-share must be 0 to 1, got {share}")).into());
+        }
         let has_images = self.images.image_features.is_some() || self.images.images.is_some();
-        if has_images && self.model.is_empty() && self.image_share == 0.0 {
+        if !has_images && self.model.is_empty() && share > 0.0 {
+            let message = "--image-share needs --image-features FILE, or --images DIR with --vision MODEL";
+            return Err(Usage(message.to_owned()).into());
+        }
+        if has_images && self.model.is_empty() && share == 0.0 {
             let message =
                 "without a --model, images tell which posts are alike: --image-share says how much they count";
             return Err(Usage(message.to_owned()).into());

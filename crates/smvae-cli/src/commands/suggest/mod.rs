@@ -60,11 +60,12 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
         };
         offers = Box::new(model.stream(offers).map(found));
     }
-    let bad = offer_all(offers, args, labelled.as_ref(), &mut shortlist)?;
+    let (bad, without_image) = offer_all(offers, args, labelled.as_ref(), images.as_deref(), &mut shortlist)?;
     if let Some(signal) = interrupt::signal() {
         return Err(signal.into());
     }
     let (offered, duplicates) = (shortlist.n_offered(), shortlist.n_duplicates());
+    tell_of_images(without_image, offered)?;
     let encoder = encoder(args)?;
     let texts = models.first().map(|model| &**model as &dyn PostVectors);
     let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
@@ -125,14 +126,14 @@ impl Borrow<Post> for Candidate {
 }
 
 fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
-    let one = |model: Predictor| -> anyhow::Result<Arc<Predictor>> {
+    let with_images = |model: Predictor| {
         // To a model of text alone the images say which posts are alike, and no more.
         let is_blind = model.image_identity().is_none() && args.image_share > 0.0;
-        let model = if is_blind { model } else { model::with_images(model, &args.images, args.device, true)? };
-        Ok(Arc::new(with_captions(model, &args.captions, false)?))
+        if is_blind { Ok(model) } else { model::with_images(model, &args.images, args.device, true) }
     };
     let models = model::load_each(&args.model, args.device, &args.options())?;
-    let models: Vec<_> = models.into_iter().map(one).collect::<anyhow::Result<_>>()?;
+    let models = model::complete(models, with_images, |model| with_captions(model, &args.captions, false))?;
+    let models: Vec<Arc<Predictor>> = models.into_iter().map(Arc::new).collect();
     if let Some((first, other)) = models.first().and_then(|first| Some((first, differing(&models, first)?))) {
         let names = |model: &Predictor| model.labels().names().join(" ");
         let message = format!("models of one corpus are compared: one has {}, another {}", names(first), names(other));
@@ -144,9 +145,7 @@ fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
 /// The image vectors that tell which posts are alike, if some are to: the model's, or those that
 /// the options name.
 fn images_alike(args: &SuggestArgs, models: &[Arc<Predictor>]) -> anyhow::Result<Option<Arc<ImageVectors>>> {
-    let share = args.image_share;
-    anyhow::ensure!((0.0..=1.0).contains(&share), Usage(format!("--image-share must be 0 to 1, got {share}")));
-    if share == 0.0 {
+    if args.image_share == 0.0 {
         return Ok(None);
     }
     if let Some(vectors) = models.iter().find_map(|model| model.image_vectors()) {
@@ -187,16 +186,20 @@ fn exclude(args: &SuggestArgs, words: &WordConvention, shortlist: &mut Shortlist
     Ok(())
 }
 
-/// Offers every post of the pool; how many lines are no posts.
+/// Offers every post of the pool; how many lines are no posts, and how many posts have no vector
+/// among these of images.
 fn offer_all(
     offers: Offers,
     args: &SuggestArgs,
     labelled: Option<&Selection>,
+    images: Option<&ImageVectors>,
     shortlist: &mut Shortlist<Candidate>,
-) -> anyhow::Result<usize> {
+) -> anyhow::Result<(usize, usize)> {
     let labelled: Vec<usize> = labelled.iter().flat_map(|s| &s.labelled).map(|post| post.position).collect();
     let mut progress = Progress::new("posts");
-    let mut bad = 0;
+    let (mut bad, mut without_image) = (0, 0);
+    let is_without =
+        |post: &Post, images: &ImageVectors| post.image_id.as_ref().and_then(|id| images.get(id)).is_none();
     for Offer { position, line, found, fault } in offers {
         if interrupt::requested() {
             break;
@@ -217,12 +220,25 @@ fn offer_all(
             Ok(_) if labelled.binary_search(&position).is_ok() => shortlist.exclude(&line.post),
             Ok(fields) => {
                 let post = line.post;
+                without_image += usize::from(images.is_some_and(|images| is_without(&post, images)));
                 shortlist.offer(Candidate { position, number: line.number, id: line.id, post, fields }, found);
             }
         }
         progress.update(position + 1, 0, String::new);
     }
-    Ok(bad)
+    Ok((bad, without_image))
+}
+
+/// Says how many posts are compared by their texts alone, where images were to count.
+fn tell_of_images(without: usize, offered: usize) -> anyhow::Result<()> {
+    if without == offered && offered > 0 {
+        let message = "no post of the pool names an image that has a vector: --image-features FILE has other ids";
+        return Err(Usage(message.to_owned()).into());
+    }
+    if without > 0 {
+        say(format!("{without} of {offered} posts have no image vector, and are compared by their texts alone"));
+    }
+    Ok(())
 }
 
 /// Whether the places of posts are written, which a line that is no post would shift.

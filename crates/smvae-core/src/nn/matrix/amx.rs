@@ -9,6 +9,7 @@
 //! are configured, used and released within one call; a whole sum is one `asm!` block, since the
 //! compiler knows nothing of what they hold. Linux gives a process tiles when it asks for them.
 
+use super::{COLS, STEP};
 use std::arch::asm;
 use std::arch::x86_64::__cpuid_count;
 use std::sync::OnceLock;
@@ -16,10 +17,7 @@ use std::sync::OnceLock;
 /// Rows, and bytes of a row, of a tile.
 const ROWS: usize = 16;
 const BYTES: usize = 64;
-/// Groups of four bytes of a row that a step takes.
-pub(super) const STEP: usize = BYTES / 4;
-/// Columns of a panel: of two tiles.
-const COLS: usize = 32;
+const _: () = assert!(STEP == BYTES / 4 && COLS == 2 * ROWS, "a step and a panel are of whole tiles");
 
 /// What is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,10 +76,15 @@ fn is_permitted() -> bool {
 #[repr(C, align(64))]
 struct Sums([[u32; COLS]; 2 * ROWS]);
 
-/// What rows are made of: numbers whose memory is theirs alone.
-pub(super) trait Plain: Copy {}
-impl Plain for u8 {}
-impl Plain for u32 {}
+/// What rows are made of.
+///
+/// # Safety
+/// A type without padding, so that every byte of it may be read.
+pub(super) unsafe trait Plain: Copy {}
+// SAFETY: integers have no padding.
+unsafe impl Plain for u8 {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
 
 /// The rows of a product, in a form that tiles are loaded from.
 pub(super) struct Tiles<'a> {
@@ -98,7 +101,8 @@ impl<'a> Tiles<'a> {
         let bytes = size_of_val(rows);
         assert!(groups.is_multiple_of(STEP), "rows that are not whole steps");
         assert!(if width == 0 { bytes == 0 } else { bytes.is_multiple_of(width) }, "rows of different widths");
-        // SAFETY: the memory of a slice of numbers, as long as it is, read as bytes.
+        // SAFETY: the memory of a slice of numbers without padding, as long as it is, read as
+        // bytes.
         let rows = unsafe { std::slice::from_raw_parts(rows.as_ptr().cast::<u8>(), bytes) };
         Self { number, rows, width }
     }
@@ -119,7 +123,8 @@ impl<'a> Tiles<'a> {
             let rows = (n - first).min(2 * ROWS);
             let upper = rows.min(ROWS);
             if shape.replace(rows) != Some(rows) {
-                configure(upper, rows - upper);
+                // SAFETY: this CPU has tiles and the process may use them (asserted).
+                unsafe { configure(upper, rows - upper) };
             }
             let at = &self.rows[first * self.width..][..rows * self.width];
             // SAFETY: this CPU has tiles and the process may use them (asserted). They are
@@ -150,7 +155,10 @@ impl<'a> Tiles<'a> {
 
 /// Gives the tiles their shapes: 0 to 3 sums, 4 and 5 rows, 6 and 7 columns. The second tile of
 /// rows has none if there are none; then nothing uses it.
-fn configure(upper: usize, lower: usize) {
+///
+/// # Safety
+/// For a CPU with tiles that the process may use ([`is_there`]), and at most 16 rows each.
+unsafe fn configure(upper: usize, lower: usize) {
     #[repr(C, align(64))]
     struct Config {
         palette: u8,
@@ -164,8 +172,8 @@ fn configure(upper: usize, lower: usize) {
     for (i, rows) in shapes.into_iter().enumerate().filter(|(_, rows)| *rows > 0) {
         (config.rows[i], config.row_bytes[i]) = (rows as u8, BYTES as u16);
     }
-    // SAFETY: 64 bytes in the layout that the instruction reads, with shapes within its limits; the
-    // caller knows that there are tiles.
+    // SAFETY: 64 bytes in the layout that the instruction reads, with shapes within its limits; there
+    // are tiles, as the caller promises.
     unsafe {
         asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly, preserves_flags));
     }
@@ -181,12 +189,17 @@ struct Place {
     sums: *mut [[u32; COLS]; 2 * ROWS],
 }
 
-/// A function for up to 32 rows, and one for up to 16, of an instruction that multiplies. A line of
+/// A function for 17 to 32 rows, and one for up to 16, of an instruction that multiplies. A line of
 /// each half of a panel comes every 128 bytes, and so does a row of sums.
+///
+/// # Safety
+/// Of both functions: the process may use tiles, and they are [configured](configure) for as many
+/// rows as `rows` has, `width` bytes apart and each of `64 * steps` bytes; `panel` has
+/// `2048 * steps` bytes; there is a step at least; `sums` may be written.
 macro_rules! products {
     ($two:ident, $one:ident, $instruction:literal) => {
         unsafe fn $two(Place { rows, width, panel, steps, sums }: Place) {
-            // SAFETY: what the caller promises.
+            // SAFETY: what the caller promises (`products`).
             unsafe {
                 asm!(
                     "tilezero tmm0",
@@ -226,7 +239,7 @@ macro_rules! products {
         }
 
         unsafe fn $one(Place { rows, width, panel, steps, sums }: Place) {
-            // SAFETY: what the caller promises.
+            // SAFETY: what the caller promises (`products`).
             unsafe {
                 asm!(
                     "tilezero tmm0",

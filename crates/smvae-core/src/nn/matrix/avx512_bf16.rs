@@ -6,9 +6,10 @@
 //! AMD's Zen 4 issues it as often as a multiply-add of f32, and so has twice the speed; Intel's
 //! Xeons were seen to be slower by it than in f32, and gain by AMX alone.
 
+use super::COLS;
 use super::float::{MatMut, Write};
-use super::rounded::{COLS, Line, Packed, Rows, finish};
-use super::tile::{TILE, by_rows, fetch_ahead, stored};
+use super::rounded::{Line, Packed, Rows, finish};
+use super::tile::{TILE, by_rows, fetch_ahead, line, stored};
 use std::arch::x86_64::*;
 
 /// Whether this CPU has what [`multiply`] needs.
@@ -72,11 +73,4 @@ fn dot(sums: __m512, row: __m512i, line: __m512i) -> __m512 {
     // SAFETY: two types of 512 bits that may have any value.
     let as_pairs = |x| unsafe { std::mem::transmute::<__m512i, __m512bh>(x) };
     _mm512_dpbf16_ps(sums, as_pairs(row), as_pairs(line))
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn line(line: &Line) -> __m512i {
-    // SAFETY: a line has 64 bytes and is aligned to as many.
-    unsafe { _mm512_load_si512((&raw const line.0).cast()) }
 }

@@ -9,7 +9,8 @@
 use super::super::precision::Unit;
 use super::super::real::vectorised;
 use super::float::{Mat, MatMut, Write};
-use super::rounded::{COLS, LANES, Line, Packed, Rows, STEP, finish};
+use super::rounded::{Line, Packed, Rows, finish};
+use super::{COLS, LANES, STEP};
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512_bf16};
 use rayon::prelude::*;

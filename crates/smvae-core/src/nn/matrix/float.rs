@@ -229,9 +229,12 @@ pub(crate) fn matmul<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, 
 /// [`matmul`] in which no bit of a row depends on how many other rows there are.
 ///
 /// gemm sums in another order where a product has one row or few numbers, and where both sides are
-/// small. Such a product gets rows of zeros below its own, so that it is none of these. `a` has
-/// rows of consecutive elements.
+/// small. Such a product gets rows of zeros below its own, so that it is none of these.
+///
+/// # Panics
+/// For an `a` whose rows are not consecutive elements.
 pub(crate) fn matmul_alike<T: Real>(mut dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, write: Write, on: Threads) {
+    assert!(a.col_stride == 1, "rows of elements that lie apart");
     let (m, k, n) = (a.rows, a.cols, b.cols);
     // Of gemm 0.19: at most 256 numbers in small kernels, at most 64 rows and columns in blocks of
     // 512 terms.

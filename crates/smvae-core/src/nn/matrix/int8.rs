@@ -6,9 +6,10 @@ use super::super::real::vectorised;
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::float::{MatMut, Write};
-use super::packed::{COLS, Columns, GROUP, LANES, Line, Packed, Rows};
+use super::packed::{Columns, GROUP, Line, Packed, Rows};
 #[cfg(target_arch = "x86_64")]
 use super::vnni;
+use super::{COLS, LANES};
 
 /// `dst = rows weight + bias`, or `dst += rows weight + bias`; `dst: [rows, n]`. Any unit gives the
 /// same bits, and a row the same whatever rows are beside it.

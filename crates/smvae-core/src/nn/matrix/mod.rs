@@ -10,6 +10,13 @@
 //! layers that train. Another form is a file here, a variant of
 //! [`Form`](super::precision::Form), and a way to choose it there.
 
+/// Columns of a panel, as weights are arranged in every form.
+const COLS: usize = 32;
+/// Columns of a line, half a panel: as many numbers of 32 bits as a register of AVX-512 has.
+const LANES: usize = 16;
+/// Groups of four bytes of a row come in steps of so many, those that a tile of AMX takes.
+const STEP: usize = 16;
+
 #[cfg(target_arch = "x86_64")]
 mod amx;
 mod arranged;

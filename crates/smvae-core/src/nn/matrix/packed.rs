@@ -11,25 +11,20 @@
 //! by four signed ones of each of 16 columns, so rows are stored plus 128, and a column's sum
 //! begins at `-128 sum_k b[k, j]`. None of this can saturate or overflow: `vpdpbusd` (unlike
 //! `vpdpbusds`) adds its four products, each within 255 * 127, to 32 bits that wrap; what wraps on
-//! the way wraps back, since the result is within `k * 127^2`, below `2^31` for `k` up to
-//! [`LONGEST`].
+//! the way wraps back, since the result is within `k * 127^2`. Where a sum begins is within
+//! `k * 128 * 127`, below `2^31` for `k` up to [`LONGEST`].
 //!
 //! Weights lie in panels of [`COLS`] columns: `[panels, groups of four terms, columns, 4]`, both
 //! sides filled up with zeros.
 
 use super::super::real::vectorised;
+use super::{COLS, LANES, STEP};
 use rayon::prelude::*;
 
-/// Columns of a panel.
-pub(super) const COLS: usize = 32;
 /// Terms that are multiplied at once.
 pub(super) const GROUP: usize = 4;
-/// Groups come in steps of so many, those that a tile of AMX takes.
-const STEP: usize = 16;
-/// Columns of a [`Line`].
-pub(super) const LANES: usize = 16;
 /// The most terms of a sum.
-const LONGEST: usize = (i32::MAX / (127 * 127)) as usize;
+const LONGEST: usize = i32::MAX as usize / (128 * 127);
 
 /// A group of four terms of 16 columns, column by column: one register, one line of the cache.
 #[derive(Clone, Copy, Debug)]

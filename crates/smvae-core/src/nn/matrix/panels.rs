@@ -11,13 +11,10 @@
 use super::super::real::vectorised;
 use super::float::{Mat, MatMut, Write};
 use super::tile::{TILE, by_rows, fetch_ahead, stored};
+use super::{COLS, LANES};
 use rayon::prelude::*;
 use std::arch::x86_64::*;
 
-/// Columns of a panel.
-const COLS: usize = 32;
-/// Columns of a [`Line`].
-const LANES: usize = 16;
 /// Terms of a sum: as many lines of a panel as fit into the first two caches beside the rows.
 const DEPTH: usize = 512;
 /// Rows that a task computes at once.

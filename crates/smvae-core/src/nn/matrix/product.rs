@@ -19,7 +19,8 @@ pub(crate) fn product<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>,
 }
 
 /// [`product`] in which no bit of a row depends on how many other rows there are: those of layers
-/// that keep their weights in panels, where a CPU has them.
+/// that keep their weights in panels, where a CPU has them. The rows of `a` are consecutive
+/// elements.
 pub(crate) fn product_alike<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, write: Write) {
     let Some(dst) = unless_rounded(dst, a, b, write) else { return };
     #[cfg(target_arch = "x86_64")]

@@ -8,14 +8,8 @@
 
 use super::super::real::vectorised;
 use super::float::{Mat, Write};
+use super::{COLS, LANES, STEP};
 use rayon::prelude::*;
-
-/// Columns of a panel.
-pub(super) const COLS: usize = 32;
-/// Columns of a [`Line`].
-pub(super) const LANES: usize = 16;
-/// Pairs of terms that a sum takes at a time.
-pub(super) const STEP: usize = 16;
 
 /// A pair of terms of each of 16 columns, the first one in the low half: one register, one line of
 /// the cache.

@@ -1,7 +1,8 @@
 //! What the kernels for AVX-512 share: each computes up to [`TILE`] rows by a panel's 32 columns at
 //! a time, whose sums fill 24 of the 32 registers.
 
-use std::arch::x86_64::{__m512, _MM_HINT_T0, _mm_prefetch, _mm512_storeu_ps};
+use super::{COLS, LANES};
+use std::arch::x86_64::{__m512, __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_load_si512, _mm512_storeu_ps};
 
 /// Rows of what is computed at once.
 pub(super) const TILE: usize = 12;
@@ -43,14 +44,23 @@ pub(super) fn fetch_ahead<L>(lines: &[L; 2]) {
     }
 }
 
+/// A line of a panel, whatever its numbers are.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn line<L>(line: &L) -> __m512i {
+    const { assert!(size_of::<L>() == 64 && align_of::<L>() == 64) }
+    // SAFETY: a line has 64 bytes and is aligned to as many.
+    unsafe { _mm512_load_si512(std::ptr::from_ref(line).cast()) }
+}
+
 /// Sums of f32 as numbers in memory. A loop that reads the registers themselves and is not unrolled
 /// would have them in memory at every step of the sum.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn stored<const R: usize>(sums: [[__m512; 2]; R]) -> [[f32; 32]; R] {
-    let mut done = [[0.0; 32]; R];
+pub(super) fn stored<const R: usize>(sums: [[__m512; 2]; R]) -> [[f32; COLS]; R] {
+    let mut done = [[0.0; COLS]; R];
     for (to, [left, right]) in done.iter_mut().zip(sums) {
-        let (to_left, to_right) = to.split_at_mut(16);
+        let (to_left, to_right) = to.split_at_mut(LANES);
         // SAFETY: 16 numbers each, in any place.
         unsafe {
             _mm512_storeu_ps(to_left.as_mut_ptr(), left);

@@ -6,9 +6,10 @@
 //! A panel is read once for every twelve rows, from the first cache if it has at most 1,500 terms,
 //! and else from the second, in order.
 
+use super::LANES;
 use super::float::{MatMut, Write};
-use super::packed::{Columns, GROUP, LANES, Line, Packed, Rows};
-use super::tile::{TILE, by_rows};
+use super::packed::{Columns, GROUP, Line, Packed, Rows};
+use super::tile::{TILE, by_rows, line};
 use std::arch::x86_64::*;
 
 /// Whether this CPU has what [`multiply`] needs.
@@ -92,13 +93,6 @@ fn finish<const R: usize>(sums: &[[__m512i; 2]; R], row_scales: &[f32], columns:
             }
         }
     }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn line(line: &Line) -> __m512i {
-    // SAFETY: a line has 64 bytes and is aligned to as many.
-    unsafe { _mm512_load_si512((&raw const line.0).cast()) }
 }
 
 #[inline]

@@ -64,6 +64,8 @@ pub(super) struct Grid {
     pub seeds: Vec<u64>,
     #[serde(default)]
     pub dev_only: bool,
+    #[serde(default)]
+    pub text_alone: bool,
     pub dev_labels: Option<Spanned<usize>>,
 }
 

@@ -146,6 +146,9 @@
     const chosen = at("type").value;
     at("type").replaceChildren(el("option", { value: "" }, "any"), ...types.map((type) => el("option", { value: type }, type)));
     at("type").value = types.includes(chosen) ? chosen : "";
+    const hasChanges = run.posts.some((post) => post.gain);
+    for (const option of at("kind").querySelectorAll("[value=better], [value=worse]")) option.hidden = option.disabled = !hasChanges;
+    if (at("kind").selectedOptions[0].disabled) at("kind").value = "any";
     // A run without a mistake shows its posts all the same.
     if (at("kind").value === "any" && !run.posts.some((post) => passes(post, "any", "", ""))) at("kind").value = "";
     showPosts(run, 0);
@@ -229,6 +232,8 @@
 
   function passes(post, kind, type, search) {
     if (search && !lower[post.text].includes(search) && !(post.caption ?? "").toLowerCase().includes(search)) return false;
+    if (kind === "better" && !(post.gain > 0) || kind === "worse" && !(post.gain < 0)) return false;
+    if (kind === "better" || kind === "worse") kind = "";
     if (!kind && !type) return true;
     const entity = ([, , label, outcome]) => (!type || label === type)
       && (!kind || outcome === kind || (kind === "any" && outcome !== "correct"));
@@ -254,6 +259,7 @@
   function item(post) {
     const { id, words } = data.texts[post.text];
     const body = el("div", { class: "body" }, el("p", { class: "id" }, id), line("gold", words, post.gold), line("found", words, post.found));
+    if (post.text_alone) body.append(line("text alone", words, post.text_alone));
     if (post.caption) body.append(el("p", { class: "caption" }, el("span", { class: "side-name" }, "caption"), " " + post.caption));
     const made = el("li", {}, body);
     if (Object.hasOwn(data.images, id)) made.append(el("img", { src: data.images[id], alt: `Image ${id}` }));
@@ -263,6 +269,8 @@
   function showPosts(run, wanted) {
     const [kind, type, search] = ["kind", "type", "search"].map((id) => at(id).value);
     matches = run.posts.filter((post) => passes(post, kind, type, search.trim().toLowerCase()));
+    // Where images change most comes first.
+    if (kind === "better" || kind === "worse") matches.sort((a, b) => Math.abs(b.gain) - Math.abs(a.gain));
     showPage(wanted);
     at("count").textContent = `${matches.length} of ${run.posts.length} posts`;
   }
