@@ -51,6 +51,7 @@ corpora = ["synthetic"]
 methods = ["text-only", "text-and-image", "semi"]
 labels = [10, 20, 40]
 draws = [0, 1, 2]
+text_alone = true
 """
 # Its runs, and the one that is looked at.
 RUNS, RUN, OTHER = 27, "synthetic-semi-40-d0-s0", "synthetic-text-only-10-d0-s0"
@@ -81,11 +82,14 @@ def main():
         browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
         if options.pictures:
             take_pictures(browser, report("clean.html"), options.pictures)
-        add_hostile(run)
+        alone = run.with_name("predictions-valid-text.jsonl")
+        for file in [run, alone]:
+            add_hostile(file)
         path = report("report.html")
         posts = read(run)
+        gains = [mistakes(without) - mistakes(post) for without, post in zip(read(alone), posts, strict=True)]
         for scheme in ["light", "dark"]:
-            with_page(browser, path, DESKTOP, scheme, lambda page: check_desktop(page, posts))
+            with_page(browser, path, DESKTOP, scheme, lambda page: check_desktop(page, posts, gains))
             with_page(browser, path, PHONE, scheme, check_phone)
             if options.axe:
                 # axe-core is no part of the page, whose policy would refuse it.
@@ -201,7 +205,7 @@ def axe(page):
     assert not bad, "\n".join(told)
 
 
-def check_desktop(page, posts):
+def check_desktop(page, posts, gains):
     page.select_option("#run", label=RUN)
     assert page.locator("canvas:visible").count() == 3, "a curve of dev, cross entropy or the loss is missing"
     # F1 against labels, three of the methods, dev's and test's reliability.
@@ -218,6 +222,13 @@ def check_desktop(page, posts):
         items = page.locator("#list > li")
         for i in range(items.count()):
             assert items.nth(i).locator(marks).count() > 0, f"{kind}: a post without one"
+    # What images change, the most changed first.
+    assert any(gain > 0 for gain in gains), "on this corpus images help"
+    for kind, changed in [("better", [gain for gain in gains if gain > 0]), ("worse", [gain for gain in gains if gain < 0])]:
+        page.select_option("#kind", kind)
+        shown(page, len(changed), posts)
+        if changed:
+            assert page.locator("#list > li").first.get_by_text("text alone", exact=True).is_visible()
     page.select_option("#kind", "missed")
     page.select_option("#type", "PER")
     shown(page, sum(any(o == "missed" and e["label"] == "PER" for e, o in judge(post)[0]) for post in posts), posts)
@@ -253,8 +264,10 @@ def check_desktop(page, posts):
     page.locator("#curves-table tbody tr").nth(1).wait_for()
     for legend in page.locator(".u-legend").all_inner_texts():
         assert "-" not in legend, f"a legend with dashes: {legend!r}"
-    # Another run.
+    # Another run, which sees no images.
+    page.select_option("#kind", "better")
     page.select_option("#run", label=OTHER)
+    assert page.input_value("#kind") != "better" and page.locator("#kind option[value=better]").is_disabled()
     assert page.locator("article.run:visible").count() == 1
     assert page.locator("article.run:visible h3").first.inner_text() == OTHER
     no_horizontal_scroll(page)
@@ -308,6 +321,10 @@ def judge(post):
 
     gold, predicted = post["gold"], post["entities"]
     return side(gold, predicted, "missed"), side(predicted, gold, "spurious")
+
+
+def mistakes(post):
+    return sum(outcome != "correct" for side in judge(post) for _, outcome in side)
 
 
 def has(post, kind):

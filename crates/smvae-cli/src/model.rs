@@ -36,24 +36,42 @@ pub(crate) fn load_each(runs: &[PathBuf], device: DeviceArgs, options: &LoadOpti
     if let Some(run) = (0..real.len()).find(is_again).map(|i| runs[i].display()) {
         return Err(Usage(format!("--model {run} is given twice")).into());
     }
-    runs.iter().map(|run| load(run, device, options.clone())).collect()
+    let models: Vec<Predictor> =
+        runs.iter().map(|run| load(run, device, options.clone())).collect::<anyhow::Result<_>>()?;
+    if let Some((first, others)) = models.split_first() {
+        others.iter().try_for_each(|other| first.check_labels(other))?;
+        if let Some(i) = others.iter().position(|other| other.words() != first.words()) {
+            let (first, other) = (runs[0].display(), runs[i + 1].display());
+            say(format!(
+                "{first} and {other} were trained on words that were split otherwise: text is split as for {first}"
+            ));
+        }
+    }
+    Ok(models)
 }
 
 /// Models, those that use image vectors and captions with theirs. Where none of them does, they are
 /// asked all the same, and say that they cannot use what was given.
 pub(crate) fn complete(
     models: Vec<Predictor>,
+    runs: &[PathBuf],
     with_images: impl Fn(Predictor) -> anyhow::Result<Predictor>,
     with_captions: impl Fn(Predictor) -> anyhow::Result<Predictor>,
 ) -> anyhow::Result<Vec<Predictor>> {
     let any_has_images = models.iter().any(|model| model.image_identity().is_some());
     let any_has_captions = models.iter().any(|model| model.caption_identity().is_some());
-    let complete = |model: Predictor| {
+    let complete = |(model, run): (Predictor, &PathBuf)| {
         let has_captions = model.caption_identity().is_some();
-        let model = if any_has_images && model.image_identity().is_none() { model } else { with_images(model)? };
-        if any_has_captions && !has_captions { Ok(model) } else { with_captions(model) }
+        // Of several, a message says which it is about.
+        let named = |completed: anyhow::Result<Predictor>| match runs {
+            [_] => completed,
+            _ => completed.with_context(|| format!("--model {}", run.display())),
+        };
+        let is_blind = any_has_images && model.image_identity().is_none();
+        let model = if is_blind { model } else { named(with_images(model))? };
+        if any_has_captions && !has_captions { Ok(model) } else { named(with_captions(model)) }
     };
-    models.into_iter().map(complete).collect()
+    models.into_iter().zip(runs).map(complete).collect()
 }
 
 /// What names a model in other programs: its run and the beginning of its weights' digest, so that

@@ -59,6 +59,14 @@ pub(crate) fn insist(line: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
 }
 
+/// How much is done, where it is known how much there is and where it is not.
+const KNOWN: &str = "{bar:30} {pos}/{len} {prefix} {elapsed} (left {eta}) {msg}";
+const UNKNOWN: &str = "{spinner} {pos} {prefix} {elapsed} ({per_sec}) {msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a valid template")
+}
+
 /// What is being done, and how much of it is done.
 pub(crate) struct Progress {
     /// `None` where nothing is drawn.
@@ -70,17 +78,19 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins; `what` is a noun, such as `steps`.
     pub(crate) fn new(what: &str) -> Self {
-        let bar = is_drawn().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {prefix} {elapsed} (left {eta}) {msg}");
-            ProgressBar::new(0).with_style(style.expect("a valid template")).with_prefix(what.to_owned())
-        });
+        let bar = is_drawn().then(|| ProgressBar::no_length().with_style(style(UNKNOWN)).with_prefix(what.to_owned()));
         Self { bar, what: what.to_owned(), told: Instant::now() }
     }
 
     /// Shows `done` of `total` (0 if it is not known) and a message.
     pub(crate) fn update(&mut self, done: usize, total: usize, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
-            bar.set_length(total.max(done) as u64);
+            if total > 0 {
+                if bar.length().is_none() {
+                    bar.set_style(style(KNOWN));
+                }
+                bar.set_length(total as u64);
+            }
             bar.set_position(done as u64);
             bar.set_message(message());
         } else if self.told.elapsed() >= EVERY {

@@ -70,7 +70,8 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     // The same again, and others by another seed or what is labelled.
     assert_eq!(suggest("--n 6 --for-dev 2 --model run").0, found);
     fs::write(dir.path().join("done.jsonl"), &found).expect("writable");
-    let (rest, _) = suggest("--n 84 --model run --exclude done.jsonl");
+    let (rest, said) = suggest("--n 84 --model run --exclude done.jsonl");
+    assert!(said.contains(" posts are labelled already"), "{said}");
     assert_eq!(lines(&rest).len(), n - 6, "all others once");
     assert!(ids(&rest).iter().all(|id| !distinct.contains(id)));
     assert_ne!(suggest("--n 6 --strategy random").0, suggest("--n 6 --strategy random --seed 2").0);
@@ -190,13 +191,16 @@ fn what_was_labelled_comes_back_and_trains() {
     assert!(said.contains("; 1 nobody has labelled; 1 skipped"), "{said}");
     assert_eq!(lines(&read(dir.path(), "labelled.jsonl")).len(), 38);
     assert_eq!(lines(&read(dir.path(), "rest.jsonl")).len(), 2);
-    let split = "split labelled.jsonl --to mine --dev 0.2 --test 0.2";
+    let split = "split labelled.jsonl --to mine --dev 0.2 --test 0.2 --rest-of pool.jsonl";
     check(dir.path(), split, "", 0);
     let corpus = Corpus::load(dir.path().join("mine")).expect("a corpus");
     assert_eq!((corpus.train.len(), corpus.dev.len(), corpus.test.len()), (22, 8, 8));
     let (_, error) = check(dir.path(), split, "", 2);
     assert!(error.contains("is there already: --overwrite replaces it"), "{error}");
     check(dir.path(), &format!("{split} --overwrite"), "", 0);
+    let rest = lines(&read(dir.path(), "mine/unlabelled.jsonl"));
+    assert_eq!(rest.len(), n_distinct(dir.path()) - 22 - 8 - 8, "no post of any split is among them");
+    assert!(rest.iter().all(|line| line["id"].is_string() && line["text"].is_string()), "{:?}", rest[0]);
     let train = format!("train --data mine --semi --unlabelled pool.jsonl --out semi --max-steps 3 {TRAIN}");
     let (_, said) = check(dir.path(), &train, "", 0);
     // Those of train and dev are left out.
@@ -371,6 +375,11 @@ fn what_makes_no_sense_is_said() {
     fails("suggest --pool pool.jsonl --output a.json --manifest a.json", 2, "would write over --output");
     fails("import pool.jsonl --to ./pool.jsonl", 2, "would write over an export");
     fails("import pool.jsonl --to a.jsonl --unlabelled a.jsonl", 2, "would write over --to");
+    let random =
+        "suggest --pool pool.jsonl --strategy random --image-share 0.5 --image-features data/features.safetensors";
+    fails(random, 2, "looks at no post");
+    fails("suggest --pool pool.jsonl --image-share -0.5", 2, "--image-share must be 0 to 1, got -0.5");
+    fails("suggest --pool pool.jsonl --model run --image-share 0.5 --no-images", 2, "cannot be used with");
     fails("suggest --pool pool.jsonl --n 0", 2, "`n` must be at least 1");
     fails("suggest --pool absent.jsonl", 1, "absent.jsonl");
     fails("suggest --pool pool.jsonl --text-encoder tiny", 2, "one that has learnt something");

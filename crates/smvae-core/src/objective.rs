@@ -21,9 +21,9 @@ mod rows;
 
 use crate::model::{BatchSpan, Features, SpanBatch, SpanModel, SpanScores};
 use crate::nn::dispatch::{has_kernels, is_at_hand};
-use crate::vae::{ElboTerms, LossWeights};
+use crate::vae::{ElboTerms, LossWeights, kl_standard_normal, mean_squared_error};
 use crate::{Error, Result};
-use candle_core::{DType, Tensor};
+use candle_core::{D, DType, Tensor};
 use candle_nn::VarBuilder;
 pub use images::ImageReconstruction;
 pub(crate) use kernels::means;
@@ -215,14 +215,14 @@ impl Objective {
         Ok(Scored { scores, elbo, counted: Counted::All, kl_class: None })
     }
 
-    /// How little a trained model expected the spans that it has scored, and with them the image:
-    /// what the paper calls the negative ELBO of each, weighted, `[rows]`, with every latent
-    /// variable at its mean, so that nothing is sampled. It is the loss of [`Objective::score`]
-    /// without cross entropy, and low for what the model can reconstruct.
+    /// How little a trained model expected the text of the spans that it has scored, `[rows]`, at
+    /// least 0: what the paper calls the negative ELBO of the text VAE, the reconstruction error
+    /// and the KL term as this objective weighs them, without free bits. The latent variable is at
+    /// its mean, so that nothing is sampled. Terms of images are left out, which only some posts
+    /// have.
     ///
     /// # Errors
-    /// [`Error::NoDecoders`] for a model without decoders; [`Error::NoImageVariance`] for one that
-    /// this objective did not add its parameters to; those of the tensor operations.
+    /// [`Error::NoDecoders`] for a model without decoders; those of the tensor operations.
     pub fn surprise(
         &self,
         model: &SpanModel,
@@ -231,11 +231,11 @@ impl Objective {
         batch: &SpanBatch,
         spans: &[BatchSpan],
     ) -> Result<Tensor> {
-        let latent = model.config().latent_dim;
-        let mean = |rows: usize| Tensor::zeros((rows, latent), scores.logits.dtype(), scores.logits.device());
-        let noise = Noise { z: mean(0)?, text: mean(spans.len())?, image: mean(batch.n_texts())? };
-        let rows = Rows::new(self.image_reconstruction, model, features, scores, batch, spans, &noise)?;
-        rows.terms()?.weighted_sum(self.weights())
+        let decoders = model.decoders.as_ref().ok_or(Error::NoDecoders)?;
+        let probabilities = candle_nn::ops::softmax(&scores.logits, D::Minus1)?;
+        let decoded = decoders.text(&probabilities, &scores.text.mu)?;
+        let mse = mean_squared_error(&decoded, &model.targets(features, batch, spans)?)?;
+        Ok(((mse * self.reconstruction_weight)? + (kl_standard_normal(&scores.text)? * self.kl_weight)?)?)
     }
 
     /// The prior over classes of a step whose labelled rows have these classes, `[classes]`, all

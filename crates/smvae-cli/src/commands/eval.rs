@@ -77,6 +77,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let by_path = name_files(&samples);
     let models = complete(
         models,
+        &args.model,
         |model| with_images(model, &args.images, args.device, by_path),
         |model| with_captions(model, &args.captions, true),
     )?;

@@ -1,18 +1,21 @@
 //! `smvae split`: one file of labelled posts to the train, dev and test of a corpus.
 
 use crate::failure::Usage;
+use crate::lines;
 use crate::options::{ColumnArgs, FileArgs};
 use crate::progress::say;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 use smvae::data::corpus::split_path;
+use smvae::data::duplicates::key;
 use smvae::data::files::write_atomically;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
 use smvae::data::shares::{ShareSettings, shares};
 use smvae::data::words::WordConvention;
 use smvae::data::{Error, Split};
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct SplitArgs {
@@ -32,6 +35,10 @@ pub(crate) struct SplitArgs {
     /// Share of the posts that are read once, at the end.
     #[arg(long, value_name = "SHARE", default_value_t = ShareSettings::default().test)]
     test: f64,
+    /// A pool of posts. Those that say what none of the posts does go to unlabelled.jsonl in the
+    /// folder, for `train --unlabelled`.
+    #[arg(long, value_name = "FILE")]
+    rest_of: Option<PathBuf>,
     /// Seed of the draw.
     #[arg(long, value_name = "N", default_value_t = ShareSettings::default().seed)]
     seed: u64,
@@ -55,6 +62,10 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    let unlabelled = args.to.join("unlabelled.jsonl");
+    if args.rest_of.is_some() && unlabelled.exists() && !args.overwrite {
+        return Err(Usage(format!("{} is there already: --overwrite replaces it", unlabelled.display())).into());
     }
     let settings = Settings {
         format: args.form.from,
@@ -90,10 +101,33 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     }
     let [train, dev, test] = counts;
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
-    if dev == 0 || test == 0 {
+    if let Some(pool) = &args.rest_of {
+        let labelled = words.iter().map(|words| key(words)).collect();
+        let (text, n) = rest_of(pool, labelled)?;
+        write_atomically(&unlabelled, text.as_bytes())?;
+        say(format!("{}: {n} posts that say something else", unlabelled.display()));
+    }
+    if train == 0 || dev == 0 || test == 0 {
         say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");
     }
     Ok(())
+}
+
+/// The posts of a pool that say what none of `seen` says, as JSON lines without labels, and how many
+/// they are.
+fn rest_of(pool: &Path, mut seen: HashSet<u64>) -> anyhow::Result<(String, usize)> {
+    let (mut text, mut n) = (String::new(), 0);
+    for post in lines::open(pool, &FileArgs::default(), &ColumnArgs::default())? {
+        let post = post?;
+        let words = post.words(&WordConvention::default());
+        if words.is_empty() || !seen.insert(key(&words)) {
+            continue;
+        }
+        text += &line_of(&post, false);
+        text.push('\n');
+        n += 1;
+    }
+    Ok((text, n))
 }
 
 /// Whether a corpus can have it.

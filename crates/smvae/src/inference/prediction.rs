@@ -21,9 +21,8 @@ pub struct Prediction {
     /// Whether the model was trained with captions and the post was read without one: it has none
     /// of its own, and the captions that the model was given lack that of its image.
     pub caption_missing: bool,
-    /// How little the model expected the post, and its image if it has one: the mean over its spans
-    /// of the VAEs' loss as the run weighed it ([`Objective::surprise`]), reconstruction errors and
-    /// KL terms, and no likelihood. A post with an image has more terms. `None` if nobody asked
+    /// How little the model expected the text of the post, at least 0: the mean over its spans of
+    /// the text VAE's loss ([`Objective::surprise`]). `None` if nobody asked
     /// ([`PredictionSettings::surprise`](crate::PredictionSettings::surprise)), or without words.
     ///
     /// [`Objective::surprise`]: smvae_core::objective::Objective::surprise

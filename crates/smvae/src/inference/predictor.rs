@@ -17,7 +17,7 @@ use crate::scoring::scorer::Scorer;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
 use smvae_core::nn::Form;
-use smvae_core::objective::{ImageReconstruction, Objective};
+use smvae_core::objective::Objective;
 use smvae_data::formats::PostRecord;
 use smvae_data::words::WordConvention;
 use smvae_data::{Captions, ImageVectors, Sample};
@@ -105,7 +105,7 @@ impl Predictor {
         let parameters = run.parameters(device, *dtype)?;
         let networks = if options.prediction.surprise {
             check_surprise(&config.objective)?;
-            Networks::for_surprise(&parameters, &encoder, &config.model, &config.objective, &labels)
+            Networks::with_decoders(&parameters, &encoder, &config.model, &labels)
         } else {
             Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
         };
@@ -315,10 +315,7 @@ impl Predictor {
 
 /// Whether a model that was trained so can tell how little it expected a span.
 pub(crate) fn check_surprise(objective: &Objective) -> Result<()> {
-    let want = "false for a model that was trained without VAEs, or with a contrastive image term, which depends on \
-                the posts beside it";
-    let is_contrastive = objective.image_reconstruction == ImageReconstruction::Contrastive;
-    if !objective.vae || is_contrastive { Err(Error::setting("surprise", want, true)) } else { Ok(()) }
+    if objective.vae { Ok(()) } else { Err(Error::setting("surprise", "of a model that was trained with VAEs", true)) }
 }
 
 /// A model may be shared between threads.

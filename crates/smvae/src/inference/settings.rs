@@ -20,7 +20,7 @@ pub struct PredictionSettings {
     /// The least probability of a label, 0 to 1, from which on its span is told as a candidate,
     /// besides the entities. `None`, the default, tells no candidates.
     pub all_above: Option<f32>,
-    /// Whether a post comes with how little the model expected it
+    /// Whether a post comes with how little the model expected its text
     /// ([`Prediction::surprise`](crate::Prediction::surprise)). It has to be asked for when the
     /// model is loaded, which then keeps its decoders. Default: false.
     pub surprise: bool,

@@ -37,10 +37,7 @@ impl Predictor {
         let mut first = models.next().ok_or_else(|| Error::setting("models", "at least one", 0))?;
         let mut others: Vec<Self> = models.collect();
         for model in [&first].into_iter().chain(&others).filter(|_| !others.is_empty()) {
-            if model.labels() != first.labels() {
-                let names = |model: &Self| model.labels().names().join(" ");
-                return Err(Error::OtherLabels { want: names(&first), got: names(model) });
-            }
+            first.check_labels(model)?;
             if model.temperature.is_some() {
                 return Err(Error::setting("calibrated", "false for several models together", true));
             }
@@ -54,6 +51,18 @@ impl Predictor {
         others.iter_mut().for_each(|model| model.settings.windows = first.settings.windows);
         first.others = others;
         Ok(first)
+    }
+
+    /// Whether another model has the same labels, so that both can be compared.
+    ///
+    /// # Errors
+    /// [`Error::OtherLabels`] if not.
+    pub fn check_labels(&self, other: &Self) -> Result<()> {
+        let names = |model: &Self| model.labels().names().join(" ");
+        if self.labels() == other.labels() {
+            return Ok(());
+        }
+        Err(Error::OtherLabels { want: names(self), got: names(other) })
     }
 
     /// How many models answer [together](Predictor::together); 1 for a single one.

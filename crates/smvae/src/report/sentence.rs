@@ -33,8 +33,12 @@ pub(super) fn of_comparison(comparison: &Comparison, is_baseline: bool) -> Vec<P
         return vec![no, strong(against), closest, strong(best), plain(" comes closest: "), by, on];
     }
     let next = if is_baseline { ": " } else { ", the next best: " };
-    // A difference that may be chance is no finding.
-    let finds = plain(if comparison.verdict == Verdict::More { " finds more than " } else { " is ahead of " });
+    // A difference that may be chance is no finding, and one that is not to be seen none at all.
+    let finds = plain(match comparison.verdict {
+        Verdict::More => " finds more than ",
+        _ if difference.mean < 0.005 => " is level with ",
+        _ => " is ahead of ",
+    });
     vec![strong(best), finds, strong(against), plain(next), by, on]
 }
 

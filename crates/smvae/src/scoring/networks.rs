@@ -63,17 +63,14 @@ impl Networks {
 
     /// The same with decoders, which tell how little the model expected a span
     /// ([`Objective::surprise`]).
-    pub(crate) fn for_surprise(
+    pub(crate) fn with_decoders(
         parameters: &Parameters,
         encoder: &TransformerConfig,
         model: &ModelConfig,
-        objective: &Objective,
         labels: &LabelSet,
     ) -> Result<Self> {
         let vb = parameters.frozen_builder(DType::F32);
-        let of_model = vb.pp(MODEL);
-        let mut model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &of_model)?;
-        objective.add_parameters(&mut model, &of_model)?;
+        let model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
         Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
     }
 

@@ -14,14 +14,20 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 
+/// Posts whose vectors are made at once.
+const PART: usize = 512;
+
 /// The posts of a pool that may be chosen. See [`suggest`](crate::suggest).
 #[derive(Debug)]
 pub struct Shortlist<P> {
     settings: SuggestSettings,
     /// What the posts said that were seen.
     seen: HashSet<u64>,
+    /// What posts said that are labelled.
+    excluded: HashSet<u64>,
     n_offered: usize,
     n_duplicates: usize,
+    n_labelled: usize,
     /// The most valuable posts; the least of them is the first to go.
     best: BinaryHeap<Reverse<ByValue<P>>>,
     /// The posts with the smallest lots, which are drawn at random; the greatest is the first to
@@ -78,8 +84,10 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         Ok(Self {
             settings: *settings,
             seen: HashSet::new(),
+            excluded: HashSet::new(),
             n_offered: 0,
             n_duplicates: 0,
+            n_labelled: 0,
             best: BinaryHeap::new(),
             drawn: BinaryHeap::new(),
             labelled: BinaryHeap::new(),
@@ -90,6 +98,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
     /// it. Comes before the pool.
     pub fn exclude(&mut self, post: &Post) {
         let key = key(post.words());
+        self.excluded.insert(key);
         if self.seen.insert(key) {
             let number = self.labelled.len();
             let offered = Offered { post: post.clone(), found: None, value: 0.0, lot: lot(key, 0), number };
@@ -109,7 +118,8 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         }
         let key = key(post.borrow().words());
         if !self.seen.insert(key) {
-            self.n_duplicates += 1;
+            let is_labelled = self.excluded.contains(&key);
+            *(if is_labelled { &mut self.n_labelled } else { &mut self.n_duplicates }) += 1;
             return;
         }
         let value = value(strategy, post.borrow(), &found);
@@ -129,9 +139,14 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         self.n_offered
     }
 
-    /// Those of them that said what an earlier one, or a labelled one, had said.
+    /// Those of them that said what an earlier one had said.
     pub fn n_duplicates(&self) -> usize {
         self.n_duplicates
+    }
+
+    /// Those of them that said what a post had said that is labelled already.
+    pub fn n_labelled(&self) -> usize {
+        self.n_labelled
     }
 
     /// Chooses, in order; the posts for dev come last. Without vectors posts are as alike as they
@@ -140,6 +155,19 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
     /// # Errors
     /// Those of the vectors; [`Error::Core`] with `Setting` for a strategy that needs some.
     pub fn choose(self, vectors: Option<&dyn PostVectors>) -> Result<Vec<Suggestion<P>>> {
+        self.choose_with(vectors, &mut |_, _| ())
+    }
+
+    /// The same, telling a callback how many of the posts that are compared have their vectors, and
+    /// of how many: that takes most of the time where a model makes them.
+    ///
+    /// # Errors
+    /// As [`Shortlist::choose`].
+    pub fn choose_with(
+        self,
+        vectors: Option<&dyn PostVectors>,
+        on_progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<Suggestion<P>>> {
         let SuggestSettings { strategy, n, for_dev, .. } = self.settings;
         if strategy.needs_vectors() && vectors.is_none() {
             return Err(Error::setting("strategy", "one that needs no vectors, without a text encoder", strategy));
@@ -157,8 +185,15 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
             (0..n.min(others.len())).map(|i| (i, 1.0)).collect()
         } else {
             let makes = vectors.unwrap_or(&WordBags);
-            let labelled = makes.vectors(&self.labelled.iter().map(|kept| &kept.0.post).collect::<Vec<_>>())?;
-            let vectors = makes.vectors(&others.iter().map(|offered| offered.post.borrow()).collect::<Vec<_>>())?;
+            let labelled = self.labelled.iter().map(|kept| &kept.0.post);
+            let n_labelled = labelled.len();
+            let posts: Vec<&Post> = labelled.chain(others.iter().map(|offered| offered.post.borrow())).collect();
+            let mut labelled = Vec::with_capacity(posts.len());
+            for part in posts.chunks(PART) {
+                labelled.extend(makes.vectors(part)?);
+                on_progress(labelled.len(), posts.len());
+            }
+            let vectors = labelled.split_off(n_labelled);
             if strategy == Strategy::Typical {
                 covering(&vectors, &labelled, n)
             } else {

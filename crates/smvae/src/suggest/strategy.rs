@@ -27,9 +27,8 @@ pub enum Strategy {
     /// How uncertain a model is of the spans that may be entities (mean entropy), times how unlike
     /// the chosen posts it is.
     Entropy,
-    /// How little a model expected it (the mean over its spans of the VAEs' loss), times how unlike
-    /// the chosen posts it is. For models with VAEs; posts with an image have more terms, and come
-    /// first.
+    /// How little a model expected its text (the mean over its spans of the text VAE's loss), times
+    /// how unlike the chosen posts it is. For models with VAEs.
     Surprise,
     /// How much several models disagree about the spans that may be entities: the information that
     /// the labels have about the models (BALD; Houlsby et al., 2011), times how unlike the chosen

@@ -15,7 +15,7 @@ pub(super) fn value(strategy: Strategy, post: &Post, found: &[Prediction]) -> f3
         Strategy::Names => names(post) as f32,
         Strategy::Entities => mean(found.iter().map(|found| candidates(found).map(|span| span.score).sum())),
         Strategy::Entropy => mean(found.iter().map(|found| mean(candidates(found).map(|span| entropy(span.score))))),
-        Strategy::Surprise => mean(found.iter().filter_map(|found| found.surprise)).max(0.0),
+        Strategy::Surprise => mean(found.iter().filter_map(|found| found.surprise)),
         Strategy::Disagreement => disagreement(found),
     }
 }

@@ -29,7 +29,7 @@ use smvae::data::files::sha256_file;
 use smvae::data::formats::write::FailedPost;
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
 use std::sync::Arc;
-use writer::{Writer, can_be_continued};
+use writer::{Writer, can_be_continued, has_candidates};
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let format = args.output_format()?;
@@ -42,7 +42,8 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let with_images = |model| {
         if pictures.is_some() { Ok(model) } else { model::with_images(model, &args.images, args.device, false) }
     };
-    let models = model::complete(models, with_images, |model| with_captions(model, &args.captions, false))?;
+    let models =
+        model::complete(models, &args.model, with_images, |model| with_captions(model, &args.captions, false))?;
     let model = Predictor::together(models)?;
     if !model.words_are_known() {
         say(format!(
@@ -77,6 +78,12 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
 /// Refuses what makes no sense, before the model is loaded.
 fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
     crate::output::check_apart([("--output", Some(&args.output))], [("--input", Some(&args.input))])?;
+    if args.model.len() > 1 && args.reading.settings().calibrated {
+        return Err(Usage("--calibrated is for one --model, and not for several together".to_owned()).into());
+    }
+    if args.reading.settings().all_above.is_some() && !has_candidates(format) {
+        say(format!("candidates are left out: {} has no place for them", format.name()));
+    }
     if args.resume && !can_be_continued(format) {
         return Err(Usage(format!("--resume continues JSON lines alone, and not {}", format.name())).into());
     }

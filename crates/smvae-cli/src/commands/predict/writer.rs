@@ -77,6 +77,11 @@ pub(super) fn can_be_continued(format: AnswerFormat) -> bool {
     format == AnswerFormat::JsonLines
 }
 
+/// Whether a format has a place for candidates.
+pub(super) fn has_candidates(format: AnswerFormat) -> bool {
+    matches!(format, AnswerFormat::JsonLines) || ["arrow", "parquet"].contains(&format.name())
+}
+
 /// Reads a record that an earlier run wrote and counts it; its length. `None` where no whole record
 /// is left.
 ///

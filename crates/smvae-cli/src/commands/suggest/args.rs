@@ -33,7 +33,8 @@ pub(crate) struct SuggestArgs {
     /// pool.
     #[arg(long, default_value_t = 0, value_name = "N")]
     for_dev: usize,
-    /// A run folder; several of one corpus for `disagreement`.
+    /// A run folder; several of one corpus, whose values are averaged, or compared by
+    /// `disagreement`. Entities and likeness are those of the first.
     #[arg(long, visible_alias = "weights", value_name = "DIR")]
     pub(crate) model: Vec<PathBuf>,
     /// Without a model: a text encoder that tells which posts are alike.
@@ -49,7 +50,13 @@ pub(crate) struct SuggestArgs {
     /// How much images count in telling which posts are alike, 0 to 1; texts have the rest.
     ///
     /// Of the vectors that the model was trained with, or of --image-features.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    #[arg(
+        long,
+        default_value_t = 0.0,
+        value_name = "SHARE",
+        conflicts_with = "no_images",
+        allow_negative_numbers = true
+    )]
     pub(crate) image_share: f32,
     /// Files of posts that are labelled already.
     ///
@@ -117,6 +124,9 @@ impl SuggestArgs {
         let share = self.image_share;
         if !(0.0..=1.0).contains(&share) {
             return Err(Usage(format!("--image-share must be 0 to 1, got {share}")).into());
+        }
+        if strategy == Strategy::Random && share > 0.0 {
+            return Err(Usage("--strategy random looks at no post, and so at no --image-share".to_owned()).into());
         }
         let has_images = self.images.image_features.is_some() || self.images.images.is_some();
         if !has_images && self.model.is_empty() && share > 0.0 {

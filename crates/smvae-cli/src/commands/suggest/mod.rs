@@ -26,7 +26,7 @@ use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
 use smvae::data::selection::{Selected, Selection};
 use smvae::data::words::WordConvention;
-use smvae::suggest::{PostEncoder, Shortlist, SuggestSettings, Suggestion, WithImages, WordBags};
+use smvae::suggest::{PostEncoder, Shortlist, Strategy, SuggestSettings, Suggestion, WithImages, WordBags};
 use smvae::{EncoderSource, Post, PostVectors, Prediction, Predictor};
 use std::borrow::Borrow;
 use std::path::Path;
@@ -64,15 +64,22 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     if let Some(signal) = interrupt::signal() {
         return Err(signal.into());
     }
-    let (offered, duplicates) = (shortlist.n_offered(), shortlist.n_duplicates());
+    let offered = shortlist.n_offered();
+    let left_out = (shortlist.n_labelled(), shortlist.n_duplicates());
     tell_of_images(without_image, offered)?;
     let encoder = encoder(args)?;
     let texts = models.first().map(|model| &**model as &dyn PostVectors);
     let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
+    let mut progress = Progress::new("posts compared");
+    let mut on_progress = |done, total| progress.update(done, total, String::new);
     let chosen = match &images {
-        Some(images) => shortlist.choose(Some(&WithImages::new(texts, images, args.image_share)?))?,
-        None => shortlist.choose(Some(texts))?,
+        Some(images) => {
+            let vectors = WithImages::new(texts, images, args.image_share)?;
+            shortlist.choose_with(Some(&vectors), &mut on_progress)?
+        }
+        None => shortlist.choose_with(Some(texts), &mut on_progress)?,
     };
+    drop(progress);
     let manifest = digest.map(|digest| manifest(&settings, &chosen, labelled, digest));
     match args.to() {
         To::Posts(format) => write(args, format, &chosen)?,
@@ -81,7 +88,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     if let Some((path, manifest)) = args.manifest.as_ref().zip(manifest) {
         manifest.save(path)?;
     }
-    tell(&chosen, offered, duplicates, &settings);
+    tell(&chosen, offered, left_out, &settings);
     if bad > 0 { Err(BadLines { lines: bad, left_out: bad }.into()) } else { Ok(()) }
 }
 
@@ -132,13 +139,9 @@ fn models(args: &SuggestArgs) -> anyhow::Result<Vec<Arc<Predictor>>> {
         if is_blind { Ok(model) } else { model::with_images(model, &args.images, args.device, true) }
     };
     let models = model::load_each(&args.model, args.device, &args.options())?;
-    let models = model::complete(models, with_images, |model| with_captions(model, &args.captions, false))?;
+    let models =
+        model::complete(models, &args.model, with_images, |model| with_captions(model, &args.captions, false))?;
     let models: Vec<Arc<Predictor>> = models.into_iter().map(Arc::new).collect();
-    if let Some((first, other)) = models.first().and_then(|first| Some((first, differing(&models, first)?))) {
-        let names = |model: &Predictor| model.labels().names().join(" ");
-        let message = format!("models of one corpus are compared: one has {}, another {}", names(first), names(other));
-        return Err(Usage(message).into());
-    }
     Ok(models)
 }
 
@@ -161,11 +164,6 @@ fn images_alike(args: &SuggestArgs, models: &[Arc<Predictor>]) -> anyhow::Result
         }
     };
     Ok(Some(Arc::new(vectors)))
-}
-
-/// A model that has other labels.
-fn differing<'a>(models: &'a [Arc<Predictor>], first: &Predictor) -> Option<&'a Arc<Predictor>> {
-    models.iter().find(|model| model.labels() != first.labels())
 }
 
 /// The text encoder that tells which posts are alike, where no model does.
@@ -301,7 +299,12 @@ fn manifest(
 }
 
 /// Says what was chosen, and what it costs to read.
-fn tell(chosen: &[Suggestion<Candidate>], offered: usize, duplicates: usize, settings: &SuggestSettings) {
+fn tell(
+    chosen: &[Suggestion<Candidate>],
+    offered: usize,
+    (labelled, duplicates): (usize, usize),
+    settings: &SuggestSettings,
+) {
     let words: usize = chosen.iter().map(|suggestion| suggestion.post.post.words().len()).sum();
     let found: usize = chosen.iter().filter_map(|s| s.found.as_ref()).map(|found| found.entities.len()).sum();
     let dev = chosen.iter().filter(|suggestion| suggestion.for_dev).count();
@@ -313,10 +316,20 @@ fn tell(chosen: &[Suggestion<Candidate>], offered: usize, duplicates: usize, set
     if found > 0 {
         line += &format!(", {found} entities found already");
     }
+    match labelled {
+        0 => {}
+        1 => line += "; 1 post is labelled already",
+        n => line += &format!("; {n} posts are labelled already"),
+    }
     match duplicates {
         0 => {}
         1 => line += "; 1 post says what another says",
         n => line += &format!("; {n} posts say what others say"),
     }
     say(line);
+    if settings.strategy == Strategy::Entities && chosen.iter().all(|suggestion| suggestion.score == 0.0) {
+        say(
+            "the model expects no entity in any of them, so that the choice is as good as none: train it further first",
+        );
+    }
 }

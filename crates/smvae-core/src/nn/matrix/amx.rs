@@ -172,8 +172,8 @@ unsafe fn configure(upper: usize, lower: usize) {
     for (i, rows) in shapes.into_iter().enumerate().filter(|(_, rows)| *rows > 0) {
         (config.rows[i], config.row_bytes[i]) = (rows as u8, BYTES as u16);
     }
-    // SAFETY: 64 bytes in the layout that the instruction reads, with shapes within its limits; there
-    // are tiles, as the caller promises.
+    // SAFETY: 64 bytes in the layout that the instruction reads, with shapes within its limits;
+    // there are tiles, as the caller promises.
     unsafe {
         asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly, preserves_flags));
     }
