@@ -113,8 +113,8 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The posts of a pool that say what none of `seen` says, as JSON lines without labels, and how many
-/// they are.
+/// The posts of a pool that say what none of `seen` says, as JSON lines without labels, and how
+/// many they are.
 fn rest_of(pool: &Path, mut seen: HashSet<u64>) -> anyhow::Result<(String, usize)> {
     let (mut text, mut n) = (String::new(), 0);
     for post in lines::open(pool, &FileArgs::default(), &ColumnArgs::default())? {

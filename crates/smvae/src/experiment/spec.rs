@@ -31,8 +31,8 @@ pub struct Run {
     pub dev_labels: Option<usize>,
     /// Whether the test split stays closed.
     pub dev_only: bool,
-    /// Whether a run with images or captions is also scored from the text alone. A result without it
-    /// is not repeated for it.
+    /// Whether a run with images or captions is also scored from the text alone. A result without
+    /// it is not repeated for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub text_alone: bool,
     /// Whether it has image vectors.

@@ -4,11 +4,12 @@
 use crate::run::predictions::PostPrediction;
 use crate::scoring::entity::ScoredEntity;
 use serde::Serialize;
-use smvae_core::LabelSet;
 use smvae_core::calibration::{Bin, expected_calibration_error, fit_temperature, reliability, tempered};
 use smvae_core::confusion::{Confusion, Judged, Outcome, judge};
 use smvae_core::metrics::{Counts, Scores};
+use smvae_core::{Entity, LabelSet};
 use smvae_data::Split;
+use std::collections::HashSet;
 
 /// Bins of the reliability plot.
 const BINS: usize = 10;
@@ -38,6 +39,21 @@ pub struct SplitReport {
     /// What the model finds without the images and captions that it was trained with. `None` if
     /// nobody saved it.
     pub text_alone: Option<TextAlone>,
+    /// Of a model that reads captions, the posts whose caption names a word of an entity, and the
+    /// others. `None` if no caption was read.
+    pub captions: Option<[Slice; 2]>,
+}
+
+/// Some of the posts of a split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Slice {
+    /// How many.
+    pub posts: usize,
+    /// F1 in them, in percent.
+    pub f1: f64,
+    /// The same from the text alone. `None` if nobody saved it.
+    pub text_alone: Option<f64>,
 }
 
 /// A model with its images and captions against the same model without.
@@ -121,6 +137,8 @@ impl SplitReport {
             confusion.add(&gold, &predicted);
             judged.push(judge(&gold, &predicted));
         }
+        let captions = slices(&posts, posts.iter().map(PostPrediction::found_entities));
+        let captions = captions.map(|slices| slices.map(|(posts, f1)| Slice { posts, f1, text_alone: None }));
         let names = confusion.labels();
         let row = |gold: &String| names.iter().map(|predicted| confusion.count(gold, predicted)).collect();
         Self {
@@ -138,6 +156,7 @@ impl SplitReport {
             posts,
             judged,
             text_alone: None,
+            captions,
         }
     }
 
@@ -146,6 +165,11 @@ impl SplitReport {
         let is_same = |(a, b): (&PostPrediction, &PostPrediction)| a.words == b.words && a.gold == b.gold;
         if found.len() != self.posts.len() || !self.posts.iter().zip(&found).all(is_same) {
             return None;
+        }
+        if let Some((slices, alone)) =
+            self.captions.as_mut().zip(slices(&self.posts, found.iter().map(PostPrediction::found_entities)))
+        {
+            slices.iter_mut().zip(alone).for_each(|(slice, (_, f1))| slice.text_alone = Some(f1));
         }
         let mut scores = Scores::default();
         let text_post = |(post, with): (PostPrediction, &Judged)| {
@@ -166,6 +190,30 @@ impl SplitReport {
     pub fn overall(&self) -> &TypeRow {
         self.types.last().expect("made with a row `overall`")
     }
+}
+
+/// Number and F1 of the posts whose caption names a word of an entity, and of the others, by what
+/// was found in each. `None` without a caption.
+fn slices(posts: &[PostPrediction], found: impl Iterator<Item = Vec<Entity>>) -> Option<[(usize, f64); 2]> {
+    posts.iter().find(|post| post.caption.is_some())?;
+    let mut slices = [(0, Scores::default()), (0, Scores::default())];
+    for (post, found) in posts.iter().zip(found) {
+        let (n, scores) = &mut slices[usize::from(!caption_names_entity(post))];
+        *n += 1;
+        scores.add(&post.gold_entities(), &found);
+    }
+    Some(slices.map(|(n, scores)| (n, scores.overall.f1())))
+}
+
+/// Whether a word of a gold entity, of three letters at least, stands in the caption.
+fn caption_names_entity(post: &PostPrediction) -> bool {
+    let Some(caption) = &post.caption else { return false };
+    let words = |text: &str| -> HashSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
+        words.map(str::to_lowercase).collect()
+    };
+    let named = words(caption);
+    post.gold.iter().any(|entity| words(&entity.text).iter().any(|word| named.contains(word)))
 }
 
 /// Entities that are missed, and those that are found and wrong; one of a wrong type or boundary is
