@@ -75,12 +75,14 @@ impl Results {
         difference(&statistic.difference.unwrap_or_else(|| panic!("{} and {baseline} have no pair", cell.2)))
     }
 
-    /// The mean on test over the seeds of MPNet with all labels.
+    /// The mean on test over the seeds of MPNet with all labels, and how many they are.
     pub(super) fn mpnet(&self, year: &str) -> String {
         let summary = Summary::of(&self.mpnet, None, self.mpnet.len());
         let row = summary.rows.iter().find(|row| row.corpus.ends_with(year) && row.method == "full");
         let row = row.unwrap_or_else(|| panic!("no results with MPNet of Twitter{year}"));
-        mean(row.test.as_ref().expect("test was scored"))
+        let test = row.test.as_ref().expect("test was scored");
+        let runs = if test.n == 1 { "one run".to_owned() } else { format!("{} runs", test.n) };
+        format!("{} ({runs})", mean(test))
     }
 
     /// F1 on dev of one run of the options experiment.

@@ -40,7 +40,7 @@ fn results_page(results: &Results) -> Vec<String> {
         format!("{}** is a mean and its standard deviation", test("2017", "100", "supervised")),
         format!("{}** is the mean of paired differences", minus("2017", "teachers", "supervised")),
         format!(
-            "one run with MPNet has {} on Twitter2017 and {} on Twitter2015",
+            "MPNet has {} on Twitter2017 and {} on Twitter2015",
             results.mpnet("2017"),
             results.mpnet("2015")
         ),

@@ -4,6 +4,7 @@
 
 use super::driver_calls::driver_calls;
 use super::lookup::{Cell, Results, compared_with, difference, mean};
+use smvae::core::metrics::Scores;
 use smvae::experiment::{Difference, RunResult, Summary, SummaryRow};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,8 @@ pub(super) fn block(results: &Results, name: &str) -> String {
         "mpnet" => means(rows(&results.mpnet, "full"), "full"),
         "bf16" => means(rows(&results.bf16, "text"), "text"),
         "draws" => draws(results),
-        "types" => types(results),
+        "types" => by_label(&results.few_labels, ["supervised", "teachers"]),
+        "captions by label" => by_label(&results.captions, ["text", "caption"]),
         "every option" => every_option(results),
         "driver calls" => driver_calls(),
         _ => panic!("there is no block {name:?}"),
@@ -37,7 +39,7 @@ fn findings(results: &Results) -> String {
     let row = |name: &str, cell: &dyn Fn(&str) -> String| [vec![name.to_owned()], YEARS.map(cell).to_vec()].concat();
     let rows = [
         row("F1 with all labels (3373 and 4000 tweets), one run", &|year| results.mean(Cell(year, "all", "full"))),
-        row("F1 with all labels and MPNet, a text encoder of BERT-base's size, one run", &|year| results.mpnet(year)),
+        row("F1 with all labels and MPNet, a text encoder of BERT-base's size", &|year| results.mpnet(year)),
         row("F1 with 100 labelled tweets", &|year| results.mean(Cell(year, "100", "supervised"))),
         row("gain from the unlabelled rest, by a student of three teachers", &|year| {
             results.minus(Cell(year, "100", "teachers"), "supervised")
@@ -215,33 +217,34 @@ fn draws(results: &Results) -> String {
     table(&["corpus", "labels", "method", "0", "1", "2", "3", "4"], by_corpus(rows))
 }
 
-/// experiments/README: supervised and teachers at 100 labels, by label.
-fn types(results: &Results) -> String {
-    let runs = |year: &str, method: &str| -> Vec<&RunResult> {
+/// experiments/README: two methods at 100 labels, by label.
+fn by_label(results: &[RunResult], methods: [&str; 2]) -> String {
+    let runs = |year: &str, method: &str| -> BTreeMap<u64, Scores> {
         let is_it = |r: &&RunResult| {
             let labels = r.run.labels.to_string();
             (r.run.corpus.ends_with(year), labels.as_str(), r.run.dev_labels, r.run.method.as_str())
                 == (true, "100", None, method)
         };
-        results.few_labels.iter().filter(is_it).collect()
+        let test = |result: &RunResult| (result.run.draw, result.test.clone().expect("test was scored"));
+        results.iter().filter(is_it).map(test).collect()
     };
     let mut rows = Vec::new();
     for year in YEARS {
-        let (supervised, teachers) = (runs(year, "supervised"), runs(year, "teachers"));
-        let test = |result: &RunResult| result.test.clone().expect("test was scored");
-        let labels: BTreeSet<String> = test(supervised[0]).types.keys().cloned().collect();
+        let [before, after] = methods.map(|method| runs(year, method));
+        assert!(before.keys().eq(after.keys()), "draws are paired");
+        let labels: BTreeSet<&String> = before.values().flat_map(|scores| scores.types.keys()).collect();
         for label in labels {
-            let f1 =
-                |runs: &[&RunResult]| -> Vec<f64> { runs.iter().map(|run| test(run).types[&label].f1()).collect() };
-            let (before, after) = (f1(&supervised), f1(&teachers));
-            // Both are listed draw by draw.
+            let f1 = |runs: &BTreeMap<u64, Scores>| -> Vec<f64> {
+                runs.values().map(|scores| scores.types[label].f1()).collect()
+            };
+            let (before, after) = (f1(&before), f1(&after));
             let paired: Vec<f64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
             let mean = |values: &[f64]| format!("{:.1}", values.iter().sum::<f64>() / values.len() as f64);
             let of = difference(&Difference::of(&paired).expect("five draws"));
             rows.push([year.to_owned(), format!("`{label}`"), mean(&before), mean(&after), of]);
         }
     }
-    table(&["corpus", "label", "supervised", "teachers", "difference"], rows)
+    table(&["corpus", "label", methods[0], methods[1], "difference"], rows)
 }
 
 /// experiments/README: every run of options.toml.
