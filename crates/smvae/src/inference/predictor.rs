@@ -103,13 +103,12 @@ impl Predictor {
         let labels = run.labels()?;
         let encoder = run.encoder_config()?;
         let parameters = run.parameters(device, *dtype)?;
-        let networks = if options.prediction.surprise {
+        let mut networks = Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
+            .map_err(|error| run.weights_do_not_fit(&error))?;
+        if options.prediction.surprise {
             check_surprise(&config.objective)?;
-            Networks::with_decoders(&parameters, &encoder, &config.model, &labels)
-        } else {
-            Networks::for_evaluation(&parameters, &encoder, &config.model, &labels)
-        };
-        let mut networks = networks.map_err(|error| run.weights_do_not_fit(&error))?;
+            networks = networks.with_decoders(&parameters, &labels).map_err(|error| run.weights_do_not_fit(&error))?;
+        }
         let form = options.precision.form(device, options.unit)?;
         drop(parameters);
         networks.prepare(form)?;

@@ -54,24 +54,17 @@ impl Networks {
         labels: &LabelSet,
     ) -> Result<Self> {
         let vb = parameters.frozen_builder(DType::F32);
-        let n_classes = labels.n_classes();
-        Ok(Self {
-            encoder: Transformer::load(encoder, vb.pp(ENCODER))?,
-            model: SpanModel::load_for_prediction(model, encoder.hidden_size, n_classes, &vb.pp(MODEL))?,
-        })
+        let model = SpanModel::load_for_prediction(model, encoder.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
+        Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
     }
 
-    /// The same with decoders, which tell how little the model expected a span
+    /// The same with the decoders, which tell how little the model expected a span
     /// ([`Objective::surprise`]).
-    pub(crate) fn with_decoders(
-        parameters: &Parameters,
-        encoder: &TransformerConfig,
-        model: &ModelConfig,
-        labels: &LabelSet,
-    ) -> Result<Self> {
-        let vb = parameters.frozen_builder(DType::F32);
-        let model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &vb.pp(MODEL))?;
-        Ok(Self { encoder: Transformer::load(encoder, vb.pp(ENCODER))?, model })
+    pub(crate) fn with_decoders(mut self, parameters: &Parameters, labels: &LabelSet) -> Result<Self> {
+        let vb = parameters.frozen_builder(DType::F32).pp(MODEL);
+        let width = self.encoder.config().hidden_size;
+        self.model = SpanModel::load(&self.model.config().clone(), width, labels.n_classes(), &vb)?;
+        Ok(self)
     }
 
     /// Arranges the parameters for predictions in this form, once; later changes of them are not
