@@ -4,6 +4,7 @@
 #
 # Needs the corpora and all-MiniLM-L6-v2 of SMVAE_SHARED (../shared) and, once, the network for PyTorch. Settings:
 #     ROUNDS=3 POSTS=20000 THREADS=2
+#     ONNX="int8"      also a loop around ONNX Runtime, in f32, int8 or both; needs onnx and onnxruntime in the environment
 #     PEER_VENV=DIR    a virtual environment that has torch and transformers (5 GB); made in OUT without
 #     RUN=DIR          a run folder with that text encoder; one is trained for an epoch without
 #     SMVAE_BIN=FILE   the program; built without
@@ -32,6 +33,10 @@ run=${RUN:-$OUT/predict-run}
 results=$OUT/predict-$(date +%Y%m%d-%H%M%S).jsonl
 predict() { "$VENV/bin/python" benches/peer/predict.py "$@" --threads "$THREADS" --posts "$OUT/posts.jsonl"; }
 predict posts --corpus "$SHARED/data/twitter2017/test.txt" --n "$POSTS"
+for precision in ${ONNX:-}; do
+    # By itself, so that PyTorch is not in the memory of the loop.
+    predict export --model "$encoder" --work "$OUT" --precision "$precision" >&2
+done
 for ((round = 1; round <= ROUNDS; round++)); do
     echo "round $round of $ROUNDS" >&2
     for precision in f32 int8; do
@@ -39,6 +44,9 @@ for ((round = 1; round <= ROUNDS; round++)); do
     done
     predict peer --model "$encoder" --output "$OUT/answers-peer.jsonl" >>"$results"
     predict peer --model "$encoder" --output "$OUT/answers-peer.jsonl" --sorted >>"$results"
+    for precision in ${ONNX:-}; do
+        predict onnx --model "$encoder" --work "$OUT" --precision "$precision" --output "$OUT/answers-onnx.jsonl" >>"$results"
+    done
 done
 echo "$results"
 "$VENV/bin/python" benches/peer/predict.py table --results "$results"
