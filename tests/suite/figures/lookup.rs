@@ -59,6 +59,11 @@ impl Results {
         if on == On::Dev { row.dev } else { row.test.expect("test was scored") }
     }
 
+    /// The mean on test.
+    pub(super) fn mean_f1(&self, cell: Cell<'_>) -> f64 {
+        self.statistic(cell, "", On::Test).mean
+    }
+
     /// `68.68 ± 1.52` on test.
     pub(super) fn mean(&self, cell: Cell<'_>) -> String {
         self.mean_on(cell, On::Test)

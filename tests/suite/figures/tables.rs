@@ -5,6 +5,7 @@
 use super::driver_calls::driver_calls;
 use super::lookup::{Cell, Results, compared_with, difference, mean};
 use smvae::core::metrics::Scores;
+use smvae::experiment::results::LabellingCost;
 use smvae::experiment::{Difference, RunResult, Summary, SummaryRow};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ pub(super) fn block(results: &Results, name: &str) -> String {
         "settings" => settings(),
         "means" => means(results.rows("supervised"), "supervised"),
         "labelling" => means(rows(&results.labelling, "supervised"), "supervised"),
+        "labelling by cost" => labelling_by_cost(results),
         "captions" => means(rows(&results.captions, "text"), "text"),
         "mpnet" => means(rows(&results.mpnet, "full"), "full"),
         "bf16" => means(rows(&results.bf16, "text"), "text"),
@@ -195,6 +197,61 @@ fn means(rows: Vec<SummaryRow>, baseline: &str) -> String {
         &["corpus", "labels", "method", "draws", "F1 on dev", "F1 on test", &format!("test, minus {baseline}")],
         by_corpus(rows),
     )
+}
+
+/// Words and entities of the random posts of experiments/draws, means over the draws of
+/// few-labels.toml: labels, then words and entities of Twitter2017 and of Twitter2015. Counted in
+/// the corpora.
+const COSTS: [(&str, [[f64; 2]; 2]); 3] = [
+    ("50", [[790.0, 89.0], [788.0, 78.0]]),
+    ("100", [[1599.0, 183.0], [1590.0, 157.0]]),
+    ("200", [[3209.0, 359.0], [3222.0, 322.0]]),
+];
+
+/// experiments/README: what chosen posts cost to label, and what random posts of that cost would
+/// reach, between the numbers of labels that were tried on a logarithmic scale.
+fn labelling_by_cost(results: &Results) -> String {
+    let mut lines = Vec::new();
+    for (i, year) in YEARS.into_iter().enumerate() {
+        let f1 = |labels: &str| results.mean_f1(Cell(year, labels, "supervised"));
+        let random = |cost: usize, at: f64| {
+            let known = COSTS.map(|(labels, costs)| (costs[i][cost].ln(), f1(labels)));
+            let [from, to] = if at.ln() < known[1].0 { [known[0], known[1]] } else { [known[1], known[2]] };
+            from.1 + (to.1 - from.1) * (at.ln() - from.0) / (to.0 - from.0)
+        };
+        for (labels, costs) in COSTS {
+            let [words, entities] = costs[i].map(|cost| format!("{cost:.0}"));
+            let f1 = format!("{:.2}", f1(labels));
+            lines.push([year, labels, "random", &words, &entities, &f1, "", ""].map(str::to_owned));
+        }
+        for row in rows(&results.labelling, "supervised") {
+            let of_method = |r: &&RunResult| {
+                r.run.corpus.ends_with(year) && r.run.corpus == row.corpus && r.run.method == row.method
+            };
+            let costs: Vec<_> = results.labelling.iter().filter(of_method).filter_map(|r| r.cost).collect();
+            if row.method == "supervised" || costs.is_empty() {
+                continue;
+            }
+            let mean =
+                |of: fn(&LabellingCost) -> usize| costs.iter().map(of).sum::<usize>() as f64 / costs.len() as f64;
+            let (words, entities) = (mean(|cost| cost.words), mean(|cost| cost.entities));
+            let f1 = row.test.as_ref().expect("test was scored").mean;
+            let against = |cost, at| format!("{:.2} ({:+.2})", random(cost, at), f1 - random(cost, at));
+            lines.push([
+                year.to_owned(),
+                row.labels.to_string(),
+                row.method.clone(),
+                format!("{words:.0}"),
+                format!("{entities:.0}"),
+                format!("{f1:.2}"),
+                against(0, words),
+                against(1, entities),
+            ]);
+        }
+    }
+    let header =
+        ["corpus", "posts", "chosen", "words", "entities", "F1", "random, as many words", "random, as many entities"];
+    table(&header, lines)
 }
 
 /// experiments/README: every run.
