@@ -82,12 +82,17 @@ impl Results {
 
     /// The mean on test over the seeds of MPNet with all labels, and how many they are.
     pub(super) fn mpnet(&self, year: &str) -> String {
-        let summary = Summary::of(&self.mpnet, None, self.mpnet.len());
-        let row = summary.rows.iter().find(|row| row.corpus.ends_with(year) && row.method == "full");
-        let row = row.unwrap_or_else(|| panic!("no results with MPNet of Twitter{year}"));
+        let row = self.mpnet_row(year);
         let test = row.test.as_ref().expect("test was scored");
         let runs = if test.n == 1 { "one run".to_owned() } else { format!("{} runs", test.n) };
         format!("{} ({runs})", mean(test))
+    }
+
+    /// The runs of MPNet with all labels.
+    pub(super) fn mpnet_row(&self, year: &str) -> SummaryRow {
+        let mut rows = Summary::of(&self.mpnet, None, self.mpnet.len()).rows.into_iter();
+        let row = rows.find(|row| row.corpus.ends_with(year) && row.method == "full");
+        row.unwrap_or_else(|| panic!("no results with MPNet of Twitter{year}"))
     }
 
     /// F1 on dev of one run of the options experiment.

@@ -24,6 +24,7 @@ pub(super) fn block(results: &Results, name: &str) -> String {
         "labelling by cost" => labelling_by_cost(results),
         "captions" => means(rows(&results.captions, "text"), "text"),
         "mpnet" => means(rows(&results.mpnet, "full"), "full"),
+        "mpnet together" => mpnet_together(results),
         "bf16" => means(rows(&results.bf16, "text"), "text"),
         "draws" => draws(results),
         "types" => by_label(&results.few_labels, ["supervised", "teachers"]),
@@ -197,6 +198,20 @@ fn means(rows: Vec<SummaryRow>, baseline: &str) -> String {
         &["corpus", "labels", "method", "draws", "F1 on dev", "F1 on test", &format!("test, minus {baseline}")],
         by_corpus(rows),
     )
+}
+
+/// experiments/README: three models, and the mean of their probabilities, as `smvae eval --json`
+/// with each of them as `--model` has it (mpnet-together.json).
+fn mpnet_together(results: &Results) -> String {
+    let row = results.mpnet_row("2017");
+    let together = super::read("experiments/results/mpnet-together.json");
+    let together: BTreeMap<String, serde_json::Value> = serde_json::from_str(&together).expect("JSON");
+    let rows = [("dev", Some(&row.dev)), ("test", row.test.as_ref())].map(|(split, single)| {
+        let single = single.expect("it was scored");
+        let f1 = together[split]["f1"].as_f64().expect("a number");
+        [split.to_owned(), mean(single), format!("{f1:.2}"), format!("{:+.2}", f1 - single.mean)]
+    });
+    table(&["2017, F1 on", "one model, three runs", "the three together", "difference"], rows)
 }
 
 /// Words and entities of the random posts of experiments/draws, means over the draws of
