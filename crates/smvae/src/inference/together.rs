@@ -17,7 +17,7 @@ use crate::scoring::scorer::ScoredSpans;
 use smvae_core::Span;
 use std::collections::BTreeMap;
 
-/// Posts that all models read before the next ones: as many spans are in memory.
+/// Posts that all models read before the next ones: the spans of so many are in memory at most.
 const PART: usize = 1024;
 
 impl Predictor {
@@ -36,7 +36,9 @@ impl Predictor {
         let mut models = models.into_iter();
         let mut first = models.next().ok_or_else(|| Error::setting("models", "at least one", 0))?;
         let mut others: Vec<Self> = models.collect();
-        for model in [&first].into_iter().chain(&others).filter(|_| !others.is_empty()) {
+        // One alone stays what it is.
+        let all = [&first].into_iter().chain(&others).filter(|_| !others.is_empty());
+        for model in all {
             first.check_labels(model)?;
             if model.temperature.is_some() {
                 return Err(Error::setting("calibrated", "false for several models together", true));

@@ -135,6 +135,15 @@ impl RunInfo {
         RunFolder::open(&self.folder)?.predictions(split)
     }
 
+    /// What it found in a split from the text alone, without the images and captions that it was
+    /// trained with. `None` if nobody saved it.
+    ///
+    /// # Errors
+    /// As [`RunInfo::predictions`].
+    pub fn text_predictions(&self, split: Split) -> Result<Option<Vec<PostPrediction>>> {
+        RunFolder::open(&self.folder)?.text_predictions(split)
+    }
+
     /// Saves what the model found in a split beside its weights, whole or not at all: reports read
     /// it.
     ///
@@ -144,8 +153,7 @@ impl RunInfo {
         RunFolder::open(&self.folder)?.save_predictions(split, predictions)
     }
 
-    /// The same of what it found from the text alone, without the images and captions that it was
-    /// trained with.
+    /// The same of what it found from the text alone ([`RunInfo::text_predictions`]).
     ///
     /// # Errors
     /// As [`RunInfo::save_predictions`].
