@@ -6,7 +6,8 @@
 use crate::device::device;
 use crate::fixture::{Fixture, bytes, metrics, small};
 use smvae::core::LabelSet;
-use smvae::{Config, EncoderSource, Error, Event, Flow, RunInfo, RunState, RunSummary, TrainInput};
+use smvae::data::Split;
+use smvae::{Config, EncoderSource, Error, Event, Flow, PostPrediction, RunInfo, RunState, RunSummary, TrainInput};
 use smvae::{resume, resume_with, train, train_with};
 use std::path::{Path, PathBuf};
 
@@ -266,4 +267,27 @@ fn what_is_not_the_runs_own_is_refused() {
     std::fs::remove_file(run.join("weights.safetensors")).expect("those of the best epoch");
     let error = resume_run(&fixture, &run).expect_err("its best weights are gone");
     assert!(matches!(error, Error::NoRun { missing: "weights.safetensors", .. }), "{error}");
+}
+
+#[test]
+fn what_was_evaluated_of_earlier_weights_is_removed() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    // Before dev is scored for the first time, after the second epoch.
+    let mut stop = |event: &Event| if matches!(event, Event::Epoch(_)) { Flow::Stop } else { Flow::Continue };
+    let stopped = train_with(&fixture.input(Some(&fixture.images)), &config(1), &run, &mut stop);
+    assert!(stopped.expect("it began").stopped);
+    let info = RunInfo::read(&run).expect("a run");
+    let n = fixture.corpus.dev.len();
+    let found = PostPrediction::join(&fixture.corpus.dev, &vec![Vec::new(); n], &vec![Vec::new(); n], |_| None);
+    for split in [Split::Dev, Split::Test] {
+        info.save_text_predictions(split, &found).expect("writable");
+    }
+    info.save_predictions(Split::Test, &found).expect("writable");
+    resume_run(&fixture, &run).expect("it resumes");
+    assert!(info.predictions(Split::Dev).expect("readable").is_some(), "dev was scored");
+    for split in [Split::Dev, Split::Test] {
+        assert_eq!(info.text_predictions(split).expect("readable"), None, "{split}");
+    }
+    assert_eq!(info.predictions(Split::Test).expect("readable"), None);
 }

@@ -37,7 +37,7 @@ pub(crate) fn load_each(runs: &[PathBuf], device: DeviceArgs, options: &LoadOpti
         return Err(Usage(format!("--model {run} is given twice")).into());
     }
     let models: Vec<Predictor> =
-        runs.iter().map(|run| load(run, device, options.clone())).collect::<anyhow::Result<_>>()?;
+        runs.iter().map(|run| named(runs, run, load(run, device, options.clone()))).collect::<anyhow::Result<_>>()?;
     if let Some((first, others)) = models.split_first() {
         others.iter().try_for_each(|other| first.check_labels(other))?;
         if let Some(i) = others.iter().position(|other| other.words() != first.words()) {
@@ -48,6 +48,11 @@ pub(crate) fn load_each(runs: &[PathBuf], device: DeviceArgs, options: &LoadOpti
         }
     }
     Ok(models)
+}
+
+/// Of several models, a message says which it is about.
+fn named(runs: &[PathBuf], run: &Path, model: anyhow::Result<Predictor>) -> anyhow::Result<Predictor> {
+    if runs.len() == 1 { model } else { model.with_context(|| format!("--model {}", run.display())) }
 }
 
 /// Models, those that use image vectors and captions with theirs. Where none of them does, they are
@@ -62,14 +67,9 @@ pub(crate) fn complete(
     let any_has_captions = models.iter().any(|model| model.caption_identity().is_some());
     let complete = |(model, run): (Predictor, &PathBuf)| {
         let has_captions = model.caption_identity().is_some();
-        // Of several, a message says which it is about.
-        let named = |completed: anyhow::Result<Predictor>| match runs {
-            [_] => completed,
-            _ => completed.with_context(|| format!("--model {}", run.display())),
-        };
         let is_blind = any_has_images && model.image_identity().is_none();
-        let model = if is_blind { model } else { named(with_images(model))? };
-        if any_has_captions && !has_captions { Ok(model) } else { named(with_captions(model)) }
+        let model = if is_blind { model } else { named(runs, run, with_images(model))? };
+        if any_has_captions && !has_captions { Ok(model) } else { named(runs, run, with_captions(model)) }
     };
     models.into_iter().zip(runs).map(complete).collect()
 }

@@ -198,6 +198,11 @@ fn what_was_labelled_comes_back_and_trains() {
     let (_, error) = check(dir.path(), split, "", 2);
     assert!(error.contains("is there already: --overwrite replaces it"), "{error}");
     check(dir.path(), &format!("{split} --overwrite"), "", 0);
+    let (_, error) = check(dir.path(), "split labelled.jsonl --to mine --dev 0.2 --test 0.2 --overwrite", "", 2);
+    assert!(error.contains("unlabelled.jsonl is the rest of an earlier split"), "{error}");
+    // A pool that cannot be read leaves nothing behind.
+    check(dir.path(), "split labelled.jsonl --to elsewhere --rest-of absent.jsonl", "", 1);
+    assert!(!dir.path().join("elsewhere").exists());
     let rest = lines(&read(dir.path(), "mine/unlabelled.jsonl"));
     assert_eq!(rest.len(), n_distinct(dir.path()) - 22 - 8 - 8, "no post of any split is among them");
     assert!(rest.iter().all(|line| line["id"].is_string() && line["text"].is_string()), "{:?}", rest[0]);

@@ -116,6 +116,19 @@ fn what_images_change_is_reported(dir: &Path) {
     let page = std::fs::read_to_string(dir.join("run/report.html")).expect("written");
     assert!(page.contains("From the text alone, without images and captions, the same model"));
     check(dir, "inspect run --verify", "", 0);
+    // Of other posts than those that were saved before.
+    std::fs::create_dir_all(dir.join("shorter")).expect("writable");
+    for split in ["train", "valid", "test"] {
+        let text = std::fs::read_to_string(dir.join(format!("dataset/mine/{split}.txt"))).expect("a corpus");
+        let first = text.split("\n\n").next().expect("a post");
+        std::fs::write(dir.join(format!("shorter/{split}.txt")), format!("{first}\n\n")).expect("writable");
+    }
+    let shorter = "eval --model run --data shorter --split dev --save-predictions";
+    check_error(dir, &format!("{shorter} --no-images"), "", 2, "what the run keeps of dev is of other posts");
+    check(dir, &format!("{shorter} --image-features vectors"), "", 0);
+    assert!(saved("predictions-valid-text.jsonl").is_none(), "it was of other posts");
+    let own = "eval --model run --data dataset/mine --split dev --save-predictions --image-features vectors";
+    check(dir, own, "", 0);
 }
 
 #[cfg(feature = "report")]

@@ -230,8 +230,8 @@ pub enum Error {
         /// What the model was trained with.
         want: String,
     },
-    /// Models that are to answer [together](crate::Predictor::together), or to be compared, and have
-    /// other labels.
+    /// Models that are to answer [together](crate::Predictor::together), or to be compared, and
+    /// have other labels.
     #[error("the labels of one model are {want}, those of another {got}: take models of one corpus")]
     OtherLabels {
         /// Those of the first.

@@ -6,9 +6,9 @@ use crate::failure::Usage;
 use crate::model::{complete, load_each, name_files, score, with_images};
 use crate::options::{CaptionArgs, DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
 use crate::output;
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use clap::Args;
-use smvae::data::{Convention, Split, gold_entities};
+use smvae::data::{Convention, Sample, Split, gold_entities};
 use smvae::{Flow, PostPrediction, Predictor, RunInfo};
 use std::path::PathBuf;
 
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let format = format_for_run(models[0].config(), &folder, &args.format.format());
     let [split] = load_splits(&folder, [args.split], &format)?;
     let samples = split.samples;
-    let saved = args.save_predictions.then(|| args.saved(&models[0])).transpose()?;
+    let saved = args.save_predictions.then(|| args.saved(&models[0], &samples)).transpose()?;
     let by_path = name_files(&samples);
     let models = complete(
         models,
@@ -132,17 +132,32 @@ enum Saved {
 
 impl EvalArgs {
     /// As what the findings of a model are saved, before anything is taken from it.
-    fn saved(&self, model: &Predictor) -> Result<Saved, Usage> {
+    fn saved(&self, model: &Predictor, samples: &[Sample]) -> anyhow::Result<Saved> {
         let [images, captions] = [model.image_identity().is_some(), model.caption_identity().is_some()];
         match (images && self.images.no_images, captions && self.captions.no_captions) {
-            (false, false) => Ok(Saved::Whole),
-            declined if declined == (images, captions) => Ok(Saved::TextAlone),
+            (false, false) => return Ok(Saved::Whole),
+            declined if declined == (images, captions) => {}
             _ => {
                 let what = "--save-predictions saves what the model finds with images and captions, or without both: \
                             give --no-images and --no-captions, or neither";
-                Err(Usage(what.to_owned()))
+                return Err(Usage(what.to_owned()).into());
             }
         }
+        // The report compares both, post by post.
+        match RunInfo::read(&self.model[0])?.predictions(self.split)? {
+            None => say("report shows this once the same command without --no-images and --no-captions has been run"),
+            Some(whole) => {
+                let is_same = whole.iter().map(|post| &post.words).eq(samples.iter().map(|sample| &sample.words));
+                anyhow::ensure!(
+                    is_same,
+                    Usage(format!(
+                        "what the run keeps of {} is of other posts: save what it finds in these with images and captions first",
+                        self.split
+                    ))
+                );
+            }
+        }
+        Ok(Saved::TextAlone)
     }
 }
 

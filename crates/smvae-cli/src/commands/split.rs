@@ -35,8 +35,10 @@ pub(crate) struct SplitArgs {
     /// Share of the posts that are read once, at the end.
     #[arg(long, value_name = "SHARE", default_value_t = ShareSettings::default().test)]
     test: f64,
-    /// A pool of posts. Those that say what none of the posts does go to unlabelled.jsonl in the
-    /// folder, for `train --unlabelled`.
+    /// A pool of posts. Those that say what none of the posts does, and have the image of none, go
+    /// to unlabelled.jsonl in the folder, for `train --unlabelled`.
+    ///
+    /// --from, --separator and --columns are the pool's, too, unless its name tells another format.
     #[arg(long, value_name = "FILE")]
     rest_of: Option<PathBuf>,
     /// Seed of the draw.
@@ -64,7 +66,12 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         }
     }
     let unlabelled = args.to.join("unlabelled.jsonl");
-    if args.rest_of.is_some() && unlabelled.exists() && !args.overwrite {
+    if unlabelled.exists() && args.rest_of.is_none() {
+        let there = unlabelled.display();
+        let message = format!("{there} is the rest of an earlier split: give its pool with --rest-of, or remove it");
+        return Err(Usage(message).into());
+    }
+    if unlabelled.exists() && !args.overwrite {
         return Err(Usage(format!("{} is there already: --overwrite replaces it", unlabelled.display())).into());
     }
     let settings = Settings {
@@ -87,6 +94,8 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let mut shares_of = ShareSettings::default();
     (shares_of.dev, shares_of.test, shares_of.seed) = (args.dev, args.test, args.seed);
     let splits = shares(&shown, &shares_of)?;
+    // Read before anything is written.
+    let rest = args.rest_of.as_ref().map(|pool| rest_of(pool, args, &shown)).transpose()?;
     let mut texts = [const { String::new() }; 3];
     let mut counts = [0; 3];
     for (post, split) in posts.iter().zip(splits) {
@@ -101,11 +110,9 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     }
     let [train, dev, test] = counts;
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
-    if let Some(pool) = &args.rest_of {
-        let labelled = words.iter().map(|words| key(words)).collect();
-        let (text, n) = rest_of(pool, labelled)?;
+    if let Some((text, n)) = rest {
         write_atomically(&unlabelled, text.as_bytes())?;
-        say(format!("{}: {n} posts that say something else", unlabelled.display()));
+        say(format!("{}: {n} posts that say something else, beside other images", unlabelled.display()));
     }
     if train == 0 || dev == 0 || test == 0 {
         say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");
@@ -113,14 +120,20 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The posts of a pool that say what none of `seen` says, as JSON lines without labels, and how
-/// many they are.
-fn rest_of(pool: &Path, mut seen: HashSet<u64>) -> anyhow::Result<(String, usize)> {
+/// The posts of a pool that say what none of the labelled posts says and have the image of none, as
+/// JSON lines without labels, and how many they are.
+fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]) -> anyhow::Result<(String, usize)> {
+    let mut seen: HashSet<u64> = labelled.iter().map(|(words, _)| key(words)).collect();
+    let images: HashSet<&str> = labelled.iter().filter_map(|(_, image)| *image).collect();
+    let own = |path: &Path| Format::of_path(path);
+    let is_alike = own(pool).is_none_or(|format| args.form.from.or_else(|| own(&args.file)) == Some(format));
+    let (form, columns) = if is_alike { (args.form.clone(), args.columns.clone()) } else { Default::default() };
     let (mut text, mut n) = (String::new(), 0);
-    for post in lines::open(pool, &FileArgs::default(), &ColumnArgs::default())? {
+    for post in lines::open(pool, &form, &columns)? {
         let post = post?;
         let words = post.words(&WordConvention::default());
-        if words.is_empty() || !seen.insert(key(&words)) {
+        let is_labelled = post.image.as_deref().is_some_and(|image| images.contains(image));
+        if words.is_empty() || is_labelled || !seen.insert(key(&words)) {
             continue;
         }
         text += &line_of(&post, false);

@@ -11,8 +11,8 @@
 //! more, which that run's model chose among the rest; a run with 75 has the draw's 50 and 25 that
 //! the model of `supervised` chose, and so on. Without `step` all posts beyond the first are chosen
 //! at once; `first` is 0 where there is no model yet, and `with` is the method itself unless it is
-//! stated. With `image_share` images have this share in telling which posts are alike. The strategies
-//! are those of [`suggest`](crate::suggest), the seed is the draw's number.
+//! stated. With `image_share` images have this share in telling which posts are alike. The
+//! strategies are those of [`suggest`](crate::suggest), the seed is the draw's number.
 
 use crate::experiment::spec::LabelCount;
 use crate::suggest::Strategy;
@@ -56,6 +56,9 @@ impl Rule {
         };
         if image_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             return Err("choose: image_share must be a share, 0 to 1".to_owned());
+        }
+        if *strategy == Strategy::Random && image_share.is_some_and(|share| share > 0.0) {
+            return Err("choose: random looks at no post, and so at no image_share".to_owned());
         }
         if *step == Some(0) {
             return Err("choose: step must be at least 1".to_owned());
@@ -125,6 +128,7 @@ mod tests {
             ("strategy = 'disagreement'\nfirst = 5", "2 models"),
             ("strategy = 'names'\nstep = 0", "at least 1"),
             ("strategy = 'names'\nimage_share = 1.5", "0 to 1"),
+            ("strategy = 'random'\nimage_share = 0.5", "looks at no post"),
             ("same_as = 'a'\nfirst = 5", "stands alone"),
         ] {
             let error = rule(text).validate().expect_err(text);

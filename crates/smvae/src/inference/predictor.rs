@@ -314,7 +314,11 @@ impl Predictor {
 
 /// Whether a model that was trained so can tell how little it expected a span.
 pub(crate) fn check_surprise(objective: &Objective) -> Result<()> {
-    if objective.vae { Ok(()) } else { Err(Error::setting("surprise", "of a model that was trained with VAEs", true)) }
+    if objective.vae {
+        Ok(())
+    } else {
+        Err(Error::setting("surprise", "false for a model that was trained without VAEs", true))
+    }
 }
 
 /// A model may be shared between threads.

@@ -1,7 +1,7 @@
 //! What a run finds in one split: scores by label, confusion, kinds of mistakes, calibration, and
 //! the posts themselves.
 
-use crate::run::predictions::PostPrediction;
+use crate::run::predictions::{PostPrediction, are_of_same_posts};
 use crate::scoring::entity::ScoredEntity;
 use serde::Serialize;
 use smvae_core::calibration::{Bin, expected_calibration_error, fit_temperature, reliability, tempered};
@@ -40,7 +40,7 @@ pub struct SplitReport {
     /// nobody saved it.
     pub text_alone: Option<TextAlone>,
     /// Of a model that reads captions, the posts whose caption names a word of an entity, and the
-    /// others. `None` if no caption was read.
+    /// others. `None` if there are none of the former.
     pub captions: Option<[Slice; 2]>,
 }
 
@@ -162,8 +162,7 @@ impl SplitReport {
 
     /// The same with what the model finds from the text alone. `None` if those are other posts.
     pub(super) fn with_text_alone(mut self, found: Vec<PostPrediction>) -> Option<Self> {
-        let is_same = |(a, b): (&PostPrediction, &PostPrediction)| a.words == b.words && a.gold == b.gold;
-        if found.len() != self.posts.len() || !self.posts.iter().zip(&found).all(is_same) {
+        if !are_of_same_posts(&self.posts, &found) {
             return None;
         }
         if let Some((slices, alone)) =
@@ -193,7 +192,7 @@ impl SplitReport {
 }
 
 /// Number and F1 of the posts whose caption names a word of an entity, and of the others, by what
-/// was found in each. `None` without a caption.
+/// was found in each. `None` if no caption names one.
 fn slices(posts: &[PostPrediction], found: impl Iterator<Item = Vec<Entity>>) -> Option<[(usize, f64); 2]> {
     posts.iter().find(|post| post.caption.is_some())?;
     let mut slices = [(0, Scores::default()), (0, Scores::default())];
@@ -202,7 +201,7 @@ fn slices(posts: &[PostPrediction], found: impl Iterator<Item = Vec<Entity>>) ->
         *n += 1;
         scores.add(&post.gold_entities(), &found);
     }
-    Some(slices.map(|(n, scores)| (n, scores.overall.f1())))
+    (slices[0].0 > 0).then(|| slices.map(|(n, scores)| (n, scores.overall.f1())))
 }
 
 /// Whether a word of a gold entity, of three letters at least, stands in the caption.

@@ -387,11 +387,26 @@ impl RunFolder {
         if path.exists() { read_json_lines(&path, "line of metrics") } else { Ok(Vec::new()) }
     }
 
+    /// Saves what the model found. What it found from the text alone is removed if it is of other
+    /// posts.
     pub(crate) fn save_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
+        let path = self.file(predictions::text_file_name(split))?;
+        if path.exists()
+            && !self
+                .text_predictions(split)
+                .is_ok_and(|text| text.is_some_and(|text| predictions::are_of_same_posts(&text, predictions)))
+        {
+            remove_file(&path)?;
+        }
         predictions::write(&self.file(predictions::file_name(split))?, predictions)
     }
 
+    /// Saves what the model found from the text alone. An error if what it found otherwise is of
+    /// other posts.
     pub(crate) fn save_text_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
+        if self.predictions(split)?.is_some_and(|whole| !predictions::are_of_same_posts(&whole, predictions)) {
+            return Err(self.other_posts(split));
+        }
         predictions::write(&self.file(predictions::text_file_name(split))?, predictions)
     }
 
@@ -406,11 +421,13 @@ impl RunFolder {
     }
 
     /// That the two files of a split are of different posts.
-    #[cfg(feature = "report")]
     pub(crate) fn other_posts(&self, split: Split) -> Error {
         let [path, other] = [predictions::text_file_name(split), predictions::file_name(split)];
         let path = self.folder.join(path);
-        Error::Inconsistent { path, why: format!("its posts are not those of {other}: save both again, or remove it") }
+        Error::Inconsistent {
+            path,
+            why: format!("its posts are not those of {other}: save that of these posts first, or remove it"),
+        }
     }
 
     fn saved_predictions(&self, file: &str) -> Result<Option<Vec<PostPrediction>>> {

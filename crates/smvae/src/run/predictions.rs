@@ -153,6 +153,12 @@ pub(crate) const fn text_file_name(split: Split) -> &'static str {
     }
 }
 
+/// Whether two files are of the same posts with the same gold entities, in one order.
+pub(crate) fn are_of_same_posts(these: &[PostPrediction], those: &[PostPrediction]) -> bool {
+    let is_same = |(a, b): (&PostPrediction, &PostPrediction)| a.words == b.words && a.gold == b.gold;
+    these.len() == those.len() && these.iter().zip(those).all(is_same)
+}
+
 /// Writes a file, whole or not at all.
 ///
 /// # Errors

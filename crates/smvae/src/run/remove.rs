@@ -79,8 +79,15 @@ impl RunFolder {
 
     /// Removes decision, temperature and predictions, for new weights that nobody has evaluated.
     pub(crate) fn remove_judgement(&self) -> Result<()> {
-        let of_dev = [predictions::file_name(Split::Dev), predictions::text_file_name(Split::Dev)];
-        let mut files = [DECISION, CALIBRATION].into_iter().chain(of_dev);
+        let files = [DECISION, CALIBRATION, predictions::file_name(Split::Dev)];
+        files.into_iter().try_for_each(|file| remove_file(&self.folder().join(file)))?;
+        self.forget_evaluations()
+    }
+
+    /// Removes what evaluation has saved of weights that training replaces.
+    pub(crate) fn forget_evaluations(&self) -> Result<()> {
+        let of_text = [Split::Train, Split::Dev, Split::Test].map(predictions::text_file_name);
+        let mut files = [Split::Train, Split::Test].map(predictions::file_name).into_iter().chain(of_text);
         files.try_for_each(|file| remove_file(&self.folder().join(file)))
     }
 }

@@ -361,6 +361,7 @@ impl<'a> TrainingLoop<'a> {
             let collator = self.prepared.collator();
             let caption_of = |sample: &Sample| collator.caption_text(sample).map(str::to_owned);
             let predictions = PostPrediction::join(samples, gold, &found, caption_of);
+            self.folder.forget_evaluations()?;
             self.folder.save_predictions(Split::Dev, &predictions)?;
             self.folder.save_calibration(Calibration::fit(&predictions, labels))?;
         }

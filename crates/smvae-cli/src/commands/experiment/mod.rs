@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use folder::{lock, save, take, waiting};
 use smvae::experiment::run::finished_elsewhere;
-use smvae::experiment::{KnownDigests, Plan, Summary};
+use smvae::experiment::{KnownDigests, Plan, Run, RunResult, RunSpec, Summary};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -75,11 +75,12 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
         say(format!("{taken} runs are taken from other results"));
     }
     let mut waiting = waiting(&plan, dir, &mut known)?;
-    save(&plan, dir)?;
+    let finished = save(&plan, dir)?;
     interrupt::catch()?;
     let jobs = usize::from(args.jobs);
     let threads = threads.map_or_else(|| share_of_cores(jobs), usize::from);
     say(format!("{} runs, {} finished before; {jobs} at a time", plan.runs.len(), plan.runs.len() - waiting.len()));
+    tell_of_text_alone(&plan, &finished);
     waiting.truncate(args.limit.unwrap_or(usize::MAX));
     let failed = jobs::run(&plan, dir, waiting, &jobs::Settings { jobs, threads, device: args.device })?;
     output::print(&summary_table::summary(&Summary::read(dir)?))?;
@@ -97,4 +98,17 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
 fn share_of_cores(jobs: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (cores / jobs).max(1)
+}
+
+/// Says which finished runs lack the scores of their text alone that the file asks for.
+fn tell_of_text_alone(plan: &Plan, finished: &[RunResult]) {
+    let asks = |run: &Run| run.text_alone && !run.dev_only && (run.images || run.captions);
+    let lacks = |spec: &&RunSpec| {
+        let mut finished = finished.iter();
+        asks(&spec.run) && finished.any(|result| result.run.id == spec.run.id && result.test_text.is_none())
+    };
+    let n = plan.runs.iter().filter(lacks).count();
+    if n > 0 {
+        say(format!("{n} runs were finished without the scores of their text alone, and are not scored again"));
+    }
 }

@@ -230,7 +230,7 @@ fn offer_all(
 /// Says how many posts are compared by their texts alone, where images were to count.
 fn tell_of_images(without: usize, offered: usize) -> anyhow::Result<()> {
     if without == offered && offered > 0 {
-        let message = "no post of the pool names an image that has a vector: --image-features FILE has other ids";
+        let message = "no post of the pool names an image that has a vector: these vectors have other ids";
         return Err(Usage(message.to_owned()).into());
     }
     if without > 0 {
@@ -327,7 +327,10 @@ fn tell(
         n => line += &format!("; {n} posts say what others say"),
     }
     say(line);
-    if settings.strategy == Strategy::Entities && chosen.iter().all(|suggestion| suggestion.score == 0.0) {
+    if settings.strategy == Strategy::Entities
+        && !chosen.is_empty()
+        && chosen.iter().all(|suggestion| suggestion.score == 0.0)
+    {
         say(
             "the model expects no entity in any of them, so that the choice is as good as none: train it further first",
         );
