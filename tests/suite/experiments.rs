@@ -83,7 +83,7 @@ fn kept_results_are_of_the_experiments_as_they_are() {
         ("few-labels", 60),
         ("options", 23),
         ("authors", 1),
-        ("labelling", 31),
+        ("labelling", 43),
         ("captions", 30),
         ("mpnet", 4),
         ("bf16", 20),
