@@ -112,7 +112,7 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
     if let Some((text, n)) = rest {
         write_atomically(&unlabelled, text.as_bytes())?;
-        say(format!("{}: {n} posts that say something else, beside other images", unlabelled.display()));
+        say(format!("{}: {n} posts that are in none of the splits", unlabelled.display()));
     }
     if train == 0 || dev == 0 || test == 0 {
         say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");

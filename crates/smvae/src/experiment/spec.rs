@@ -61,7 +61,7 @@ pub struct Choice {
     /// By what posts are chosen beyond those of the run before. `None` chooses none: both have the
     /// same.
     pub strategy: Option<Strategy>,
-    /// How much images count in telling which posts are alike
+    /// How much images count in telling which posts are alike, 0 to 1
     /// ([`WithImages`](crate::suggest::WithImages)); 0 where texts alone tell it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub image_share: f32,

@@ -36,7 +36,7 @@ pub(super) fn of_comparison(comparison: &Comparison, is_baseline: bool) -> Vec<P
     // A difference that may be chance is no finding, and one that is not to be seen none at all.
     let finds = plain(match comparison.verdict {
         Verdict::More => " finds more than ",
-        _ if difference.mean < 0.005 => " is level with ",
+        _ if difference.mean.abs() < 0.005 => " is level with ",
         _ => " is ahead of ",
     });
     vec![strong(best), finds, strong(against), plain(next), by, on]
