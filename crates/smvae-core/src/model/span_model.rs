@@ -134,14 +134,27 @@ impl SpanScores {
     }
 }
 
+/// Prefix of the decoders' parameters.
+const DECODER: &str = "decoder";
+
 impl SpanModel {
     /// A model from a builder, for vectors of width `text_dim` and `n_classes` classes.
     ///
     /// # Errors
     /// A setting out of range; those of the builder: a missing tensor, a wrong shape.
     pub fn load(config: &ModelConfig, text_dim: usize, n_classes: usize, vb: &VarBuilder<'_>) -> Result<Self> {
-        let decoders = Decoders::load(config, text_dim, n_classes, &vb.pp("decoder"))?;
+        let decoders = Decoders::load(config, text_dim, n_classes, &vb.pp(DECODER))?;
         Ok(Self { decoders: Some(decoders), ..Self::load_for_prediction(config, text_dim, n_classes, vb)? })
+    }
+
+    /// A model that was loaded for prediction, with the decoders of the same builder: for
+    /// [`Objective::surprise`](crate::objective::Objective::surprise).
+    ///
+    /// # Errors
+    /// As [`SpanModel::load`].
+    pub fn with_decoders(self, n_classes: usize, vb: &VarBuilder<'_>) -> Result<Self> {
+        let decoders = Decoders::load(&self.config, self.text_dim, n_classes, &vb.pp(DECODER))?;
+        Ok(Self { decoders: Some(decoders), ..self })
     }
 
     /// The same without the decoders, which only training needs.

@@ -145,7 +145,7 @@ impl RunInfo {
     }
 
     /// Saves what the model found in a split beside its weights, whole or not at all: reports read
-    /// it.
+    /// it. What it found from the text alone is removed if it is of other posts.
     ///
     /// # Errors
     /// [`Error::Data`](crate::Error::Data) if it cannot be written.
@@ -156,7 +156,8 @@ impl RunInfo {
     /// The same of what it found from the text alone ([`RunInfo::text_predictions`]).
     ///
     /// # Errors
-    /// As [`RunInfo::save_predictions`].
+    /// As [`RunInfo::save_predictions`]; [`Inconsistent`](crate::Error::Inconsistent) if what it
+    /// found otherwise is of other posts.
     pub fn save_text_predictions(&self, split: Split, predictions: &[PostPrediction]) -> Result<()> {
         RunFolder::open(&self.folder)?.save_text_predictions(split, predictions)
     }

@@ -62,8 +62,7 @@ impl Networks {
     /// ([`Objective::surprise`]).
     pub(crate) fn with_decoders(mut self, parameters: &Parameters, labels: &LabelSet) -> Result<Self> {
         let vb = parameters.frozen_builder(DType::F32).pp(MODEL);
-        let width = self.encoder.config().hidden_size;
-        self.model = SpanModel::load(&self.model.config().clone(), width, labels.n_classes(), &vb)?;
+        self.model = self.model.with_decoders(labels.n_classes(), &vb)?;
         Ok(self)
     }
 
