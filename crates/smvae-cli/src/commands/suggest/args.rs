@@ -12,6 +12,9 @@ use smvae::suggest::{Strategy, SuggestSettings};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// What is said where images are to tell which posts are alike, and nobody named some.
+pub(super) const NEEDS_IMAGES: &str = "--image-share needs --image-features FILE, or --images DIR with --vision MODEL";
+
 /// What `smvae suggest` is asked for.
 #[derive(Debug, Args)]
 pub(crate) struct SuggestArgs {
@@ -130,8 +133,7 @@ impl SuggestArgs {
         }
         let has_images = self.images.image_features.is_some() || self.images.images.is_some();
         if !has_images && self.model.is_empty() && share > 0.0 {
-            let message = "--image-share needs --image-features FILE, or --images DIR with --vision MODEL";
-            return Err(Usage(message.to_owned()).into());
+            return Err(Usage(NEEDS_IMAGES.to_owned()).into());
         }
         if has_images && self.model.is_empty() && share == 0.0 {
             let message =

@@ -6,7 +6,7 @@
 mod args;
 
 pub(crate) use args::SuggestArgs;
-use args::To;
+use args::{NEEDS_IMAGES, To};
 
 use crate::captions::with_captions;
 use crate::failure::{BadLines, Usage};
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     }
     let offered = shortlist.n_offered();
     let left_out = (shortlist.n_labelled(), shortlist.n_duplicates());
-    tell_of_images(without_image, offered)?;
+    tell_of_images(without_image, offered);
     let encoder = encoder(args)?;
     let texts = models.first().map(|model| &**model as &dyn PostVectors);
     let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
@@ -159,8 +159,7 @@ fn images_alike(args: &SuggestArgs, models: &[Arc<Predictor>]) -> anyhow::Result
         (Some(file), _) => ImageVectors::load(file)?,
         (None, Some(folder)) => vectors_of(folder, &images.vision, None, args.device, true)?,
         (None, None) => {
-            let message = "--image-share needs --image-features FILE, or --images DIR with --vision MODEL";
-            return Err(Usage(message.to_owned()).into());
+            return Err(Usage(NEEDS_IMAGES.to_owned()).into());
         }
     };
     Ok(Some(Arc::new(vectors)))
@@ -228,15 +227,12 @@ fn offer_all(
 }
 
 /// Says how many posts are compared by their texts alone, where images were to count.
-fn tell_of_images(without: usize, offered: usize) -> anyhow::Result<()> {
-    if without == offered && offered > 0 {
-        let message = "no post of the pool names an image that has a vector: these vectors have other ids";
-        return Err(Usage(message.to_owned()).into());
+fn tell_of_images(without: usize, offered: usize) {
+    if without == 0 {
+        return;
     }
-    if without > 0 {
-        say(format!("{without} of {offered} posts have no image vector, and are compared by their texts alone"));
-    }
-    Ok(())
+    let all = if without == offered { ": the vectors have other ids" } else { "" };
+    say(format!("{without} of {offered} posts have no image vector, and are compared by their texts alone{all}"));
 }
 
 /// Whether the places of posts are written, which a line that is no post would shift.
