@@ -189,7 +189,13 @@ fn map2<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     y.par_chunks_mut(CHUNK).zip(a.par_chunks(CHUNK).zip(b.par_chunks(CHUNK))).for_each(|(y, (a, b))| {
         vectorised(
             #[inline(always)]
-            || y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (a, b))| *y = f(*a, *b)),
+            || {
+                // Not by `for_each`: the fold of a `Zip` was left a function of its own, which is
+                // compiled for any CPU, number by number.
+                for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+                    *y = f(*a, *b);
+                }
+            },
         );
     });
     y

@@ -44,7 +44,7 @@ pub(super) fn noise(name: &str, shape: impl Into<candle_core::Shape>) -> Tensor 
 
 /// The largest difference, as a share of the largest number of `want` or of 1.
 #[track_caller]
-fn difference(got: &Tensor, want: &Tensor) -> f64 {
+pub(in crate::nn) fn difference(got: &Tensor, want: &Tensor) -> f64 {
     assert_eq!(got.dims(), want.dims());
     let largest = |x: &Tensor| x.abs()?.flatten_all()?.max(0)?.to_dtype(DType::F64)?.to_scalar::<f64>();
     let got = got.to_device(&Device::Cpu).expect("a copy");

@@ -29,7 +29,7 @@ pub(crate) fn has_kernels(x: &Tensor) -> bool {
     runs && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
-/// Whether products of linear layers are in bf16.
+/// Whether products of linear layers, and on the CPU those of LSTMs, are in bf16.
 pub(super) fn rounds_to_bf16() -> bool {
     #[cfg(test)]
     if IN_BF16.get() {
@@ -82,7 +82,7 @@ pub(crate) fn kernels<R>(order: Order, f: impl FnOnce() -> R) -> R {
     with(Forced::Kernels(order), f)
 }
 
-/// Runs `f` with products of linear layers of this thread in bf16.
+/// Runs `f` with such products of this thread in bf16.
 #[cfg(test)]
 pub(crate) fn in_bf16<R>(f: impl FnOnce() -> R) -> R {
     IN_BF16.set(true);

@@ -20,8 +20,6 @@ pub(crate) trait Real: WithDType + std::ops::Neg<Output = Self> {
     fn of_f32s(values: &mut [f32]) -> Option<&mut [Self]>;
     /// The same slice if this type is f32.
     fn as_f32s(values: &[Self]) -> Option<&[f32]>;
-    /// The same slice if this type is f32.
-    fn as_f32s_mut(values: &mut [Self]) -> Option<&mut [f32]>;
 
     fn of(value: f64) -> Self {
         Self::from_f64(value)
@@ -98,9 +96,6 @@ impl Real for f32 {
     fn as_f32s(values: &[Self]) -> Option<&[f32]> {
         Some(values)
     }
-    fn as_f32s_mut(values: &mut [Self]) -> Option<&mut [f32]> {
-        Some(values)
-    }
 }
 
 impl Real for f64 {
@@ -126,9 +121,6 @@ impl Real for f64 {
         None
     }
     fn as_f32s(_: &[Self]) -> Option<&[f32]> {
-        None
-    }
-    fn as_f32s_mut(_: &mut [Self]) -> Option<&mut [f32]> {
         None
     }
 }

@@ -1,7 +1,8 @@
 //! The composed form of the recurrence and its kernels against the fused one.
 #![expect(clippy::single_range_in_vec_init, reason = "one text is one range")]
 
-use super::super::device_tests::{check, device, noise, with_kernels};
+use super::super::device_tests::{check, device, difference, noise, with_kernels};
+use super::super::dispatch::in_bf16;
 use super::super::stack_rows::stack_rows;
 use super::{BiLstm, recurrence, recurrences};
 use crate::nn::{Gradients, Parameters};
@@ -29,6 +30,32 @@ fn lstms() {
     check_recurrence(6, 33, &[0..6]);
     // More numbers than a block has threads.
     check_recurrence(40, 65, &[0..9, 9..20, 20..21, 22..31, 31..40]);
+}
+
+#[test]
+fn lstms_in_half_precision_are_the_same_but_for_rounding() {
+    let h = 33;
+    let (x, w) = (noise("x", (20, 8 * h)), ["w", "v"].map(|name| noise(name, (4 * h, h)) * 0.2));
+    let [w, v] = w.map(|w| w.expect("a weight"));
+    let run = || -> Result<[Tensor; 4]> {
+        let [x, w, v] = [Var::from_tensor(&x)?, Var::from_tensor(&w)?, Var::from_tensor(&v)?];
+        let y = recurrence(&x, [&w, &v], &[0..9, 9..20])?;
+        let mut grads = y.sqr()?.sum_all()?.backward()?;
+        let [dx, dw, dv] = [&x, &w, &v].map(|var| grads.remove(var).expect("a gradient"));
+        Ok([y.detach(), dx, dw, dv])
+    };
+    let (want, got) = (run().expect("f32"), in_bf16(run).expect("bf16"));
+    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        let off = difference(got, want);
+        assert!(off > 1e-5 && off < 2e-2, "number {i} differs by {off:e}");
+    }
+    // Where no backward pass will come, rows give the same bits alone.
+    let frozen = |rows: Range<usize>| {
+        let x = x.narrow(0, rows.start, rows.len())?;
+        in_bf16(|| recurrence(&x, [&w, &v], &[0..rows.len()]))?.to_vec2::<f32>()
+    };
+    let both = in_bf16(|| recurrence(&x, [&w, &v], &[0..9, 9..20])).and_then(|y| y.to_vec2::<f32>()).expect("both");
+    assert!([frozen(0..9).expect("the first"), frozen(9..20).expect("the second")].concat() == both);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The recurrence on slices, forward and backward, a direction a thread.
 
+use super::super::dispatch::rounds_to_bf16;
 use super::super::gradients::accumulate;
-use super::super::matrix::{Mat, MatMut, RightSide, Threads, Write, matmul, transposed};
+use super::super::matrix::{Mat, MatMut, RightSide, Write, product, transposed};
 use super::super::real::{Real, Values, for_real, values, vectorised};
 use super::cell;
 use super::inference::{self, Products, in_rows};
@@ -46,7 +47,7 @@ impl<T: Real> Products<T> for FloatProducts<'_, T> {
     fn recur(&mut self, before: &[T], gates: &mut [T]) {
         let (n, h) = (before.len() / self.h, self.h);
         let (before, gates) = (Mat::new(before, n, h), MatMut::new(gates, n, 4 * h));
-        self.weight_t.multiply_onto(gates, before);
+        self.weight_t.multiply(gates, before, Write::Add);
     }
 }
 
@@ -59,6 +60,8 @@ pub(super) struct Recurrence {
     is_transposed: bool,
     /// Whether there will be a backward pass.
     keep: bool,
+    /// Whether products are in bf16.
+    rounds: bool,
     /// What the forward pass leaves for the backward pass, one for each direction; `Trace<T>`.
     saved: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -75,11 +78,13 @@ struct Trace<T> {
 
 impl Recurrence {
     pub(super) fn new(ranges: &[Range<usize>], hidden: usize, is_transposed: bool, keep: bool) -> Self {
-        Self { steps: Steps::new(ranges), hidden, is_transposed, keep, saved: OnceLock::new() }
+        let (steps, rounds) = (Steps::new(ranges), rounds_to_bf16());
+        Self { steps, hidden, is_transposed, keep, rounds, saved: OnceLock::new() }
     }
 
     /// `weight_t`: the recurrent weight, transposed `[h, 4h]`.
     fn forward<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Trace<T> {
+        let weight_t = self.right_side(Mat::new(weight_t, self.hidden, 4 * self.hidden));
         let (h, n) = (self.hidden, self.steps.n_positions());
         let mut gates = Vec::with_capacity(n * 4 * h);
         Projected { gates: projected, direction, h }.copy(&self.steps.rows[direction], &mut gates);
@@ -89,7 +94,7 @@ impl Recurrence {
             if step > 0 {
                 let before = Mat::new(&hiddens[self.steps.previous(step).start * h..], at.len(), h);
                 let now = MatMut::new(&mut gates[at.start * 4 * h..at.end * 4 * h], at.len(), 4 * h);
-                matmul(now, before, Mat::new(weight_t, h, 4 * h), T::ONE, Write::Add, Threads::One);
+                weight_t.multiply(now, before, Write::Add);
             }
             let (old, new) = cells.split_at_mut(at.start * h);
             let old = if step > 0 { &old[self.steps.previous(step).start * h..] } else { &[] };
@@ -110,8 +115,12 @@ impl Recurrence {
     fn hiddens<T: Real>(&self, projected: &[T], weight_t: &[T], direction: usize) -> Vec<T> {
         let h = self.hidden;
         let projected = Projected { gates: projected, direction, h };
-        let products = FloatProducts { projected, weight_t: RightSide::new(Mat::new(weight_t, h, 4 * h)), h };
+        let products = FloatProducts { projected, weight_t: self.right_side(Mat::new(weight_t, h, 4 * h)), h };
         inference::hiddens(&self.steps, direction, self.hidden, 1, products)
+    }
+
+    fn right_side<'a, T: Real>(&self, weight: Mat<'a, T>) -> RightSide<'a, T> {
+        RightSide::new(weight, self.keep, self.rounds)
     }
 
     /// Both directions at once, with the recurrent weights transposed.
@@ -128,6 +137,7 @@ impl Recurrence {
     /// Gradient of the projected input, in step order `[positions, 4h]`.
     fn backward<T: Real>(&self, trace: &Trace<T>, weight: &[T], dout: &[T], direction: usize) -> Vec<T> {
         let (h, n) = (self.hidden, self.steps.n_positions());
+        let weight = self.right_side(Mat::new(weight, 4 * h, h));
         let mut dgates = vec![T::ZERO; n * 4 * h];
         let longest_step = if n == 0 { 0 } else { self.steps.step(0).len() };
         // What the step after sends back; a text that has ended sends nothing.
@@ -155,7 +165,7 @@ impl Recurrence {
             if step > 0 {
                 let dgates = Mat::new(&dgates[at.start * 4 * h..], at.len(), 4 * h);
                 let dh = MatMut::new(&mut dh, at.len(), h);
-                matmul(dh, dgates, Mat::new(weight, 4 * h, h), T::ONE, Write::Overwrite, Threads::One);
+                weight.multiply(dh, dgates, Write::Overwrite);
             }
         }
         dgates
@@ -171,7 +181,7 @@ impl Recurrence {
         }
         let (n, first) = (before.len() / h, self.steps.starts.get(1).copied().unwrap_or(0));
         let (later, before) = (Mat::new(&dgates[first * 4 * h..], n, 4 * h), Mat::new(&before, n, h));
-        matmul(MatMut::new(dweight, 4 * h, h), later.t(), before, T::ONE, write, Threads::All);
+        product(MatMut::new(dweight, 4 * h, h), later.t(), before, write);
         Ok(())
     }
 }

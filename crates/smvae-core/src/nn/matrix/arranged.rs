@@ -2,7 +2,7 @@
 //! predict keep, and what they multiply.
 
 use super::super::precision::{Form, Unit};
-use super::float::{Mat, MatMut, Write};
+use super::float::{Mat, MatMut, Threads, Write};
 #[cfg(target_arch = "x86_64")]
 use super::panels;
 use super::{bf16, int8, packed, rounded};
@@ -70,7 +70,7 @@ impl Rows {
             #[cfg(target_arch = "x86_64")]
             Packed::F32(_) => x.clone_into(&mut self.f32),
             Packed::Int8(..) => self.int8.quantise(x, k),
-            Packed::Bf16(..) => self.bf16.round(Mat::new(x, x.len() / k.max(1), k)),
+            Packed::Bf16(..) => self.bf16.round(Mat::new(x, x.len() / k.max(1), k), Threads::One),
         }
     }
 

@@ -8,7 +8,7 @@
 
 use super::COLS;
 use super::float::{MatMut, Write};
-use super::rounded::{Line, Packed, Rows, finish};
+use super::rounded::{Line, finish};
 use super::tile::{TILE, by_rows, fetch_ahead, line, stored};
 use std::arch::x86_64::*;
 
@@ -25,25 +25,19 @@ pub(super) fn is_fast() -> bool {
     is_there() && [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
 }
 
-/// As [`super::bf16::multiply`], which has checked the shapes.
-pub(super) fn multiply(rows: &Rows, weight: &Packed, dst: MatMut<'_, f32>, write: Write) {
+/// As [`super::bf16::panel`], which has checked the shapes.
+pub(super) fn multiply(rows: &[u32], lines: &[Line], bias: &[f32; COLS], dst: MatMut<'_, f32>, write: Write) {
     assert!(is_there(), "a CPU without AVX-512 BF16");
     // SAFETY: the CPU has the features that the function was compiled for.
-    unsafe { panels(rows, weight, dst, write) }
+    unsafe { panel(rows, lines.as_chunks().0, bias, dst, write) }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn panels(rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) {
-    let n = rows.n_rows();
-    let columns = weight.dims().1;
-    for (first, lines, bias) in weight.panels() {
-        let lines = lines.as_chunks::<2>().0;
-        for row in (0..n).step_by(TILE) {
-            let to = |r: usize, sums: &[f32; COLS]| {
-                finish(sums, bias, &mut dst.row(row + r)[first..columns.min(first + COLS)], write);
-            };
-            by_rows!(n - row, tile(&rows.from(row), lines, to));
-        }
+fn panel(rows: &[u32], lines: &[[Line; 2]], bias: &[f32; COLS], mut dst: MatMut<'_, f32>, write: Write) {
+    let n = dst.dims().0;
+    for row in (0..n).step_by(TILE) {
+        let to = |r: usize, sums: &[f32; COLS]| finish(sums, bias, dst.row(row + r), write);
+        by_rows!(n - row, tile(&rows[row * lines.len()..], lines, to));
     }
 }
 

@@ -8,61 +8,64 @@
 
 use super::super::precision::Unit;
 use super::super::real::vectorised;
-use super::float::{Mat, MatMut, Write};
-use super::rounded::{Line, Packed, Rows, finish};
+use super::float::{Mat, MatMut, Threads, Write};
+use super::rounded::{Line, Packed, Rows, finish, pack};
 use super::{COLS, LANES, STEP};
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512_bf16};
 use rayon::prelude::*;
+use std::cell::Cell;
 
 /// `dst = rows weight + bias`, or `dst += rows weight + bias`. No bit of a row depends on the rows
 /// beside it.
-pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, dst: MatMut<'_, f32>, write: Write) {
+pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) {
     assert!(rows.pairs == weight.pairs, "rows of another width than the weight's");
     assert!(dst.dims() == (rows.n_rows(), weight.n), "a destination of another shape than the product");
+    for (first, lines, bias) in weight.panels() {
+        panel(unit, &rows.values, lines, bias, dst.columns(first, COLS), write);
+    }
+}
+
+/// The same for the columns of a panel: `rows: [rows of dst, pairs]` and the lines of as many pairs.
+fn panel(unit: Unit, rows: &[u32], lines: &[Line], bias: &[f32; COLS], dst: MatMut<'_, f32>, write: Write) {
+    assert!(rows.len() == dst.dims().0 * (lines.len() / 2), "rows of another width than the panel's");
     match unit {
         #[cfg(target_arch = "x86_64")]
-        Unit::Amx => by_tiles(rows, weight, dst, write),
+        Unit::Amx => by_tiles(rows, lines, bias, dst, write),
         #[cfg(target_arch = "x86_64")]
-        Unit::Avx512Bf16 => avx512_bf16::multiply(rows, weight, dst, write),
-        _ => portable(rows, weight, dst, write),
+        Unit::Avx512Bf16 => avx512_bf16::multiply(rows, lines, bias, dst, write),
+        _ => portable(rows, lines, bias, dst, write),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn by_tiles(rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) {
-    let tiles = amx::Tiles::new(amx::Number::Bf16, &rows.values, rows.pairs);
-    for (first, lines, bias) in weight.panels() {
-        tiles.multiply(lines, |row, sums| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (i, sums) in sums.iter().enumerate() {
-                        let dst = &mut dst.row(row + i)[first..weight.n.min(first + COLS)];
-                        finish(&sums.map(f32::from_bits), bias, dst, write);
-                    }
-                },
-            );
-        });
-    }
+fn by_tiles(rows: &[u32], lines: &[Line], bias: &[f32; COLS], mut dst: MatMut<'_, f32>, write: Write) {
+    amx::Tiles::new(amx::Number::Bf16, rows, lines.len() / 2).multiply(lines, |row, sums| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (i, sums) in sums.iter().enumerate() {
+                    finish(&std::array::from_fn(|j| f32::from_bits(sums[j])), bias, dst.row(row + i), write);
+                }
+            },
+        );
+    });
 }
 
 /// Rows that the portable product computes at once.
 const ROWS: usize = 4;
 
-fn portable(rows: &Rows, weight: &Packed, mut dst: MatMut<'_, f32>, write: Write) {
-    let n = rows.n_rows();
+fn portable(rows: &[u32], lines: &[Line], bias: &[f32; COLS], mut dst: MatMut<'_, f32>, write: Write) {
+    let (n, pairs) = (dst.dims().0, lines.len() / 2);
     vectorised(
         #[inline(always)]
         || {
-            for (first, lines, bias) in weight.panels() {
-                for i in (0..n).step_by(ROWS) {
-                    // Beyond the last row, that one again.
-                    let row = |r: usize| &rows.values[(i + r).min(n - 1) * rows.pairs..][..rows.pairs];
-                    let sums = sums(std::array::from_fn(row), lines);
-                    for (r, sums) in sums.iter().enumerate().take(n - i) {
-                        finish(sums, bias, &mut dst.row(i + r)[first..weight.n.min(first + COLS)], write);
-                    }
+            for i in (0..n).step_by(ROWS) {
+                // Beyond the last row, that one again.
+                let row = |r: usize| &rows[(i + r).min(n - 1) * pairs..][..pairs];
+                let sums = sums(std::array::from_fn(row), lines);
+                for (r, sums) in sums.iter().enumerate().take(n - i) {
+                    finish(sums, bias, dst.row(i + r), write);
                 }
             }
         },
@@ -98,22 +101,61 @@ fn unpacked(pair: u32) -> [f32; 2] {
     [f32::from_bits(pair << 16), f32::from_bits(pair & 0xffff_0000)]
 }
 
+/// `dst = a weight`, or `dst += a weight`, with `a` rounded.
+pub(super) fn multiply_rounded(unit: Unit, a: Mat<'_, f32>, weight: &Packed, dst: MatMut<'_, f32>, write: Write) {
+    let mut rows = ROUNDED.take();
+    rows.round(a, Threads::One);
+    multiply(unit, &rows, weight, dst, write);
+    ROUNDED.set(rows);
+}
+
 /// Rows that a task rounds and multiplies at once where a weight is kept.
 pub(super) const BLOCK: usize = 96;
-/// The same in training, where products have more rows: each block reads the whole weight.
-const TRAINING_BLOCK: usize = 192;
+/// The same in training. Each such block arranges the whole weight.
+const TRAINING_BLOCK: usize = 1024;
 
 /// `dst = a b`, or `dst += a b`, with `a` and `b` rounded, on all threads.
+///
+/// The rows are rounded first. Then each task arranges a panel of the weight and multiplies it while
+/// it is in the cache.
 pub(crate) fn matmul(unit: Unit, dst: MatMut<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, write: Write) {
     let ((m, k), n) = (a.dims(), b.dims().1);
     assert!(b.dims().0 == k && dst.dims() == (m, n), "matrix product of shapes that do not fit");
-    let weight = Packed::new(b, &[]);
-    let block = m.div_ceil(rayon::current_num_threads()).next_multiple_of(COLS).clamp(COLS, TRAINING_BLOCK);
-    let blocks = dst.row_blocks(block);
-    blocks.into_par_iter().enumerate().for_each_init(Rows::default, |rows, (i, dst)| {
-        rows.round(a.rows(i * block, dst.dims().0));
-        multiply(unit, rows, &weight, dst, write);
-    });
+    let columns = b.t();
+    let threads = rayon::current_num_threads();
+    let mut rows = ROUNDED.take();
+    for ([first, _], dst) in dst.blocks(TRAINING_BLOCK, n.max(1)) {
+        rows.round(a.rows(first, dst.dims().0), Threads::All);
+        // With more threads than panels, each panel is arranged by several of them.
+        let panels = n.div_ceil(COLS);
+        let at_once = dst.dims().0.div_ceil(threads.div_ceil(panels)).next_multiple_of(COLS);
+        let tasks = dst.blocks(at_once, panels.div_ceil(2 * threads) * COLS);
+        tasks.into_par_iter().for_each(|([row, column], dst)| {
+            let (m, n) = dst.dims();
+            let rows = &rows.values[row * rows.pairs..][..m * rows.pairs];
+            by_panels(unit, rows, columns.rows(column, n), dst, write);
+        });
+    }
+    ROUNDED.set(rows);
+}
+
+/// The product of rows, `[rows of dst, pairs]`, and columns of a weight, given as rows.
+fn by_panels(unit: Unit, rows: &[u32], columns: Mat<'_, f32>, mut dst: MatMut<'_, f32>, write: Write) {
+    let (m, n) = dst.dims();
+    let mut lines = PANEL.take();
+    lines.resize(rows.len() / m * (COLS / LANES), Line::ZERO);
+    for first in (0..n).step_by(COLS) {
+        pack(columns.rows(first, COLS.min(n - first)), &mut lines);
+        panel(unit, rows, &lines, &[0.0; COLS], dst.columns(first, COLS), write);
+    }
+    PANEL.set(lines);
+}
+
+thread_local! {
+    /// The memory of the rows and of the panel before: freed and taken again for each product, it
+    /// would cost up to a tenth of one.
+    static ROUNDED: Cell<Rows> = Cell::default();
+    static PANEL: Cell<Vec<Line>> = Cell::default();
 }
 
 #[cfg(test)]
@@ -240,6 +282,26 @@ mod tests {
     }
 
     #[test]
+    fn threads_and_blocks_change_no_bit() {
+        let (m, k, n) = (TRAINING_BLOCK + 75, 40, 70);
+        let (x, w) = (numbers(m * k, 8), numbers(k * n, 2));
+        let product = |threads: usize| {
+            let mut y = vec![0.0; m * n];
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            let (a, b) = (Mat::new(&x, m, k), Mat::new(&w, k, n));
+            pool.install(|| matmul(Unit::best().for_bf16(), MatMut::new(&mut y, m, n), a, b, Write::Overwrite));
+            bits(&y)
+        };
+        let one = product(1);
+        // Fewer threads than panels, and more.
+        assert!(product(2) == one && product(7) == one);
+        let mut last = vec![0.0; n];
+        let a = Mat::new(&x[(m - 1) * k..], 1, k);
+        matmul(Unit::best().for_bf16(), MatMut::new(&mut last, 1, n), a, Mat::new(&w, k, n), Write::Overwrite);
+        assert_eq!(bits(&last), one[(m - 1) * n..]);
+    }
+
+    #[test]
     fn rows_that_are_used_again_forget_what_they_held() {
         let w = numbers(40 * 33, 5);
         let weight = Packed::new(Mat::new(&w, 40, 33).t(), &numbers(40, 9));
@@ -248,9 +310,9 @@ mod tests {
             let mut products = [vec![0.0; 7 * 40], vec![0.0; 7 * 40]];
             for y in &mut products {
                 // A wider product before the second, whose numbers are all NaN.
-                rows.round(Mat::new(&numbers(7 * 33, 2), 7, 33));
+                rows.round(Mat::new(&numbers(7 * 33, 2), 7, 33), Threads::One);
                 multiply(unit, &rows, &weight, MatMut::new(y, 7, 40), Write::Overwrite);
-                rows.round(Mat::new(&[f32::NAN; 9 * 64], 9, 64));
+                rows.round(Mat::new(&[f32::NAN; 9 * 64], 9, 64), Threads::One);
             }
             assert_eq!(bits(&products[0]), bits(&products[1]), "{unit}");
             assert!(products[0].iter().all(|y| y.is_finite()), "{unit}");

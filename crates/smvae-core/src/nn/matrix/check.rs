@@ -2,7 +2,7 @@
 //! stands for one, that does not compute what the portable products do is left alone.
 
 use super::super::precision::Unit;
-use super::float::{Mat, MatMut, Write};
+use super::float::{Mat, MatMut, Threads, Write};
 use super::{bf16, int8, packed, rounded};
 use std::sync::OnceLock;
 
@@ -60,7 +60,7 @@ fn tiles_agree() -> bool {
     };
     let in_bf16 = |unit| {
         let mut rows = rounded::Rows::default();
-        rows.round(Mat::new(&x, m, k));
+        rows.round(Mat::new(&x, m, k), Threads::One);
         let weight = rounded::Packed::new(Mat::new(&w, n, k).t(), &bias);
         product(&|dst| bf16::multiply(unit, &rows, &weight, dst, Write::Overwrite))
     };

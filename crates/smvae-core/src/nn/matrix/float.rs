@@ -6,6 +6,8 @@
 use super::super::real::{Real, vectorised};
 use gemm::Parallelism;
 use rayon::prelude::*;
+use std::any::TypeId;
+use std::marker::PhantomData;
 
 /// A matrix in a slice, element `(i, j)` at `i * row_stride + j * col_stride`.
 #[derive(Clone, Copy)]
@@ -118,11 +120,16 @@ impl<'a, T: Real> Mat<'a, T> {
 
 /// A matrix to write to: rows of consecutive elements, `row_stride` apart.
 pub(crate) struct MatMut<'a, T> {
-    data: &'a mut [T],
+    /// The first element. What lies between the rows belongs to others.
+    data: *mut T,
     rows: usize,
     cols: usize,
     row_stride: usize,
+    of: PhantomData<&'a mut [T]>,
 }
+
+// SAFETY: it is what a mutable slice is, of elements that no other reaches.
+unsafe impl<T: Send> Send for MatMut<'_, T> {}
 
 impl<'a, T: Real> MatMut<'a, T> {
     pub(crate) fn new(data: &'a mut [T], rows: usize, cols: usize) -> Self {
@@ -132,7 +139,7 @@ impl<'a, T: Real> MatMut<'a, T> {
     pub(crate) fn strided(data: &'a mut [T], rows: usize, cols: usize, row_stride: usize) -> Self {
         assert!(rows == 0 || cols == 0 || (rows - 1) * row_stride + cols <= data.len(), "matrix outside of its slice");
         assert!(cols <= row_stride || rows <= 1, "rows of a written matrix overlap");
-        Self { data, rows, cols, row_stride }
+        Self { data: data.as_mut_ptr(), rows, cols, row_stride, of: PhantomData }
     }
 
     pub(crate) fn dims(&self) -> (usize, usize) {
@@ -141,24 +148,45 @@ impl<'a, T: Real> MatMut<'a, T> {
 
     #[inline(always)]
     pub(crate) fn row(&mut self, i: usize) -> &mut [T] {
-        &mut self.data[i * self.row_stride..][..self.cols]
+        assert!(i < self.rows, "a row outside of its matrix");
+        // SAFETY: the constructors checked that every row lies inside of its slice, and nothing
+        // else reaches it: this matrix is borrowed, and blocks of one have no element in common.
+        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.row_stride), self.cols) }
     }
 
     /// The same if its numbers are f32.
     pub(super) fn in_f32(self) -> Option<MatMut<'a, f32>> {
-        let Self { data, rows, cols, row_stride } = self;
-        T::as_f32s_mut(data).map(|data| MatMut { data, rows, cols, row_stride })
+        let Self { data, rows, cols, row_stride, of: _ } = self;
+        let is_f32 = TypeId::of::<T>() == TypeId::of::<f32>();
+        is_f32.then_some(MatMut { data: data.cast(), rows, cols, row_stride, of: PhantomData })
     }
 
-    /// Its rows, so many at a time.
-    pub(crate) fn row_blocks(self, rows: usize) -> Vec<Self> {
-        let (all, cols, row_stride) = (self.rows, self.cols, self.row_stride);
-        let data = self.data.chunks_mut((rows * row_stride).max(1));
-        (0..all)
-            .step_by(rows)
-            .zip(data)
-            .map(|(at, data)| Self { data, rows: rows.min(all - at), cols, row_stride })
-            .collect()
+    /// Blocks of so many rows and columns, row after row of blocks, each with the place of its
+    /// first element.
+    pub(crate) fn blocks(self, rows: usize, cols: usize) -> Vec<([usize; 2], Self)> {
+        let places = (0..self.rows).step_by(rows).flat_map(|i| (0..self.cols).step_by(cols).map(move |j| [i, j]));
+        // SAFETY: blocks of a grid have no element in common, and this matrix is given up.
+        places.map(|at| (at, unsafe { self.block(at, [rows, cols]) })).collect()
+    }
+
+    /// `cols` columns from `start` on.
+    #[inline(always)]
+    pub(super) fn columns(&mut self, start: usize, cols: usize) -> MatMut<'_, T> {
+        // SAFETY: this matrix is borrowed as long as its columns are used.
+        unsafe { self.block([0, start], [self.rows, cols]) }
+    }
+
+    /// At most so many rows and columns from a place on.
+    ///
+    /// # Safety
+    /// For elements that nothing else reaches as long as the block is used.
+    #[inline(always)]
+    unsafe fn block(&self, [i, j]: [usize; 2], [rows, cols]: [usize; 2]) -> Self {
+        assert!(i < self.rows.max(1) && j < self.cols.max(1), "a block outside of its matrix");
+        let (rows, cols) = (rows.min(self.rows - i), cols.min(self.cols - j));
+        // SAFETY: an element of the matrix (asserted), or its first place if it has none.
+        let data = unsafe { self.data.add(i * self.row_stride + j) };
+        Self { data, rows, cols, row_stride: self.row_stride, of: PhantomData }
     }
 }
 
@@ -206,7 +234,7 @@ pub(crate) fn matmul<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'_, T>, 
             m,
             n,
             k,
-            dst.data.as_mut_ptr(),
+            dst.data,
             1,
             dst.row_stride as isize,
             write == Write::Add,

@@ -38,6 +38,6 @@ mod vnni;
 
 pub(crate) use arranged::{Packed, Rows, multiply};
 pub(super) use check::{avx512_bf16_is_fast, has_amx, has_avx512_bf16, has_vnni};
-pub(crate) use float::{Mat, MatMut, Threads, Write, add_column_sums, matmul, repeated, transposed};
+pub(crate) use float::{Mat, MatMut, Write, add_column_sums, repeated, transposed};
 pub(super) use product::has_panels_for;
 pub(crate) use product::{RightSide, product, product_alike};

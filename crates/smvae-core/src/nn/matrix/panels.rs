@@ -161,8 +161,8 @@ pub(crate) fn matmul(dst: MatMut<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, wri
     assert!(b.dims().0 == k && dst.dims() == (m, n), "matrix product of shapes that do not fit");
     let weight = Packed::new(b, &[]);
     let block = m.div_ceil(rayon::current_num_threads()).clamp(1, BLOCK);
-    dst.row_blocks(block).into_par_iter().enumerate().for_each(|(i, dst)| {
-        multiply(a.rows(i * block, dst.dims().0), &weight, dst, write);
+    dst.blocks(block, weight.n.max(1)).into_par_iter().for_each(|([row, _], dst)| {
+        multiply(a.rows(row, dst.dims().0), &weight, dst, write);
     });
 }
 

@@ -4,10 +4,10 @@
 use super::super::dispatch::rounds_to_bf16;
 use super::super::precision::Unit;
 use super::super::real::Real;
-use super::bf16;
 use super::float::{Mat, MatMut, Threads, Write, matmul, matmul_alike};
 #[cfg(target_arch = "x86_64")]
 use super::panels;
+use super::{bf16, rounded};
 
 /// `dst = a b`, or `dst += a b`, on all threads: a product of a layer, rounded to bf16 where that
 /// is allowed. In f32 it is `gemm`'s: arranging a weight that changes with every step takes what
@@ -32,33 +32,49 @@ pub(crate) fn product_alike<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'
     matmul_alike(dst, a, b, write, Threads::All);
 }
 
-/// The right side of many products of few rows, arranged once where a CPU has panels. They are
-/// those of [`product_alike`].
-pub(crate) struct RightSide<'a, T> {
-    plain: Mat<'a, T>,
+/// The right side of many products of few rows, as those of an LSTM's steps.
+pub(crate) enum RightSide<'a, T> {
+    /// Of layers that train: products are those of [`product`] on one thread.
+    Plain(Mat<'a, T>),
+    /// Where no backward pass will come: those of [`product_alike`].
+    Alike(Mat<'a, T>),
+    /// The same, arranged once.
     #[cfg(target_arch = "x86_64")]
-    panels: Option<panels::Packed>,
+    Panels(panels::Packed),
+    /// Rounded once. No bit of a row depends on the rows beside it.
+    Bf16(rounded::Packed, Unit),
 }
 
 impl<'a, T: Real> RightSide<'a, T> {
-    pub(crate) fn new(b: Mat<'a, T>) -> Self {
-        Self {
-            plain: b,
+    /// For a layer that trains, or where no backward pass will come. `rounds`: products are in bf16
+    /// if they are large enough.
+    pub(crate) fn new(b: Mat<'a, T>, trains: bool, rounds: bool) -> Self {
+        let (k, n) = b.dims();
+        let large = b.in_f32().filter(|_| k >= WORTH_IT && n >= WORTH_IT);
+        match large {
+            Some(b) if rounds => Self::Bf16(rounded::Packed::new(b, &[]), Unit::best().for_bf16()),
             #[cfg(target_arch = "x86_64")]
-            panels: b.in_f32().filter(|b| has_panels_for(b.dims().0, b.dims().1)).map(|b| panels::Packed::new(b, &[])),
+            Some(b) if !trains && has_panels_for(k, n) => Self::Panels(panels::Packed::new(b, &[])),
+            _ if trains => Self::Plain(b),
+            _ => Self::Alike(b),
         }
     }
 
-    /// `dst += a b`, on this thread. `a` has rows of consecutive numbers.
-    pub(crate) fn multiply_onto(&self, dst: MatMut<'_, T>, a: Mat<'_, T>) {
-        #[cfg(target_arch = "x86_64")]
-        if let (Some(panels), Some(a)) = (&self.panels, a.in_f32()) {
-            let dst = dst.in_f32().expect("both are of one type");
-            return panels::multiply(a, panels, dst, Write::Add);
+    /// `dst = a b`, or `dst += a b`, on this thread. `a` has rows of consecutive numbers.
+    pub(crate) fn multiply(&self, dst: MatMut<'_, T>, a: Mat<'_, T>, write: Write) {
+        match self {
+            Self::Plain(b) => matmul(dst, a, *b, T::ONE, write, Threads::One),
+            Self::Alike(b) => matmul_alike(dst, a, *b, write, Threads::One),
+            #[cfg(target_arch = "x86_64")]
+            Self::Panels(b) => panels::multiply(a.in_f32().expect(F32), b, dst.in_f32().expect(F32), write),
+            Self::Bf16(b, unit) => {
+                bf16::multiply_rounded(*unit, a.in_f32().expect(F32), b, dst.in_f32().expect(F32), write)
+            }
         }
-        matmul_alike(dst, a, self.plain, Write::Add, Threads::One);
     }
 }
+
+const F32: &str = "the right side was f32, and all three are of one type";
 
 /// Fewer terms or columns than these are not worth being arranged: panels would be full of zeros.
 const WORTH_IT: usize = 32;

@@ -7,7 +7,7 @@
 //! filled up with zeros.
 
 use super::super::real::vectorised;
-use super::float::{Mat, Write};
+use super::float::{Mat, Threads, Write};
 use super::{COLS, LANES, STEP};
 use rayon::prelude::*;
 
@@ -16,6 +16,10 @@ use rayon::prelude::*;
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub(super) [u32; LANES]);
+
+impl Line {
+    pub(super) const ZERO: Self = Self([0; LANES]);
+}
 
 /// A weight in bf16, and a bias.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ impl Packed {
         let (k, n) = weight.dims();
         assert!(bias.is_empty() || bias.len() == n, "a bias that does not fit its weight");
         let (pairs, panels) = (pairs(k), n.div_ceil(COLS));
-        let mut lines = vec![Line([0; LANES]); panels * pairs * (COLS / LANES)];
+        let mut lines = vec![Line::ZERO; panels * pairs * (COLS / LANES)];
         let columns = weight.t();
         lines.par_chunks_mut((pairs * (COLS / LANES)).max(1)).enumerate().for_each(|(panel, lines)| {
             let first = panel * COLS;
@@ -64,20 +68,22 @@ fn pairs(k: usize) -> usize {
     k.div_ceil(2).next_multiple_of(STEP)
 }
 
-/// Writes columns of a weight, given as rows, to the lines of their panel.
-fn pack(columns: Mat<'_, f32>, lines: &mut [Line]) {
+/// Writes columns of a weight, given as rows, to the lines of their panel, to all of them.
+pub(super) fn pack(columns: Mat<'_, f32>, lines: &mut [Line]) {
     let (n, k) = columns.dims();
     vectorised(
         #[inline(always)]
         || {
             let mut block = [[0; STEP]; LANES];
-            for (half, first) in (0..n).step_by(LANES).enumerate() {
-                let columns = columns.rows(first, LANES.min(n - first));
-                for (step, at) in (0..k).step_by(2 * STEP).enumerate() {
-                    let lines = lines[step * STEP * (COLS / LANES) + half..].iter_mut().step_by(COLS / LANES);
+            let steps = lines.as_chunks_mut::<{ STEP * COLS / LANES }>().0;
+            for (lines, at) in steps.iter_mut().zip((0..k).step_by(2 * STEP)) {
+                for half in 0..COLS / LANES {
+                    let first = n.min(half * LANES);
+                    let columns = columns.rows(first, LANES.min(n - first));
+                    let lines = lines[half..].iter_mut().step_by(COLS / LANES);
                     if columns.has_consecutive_rows() {
                         round_rows(columns, at, &mut block);
-                        for (pair, line) in lines.take(STEP).enumerate() {
+                        for (pair, line) in lines.enumerate() {
                             line.0 = std::array::from_fn(|j| block[j][pair]);
                         }
                     } else {
@@ -155,33 +161,17 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Takes the rows of a matrix.
-    pub(crate) fn round(&mut self, x: Mat<'_, f32>) {
+    pub(crate) fn round(&mut self, x: Mat<'_, f32>, on: Threads) {
         let (n, k) = x.dims();
         self.pairs = pairs(k);
         self.values.resize(n * self.pairs, 0);
-        let (width, values) = (self.pairs, &mut self.values);
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut block = [[0; STEP]; LANES];
-                for first in (0..n).step_by(LANES) {
-                    let rows = x.rows(first, LANES.min(n - first));
-                    for (step, at) in (0..k).step_by(2 * STEP).enumerate() {
-                        let to = values[first * width..].chunks_exact_mut(width).take(rows.dims().0);
-                        let to = to.map(|row| &mut row[step * STEP..][..STEP]);
-                        if x.has_consecutive_rows() {
-                            round_rows(rows, at, &mut block);
-                            to.zip(&block).for_each(|(to, block)| to.copy_from_slice(block));
-                        } else {
-                            round_columns(rows, at, &mut block);
-                            for (row, to) in to.enumerate() {
-                                to.iter_mut().zip(&block).for_each(|(to, pairs)| *to = pairs[row]);
-                            }
-                        }
-                    }
-                }
-            },
-        );
+        let width = self.pairs;
+        match on {
+            Threads::One => round(x, &mut self.values, width),
+            Threads::All => self.values.par_chunks_mut((ROWS * width).max(1)).enumerate().for_each(|(i, to)| {
+                round(x.rows(i * ROWS, ROWS.min(n - i * ROWS)), to, width);
+            }),
+        }
     }
 
     /// Takes these rows of others.
@@ -191,14 +181,39 @@ impl Rows {
         rows.iter().for_each(|row| self.values.extend_from_slice(&of.values[row * of.pairs..][..of.pairs]));
     }
 
-    /// The pairs of this row and of those behind it.
-    pub(super) fn from(&self, row: usize) -> &[u32] {
-        &self.values[row * self.pairs..]
-    }
-
     pub(super) fn n_rows(&self) -> usize {
         self.values.len() / self.pairs.max(1)
     }
+}
+
+/// Rows that a task rounds.
+const ROWS: usize = 64;
+
+/// Rounds rows, `[rows, k]`, to `[rows, width]` pairs.
+fn round(x: Mat<'_, f32>, values: &mut [u32], width: usize) {
+    let (n, k) = x.dims();
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut block = [[0; STEP]; LANES];
+            for first in (0..n).step_by(LANES) {
+                let rows = x.rows(first, LANES.min(n - first));
+                for (step, at) in (0..k).step_by(2 * STEP).enumerate() {
+                    let to = values[first * width..].chunks_exact_mut(width).take(rows.dims().0);
+                    let to = to.map(|row| &mut row[step * STEP..][..STEP]);
+                    if x.has_consecutive_rows() {
+                        round_rows(rows, at, &mut block);
+                        to.zip(&block).for_each(|(to, block)| to.copy_from_slice(block));
+                    } else {
+                        round_columns(rows, at, &mut block);
+                        for (row, to) in to.enumerate() {
+                            to.iter_mut().zip(&block).for_each(|(to, pairs)| *to = pairs[row]);
+                        }
+                    }
+                }
+            }
+        },
+    );
 }
 
 /// Adds the bias to sums of a row, and writes them to where they belong.
