@@ -53,6 +53,8 @@ labels = [10, 20, 40]
 draws = [0, 1, 2]
 text_alone = true
 """
+# Posts that are suggested, and those of them that are shown at first.
+SUGGESTED, SUGGESTED_FIRST = 60, 50
 # Its runs, and the one that is looked at.
 RUNS, RUN, OTHER = 27, "synthetic-semi-40-d0-s0", "synthetic-text-only-10-d0-s0"
 # What is called serious by axe-core, and what is worse.
@@ -73,9 +75,9 @@ def main():
         run = experiment / "runs" / RUN / "predictions-valid.jsonl"
         draw_images(images, [post["image_id"] for post in read(run)])
 
-        def report(name):
+        def report(name, *more):
             # As somebody would say it, since the page shows the command.
-            command = [smvae, "report", experiment.name, "--images", images.name, "--out", name]
+            command = [smvae, "report", experiment.name, "--images", images.name, "--out", name, *more]
             subprocess.run(command, cwd=work, check=True, capture_output=True)
             return work / name
 
@@ -85,7 +87,7 @@ def main():
         alone = run.with_name("predictions-valid-text.jsonl")
         for file in [run, alone]:
             add_hostile(file)
-        path = report("report.html")
+        path = report("report.html", "--suggestions", suggest(smvae, work, run.parent))
         posts = read(run)
         gains = [mistakes(without) - mistakes(post) for without, post in zip(read(alone), posts, strict=True)]
         for scheme in ["light", "dark"]:
@@ -112,6 +114,17 @@ def train(smvae, work):
     command = [smvae, "experiment", file, "--out", work / "images-and-labels", "--jobs", "2", "--threads", "1"]
     subprocess.run(command, check=True, capture_output=True)
     return work / "images-and-labels"
+
+
+def suggest(smvae, work, run):
+    """Posts of the training split that a run would have labelled next, and a hostile one."""
+    file = work / "next.jsonl"
+    command = [smvae, "suggest", "--pool", work / "demo/corpus/train.txt", "--model", run, "--n", str(SUGGESTED - 1)]
+    subprocess.run([*command, "--for-dev", "3", "--output", file], check=True, capture_output=True)
+    choice = {"rank": SUGGESTED, "score": 0, "reason": "<b>none</b>", "for_dev": False}
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"text": " ".join(HOSTILE), "suggested": choice}) + "\n")
+    return file.name
 
 
 def with_page(browser, path, viewport, scheme, check, **more):
@@ -251,6 +264,15 @@ def check_desktop(page, posts, gains):
     page.fill("#search", "no such words")
     shown(page, 0, posts)
     page.fill("#search", "")
+    # What to label next.
+    section = page.locator("#suggested")
+    items = section.locator("li")
+    assert items.count() == SUGGESTED and items.nth(SUGGESTED_FIRST - 1).is_visible(), items.count()
+    assert not items.nth(SUGGESTED_FIRST).is_visible() and section.locator("mark").count() > 0
+    section.locator("summary").click()
+    last = items.nth(SUGGESTED - 1)
+    assert last.is_visible() and "<b>none</b>" in last.inner_text() and HOSTILE[0] in last.inner_text()
+    assert "for dev" in section.inner_text() and "entities expected" in section.inner_text()
     # Terms of the loss, by the keyboard.
     page.locator("summary", has_text="Choose the terms").click()
     box = page.locator("#terms input").nth(2)

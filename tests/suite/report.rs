@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use smvae::Config;
 use smvae::Error;
 use smvae::experiment::Summary;
-use smvae::report::{ImageBudget, Thumbnails, Verdict, gather, html, image_ids, text as sentence};
+use smvae::report::{ImageBudget, Thumbnails, Verdict, gather, html, image_ids, suggestions, text as sentence};
 use std::path::Path;
 
 /// Words that must stay words.
@@ -44,6 +44,43 @@ fn data(page: &str) -> Value {
     let (_, rest) = page.split_once("id=\"data\">").expect("a page has data");
     let (json, _) = rest.split_once("</script>").expect("which ends");
     serde_json::from_str(json).expect("JSON")
+}
+
+#[test]
+fn suggestions_are_listed_by_rank_with_the_reason_and_what_was_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    run(&folder.path().join("run"));
+    let file = folder.path().join("next.jsonl");
+    let suggested = |rank: usize, for_dev: bool| json!({"rank": rank, "score": 1.5, "reason": "<b>2</b> entities", "for_dev": for_dev});
+    let lines = [
+        json!({"id": 7, "text": "</script><b>in</b> Łódź", "image_id": "2", "suggested": suggested(2, false),
+               "entities": [{"start": 19, "end": 23, "label": "<LOC>", "score": 0.9}]}),
+        json!({"words": ["New", "York"], "suggested": suggested(1, true)}),
+    ];
+    let write = |lines: &[Value]| {
+        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("writable");
+    };
+    write(&lines);
+    let mut report = gather(folder.path().join("run")).expect("a run");
+    assert!(!html(&report, &Thumbnails::default()).contains("What to label next"));
+    report.suggested = suggestions(&file).expect("suggestions");
+    assert_eq!(image_ids(&report).next(), Some("2"));
+    let page = html(&report, &Thumbnails::default());
+    let (_, list) = page.split_once("What to label next").expect("a section");
+    let (first, second) = (list.find("New York").expect("words"), list.find("Łódź").expect("a text"));
+    assert!(first < second && list.find("for dev &middot;").is_none_or(|at| at > second));
+    assert!(list.contains("<mark>Łódź<small>&lt;LOC&gt;</small></mark>") && list.contains("2 posts of a pool"));
+    assert!(list.contains("&lt;b&gt;2&lt;&#x2f;b&gt; entities") && !page.contains("<b>"));
+    for (wrong, why) in [
+        (json!({"text": "a"}), "smvae suggest"),
+        (json!({"text": "a", "suggested": {"rank": "first"}}), "suggested: "),
+        (json!({"text": "a", "suggested": suggested(1, false), "entities": [{"start": -1}]}), "entities: "),
+        (json!({"suggested": suggested(1, false)}), "\"text\""),
+    ] {
+        write(&[lines[0].clone(), wrong]);
+        let error = suggestions(&file).expect_err("a wrong line").to_string();
+        assert!(["line 2", "jsonl:2"].iter().any(|place| error.contains(place)) && error.contains(why), "{error}");
+    }
 }
 
 #[test]

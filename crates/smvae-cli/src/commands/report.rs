@@ -5,8 +5,8 @@ use crate::progress::say;
 use crate::summary_table;
 use clap::Args;
 use smvae::report::{
-    Answer, ImageBudget, LabelsPoint, Report, RunReport, SplitReport, Thumbnails, gather, html, image_ids, page_in,
-    shell_word, text as sentence, utc,
+    Answer, ImageBudget, LabelsPoint, Report, RunReport, SplitReport, SuggestedPost, Thumbnails, gather, html,
+    image_ids, page_in, shell_word, suggestions, text as sentence, utc,
 };
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -23,6 +23,9 @@ pub(crate) struct ReportArgs {
     /// of its file without the extension.
     #[arg(long, value_name = "DIR", conflicts_with = "text")]
     images: Option<PathBuf>,
+    /// Posts that `suggest` wrote as JSON lines, which the page lists with the reasons.
+    #[arg(long, value_name = "FILE")]
+    suggestions: Option<PathBuf>,
     /// Print the tables instead of writing a page.
     #[arg(long)]
     text: bool,
@@ -32,6 +35,9 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     let mut report = gather(&args.folder)?;
     for (run, why) in &report.unreadable {
         say(format!("warning: {run} is left out: {why}"));
+    }
+    if let Some(file) = &args.suggestions {
+        report.suggested = suggestions(file)?;
     }
     if args.text {
         return output::print(&text(&report));
@@ -50,7 +56,7 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     output::write(&out, &page)?;
     let mib = page.len() as f64 / f64::from(1 << 20);
     let (runs, shown) = (report.runs.len(), images.urls.len());
-    let texts = if runs > 0 { "; the page contains the text of posts" } else { "" };
+    let texts = if runs + report.suggested.len() > 0 { "; the page contains the text of posts" } else { "" };
     say(format!("runs: {runs}, images: {shown}, {mib:.1} MiB{texts}"));
     output::print(&format!("{}\n", out.display()))
 }
@@ -99,7 +105,22 @@ fn text(report: &Report) -> String {
             ));
         }
     }
+    if !report.suggested.is_empty() {
+        parts.push(format!("What to label next\n\n{}", suggested(&report.suggested)));
+    }
     parts.join("\n")
+}
+
+/// Each in two lines, since texts are long.
+fn suggested(posts: &[SuggestedPost]) -> String {
+    let lines = |post: &SuggestedPost| {
+        let text: String = post.parts.iter().map(|part| part.text.as_str()).collect();
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let for_dev = if post.choice.for_dev { ", for dev" } else { "" };
+        let (rank, reason, score) = (post.choice.rank, &post.choice.reason, two(post.choice.score));
+        format!("{rank:>5}  {words}\n       {reason}, score {score}{for_dev}\n")
+    };
+    posts.iter().map(lines).collect()
 }
 
 fn runs(runs: &[RunReport]) -> String {

@@ -52,9 +52,10 @@ pub enum Unit {
     Amx,
 }
 
-/// Whether linear layers in f32 of this process, and LSTMs on the CPU, may round what they multiply,
-/// and on a GPU each product, to bf16, 8 significant bits. They may not unless this function allows
-/// it. Sums, weights, and everything that is no product of a layer's weight, stay f32.
+/// Whether linear layers in f32 of this process, and LSTMs on the CPU, may round what they
+/// multiply, and on a GPU each product, to bf16, 8 significant bits. They may not unless this
+/// function allows it. Sums, weights, and everything that is no product of a layer's weight, stay
+/// f32.
 pub fn allow_bf16(allowed: bool) {
     BF16.store(allowed, Ordering::Relaxed);
 }

@@ -7,6 +7,7 @@ use crate::files::folder::file_in;
 use crate::report::answer::Answer;
 use crate::report::labels::{self, LabelsPoint};
 use crate::report::run::RunReport;
+use crate::report::suggested::SuggestedPost;
 use crate::report::{compare, scores, sentence};
 use crate::run::folder::is_run;
 use rayon::prelude::*;
@@ -36,6 +37,9 @@ pub struct Report {
     pub points: Vec<LabelsPoint>,
     /// An experiment's means and differences from its baseline. `None` for other folders.
     pub summary: Option<Summary>,
+    /// Posts that should be labelled next; whoever gathers it may have read them
+    /// ([`suggestions`](super::suggestions)).
+    pub suggested: Vec<SuggestedPost>,
 }
 
 /// Gathers a report of a run folder, of a folder of runs, or of an experiment, whose runs are in
@@ -78,8 +82,8 @@ pub fn gather(folder: impl AsRef<Path>) -> Result<Report> {
     let title = absolute.file_name().map_or_else(|| "runs".to_owned(), |name| name.to_string_lossy().into_owned());
     let names = scores.iter().map(|score| score.place.corpus.as_str());
     let corpora = sentence::corpora(names.chain(runs.iter().filter_map(|run| run.corpus.as_deref())));
-    let (command, date) = (None, None);
-    Ok(Report { title, corpora, command, date, answer, runs, unreadable, points, summary })
+    let (command, date, suggested) = (None, None, Vec::new());
+    Ok(Report { title, corpora, command, date, answer, runs, unreadable, points, summary, suggested })
 }
 
 /// Names of runs, and why they cannot be read.

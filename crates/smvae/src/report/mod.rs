@@ -5,6 +5,7 @@
 //! run folders ──run──> RunReport (settings, curves) ──split──> SplitReport (types, confusion, calibration, posts)
 //! results.jsonl, or the runs themselves ──scores──┬─compare, sentence──> Answer
 //!                                                 └─labels──> F1 against the number of labelled posts
+//! what `suggest` wrote ──suggested──> posts with the reasons
 //! Report ──charts, plot──> pictures ──page (and images)──> HTML
 //! ```
 //! What it does not do: compute with a model, or open a corpus. What the model finds in dev is in
@@ -24,6 +25,7 @@ pub(crate) mod run;
 pub(crate) mod scores;
 pub(crate) mod sentence;
 pub(crate) mod split;
+pub(crate) mod suggested;
 pub(crate) mod words;
 
 pub use answer::{Answer, Comparison, Part, Verdict, text};
@@ -34,3 +36,4 @@ pub use labels::LabelsPoint;
 pub use page::{html, image_ids};
 pub use run::{Curve, RunReport, Setting, shell_word};
 pub use split::{Calibration, OutcomeRow, SplitReport, TypeRow};
+pub use suggested::{Choice, SuggestedPost, TextPart, suggestions};

@@ -1,0 +1,125 @@
+//! Posts that should be labelled next, as `suggest` wrote them to JSON lines.
+
+use crate::error::{Error, Result};
+use crate::input::post::Post;
+use serde::{Deserialize, Serialize};
+use smvae_data::formats::{Format, LabelUse, PostRecord, Settings, open};
+use smvae_data::words::WordConvention;
+use std::path::Path;
+
+/// A post that should be labelled.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SuggestedPost {
+    /// Its place in the order of the choice, the reason, and whether it is for dev.
+    #[serde(flatten)]
+    pub choice: Choice,
+    /// The id that the pool gives it.
+    pub id: Option<String>,
+    /// Id of its image.
+    pub image_id: Option<String>,
+    /// Its text, cut where an entity begins or ends that a model found.
+    pub parts: Vec<TextPart>,
+}
+
+/// Why a post was chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Choice {
+    /// From 1.
+    pub rank: usize,
+    /// What the strategy says of it, the greatest first.
+    pub score: f64,
+    /// The reason, in words.
+    pub reason: String,
+    /// Whether it was drawn at random, for dev.
+    pub for_dev: bool,
+}
+
+/// A part of a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TextPart {
+    /// The part.
+    pub text: String,
+    /// Type of the entity that it is. `None` between entities.
+    pub label: Option<String>,
+}
+
+/// Where an entity is in its text, in characters.
+#[derive(Deserialize)]
+struct Found {
+    start: usize,
+    end: usize,
+    label: String,
+}
+
+/// Reads what `suggest` wrote, in the order of the ranks.
+///
+/// # Errors
+/// [`Error::Read`] and the like; [`Error::JsonLine`] for a line that `suggest` does not write.
+pub fn suggestions(file: impl AsRef<Path>) -> Result<Vec<SuggestedPost>> {
+    let file = file.as_ref();
+    let settings = Settings { format: Some(Format::JsonLines), labels: LabelUse::Ignored, ..Settings::default() };
+    let mut posts = Vec::new();
+    for record in open(file, &settings)? {
+        let record = record?;
+        let fault = |why| Error::JsonLine { path: file.to_owned(), line: record.line, what: "suggestion", why };
+        posts.push(read(&record).map_err(fault)?);
+    }
+    posts.sort_by_key(|post| post.choice.rank);
+    Ok(posts)
+}
+
+fn read(record: &PostRecord) -> std::result::Result<SuggestedPost, String> {
+    let choice = record.fields.read::<Choice>("suggested").map_err(|error| format!("suggested: {error}"))?;
+    let choice = choice.ok_or("it has no `suggested`: smvae suggest --output FILE.jsonl writes such lines")?;
+    let found = record.fields.read::<Vec<Found>>("entities").map_err(|error| format!("entities: {error}"))?;
+    let post = Post::of_record(record, &WordConvention::default()).map_err(|error| error.to_string())?;
+    let (id, image_id) = (record.id.clone(), record.image.clone());
+    Ok(SuggestedPost { choice, id, image_id, parts: parts(post.text(), &found.unwrap_or_default()) })
+}
+
+/// Cuts a text at its entities; one that overlaps an earlier one, or lies beyond the text, is left
+/// out.
+fn parts(text: &str, found: &[Found]) -> Vec<TextPart> {
+    let byte = |char: usize| text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(char);
+    let mut parts = Vec::new();
+    let mut push = |text: &str, label: Option<&String>| {
+        if !text.is_empty() {
+            parts.push(TextPart { text: text.to_owned(), label: label.cloned() });
+        }
+    };
+    let mut at = 0;
+    for entity in found {
+        let (Some(start), Some(end)) = (byte(entity.start), byte(entity.end)) else { continue };
+        if at <= start && start < end {
+            push(&text[at..start], None);
+            push(&text[start..end], Some(&entity.label));
+            at = end;
+        }
+    }
+    push(&text[at..], None);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_its_entities() {
+        let found = |start, end| Found { start, end, label: "LOC".to_owned() };
+        let cut = |found: &[Found]| -> Vec<(String, bool)> {
+            parts("Łódź, Oslo", found).into_iter().map(|part| (part.text, part.label.is_some())).collect()
+        };
+        let want =
+            |parts: &[(&str, bool)]| parts.iter().map(|(text, is)| ((*text).to_owned(), *is)).collect::<Vec<_>>();
+        assert_eq!(cut(&[found(0, 4), found(6, 10)]), want(&[("Łódź", true), (", ", false), ("Oslo", true)]));
+        assert_eq!(cut(&[]), want(&[("Łódź, Oslo", false)]));
+        // One that overlaps, one of no width, one that ends beyond the text.
+        let kept = want(&[("Łó", true), ("dź, Oslo", false)]);
+        assert_eq!(cut(&[found(0, 2), found(1, 4), found(5, 5), found(6, 11)]), kept);
+        assert!(parts("", &[found(0, 1)]).is_empty());
+    }
+}
