@@ -26,7 +26,8 @@ pub(crate) fn multiply(unit: Unit, rows: &Rows, weight: &Packed, mut dst: MatMut
     }
 }
 
-/// The same for the columns of a panel: `rows: [rows of dst, pairs]` and the lines of as many pairs.
+/// The same for the columns of a panel: `rows: [rows of dst, pairs]`, and the lines of as many
+/// pairs.
 fn panel(unit: Unit, rows: &[u32], lines: &[Line], bias: &[f32; COLS], dst: MatMut<'_, f32>, write: Write) {
     assert!(rows.len() == dst.dims().0 * (lines.len() / 2), "rows of another width than the panel's");
     match unit {
@@ -116,8 +117,8 @@ const TRAINING_BLOCK: usize = 1024;
 
 /// `dst = a b`, or `dst += a b`, with `a` and `b` rounded, on all threads.
 ///
-/// The rows are rounded first. Then each task arranges a panel of the weight and multiplies it while
-/// it is in the cache.
+/// The rows are rounded first. Then each task arranges a panel of the weight, and multiplies it
+/// while it is in the cache.
 pub(crate) fn matmul(unit: Unit, dst: MatMut<'_, f32>, a: Mat<'_, f32>, b: Mat<'_, f32>, write: Write) {
     let ((m, k), n) = (a.dims(), b.dims().1);
     assert!(b.dims().0 == k && dst.dims() == (m, n), "matrix product of shapes that do not fit");
