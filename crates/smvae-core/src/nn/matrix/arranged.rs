@@ -5,15 +5,15 @@ use super::super::precision::{Form, Unit};
 use super::float::{Mat, MatMut, Threads, Write};
 #[cfg(target_arch = "x86_64")]
 use super::panels;
-use super::{bf16, int8, packed, rounded};
+use super::{bf16, in_bf16, in_int8, int8};
 
 /// A weight with a bias, as products of rows take it, and the unit that multiplies it.
 #[derive(Clone, Debug)]
 pub(crate) enum Packed {
     #[cfg(target_arch = "x86_64")]
     F32(panels::Packed),
-    Int8(packed::Packed, Unit),
-    Bf16(rounded::Packed, Unit),
+    Int8(in_int8::Packed, Unit),
+    Bf16(in_bf16::Packed, Unit),
 }
 
 impl Packed {
@@ -25,9 +25,9 @@ impl Packed {
             #[cfg(target_arch = "x86_64")]
             Form::F32 if panels::is_there() => Some(Self::F32(panels::Packed::new(Mat::new(weight, n, k).t(), bias))),
             Form::F32 => None,
-            Form::Int8(unit) => Some(Self::Int8(packed::Packed::new(weight, n, k, bias), unit.for_int8())),
+            Form::Int8(unit) => Some(Self::Int8(in_int8::Packed::new(weight, n, k, bias), unit.for_int8())),
             Form::Bf16(unit) => {
-                let weight = rounded::Packed::new(Mat::new(weight, n, k).t(), bias);
+                let weight = in_bf16::Packed::new(Mat::new(weight, n, k).t(), bias);
                 Some(Self::Bf16(weight, unit.for_bf16()))
             }
         }
@@ -58,8 +58,8 @@ impl Packed {
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     f32: Vec<f32>,
-    int8: packed::Rows,
-    bf16: rounded::Rows,
+    int8: in_int8::Rows,
+    bf16: in_bf16::Rows,
 }
 
 impl Rows {

@@ -8,7 +8,7 @@
 
 use super::COLS;
 use super::float::{MatMut, Write};
-use super::rounded::{Line, finish};
+use super::in_bf16::{Line, finish};
 use super::tile::{TILE, by_rows, fetch_ahead, line, stored};
 use std::arch::x86_64::*;
 

@@ -9,7 +9,7 @@
 use super::super::precision::Unit;
 use super::super::real::vectorised;
 use super::float::{Mat, MatMut, Threads, Write};
-use super::rounded::{Line, Packed, Rows, finish, pack};
+use super::in_bf16::{Line, Packed, Rows, finish, pack};
 use super::{COLS, LANES, STEP};
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512_bf16};
@@ -161,7 +161,7 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rounded::rounded;
+    use super::super::in_bf16::rounded;
     use super::*;
     use proptest::prelude::*;
 

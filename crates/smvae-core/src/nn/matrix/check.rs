@@ -3,7 +3,7 @@
 
 use super::super::precision::Unit;
 use super::float::{Mat, MatMut, Threads, Write};
-use super::{bf16, int8, packed, rounded};
+use super::{bf16, in_bf16, in_int8, int8};
 use std::sync::OnceLock;
 
 /// What an expression says on x86-64, and `false` elsewhere, where its modules are not.
@@ -53,15 +53,15 @@ fn tiles_agree() -> bool {
         dst.iter().map(|y| y.to_bits()).collect()
     };
     let in_int8 = |unit| {
-        let mut rows = packed::Rows::default();
+        let mut rows = in_int8::Rows::default();
         rows.quantise(&x, k);
-        let weight = packed::Packed::new(&w, n, k, &bias);
+        let weight = in_int8::Packed::new(&w, n, k, &bias);
         product(&|dst| int8::multiply(unit, &rows, &weight, dst, Write::Overwrite))
     };
     let in_bf16 = |unit| {
-        let mut rows = rounded::Rows::default();
+        let mut rows = in_bf16::Rows::default();
         rows.round(Mat::new(&x, m, k), Threads::One);
-        let weight = rounded::Packed::new(Mat::new(&w, n, k).t(), &bias);
+        let weight = in_bf16::Packed::new(Mat::new(&w, n, k).t(), &bias);
         product(&|dst| bf16::multiply(unit, &rows, &weight, dst, Write::Overwrite))
     };
     in_int8(Unit::Amx) == in_int8(Unit::Portable) && in_bf16(Unit::Amx) == in_bf16(Unit::Portable)

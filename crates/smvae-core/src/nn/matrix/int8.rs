@@ -6,7 +6,7 @@ use super::super::real::vectorised;
 #[cfg(target_arch = "x86_64")]
 use super::amx;
 use super::float::{MatMut, Write};
-use super::packed::{Columns, GROUP, Line, Packed, Rows};
+use super::in_int8::{Columns, GROUP, Line, Packed, Rows};
 #[cfg(target_arch = "x86_64")]
 use super::vnni;
 use super::{COLS, LANES};

@@ -1,8 +1,8 @@
 //! Matrix products, a file a form.
 //!
 //! `float` is the product of f32 and f64, the crate `gemm`'s; `panels` is a faster one for layers
-//! that only predict, where a CPU has AVX-512. `packed` holds weights and rows in int8 and `int8`
-//! multiplies them; `rounded` and `bf16` are the same in bf16. Each has a product for any CPU, and
+//! that only predict, where a CPU has AVX-512. `in_int8` holds weights and rows in int8 and `int8`
+//! multiplies them; `in_bf16` and `bf16` are the same in bf16. Each has a product for any CPU, and
 //! kernels for units of a CPU: `vnni`, int8 by AVX-512 VNNI, `avx512_bf16`, and `amx`, both by
 //! Intel's matrix unit. Kernels give the portable bits, but for `avx512_bf16`, whose sums have
 //! another order. `tile` is what those for AVX-512 share, and `check` says which units there are.
@@ -25,12 +25,12 @@ mod avx512_bf16;
 mod bf16;
 mod check;
 mod float;
+mod in_bf16;
+mod in_int8;
 mod int8;
-mod packed;
 #[cfg(target_arch = "x86_64")]
 mod panels;
 mod product;
-mod rounded;
 #[cfg(target_arch = "x86_64")]
 mod tile;
 #[cfg(target_arch = "x86_64")]

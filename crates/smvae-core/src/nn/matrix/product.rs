@@ -7,7 +7,7 @@ use super::super::real::Real;
 use super::float::{Mat, MatMut, Threads, Write, matmul, matmul_alike};
 #[cfg(target_arch = "x86_64")]
 use super::panels;
-use super::{bf16, rounded};
+use super::{bf16, in_bf16};
 
 /// `dst = a b`, or `dst += a b`, on all threads: a product of a layer, rounded to bf16 where that
 /// is allowed. In f32 it is `gemm`'s: arranging a weight that changes with every step takes what
@@ -42,7 +42,7 @@ pub(crate) enum RightSide<'a, T> {
     #[cfg(target_arch = "x86_64")]
     Panels(panels::Packed),
     /// Rounded once. No bit of a row depends on the rows beside it.
-    Bf16(rounded::Packed, Unit),
+    Bf16(in_bf16::Packed, Unit),
 }
 
 impl<'a, T: Real> RightSide<'a, T> {
@@ -52,7 +52,7 @@ impl<'a, T: Real> RightSide<'a, T> {
         let (k, n) = b.dims();
         let large = b.in_f32().filter(|_| k >= WORTH_IT && n >= WORTH_IT);
         match large {
-            Some(b) if rounds => Self::Bf16(rounded::Packed::new(b, &[]), Unit::best().for_bf16()),
+            Some(b) if rounds => Self::Bf16(in_bf16::Packed::new(b, &[]), Unit::best().for_bf16()),
             #[cfg(target_arch = "x86_64")]
             Some(b) if !trains && has_panels_for(k, n) => Self::Panels(panels::Packed::new(b, &[])),
             _ if trains => Self::Plain(b),

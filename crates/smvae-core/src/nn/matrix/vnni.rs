@@ -8,7 +8,7 @@
 
 use super::LANES;
 use super::float::{MatMut, Write};
-use super::packed::{Columns, GROUP, Line, Packed, Rows};
+use super::in_int8::{Columns, GROUP, Line, Packed, Rows};
 use super::tile::{TILE, by_rows, line};
 use std::arch::x86_64::*;
 
