@@ -48,6 +48,19 @@ fn comments_end_at_their_column() {
 }
 
 #[test]
+fn unsafe_stands_where_memcheck_knows_it() {
+    let script = read(&root().join("scripts/memcheck.sh"));
+    let known = script.lines().filter_map(|line| line.strip_prefix("known=\""));
+    let known: BTreeSet<&str> = known.flat_map(|paths| paths.trim_end_matches('"').split(' ')).collect();
+    let is_unsafe = |text: &str| ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|code| text.contains(code));
+    for path in sources().into_iter().filter(|path| is_unsafe(&read(path))) {
+        let file = path.strip_prefix(root()).expect("a source of ours").to_str().expect("a plain name");
+        let of_tests = !file.starts_with("crates/");
+        assert!(of_tests || known.contains(file), "scripts/memcheck.sh does not know of `unsafe` in {file}");
+    }
+}
+
+#[test]
 fn versions_stand_in_the_workspace_alone() {
     for path in manifests() {
         let text = read(&path);
