@@ -15,7 +15,8 @@ cd "$(dirname "$0")/.."
 
 # Where `unsafe` stands, which a test of the suite compares; a new place belongs to what is run below, but for what needs a
 # GPU or the units above.
-known="crates/smvae-cli/src/main.rs crates/smvae-cli/src/threads.rs crates/smvae-core/src/cuda.rs"
+known="crates/smvae-cli/src/main.rs crates/smvae-cli/src/memory.rs crates/smvae-cli/src/threads.rs"
+known="$known crates/smvae-core/src/cuda.rs"
 known="$known crates/smvae-core/src/nn/kernels/launch.rs crates/smvae-core/src/nn/kernels/output.rs"
 known="$known crates/smvae-core/src/nn/matrix/amx.rs crates/smvae-core/src/nn/matrix/avx512_bf16.rs"
 known="$known crates/smvae-core/src/nn/matrix/float.rs crates/smvae-core/src/nn/matrix/panels.rs"

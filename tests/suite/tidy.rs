@@ -71,7 +71,7 @@ fn versions_stand_in_the_workspace_alone() {
             }
             let inherits = || line.contains(".workspace = true") || line.contains("workspace = true");
             let declares = section.ends_with("dependencies]") && section != "[workspace.dependencies]";
-            let entry = line.contains('=') && !line.starts_with('#');
+            let entry = line.contains('=') && !line.starts_with(['#', '[']);
             assert!(!(declares && entry) || inherits(), "{}: {section} {line}", path.display());
         }
     }

@@ -14,6 +14,7 @@ mod help;
 mod input;
 mod interrupt;
 mod lines;
+mod memory;
 mod model;
 mod options;
 mod output;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let matches = cli::command().get_matches_from(cli::with_implied_command(std::env::args_os()));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     progress::set_loudness(cli.loudness());
+    memory::keep_what_is_freed();
     // SAFETY: no other thread exists yet.
     unsafe { threads::configure(number_of_threads(&cli)) };
     let started = threads::start().context("cannot start the threads: ask for fewer with --threads");
