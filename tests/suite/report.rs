@@ -66,7 +66,7 @@ fn suggestions_are_listed_by_rank_with_the_reason_and_what_was_found() {
     report.suggested = suggestions(&file).expect("suggestions");
     assert_eq!(image_ids(&report).next(), Some("2"));
     let page = html(&report, &Thumbnails::default());
-    let (_, list) = page.split_once("What to label next").expect("a section");
+    let (_, list) = page.split_once("id=\"suggested-title\"").expect("a section");
     let (first, second) = (list.find("New York").expect("words"), list.find("Łódź").expect("a text"));
     assert!(first < second && list.find("for dev &middot;").is_none_or(|at| at > second));
     assert!(list.contains("<mark>Łódź<small>&lt;LOC&gt;</small></mark>") && list.contains("2 posts of a pool"));
@@ -74,12 +74,19 @@ fn suggestions_are_listed_by_rank_with_the_reason_and_what_was_found() {
     for (wrong, why) in [
         (json!({"text": "a"}), "smvae suggest"),
         (json!({"text": "a", "suggested": {"rank": "first"}}), "suggested: "),
-        (json!({"text": "a", "suggested": suggested(1, false), "entities": [{"start": -1}]}), "entities: "),
         (json!({"suggested": suggested(1, false)}), "\"text\""),
     ] {
         write(&[lines[0].clone(), wrong]);
         let error = suggestions(&file).expect_err("a wrong line").to_string();
         assert!(["line 2", "jsonl:2"].iter().any(|place| error.contains(place)) && error.contains(why), "{error}");
+    }
+    // Fields of the pool's own are not what a model found, whatever they are.
+    for entities in
+        [json!([["x"]]), json!([{"start": 0, "end": 1, "label": "PER"}]), json!(null), json!([{"start": -1}])]
+    {
+        write(&[json!({"text": "a b", "suggested": suggested(1, false), "entities": entities})]);
+        let posts = suggestions(&file).expect("a suggestion");
+        assert!(posts[0].parts.iter().all(|part| part.label.is_none()), "{entities}");
     }
 }
 

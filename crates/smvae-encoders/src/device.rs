@@ -50,7 +50,7 @@ pub fn allow_tf32(allowed: bool) {
     candle_core::cuda::set_gemm_reduced_precision_f32(allowed);
 }
 
-/// Whether linear layers of this process may multiply in bf16, 8 significant bits, as
+/// Whether layers of this process may multiply in bf16, 8 significant bits, as
 /// [`smvae_core::nn::precision::allow_bf16`] says. They may not unless this function allows it.
 pub fn allow_bf16(allowed: bool) {
     smvae_core::nn::precision::allow_bf16(allowed);
@@ -59,7 +59,7 @@ pub fn allow_bf16(allowed: bool) {
 /// What [`describe`] adds to the name of a device that computes in TF32.
 const TF32: &str = ", tf32";
 
-/// What it adds after that where linear layers multiply in bf16.
+/// What it adds after that where layers multiply in bf16.
 const BF16: &str = ", bf16";
 
 /// The name of a device, `cpu` or `cuda:N`, and what it multiplies in: as a run records it.
@@ -76,7 +76,7 @@ pub struct Described<'a> {
     pub name: &'a str,
     /// Whether products are in TF32.
     pub tf32: bool,
-    /// Whether those of linear layers are in bf16.
+    /// Whether those of layers are in bf16.
     pub bf16: bool,
 }
 

@@ -32,12 +32,15 @@ pub(crate) struct ReportArgs {
 }
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
+    // Before the runs, which take time to read.
+    let suggested = args.suggestions.as_deref().map(suggestions).transpose()?;
+    if let (Some([]), Some(file)) = (suggested.as_deref(), &args.suggestions) {
+        say(format!("warning: {} holds no posts", file.display()));
+    }
     let mut report = gather(&args.folder)?;
+    report.suggested = suggested.unwrap_or_default();
     for (run, why) in &report.unreadable {
         say(format!("warning: {run} is left out: {why}"));
-    }
-    if let Some(file) = &args.suggestions {
-        report.suggested = suggestions(file)?;
     }
     if args.text {
         return output::print(&text(&report));
@@ -111,13 +114,13 @@ fn text(report: &Report) -> String {
     parts.join("\n")
 }
 
-/// Each in two lines, since texts are long.
+/// Each in two lines, since texts are long, without what a terminal would take for a command.
 fn suggested(posts: &[SuggestedPost]) -> String {
     let lines = |post: &SuggestedPost| {
-        let text: String = post.parts.iter().map(|part| part.text.as_str()).collect();
-        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let plain = |text: &str| text.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = plain(&post.parts.iter().map(|part| part.text.as_str()).collect::<String>());
         let for_dev = if post.choice.for_dev { ", for dev" } else { "" };
-        let (rank, reason, score) = (post.choice.rank, &post.choice.reason, two(post.choice.score));
+        let (rank, reason, score) = (post.choice.rank, plain(&post.choice.reason), two(post.choice.score));
         format!("{rank:>5}  {words}\n       {reason}, score {score}{for_dev}\n")
     };
     posts.iter().map(lines).collect()

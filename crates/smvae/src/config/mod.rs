@@ -66,7 +66,7 @@ pub struct Config {
     /// Seed of the draw of labelled posts. Default: `None`, the same as `seed`.
     pub selection_seed: Option<u64>,
     /// Where the model was trained: `cpu`, or `cuda:N` with `, tf32` if matrix products were
-    /// rounded to TF32, and `, bf16` if those of linear layers were to bf16. Training sets it.
+    /// rounded to TF32, and `, bf16` if those of layers were to bf16. Training sets it.
     /// Default: `cpu`.
     pub device: String,
     /// How texts and images become input.

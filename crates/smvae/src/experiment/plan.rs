@@ -15,7 +15,7 @@
 //! [methods.text]
 //! images = false                             # without image vectors
 //! captions = false                           # without captions
-//! bf16 = true                                # linear layers train in bf16, as with train --bf16
+//! bf16 = true                                # layers train in bf16, as with train --bf16
 //! [methods.long-text]
 //! like = "text"                              # over the settings of that method
 //! training = { epochs = 60 }

@@ -40,7 +40,7 @@ pub struct Run {
     /// Whether it reads captions.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub captions: bool,
-    /// Whether its linear layers train in bf16.
+    /// Whether its layers train in bf16.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bf16: bool,
     /// Whether a manifest lists the labelled posts; if not, they are drawn with the draw's number

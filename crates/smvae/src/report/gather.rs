@@ -37,8 +37,8 @@ pub struct Report {
     pub points: Vec<LabelsPoint>,
     /// An experiment's means and differences from its baseline. `None` for other folders.
     pub summary: Option<Summary>,
-    /// Posts that should be labelled next; whoever gathers it may have read them
-    /// ([`suggestions`](super::suggestions)).
+    /// Posts that should be labelled next. Empty; a caller may fill it with
+    /// [`suggestions`](super::suggestions).
     pub suggested: Vec<SuggestedPost>,
 }
 

@@ -22,8 +22,9 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The most runs whose posts a page holds: a thousand posts of a run take about 200 kB.
 const RUNS_WITH_POSTS: usize = 12;
-/// Suggested posts that are shown before somebody asks for more.
+/// Suggested posts that are shown before somebody asks for more, and the most that a page holds.
 const SUGGESTED_AT_FIRST: usize = 50;
+const SUGGESTED: usize = 500;
 
 /// The templates, by the names that they call each other.
 const TEMPLATES: [(&str, &str); 7] = [
@@ -54,9 +55,8 @@ pub fn html(report: &Report, images: &Thumbnails) -> String {
         reliability => report.runs.iter().map(reliability_of).collect::<Vec<_>>(),
         limits => context! { answer => limit(compared), rows => limit(of_rows) },
         defaults => defaults(),
-        suggested_first => SUGGESTED_AT_FIRST,
-        marked => report.suggested.iter().flat_map(|post| &post.parts).any(|part| part.label.is_some()),
-        images => context! { urls => &images.urls, n => images.urls.len(), unreadable => images.unreadable, left_out => images.left_out },
+        suggested => context! { first => SUGGESTED_AT_FIRST, most => SUGGESTED, marked => marked(report) },
+        images => context! { n => images.urls.len(), unreadable => images.unreadable, left_out => images.left_out },
         with_posts,
         order => order,
         chosen,
@@ -92,12 +92,17 @@ fn reliability_of(run: &RunReport) -> Vec<Option<Chart>> {
     run.splits.iter().map(|split| split.calibration.as_ref().map(reliability)).collect()
 }
 
-/// Ids of the images that a page could show: those of suggested posts, then those of the first
-/// posts of dev first.
+/// Whether a model found something in suggested posts.
+fn marked(report: &Report) -> bool {
+    report.suggested.iter().flat_map(|post| &post.parts).any(|part| part.label.is_some())
+}
+
+/// Ids of the images that a page could show: of suggested posts, then of dev's posts, in their
+/// order.
 pub fn image_ids(report: &Report) -> impl Iterator<Item = &str> {
     let splits = report.runs.iter().filter_map(|run| run.split(Split::Dev));
     let of_dev = splits.flat_map(|split| split.posts.iter().map(|post| post.image_id.as_str()));
-    report.suggested.iter().filter_map(|post| post.image_id.as_deref()).chain(of_dev)
+    report.suggested.iter().take(SUGGESTED).filter_map(|post| post.image_id.as_deref()).chain(of_dev)
 }
 
 /// What `page.js` reads.

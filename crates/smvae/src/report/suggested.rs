@@ -46,12 +46,16 @@ pub struct TextPart {
     pub label: Option<String>,
 }
 
-/// Where an entity is in its text, in characters.
+/// What a model found in a text. Labels that the pool has of its own have no score, and are not
+/// shown as if a model had found them.
 #[derive(Deserialize)]
 struct Found {
+    /// In characters, as `end`.
     start: usize,
     end: usize,
     label: String,
+    #[serde(rename = "score")]
+    _score: f64,
 }
 
 /// Reads what `suggest` wrote, in the order of the ranks.
@@ -74,28 +78,30 @@ pub fn suggestions(file: impl AsRef<Path>) -> Result<Vec<SuggestedPost>> {
 fn read(record: &PostRecord) -> std::result::Result<SuggestedPost, String> {
     let choice = record.fields.read::<Choice>("suggested").map_err(|error| format!("suggested: {error}"))?;
     let choice = choice.ok_or("it has no `suggested`: smvae suggest --output FILE.jsonl writes such lines")?;
-    let found = record.fields.read::<Vec<Found>>("entities").map_err(|error| format!("entities: {error}"))?;
+    // The pool may have a field of this name, of any shape.
+    let found = record.fields.read::<Vec<Found>>("entities").ok().flatten().unwrap_or_default();
     let post = Post::of_record(record, &WordConvention::default()).map_err(|error| error.to_string())?;
     let (id, image_id) = (record.id.clone(), record.image.clone());
-    Ok(SuggestedPost { choice, id, image_id, parts: parts(post.text(), &found.unwrap_or_default()) })
+    Ok(SuggestedPost { choice, id, image_id, parts: parts(post.text(), found) })
 }
 
-/// Cuts a text at its entities; one that overlaps an earlier one, or lies beyond the text, is left
-/// out.
-fn parts(text: &str, found: &[Found]) -> Vec<TextPart> {
-    let byte = |char: usize| text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(char);
+/// Cuts a text at its entities; one that overlaps another that begins before it, or that goes
+/// beyond the text, is left out.
+fn parts(text: &str, mut found: Vec<Found>) -> Vec<TextPart> {
+    found.sort_by_key(|entity| (entity.start, entity.end));
+    let bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
     let mut parts = Vec::new();
-    let mut push = |text: &str, label: Option<&String>| {
+    let mut push = |text: &str, label: Option<String>| {
         if !text.is_empty() {
-            parts.push(TextPart { text: text.to_owned(), label: label.cloned() });
+            parts.push(TextPart { text: text.to_owned(), label });
         }
     };
     let mut at = 0;
     for entity in found {
-        let (Some(start), Some(end)) = (byte(entity.start), byte(entity.end)) else { continue };
+        let (Some(&start), Some(&end)) = (bytes.get(entity.start), bytes.get(entity.end)) else { continue };
         if at <= start && start < end {
             push(&text[at..start], None);
-            push(&text[start..end], Some(&entity.label));
+            push(&text[start..end], Some(entity.label));
             at = end;
         }
     }
@@ -109,17 +115,20 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_at_its_entities() {
-        let found = |start, end| Found { start, end, label: "LOC".to_owned() };
-        let cut = |found: &[Found]| -> Vec<(String, bool)> {
-            parts("Łódź, Oslo", found).into_iter().map(|part| (part.text, part.label.is_some())).collect()
+        let cut = |places: &[(usize, usize)]| -> Vec<(String, bool)> {
+            let found = |&(start, end)| Found { start, end, label: "LOC".to_owned(), _score: 0.5 };
+            parts("Łódź, Oslo", places.iter().map(found).collect())
+                .into_iter()
+                .map(|part| (part.text, part.label.is_some()))
+                .collect()
         };
         let want =
             |parts: &[(&str, bool)]| parts.iter().map(|(text, is)| ((*text).to_owned(), *is)).collect::<Vec<_>>();
-        assert_eq!(cut(&[found(0, 4), found(6, 10)]), want(&[("Łódź", true), (", ", false), ("Oslo", true)]));
+        assert_eq!(cut(&[(6, 10), (0, 4)]), want(&[("Łódź", true), (", ", false), ("Oslo", true)]));
         assert_eq!(cut(&[]), want(&[("Łódź, Oslo", false)]));
         // One that overlaps, one of no width, one that ends beyond the text.
         let kept = want(&[("Łó", true), ("dź, Oslo", false)]);
-        assert_eq!(cut(&[found(0, 2), found(1, 4), found(5, 5), found(6, 11)]), kept);
-        assert!(parts("", &[found(0, 1)]).is_empty());
+        assert_eq!(cut(&[(0, 2), (1, 4), (5, 5), (6, 11)]), kept);
+        assert_eq!(cut(&[(0, 2), (0, 99)]), kept);
     }
 }

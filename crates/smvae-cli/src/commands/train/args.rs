@@ -137,8 +137,8 @@ pub(crate) struct TrainArgs {
     seed: Option<u64>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// Linear layers multiply in bf16 (8 significant bits), for a GPU or a CPU with a unit for it;
-    /// weights stay f32 (docs/precision.md).
+    /// Linear layers, and on a CPU LSTMs, multiply in bf16 (8 significant bits), for a GPU or a CPU
+    /// with a unit for it; weights stay f32 (docs/precision.md).
     #[arg(long, help_heading = "Computing")]
     pub(crate) bf16: bool,
     /// `train`, or `test`: score the run folder --out (--weights) on dev and test.

@@ -112,7 +112,8 @@ pub(super) fn multiply_rounded(unit: Unit, a: Mat<'_, f32>, weight: &Packed, dst
 
 /// Rows that a task rounds and multiplies at once where a weight is kept.
 pub(super) const BLOCK: usize = 96;
-/// The same in training. Each such block arranges the whole weight.
+/// Rows that are rounded, by all threads, before they are multiplied in training; the weight is
+/// arranged once for each such block.
 const TRAINING_BLOCK: usize = 1024;
 
 /// `dst = a b`, or `dst += a b`, with `a` and `b` rounded, on all threads.
@@ -296,6 +297,10 @@ mod tests {
         let one = product(1);
         // Fewer threads than panels, and more.
         assert!(product(2) == one && product(7) == one);
+        let weight = Packed::new(Mat::new(&w, k, n), &[]);
+        let mut none = Rows::default();
+        none.round(Mat::new(&[], 0, k), Threads::One);
+        multiply(Unit::best().for_bf16(), &none, &weight, MatMut::new(&mut [], 0, n), Write::Overwrite);
         let mut last = vec![0.0; n];
         let a = Mat::new(&x[(m - 1) * k..], 1, k);
         matmul(Unit::best().for_bf16(), MatMut::new(&mut last, 1, n), a, Mat::new(&w, k, n), Write::Overwrite);

@@ -52,17 +52,17 @@ fn tiles_agree() -> bool {
         f(MatMut::new(&mut dst, m, n));
         dst.iter().map(|y| y.to_bits()).collect()
     };
-    let in_int8 = |unit| {
+    let product_int8 = |unit| {
         let mut rows = in_int8::Rows::default();
         rows.quantise(&x, k);
         let weight = in_int8::Packed::new(&w, n, k, &bias);
         product(&|dst| int8::multiply(unit, &rows, &weight, dst, Write::Overwrite))
     };
-    let in_bf16 = |unit| {
+    let product_bf16 = |unit| {
         let mut rows = in_bf16::Rows::default();
         rows.round(Mat::new(&x, m, k), Threads::One);
         let weight = in_bf16::Packed::new(Mat::new(&w, n, k).t(), &bias);
         product(&|dst| bf16::multiply(unit, &rows, &weight, dst, Write::Overwrite))
     };
-    in_int8(Unit::Amx) == in_int8(Unit::Portable) && in_bf16(Unit::Amx) == in_bf16(Unit::Portable)
+    product_int8(Unit::Amx) == product_int8(Unit::Portable) && product_bf16(Unit::Amx) == product_bf16(Unit::Portable)
 }

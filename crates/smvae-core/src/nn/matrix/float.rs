@@ -184,8 +184,8 @@ impl<'a, T: Real> MatMut<'a, T> {
     unsafe fn block(&self, [i, j]: [usize; 2], [rows, cols]: [usize; 2]) -> Self {
         assert!(i < self.rows.max(1) && j < self.cols.max(1), "a block outside of its matrix");
         let (rows, cols) = (rows.min(self.rows - i), cols.min(self.cols - j));
-        // SAFETY: an element of the matrix (asserted), or its first place if it has none.
-        let data = unsafe { self.data.add(i * self.row_stride + j) };
+        // Of a matrix without elements, a place that nothing reads.
+        let data = self.data.wrapping_add(i * self.row_stride + j);
         Self { data, rows, cols, row_stride: self.row_stride, of: PhantomData }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn product_alike<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'
 
 /// The right side of many products of few rows, as those of an LSTM's steps.
 pub(crate) enum RightSide<'a, T> {
-    /// Of layers that train: products are those of [`product`] on one thread.
+    /// Of layers that train, on one thread, in the number type of what comes.
     Plain(Mat<'a, T>),
     /// Where no backward pass will come: those of [`product_alike`].
     Alike(Mat<'a, T>),
@@ -46,16 +46,15 @@ pub(crate) enum RightSide<'a, T> {
 }
 
 impl<'a, T: Real> RightSide<'a, T> {
-    /// For a layer that trains, or where no backward pass will come. `rounds`: products are in bf16
-    /// if they are large enough.
-    pub(crate) fn new(b: Mat<'a, T>, trains: bool, rounds: bool) -> Self {
+    /// `keep`: a backward pass will come. `rounds`: products are in bf16 if they are large enough.
+    pub(crate) fn new(b: Mat<'a, T>, keep: bool, rounds: bool) -> Self {
         let (k, n) = b.dims();
         let large = b.in_f32().filter(|_| k >= WORTH_IT && n >= WORTH_IT);
         match large {
             Some(b) if rounds => Self::Bf16(in_bf16::Packed::new(b, &[]), Unit::best().for_bf16()),
             #[cfg(target_arch = "x86_64")]
-            Some(b) if !trains && has_panels_for(k, n) => Self::Panels(panels::Packed::new(b, &[])),
-            _ if trains => Self::Plain(b),
+            Some(b) if !keep && has_panels_for(k, n) => Self::Panels(panels::Packed::new(b, &[])),
+            _ if keep => Self::Plain(b),
             _ => Self::Alike(b),
         }
     }

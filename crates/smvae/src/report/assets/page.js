@@ -266,6 +266,14 @@
     return made;
   }
 
+  // Images stand in the page once, whoever shows them.
+  for (const image of document.querySelectorAll("img[data-image]")) {
+    if (Object.hasOwn(data.images, image.dataset.image)) {
+      image.src = data.images[image.dataset.image];
+      image.hidden = false;
+    }
+  }
+
   function showPosts(run, wanted) {
     const [kind, type, search] = ["kind", "type", "search"].map((id) => at(id).value);
     matches = run.posts.filter((post) => passes(post, kind, type, search.trim().toLowerCase()));
