@@ -203,15 +203,18 @@ fn means(rows: Vec<SummaryRow>, baseline: &str) -> String {
 /// experiments/README: three models, and the mean of their probabilities, as `smvae eval --json`
 /// with each of them as `--model` has it (mpnet-together.json).
 fn mpnet_together(results: &Results) -> String {
-    let row = results.mpnet_row("2017");
     let together = super::read("experiments/results/mpnet-together.json");
     let together: BTreeMap<String, serde_json::Value> = serde_json::from_str(&together).expect("JSON");
-    let rows = [("dev", Some(&row.dev)), ("test", row.test.as_ref())].map(|(split, single)| {
-        let single = single.expect("it was scored");
-        let f1 = together[split]["f1"].as_f64().expect("a number");
-        [split.to_owned(), mean(single), format!("{f1:.2}"), format!("{:+.2}", f1 - single.mean)]
+    let rows = YEARS.into_iter().flat_map(|year| {
+        let (row, together) = (results.mpnet_row(year), &together[year]);
+        [("dev", Some(row.dev)), ("test", row.test)].map(|(split, single)| {
+            let single = single.expect("it was scored");
+            let f1 = together[split]["f1"].as_f64().expect("a number");
+            let difference = format!("{:+.2}", f1 - single.mean);
+            [year.to_owned(), split.to_owned(), mean(&single), format!("{f1:.2}"), difference]
+        })
     });
-    table(&["2017, F1 on", "one model, three runs", "the three together", "difference"], rows)
+    table(&["corpus", "F1 on", "one model, three runs", "the three together", "difference"], rows)
 }
 
 /// Words and entities of the random posts of experiments/draws, means over the draws of
