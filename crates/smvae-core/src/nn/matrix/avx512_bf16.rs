@@ -25,7 +25,7 @@ pub(super) fn is_fast() -> bool {
     is_there() && [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
 }
 
-/// As [`super::bf16::panel`], which has checked the shapes.
+/// As `panel` of `bf16`, which has checked the shapes.
 pub(super) fn multiply(rows: &[u32], lines: &[Line], bias: &[f32; COLS], dst: MatMut<'_, f32>, write: Write) {
     assert!(is_there(), "a CPU without AVX-512 BF16");
     // SAFETY: the CPU has the features that the function was compiled for.
