@@ -119,8 +119,9 @@ fn suggested(posts: &[SuggestedPost]) -> String {
     let lines = |post: &SuggestedPost| {
         let plain = |text: &str| text.replace(char::is_control, " ").split_whitespace().collect::<Vec<_>>().join(" ");
         let words = plain(&post.parts.iter().map(|part| part.text.as_str()).collect::<String>());
-        let for_dev = if post.choice.for_dev { ", for dev" } else { "" };
-        let (rank, reason, score) = (post.choice.rank, plain(&post.choice.reason), two(post.choice.score));
+        let priority = &post.priority;
+        let for_dev = if priority.for_dev { ", for dev" } else { "" };
+        let (rank, reason, score) = (priority.rank, plain(&priority.reason), two(priority.score.into()));
         format!("{rank:>5}  {words}\n       {reason}, score {score}{for_dev}\n")
     };
     posts.iter().map(lines).collect()

@@ -6,9 +6,10 @@ use crate::inference::json;
 use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
 use crate::scoring::entity::ScoredEntity;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smvae_data::formats::write::{FailedPost, FoundEntity, FoundPost, Output, WriteSettings, Writer, Written};
 use smvae_data::formats::{Fields, Format};
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -77,14 +78,14 @@ pub struct PostOrigin<'a> {
 }
 
 /// What is said of a post that should be labelled ([`suggest`](crate::suggest)).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Priority<'a> {
     /// Its place in the order of the choice, from 1.
     pub rank: usize,
     /// What tools for labelling can sort by, the greatest first.
     pub score: f32,
     /// Why it was chosen.
-    pub reason: &'a str,
+    pub reason: Cow<'a, str>,
     /// Whether it was drawn at random, for dev.
     pub for_dev: bool,
 }
@@ -164,7 +165,7 @@ impl<W: Write + Send> AnswerWriter<W> {
                 words_cut: found.words_cut,
                 image_missing: found.image_missing,
                 score: priority.map(|priority| priority.score),
-                reason: priority.map(|priority| priority.reason),
+                reason: priority.map(|priority| &*priority.reason),
                 for_dev: priority.is_some_and(|priority| priority.for_dev),
             }),
         }

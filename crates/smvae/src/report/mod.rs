@@ -36,4 +36,4 @@ pub use labels::LabelsPoint;
 pub use page::{html, image_ids};
 pub use run::{Curve, RunReport, Setting, shell_word};
 pub use split::{Calibration, OutcomeRow, SplitReport, TypeRow};
-pub use suggested::{Choice, SuggestedPost, TextPart, suggestions};
+pub use suggested::{SuggestedPost, TextPart, suggestions};

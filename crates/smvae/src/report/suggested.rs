@@ -1,6 +1,7 @@
 //! Posts that should be labelled next, as `suggest` wrote them to JSON lines.
 
 use crate::error::{Error, Result};
+use crate::inference::answers::Priority;
 use crate::input::post::Post;
 use serde::{Deserialize, Serialize};
 use smvae_data::formats::{Format, LabelUse, PostRecord, Settings, open};
@@ -13,27 +14,13 @@ use std::path::Path;
 pub struct SuggestedPost {
     /// Its place in the order of the choice, the reason, and whether it is for dev.
     #[serde(flatten)]
-    pub choice: Choice,
+    pub priority: Priority<'static>,
     /// The id that the pool gives it.
     pub id: Option<String>,
     /// Id of its image.
     pub image_id: Option<String>,
     /// Its text, cut where an entity begins or ends that a model found.
     pub parts: Vec<TextPart>,
-}
-
-/// Why a post was chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Choice {
-    /// From 1.
-    pub rank: usize,
-    /// What the strategy says of it, the greatest first.
-    pub score: f64,
-    /// The reason, in words.
-    pub reason: String,
-    /// Whether it was drawn at random, for dev.
-    pub for_dev: bool,
 }
 
 /// A part of a text.
@@ -61,7 +48,8 @@ struct Found {
 /// Reads what `suggest` wrote, in the order of the ranks.
 ///
 /// # Errors
-/// [`Error::Read`] and the like; [`Error::JsonLine`] for a line that `suggest` does not write.
+/// [`Error::Data`] for a file that cannot be read or holds other things than posts;
+/// [`Error::JsonLine`] for a post without the place and the reason that `suggest` gives it.
 pub fn suggestions(file: impl AsRef<Path>) -> Result<Vec<SuggestedPost>> {
     let file = file.as_ref();
     let settings = Settings { format: Some(Format::JsonLines), labels: LabelUse::Ignored, ..Settings::default() };
@@ -71,18 +59,18 @@ pub fn suggestions(file: impl AsRef<Path>) -> Result<Vec<SuggestedPost>> {
         let fault = |why| Error::JsonLine { path: file.to_owned(), line: record.line, what: "suggestion", why };
         posts.push(read(&record).map_err(fault)?);
     }
-    posts.sort_by_key(|post| post.choice.rank);
+    posts.sort_by_key(|post| post.priority.rank);
     Ok(posts)
 }
 
 fn read(record: &PostRecord) -> std::result::Result<SuggestedPost, String> {
-    let choice = record.fields.read::<Choice>("suggested").map_err(|error| format!("suggested: {error}"))?;
-    let choice = choice.ok_or("it has no `suggested`: smvae suggest --output FILE.jsonl writes such lines")?;
+    let priority = record.fields.read::<Priority>("suggested").map_err(|error| format!("suggested: {error}"))?;
+    let priority = priority.ok_or("it has no `suggested`: smvae suggest --output FILE.jsonl writes such lines")?;
     // The pool may have a field of this name, of any shape.
     let found = record.fields.read::<Vec<Found>>("entities").ok().flatten().unwrap_or_default();
     let post = Post::of_record(record, &WordConvention::default()).map_err(|error| error.to_string())?;
     let (id, image_id) = (record.id.clone(), record.image.clone());
-    Ok(SuggestedPost { choice, id, image_id, parts: parts(post.text(), found) })
+    Ok(SuggestedPost { priority, id, image_id, parts: parts(post.text(), found) })
 }
 
 /// Cuts a text at its entities; one that overlaps another that begins before it, or that goes

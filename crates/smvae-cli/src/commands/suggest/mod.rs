@@ -251,7 +251,7 @@ fn write(args: &SuggestArgs, format: AnswerFormat, chosen: &[Suggestion<Candidat
         let origin = PostOrigin { line: *number, id: id.as_deref(), fields };
         let found = suggestion.found.clone();
         let Suggestion { rank, score, ref reason, for_dev, .. } = *suggestion;
-        let priority = Priority { rank, score, reason, for_dev };
+        let priority = Priority { rank, score, reason: reason.into(), for_dev };
         if let Written::LeftOut(why) = writer.suggestion(&origin, post, found, &priority)? {
             insist(format!("{}:{number}: {why}", name(&args.pool)));
         }
