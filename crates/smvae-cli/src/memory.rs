@@ -6,16 +6,13 @@
 //! they are.
 
 /// Takes tensors of up to 32 MiB, the most that glibc allows, from its heaps instead of from
-/// mappings of their own, and returns free memory at the end of a heap only above 256 MiB. The
-/// heaps of threads, of 64 MiB each, are returned when they are empty. Does nothing if the
-/// environment sets one of these variables of glibc.
+/// mappings of their own, and returns free memory at the end of a heap only above 256 MiB. Does
+/// nothing if the environment sets glibc's own variables for it.
 pub(crate) fn keep_what_is_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu", target_pointer_width = "64"))]
     {
-        let is_set = |name: &str, part: &str| std::env::var(name).is_ok_and(|value| value.contains(part));
-        let threshold = |name| std::env::var_os(name).is_some();
-        let asked = threshold("MALLOC_MMAP_THRESHOLD_") || threshold("MALLOC_TRIM_THRESHOLD_");
-        if !asked && !is_set("GLIBC_TUNABLES", "glibc.malloc.") {
+        let is_set = |name| std::env::var_os(name).is_some();
+        if !["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"].into_iter().any(is_set) {
             // SAFETY: numbers, and no memory of ours; glibc locks what it changes.
             unsafe {
                 libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);

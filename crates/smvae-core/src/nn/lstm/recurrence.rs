@@ -60,7 +60,8 @@ pub(super) struct Recurrence {
     is_transposed: bool,
     /// Whether there will be a backward pass.
     keep: bool,
-    /// Whether products are in bf16.
+    /// Whether products are in bf16: asked once, by the thread that computes the layer, since tests
+    /// say it to a thread.
     rounds: bool,
     /// What the forward pass leaves for the backward pass, one for each direction; `Trace<T>`.
     saved: OnceLock<Box<dyn Any + Send + Sync>>,

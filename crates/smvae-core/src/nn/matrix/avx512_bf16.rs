@@ -36,7 +36,7 @@ pub(super) fn multiply(rows: &[u32], lines: &[Line], bias: &[f32; COLS], dst: Ma
 fn panel(rows: &[u32], lines: &[[Line; 2]], bias: &[f32; COLS], mut dst: MatMut<'_, f32>, write: Write) {
     let n = dst.dims().0;
     for row in (0..n).step_by(TILE) {
-        let to = |r: usize, sums: &[f32; COLS]| finish(sums, bias, dst.row(row + r), write);
+        let to = |r: usize, sums: &[f32; COLS]| finish(sums.iter().copied(), bias, dst.row(row + r), write);
         by_rows!(n - row, tile(&rows[row * lines.len()..], lines, to));
     }
 }

@@ -46,7 +46,7 @@ fn by_tiles(rows: &[u32], lines: &[Line], bias: &[f32; COLS], mut dst: MatMut<'_
             #[inline(always)]
             || {
                 for (i, sums) in sums.iter().enumerate() {
-                    finish(&std::array::from_fn(|j| f32::from_bits(sums[j])), bias, dst.row(row + i), write);
+                    finish(sums.iter().map(|sum| f32::from_bits(*sum)), bias, dst.row(row + i), write);
                 }
             },
         );
@@ -66,7 +66,7 @@ fn portable(rows: &[u32], lines: &[Line], bias: &[f32; COLS], mut dst: MatMut<'_
                 let row = |r: usize| &rows[(i + r).min(n - 1) * pairs..][..pairs];
                 let sums = sums(std::array::from_fn(row), lines);
                 for (r, sums) in sums.iter().enumerate().take(n - i) {
-                    finish(sums, bias, dst.row(i + r), write);
+                    finish(sums.iter().copied(), bias, dst.row(i + r), write);
                 }
             }
         },
@@ -297,14 +297,23 @@ mod tests {
         let one = product(1);
         // Fewer threads than panels, and more.
         assert!(product(2) == one && product(7) == one);
-        let weight = Packed::new(Mat::new(&w, k, n), &[]);
-        let mut none = Rows::default();
-        none.round(Mat::new(&[], 0, k), Threads::One);
-        multiply(Unit::best().for_bf16(), &none, &weight, MatMut::new(&mut [], 0, n), Write::Overwrite);
         let mut last = vec![0.0; n];
         let a = Mat::new(&x[(m - 1) * k..], 1, k);
         matmul(Unit::best().for_bf16(), MatMut::new(&mut last, 1, n), a, Mat::new(&w, k, n), Write::Overwrite);
         assert_eq!(bits(&last), one[(m - 1) * n..]);
+    }
+
+    #[test]
+    fn no_rows_have_no_product() {
+        let (k, n) = (40, 70);
+        let w = numbers(k * n, 2);
+        let weight = Packed::new(Mat::new(&w, k, n), &[]);
+        for unit in units() {
+            let mut none = Rows::default();
+            none.round(Mat::new(&[], 0, k), Threads::One);
+            multiply(unit, &none, &weight, MatMut::new(&mut [], 0, n), Write::Overwrite);
+            matmul(unit, MatMut::new(&mut [], 0, n), Mat::new(&[], 0, k), Mat::new(&w, k, n), Write::Add);
+        }
     }
 
     #[test]

@@ -149,9 +149,12 @@ impl<'a, T: Real> MatMut<'a, T> {
     #[inline(always)]
     pub(crate) fn row(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows, "a row outside of its matrix");
-        // SAFETY: the constructors checked that every row lies inside of its slice, and nothing
-        // else reaches it: this matrix is borrowed, and blocks of one have no element in common.
-        unsafe { std::slice::from_raw_parts_mut(self.data.add(i * self.row_stride), self.cols) }
+        // Wrapping, since a row of no columns may be outside of the slice.
+        let first = self.data.wrapping_add(i * self.row_stride);
+        // SAFETY: the constructors checked that every row with columns lies inside of its slice,
+        // and nothing else reaches it: this matrix is borrowed, and blocks of one have no element
+        // in common.
+        unsafe { std::slice::from_raw_parts_mut(first, self.cols) }
     }
 
     /// The same if its numbers are f32.

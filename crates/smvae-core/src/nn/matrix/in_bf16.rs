@@ -218,8 +218,8 @@ fn round(x: Mat<'_, f32>, values: &mut [u32], width: usize) {
 
 /// Adds the bias to sums of a row, and writes them to where they belong.
 #[inline(always)]
-pub(super) fn finish(sums: &[f32; COLS], bias: &[f32; COLS], dst: &mut [f32], write: Write) {
-    write.put(dst, sums.iter().zip(bias).map(|(sum, bias)| sum + bias));
+pub(super) fn finish(sums: impl Iterator<Item = f32>, bias: &[f32; COLS], dst: &mut [f32], write: Write) {
+    write.put(dst, sums.zip(bias).map(|(sum, bias)| sum + bias));
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) fn product_alike<T: Real>(dst: MatMut<'_, T>, a: Mat<'_, T>, b: Mat<'
     if has_panels_for(b.dims().0, b.dims().1)
         && let (Some(a), Some(b)) = (a.in_f32(), b.in_f32())
     {
-        return panels::matmul(dst.in_f32().expect("all three are of one type"), a, b, write);
+        return panels::matmul(dst.in_f32().expect(F32), a, b, write);
     }
     matmul_alike(dst, a, b, write, Threads::All);
 }
@@ -49,8 +49,7 @@ impl<'a, T: Real> RightSide<'a, T> {
     /// `keep`: a backward pass will come. `rounds`: products are in bf16 if they are large enough.
     pub(crate) fn new(b: Mat<'a, T>, keep: bool, rounds: bool) -> Self {
         let (k, n) = b.dims();
-        let large = b.in_f32().filter(|_| k >= WORTH_IT && n >= WORTH_IT);
-        match large {
+        match b.in_f32().filter(|_| is_worth_it(k, n)) {
             Some(b) if rounds => Self::Bf16(in_bf16::Packed::new(b, &[]), Unit::best().for_bf16()),
             #[cfg(target_arch = "x86_64")]
             Some(b) if !keep && has_panels_for(k, n) => Self::Panels(panels::Packed::new(b, &[])),
@@ -73,10 +72,13 @@ impl<'a, T: Real> RightSide<'a, T> {
     }
 }
 
-const F32: &str = "the right side was f32, and all three are of one type";
+const F32: &str = "all three are of one type";
 
-/// Fewer terms or columns than these are not worth being arranged: panels would be full of zeros.
-const WORTH_IT: usize = 32;
+/// Whether a weight of `k` terms and `n` columns is worth being arranged: panels of fewer would be
+/// full of zeros.
+fn is_worth_it(k: usize, n: usize) -> bool {
+    k >= 32 && n >= 32
+}
 
 /// Whether products in f32 with a weight of `k` terms and `n` columns are those of `panels` where
 /// no backward pass will come.
@@ -85,7 +87,7 @@ pub(in super::super) fn has_panels_for(k: usize, n: usize) -> bool {
     let is_there = panels::is_there();
     #[cfg(not(target_arch = "x86_64"))]
     let is_there = false;
-    is_there && k >= WORTH_IT && n >= WORTH_IT
+    is_there && is_worth_it(k, n)
 }
 
 /// Computes a product in bf16 if it is to be, and else returns where it goes. Whether it is does
@@ -97,11 +99,11 @@ fn unless_rounded<'a, T: Real>(
     write: Write,
 ) -> Option<MatMut<'a, T>> {
     let (k, n) = b.dims();
-    if k < WORTH_IT || n < WORTH_IT || !rounds_to_bf16() {
+    if !is_worth_it(k, n) || !rounds_to_bf16() {
         return Some(dst);
     }
     let (Some(a), Some(b)) = (a.in_f32(), b.in_f32()) else { return Some(dst) };
-    let dst = dst.in_f32().expect("all three are of one type");
+    let dst = dst.in_f32().expect(F32);
     bf16::matmul(Unit::best().for_bf16(), dst, a, b, write);
     None
 }
