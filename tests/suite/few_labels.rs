@@ -207,6 +207,8 @@ fn every_option_changes_the_run() {
     check("shapes", |c| c.model.word_shapes = true);
     check("widths", |c| c.model.span_widths = true);
     check("r-drop", |c| c.objective.r_drop = 1.0);
+    check("borders", |c| c.objective.boundary_smoothing = 0.1);
+    check("biaffine", |c| c.model.biaffine_dim = Some(6));
     check("shuffled", |c| c.input.image = ImageUse::Shuffled);
     check("zero", |c| c.input.image = ImageUse::Zero);
     check("no-vae", |c| c.objective.vae = false);

@@ -188,12 +188,14 @@ fn a_text_without_image_has_no_image_terms() -> Result<()> {
 #[test]
 fn every_form_of_the_objective_has_the_gradient_of_its_loss() -> Result<()> {
     type Edit = fn(&mut Objective, &mut ModelConfig);
-    let forms: [(&str, Edit); 13] = [
+    let forms: [(&str, Edit); 15] = [
         ("the paper's", |_, _| {}),
         ("marginal", |o, _| o.unlabelled = UnlabelledClass::Marginal),
         ("frequencies", |o, _| o.unlabelled = UnlabelledClass::MarginalFrequencies),
         ("free bits", |o, _| (o.free_bits, o.kl_weight, o.reconstruction_weight) = (0.05, 0.5, 2.0)),
         ("two passes", |o, _| (o.vae, o.r_drop) = (false, 2.0)),
+        ("borders smoothed", |o, _| o.boundary_smoothing = 0.2),
+        ("biaffine scores", |_, m| m.biaffine_dim = Some(5)),
         ("a teacher alone", |o, _| (o.vae, o.soft_label_weight) = (false, 3.0)),
         ("a likelihood of images", |o, _| o.image_reconstruction = ImageReconstruction::Gaussian),
         ("images told apart", |o, _| o.image_reconstruction = ImageReconstruction::Contrastive),

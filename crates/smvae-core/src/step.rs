@@ -7,7 +7,9 @@ mod report;
 use crate::model::{SpanBatch, SpanModel};
 use crate::nn::dispatch::is_at_hand;
 use crate::objective::{Noise, Objective, Scored};
-use crate::objective::{clipped_cross_entropy, cross_entropy, disagreement, entity_mask, soft_cross_entropy};
+use crate::objective::{
+    clipped_cross_entropy, cross_entropy, disagreement, entity_mask, smooth_boundaries, soft_cross_entropy,
+};
 use crate::optim::Adam;
 use crate::{Error, Mode, Result, TextEncoder};
 use candle_core::{DType, Tensor};
@@ -78,14 +80,13 @@ pub fn step_loss(
     let h = encoder.forward(&batch.pieces, mode.reborrow())?;
     let scored = objective.score(model, &h, batch, noise)?;
     let prior = objective.class_prior(targets, scored.scores.logits.dim(1)?);
-    let clipped = model.config().quirks.clipped_cross_entropy;
-    let cross_entropy = if clipped { clipped_cross_entropy } else { cross_entropy };
-    let mut ce = cross_entropy(&scored.scores.logits, targets)?;
+    let labels = Labels::of(labelled, objective, model, &scored.scores.logits)?;
+    let mut ce = labels.cross_entropy(&scored.scores.logits)?;
     let mut between_passes = None;
     if objective.r_drop > 0.0 {
         let h = encoder.forward(&batch.pieces, mode.reborrow())?;
         let second = model.score(&model.features(&h, batch)?, batch, &batch.spans, Some(&noise.z))?.logits;
-        ce = ((ce + cross_entropy(&second, targets)?)? * 0.5)?;
+        ce = ((ce + labels.cross_entropy(&second)?)? * 0.5)?;
         between_passes = Some(disagreement(&scored.scores.logits, &second)?);
     }
     let (mut unlabelled_scored, mut soft_ce) = (None, None);
@@ -97,6 +98,42 @@ pub fn step_loss(
     }
     let loss = objective.loss(&ce, between_passes.as_ref(), &scored, unlabelled_scored.as_ref(), soft_ce.as_ref())?;
     Ok(StepLoss { loss, ce, disagreement: between_passes, labelled: scored, unlabelled: unlabelled_scored, soft_ce })
+}
+
+/// What the logits of labelled spans are compared with.
+enum Labels<'a> {
+    Classes(&'a [u32]),
+    /// The same, as the authors' program does it.
+    Clipped(&'a [u32]),
+    /// Class probabilities, `[rows, classes]`.
+    Smoothed(Tensor),
+}
+
+impl<'a> Labels<'a> {
+    fn of(labelled: &'a LabelledBatch, objective: &Objective, model: &SpanModel, logits: &Tensor) -> Result<Self> {
+        let LabelledBatch { batch, targets } = labelled;
+        let is_clipped = model.config().quirks.clipped_cross_entropy;
+        if objective.boundary_smoothing > 0.0 {
+            if is_clipped {
+                let want = "0 with the quirk clipped_cross_entropy, which compares with one class";
+                return Err(Error::setting("boundary_smoothing", want, objective.boundary_smoothing));
+            }
+            let (rows, classes) = logits.dims2()?;
+            let smoothed = smooth_boundaries(&batch.spans, targets, classes, objective.boundary_smoothing)?;
+            let smoothed = Tensor::from_vec(smoothed, (rows, classes), logits.device())?;
+            return Ok(Self::Smoothed(smoothed.to_dtype(logits.dtype())?));
+        }
+        Ok(if is_clipped { Self::Clipped(targets) } else { Self::Classes(targets) })
+    }
+
+    /// `[rows]`.
+    fn cross_entropy(&self, logits: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Classes(targets) => cross_entropy(logits, targets),
+            Self::Clipped(targets) => clipped_cross_entropy(logits, targets),
+            Self::Smoothed(targets) => soft_cross_entropy(logits, targets),
+        }
+    }
 }
 
 fn against_teacher(logits: &Tensor, targets: &[f32]) -> Result<Tensor> {

@@ -192,10 +192,11 @@ mod tensors {
         fn what_is_factorised_equals_the_formula(
             lengths in prop::collection::vec(1usize..5, 1..4),
             seed in 0u64..1000,
-            (image_in_classifier, image_gate) in any::<(bool, bool)>(),
+            (image_in_classifier, image_gate, biaffine) in any::<(bool, bool, bool)>(),
         ) {
             let mut config = ModelConfig::default();
             (config.image_in_classifier, config.image_gate) = (image_in_classifier, image_gate);
+            config.biaffine_dim = biaffine.then_some(2);
             (config.hidden_dim, config.latent_dim, config.image_dim) = (3, LATENT, Some(2));
             let parameters = Parameters::new(seed, &Device::Cpu);
             let model = SpanModel::load_for_prediction(&config, 4, 5, &parameters.builder(DType::F32)).expect("loads");
@@ -301,6 +302,7 @@ mod tensors {
                 mu
             };
             let (s, e) = (mean(&self.h2[first]), mean(&self.h2[last]));
+            let biaffine = self.has("biaffine.classes").then(|| self.biaffine(&s, &e));
             let pairs = || s.iter().zip(&e);
             let difference: Vec<f32> = pairs().map(|(s, e)| s - e).collect();
             let product: Vec<f32> = pairs().map(|(s, e)| s * e).collect();
@@ -311,7 +313,16 @@ mod tensors {
                 let seen = self.linear("image_input.output", &seen);
                 hidden.iter_mut().zip(seen).for_each(|(h, seen)| *h += gate * seen);
             }
-            self.linear("classifier", &leaky(&hidden))
+            let mut logits = self.linear("classifier", &leaky(&hidden));
+            logits.iter_mut().zip(biaffine.into_iter().flatten()).for_each(|(logit, score)| *logit += score);
+            logits
+        }
+
+        /// The biaffine score of each class for a first and a last word.
+        fn biaffine(&self, s: &[f32], e: &[f32]) -> Vec<f32> {
+            let (s, e) = (leaky(&self.linear("biaffine.first", s)), leaky(&self.linear("biaffine.last", e)));
+            let of_classes = self.linear("biaffine.classes", &s);
+            of_classes.chunks(e.len()).map(|u| u.iter().zip(&e).map(|(u, e)| u * e).sum()).collect()
         }
 
         /// How much of the image counts for a span of these pieces.

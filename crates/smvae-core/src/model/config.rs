@@ -26,6 +26,11 @@ pub struct ModelConfig {
     pub word_shapes: bool,
     /// Whether the classifier is told how many words a span has. Default: false.
     pub span_widths: bool,
+    /// Width of the vectors of a span's first and last word that biaffine scores compare, which are
+    /// added to the logits (Yu et al. 2020, who have 150). `None`, the default, means no such
+    /// scores. Not measured yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub biaffine_dim: Option<usize>,
     /// How the two experts become one Gaussian. Default: [`Fusion::Product`].
     pub fusion: Fusion,
     /// Whether the classifier sees z; without it, the VAEs have no part in the decision. Default:
@@ -62,6 +67,7 @@ impl Default for ModelConfig {
             image_dim: None,
             word_shapes: false,
             span_widths: false,
+            biaffine_dim: None,
             fusion: Fusion::Product,
             latent_in_classifier: true,
             image_in_classifier: false,
@@ -91,6 +97,7 @@ impl ModelConfig {
             ("hidden_dim", self.hidden_dim),
             ("latent_dim", self.latent_dim),
             ("image_dim", self.image_dim.unwrap_or(1)),
+            ("biaffine_dim", self.biaffine_dim.unwrap_or(1)),
             ("quirks.pad_to", self.quirks.pad_to.unwrap_or(1)),
         ];
         match sizes.into_iter().find(|(_, size)| !(1..=LARGEST).contains(size)) {

@@ -1,5 +1,6 @@
 //! What the span model knows of a batch before any span is scored.
 
+use super::biaffine::BiaffineWords;
 use crate::vae::Gaussian;
 use candle_core::Tensor;
 
@@ -16,6 +17,8 @@ pub struct Features {
     /// each.
     pub(super) first: Tensor,
     pub(super) last: Tensor,
+    /// The same for the biaffine scores, if the model has them.
+    pub(super) biaffine: Option<BiaffineWords>,
     /// What the image expert sees of each text, `[texts, image width]`; zeros where there is no
     /// image.
     pub images: Option<Tensor>,

@@ -4,6 +4,7 @@
 //! No loss, no optimizer, no text encoder: vectors of pieces come in, `[rows, d]`.
 
 mod batch;
+mod biaffine;
 mod config;
 mod decoders;
 mod features;

@@ -10,10 +10,12 @@
 //! what `image_input.rs` makes of the image, if `image_in_classifier` does. What can be computed
 //! once per piece or once per word is computed so ([`Features`]): `W_t` commutes with the mean, and
 //! of `W_f` only the terms of `z` and of `s*e` need one product per span. The checkpoint has `W_f`
-//! flat. How much of an image counts for a span is `image_gate.rs`, if the model has that.
+//! flat. How much of an image counts for a span is `image_gate.rs`, if the model has that, and
+//! `biaffine.rs` is what can be added to the logits.
 
 mod precompute;
 
+use super::biaffine::Biaffine;
 use super::config::LEAKY_SLOPE;
 use super::image_gate::{Gate, ImageGate};
 use super::image_input::ImageInput;
@@ -43,6 +45,8 @@ pub struct SpanModel {
     shapes: Option<Tensor>,
     /// One vector per width, which the span layer adds before its activation, `[widths, k]`.
     widths: Option<Tensor>,
+    /// Scores that are added to the logits.
+    biaffine: Option<Biaffine>,
     text: ExpertNet,
     image: Option<ExpertNet>,
     /// What the classifier sees of an image beside z.
@@ -179,6 +183,7 @@ impl SpanModel {
             lstm_ner: BiLstm::load(text_dim, k, vb.pp("lstm_ner"))?,
             shapes: config.word_shapes.then(|| shape_table(text_dim, vb)).transpose()?,
             widths: config.span_widths.then(|| vb.get_with_hints((N_WIDTHS, k), "span_widths", ZERO)).transpose()?,
+            biaffine: Biaffine::load(config, n_classes, &vb.pp("biaffine"))?,
             text: ExpertNet::load(2 * k, config, &vb.pp("text_expert"))?,
             image: config
                 .image_width(text_dim)
@@ -299,6 +304,10 @@ impl SpanModel {
             None => hidden,
         };
         let logits = self.classifier.forward(&leaky_relu(&hidden, LEAKY_SLOPE)?)?;
+        let logits = match (&self.biaffine, &features.biaffine) {
+            (Some(layers), Some(words)) => (logits + layers.scores(words, spans)?)?,
+            _ => logits,
+        };
         Ok(SpanScores { text, fused, z, logits, text_index, has_image })
     }
 

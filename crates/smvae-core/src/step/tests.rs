@@ -126,6 +126,7 @@ fn reports_read_late_are_those_read_at_once() {
     check(|_| {});
     check(|objective| objective.free_bits = 50.0);
     check(|objective| (objective.r_drop, objective.lambda) = (1.0, 0.0));
+    check(|objective| objective.boundary_smoothing = 0.2);
     check(|objective| objective.unlabelled = UnlabelledClass::MarginalFrequencies);
     check(|objective| objective.image_reconstruction = ImageReconstruction::Contrastive);
     check(|objective| objective.image_reconstruction = ImageReconstruction::Gaussian);

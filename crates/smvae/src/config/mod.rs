@@ -161,10 +161,12 @@ impl Config {
         json["input"]["caption"] = serde_json::to_value(self.input.caption)?;
         json["input"]["max_caption_pieces"] = self.input.max_caption_pieces.into();
         json["training"]["caption_dropout"] = self.training.caption_dropout.into();
+        json["model"]["biaffine_dim"] = self.model.biaffine_dim.into();
         json["model"]["image_in_classifier"] = self.model.image_in_classifier.into();
         json["model"]["image_gate"] = self.model.image_gate.into();
         json["model"]["image_source"] = serde_json::to_value(self.model.image_source)?;
         json["objective"]["image_reconstruction"] = serde_json::to_value(self.objective.image_reconstruction)?;
+        json["objective"]["boundary_smoothing"] = self.objective.boundary_smoothing.into();
         json["training"]["image_dropout"] = self.training.image_dropout.into();
         Ok(json)
     }

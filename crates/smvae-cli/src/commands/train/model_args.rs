@@ -23,6 +23,10 @@ pub(crate) struct ModelArgs {
     /// Tell the classifier how many words a span has.
     #[arg(long, value_name = "0|1", value_parser = BoolishValueParser::new(), hide_possible_values = true)]
     span_widths: Option<bool>,
+    /// Add biaffine scores of a span's first and last word to the logits, from vectors of this
+    /// width.
+    #[arg(long, value_name = "N")]
+    biaffine_dim: Option<usize>,
     /// How the text expert and the image expert are combined.
     #[arg(long, value_name = "product|product-with-prior|mean", value_parser = by_name::<Fusion>)]
     fusion: Option<Fusion>,
@@ -74,6 +78,7 @@ impl ModelArgs {
         set(&mut config.model.latent_dim, self.latent_dim);
         set(&mut config.model.word_shapes, self.word_shapes);
         set(&mut config.model.span_widths, self.span_widths);
+        set_some(&mut config.model.biaffine_dim, self.biaffine_dim);
         set(&mut config.model.fusion, self.fusion);
         set(&mut config.model.latent_in_classifier, self.latent_in_classifier);
         set(&mut config.model.image_in_classifier, self.image_in_classifier);

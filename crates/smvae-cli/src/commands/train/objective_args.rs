@@ -75,6 +75,9 @@ pub(crate) struct ObjectiveArgs {
     /// (R-Drop).
     #[arg(long, value_name = "X")]
     r_drop: Option<f64>,
+    /// Probability that the label of an entity shares with the spans whose border is off by a word.
+    #[arg(long, value_name = "X")]
+    boundary_smoothing: Option<f64>,
 }
 
 impl ObjectiveArgs {
@@ -96,6 +99,7 @@ impl ObjectiveArgs {
         set(&mut objective.unlabelled, self.unlabelled_class);
         set(&mut objective.soft_label_weight, self.soft_label_weight);
         set(&mut objective.r_drop, self.r_drop);
+        set(&mut objective.boundary_smoothing, self.boundary_smoothing);
         if let Some(share) = self.average_teach_from {
             config.average.get_or_insert_with(AverageConfig::default).teach_from = Some(share);
         }

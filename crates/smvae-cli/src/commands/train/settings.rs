@@ -9,7 +9,7 @@ use smvae::Config;
 use std::str::FromStr;
 
 /// Settings with an option of their own.
-pub(super) const WITH_OPTION: [&str; 62] = [
+pub(super) const WITH_OPTION: [&str; 64] = [
     "text_encoder",
     "allow_missing_weights",
     "labelled",
@@ -51,12 +51,14 @@ pub(super) const WITH_OPTION: [&str; 62] = [
     "objective.unlabelled_class",
     "objective.soft_label_weight",
     "objective.r_drop",
+    "objective.boundary_smoothing",
     "distillation.teachers",
     "distillation.generations",
     "model.hidden_dim",
     "model.latent_dim",
     "model.word_shapes",
     "model.span_widths",
+    "model.biaffine_dim",
     "model.fusion",
     "model.latent_in_classifier",
     "model.image_in_classifier",

@@ -41,6 +41,7 @@ impl SpanModel {
             text_hidden,
             first,
             last,
+            biaffine: self.biaffine.as_ref().map(|layers| layers.of_words(&words)).transpose()?,
             words,
             has_image: Tensor::from_vec(has_image, batch.n_texts(), h.device())?.to_dtype(h.dtype())?,
             images,

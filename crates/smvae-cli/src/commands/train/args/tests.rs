@@ -59,6 +59,9 @@ fn options_win_over_defaults() {
         c.average.get_or_insert_with(AverageConfig::default).decay = 0.9;
     });
     check("--span-widths 1 --r-drop 2", |c| (c.model.span_widths, c.objective.r_drop) = (true, 2.0));
+    check("--biaffine-dim 150 --boundary-smoothing 0.1", |c| {
+        (c.model.biaffine_dim, c.objective.boundary_smoothing) = (Some(150), 0.1);
+    });
     check("--word-shapes 1 --fusion product-with-prior --image shuffled", |c| {
         (c.model.word_shapes, c.model.fusion) = (true, Fusion::ProductWithPrior);
         c.input.image = ImageUse::Shuffled;
