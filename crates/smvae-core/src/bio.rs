@@ -38,8 +38,9 @@ impl Convention {
 impl std::str::FromStr for Convention {
     type Err = Error;
 
+    /// Reads a [`Convention::name`] in any case.
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|convention| convention.name() == text);
+        let found = Self::ALL.into_iter().find(|convention| convention.name().eq_ignore_ascii_case(text));
         found.ok_or_else(|| Error::setting("convention", "conlleval, strict or authors", text))
     }
 }
@@ -171,6 +172,15 @@ mod tests {
         check("B-PER I-LOC I-PER", Conlleval, &[(0, 1, "PER"), (1, 2, "LOC"), (2, 3, "PER")]);
         check("B-PER I-LOC I-PER", Strict, &[(0, 1, "PER")]);
         check("B-PER I-LOC I-PER", Authors, &[(0, 3, "PER")]);
+    }
+
+    #[test]
+    fn names_are_read_in_any_case() {
+        for convention in Convention::ALL {
+            let written = convention.name().to_uppercase();
+            assert_eq!(written.parse::<Convention>().expect("its own name"), convention);
+        }
+        assert!("conll".parse::<Convention>().is_err());
     }
 
     #[test]

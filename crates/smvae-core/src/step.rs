@@ -52,6 +52,12 @@ pub struct Networks<'a> {
     pub model: &'a SpanModel,
 }
 
+impl std::fmt::Debug for Networks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Networks").field("model", self.model).finish_non_exhaustive()
+    }
+}
+
 /// Computes the loss of a labelled batch and, in semi-supervised training, an unlabelled one, each
 /// with its noise.
 ///

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// Spans that are less probably an entity are no candidates.
-const LEAST_CANDIDATE: f32 = 0.001;
+/// Spans whose label is less probable are shown to nobody who asks for candidates.
+const LEAST_SHOWN: f32 = 0.001;
 
 /// The vector of a post's picture; `None` without one.
 type PictureVector = Result<Option<Arc<[f32]>>, Failure>;
@@ -87,7 +87,7 @@ impl Engine {
             _ => entry.post.clone(),
         };
         let posts: Vec<Post> = entries.iter().zip(&vectors).map(with_picture).collect();
-        let least = first.candidates.map(|_| LEAST_CANDIDATE);
+        let least = first.candidates.map(|_| LEAST_SHOWN);
         let model = first.model.predictor.clone().telling_all_above(least).expect("a probability");
         let found = self.predicted(&model, &posts).into_iter().zip(vectors).zip(entries);
         found.map(|((found, vector), entry)| vector.and(found).map(|found| best(found, entry.candidates))).collect()

@@ -193,9 +193,9 @@ impl Imported {
             State::Unlabelled => self.open += 1,
             State::Skipped => self.skipped += 1,
         }
-        let Annotated { id, image, text, .. } = &post.post;
+        let Annotated { id, image, caption, text, .. } = &post.post;
         let mut line = json!({ "text": text });
-        for (name, value) in [("id", id), ("image_id", image)] {
+        for (name, value) in [("id", id), ("image_id", image), ("caption", caption)] {
             if let Some(value) = value {
                 line[name] = value.as_str().into();
             }
@@ -253,6 +253,12 @@ impl Imported {
             line += &format!("; {n} {what}");
         }
         say(line);
+        for (posts, path) in [(&self.train, Some(&args.to)), (&self.dev, args.dev.as_ref())] {
+            let n = posts.samples.iter().filter(|sample| sample.caption.is_some()).count();
+            if let Some(path) = path.filter(|path| n > 0 && Format::of_path(path) == Some(Format::Conll)) {
+                say(format!("{}: words in columns have no place for the captions of {n} posts", path.display()));
+            }
+        }
         if self.mixed > 0 {
             say(format!("{} of them were drawn for dev: --dev FILE keeps them apart", self.mixed));
         }

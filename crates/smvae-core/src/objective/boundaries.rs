@@ -1,8 +1,9 @@
 //! Labels of entities that spans nearby have a part of, since annotators disagree about borders
 //! more than about types.
 
+use super::losses::expect_targets;
+use crate::Result;
 use crate::model::BatchSpan;
-use crate::{Error, Result};
 use std::collections::HashMap;
 
 /// Class probabilities of spans with these classes (0 is `O`), `spans x n_classes` row by row:
@@ -14,18 +15,13 @@ use std::collections::HashMap;
 /// than 1.
 ///
 /// # Errors
-/// [`Error::Length`] if there is not one class for each span, or a class is out of range.
+/// [`Error::Length`](crate::Error::Length) if there is not one target for each span, or a target is
+/// not a class.
 ///
 /// # Source
 /// Zhu & Li (2022), "Boundary Smoothing for Named Entity Recognition", with D = 1.
 pub fn smooth_boundaries(spans: &[BatchSpan], targets: &[u32], n_classes: usize, share: f64) -> Result<Vec<f32>> {
-    const OP: &str = "smooth_boundaries";
-    if targets.len() != spans.len() {
-        return Err(Error::Length { op: OP, what: "targets", got: targets.len(), want: spans.len() });
-    }
-    if let Some(bad) = targets.iter().find(|class| **class as usize >= n_classes) {
-        return Err(Error::Length { op: OP, what: "classes", got: n_classes, want: *bad as usize + 1 });
-    }
+    expect_targets("smooth_boundaries", targets, spans.len(), n_classes)?;
     let key = |span: &BatchSpan| (span.text, span.words.start, span.words.end);
     let rows: HashMap<_, usize> = spans.iter().enumerate().map(|(row, span)| (key(span), row)).collect();
     let mut probabilities = vec![0.0; spans.len() * n_classes];

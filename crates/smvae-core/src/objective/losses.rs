@@ -11,15 +11,22 @@ use candle_core::{D, DType, Tensor};
 /// Cross entropy of `logits: [rows, classes]` against one class index per row; returns `[rows]`.
 ///
 /// # Errors
-/// [`crate::Error::Length`] if there are not as many classes as rows; a class out of range.
+/// [`crate::Error::Length`] if there is not one target for each row, or a target is not a class.
 pub fn cross_entropy(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
-    expect_targets("cross_entropy", targets, logits.dims2()?.0)?;
+    let (rows, classes) = logits.dims2()?;
+    expect_targets("cross_entropy", targets, rows, classes)?;
     Ok(softmax_cross_entropy(logits, targets, None)?)
 }
 
-fn expect_targets(op: &'static str, targets: &[u32], rows: usize) -> Result<()> {
-    let fault = || Error::Length { op, what: "targets", got: targets.len(), want: rows };
-    if targets.len() == rows { Ok(()) } else { Err(fault()) }
+/// Whether there is one target for each row, and each is a class.
+pub(super) fn expect_targets(op: &'static str, targets: &[u32], rows: usize, classes: usize) -> Result<()> {
+    if targets.len() != rows {
+        return Err(Error::Length { op, what: "targets", got: targets.len(), want: rows });
+    }
+    match targets.iter().find(|target| **target as usize >= classes) {
+        Some(bad) => Err(Error::Length { op, what: "classes", got: classes, want: *bad as usize + 1 }),
+        None => Ok(()),
+    }
 }
 
 /// Cross entropy of `logits: [rows, classes]` against class probabilities `targets`, of the same
@@ -59,21 +66,13 @@ pub(super) fn log_softmax(logits: &Tensor) -> Result<Tensor> {
 /// `logits: [rows, classes]` against one class index per row; returns `[rows]`.
 ///
 /// # Errors
-/// [`crate::Error::Length`] if there are not as many classes as rows; a class out of range.
+/// [`crate::Error::Length`] if there is not one target for each row, or a target is not a class.
 ///
 /// # Source
 /// The authors' program through `tf.keras.losses.categorical_crossentropy`.
 pub fn clipped_cross_entropy(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
-    expect_targets("clipped_cross_entropy", targets, rows)?;
-    if let Some(bad) = targets.iter().find(|target| **target as usize >= classes) {
-        return Err(Error::Length {
-            op: "clipped_cross_entropy",
-            what: "classes",
-            got: classes,
-            want: *bad as usize + 1,
-        });
-    }
+    expect_targets("clipped_cross_entropy", targets, rows, classes)?;
     let targets = Tensor::from_slice(targets, (rows, 1), logits.device())?;
     let p = candle_nn::ops::softmax(logits, D::Minus1)?.gather(&targets, 1)?.squeeze(1)?;
     Ok(p.clamp(1e-7, 1.0 - 1e-7)?.log()?.neg()?)

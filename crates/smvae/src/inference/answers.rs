@@ -101,6 +101,12 @@ enum Inner<W: Write + Send> {
     Of(Writer<W>),
 }
 
+impl<W: Write + Send> std::fmt::Debug for AnswerWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnswerWriter").finish_non_exhaustive()
+    }
+}
+
 impl<W: Write + Send> AnswerWriter<W> {
     /// Begins an output.
     ///

@@ -62,8 +62,9 @@ pub fn evaluate_with(
 ) -> Result<Option<Evaluation>> {
     let labels = predictor.labels();
     let answer = Answer::plain(predictor.decision(), labels);
-    let Some(read) = predictor.read(posts, &answer, on_progress)? else { return Ok(None) };
+    // First, so that malformed tags are told before the model has read anything.
     let gold = gold_entities(posts, convention)?;
+    let Some(read) = predictor.read(posts, &answer, on_progress)? else { return Ok(None) };
     let entities = |(post, read): (&Sample, &ReadPost)| answer.entities(&Post::from(post), &read.kept);
     let predictions: Vec<Vec<ScoredEntity>> = posts.iter().zip(&read).map(entities).collect();
     let (mut scores, mut out_of_reach) = (Scores::default(), 0);

@@ -12,7 +12,7 @@ use crate::report::plot::{Across, Key, Line, Plot, plot, range};
 use crate::report::run::RunReport;
 use crate::report::scores::method_of_run;
 use crate::report::split::Calibration;
-use crate::report::words::count;
+use crate::report::titles::count;
 use serde::Serialize;
 use smvae_core::calibration::Bin;
 

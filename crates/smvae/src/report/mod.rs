@@ -26,7 +26,7 @@ pub(crate) mod scores;
 pub(crate) mod sentence;
 pub(crate) mod split;
 pub(crate) mod suggested;
-pub(crate) mod words;
+pub(crate) mod titles;
 
 pub use answer::{Answer, Comparison, Part, Verdict, text};
 pub use date::utc;

@@ -11,7 +11,7 @@ use crate::report::gather::Report;
 use crate::report::images::Thumbnails;
 use crate::report::run::{RunReport, defaults};
 use crate::report::split::SplitReport;
-use crate::report::words;
+use crate::report::titles;
 use crate::scoring::entity::ScoredEntity;
 use minijinja::{AutoEscape, Environment, Value, context};
 use serde::Serialize;
@@ -75,9 +75,9 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_filter("fixed", |x: f64, digits: usize| format!("{x:.digits$}"));
     environment.add_filter("signed", |x: f64, digits: usize| format!("{x:+.digits$}"));
-    environment.add_filter("in_words", |json: String| words::of_value(&json));
-    environment.add_filter("list_words", |names: Vec<String>| words::list(&names));
-    environment.add_filter("count", |n: usize, noun: String| words::count(n, &noun));
+    environment.add_filter("in_words", |json: String| titles::of_value(&json));
+    environment.add_filter("list_words", |names: Vec<String>| titles::list(&names));
+    environment.add_filter("count", |n: usize, noun: String| titles::count(n, &noun));
     environment.add_function("strip", |mean: f64, low: f64, high: f64, limit: f64| {
         Value::from_serialize(Strip::new(mean, low, high, limit))
     });

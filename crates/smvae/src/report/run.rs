@@ -9,10 +9,10 @@ use crate::experiment::spec::LabelCount;
 use crate::report::date::utc;
 use crate::report::place::Place;
 use crate::report::split::SplitReport;
-use crate::report::words;
-use crate::run::again::Again;
+use crate::report::titles;
 use crate::run::folder::{CONFIG, RunFolder, SELECTION, WEIGHTS};
 use crate::run::record::EpochRecord;
+use crate::run::train_command::TrainCommand;
 use serde::Serialize;
 use serde_json::Value;
 use smvae_core::metrics::Scores;
@@ -132,9 +132,9 @@ impl RunReport {
             dev_labels: None,
         });
         let word = |path: &Path| shell_word(&path.display().to_string());
-        let again = |data: &PathBuf| {
+        let train_command = |data: &PathBuf| {
             let selection = selection.as_ref().map(|_| word(&folder.join(SELECTION)));
-            let again = Again {
+            let command = TrainCommand {
                 run: &config,
                 config: &word(&folder.join(CONFIG)),
                 data: &word(data),
@@ -143,9 +143,9 @@ impl RunReport {
                 captions: captions.as_ref().is_some_and(|captions| captions.sha256.is_some()),
                 out: "NEW",
             };
-            again.command()
+            command.line()
         };
-        let command = data.map(again);
+        let command = data.map(train_command);
         let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
         Ok(Self {
             name: name.to_owned(),
@@ -249,7 +249,7 @@ fn curves(epochs: &[EpochRecord]) -> Vec<Curve> {
             }
         }
     }
-    found.into_iter().map(|(name, values)| Curve { title: words::of_curve(&name), name, values }).collect()
+    found.into_iter().map(|(name, values)| Curve { title: titles::of_curve(&name), name, values }).collect()
 }
 
 #[cfg(test)]

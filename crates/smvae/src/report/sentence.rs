@@ -3,7 +3,7 @@
 use crate::report::answer::{Comparison, Part, Verdict};
 use crate::report::scores::Score;
 use crate::report::split::SplitReport;
-use crate::report::words::count;
+use crate::report::titles::count;
 use smvae_core::confusion::Outcome;
 
 fn plain(text: impl Into<String>) -> Part {

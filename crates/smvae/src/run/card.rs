@@ -5,8 +5,8 @@
 //! come from files of others: names and labels are escaped in both languages.
 
 use crate::config::Config;
-use crate::run::again::Again;
 use crate::run::record::RunState;
+use crate::run::train_command::TrainCommand;
 use smvae_core::metrics::{Counts, Scores};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -138,7 +138,7 @@ impl Card<'_> {
 
     fn training(&self) -> String {
         let Config { seed, device, .. } = self.config;
-        let again = Again {
+        let command = TrainCommand {
             run: self.config,
             config: "config.json",
             data: "CORPUS",
@@ -147,7 +147,7 @@ impl Card<'_> {
             captions: self.state.captions_sha256.is_some(),
             out: "RUN",
         };
-        let mut command = again.command();
+        let mut command = command.line();
         command += &format!(" --seed {seed} --threads {}", self.state.threads);
         format!(
             "\n## Training\n\n{} epochs, {} steps on `{}`; seed {seed}. `config.json` has every setting, \

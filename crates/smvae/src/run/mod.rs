@@ -2,7 +2,6 @@
 //!
 //! Nothing here computes: whoever trains writes the folder, whoever predicts reads it.
 
-pub(crate) mod again;
 pub(crate) mod calibration;
 pub(crate) mod card;
 pub(crate) mod digests;
@@ -12,4 +11,5 @@ pub(crate) mod predictions;
 pub(crate) mod record;
 pub(crate) mod remove;
 pub(crate) mod tensorboard;
+pub(crate) mod train_command;
 mod weights;

@@ -13,7 +13,7 @@
 //! word, see [`Asked`]; no white space but tab and space ever separates anything. Files with
 //! `IMGID:` lines have the form of [`Dialect::TWITTER`], or words alone, unless something else is
 //! asked for; [`samples`] reads that form and no other. What this does not do: no lemmas, no heads,
-//! no ranges of CoNLL-U, and no scheme of tags (see [`schemes`]).
+//! no ranges of CoNLL-U, no captions of images, and no scheme of tags (see [`schemes`]).
 
 mod dialect;
 pub mod samples;

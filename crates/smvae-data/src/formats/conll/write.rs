@@ -1,5 +1,7 @@
 //! Words in columns, written: corpus files, which [`Reader`](crate::Reader) reads back as the same
-//! samples, and what programs that score tags take.
+//! samples but for their captions, and what programs that score tags take. Columns have no place
+//! for a caption: JSON lines ([`json::write`](crate::formats::json::write)) or a file of
+//! [`Captions`](crate::Captions) beside the corpus keep it.
 
 use crate::{Error, Result, Sample, files};
 use smvae_core::bio::Tag;
@@ -7,10 +9,12 @@ use smvae_core::schemes::is_tag;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The samples as the text of a corpus file, each post followed by a blank line.
+/// The samples as the text of a corpus file, each post followed by a blank line. Their captions are
+/// left out.
 ///
 /// # Errors
-/// [`Error::Unwritable`] for a sample that could not be read back as it is.
+/// [`Error::Unwritable`] for a sample whose image id, words or tags could not be read back as they
+/// are.
 pub fn to_text(samples: &[Sample]) -> Result<String> {
     let mut text = String::new();
     for sample in samples {
@@ -25,7 +29,7 @@ pub fn to_text(samples: &[Sample]) -> Result<String> {
     Ok(text)
 }
 
-/// Writes a corpus file, atomically.
+/// Writes a corpus file, atomically. Captions are left out, as [`to_text`] leaves them.
 ///
 /// # Errors
 /// [`Error::Unwritable`] as [`to_text`], [`Error::Write`] if the file cannot be written.

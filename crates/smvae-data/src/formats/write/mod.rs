@@ -117,6 +117,12 @@ enum Inner<W: Write + Send> {
     Columns(Box<columnar::ColumnWriter<W>>),
 }
 
+impl<W: Write + Send> std::fmt::Debug for Writer<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
 impl<W: Write + Send> Writer<W> {
     /// Begins a file.
     ///

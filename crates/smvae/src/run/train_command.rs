@@ -4,7 +4,7 @@
 use crate::config::Config;
 
 /// What a run learned from beside its corpus, and where things are, each as a word of a shell.
-pub(crate) struct Again<'a> {
+pub(crate) struct TrainCommand<'a> {
     /// The run's configuration, which says whether there were posts without labels from a file.
     pub run: &'a Config,
     /// Its `config.json`.
@@ -21,9 +21,9 @@ pub(crate) struct Again<'a> {
     pub out: &'a str,
 }
 
-impl Again<'_> {
+impl TrainCommand<'_> {
     /// The command, without the options that change no setting.
-    pub(crate) fn command(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let Self { config, data, out, .. } = self;
         let mut command = format!("smvae train --config {config} --data {data} --out {out}");
         // The posts of an experiment are those of a manifest or chosen, and its configuration has
@@ -52,8 +52,8 @@ mod tests {
     fn check(edit: impl Fn(&mut Config), selection: Option<&str>, [images, captions]: [bool; 2], want: &str) {
         let mut run = Config::default();
         edit(&mut run);
-        let again = Again { run: &run, config: "c.json", data: "D", selection, images, captions, out: "R" };
-        assert_eq!(again.command(), format!("smvae train --config c.json --data D --out R{want}"));
+        let command = TrainCommand { run: &run, config: "c.json", data: "D", selection, images, captions, out: "R" };
+        assert_eq!(command.line(), format!("smvae train --config c.json --data D --out R{want}"));
     }
 
     #[test]
