@@ -78,7 +78,7 @@ impl<'a> Tag<'a> {
     }
 }
 
-/// Reads entities from the tags of one text, by their first word.
+/// Reads entities from the tags of one text, ordered by first word.
 ///
 /// ```
 /// use smvae_core::{Convention, Entity, bio::read_entities};
@@ -125,7 +125,7 @@ pub(crate) fn is_type(label: &str) -> bool {
 ///
 /// # Errors
 /// [`Error::Entity`] if one is empty, reaches past the last word, overlaps another, or has a label
-/// without text.
+/// that is empty or has white space at an end.
 pub fn write_tags(entities: &[Entity], n_words: usize) -> Result<Vec<String>> {
     let mut tags = vec!["O".to_owned(); n_words];
     for Entity { span, label } in entities {

@@ -82,9 +82,9 @@ pub fn tempered(probabilities: &[f32], temperature: f64) -> Vec<f64> {
 /// rows. A row is the probabilities of all classes, and the index of the gold class; a row with an
 /// index that is not a class, or with a probability that is not a number, is left out.
 ///
-/// The mean of `-log p_T` is convex in `1/T`, so that it has one minimum in `log T`, which golden
-/// section search finds. Rows that are all right have it at `T = 0`; the least temperature is
-/// returned then.
+/// The mean of `-log p_T` of the gold classes is convex in `1/T`, so that it has one minimum in
+/// `log T`, which golden-section search finds. If the gold class is the most probable one in every
+/// row, the minimum is at `T = 0`, and the least temperature is returned.
 pub fn fit_temperature<P: AsRef<[f32]>>(rows: &[(P, usize)]) -> Option<f64> {
     let logs = |(p, gold): &(P, usize)| {
         let p = p.as_ref();

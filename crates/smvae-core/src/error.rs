@@ -39,7 +39,8 @@ pub enum Error {
         /// The line.
         text: String,
     },
-    /// Entities that overlap, are empty or reach past the last word cannot be written as BIO tags.
+    /// An entity that cannot be written as BIO tags: it overlaps another, is empty, reaches past
+    /// the last word, or its label is empty or has white space at an end.
     #[error("the entity {start}..{end} does not fit: {why}")]
     Entity {
         /// First word.
@@ -49,7 +50,8 @@ pub enum Error {
         /// The reason in words.
         why: &'static str,
     },
-    /// A label that the label set does not have, or one it has twice.
+    /// Names that cannot be a [`LabelSet`](crate::LabelSet): one is empty, has white space at an
+    /// end or comes twice, or the first is not `O`.
     #[error("the label {label:?} {why}")]
     Label {
         /// The label.

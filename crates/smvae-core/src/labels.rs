@@ -18,7 +18,7 @@ impl LabelSet {
     /// `O` followed by these entity types, in this order.
     ///
     /// # Errors
-    /// [`Error::Label`] if a type is empty, is `O`, or comes twice.
+    /// [`Error::Label`] if a type is empty, has white space at an end, is `O`, or comes twice.
     pub fn new<S: Into<String>>(types: impl IntoIterator<Item = S>) -> Result<Self> {
         let names = std::iter::once(OUTSIDE.to_owned()).chain(types.into_iter().map(Into::into));
         Self::try_from(names.collect::<Vec<_>>())

@@ -177,7 +177,7 @@ impl Adam {
     /// save.
     ///
     /// # Errors
-    /// Those of the copies.
+    /// [`Error::Candle`] if a tensor cannot be copied.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let moments = self.moments.tensors(&self.vars())?;
         let named =

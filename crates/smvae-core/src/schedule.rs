@@ -14,8 +14,9 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// The factor of step `step` (from 0) of `total`, after `warmup` steps of warm-up; 0 past the
-    /// end of a linear one.
+    /// The factor of step `step` (from 0) of `total`: `(step + 1) / warmup` in the `warmup` steps
+    /// of the warm-up, even if these are more than `total`. After them a linear schedule is 0 from
+    /// step `total` on.
     pub fn factor(self, step: usize, total: usize, warmup: usize) -> f64 {
         match self {
             _ if step < warmup => (step + 1) as f64 / warmup as f64,

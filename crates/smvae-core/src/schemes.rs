@@ -10,8 +10,9 @@
 //! | BILOU | `B` | `I` | `L` | `U` |
 //!
 //! A span model does not care which one a corpus has: all of them read into the same spans.
-//! Ill-formed tags are read as `conlleval` reads them, in every scheme: an entity is as many words
-//! of one label as no tag separates. [`Scheme::read`] has the other readings.
+//! Ill-formed tags are read as `conlleval` reads them, in every scheme: words of one label that
+//! follow each other are one entity, unless a tag says that one begins or ends between them.
+//! [`Scheme::read`] has the other readings.
 //!
 //! ```
 //! use smvae_core::{Entity, schemes::Scheme};
@@ -93,7 +94,7 @@ impl Scheme {
         }
     }
 
-    /// Reads the entities of one text, by their first word.
+    /// Reads the entities of one text, ordered by first word.
     ///
     /// # Errors
     /// [`Error::SchemeTag`] for a tag that the scheme does not have.
@@ -121,7 +122,7 @@ impl Scheme {
     ///
     /// # Errors
     /// [`Error::Entity`] if one is empty, reaches past the last word, overlaps another, or has a
-    /// label without text.
+    /// label that is empty or has white space at an end.
     pub fn tags(self, entities: &[Entity], n_words: usize) -> Result<Vec<String>> {
         let bio = write_tags(entities, n_words)?;
         let parsed: Vec<Tag<'_>> = bio.iter().map(|tag| Tag::parse(tag).expect("written just now")).collect();

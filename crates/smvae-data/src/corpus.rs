@@ -222,8 +222,9 @@ impl std::fmt::Display for Split {
 /// Reads one split of a folder; no other file is opened.
 ///
 /// # Errors
-/// [`Error::NoSplit`] or [`Error::TwoSplits`] if the folder does not have one file for it; as
-/// [`load_file`] if that file cannot be read or is malformed.
+/// [`Error::NoFolder`] for what is no folder; [`Error::NoSplit`] or [`Error::TwoSplits`] if the
+/// folder does not have one file for it; as [`load_file_with`] if that file cannot be read or is
+/// malformed.
 pub fn load_split(dir: impl AsRef<Path>, split: Split) -> Result<LoadedSplit> {
     load_split_with(dir, split, &CorpusFormat::default())
 }
@@ -252,7 +253,9 @@ pub fn load_file(path: impl Into<PathBuf>) -> Result<LoadedSplit> {
 /// # Errors
 /// [`Error::Read`]; [`Error::Line`] for a malformed line, or a post without words and labels;
 /// [`Error::Scheme`] for tags of no one scheme; [`Error::TagNumbers`] for tags that are numbers
-/// without names; [`Error::Empty`] for a file without posts.
+/// without names; [`Error::Empty`] for a file without posts; [`Error::Columns`] for a table, or
+/// columns of Arrow or Parquet, that are not posts; [`Error::NotBuilt`] for Arrow or Parquet in a
+/// build without them.
 pub fn load_file_with(path: impl Into<PathBuf>, format: &CorpusFormat) -> Result<LoadedSplit> {
     let path = path.into();
     // One read for both, so that the digest is of the very bytes that were parsed.

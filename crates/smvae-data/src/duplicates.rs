@@ -3,9 +3,10 @@
 use crate::files::sha256_hex;
 use crate::url::is_url;
 
-/// A number that posts share which say the same: letters and digits alone count, in lower case,
-/// without links, and without "RT @user:" before them, however often that stands there. How a text
-/// was split into words makes no difference. Of a post without letters and digits all of it counts.
+/// A key of a post: posts that say the same have the same one. Letters and digits alone count, in
+/// lower case, without links, and without "RT @user:" before them, however often that stands there.
+/// How a text was split into words makes no difference. Of a post without letters and digits all of
+/// it counts.
 ///
 /// ```
 /// use smvae_data::duplicates::key;

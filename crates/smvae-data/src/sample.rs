@@ -29,7 +29,7 @@ impl Sample {
         self.caption.as_deref().filter(|caption| !caption.trim().is_empty())
     }
 
-    /// The entities of the tags, in words `[start, end)`, by their first word.
+    /// The entities of the tags, in words `[start, end)`, ordered by first word.
     ///
     /// # Errors
     /// [`Error::Tags`] for a malformed tag, or another number of tags than words, which cannot

@@ -108,7 +108,8 @@ struct PreparedSpans {
 pub struct SpanScores {
     /// The text expert.
     pub text: Gaussian,
-    /// The product of experts.
+    /// The product of the experts, or their mean with [`Fusion::Mean`]: of the text expert, of the
+    /// image expert where the row has an image, and of the prior with [`Fusion::ProductWithPrior`].
     pub fused: Gaussian,
     /// The latent variable, `[rows, latent]`.
     pub z: Tensor,
@@ -207,7 +208,8 @@ impl SpanModel {
     /// they are.
     ///
     /// # Errors
-    /// Those of the copies; for int8 and bf16, weights that are not f32 on the CPU.
+    /// [`Error::Candle`] if a tensor cannot be copied, or, for int8 and bf16, for weights that are
+    /// not f32 on the CPU.
     pub fn prepare(&mut self, form: Form) -> Result<()> {
         self.lstm_vae.prepare(form)?;
         self.lstm_ner.prepare(form)?;

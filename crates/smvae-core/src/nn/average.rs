@@ -25,7 +25,7 @@ impl Average {
     /// `is_trained` is true change.
     ///
     /// # Errors
-    /// Those of the copies.
+    /// If a tensor cannot be copied.
     pub fn new(parameters: &Parameters, is_trained: impl Fn(&str) -> bool) -> Result<Self> {
         let copy = parameters.detached_copy()?;
         let pairs = parameters.all().into_iter().zip(copy.all());

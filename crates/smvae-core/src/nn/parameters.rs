@@ -108,7 +108,7 @@ impl Parameters {
     /// Copies of all values, by name.
     ///
     /// # Errors
-    /// Those of the copies.
+    /// If a tensor cannot be copied.
     pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
         self.lock().iter().map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?.detach()))).collect()
     }
@@ -116,7 +116,7 @@ impl Parameters {
     /// Parameters of the same names and values in memory of their own.
     ///
     /// # Errors
-    /// Those of the copies.
+    /// If a tensor cannot be copied.
     pub fn detached_copy(&self) -> Result<Self> {
         let copy = Self::new(self.seed, &self.device);
         self.snapshot()?.iter().try_for_each(|(name, value)| copy.insert(name, value))?;

@@ -44,7 +44,7 @@ impl PreparedLinear {
     }
 
     /// `x: [rows, in]` to `[rows, out]`, f32 on the CPU. A row with a number that is not finite
-    /// gives NaN.
+    /// gives NaN in int8; in f32 and bf16 it gives what the sums make of that number.
     ///
     /// # Errors
     /// If the shapes do not fit, or for another number type or device.

@@ -15,7 +15,7 @@ use crate::bio::read_entities;
 use crate::{Convention, Entity, Error, Result};
 
 impl Scheme {
-    /// Reads the entities of one text by a convention, by their first word: `conlleval` as
+    /// Reads the entities of one text by a convention, ordered by first word: `conlleval` as
     /// [`Scheme::entities`], `strict` only what the scheme writes as an entity, `authors` as
     /// [`read_entities`], and BIO alone.
     ///
@@ -45,7 +45,7 @@ impl Scheme {
 /// A tag's prefix and label.
 type Cut<'a> = (char, &'a str);
 
-/// Reads the entities of one text, by their first word.
+/// Reads the entities of one text, ordered by first word.
 fn entities<S: AsRef<str>>(scheme: Scheme, tags: &[S]) -> Result<Vec<Entity>> {
     let mut cut: Vec<Cut<'_>> = Vec::with_capacity(tags.len() + 1);
     for tag in tags {

@@ -13,8 +13,9 @@ pub struct StepReport {
     pub ce: f64,
     /// Terms of the labelled rows.
     pub labelled: TermMeans,
-    /// Terms of the unlabelled rows that the mask let through; 0 if it lets no row through, and in
-    /// supervised training.
+    /// Terms of the unlabelled rows: of those that the mask lets through, or of all where the
+    /// objective sums over the classes ([`UnlabelledClass`](crate::objective::UnlabelledClass)); 0
+    /// if there are none, and in supervised training.
     pub unlabelled: TermMeans,
     /// Share of unlabelled rows whose most probable class is not `O`: those the paper's mask lets
     /// through.

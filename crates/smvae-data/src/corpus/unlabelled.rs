@@ -18,8 +18,10 @@ impl LoadedSplit {
     /// `others` (dev) or of the file itself says.
     ///
     /// # Errors
-    /// [`Error::Read`](crate::Error::Read); [`Error::Line`](crate::Error::Line) for a line that is
-    /// no post; [`Error::Setting`](crate::Error::Setting) for more labelled posts than there are.
+    /// [`Error::Setting`](crate::Error::Setting) for more labelled posts than there are;
+    /// [`Error::Line`](crate::Error::Line) for a line that is no post; as [`formats::open`] for a
+    /// file that cannot be opened, and [`Error::Columns`](crate::Error::Columns) for a table whose
+    /// header does not fit.
     pub fn with_unlabelled(
         mut self,
         file: impl AsRef<Path>,

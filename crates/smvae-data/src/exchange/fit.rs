@@ -10,13 +10,15 @@ use smvae_core::{Entity, Span};
 /// What becomes of spans that are not of whole words, or that overlap others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Misfits {
-    /// They are told and left out, for the caller to make an error of them.
+    /// [`fit`] does the same as for [`Misfits::Drop`]: it tells and leaves out. It is the caller's
+    /// to take nothing of a post with [`Fitted::misfits`] or [`Fitted::odd`], as `smvae import`
+    /// does by default, which then writes no file.
     #[default]
     Refuse,
     /// A span becomes the whole words that it touches; of spans that overlap then, the longest is
     /// kept. One that is not at its place is moved there, where the text has it once.
     Move,
-    /// They are left out; of spans that overlap, all but the longest are.
+    /// They are told and left out; of spans that overlap, all but the longest are.
     Drop,
 }
 
@@ -38,7 +40,7 @@ pub struct Misfit {
 pub enum Why {
     /// It begins or ends within a word; these are the words it touches.
     Crosses(String),
-    /// It shares words with this longer one.
+    /// It shares words with this one, which is longer, or as long and comes first.
     Overlaps(String),
     /// It holds nothing but white space.
     Empty,
@@ -62,7 +64,7 @@ impl std::fmt::Display for Misfit {
 pub struct Fitted {
     /// Its words.
     pub words: Vec<String>,
-    /// Its entities, by their first word; they do not overlap.
+    /// Its entities, ordered by first word; they do not overlap.
     pub entities: Vec<Entity>,
     /// The spans that do not fit, in the order of the post.
     pub misfits: Vec<Misfit>,

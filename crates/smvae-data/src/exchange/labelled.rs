@@ -40,7 +40,7 @@ pub struct LabelledPost {
     pub text: String,
     /// Its words.
     pub words: Vec<String>,
-    /// Its entities, by their first word.
+    /// Its entities, ordered by first word.
     pub entities: Vec<Entity>,
     /// The bytes of each word in the text.
     places: Vec<Range<usize>>,

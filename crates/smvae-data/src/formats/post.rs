@@ -57,7 +57,7 @@ pub enum Labels {
     Tags(Vec<String>),
     /// The number of one tag per word; which tags they are, the file does not say.
     TagNumbers(Vec<usize>),
-    /// Entities of words, by their first word.
+    /// Entities of words, ordered by first word.
     Entities(Vec<Entity>),
     /// Entities of a text that is still to be split, by their first character.
     TextEntities(Vec<TextEntity>),

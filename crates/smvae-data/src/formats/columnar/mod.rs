@@ -7,7 +7,7 @@
 //! | `id` | strings or integers |
 //! | `image_id` or `image` | strings or integers; or a struct with `path`, as Hugging Face `datasets` has it |
 //! | `tags` or `ner_tags` | lists of strings; or lists of integers, if the metadata of Hugging Face `datasets` names them |
-//! | `entities`, `spans`, `label`, `labels` | lists of structs, see [`json::labels`] |
+//! | `entities`, `spans`, `label`, `labels` | lists of structs, with fields as in [`json`] |
 //!
 //! A row is read as the JSON object of its cells would be, so that names, `null` and faults are the
 //! same ([`json`]); its line is its number, from 1. Other columns whose cells JSON can

@@ -12,15 +12,35 @@
 //! | `image_id` or `image` | a string |
 //! | `caption` | a string: what the image shows |
 //! | `id` | a string or a number |
-//! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | the first that is there: see [`labels`] |
+//! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | labels: the first that is there |
 //!
 //! `null` is as good as no field, and of two names for one thing the first that is there counts.
 //! Other fields are nobody's business and are kept ([`PostRecord::fields`]). A line or an object
 //! that is no post is an error of its own; blank lines are passed over. One post is in memory at a
 //! time.
+//!
+//! # Labels
+//!
+//! They come in the forms that tools for labelling and libraries write:
+//!
+//! ```text
+//! "tags" | "ner_tags":  ["B-PER", "I-PER", "O"]                one per word
+//!                       [1, 2, 0]                              the same, by numbers
+//! "entities" | "spans" | "label" | "labels":
+//!     {"start": 0, "end": 9, "label": "PER"}                   characters [0, 9) of the text
+//!     {"start_offset": 0, "end_offset": 9, "label": "PER"}     the same, as doccano has it
+//!     [0, 9, "PER"]                                            the same, as doccano has it
+//!     {"words": [0, 2], "label": "PER"}                        words [0, 2)
+//! ```
+//!
+//! Characters are Unicode scalar values. An object with words and text must have the words in the
+//! text, with white space alone between them, and each entity must be of whole words. Without a
+//! text they count characters of the words joined by single spaces. Where there are words, an
+//! entity's `words` count; where its other fields, `start` and `end` or a `text`, say something
+//! else of the post's text, that is an error. Further fields of an entity are not read.
 
 mod array;
-pub mod labels;
+mod labels;
 mod object;
 pub mod write;
 

@@ -35,7 +35,7 @@ pub struct FoundPost<'a> {
     pub words: &'a [String],
     /// The bytes of each word in the text.
     pub places: &'a [Range<usize>],
-    /// What was found, by the first word.
+    /// What was found, ordered by first word.
     pub entities: Vec<FoundEntity<'a>>,
     /// Other candidates above a threshold; `None` if they were not asked for.
     pub candidates: Option<Vec<FoundEntity<'a>>>,

@@ -150,7 +150,7 @@ impl<W: Write + Send> Writer<W> {
     /// Writes a post.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn post(&mut self, post: &FoundPost<'_>) -> io::Result<Written> {
         match &mut self.inner {
             Inner::Text(writer) => writer.post(post),
@@ -162,7 +162,7 @@ impl<W: Write + Send> Writer<W> {
     /// Writes that a line or row is no post, where the format has a place for that.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Written> {
         match &mut self.inner {
             Inner::Text(writer) => writer.failure(failed),
@@ -175,7 +175,7 @@ impl<W: Write + Send> Writer<W> {
     /// group.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.inner {
             Inner::Text(writer) => writer.out.flush(),
@@ -187,7 +187,7 @@ impl<W: Write + Send> Writer<W> {
     /// Writes the end, and hands the output back.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn finish(self) -> io::Result<W> {
         match self.inner {
             Inner::Text(writer) => writer.finish(),
