@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// Spans whose label is less probable are shown to nobody who asks for candidates.
+/// The least probability of its label that a span is shown with as a candidate.
 const LEAST_SHOWN: f32 = 0.001;
 
 /// The vector of a post's picture; `None` without one.

@@ -211,8 +211,8 @@ pub enum Error {
         /// How it differs.
         why: String,
     },
-    /// What a folder has in the place of a file, or names as one, and that is not opened: a folder
-    /// of somebody else must not reach out of itself.
+    /// A path that leads out of the folder (a link, a name with `..`), or to what is no file to
+    /// read whole (a device, a folder, one that is too large); it is refused.
     #[error("{} is not opened: {why}; put a file in its place if the folder is yours", path.display())]
     Unsafe {
         /// The file.
@@ -230,8 +230,8 @@ pub enum Error {
         /// What the model was trained with.
         want: String,
     },
-    /// Models that are to answer [together](crate::Predictor::together), or to be compared, and
-    /// have other labels.
+    /// Models of an [ensemble](crate::Predictor::together), or that are to be compared, whose
+    /// labels differ.
     #[error("the labels of one model are {want}, those of another {got}: take models of one corpus")]
     OtherLabels {
         /// Those of the first.

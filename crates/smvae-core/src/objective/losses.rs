@@ -18,7 +18,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &[u32]) -> Result<Tensor> {
     Ok(softmax_cross_entropy(logits, targets, None)?)
 }
 
-/// Whether there is one target for each row, and each is a class.
+/// Checks that there is one target for each row, and that each is a class.
 pub(super) fn expect_targets(op: &'static str, targets: &[u32], rows: usize, classes: usize) -> Result<()> {
     if targets.len() != rows {
         return Err(Error::Length { op, what: "targets", got: targets.len(), want: rows });

@@ -118,7 +118,8 @@ impl Config {
     ///
     /// # Errors
     /// [`Error::Read`]; [`Error::Json`] for an unknown field or a wrong type, with its line;
-    /// [`Error::Version`].
+    /// [`Error::Version`]; [`Error::Core`] with `Setting` for an unknown preset in a file without a
+    /// `format_version`.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let given: serde_json::Map<String, serde_json::Value> = crate::files::read_json(path, "configuration")?;

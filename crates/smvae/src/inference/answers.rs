@@ -124,7 +124,7 @@ impl<W: Write + Send> AnswerWriter<W> {
     /// Writes what was found in a post.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn answer(&mut self, origin: &PostOrigin<'_>, post: &Post, found: Prediction) -> io::Result<Written> {
         self.write(origin, post, found, None)
     }
@@ -135,7 +135,7 @@ impl<W: Write + Send> AnswerWriter<W> {
     /// the score to sort by, and the reason beside the text.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn suggestion(
         &mut self,
         origin: &PostOrigin<'_>,
@@ -180,7 +180,7 @@ impl<W: Write + Send> AnswerWriter<W> {
     /// Writes that a post could not be read or computed.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Written> {
         match &mut self.inner {
             Inner::JsonLines(out) => whole_line(out, json::failure(failed.line, failed.error)),
@@ -191,7 +191,7 @@ impl<W: Write + Send> AnswerWriter<W> {
     /// Hands on what was written so far, as far as the format can.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.inner {
             Inner::JsonLines(out) => out.flush(),
@@ -202,7 +202,7 @@ impl<W: Write + Send> AnswerWriter<W> {
     /// Writes the end, and hands the output back.
     ///
     /// # Errors
-    /// Those of the output.
+    /// [`io::Error`] if the output cannot be written.
     pub fn finish(self) -> io::Result<W> {
         match self.inner {
             Inner::JsonLines(mut out) => out.flush().map(|()| out),

@@ -27,7 +27,7 @@ struct Listed {
 ///
 /// # Errors
 /// Those of tokenisation and the networks; malformed tags; [`Error::Protocol`] for a model that
-/// sees URLs, which the protocol leaves out.
+/// sees URLs, which the protocol leaves out; [`Error::Core`] with `Setting` for an ensemble.
 ///
 /// # Source
 /// `main.py` and `utils.py` of the authors' program, as `smvae_data::authors` has them.

@@ -6,12 +6,21 @@
 //! {"id": 7, "text": "Lady Gaga lands", "words": ["Lady", "Gaga", "lands"],
 //!  "entities": [{"start": 0, "end": 9, "text": "Lady Gaga", "label": "PER", "score": 0.98, "words": [0, 2]}]}
 //! ```
-//! An answer has the post's own fields first, as they were written, then ours: `text` where the
-//! post had words alone, `words`, `entities`, `candidates` where spans above a probability were
-//! asked for, `words_cut` where the piece limit cut words off, `"image_missing": true` where the
-//! model looks at images and has none for the post, `"caption_missing": true` where it reads
-//! captions and has none for the post, and `image_error` where its image is there and cannot be
-//! used. Fields of the post with these names are replaced.
+//! An answer has the post's own fields first, as they were written, then ours:
+//!
+//! | field | stands there |
+//! |---|---|
+//! | `image_id` | where the post has an image and no field `image_id` or `image` that says so |
+//! | `text` | where the post had words alone |
+//! | `words`, `entities` | always |
+//! | `candidates` | where spans above a probability were asked for |
+//! | `words_cut` | where the piece limit cut words off |
+//! | `"image_missing": true` | where the model looks at images and has none for the post |
+//! | `"caption_missing": true` | where it reads captions and has none for the post |
+//! | `image_error` | where the image is there and cannot be used |
+//!
+//! Fields that the post had under the names from `words` on are left out of its own, and `tokens`
+//! too, since `words` says the same.
 
 use crate::inference::prediction::Prediction;
 use crate::input::post::Post;

@@ -6,7 +6,7 @@ use crate::scoring::entity::ScoredEntity;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Prediction {
-    /// The entities that were found, by their first word.
+    /// The entities that were found, ordered by first word.
     pub entities: Vec<ScoredEntity>,
     /// Every span with a label of at least the probability that was asked for, by its words, the
     /// most probable label first: they may overlap each other and the entities. `None` if nobody

@@ -46,7 +46,7 @@ pub struct Predictor {
     pub(super) settings: PredictionSettings,
     device: Device,
     form: Form,
-    /// Those that answer with it (`together.rs`).
+    /// The other models of an ensemble (`together.rs`).
     pub(super) others: Vec<Self>,
 }
 
@@ -148,7 +148,7 @@ impl Predictor {
         Ok(self)
     }
 
-    /// Changes itself and those that answer with it.
+    /// Applies a change to every model of the ensemble.
     fn for_each(&mut self, mut change: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         change(self)?;
         self.others.iter_mut().try_for_each(change)
@@ -268,12 +268,13 @@ impl Predictor {
     /// its text, split as the model's corpus was.
     ///
     /// # Errors
-    /// [`Error::WordNotInText`] for a record whose text does not hold its words.
+    /// [`Error::WordNotInText`] and [`Error::TextAfterWords`] for a record whose text does not hold
+    /// its words, or holds more than them.
     pub fn post_of(&self, record: &PostRecord) -> Result<Post> {
         Post::of_record(record, &self.words())
     }
 
-    /// How probabilities become entities. Models that answer [together](Predictor::together) have
+    /// How probabilities become entities. The models of an [ensemble](Predictor::together) have
     /// each applied their own bias before the mean is taken, so that this is the default for them.
     pub fn decision(&self) -> Decision {
         if self.others.is_empty() { self.decision } else { Decision::default() }

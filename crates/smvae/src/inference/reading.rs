@@ -103,8 +103,8 @@ impl Predictor {
     }
 
     /// The one way from posts to scored spans: tokenised, collated, in windows where they are long,
-    /// through the networks. Spans that the answer does not need are forgotten at once; of several
-    /// models together, once all have read a part of the posts. `None` if the callback ended it.
+    /// through the networks. Spans that the answer does not need are forgotten at once; in an
+    /// ensemble, once all models have read a part of the posts. `None` if the callback ended it.
     pub(crate) fn read<P: Words + Sync>(
         &self,
         posts: &[P],
@@ -182,7 +182,7 @@ impl Predictor {
 pub(crate) struct ReadPost {
     /// The post, or its windows: one item at least.
     pub items: Vec<Item>,
-    /// The same as the other ones read it of several models that answer together.
+    /// The same for each other model of an ensemble.
     pub by_others: Vec<Vec<Item>>,
     /// The spans that its answer needs, in order and in words of the post.
     pub kept: ScoredSpans,

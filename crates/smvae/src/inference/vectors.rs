@@ -5,9 +5,10 @@ use crate::inference::predictor::Predictor;
 use crate::input::post::Post;
 use crate::scoring::vectors::mean_vectors;
 
-/// What gives every post a vector of length 1, so that the product of two is their cosine.
+/// What gives every post a vector of length 1, so that the product of two is their cosine, or one
+/// of zeros where there is nothing to compare.
 pub trait PostVectors {
-    /// The vector of each post, in order.
+    /// One vector per post, in order, all of one width.
     ///
     /// # Errors
     /// Those of what makes them.

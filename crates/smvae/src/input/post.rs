@@ -80,7 +80,7 @@ impl Post {
     ///
     /// # Errors
     /// [`Error::WordNotInText`] and [`Error::TextAfterWords`] for a record whose text does not hold
-    /// its words.
+    /// its words, or holds more than them.
     pub fn of_record(record: &PostRecord, convention: &WordConvention) -> Result<Self> {
         let mut post = match &record.body {
             Body::Text(text) => Self::split(text.as_str(), convention),
@@ -149,7 +149,8 @@ impl Post {
     }
 }
 
-/// Mentions of a post. Those of spans by their first word take one pass over the text together.
+/// Mentions of a post. Those of spans that are ordered by first word take one pass over the text in
+/// all.
 pub(crate) struct Mentions<'a> {
     post: &'a Post,
     /// How far the text is counted.

@@ -51,10 +51,16 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
-    /// Reads a run folder; of its weights, what their header says.
+    /// Reads a run folder; of its weights, what their header says. No file is compared with its
+    /// digest: [`RunInfo::verify`] does that.
     ///
     /// # Errors
-    /// As [`crate::Predictor::load`].
+    /// [`Error::NoRun`](crate::Error::NoRun) for a folder that is not a run;
+    /// [`Error::Version`](crate::Error::Version) for one of a later version;
+    /// [`Error::Inconsistent`](crate::Error::Inconsistent) for files that contradict each other,
+    /// and for weights whose header cannot be read; [`Error::Unsafe`](crate::Error::Unsafe); and
+    /// whatever else is wrong with a file: `Read`, `Json`, `JsonLine`, `Core`, `Data` or
+    /// `Encoders`.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
         let run = RunFolder::open(folder)?;
@@ -90,10 +96,14 @@ impl RunInfo {
         is_file_of_a_run(path.as_ref())
     }
 
-    /// Compares every file of the folder with what training left. `None` for a run without digests.
+    /// Compares every file that `run.json` lists with what training left: not the predictions, the
+    /// model card nor the events for TensorBoard. `None` for a run without digests.
     ///
     /// # Errors
-    /// [`Error::Json`](crate::Error::Json) for a malformed `run.json`; those of reading a file.
+    /// [`Error::Json`](crate::Error::Json) for a malformed `run.json`,
+    /// [`Error::Inconsistent`](crate::Error::Inconsistent) for one that lists what is no file of a
+    /// run; [`Error::Read`](crate::Error::Read), [`Error::Data`](crate::Error::Data) and
+    /// [`Error::Unsafe`](crate::Error::Unsafe) for a file that cannot be read.
     pub fn verify(&self) -> Result<Option<Vec<FileCheck>>> {
         Self::verify_folder(&self.folder)
     }

@@ -50,7 +50,7 @@ impl<'a> Answer<'a> {
         self.decision.is_label(row) || is_candidate()
     }
 
-    /// The entities of a post, by their first word, of spans that were kept and are in order.
+    /// The entities of a post, ordered by first word, of spans that were kept and are in order.
     pub(crate) fn entities(&self, post: &Post, kept: &ScoredSpans) -> Vec<ScoredEntity> {
         let mentions = &mut post.mentions();
         let entity = |c: Candidate| {

@@ -36,7 +36,7 @@ impl Decision {
         (!fits).then(|| format!("outside_bias must be in -{MAX_BIAS}..{MAX_BIAS}, got {}", self.outside_bias))
     }
 
-    /// The spans of a post that are entities, by their first word, in the words of `scored`.
+    /// The spans of a post that are entities, ordered by first word, in the words of `scored`.
     pub(crate) fn decoded(self, scored: &ScoredSpans) -> Vec<Candidate> {
         let outside = (-self.outside_bias).exp();
         let candidates: Vec<Candidate> = scored

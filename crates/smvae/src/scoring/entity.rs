@@ -4,7 +4,8 @@
 //! ```text
 //! {"start": 0, "end": 9, "text": "Lady Gaga", "label": "PER", "score": 0.98, "words": [0, 2]}
 //! ```
-//! The names are those of Hugging Face's pipelines, spaCy and GLiNER.
+//! `start`, `end`, `text`, `label` and `score` are GLiNER's names; docs/predict.md says what
+//! Hugging Face's pipelines and spaCy call them.
 
 use crate::input::post::{Mention, Post};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

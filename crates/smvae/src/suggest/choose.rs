@@ -37,8 +37,8 @@ pub(super) fn apart(values: &[f32], vectors: &[Vec<f32>], labelled: &[Vec<f32>],
 }
 
 /// Takes `n` posts, each the one that brings all of them nearest to what is taken or labelled:
-/// greatest sum of how much its cosine to each post exceeds the greatest so far. With that sum as a
-/// share of what all posts could gain at first.
+/// greatest sum of how much its cosine to each post exceeds the greatest so far. With that sum over
+/// the number of posts: the mean gain of a post.
 pub(super) fn covering(vectors: &[Vec<f32>], labelled: &[Vec<f32>], n: usize) -> Vec<(usize, f32)> {
     let mut near = vec![0f32; vectors.len()];
     let come_near = |near: &mut [f32], to: &[f32]| {

@@ -1,13 +1,15 @@
-//! What to label next: the posts of a pool that teach most, chosen in bounded memory.
+//! What to label next: the posts of a pool that teach most, chosen in one pass over it.
 //!
 //! ```text
 //! pool ──offer──> Shortlist: posts seen before left out, the best by their value and some at random
 //!        ──choose──> Suggestion: one after another, each by its value and how unlike the chosen it is
 //! ```
 //! A [`Shortlist`] is offered one post at a time, with what models found in it where a strategy
-//! asks for that ([`Strategy::models`]), and keeps no more than [`SuggestSettings::shortlist`] of
-//! them besides 16 bytes for each post that it has seen. The same posts, settings and seed give the
-//! same choice, in whatever order the posts come, but for those of equal value.
+//! asks for that ([`Strategy::models`]). It keeps at most [`SuggestSettings::shortlist`] posts of
+//! the pool, twice [`SuggestSettings::for_dev`] more for the draw of dev, and as many labelled
+//! posts as the shortlist has at most; of every post that it has seen, a number in a set: about 16
+//! bytes. The same posts, settings and seed give the same choice, in whatever order the posts come,
+//! but for those of equal value.
 //!
 //! ```
 //! use smvae::suggest::{Shortlist, Strategy, SuggestSettings};

@@ -1,4 +1,5 @@
-//! The posts of a pool that may be chosen: offered one at a time, kept in bounded memory.
+//! The posts of a pool that may be chosen: offered one at a time. The best of them are kept, and of
+//! every post a number, by which its copies are known.
 
 use crate::error::{Error, Result};
 use crate::inference::prediction::Prediction;
@@ -47,8 +48,9 @@ pub struct Suggestion<P> {
     pub found: Option<Prediction>,
     /// Its place in the order of the choice, from 1.
     pub rank: usize,
-    /// What tools can sort by: the post's value times its distance to what was chosen before; 0 for
-    /// dev.
+    /// What tools can sort by: the post's value times its distance to what was chosen before. For
+    /// [`Strategy::Typical`], how much nearer it brings the posts that are compared to what is
+    /// chosen: the mean gain of their cosine. 1 for [`Strategy::Random`], 0 for dev.
     pub score: f32,
     /// Why it was chosen, for people.
     pub reason: String,

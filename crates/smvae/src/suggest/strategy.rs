@@ -112,8 +112,9 @@ pub struct SuggestSettings {
     /// Seed of what is random. Default: 1.
     pub seed: u64,
     /// Posts that are compared with each other, at most: the most valuable of the pool, or a sample
-    /// of it for [`Strategy::Typical`], which compares every two of them. Default: 20 for each post
-    /// that is chosen, at least 2,000, and at most 8,000.
+    /// of it for [`Strategy::Typical`], which compares every two of them. At least
+    /// [`n`](Self::n). Default: 20 for each post that is chosen, at least 2,000 and at most 8,000;
+    /// `n` where that is more.
     pub shortlist: usize,
 }
 

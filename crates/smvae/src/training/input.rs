@@ -68,7 +68,8 @@ impl<'a> TrainInput<'a> {
     /// Two splits that were read by themselves, for programs that leave the test split closed.
     ///
     /// # Errors
-    /// [`smvae_data::Error::Tags`] for malformed tags of the training split.
+    /// [`Error::Data`](crate::Error::Data) for the training split: with `Tags` for malformed tags,
+    /// with `Labels` for a type named `O`.
     pub fn from_splits(train: &'a LoadedSplit, dev: &'a [Sample], encoder: EncoderSource) -> Result<Self> {
         let labels = label_set(&train.samples)?;
         Ok(Self::from_parts(&train.samples, dev, labels, train.file.sha256.clone(), encoder))
@@ -78,7 +79,8 @@ impl<'a> TrainInput<'a> {
     /// JSON form.
     ///
     /// # Errors
-    /// [`smvae_data::Error::Tags`] for malformed tags of the training split.
+    /// [`Error::Data`](crate::Error::Data) for the training split: with `Tags` for malformed tags,
+    /// with `Labels` for a type named `O`.
     pub fn from_samples(train: &'a [Sample], dev: &'a [Sample], encoder: EncoderSource) -> Result<Self> {
         let sha256 = sha256_json(train).expect("words and tags have a JSON form");
         Ok(Self::from_parts(train, dev, label_set(train)?, sha256, encoder))

@@ -42,8 +42,15 @@ use std::path::Path;
 /// threads on the same machine give the same weights, bit by bit.
 ///
 /// # Errors
-/// [`Error::RunExists`] unless the input asks for its replacement; settings out of range; an empty
-/// split; whatever is wrong with the encoder's files; a loss that is not finite.
+/// - Of the input: [`Error::Core`] with `Setting` for settings out of range, or that do not fit it;
+///   [`Error::NothingToTrain`] for a split without posts, or labelled posts without candidate
+///   spans; [`Error::NotUtf8`] for a path that the run could not record; [`Error::Data`] for
+///   malformed tags, and for a selection, image vectors or captions of another corpus; whatever is
+///   wrong with the encoder's files.
+/// - Of the folder: [`Error::Busy`] if another process trains in it, [`Error::RunExists`] unless
+///   the input asks for its replacement, [`Error::ForeignFolder`] if files of somebody else are in
+///   it, [`Error::Unsafe`] and [`Error::Write`].
+/// - Of a step: [`Error::Diverged`] for a loss that is not finite or has exploded.
 pub fn train(input: &TrainInput<'_>, config: &Config, out: impl AsRef<Path>) -> Result<RunSummary> {
     train_with(input, config, out, &mut |_| Flow::Continue)
 }
@@ -68,6 +75,7 @@ pub fn train_with(
 /// run that is finished it returns the summary and does nothing.
 ///
 /// # Errors
+/// [`Error::NoRun`] for a folder without a run; [`Error::Busy`] if another process trains there;
 /// [`Error::OtherRun`] for input other than the run's; [`Error::Checkpoint`] for a checkpoint that
 /// is damaged; those of [`train`].
 pub fn resume(input: &TrainInput<'_>, out: impl AsRef<Path>) -> Result<RunSummary> {

@@ -9,8 +9,8 @@ use std::time::Instant;
 /// Steps between two readings on a GPU, unless something else is said.
 const EVERY: usize = 16;
 
-/// A step that was taken: what it was, without its losses, and on which labelled and unlabelled
-/// items.
+/// A step that was taken, whose losses are not read yet, and the positions of the labelled and
+/// unlabelled items that it was taken on.
 pub(crate) struct Step {
     pub report: PendingReport,
     pub labelled: Vec<usize>,
@@ -21,7 +21,7 @@ pub(crate) struct Step {
     pub seconds: f64,
 }
 
-/// What came of reading reports, and the step that diverged, if one did.
+/// Why reports could not be read, or that training has diverged, and at which step if it has.
 pub(crate) struct Failed {
     pub error: Error,
     pub step: Option<Step>,
@@ -35,7 +35,8 @@ pub(crate) struct Unread {
 }
 
 impl Unread {
-    /// No steps yet; their reports are read every `every` steps, or as it suits the device.
+    /// No steps yet. Reports will be read every `every` steps; `None` means at every step on the
+    /// CPU, and every [`EVERY`] on a GPU.
     pub(crate) fn new(every: Option<usize>, on_cpu: bool) -> Self {
         let every = every.unwrap_or(if on_cpu { 1 } else { EVERY });
         Self { steps: Vec::new(), every, last: None }

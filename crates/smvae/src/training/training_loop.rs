@@ -303,8 +303,9 @@ impl<'a> TrainingLoop<'a> {
         })
     }
 
-    /// The next unlabelled posts, with soft labels if somebody teaches, and which items they are.
-    /// `None` if the run has no unlabelled posts.
+    /// The next unlabelled posts, and the positions of their items. They come with soft labels if
+    /// the run has teachers, or if the average of its weights teaches by now. `None` if the run has
+    /// no unlabelled posts.
     fn unlabelled_batch(&mut self) -> Result<Option<(UnlabelledBatch, Vec<usize>)>> {
         let drawn = self.stream.next(&self.data.unlabelled, &self.prepared.config.training, &mut self.rng);
         if drawn.is_empty() {
