@@ -120,6 +120,40 @@ fn a_run_that_is_replaced_leaves_no_teacher_behind() {
     assert!(!out.join("teacher-1").exists() && !out.join("teacher-2").exists());
 }
 
+/// A process may be killed while the teachers are removed, one after another.
+#[test]
+fn a_teacher_that_was_left_behind_teaches_nobody() {
+    let fixture = Fixture::new();
+    let images = Some(&fixture.images);
+    let out = fixture.out("student");
+    let mut stop_in_student =
+        |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    train_with(&fixture.input(images), &with_teachers(), &out, &mut stop_in_student).expect("stopping is no error");
+    assert!(out.join("soft-labels.safetensors").is_file() && !out.join("teacher-1").exists());
+    let leave_second = || {
+        fixture.train("foreign", &small(), images).expect("a run");
+        std::fs::rename(fixture.out("foreign"), out.join("teacher-2")).expect("writable");
+    };
+    leave_second();
+    resume_with(&fixture.input(images), &out, &mut |_| Flow::Continue).expect("the rest of the run");
+    assert!(!out.join("teacher-2").exists(), "the soft labels were saved already");
+    leave_second();
+    let mut input = fixture.input(images);
+    input.replace_run = true;
+    train(&input, &with_teachers(), &out).expect("another run in its place");
+    assert!(!out.join("teacher-2").exists());
+    fixture.train("alone", &with_teachers(), images).expect("a run");
+    assert_eq!(metrics(&out), metrics(&fixture.out("alone")));
+    // In a folder that is no run, nobody knows whose it is.
+    let elsewhere = fixture.out("elsewhere");
+    std::fs::create_dir_all(&elsewhere).expect("writable");
+    fixture.train("foreign", &small(), images).expect("a run");
+    std::fs::rename(fixture.out("foreign"), elsewhere.join("teacher-1")).expect("writable");
+    let error = train(&fixture.input(images), &with_teachers(), &elsewhere).expect_err("a teacher of another seed");
+    assert!(error.to_string().contains("teacher"), "{error}");
+    assert!(elsewhere.join("teacher-1/weights.safetensors").is_file(), "nothing of it is lost");
+}
+
 /// Stops and resumes a run with images after every step, which comes to the bits of a run that was
 /// not stopped.
 #[track_caller]

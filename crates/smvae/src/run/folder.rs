@@ -47,6 +47,7 @@ use smvae_core::nn::Parameters;
 use smvae_data::words::WordConvention;
 use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -140,6 +141,12 @@ pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
 /// Name of the folder of a teacher, from 1.
 pub(super) fn teacher(number: usize) -> String {
     format!("teacher-{number}")
+}
+
+/// Whether a path has the name of a teacher's folder.
+pub(super) fn is_teacher(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str);
+    name.and_then(|name| name.strip_prefix("teacher-")).and_then(|n| n.parse().ok()).is_some_and(|n: usize| n > 0)
 }
 
 /// The files of a run, by what they hold.

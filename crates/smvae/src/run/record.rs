@@ -155,3 +155,44 @@ impl RunState {
         sha256_hex(&parts.expect("our own types have string keys and no failing parts"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use smvae_core::metrics::Counts;
+
+    /// Epochs with this F1 on dev, in percent, or without an evaluation.
+    fn records(f1: &[Option<usize>]) -> Vec<EpochRecord> {
+        let mut best = None;
+        let record = |(i, f1): (usize, &Option<usize>)| {
+            let scores = |f1: usize| {
+                let overall = Counts { gold: 100, predicted: 100, correct: f1 };
+                Scores { overall, ..Scores::default() }
+            };
+            let is_best = f1.is_some_and(|f1| best.is_none_or(|best| f1 > best));
+            best = if is_best { *f1 } else { best };
+            EpochRecord {
+                epoch: i + 1,
+                step: 0,
+                train: StepReport::default(),
+                encoder_lr: 0.0,
+                head_lr: 0.0,
+                dev: f1.map(scores),
+                best: is_best,
+                outside_bias: 0.0,
+                timing: Timing::default(),
+            }
+        };
+        f1.iter().enumerate().map(record).collect()
+    }
+
+    #[test]
+    fn patience_counts_evaluations_since_the_best_once_there_is_an_entity() {
+        let check = |f1: &[Option<usize>], want: usize| assert_eq!(without_gain(&records(f1)), want, "{f1:?}");
+        check(&[], 0);
+        check(&[Some(0), Some(0), Some(0)], 0);
+        check(&[Some(0), Some(7)], 0);
+        check(&[Some(7), Some(7), None, Some(5)], 2);
+        check(&[Some(7), Some(5), Some(8), Some(8)], 1);
+    }
+}

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::files::remove_file;
 use crate::run::folder::{
     CALIBRATION, CARD, CHECKPOINT, CHECKPOINT_STATE, DECISION, FILES, METRICS, RunFolder, SOFT_LABELS, WEIGHTS,
-    is_our_card, is_run, teacher,
+    is_our_card, is_run, is_teacher,
 };
 use crate::run::predictions;
 use smvae_data::Split;
@@ -28,15 +28,25 @@ pub fn remove_run(folder: impl AsRef<Path>) -> Result<()> {
 /// Removes the files of a run and keeps the folder.
 pub(crate) fn remove_files(folder: &Path) -> Result<()> {
     RunFolder::open_any(folder)?;
+    // Before the folder stops being a run: a teacher without its student would be taken for one of
+    // the next run.
+    remove_teachers(folder)?;
     // The configuration comes first: without it the rest is not a run any more.
     FILES.into_iter().try_for_each(|file| remove_file(&folder.join(file)))?;
     if is_our_card(&folder.join(CARD)) {
         remove_file(&folder.join(CARD))?;
     }
-    remove_checkpoint(folder)?;
-    // Teachers of a run that ended before it saved their labels.
-    let teachers = (1..).map(|number| folder.join(teacher(number))).take_while(|teacher| teacher.exists());
-    for teacher in teachers {
+    remove_checkpoint(folder)
+}
+
+/// Removes the teachers of a run, whichever of them are there.
+pub(crate) fn remove_teachers(folder: &Path) -> Result<()> {
+    let read = |source| Error::Read { path: folder.to_owned(), source };
+    for entry in std::fs::read_dir(folder).map_err(read)? {
+        let teacher = entry.map_err(read)?.path();
+        if !is_teacher(&teacher) {
+            continue;
+        }
         if teacher.is_symlink() {
             // What it leads to is not ours.
             remove_file(&teacher)?;

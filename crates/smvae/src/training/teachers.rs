@@ -24,7 +24,7 @@ use crate::inference::predictor::Predictor;
 use crate::input::images::ImageTrust;
 use crate::run::folder::{RunFolder, SOFT_LABELS, is_run};
 use crate::run::record::{Teacher, seconds};
-use crate::run::remove::remove_run;
+use crate::run::remove::remove_teachers;
 use crate::scoring::scorer::ScoredSpans;
 use crate::training::event::{Event, RunSummary};
 use crate::training::input::TrainInput;
@@ -50,6 +50,8 @@ pub(crate) fn soft_labels(
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<Option<Vec<ScoredSpans>>> {
     if let Some(saved) = read(items, folder)? {
+        // It may have been killed before the last of them was gone.
+        remove_teachers(folder.folder())?;
         return Ok(Some(saved));
     }
     let teachers = distillation.all_teachers();
@@ -71,7 +73,7 @@ pub(crate) fn soft_labels(
     folder.save_teachers(&known)?;
     let labels = mean(&sums, teachers);
     write(&labels, &folder.file(SOFT_LABELS)?)?;
-    (1..=teachers).try_for_each(|number| remove_run(folder.teacher(number)?))?;
+    remove_teachers(folder.folder())?;
     Ok(Some(labels))
 }
 
