@@ -6,6 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use smvae::data::corpus::load_split;
 use smvae::data::duplicates::key;
+use smvae::data::selection::Selected;
 use smvae::data::{Convention, Corpus, ImageVectors, Selection, Split};
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -164,6 +165,24 @@ fn a_manifest_is_what_train_reads() {
     let corpus = Corpus::load(dir.path().join("data")).expect("our own files");
     two.split(&corpus.train, &corpus.files.train.sha256).expect("positions of the training split");
     check(dir.path(), &format!("train --data data --labelled two.json --out ten {TRAIN}"), "", 0);
+    // Those for dev are not to be trained on.
+    let (found, _) = check(dir.path(), &format!("{suggest} --for-dev 2 --manifest three.json"), "", 0);
+    assert_eq!((lines(&found).len(), load("three.json").n), (5, 3));
+}
+
+#[test]
+fn a_copy_of_a_labelled_post_is_not_suggested_wherever_it_stands() {
+    let dir = folder();
+    let post = |id: &str, words: &str| json!({"id": id, "text": words}).to_string() + "\n";
+    let pool = post("copy", "Zarko met Oslo") + &post("other", "the cat sat") + &post("labelled", "Zarko met Oslo");
+    fs::write(dir.path().join("three.jsonl"), &pool).expect("writable");
+    let digest = smvae::data::files::sha256_file(&dir.path().join("three.jsonl")).expect("readable");
+    let third = Selected { position: 2, image_id: String::new() };
+    Selection::of(1, digest, [third]).save(dir.path().join("third.json")).expect("writable");
+    let suggest = "suggest --pool three.jsonl --n 3 --strategy names --labelled third.json";
+    let (found, said) = check(dir.path(), suggest, "", 0);
+    assert_eq!(ids(&found), ["other"]);
+    assert!(said.contains("1 post is labelled already"), "{said}");
 }
 
 #[test]
@@ -206,11 +225,9 @@ fn what_was_labelled_comes_back_and_trains() {
     let rest = lines(&read(dir.path(), "mine/unlabelled.jsonl"));
     assert_eq!(rest.len(), n_distinct(dir.path()) - 22 - 8 - 8, "no post of any split is among them");
     assert!(rest.iter().all(|line| line["id"].is_string() && line["text"].is_string()), "{:?}", rest[0]);
-    let train = format!("train --data mine --semi --unlabelled pool.jsonl --out semi --max-steps 3 {TRAIN}");
+    let train = format!("train --data mine --semi --unlabelled mine/unlabelled.jsonl --out semi --max-steps 3 {TRAIN}");
     let (_, said) = check(dir.path(), &train, "", 0);
-    // Those of train and dev are left out.
-    let rest = n_distinct(dir.path()) - 22 - 8;
-    assert!(said.contains(&format!("{rest} posts without labels from pool.jsonl")), "{said}");
+    assert!(said.contains(&format!("{} posts without labels from mine/unlabelled.jsonl", rest.len())), "{said}");
     check(dir.path(), "train --resume semi", "", 0);
     let (_, error) = check(dir.path(), &train.replace("--semi ", "").replace("--out semi", "--out other"), "", 2);
     assert!(error.contains("--unlabelled needs --semi"), "{error}");

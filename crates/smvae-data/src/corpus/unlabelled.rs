@@ -15,7 +15,8 @@ impl LoadedSplit {
     /// labelled: `labelled` of this split by a seed, or all of it. The file is in any format, which
     /// its name tells; labels that it may have are not read. Text is split into words as this split
     /// was. Posts without words are left out, and those that say what a post of this split, of
-    /// `others` (dev) or of the file itself says.
+    /// `others` (dev) or of the file itself says, or have the image of one of `others`. Posts of a
+    /// test split are not known here: keep them out of the file.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) for more labelled posts than there are;
@@ -33,12 +34,14 @@ impl LoadedSplit {
         let chosen = select(labelled.unwrap_or(self.samples.len()), seed, &self.samples, "")?;
         let convention = WordConvention::of_corpus(self.samples.iter().map(|sample| &sample.words));
         let mut seen: HashSet<u64> = self.samples.iter().chain(others).map(|sample| key(&sample.words)).collect();
+        let images: HashSet<&str> = others.iter().map(|sample| &*sample.image_id).filter(|id| !id.is_empty()).collect();
         let settings = Settings { labels: LabelUse::Ignored, ..Settings::default() };
         for record in formats::open(file, &settings)? {
             let record = record?;
             let words = record.words(&convention).into_owned();
             let is_post = !words.is_empty() && words.iter().all(|word| !word.is_empty());
-            if is_post && seen.insert(key(&words)) {
+            let has_image_of_others = record.image.as_deref().is_some_and(|image| images.contains(image));
+            if is_post && !has_image_of_others && seen.insert(key(&words)) {
                 // Never read: a post that is not chosen has no labels.
                 let tags = vec!["O".to_owned(); words.len()];
                 let (image_id, caption) = (record.image.unwrap_or_default(), record.caption);

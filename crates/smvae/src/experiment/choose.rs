@@ -155,9 +155,9 @@ impl<'a> Pool<'a> {
             let posts: Vec<&Post> = rest.iter().map(|placed| &placed.post).collect();
             let found = model.predict_of(&posts, &mut |done, total| on_event(&Event::Choosing { done, total }))?;
             let Some(found) = found else { return Ok(None) };
-            rest.into_iter().zip(found).for_each(|(placed, found)| shortlist.offer(placed, vec![found]));
+            rest.into_iter().zip(found).try_for_each(|(placed, found)| shortlist.offer(placed, vec![found]))?;
         } else {
-            rest.into_iter().for_each(|placed| shortlist.offer(placed, Vec::new()));
+            rest.into_iter().try_for_each(|placed| shortlist.offer(placed, Vec::new()))?;
         }
         let chosen = match look.model {
             Some(model) => look.choose(shortlist, Some(model))?,

@@ -16,9 +16,9 @@ pub(super) fn apart(values: &[f32], vectors: &[Vec<f32>], labelled: &[Vec<f32>],
     let mut distance = vec![1f32; values.len()];
     let mut is_free = vec![true; values.len()];
     let come_near = |distance: &mut [f32], to: &[f32]| {
-        for (distance, vector) in distance.iter_mut().zip(vectors) {
+        distance.par_iter_mut().zip(vectors).with_min_len(PART).for_each(|(distance, vector)| {
             *distance = distance.min((1.0 - dot(vector, to)).max(LEAST_DISTANCE));
-        }
+        });
     };
     labelled.iter().for_each(|vector| come_near(&mut distance, vector));
     let mut taken = Vec::with_capacity(n.min(values.len()));

@@ -18,7 +18,7 @@
 //! let settings = SuggestSettings::new(1).with_strategy(Strategy::Names);
 //! let mut shortlist = Shortlist::new(&settings)?;
 //! for text in ["what a day", "Lady Gaga lands in Oslo", "RT @fan: Lady Gaga lands in Oslo"] {
-//!     shortlist.offer(post(text), Vec::new());
+//!     shortlist.offer(post(text), Vec::new())?;
 //! }
 //! assert_eq!(shortlist.n_duplicates(), 1);
 //! let chosen = shortlist.choose(None)?;

@@ -2,13 +2,14 @@
 //! every post a number, by which its copies are known.
 
 use crate::error::{Error, Result};
+use crate::flow::Flow;
 use crate::inference::prediction::Prediction;
 use crate::inference::vectors::PostVectors;
 use crate::input::post::Post;
 use crate::suggest::bags::WordBags;
 use crate::suggest::choose::{apart, covering};
 use crate::suggest::strategy::{Strategy, SuggestSettings};
-use crate::suggest::value::{reason, value};
+use crate::suggest::value::{check, reason, value};
 use smvae_data::duplicates::{key, lot};
 use std::borrow::Borrow;
 use std::cmp::{Ordering, Reverse};
@@ -111,18 +112,23 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
     /// Offers a post of the pool, with what each model found in it, candidates down to
     /// [`LEAST_CANDIDATE`](super::LEAST_CANDIDATE) among it. A post that says what an earlier one
     /// said, or one without words, is not chosen.
-    pub fn offer(&mut self, post: P, found: Vec<Prediction>) {
+    ///
+    /// # Errors
+    /// [`Error::Core`] with `Setting` if the strategy needs more than was found: as many models as
+    /// [`Strategy::models`] says, loaded with [`Strategy::prediction`].
+    pub fn offer(&mut self, post: P, found: Vec<Prediction>) -> Result<()> {
         let number = self.n_offered;
         self.n_offered += 1;
         let SuggestSettings { strategy, seed, shortlist, for_dev, .. } = self.settings;
         if post.borrow().words().is_empty() {
-            return;
+            return Ok(());
         }
+        check(strategy, &found)?;
         let key = key(post.borrow().words());
         if !self.seen.insert(key) {
             let is_labelled = self.excluded.contains(&key);
             *(if is_labelled { &mut self.n_labelled } else { &mut self.n_duplicates }) += 1;
-            return;
+            return Ok(());
         }
         let value = value(strategy, post.borrow(), &found);
         // The value is all that is made of the candidates.
@@ -134,6 +140,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         if !strategy.samples_pool() {
             keep(&mut self.best, Reverse(ByValue(offered)), shortlist.saturating_add(for_dev));
         }
+        Ok(())
     }
 
     /// Posts that were offered.
@@ -157,19 +164,21 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
     /// # Errors
     /// Those of the vectors; [`Error::Core`] with `Setting` for a strategy that needs some.
     pub fn choose(self, vectors: Option<&dyn PostVectors>) -> Result<Vec<Suggestion<P>>> {
-        self.choose_with(vectors, &mut |_, _| ())
+        let chosen = self.choose_with(vectors, &mut |_, _| Flow::Continue)?;
+        Ok(chosen.expect("nobody stops it"))
     }
 
     /// The same, telling a callback how many of the posts that are compared have their vectors, and
-    /// of how many: that takes most of the time where a model makes them.
+    /// of how many: that takes most of the time where a model makes them. `None` if it answers
+    /// [`Flow::Stop`].
     ///
     /// # Errors
     /// As [`Shortlist::choose`].
     pub fn choose_with(
         self,
         vectors: Option<&dyn PostVectors>,
-        on_progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Vec<Suggestion<P>>> {
+        on_progress: &mut dyn FnMut(usize, usize) -> Flow,
+    ) -> Result<Option<Vec<Suggestion<P>>>> {
         let SuggestSettings { strategy, n, for_dev, .. } = self.settings;
         if strategy.needs_vectors() && vectors.is_none() {
             return Err(Error::setting("strategy", "one that needs no vectors, without a text encoder", strategy));
@@ -180,7 +189,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
             Strategy::Random | Strategy::Typical => rest,
             _ => self.best.into_sorted_vec().into_iter().map(|Reverse(kept)| kept.0).collect(),
         };
-        let for_dev: Vec<usize> = drawn.iter().map(|offered| offered.number).collect();
+        let for_dev: HashSet<usize> = drawn.iter().map(|offered| offered.number).collect();
         others.retain(|offered| !for_dev.contains(&offered.number));
         let n = n.saturating_sub(drawn.len());
         let chosen = if strategy == Strategy::Random {
@@ -193,7 +202,9 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
             let mut labelled = Vec::with_capacity(posts.len());
             for part in posts.chunks(PART) {
                 labelled.extend(makes.vectors(part)?);
-                on_progress(labelled.len(), posts.len());
+                if on_progress(labelled.len(), posts.len()) == Flow::Stop {
+                    return Ok(None);
+                }
             }
             let vectors = labelled.split_off(n_labelled);
             if strategy == Strategy::Typical {
@@ -217,7 +228,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
                 for_dev,
             }
         };
-        Ok(all.enumerate().map(suggestion).collect())
+        Ok(Some(all.enumerate().map(suggestion).collect()))
     }
 }
 

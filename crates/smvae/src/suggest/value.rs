@@ -1,5 +1,6 @@
 //! What a post is worth by itself.
 
+use crate::error::{Error, Result};
 use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
 use crate::scoring::entity::ScoredEntity;
@@ -7,6 +8,20 @@ use crate::suggest::strategy::Strategy;
 use smvae_data::duplicates::is_retweet;
 use smvae_data::is_url;
 use std::collections::BTreeMap;
+
+/// Checks that enough was found in a post for its value: without it, all posts would be worth 0.
+pub(super) fn check(strategy: Strategy, found: &[Prediction]) -> Result<()> {
+    let has_all = |found: &Prediction| match strategy {
+        Strategy::Surprise => found.surprise.is_some(),
+        _ => found.candidates.is_some(),
+    };
+    let n = strategy.models();
+    if found.len() < n || (n > 0 && !found.iter().all(has_all)) {
+        let want = "one that needs no more than was found: models are loaded with `Strategy::prediction`";
+        return Err(Error::setting("strategy", want, strategy));
+    }
+    Ok(())
+}
 
 /// The value of a post by a strategy; at least 0.
 pub(super) fn value(strategy: Strategy, post: &Post, found: &[Prediction]) -> f32 {
@@ -98,6 +113,7 @@ fn names(post: &Post) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::check as check_found;
     use super::*;
     use smvae_core::Span;
     use smvae_data::words::WordConvention;
@@ -136,6 +152,18 @@ mod tests {
     fn check(strategy: Strategy, found: &[Prediction], want: f32) {
         let got = value(strategy, &post("a b c"), found);
         assert!((got - want).abs() < 1e-4, "{strategy}: {got}");
+    }
+
+    #[test]
+    fn what_is_not_found_is_told() {
+        let with = found(&[]);
+        let surprised = Prediction { surprise: Some(1.0), ..Prediction::default() };
+        let fails = |strategy, found: &[Prediction]| check_found(strategy, found).is_err();
+        assert!(!fails(Strategy::Names, &[]) && !fails(Strategy::Names, &[Prediction::default()]));
+        assert!(fails(Strategy::Entities, &[]) && fails(Strategy::Entities, &[Prediction::default()]));
+        assert!(!fails(Strategy::Entities, std::slice::from_ref(&with)));
+        assert!(fails(Strategy::Disagreement, std::slice::from_ref(&with)));
+        assert!(fails(Strategy::Surprise, &[with]) && !fails(Strategy::Surprise, &[surprised]));
     }
 
     #[test]

@@ -89,8 +89,8 @@ pub(crate) struct SuggestArgs {
     to: Option<To>,
     #[command(flatten)]
     pub(crate) label_studio: LabelStudioArgs,
-    /// Also write a manifest of the chosen posts, those of --labelled included, which
-    /// `train --labelled` reads: for a pool that is the train.* of a corpus.
+    /// Also write a manifest of the chosen posts, those of --labelled included and those for dev
+    /// left out, which `train --labelled` reads: for a pool that is the train.* of a corpus.
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes

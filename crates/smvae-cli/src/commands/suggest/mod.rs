@@ -27,7 +27,7 @@ use smvae::data::formats::{Fields, PostRecord};
 use smvae::data::selection::{Selected, Selection};
 use smvae::data::words::WordConvention;
 use smvae::suggest::{PostEncoder, Shortlist, Strategy, SuggestSettings, Suggestion, WithImages, WordBags};
-use smvae::{EncoderSource, Post, PostVectors, Prediction, Predictor};
+use smvae::{EncoderSource, Flow, Post, PostVectors, Prediction, Predictor};
 use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let images = images_alike(args, &models)?;
     let mut shortlist = Shortlist::new(&settings)?;
     let words = models.first().map(|model| model.words()).or(args.words.clone()).unwrap_or_default();
-    exclude(args, &words, &mut shortlist)?;
+    exclude(args, &words, labelled.as_ref(), &mut shortlist)?;
     interrupt::catch()?;
     let make =
         move |record: &PostRecord| Post::of_record(record, &words).map_err(|error| Fault::Line(error.to_string()));
@@ -71,7 +71,10 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let texts = models.first().map(|model| &**model as &dyn PostVectors);
     let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
     let mut progress = Progress::new("posts compared");
-    let mut on_progress = |done, total| progress.update(done, total, String::new);
+    let mut on_progress = |done, total| {
+        progress.update(done, total, String::new);
+        if interrupt::requested() { Flow::Stop } else { Flow::Continue }
+    };
     let chosen = match &images {
         Some(images) => {
             let vectors = WithImages::new(texts, images, args.image_share)?;
@@ -80,6 +83,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
         None => shortlist.choose_with(Some(texts), &mut on_progress)?,
     };
     drop(progress);
+    let Some(chosen) = chosen else { return Err(interrupt::signal().expect("it was asked to stop").into()) };
     let manifest = digest.map(|digest| manifest(&settings, &chosen, labelled, digest));
     match args.to() {
         To::Posts(format) => write(args, format, &chosen)?,
@@ -173,14 +177,32 @@ fn encoder(args: &SuggestArgs) -> anyhow::Result<Option<PostEncoder>> {
     Ok(Some(PostEncoder::open(&EncoderSource::named(name)?, &device, &mut |event| watcher.watch(event))?))
 }
 
-/// Tells the shortlist of posts that are labelled already.
-fn exclude(args: &SuggestArgs, words: &WordConvention, shortlist: &mut Shortlist<Candidate>) -> anyhow::Result<()> {
+/// Tells the shortlist of posts that are labelled already, all of them before the first of the pool
+/// is offered, which may say what one of them says.
+fn exclude(
+    args: &SuggestArgs,
+    words: &WordConvention,
+    labelled: Option<&Selection>,
+    shortlist: &mut Shortlist<Candidate>,
+) -> anyhow::Result<()> {
+    if let Some(labelled) = labelled {
+        let positions = labelled_positions(labelled);
+        let pool = lines::open(&args.pool, &args.form, &args.columns)?.enumerate();
+        for (_, record) in pool.filter(|(position, _)| positions.binary_search(position).is_ok()) {
+            shortlist.exclude(&Post::of_record(&record?, words)?);
+        }
+    }
     for file in &args.exclude {
         for record in lines::open(file, &FileArgs::default(), &args.columns)? {
             shortlist.exclude(&Post::of_record(&record?, words)?);
         }
     }
     Ok(())
+}
+
+/// Ascending, since a manifest is in order.
+fn labelled_positions(labelled: &Selection) -> Vec<usize> {
+    labelled.labelled.iter().map(|post| post.position).collect()
 }
 
 /// Offers every post of the pool; how many lines are no posts, and how many posts have no vector
@@ -192,7 +214,7 @@ fn offer_all(
     images: Option<&ImageVectors>,
     shortlist: &mut Shortlist<Candidate>,
 ) -> anyhow::Result<(usize, usize)> {
-    let labelled: Vec<usize> = labelled.iter().flat_map(|s| &s.labelled).map(|post| post.position).collect();
+    let labelled = labelled.map(labelled_positions).unwrap_or_default();
     let mut progress = Progress::new("posts");
     let (mut bad, mut without_image) = (0, 0);
     let is_without =
@@ -214,11 +236,12 @@ fn offer_all(
                     progress.line(format!("{}:{}: {why}", name(&args.pool), line.number));
                 }
             }
-            Ok(_) if labelled.binary_search(&position).is_ok() => shortlist.exclude(&line.post),
+            // The shortlist knows them.
+            Ok(_) if labelled.binary_search(&position).is_ok() => {}
             Ok(fields) => {
                 let post = line.post;
                 without_image += usize::from(images.is_some_and(|images| is_without(&post, images)));
-                shortlist.offer(Candidate { position, number: line.number, id: line.id, post, fields }, found);
+                shortlist.offer(Candidate { position, number: line.number, id: line.id, post, fields }, found)?;
             }
         }
         progress.update(position + 1, 0, String::new);
@@ -287,7 +310,8 @@ fn manifest(
     train_sha256: String,
 ) -> Selection {
     let mut labelled = before.map(|before| before.labelled).unwrap_or_default();
-    labelled.extend(chosen.iter().map(|suggestion| Selected {
+    // Those for dev are not to be trained on.
+    labelled.extend(chosen.iter().filter(|suggestion| !suggestion.for_dev).map(|suggestion| Selected {
         position: suggestion.post.position,
         image_id: suggestion.post.post.image_id.clone().unwrap_or_default(),
     }));

@@ -110,8 +110,10 @@ pub(crate) struct TrainArgs {
     pub(crate) labelled: Option<Labelled>,
     /// With --semi: a file of posts without labels, in any format, to train on as well.
     ///
-    /// Posts that say what a post of train or dev says are left out. The posts of the training
-    /// split that are not --labelled are used as well.
+    /// Posts that say what a post of train or dev says are left out, and those with an image of
+    /// dev. Training does not open the test split: give it a file without the posts of that, such
+    /// as the unlabelled.jsonl of `split --rest-of`. The posts of the training split that are not
+    /// --labelled are used as well.
     #[arg(long, value_name = "FILE", help_heading = "Training")]
     pub(crate) unlabelled: Option<PathBuf>,
     /// Seed of the choice of labelled posts.
