@@ -3,16 +3,15 @@
 use crate::error::{Error, Result};
 use crate::experiment::spec::{RunSpec, Sources};
 use serde::{Deserialize, Serialize};
-use smvae_data::Split;
 use smvae_data::corpus::load_split;
 use smvae_data::files::{sha256_file, sha256_hex};
+use smvae_data::{Selection, Split};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 
-/// Digests (SHA-256) of a run's files. The labelled posts need none: their manifest names the
-/// training file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Digests (SHA-256) of a run's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Digests {
@@ -28,6 +27,10 @@ pub struct Digests {
     /// Of the file of captions. `None` for a run without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captions: Option<String>,
+    /// Of the manifest of the labelled posts, however its file is laid out. `None` for posts that a
+    /// seed draws or a model chooses, and in results of builds that did not compare them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
     /// Of the weights in the text encoder's folder. For a model of the hub and for `tiny` it is the
     /// name.
     pub text_encoder: String,
@@ -46,12 +49,13 @@ impl Digests {
             test: if dev_only { None } else { Some(split(Split::Test)?) },
             images: sources.images.as_deref().map(sha256_file).transpose()?,
             captions: sources.captions.as_deref().map(sha256_file).transpose()?,
+            selection: sources.selection.as_deref().map(selection).transpose()?,
             text_encoder: text_encoder(&sources.text_encoder)?,
         })
     }
 
     /// The files that have changed, each as `name then -> now`. `None` if they are the same. A test
-    /// split that either run left closed makes no difference.
+    /// split or a manifest that either run has no digest of makes no difference.
     pub fn difference(&self, now: &Self) -> Option<String> {
         let of = |digests: &Self| {
             let Self { train, dev, images, captions, text_encoder, .. } = digests.clone();
@@ -60,7 +64,8 @@ impl Digests {
             fixed.into_iter().chain([("text encoder", text_encoder)])
         };
         let mut pairs: Vec<_> = of(self).zip(of(now)).map(|((name, a), (_, b))| (name, a, b)).collect();
-        pairs.extend(self.test.clone().zip(now.test.clone()).map(|(a, b)| ("test", a, b)));
+        let known = [("test", &self.test, &now.test), ("labelled posts", &self.selection, &now.selection)];
+        pairs.extend(known.into_iter().filter_map(|(name, a, b)| Some((name, a.clone()?, b.clone()?))));
         let changed = pairs.into_iter().filter(|(_, then, now)| then != now);
         let lines: Vec<String> =
             changed.map(|(name, then, now)| format!("file of {name}, sha256 {then} -> {now}")).collect();
@@ -77,15 +82,22 @@ impl KnownDigests {
     ///
     /// # Errors
     /// As [`Digests::of`].
-    pub fn of(&mut self, spec: &RunSpec) -> Result<&Digests> {
-        match self.0.entry((Sources { selection: None, ..spec.sources.clone() }, spec.run.dev_only)) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
+    pub fn of(&mut self, spec: &RunSpec) -> Result<Digests> {
+        let of_corpus = match self.0.entry((Sources { selection: None, ..spec.sources.clone() }, spec.run.dev_only)) {
+            Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let digests = Digests::of(&new.key().0, new.key().1)?;
-                Ok(new.insert(digests))
+                new.insert(digests)
             }
-        }
+        };
+        let selection = spec.sources.selection.as_deref().map(selection).transpose()?;
+        Ok(Digests { selection, ..of_corpus.clone() })
     }
+}
+
+/// The digest of the posts that a manifest names.
+fn selection(manifest: &Path) -> Result<String> {
+    Ok(sha256_hex(Selection::load(manifest)?.to_text().as_bytes()))
 }
 
 /// The digest of a folder's weights, in any number of files, or the name if it is not a folder.
@@ -109,6 +121,7 @@ fn text_encoder(name: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use smvae_data::selection::Selected;
 
     #[test]
     fn digests_are_of_the_files_and_name_what_has_changed() {
@@ -142,5 +155,20 @@ mod tests {
             assert!(difference.contains(name), "{difference}");
         }
         assert_eq!(text_encoder("tiny").expect("a name"), "tiny");
+    }
+
+    #[test]
+    fn other_labelled_posts_are_told() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("draw.json");
+        let digest = |posts: &[usize]| {
+            let posts = posts.iter().map(|position| Selected { position: *position, image_id: String::new() });
+            Selection::of(1, "0".repeat(64), posts).save(&path).expect("writable");
+            Digests { selection: Some(selection(&path).expect("a manifest")), ..Digests::default() }
+        };
+        let (then, now) = (digest(&[1, 2]), digest(&[1, 3]));
+        assert_eq!(then.difference(&digest(&[1, 2])), None);
+        assert!(then.difference(&now).is_some_and(|told| told.starts_with("file of labelled posts, sha256 ")));
+        assert_eq!(Digests { selection: None, ..then }.difference(&now), None);
     }
 }

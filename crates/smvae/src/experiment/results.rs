@@ -184,6 +184,14 @@ pub fn run_folder(dir: impl AsRef<Path>, id: &str) -> PathBuf {
     dir.as_ref().join(RUNS).join(id)
 }
 
+/// A file of an experiment's folder, or of a run's, for writing.
+///
+/// # Errors
+/// [`Error::Unsafe`] for what leads out of the folder, such as a link, and for what is no file.
+pub fn file_of(folder: impl AsRef<Path>, name: &str) -> Result<PathBuf> {
+    file_in(folder.as_ref(), name)
+}
+
 fn csv_rows(result: &RunResult) -> Vec<String> {
     let mut rows = Vec::new();
     for (split, scores) in [("dev", Some(&result.dev)), ("test", result.test.as_ref())] {

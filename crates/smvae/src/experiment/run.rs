@@ -57,7 +57,7 @@ pub fn check(folder: impl AsRef<Path>, spec: &RunSpec, known: &mut KnownDigests)
 fn check_result(result: &RunResult, spec: &RunSpec, known: &mut KnownDigests, place: &Path) -> Result<()> {
     let settings = result.run.difference(&spec.run);
     let difference = match settings {
-        None => result.files.difference(known.of(spec)?),
+        None => result.files.difference(&known.of(spec)?),
         settings => settings,
     };
     let Some(difference) = difference else { return Ok(()) };
@@ -278,8 +278,9 @@ fn score(
 
 /// Locks a folder until the file is dropped or the process ends, however it ends.
 fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join(LOCK);
-    let locked = File::create(&path).and_then(|file| file.lock().map(|()| file));
+    let path = file_in(folder, LOCK)?;
+    let locked = File::options().write(true).create(true).truncate(false).open(&path);
+    let locked = locked.and_then(|file| file.lock().map(|()| file));
     locked.map_err(|source| Error::Write { path, source })
 }
 

@@ -185,10 +185,22 @@ impl Statistic {
         let pair = |result: &RunResult| (result.run.draw, result.run.seed);
         let of_baseline: BTreeMap<(u64, u64), f64> =
             baseline.iter().filter_map(|run| Some((pair(run), f1(run)?))).collect();
-        let paired = runs.iter().filter_map(|run| Some(f1(run)? - of_baseline.get(&pair(run))?));
+        let difference = |run: &&RunResult| Some((run.run.draw, f1(run)? - of_baseline.get(&pair(run))?));
+        let differences = independent(runs.iter().filter_map(difference));
         let (mean, sd) = mean_and_sd(&values)?;
-        Some(Self { n: values.len(), mean, sd, difference: Difference::of(&paired.collect::<Vec<_>>()) })
+        Some(Self { n: values.len(), mean, sd, difference: Difference::of(&differences) })
     }
+}
+
+/// Numbers of runs that do not depend on each other: of several runs of one draw, which share their
+/// labelled posts, the mean, where there is more than one draw; else those of the runs.
+pub(crate) fn independent<D: Ord>(of_runs: impl Iterator<Item = (D, f64)>) -> Vec<f64> {
+    let mut draws = BTreeMap::<D, Vec<f64>>::new();
+    of_runs.for_each(|(draw, number)| draws.entry(draw).or_default().push(number));
+    if draws.len() == 1 {
+        return draws.into_values().flatten().collect();
+    }
+    draws.values().map(|numbers| numbers.iter().sum::<f64>() / numbers.len() as f64).collect()
 }
 
 impl Difference {
@@ -250,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_one_draw_are_no_independent_numbers() {
+        let check = |of_runs: &[(u64, f64)], want: &[f64]| assert_eq!(independent(of_runs.iter().copied()), want);
+        check(&[(3, 1.0), (1, 2.0), (3, 3.0)], &[2.0, 2.0]);
+        check(&[(2, 1.0), (1, 4.0)], &[4.0, 1.0]);
+        // Of a single draw there are only its runs.
+        check(&[(1, 2.0), (1, 1.0)], &[2.0, 1.0]);
+        check(&[], &[]);
+    }
+
+    #[test]
     fn intervals_are_those_of_the_tables() {
         // t(0.975) is 12.706 with one degree of freedom, 4.303 with two, 2.776 with four.
         check(&[1.0, 3.0], (2.0, 2f64.sqrt(), 2.0 - 12.7062, 2.0 + 12.7062));
@@ -298,10 +320,8 @@ mod tests {
             files: Digests {
                 train: "1".to_owned(),
                 dev: "2".to_owned(),
-                test: None,
-                images: None,
-                captions: None,
                 text_encoder: "tiny".to_owned(),
+                ..Digests::default()
             },
             best_epoch: Some(1),
             epochs: 1,

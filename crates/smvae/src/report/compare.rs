@@ -9,7 +9,7 @@
 //! Differences and intervals are those of `experiment::statistics`; the sentences are in
 //! `sentence.rs`. What it does not do: correct for the number of methods, which is named instead.
 
-use crate::experiment::statistics::{Difference, mean_and_sd};
+use crate::experiment::statistics::{Difference, independent, mean_and_sd};
 use crate::report::answer::{Answer, Comparison, Verdict};
 use crate::report::place::Place;
 use crate::report::scores::Score;
@@ -60,8 +60,8 @@ impl Method<'_> {
     /// Paired differences from another method.
     fn minus(&self, other: &Self, on_test: bool) -> Option<Difference> {
         let of_other = |run: &Score| other.runs.iter().find(|o| o.pair == run.pair).and_then(|o| f1(o, on_test));
-        let differences = self.runs.iter().filter_map(|run| Some(f1(run, on_test)? - of_other(run)?));
-        Difference::of(&differences.collect::<Vec<_>>())
+        let differences = self.runs.iter().filter_map(|run| Some((&run.pair.0, f1(run, on_test)? - of_other(run)?)));
+        Difference::of(&independent(differences))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The folder of an experiment: who works on it, which of its runs are finished, and their results.
 
 use anyhow::{Context as _, bail};
-use smvae::experiment::results::{run_folder, write_results};
+use smvae::experiment::results::{file_of, run_folder, write_results};
 use smvae::experiment::run::{check, prepare, take_in};
 use smvae::experiment::{KnownDigests, Plan, RunResult, RunSpec, Summary};
 use std::fs::{File, TryLockError};
@@ -52,8 +52,9 @@ pub(super) fn save(plan: &Plan, dir: &Path) -> anyhow::Result<Vec<RunResult>> {
 
 /// Locks the folder; the lock is held as long as the returned file lives.
 pub(super) fn lock(dir: &Path) -> anyhow::Result<File> {
-    let path = dir.join("lock");
-    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let path = file_of(dir, "lock")?;
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => bail!("another process works on {}: wait for it, or end it", dir.display()),

@@ -7,7 +7,7 @@ use super::folder::save;
 use crate::interrupt;
 use crate::options::DeviceArgs;
 use anyhow::Context as _;
-use smvae::experiment::results::run_folder;
+use smvae::experiment::results::{file_of, run_folder};
 use smvae::experiment::{Failure, Plan, RunResult, RunSpec};
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
@@ -34,6 +34,8 @@ enum Message {
 struct Job<'p> {
     spec: &'p RunSpec,
     child: Child,
+    /// Bytes of the log that are of earlier processes of the run.
+    said_before: u64,
 }
 
 /// Name of the file in a run's folder that takes its messages.
@@ -53,7 +55,7 @@ pub(super) fn run(
         while running.len() < settings.jobs && !interrupt::requested() {
             let Some(ready) = waiting.iter().position(|spec| is_ready(spec, &waiting, &running)) else { break };
             let spec = waiting.remove(ready);
-            running.push(Job { spec, child: start(dir, spec, settings, sender.clone())? });
+            running.push(start(dir, spec, settings, sender.clone())?);
             display.begin(spec);
         }
         if running.is_empty() {
@@ -71,7 +73,7 @@ pub(super) fn run(
                 let at = running.iter().position(|job| job.spec.run.id == id).expect("every process is one of ours");
                 let mut job = running.swap_remove(at);
                 let status = job.child.wait().with_context(|| format!("cannot wait for {id}"))?;
-                match ended(dir, job.spec, status)? {
+                match ended(dir, &job, status)? {
                     Ended::Done => display.results(save(plan, dir)?),
                     Ended::Stopped => {}
                     Ended::Failed(failure) => failed.push(failure),
@@ -96,7 +98,7 @@ enum Ended {
 }
 
 /// How a run ended; a failure is recorded in its folder.
-fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended> {
+fn ended(dir: &Path, &Job { spec, said_before, .. }: &Job<'_>, status: ExitStatus) -> anyhow::Result<Ended> {
     let folder = run_folder(dir, &spec.run.id);
     if RunResult::read(&folder)?.is_some_and(|result| result.answers(spec)) {
         return Ok(Ended::Done);
@@ -104,7 +106,8 @@ fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended
     if status.success() && interrupt::requested() {
         return Ok(Ended::Stopped);
     }
-    let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
+    let log = std::fs::read(folder.join(LOG)).unwrap_or_default();
+    let log = String::from_utf8_lossy(log.get(said_before as usize..).unwrap_or_default());
     let said = log.rfind("error: ").map(|at| log[at..].trim().trim_start_matches("error: ").to_owned());
     let error = said.filter(|_| status.code() == Some(1) || status.code() == Some(2));
     let error = error.unwrap_or_else(|| format!("it ended with {status}"));
@@ -113,10 +116,17 @@ fn ended(dir: &Path, spec: &RunSpec, status: ExitStatus) -> anyhow::Result<Ended
     Ok(Ended::Failed(failure))
 }
 
-fn start(dir: &Path, spec: &RunSpec, settings: &Settings, sender: Sender<(String, Message)>) -> anyhow::Result<Child> {
+fn start<'p>(
+    dir: &Path,
+    spec: &'p RunSpec,
+    settings: &Settings,
+    sender: Sender<(String, Message)>,
+) -> anyhow::Result<Job<'p>> {
     let folder = run_folder(dir, &spec.run.id);
-    let log = OpenOptions::new().create(true).append(true).open(folder.join(LOG));
-    let log = log.with_context(|| format!("cannot write {}", folder.join(LOG).display()))?;
+    let path = file_of(&folder, LOG)?;
+    let log = OpenOptions::new().create(true).append(true).open(&path);
+    let log = log.with_context(|| format!("cannot write {}", path.display()))?;
+    let said_before = log.metadata().map_or(0, |log| log.len());
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut child = Command::new(program)
         .args(["--threads", &settings.threads.to_string(), "experiment-run"])
@@ -138,7 +148,7 @@ fn start(dir: &Path, spec: &RunSpec, settings: &Settings, sender: Sender<(String
         }
         let _ = sender.send((id, Message::Closed));
     });
-    Ok(child)
+    Ok(Job { spec, child, said_before })
 }
 
 /// The next message; `None` after a fifth of a second, so that the caller can look at the clock and
