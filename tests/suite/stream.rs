@@ -1,16 +1,20 @@
 //! A stream of posts: order, bounds, bits, and how it ends.
 
-use crate::fixture::{Fixture, load, small};
-use smvae::{Post, PredictionStream, Predictor, StreamSettings};
+use crate::fixture::{Fixture, load, small, small_with};
+use smvae::{Config, Post, PredictionStream, Predictor, StreamSettings};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 /// A trained model and posts of all lengths.
 fn model() -> (Fixture, Arc<Predictor>, Vec<Post>) {
+    model_of(&small())
+}
+
+fn model_of(config: &Config) -> (Fixture, Arc<Predictor>, Vec<Post>) {
     let fixture = Fixture::new();
     let images = Some(&fixture.images);
-    let folder = fixture.train("run", &small(), images).expect("a run").folder;
+    let folder = fixture.train("run", config, images).expect("a run").folder;
     let predictor = load(folder).expect("a complete folder");
     let predictor = predictor.with_images(fixture.images.clone(), smvae::ImageTrust::Recorded).expect("its own");
     let long = "word Zarko ".repeat(400);
@@ -26,7 +30,14 @@ fn model() -> (Fixture, Arc<Predictor>, Vec<Post>) {
 
 #[test]
 fn no_bit_of_an_answer_depends_on_the_posts_beside_it() {
-    let (_fixture, predictor, posts) = model();
+    check_bits(&small());
+    // As the authors' presets have it.
+    check_bits(&small_with(|config| config.model.quirks.sampled_evaluation = true));
+}
+
+#[track_caller]
+fn check_bits(config: &Config) {
+    let (_fixture, predictor, posts) = model_of(config);
     let alone: Vec<_> = posts.iter().map(|post| predictor.predict_one(post).expect("a valid post")).collect();
     assert!(alone.iter().any(|found| !found.entities.is_empty()), "there is something to compare");
     assert_eq!(predictor.predict(&posts).expect("valid posts"), alone);

@@ -22,7 +22,7 @@ pub(crate) struct Found {
 /// Why nothing was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The model says so, in words that hold no text of the post.
+    /// The model says so.
     Model(String),
     /// The vision model gave no usable vector.
     Picture,

@@ -60,12 +60,12 @@ pub fn evaluate_as_authors_with(
     let Some(scored) = scorer.score_spans(&items, &spans, on_progress)? else { return Ok(None) };
     let mut scores = Scores::default();
     for group in equal_texts(samples) {
-        let item = &items[group[0]];
+        let (item, kept) = (&items[group[0]], kept_words(&samples[group[0]]));
         let mut pooled = ScoredSpans::default();
         group.iter().for_each(|i| pooled.extend(&scored[*i]));
         let gold: BTreeSet<(Span, &str)> =
             group.iter().flat_map(|i| golds[*i].iter().map(|e| (e.span, e.label.as_str()))).collect();
-        let gold: Vec<Entity> = gold.into_iter().map(|(span, label)| in_file_words(item, span, label)).collect();
+        let gold: Vec<Entity> = gold.into_iter().map(|(span, label)| in_file_words(&kept, span, label)).collect();
         scores.add(&gold, &predictor.decision().found(item, &pooled, predictor.labels()));
     }
     Ok(Some(scores))
@@ -97,11 +97,10 @@ fn equal_texts(samples: &[Sample]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Turns a span of the words that are left into an entity in words of the file. One that was cut
-/// keeps its span, at which nothing is found.
-fn in_file_words(item: &Item, span: Span, label: &str) -> Entity {
-    let reachable = span.end <= item.words.len();
-    Entity { span: if reachable { item.original_span(span) } else { span }, label: label.to_owned() }
+/// Turns a span of the words that are left, whose places in the file are `kept`, into an entity in
+/// words of the file.
+fn in_file_words(kept: &[usize], span: Span, label: &str) -> Entity {
+    Entity { span: Span::new(kept[span.start], kept[span.end - 1] + 1), label: label.to_owned() }
 }
 
 #[cfg(test)]

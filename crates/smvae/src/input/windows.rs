@@ -82,7 +82,7 @@ impl Pieces<'_> {
         let least = self.words.partition_point(|w| (w.start as usize) < least);
         // The first word with a candidate span that this window does not hold. The word after the
         // window is one at the latest.
-        let lost = |word: &usize| self.reach(*word).min(word + self.max_width.max(1)) > run.end;
+        let lost = |word: &usize| self.reach(*word).min(word.saturating_add(self.max_width.max(1))) > run.end;
         let lost = (run.start + 1..run.end).find(lost).unwrap_or(run.end);
         // A window that ends where this one does would be a part of it.
         let start = (wanted.max(least).min(lost)..lost).find(|word| self.reach(*word) > run.end).unwrap_or(lost);
@@ -102,7 +102,7 @@ impl Pieces<'_> {
             let after = (i + 1 < runs.len()).then(|| depth(i + 1, *end)).flatten();
             here > before && here >= after
         };
-        let mut ends = (start + 1..=runs[i].end.min(start + self.max_width)).filter(is_deepest);
+        let mut ends = (start + 1..=runs[i].end.min(start.saturating_add(self.max_width))).filter(is_deepest);
         // They follow each other: the wider a span, the nearer it is to the end of the window.
         let Some(first) = ends.next() else { return start + 1..start + 1 };
         first..first + 1 + ends.count()

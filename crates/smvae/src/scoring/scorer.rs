@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use smvae_core::candle_core::{self, D, DType, Device, Tensor};
 use smvae_core::model::SpanBatch;
 use smvae_core::objective::Objective;
-use smvae_core::{Mode, Rng, Span, TextEncoder, rng};
+use smvae_core::{Mode, Span, TextEncoder, rng};
 use std::borrow::Borrow;
 
 /// About this many pieces per batch; more would not make matrix products faster.
@@ -174,10 +174,7 @@ impl Scorer<'_> {
         let mut done = items.len() - order.len();
         let score = |batch: &&[usize]| {
             let texts: Vec<_> = batch.iter().map(|i| (item(*i), spans(*i))).collect();
-            // Named by the batch, so that it does not depend on the order in which threads take
-            // batches.
-            let mut rng = rng::named(self.seed, &format!("evaluation {}", batch[0]));
-            self.score_batch(texts, &mut rng)
+            self.score_batch(texts)
         };
         // One batch per thread: while one batch cannot use several threads, other batches do. A GPU
         // needs no such help, and each thread would have a stream of its own.
@@ -198,11 +195,15 @@ impl Scorer<'_> {
         Ok(true)
     }
 
-    fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>, rng: &mut Rng) -> Result<Vec<(ScoredSpans, Vec<f32>)>> {
+    fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>) -> Result<Vec<(ScoredSpans, Vec<f32>)>> {
         let batch = self.collator.batch(&spans, self.device)?;
-        let latent_dim = self.networks.model.config().latent_dim;
-        let mut noise =
-            |n_spans| self.sampled.then(|| rng::standard_normal((n_spans, latent_dim), rng, self.device)).transpose();
+        let of_all = if self.sampled { Some(self.noise(&spans)?) } else { None };
+        let mut used = 0;
+        let mut noise = |n_spans| {
+            let of_spans = of_all.as_ref().map(|noise| noise.narrow(0, used, n_spans)).transpose();
+            used += n_spans;
+            of_spans
+        };
         let Told { probabilities, mut surprise } = self.networks.told(&batch, &mut noise, self.surprise)?;
         let n_classes = probabilities.len() / batch.spans.len().max(1);
         let mut rest = probabilities.as_slice();
@@ -214,6 +215,21 @@ impl Scorer<'_> {
             (ScoredSpans::new(spans, its.to_vec()), surprise)
         };
         Ok(spans.into_iter().map(of_item).collect())
+    }
+}
+
+impl Scorer<'_> {
+    /// Noise for the spans of a batch, `[spans, latent]`. It is named by what each post says, so
+    /// that an answer depends neither on the posts beside it nor on the order of threads.
+    fn noise(&self, spans: &[(&Item, Vec<Span>)]) -> Result<Tensor> {
+        let latent_dim = self.networks.model.config().latent_dim;
+        let of_item = |(item, spans): &(&Item, Vec<Span>)| {
+            let mut rng = rng::named(self.seed, &format!("evaluation {:?} {:?}", item.ids, item.caption));
+            rng::standard_normal((spans.len(), latent_dim), &mut rng, self.device)
+        };
+        let of_items = spans.iter().filter(|(_, spans)| !spans.is_empty()).map(of_item);
+        let of_items: Vec<Tensor> = of_items.collect::<candle_core::Result<_>>()?;
+        Ok(Tensor::cat(&of_items, 0)?)
     }
 }
 
