@@ -51,6 +51,9 @@ pub fn shares<W: AsRef<str>>(posts: &[(&[W], Option<&str>)], settings: &ShareSet
         *left -= group.len();
         group.iter().for_each(|&post| splits[post] = *split);
     }
+    if !splits.is_empty() && !splits.contains(&Split::Train) {
+        return Err(Error::setting("test", "so small that a post is left to train on", test));
+    }
     Ok(splits)
 }
 
@@ -140,5 +143,7 @@ mod tests {
         for (dev, test) in [(1.0, 0.0), (-0.1, 0.0), (0.5, 0.5), (f64::NAN, 0.1)] {
             assert!(shares(none, &ShareSettings { dev, test, seed: 1 }).is_err(), "{dev} {test}");
         }
+        let two: &[(&[&str], Option<&str>)] = &[(&["a"], None), (&["b"], None)];
+        assert!(shares(two, &ShareSettings { dev: 0.5, test: 0.49, seed: 1 }).is_err(), "no post is left to train on");
     }
 }

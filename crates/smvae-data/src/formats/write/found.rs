@@ -14,7 +14,7 @@ pub struct FoundEntity<'a> {
     pub label: &'a str,
     /// Probability of the label, 0 to 1.
     pub score: f32,
-    /// First and one past the last word.
+    /// First and one past the last word; at least one.
     pub words: Range<usize>,
 }
 
@@ -33,7 +33,7 @@ pub struct FoundPost<'a> {
     pub text: &'a str,
     /// Its words, in order.
     pub words: &'a [String],
-    /// The bytes of each word in the text.
+    /// The bytes of each word in the text, in order and not overlapping.
     pub places: &'a [Range<usize>],
     /// What was found, ordered by first word.
     pub entities: Vec<FoundEntity<'a>>,
@@ -52,6 +52,27 @@ pub struct FoundPost<'a> {
 }
 
 impl FoundPost<'_> {
+    /// Checks that places are those of the words and entities are of words, in the order that
+    /// writers rely on.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.places.len() != self.words.len() {
+            return Err(format!("it has {} words and {} places of words", self.words.len(), self.places.len()));
+        }
+        let mut end = 0;
+        for place in self.places {
+            if place.start < end || self.text.get(place.clone()).is_none() {
+                return Err(format!("the bytes {place:?} are no word of its text, or come before the word before"));
+            }
+            end = place.end;
+        }
+        for FoundEntity { words, label, .. } in self.entities.iter().chain(self.candidates.iter().flatten()) {
+            if words.is_empty() || words.end > self.words.len() {
+                return Err(format!("an entity {label} is of the words {words:?}, of {}", self.words.len()));
+            }
+        }
+        Ok(())
+    }
+
     /// What tools for labelling sort by.
     pub(super) fn sort_score(&self) -> Option<f32> {
         self.score.or_else(|| self.entities.iter().map(|entity| entity.score).min_by(f32::total_cmp))

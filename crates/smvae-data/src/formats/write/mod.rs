@@ -147,11 +147,14 @@ impl<W: Write + Send> Writer<W> {
         Ok(Self { inner })
     }
 
-    /// Writes a post.
+    /// Writes a post. One whose parts do not fit each other is left out.
     ///
     /// # Errors
     /// [`io::Error`] if the output cannot be written.
     pub fn post(&mut self, post: &FoundPost<'_>) -> io::Result<Written> {
+        if let Err(why) = post.check() {
+            return Ok(Written::LeftOut(why));
+        }
         match &mut self.inner {
             Inner::Text(writer) => writer.post(post),
             #[cfg(feature = "arrow")]

@@ -218,6 +218,28 @@ fn what_a_format_cannot_hold_is_left_out_and_said() {
 }
 
 #[test]
+fn a_post_whose_parts_do_not_fit_is_left_out() {
+    let (words, places) = words_of("in Oslo");
+    let check = |post: FoundPost<'_>| {
+        for format in Output::ALL {
+            let Ok(mut writer) = Writer::new(format, Vec::new(), &WriteSettings::default()) else { continue };
+            let written = writer.post(&post).expect("in memory");
+            assert!(matches!(written, Written::LeftOut(_)), "{format:?}: {post:?}");
+        }
+    };
+    let whole = found("in Oslo", &words, &places, &[(1, 2, "LOC")]);
+    check(FoundPost { places: &[], ..whole.clone() });
+    check(FoundPost { places: &[3..7, 0..2], ..whole.clone() });
+    check(FoundPost { places: &[0..2, 3..8], ..whole.clone() });
+    check(FoundPost { text: "in ösl", ..whole.clone() });
+    for range in [1..1, 1..3] {
+        let entity = FoundEntity { words: range, ..whole.entities[0].clone() };
+        check(FoundPost { entities: vec![entity.clone()], ..whole.clone() });
+        check(FoundPost { entities: Vec::new(), candidates: Some(vec![entity]), ..whole.clone() });
+    }
+}
+
+#[test]
 fn failures_have_the_place_that_a_format_has() {
     let write = |format, has_ids: bool, failed: FailedPost<'_>| {
         let mut writer = Writer::new(format, Vec::new(), &WriteSettings::default()).expect("in memory");
