@@ -190,7 +190,12 @@ fn no_files_import_each_other_in_a_circle() {
 #[test]
 fn no_file_imports_through_the_front_door() {
     for file in Module::all(FACADE).into_iter().filter(|file| file.path != ["lib"]) {
-        let bad = read(&file.file).lines().position(|line| line.trim_start().starts_with("use crate::{"));
+        // A name of one segment is that of the front door, too.
+        let is_bad = |line: &str| {
+            let import = line.trim_start().strip_prefix("use crate::");
+            import.is_some_and(|import| import.starts_with('{') || !import.contains("::"))
+        };
+        let bad = read(&file.file).lines().position(is_bad);
         assert!(bad.is_none(), "{}:{}: name the defining file", file.file.display(), bad.unwrap_or(0) + 1);
     }
 }

@@ -50,10 +50,11 @@ This page is made from the source (`UPDATE_SETTINGS=1 cargo test settings`).
 fn the_page_lists_every_setting() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("it lies in a folder").to_owned();
     let path = crates.with_file_name("docs").join("settings.md");
-    let Ok(written) = std::fs::read_to_string(&path) else {
+    if !crates.join("smvae-core").is_dir() {
         // A package that is built alone has no documents.
         return;
-    };
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut page = INTRODUCTION.to_owned();
     let train = train();
     for (section, title, file, name) in SECTIONS {
