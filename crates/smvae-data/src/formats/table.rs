@@ -15,19 +15,23 @@
 //!
 //! A row with tags and without words has the words of its text, with spaces (U+0020)
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
-//! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks.
+//! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks;
+//! a mark within a cell without marks around it is text. A row whose marks do not fit (one is
+//! closed nowhere, or text follows the closing one, or a row with line ends is longer than 1 MiB)
+//! is an error of its first line, and the next line is read as a row.
 //!
 //! Tables that this program has written have a column `entities`, and cells that are guarded
 //! against spreadsheets ([`cell`]); of a table with that column, the guards are taken away.
+
+mod records;
 
 use super::lines::Fault;
 use super::names;
 use super::post::{Body, LabelUse, Labels, PostRecord};
 use crate::{Error, Result};
-use csv::ByteRecord;
+use records::{Broken, Records, Row};
 use smvae_core::schemes::is_tag;
-use std::collections::VecDeque;
-use std::io::Read;
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 /// What separates the cells of a table.
@@ -42,15 +46,10 @@ pub enum Delimiter {
 /// Streams the rows of a table as posts.
 #[derive(Debug)]
 pub struct TableReader<R> {
-    rows: csv::Reader<LineStarts<R>>,
+    rows: Records<R>,
     path: PathBuf,
     header: Option<Header>,
     labels: LabelUse,
-    row: ByteRecord,
-    /// Where the next one is read to.
-    next: ByteRecord,
-    /// Of the last row that was read.
-    last_line: usize,
     is_finished: bool,
 }
 
@@ -86,57 +85,48 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
-impl<R: Read> TableReader<R> {
-    /// Reads from any input; `path` is the name that errors show.
+impl<R: BufRead> TableReader<R> {
+    /// Reads from any buffered input; `path` is the name that errors show.
     pub fn new(input: R, path: impl Into<PathBuf>, delimiter: Delimiter, labels: LabelUse) -> Self {
         let delimiter = match delimiter {
             Delimiter::Comma => b',',
             Delimiter::Tab => b'\t',
         };
-        // The header and the number of cells are looked at here, where errors have lines.
-        let mut builder = csv::ReaderBuilder::new();
-        builder.delimiter(delimiter).has_headers(false).flexible(true);
-        let rows = builder.from_reader(LineStarts::new(input));
-        let row = ByteRecord::new();
-        Self { rows, path: path.into(), header: None, labels, next: row.clone(), row, last_line: 1, is_finished: false }
+        let rows = Records::new(input, delimiter);
+        Self { rows, path: path.into(), header: None, labels, is_finished: false }
     }
 
-    /// Reads the next row into `self.row`; its line, or `None` at the end.
-    fn next_row(&mut self) -> Result<Option<usize>> {
-        let read = self.rows.read_byte_record(&mut self.next);
-        self.is_finished |= !matches!(read, Ok(true));
-        let read =
-            read.map_err(|error| Error::Read { path: self.path.clone(), source: std::io::Error::other(error) })?;
-        if read {
-            // The last row stays, for what is wrong at the end.
-            std::mem::swap(&mut self.row, &mut self.next);
-        }
-        let start = self.row.position().map_or(0, csv::Position::byte);
-        Ok(read.then(|| self.rows.get_mut().line_of(start)))
+    /// Reads the next row; whether it is whole, or `None` at the end.
+    fn next_row(&mut self) -> Result<Option<Result<(), Broken>>> {
+        let row = self.rows.next_row();
+        self.is_finished |= !matches!(row, Ok(Some(_)));
+        row.map_err(|source| Error::Read { path: self.path.clone(), source })
     }
 
     fn advance(&mut self) -> Result<Option<PostRecord>> {
         if self.header.is_none() {
-            self.next_row()?;
+            let header = self.read_header();
             // Without a header no row means anything.
-            let header = Header::of(&self.row).inspect_err(|_| self.is_finished = true);
-            let fault = |(expected, got)| Error::Columns { path: self.path.clone(), expected, got };
-            self.header = Some(header.map_err(fault)?);
+            self.is_finished |= header.is_err();
+            self.header = Some(header?);
         }
-        let (Some(line), Some(header)) = (self.next_row()?, &self.header) else { return self.end() };
-        self.last_line = line;
-        let post = header.post(&self.row, line, self.labels);
+        let (Some(row), Some(header)) = (self.next_row()?, &self.header) else { return Ok(None) };
+        let post = match row {
+            Ok(()) => header.post(self.rows.row(), self.labels),
+            Err(Broken { line, text, expected }) => Err(Fault::new(line, &text, expected)),
+        };
         post.map(Some).map_err(|fault| fault.of(&self.path))
     }
 
-    /// After the last row: a quotation mark that nothing closes took all later rows into that one.
-    fn end(&self) -> Result<Option<PostRecord>> {
-        if self.rows.get_ref().quotes.is_multiple_of(2) {
-            return Ok(None);
-        }
-        let whole = self.row.iter().collect::<Vec<_>>().join(&b","[..]);
-        let expected = "quotation marks in pairs in this row, whose last one is closed nowhere";
-        Err(Fault::new(self.last_line, &whole, expected).of(&self.path))
+    fn read_header(&mut self) -> Result<Header> {
+        let header = match self.next_row()? {
+            Some(Err(Broken { text, expected, .. })) => {
+                Err((format!("a header with {expected}"), shown(&[String::from_utf8_lossy(&text).into_owned()])))
+            }
+            // A file without rows has a header without cells.
+            Some(Ok(())) | None => Header::of(self.rows.row()),
+        };
+        header.map_err(|(expected, got)| Error::Columns { path: self.path.clone(), expected, got })
     }
 
     /// The name of the input.
@@ -145,7 +135,7 @@ impl<R: Read> TableReader<R> {
     }
 }
 
-impl<R: Read> Iterator for TableReader<R> {
+impl<R: BufRead> Iterator for TableReader<R> {
     type Item = Result<PostRecord>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -158,7 +148,7 @@ impl<R: Read> Iterator for TableReader<R> {
 
 impl Header {
     /// The header, or what was expected and what is there.
-    fn of(row: &ByteRecord) -> Result<Self, (String, String)> {
+    fn of(row: &Row) -> Result<Self, (String, String)> {
         let names: Vec<String> = row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
         let first = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|n| n == name));
         let (text, words) = (first(names::TEXT), first(names::WORDS));
@@ -175,10 +165,12 @@ impl Header {
         Ok(Self { text, words, image, caption, id, tags, is_guarded, names })
     }
 
-    fn post(&self, row: &ByteRecord, line: usize, labels: LabelUse) -> Result<PostRecord, Fault> {
+    fn post(&self, row: &Row, labels: LabelUse) -> Result<PostRecord, Fault> {
         let whole = || row.iter().collect::<Vec<_>>().join(&b","[..]);
+        let (line, last) = row.lines;
         if row.len() != self.names.len() {
-            let expected = format!("{} cells, as the header has, and not {}", self.names.len(), row.len());
+            let place = if last > line { format!(", in the row of lines {line} to {last}") } else { String::new() };
+            let expected = format!("{} cells, as the header has, and not {}{place}", self.names.len(), row.len());
             return Err(Fault::new(line, &whole(), expected));
         }
         let cells: Result<Vec<&str>, _> = row.iter().map(std::str::from_utf8).collect();
@@ -227,51 +219,4 @@ fn shown(names: &[String]) -> String {
 /// What spaces separate. Other white space may be a word.
 fn split(cell: &str) -> Vec<String> {
     cell.split(' ').filter(|part| !part.is_empty()).map(str::to_owned).collect()
-}
-
-/// An input that knows on which lines the bytes it has given lie: the parser counts the records'
-/// lines too, but not past blank ones.
-#[derive(Debug)]
-struct LineStarts<R> {
-    input: R,
-    /// Offset and line of the first byte of each line that is not blank, as far as they may still
-    /// be asked for.
-    starts: VecDeque<(u64, usize)>,
-    offset: u64,
-    line: usize,
-    last: u8,
-    /// Quotation marks so far.
-    quotes: usize,
-}
-
-impl<R> LineStarts<R> {
-    fn new(input: R) -> Self {
-        // As if after a line end.
-        Self { input, starts: VecDeque::new(), offset: 0, line: 1, last: b'\n', quotes: 0 }
-    }
-
-    /// The line of the record that the parser began to look for at this offset.
-    fn line_of(&mut self, offset: u64) -> usize {
-        while self.starts.front().is_some_and(|(start, _)| *start < offset) {
-            self.starts.pop_front();
-        }
-        self.starts.front().map_or(self.line, |(_, line)| *line)
-    }
-}
-
-impl<R: Read> Read for LineStarts<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.input.read(buffer)?;
-        self.quotes += buffer[..n].iter().filter(|byte| **byte == b'"').count();
-        for &byte in &buffer[..n] {
-            let is_end = matches!(byte, b'\r' | b'\n');
-            if !is_end && matches!(self.last, b'\r' | b'\n') {
-                self.starts.push_back((self.offset, self.line));
-            }
-            // CR LF is one end, counted at the CR.
-            self.line += usize::from(byte == b'\r' || (byte == b'\n' && self.last != b'\r'));
-            (self.offset, self.last) = (self.offset + 1, byte);
-        }
-        Ok(n)
-    }
 }

@@ -91,6 +91,41 @@ fn rows_keep_their_lines_and_their_other_cells() {
     assert_eq!(posts[1].body, Body::Text("b\r\nc".to_owned()));
 }
 
+/// What a table is read as: `line text` of a post, `line !` of an error.
+#[track_caller]
+fn check_rows(format: Format, table: &str, want: &[&str]) {
+    let shown: Vec<String> = read_as(format, table.as_bytes())
+        .map(|post| match post {
+            Ok(PostRecord { line, body: Body::Text(text), .. }) => format!("{line} {text}"),
+            Err(Error::Line { line, .. }) => format!("{line} !"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(shown, want, "{table:?}");
+}
+
+#[test]
+fn stray_quotation_marks_take_no_posts_with_them() {
+    let lines = ["id\ttext", "1\ta", "2\t\"@fan: to be", "3\tor not", "4\tto be", "5\tb", "6\t\"Hamlet said", "7\tc"];
+    check_rows(Format::Tsv, &lines.join("\n"), &["2 a", "3 !", "4 or not", "5 to be", "6 b", "7 !", "8 c"]);
+    // Marks within a cell are text, however many the file has.
+    check_rows(Format::Csv, "id,text\n1,it is 5\" long\n2,\"a \"\"b\"\"\"\n", &["2 it is 5\" long", "3 a \"b\""]);
+    // An error comes where its row stands, and not after all the others.
+    let rows = format!("2,{}\n", "b".repeat(1000)).repeat(2000);
+    let table = format!("id,text\n1,\"a\n{rows}");
+    let mut posts = read_as(Format::Csv, table.as_bytes());
+    assert!(matches!(posts.next(), Some(Err(Error::Line { line: 2, .. }))));
+    assert_eq!(posts.filter(Result::is_ok).count(), 2000);
+}
+
+#[test]
+fn a_header_must_be_whole() {
+    let mut posts = read_as(Format::Csv, b"id,\"text\n1,a\n");
+    let error = posts.next().expect("an error").expect_err("no header").to_string();
+    assert!(error.starts_with("f: expected a header with quotation marks in pairs"), "{error}");
+    assert!(posts.next().is_none());
+}
+
 #[test]
 fn a_row_has_words_or_a_text() {
     let rows = "words,text,tags\na  \u{a0},c,\n,a b,\n,a b,O O\n,,\n";
@@ -124,6 +159,8 @@ fn check_error(format: Format, text: &[u8], posts: usize, want: &str) {
 fn wrong_inputs_are_named_and_the_rest_is_read() {
     use Format::{Conll, Csv, Json, JsonLines, Text, Tsv};
     let header = "a header with a column `text`, `words` or `tokens`";
+    let marks = "quotation marks in pairs in this row: the one that begins its cell";
+    let doubled = "(a mark that is text stands twice, in a cell with marks around it)";
     check_error(
         Conll,
         b"a O\nb X-Y\n\nc O",
@@ -147,7 +184,13 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
         Csv,
         b"text\na\n\"b\nc\n",
         2,
-        "f:3: expected quotation marks in pairs in this row, whose last one is closed nowhere, got \"b\\nc\\n\"",
+        &format!("f:3: expected {marks} 1 is closed nowhere {doubled}, got \"\\\"b\""),
+    );
+    check_error(
+        Tsv,
+        b"id\ttext\n2\t\"@fan: to be\n3\tor not\n",
+        1,
+        &format!("f:2: expected {marks} 2 is closed nowhere {doubled}, got \"2\\t\\\"@fan: to be\""),
     );
     check_error(
         Csv,
@@ -182,6 +225,12 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
     check_error(Json, b"[{\"text\": \"a\"}]\n[]", 1, "f:2: expected nothing after the array's `]`, got \"[\"");
     check_error(Text, b"a\n\xff\nb\n", 2, "f:2: expected valid UTF-8, got \"\u{fffd}\"");
     check_error(Csv, b"id,txt\n1,a\n", 0, &format!("f: expected {header}, got \"id,txt\""));
+    check_error(
+        Csv,
+        b"id,text\n1,\"a\nb\",c\n3,b",
+        1,
+        "f:2: expected 2 cells, as the header has, and not 3, in the row of lines 2 to 3, got \"1,a\\nb,c\"",
+    );
     check_error(Csv, b"id,text\n1,a\n2\n3,b", 2, "f:3: expected 2 cells, as the header has, and not 1, got \"2\"");
     check_error(
         Csv,
