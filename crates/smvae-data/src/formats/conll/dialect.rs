@@ -128,6 +128,14 @@ impl Dialect {
         Ok((word, tag))
     }
 
+    /// Whether a line of blanks and tabs alone ends a post. Where tags are read, it has none; else
+    /// it is of a word if it has as many columns as the others, and something in that of the word.
+    pub(super) fn is_blank(&self, line: &str) -> bool {
+        let cells = || self.separator.split(line);
+        let word = cells().nth(self.columns.word).unwrap_or_default();
+        self.columns.tag.is_some() || word.is_empty() || cells().count() != self.width
+    }
+
     fn expected_columns(&self) -> Cow<'static, str> {
         if *self == Self::TWITTER {
             return "`word<TAB>tag` with one tab and a word before it".into();

@@ -9,11 +9,13 @@
 //!                                # a blank line ends the post; the last one may lack it
 //! ```
 //!
-//! Lines end in LF or CR LF. What separates columns and which ones are read is told from the first
-//! word, see [`Asked`]; no white space but tab and space ever separates anything. Files with
-//! `IMGID:` lines have the form of [`Dialect::TWITTER`], or words alone, unless something else is
-//! asked for; [`samples`] reads that form and no other. What this does not do: no lemmas, no heads,
-//! no ranges of CoNLL-U, no captions of images, and no scheme of tags (see [`schemes`]).
+//! Lines end in LF or CR LF. Blanks and tabs alone are a blank line, unless they are all columns of
+//! a line without a tag: a word may be a blank where no spaces separate. What separates columns and
+//! which ones are read is told from the first word, see [`Asked`]; no white space but tab and space
+//! ever separates anything. Files with `IMGID:` lines have the form of [`Dialect::TWITTER`], or
+//! words alone, unless something else is asked for; [`samples`] reads that form and no other. What
+//! this does not do: no lemmas, no heads, no ranges of CoNLL-U, no captions of images, and no scheme
+//! of tags (see [`schemes`]).
 
 mod dialect;
 pub mod samples;
@@ -197,14 +199,10 @@ impl State {
         Step::within(self.take_word(number, text))
     }
 
-    /// Spaces alone make a line blank too, unless tabs separate columns: a word may be a space
-    /// there.
+    /// Whether a line ends a post: it is empty, or blanks and tabs alone that are no word.
     fn is_blank(&self, text: &str) -> bool {
-        let by_spaces = match self.dialect {
-            Some(dialect) => dialect.separator == Separator::Spaces,
-            None => self.has_headers != Some(true),
-        };
-        text.is_empty() || (by_spaces && text.trim_matches([' ', '\t']).is_empty())
+        let is_white = text.trim_matches([' ', '\t']).is_empty();
+        is_white && self.dialect.is_none_or(|dialect| dialect.is_blank(text))
     }
 
     fn take_header(&mut self, number: usize, text: &str, id: &str) -> Step {

@@ -39,6 +39,8 @@ const SPACES: &str = "2 columns separated by spaces, words in column 1, tags in 
 fn columns_are_told_from_the_first_word() {
     check("a\tO\nb c\tB-X\n\n\u{a0}\tO\n", &["1||a/O b c/B-X", "4||\u{a0}/O"], TABS);
     check("a O\n\u{a0}   B-X \n\n\n b O", &["1||a/O \u{a0}/B-X", "5||b/O"], SPACES);
+    check("a\tO\n \nb\tO\n\t\nc\tO\n  \n\nd\tO\n", &["1||a/O", "3||b/O", "5||c/O", "8||d/O"], TABS);
+    check("IMGID:1\n\u{a0}\n \nb\n", &["1|1|\u{a0}   b"], "one column, words in column 1, no tags");
     check("a\nb\n \nc", &["1||a b", "4||c"], "one column, words in column 1, no tags");
     let four = "4 columns separated by spaces, words in column 1, tags in column 4";
     check("a NN B-NP S-X\r\nb VB\tO O\r\n", &["1||a/S-X b/O"], four);

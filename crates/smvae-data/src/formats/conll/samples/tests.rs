@@ -27,6 +27,7 @@ fn well_formed_files() {
     check("IMGID:1\na\tO\n\nIMGID:2\nb\tB-X\nc\tI-X\n\n", &["1|a/O", "2|b/B-X c/I-X"]);
     check("IMGID:1\na\tO\n", &["1|a/O"]);
     check("IMGID:1\na\tO", &["1|a/O"]);
+    check("IMGID:1\na\tO\n \nIMGID:2\nb\tO\n\t\n \t\t\nIMGID:3\n \tO\n", &["1|a/O", "2|b/O", "3| /O"]);
     check("\n\nIMGID:1\na\tO\n\n\n\n", &["1|a/O"]);
     check("IMGID:1\na\tO\nIMGID:2\nb\tO\n", &["1|a/O", "2|b/O"]);
     check("\u{feff}IMGID:1\r\na\tO\r\n\r\n", &["1|a/O"]);
@@ -56,7 +57,7 @@ fn malformed_lines_are_named() {
     check_malformed(b"IMGID:1\nword O\n\nIMGID:2\na\tO\n", 2, "word O", "word<TAB>tag", (1, 1, 1));
     check_malformed(b"IMGID:1\na\tO\nword\tx\tO\n", 3, "word\tx\tO", "one tab", (0, 1, 1));
     check_malformed(b"IMGID:1\n\tO\n", 2, "\tO", "a word before", (0, 1, 1));
-    check_malformed(b"IMGID:1\n \n", 2, " ", "word<TAB>tag", (0, 1, 1));
+    check_malformed(b"IMGID:1\n \n", 1, "IMGID:1", "at least one word", (0, 1, 1));
     check_malformed(b"IMGID:1\na\tPER\nb\tX-PER\nc\tO\n\n", 2, "a\tPER", "`B-type`", (0, 1, 2));
     check_malformed(b"IMGID:1\na\tB-\n", 2, "a\tB-", "`B-type`", (0, 1, 1));
     check_malformed(b"\na\tO\nb\tO\n\nIMGID:2\na\tO\n", 2, "a\tO", "IMGID", (1, 1, 1));
