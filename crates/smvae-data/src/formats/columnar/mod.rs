@@ -20,6 +20,7 @@ mod cells;
 mod classes;
 #[cfg(feature = "parquet")]
 pub(super) mod parquet;
+mod quiet;
 pub(super) mod stream;
 
 #[cfg(test)]
@@ -33,7 +34,6 @@ use super::post::{LabelUse, PostRecord};
 use crate::{Error, Result};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Schema};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Streams the rows of record batches as posts.
@@ -116,10 +116,10 @@ impl<B: Iterator<Item = Result<RecordBatch, ArrowError>>> Iterator for BatchRead
     }
 }
 
-/// The one door to what reads files from elsewhere: a panic behind it is an error.
+/// The one door to what reads files from elsewhere: a panic behind it is an error, and prints
+/// nothing.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
-    let read = catch_unwind(AssertUnwindSafe(read));
-    let result = read.unwrap_or_else(|_| Err(ArrowError::ParseError("the file is damaged".to_owned())));
+    let result = quiet::quiet(read).unwrap_or_else(|| Err(ArrowError::ParseError("the file is damaged".to_owned())));
     result.map_err(|error| {
         let source = match error {
             ArrowError::IoError(_, source) => source,
