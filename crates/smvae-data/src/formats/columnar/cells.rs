@@ -88,6 +88,26 @@ pub(super) fn write_json(column: &dyn Array, row: usize, out: &mut String) {
     }
 }
 
+/// Whether a column is of floating-point numbers that are read.
+pub(super) fn is_float(kind: &DataType) -> bool {
+    matches!(kind, DataType::Float32 | DataType::Float64)
+}
+
+/// Writes a cell of a column of ids as JSON: as [`write_json`] does, but floating-point numbers that
+/// are whole as integers. Programs make them of integers with nulls between them.
+pub(super) fn write_id(column: &dyn Array, row: usize, out: &mut String) {
+    let number = match column.data_type() {
+        DataType::Float32 if column.is_valid(row) => f64::from(column.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 if column.is_valid(row) => column.as_primitive::<Float64Type>().value(row),
+        _ => f64::NAN,
+    };
+    // All whole numbers of this size are i64.
+    if number.fract() == 0.0 && number.abs() < 1e18 {
+        return write_plain(number as i64, out);
+    }
+    write_json(column, row, out);
+}
+
 fn write_list(values: &dyn Array, out: &mut String) {
     out.push('[');
     for i in 0..values.len() {

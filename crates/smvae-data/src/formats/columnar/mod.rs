@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `text` | strings, of any layout, or a dictionary of them |
 //! | `words` or `tokens` | lists of strings |
-//! | `id` | strings or integers |
-//! | `image_id` or `image` | strings or integers; or a struct with `path`, as Hugging Face `datasets` has it |
+//! | `id` | strings, numbers or booleans; of floating-point numbers, whole ones are read as integers |
+//! | `image_id` or `image` | strings or numbers; or a struct with `path`, as Hugging Face `datasets` has it |
 //! | `tags` or `ner_tags` | lists of strings; or lists of integers, if the metadata of Hugging Face `datasets` names them |
 //! | `entities`, `spans`, `label`, `labels` | lists of structs, with fields as in [`json`] |
 //!
@@ -64,7 +64,9 @@ struct Column {
 enum Form {
     /// JSON, as it is.
     Plain,
-    /// A string, of an integer.
+    /// A number, which is an integer if it is whole.
+    Number,
+    /// A string, of such a number.
     Digits,
     /// The `path` of a struct, which is this one of its fields.
     Path(usize),
@@ -141,11 +143,13 @@ fn fields_of(batch: &RecordBatch, row: usize, columns: &[Column]) -> Result<Fiel
                 None => json.push_str("null"),
             },
             Form::Path(_) => json.push_str("null"),
-            Form::Digits if cells.is_null(row) => json.push_str("null"),
+            Form::Number => cells::write_id(cells, row, &mut json),
             Form::Digits => {
-                json.push('"');
-                cells::write_json(cells, row, &mut json);
-                json.push('"');
+                cells::write_id(cells, row, &mut json);
+                // Not-a-number is none.
+                if json != "null" {
+                    json = format!("\"{json}\"");
+                }
             }
             Form::Names(names) => {
                 cells::write_json(cells, row, &mut json);
@@ -164,13 +168,14 @@ fn columns(schema: &Schema, labels: LabelUse) -> Result<Vec<Column>, (String, St
     for (index, field) in schema.fields().iter().enumerate() {
         let (name, kind) = (field.name().as_str(), field.data_type());
         let is = |wanted: &[&str]| wanted.contains(&name);
+        let is_number = |kind: &DataType| kind.is_integer() || cells::is_float(kind);
         let is_label = is(names::TAGS) || is(names::ENTITIES);
         let expected = if is(names::TEXT) && !cells::is_text(kind) {
             "strings"
         } else if is(names::WORDS) && !cells::is_list(kind, cells::is_text) {
             "lists of strings"
-        } else if is(names::ID) && !(cells::is_text(kind) || kind.is_integer()) {
-            "strings or integers"
+        } else if is(names::ID) && !(cells::is_text(kind) || is_number(kind) || *kind == DataType::Boolean) {
+            "strings, numbers or booleans (convert it, or give it another name)"
         } else {
             ""
         };
@@ -185,11 +190,12 @@ fn columns(schema: &Schema, labels: LabelUse) -> Result<Vec<Column>, (String, St
                 Some((path, field)) if cells::is_text(field.data_type()) => Form::Path(path),
                 _ => continue,
             },
-            kind if is(names::IMAGE) && kind.is_integer() => Form::Digits,
+            kind if is(names::IMAGE) && is_number(kind) => Form::Digits,
             kind if is(names::IMAGE) && !cells::is_text(kind) => continue,
             kind if is(names::TAGS) && cells::is_list(kind, DataType::is_integer) => {
                 classes::of_schema(schema, name).map_or(Form::Plain, Form::Names)
             }
+            kind if is(names::ID) && cells::is_float(kind) => Form::Number,
             kind if cells::is_readable(kind) => Form::Plain,
             _ => continue,
         };

@@ -100,6 +100,28 @@ fn rows_are_posts_with_their_other_columns() {
     assert_eq!(from_file.len(), 2);
 }
 
+/// Columns of one cell as ids and as images: the id, the image and their fields.
+#[track_caller]
+fn check_ids(cells: ArrayRef, want: (Option<&str>, Option<&str>), fields: &str) {
+    let posts = read_all(&stream(&[batch(vec![("id", cells.clone()), ("image", cells), ("text", texts(&["a"]))])]));
+    let (id, image) = want;
+    check(&posts[0], (1, id, image, Body::Text("a".to_owned())), &format!(r#"{{{fields},"text":"a"}}"#));
+}
+
+#[test]
+fn ids_are_numbers_and_strings_of_any_type() {
+    let same = |id: &'static str| (Some(id), Some(id));
+    let float = |number: Option<f64>| -> ArrayRef { Arc::new(Float64Array::from(vec![number])) };
+    check_ids(texts(&["x"]), same("x"), r#""id":"x","image":"x""#);
+    check_ids(Arc::new(UInt8Array::from(vec![7])), same("7"), r#""id":7,"image":"7""#);
+    check_ids(Arc::new(Float32Array::from(vec![7.0_f32])), same("7"), r#""id":7,"image":"7""#);
+    check_ids(float(Some(1e15)), same("1000000000000000"), r#""id":1000000000000000,"image":"1000000000000000""#);
+    check_ids(float(Some(-0.5)), same("-0.5"), r#""id":-0.5,"image":"-0.5""#);
+    check_ids(float(Some(f64::NAN)), (None, None), r#""id":null,"image":null"#);
+    check_ids(float(None), (None, None), r#""id":null,"image":null"#);
+    check_ids(Arc::new(BooleanArray::from(vec![true])), (Some("true"), None), r#""id":true"#);
+}
+
 #[test]
 fn words_and_labels_are_lists() {
     let batch = batch(vec![("tokens", lists(&["Lady Gaga", ""])), ("ner_tags", lists(&["B-PER I-PER", ""]))]);
@@ -196,6 +218,13 @@ fn wrong_schemas_and_files_are_errors() {
         Format::Arrow,
         &wrong("words", texts(&["a"])),
         "f: expected the column `words` to hold lists of strings, got Utf8",
+    );
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![&b"7"[..]]));
+    check_error(
+        Format::Arrow,
+        &wrong("id", bytes),
+        "f: expected the column `id` to hold strings, numbers or booleans (convert it, or give it another name), \
+         got Binary",
     );
     let no_arrow = "cannot read f: it is neither an Arrow IPC stream nor an Arrow IPC file";
     check_error(Format::Arrow, b"{\"text\": \"a\"}\n", no_arrow);

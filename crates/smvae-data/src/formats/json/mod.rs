@@ -9,9 +9,9 @@
 //! |---|---|
 //! | `words` or `tokens` | a list of strings; where there are words, `text` is not split |
 //! | `text` | a string |
-//! | `image_id` or `image` | a string |
+//! | `image_id` or `image` | a string or a number |
 //! | `caption` | a string: what the image shows |
-//! | `id` | a string or a number |
+//! | `id` | a string, a number or a boolean |
 //! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | labels: the first that is there |
 //!
 //! `null` is as good as no field, and of two names for one thing the first that is there counts.
@@ -147,7 +147,7 @@ fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse
     // is.
     let needs_text = words.is_none() || labels != LabelUse::Ignored;
     let text: Option<String> = if needs_text { object.first(names::TEXT, "a string")? } else { None };
-    let image = object.first(names::IMAGE, "a string")?;
+    let image = object.name(names::IMAGE)?;
     let caption = object.first(names::CAPTION, "a string")?;
     let labels = match labels {
         LabelUse::Ignored => None,

@@ -25,16 +25,27 @@ impl Object<'_> {
         names.iter().copied().find(|name| self.fields.get(name).is_some_and(|value| value.get() != "null"))
     }
 
-    /// The id: a string, or a number as it was written.
+    /// The id of the post: a string, or a number or a boolean as it was written.
     pub(super) fn id(&self) -> Result<Option<String>, Fault> {
-        let Some(value) = self.fields.get(names::ID[0]).map(|value| value.get()).filter(|&value| value != "null")
-        else {
-            return Ok(None);
-        };
-        if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            return Ok(Some(value.to_owned()));
+        match self.written(names::ID) {
+            Some(value @ ("true" | "false")) => Ok(Some(value.to_owned())),
+            _ => self.name(names::ID),
         }
-        self.first(names::ID, "a string or a number")
+    }
+
+    /// What one of some fields calls something: a string, or a number as it was written.
+    pub(super) fn name(&self, names: &[&'static str]) -> Result<Option<String>, Fault> {
+        match self.written(names) {
+            Some(value) if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+                Ok(Some(value.to_owned()))
+            }
+            _ => self.first(names, "a string or a number"),
+        }
+    }
+
+    /// The first of some fields that is there and not `null`, as it was written.
+    fn written(&self, names: &[&'static str]) -> Option<&str> {
+        self.first_name(names).and_then(|name| self.fields.get(name)).map(|value| value.get())
     }
 
     /// The fault of a field that is to be `what`.

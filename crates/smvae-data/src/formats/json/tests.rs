@@ -36,6 +36,8 @@ fn a_post_is_words_or_text() {
     check(r#"{"text": "a", "words": null, "image_id": "7", "image": {"bytes": 1}}"#, "- 7 text a");
     check(r#"{"text": "", "image_id": null, "image": "p/1.jpg", "id": "x"}"#, "x p/1.jpg text ");
     check(r#"{"text": "a", "text": "b"}"#, "- - text b");
+    check(r#"{"text": "a", "image_id": 123, "id": -1.50}"#, "-1.50 123 text a");
+    check(r#"{"text": "a", "image_id": null, "image": 1e3, "id": true}"#, "true 1e3 text a");
 }
 
 #[test]
@@ -96,7 +98,8 @@ fn check_error(object: &str, want: &str) {
 fn errors_name_the_field() {
     check_error(r#"{"words": [1]}"#, r#""words" to be a list of strings, got "[1]""#);
     check_error(r#"{"text": 1}"#, r#""text" to be a string, got "1""#);
-    check_error(r#"{"text": "a", "image_id": 7}"#, r#""image_id" to be a string, got "7""#);
+    check_error(r#"{"text": "a", "image_id": [7]}"#, r#""image_id" to be a string or a number, got "[7]""#);
+    check_error(r#"{"text": "a", "image": true}"#, r#""image" to be a string or a number, got "true""#);
     check_error(r#"{"text": "a", "id": [7]}"#, r#""id" to be a string or a number, got "[7]""#);
     check_error(
         r#"{"tokens": ["a"], "ner_tags": [-1]}"#,
