@@ -4,7 +4,7 @@
 //! {"image_id": "17_06_2932", "caption": "a basketball player holds a trophy"}
 //! ```
 //!
-//! The id may be called `image` as well; other fields are ignored. `null`, and a caption of white
+//! The id may be a number, and be called `image` as well; other fields are ignored. `null`, and a caption of white
 //! space alone, say that an image has none. An id without a caption is a missing modality, not an
 //! error; a file in which no id belongs to a post is an error. Ids are looked up as those of
 //! [image vectors](crate::images) are. What this does not do: make captions, or cut them.
@@ -162,11 +162,11 @@ fn read_line(number: usize, line: &[u8]) -> Result<(String, Option<String>), Fau
         Fault::new(number, line, format!("a JSON object with \"image_id\" and \"caption\" ({why})"))
     })?;
     let text = |name| fields.read::<String>(name);
-    let id = match text("image_id") {
-        Ok(None) => text("image"),
+    let id = match fields.read_name("image_id") {
+        Ok(None) => fields.read_name("image"),
         read => read,
     };
-    let id = id.map_err(|_| fault("\"image_id\" to be a string"))?;
+    let id = id.map_err(|_| fault("\"image_id\" to be a string or a number"))?;
     let id = id.filter(|id| !id.is_empty()).ok_or_else(|| fault("an \"image_id\" that names the image"))?;
     if fields.get("caption").is_none() {
         return Err(fault("a \"caption\", or null for an image that has none"));
@@ -193,6 +193,7 @@ mod tests {
                      \"model\": 1}\n{\"image_id\": \"c\", \"caption\": null}\n{\"image_id\": \"d\", \"caption\": \" \"}\n";
         let captions = read(lines).expect("two captions");
         assert_eq!(captions.len(), 2);
+        assert_eq!(read("{\"image_id\": 7, \"caption\": \"a cat\"}").expect("one caption").get("7"), Some("a cat"));
         let found = ["a", "a.png", "b", "./b.jpg", "c", "e"].map(|id| captions.get(id));
         assert_eq!(found, [Some("a dog"), Some("a dog"), Some("a cat"), Some("a cat"), None, None]);
         assert_eq!((captions.get_other("a"), captions.get_other("b")), (Some("a cat"), Some("a dog")));
@@ -231,7 +232,7 @@ mod tests {
         };
         check("{\"image_id\": \"b\", \"caption\": ", "a JSON object with \"image_id\" and \"caption\" (EOF");
         check("{\"caption\": \"a cat\"}", "an \"image_id\" that names the image");
-        check("{\"image_id\": 7, \"caption\": \"a cat\"}", "\"image_id\" to be a string");
+        check("{\"image_id\": [7], \"caption\": \"a cat\"}", "\"image_id\" to be a string or a number");
         check("{\"image_id\": \"b\"}", "a \"caption\", or null");
         check("{\"image_id\": \"b\", \"caption\": [\"a cat\"]}", "\"caption\" to be a string");
         check("{\"image_id\": \"a\", \"caption\": \"a cat\"}", "the image \"a\" has one in line 1");

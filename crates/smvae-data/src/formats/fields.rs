@@ -25,6 +25,19 @@ impl Fields {
         Ok(self.get(name).map(|value| serde_json::from_str(value.get())).transpose()?.flatten())
     }
 
+    /// Reads a field that names something: a string, or a number as it was written.
+    ///
+    /// # Errors
+    /// A value of another type.
+    pub(crate) fn read_name(&self, name: &str) -> serde_json::Result<Option<String>> {
+        match self.get(name).map(|value| value.get()) {
+            Some(value) if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+                Ok(Some(value.to_owned()))
+            }
+            _ => self.read(name),
+        }
+    }
+
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), &**value))

@@ -27,25 +27,20 @@ impl Object<'_> {
 
     /// The id of the post: a string, or a number or a boolean as it was written.
     pub(super) fn id(&self) -> Result<Option<String>, Fault> {
-        match self.written(names::ID) {
+        let value = self.first_name(names::ID).and_then(|name| self.fields.get(name));
+        match value.map(|value| value.get()) {
             Some(value @ ("true" | "false")) => Ok(Some(value.to_owned())),
             _ => self.name(names::ID),
         }
     }
 
-    /// What one of some fields calls something: a string, or a number as it was written.
+    /// What the first of some fields that is there calls something: a string, or a number as it was
+    /// written.
     pub(super) fn name(&self, names: &[&'static str]) -> Result<Option<String>, Fault> {
-        match self.written(names) {
-            Some(value) if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-                Ok(Some(value.to_owned()))
-            }
-            _ => self.first(names, "a string or a number"),
+        match self.first_name(names) {
+            Some(name) => self.fields.read_name(name).map_err(|_| self.fault(name, "a string or a number")),
+            None => Ok(None),
         }
-    }
-
-    /// The first of some fields that is there and not `null`, as it was written.
-    fn written(&self, names: &[&'static str]) -> Option<&str> {
-        self.first_name(names).and_then(|name| self.fields.get(name)).map(|value| value.get())
     }
 
     /// The fault of a field that is to be `what`.
