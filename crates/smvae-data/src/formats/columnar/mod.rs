@@ -14,7 +14,8 @@
 //! say (numbers, strings, booleans, and lists and structs of these) are kept in
 //! [`PostRecord::fields`]; all others are left unread. One record batch is in memory at a time.
 //! What a damaged file does to the crates that read it, panics included, is an [`Error::Read`] that
-//! ends the posts.
+//! ends the posts; so is a string that is not UTF-8, since these crates hand out no batch that has
+//! one. It names the last row before the batch, and the columns that are read.
 
 mod cells;
 mod classes;
@@ -95,8 +96,9 @@ impl<B: Iterator<Item = Result<RecordBatch, ArrowError>>> BatchReader<B> {
                 let post = json::post_of_fields(line, fields, self.labels);
                 return post.map(Some).map_err(|fault: Fault| fault.of(&self.path));
             }
-            let batches = &mut self.batches;
-            self.batch = guarded(&self.path, || batches.next().transpose())?;
+            let (batches, rows) = (&mut self.batches, self.line);
+            let next = || batches.next().transpose().map_err(|error| after_rows(error, rows, &self.columns));
+            self.batch = guarded(&self.path, next)?;
             self.row = 0;
             if self.batch.is_none() {
                 return Ok(None);
@@ -129,6 +131,18 @@ fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowError>) -> Resu
         };
         Error::Read { path: path.to_owned(), source }
     })
+}
+
+/// The error of a batch with its place, as far as it is known: the batches come whole or not at all.
+fn after_rows(error: ArrowError, rows: usize, columns: &[Column]) -> ArrowError {
+    let error = match error {
+        // Of the input, and of no column.
+        ArrowError::IoError(..) => return error,
+        other => other.to_string(),
+    };
+    let names = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+    let what = format!("the rows after row {rows} cannot be read in one of the columns {names}: {error}");
+    ArrowError::IoError(what.clone(), std::io::Error::other(what))
 }
 
 fn fields_of(batch: &RecordBatch, row: usize, columns: &[Column]) -> Result<Fields, ArrowError> {

@@ -240,6 +240,19 @@ fn wrong_schemas_and_files_are_errors() {
     check_error(Format::Arrow, b"", "cannot read f: it is empty, and not an Arrow IPC stream");
 }
 
+#[test]
+fn a_string_that_is_not_utf_8_is_named_as_far_as_it_is_known() {
+    let batches = ["a b", "needle"].map(|text| batch(vec![("text", texts(&[text])), ("x", texts(&["y"]))]));
+    let mut bytes = stream(&batches);
+    let at = bytes.windows(6).position(|part| part == b"needle").expect("its own text");
+    bytes[at] = 0xff;
+    let posts = read_all(&bytes);
+    assert!(matches!(posts.as_slice(), [Ok(_), Err(_)]), "{posts:?}");
+    let cause = std::error::Error::source(posts[1].as_ref().expect_err("not UTF-8")).expect("it has one").to_string();
+    let want = "the rows after row 1 cannot be read in one of the columns text, x: ";
+    assert!(cause.starts_with(want), "{cause}");
+}
+
 #[cfg(feature = "parquet")]
 fn parquet_file(batch: &RecordBatch) -> Vec<u8> {
     let mut writer = ::parquet::arrow::ArrowWriter::try_new(Vec::new(), batch.schema(), None).expect("in memory");
