@@ -29,6 +29,7 @@
 //! # Ok::<(), smvae_data::Error>(())
 //! ```
 
+mod checked;
 #[cfg(feature = "arrow")]
 #[cfg_attr(docsrs, doc(cfg(feature = "arrow")))]
 pub mod columnar;
@@ -50,6 +51,7 @@ pub use fields::Fields;
 pub use post::{Body, LabelUse, Labels, PostRecord, TextEntity};
 
 use crate::{Error, Result};
+use checked::Checked;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Chain, Cursor, Read as _};
 use std::path::{Path, PathBuf};
@@ -185,9 +187,10 @@ pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInp
 /// opens it.
 ///
 /// # Errors
-/// As [`open`].
+/// As [`open`]. Text in UTF-16 and what is compressed is an [`Error::Read`] that says so, here or of
+/// the first post.
 pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings) -> Result<Posts<R>> {
-    let (path, mut input) = (path.into(), input);
+    let (path, mut input) = (path.into(), Checked::new(input));
     let Settings { format, separator, columns, labels } = *settings;
     let named = format.or_else(|| Format::of_path(&path)).ok_or_else(|| unnamed(&path))?;
     let can_be_columns = format.is_none() && named == Format::Text;
@@ -313,7 +316,7 @@ pub struct Posts<R> {
 }
 
 /// What was peeked at, and the rest.
-type Input<R> = Chain<Cursor<Vec<u8>>, R>;
+type Input<R> = Chain<Cursor<Vec<u8>>, Checked<R>>;
 
 #[derive(Debug)]
 enum Inner<R> {

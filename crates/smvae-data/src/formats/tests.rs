@@ -298,6 +298,9 @@ const PIECES: [&[u8]; 24] = [
 ];
 
 fn check_bytes(bytes: &[u8]) -> std::result::Result<(), TestCaseError> {
+    if checked::foreign(bytes).is_some() {
+        return Ok(());
+    }
     let lines = bytes.iter().filter(|&&byte| byte == b'\n' || byte == b'\r').count() + 1;
     // Columns of Arrow have tests of their own.
     let of_lines = |format: &Format| !matches!(format, Format::Arrow | Format::Parquet);
