@@ -17,8 +17,8 @@ pub(super) fn foreign(start: &[u8]) -> Option<&'static str> {
     FOREIGN.iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, what)| *what)
 }
 
-/// An input whose first bytes are looked at when they are read, and not before: opening it waits for
-/// nothing. One that is none of ours is an error.
+/// An input whose first bytes are looked at when they are read, and not before: opening it waits
+/// for nothing. One that is none of ours is an error.
 #[derive(Debug)]
 pub(super) struct Checked<R> {
     input: R,

@@ -49,6 +49,18 @@ pub enum Body {
     Words(Vec<String>),
 }
 
+/// What should be in the place of words in which nothing can be found: one that is empty is none,
+/// and where labels are not read, a post needs one that is more than white space. White space alone
+/// is a word elsewhere: corpora have labelled U+00A0.
+pub(super) fn lacking(words: &[String], labels: LabelUse) -> Option<String> {
+    if let Some(empty) = words.iter().position(String::is_empty) {
+        return Some(format!("words of which none is empty, as number {} is", empty + 1));
+    }
+    let is_white = |word: &String| word.trim().is_empty();
+    let is_nothing = labels == LabelUse::Ignored && !words.is_empty() && words.iter().all(is_white);
+    is_nothing.then(|| "words that are more than white space".to_owned())
+}
+
 /// The labels of a post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Labels {

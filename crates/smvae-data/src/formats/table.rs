@@ -27,7 +27,7 @@ mod records;
 
 use super::lines::Fault;
 use super::names;
-use super::post::{Body, LabelUse, Labels, PostRecord};
+use super::post::{Body, LabelUse, Labels, PostRecord, lacking};
 use crate::{Error, Result};
 use records::{Broken, Records, Row};
 use smvae_core::schemes::is_tag;
@@ -186,6 +186,11 @@ impl Header {
             None if tags.is_some() || self.text.is_none() => Body::Words(split(cell(self.text))),
             None => Body::Text(cell(self.text).to_owned()),
         };
+        if let Body::Words(words) = &body
+            && let Some(expected) = lacking(words, labels)
+        {
+            return Err(Fault::new(line, &whole(), expected));
+        }
         if let (Body::Words(words), Some(tags)) = (&body, &tags) {
             let text = cell(self.tags).as_bytes();
             if tags.len() != words.len() {

@@ -136,6 +136,39 @@ fn a_row_has_words_or_a_text() {
     assert!(posts.iter().map(|post| &post.body).eq(&want), "{posts:?}");
 }
 
+/// What a text is read as: the line of a post, or its error.
+#[track_caller]
+fn check_words(format: Format, labels: LabelUse, text: &str, want: &[&str]) {
+    let settings = Settings { format: Some(format), labels, ..Settings::default() };
+    let posts = read(text.as_bytes(), "f", &settings).expect("bytes can be read");
+    let shown: Vec<String> =
+        posts.map(|post| post.map_or_else(|error| error.to_string(), |post| post.line.to_string())).collect();
+    assert_eq!(shown, want, "{format} {text:?}");
+}
+
+#[test]
+fn words_in_which_nothing_can_be_found_are_errors() {
+    use Format::{Conll, Csv, JsonLines};
+    let empty = r#"expected "tokens" to be words of which none is empty, as number 2 is, got "[\"a\",\"\"]""#;
+    for labels in [LabelUse::Ignored, LabelUse::IfAny, LabelUse::Required] {
+        let lines = "{\"tokens\":[\"a\",\"\"]}\n{\"text\":\"\"}\n{\"words\":[]}\n";
+        check_words(JsonLines, labels, lines, &[&format!("f:1: {empty}"), "2", "3"]);
+    }
+    let white = "words that are more than white space, got";
+    let columns = "a\tO\n\n\u{a0}\tO\n\nb\tO\n\u{a0}\tO\n";
+    let table = "words\na\n\u{a0}\nb \u{a0}\n";
+    let lines = "{\"words\":[\"a\"]}\n{\"words\":[\" \"]}\n{\"words\":[\"b\",\" \"]}\n";
+    let ignored = LabelUse::Ignored;
+    check_words(Conll, ignored, columns, &["1", &format!("f:3: expected {white} {:?}", "\u{a0}"), "5"]);
+    check_words(Csv, ignored, table, &["2", &format!("f:3: expected {white} {:?}", "\u{a0}"), "4"]);
+    let want = format!(r#"f:2: expected "words" to be {white} "[\" \"]""#);
+    check_words(JsonLines, ignored, lines, &["1", &want, "3"]);
+    // A corpus may have such words.
+    check_words(Conll, LabelUse::Required, columns, &["1", "3", "5"]);
+    check_words(Csv, LabelUse::IfAny, table, &["2", "3", "4"]);
+    check_words(JsonLines, LabelUse::IfAny, lines, &["1", "2", "3"]);
+}
+
 #[test]
 fn a_blank_line_of_text_is_a_post_without_text() {
     let posts: Vec<PostRecord> = read_as(Format::Text, b"\xef\xbb\xbfa\n\n b ").collect::<Result<_>>().expect("text");

@@ -27,7 +27,7 @@ mod tests;
 pub use dialect::{Asked, Columns, Dialect, Separator};
 
 use super::lines::{Fault, Lines};
-use super::post::{Body, Labels, PostRecord};
+use super::post::{Body, Labels, PostRecord, lacking};
 use crate::{Error, Result};
 use dialect::is_comment;
 use smvae_core::schemes;
@@ -245,7 +245,8 @@ impl State {
     fn close(&mut self) -> Result<Option<PostRecord>, Fault> {
         let Some(block) = self.open.take() else { return Ok(None) };
         let Block { line, image, words, tags, is_spoiled } = block;
-        if is_spoiled || words.is_empty() {
+        let fault = lacking(&words, self.asked.labels);
+        if is_spoiled || words.is_empty() || fault.is_some() {
             self.dropped += 1;
         }
         if is_spoiled {
@@ -254,6 +255,9 @@ impl State {
         if words.is_empty() {
             let header = format!("IMGID:{}", image.unwrap_or_default());
             return Err(Fault::new(line, header.as_bytes(), "at least one word after it"));
+        }
+        if let Some(expected) = fault {
+            return Err(Fault::new(line, words.join(" ").as_bytes(), expected));
         }
         let has_tags = self.dialect.is_some_and(|dialect| dialect.columns.tag.is_some());
         let labels = has_tags.then_some(Labels::Tags(tags));

@@ -7,7 +7,7 @@
 //!
 //! | fields | what they are |
 //! |---|---|
-//! | `words` or `tokens` | a list of strings; where there are words, `text` is not split |
+//! | `words` or `tokens` | a list of strings, none empty; where there are words, `text` is not split |
 //! | `text` | a string |
 //! | `image_id` or `image` | a string or a number |
 //! | `caption` | a string: what the image shows |
@@ -16,8 +16,8 @@
 //!
 //! `null` is as good as no field, and of two names for one thing the first that is there counts.
 //! Other fields are nobody's business and are kept ([`PostRecord::fields`]). A line or an object
-//! that is no post is an error of its own; blank lines are passed over. One post is in memory at a
-//! time.
+//! that is no post is an error of its own; blank lines are passed over. Where labels are not read,
+//! words that are all white space are no post. One post is in memory at a time.
 //!
 //! # Labels
 //!
@@ -50,7 +50,7 @@ mod tests;
 use super::fields::Fields;
 use super::lines::{Fault, Lines};
 use super::names;
-use super::post::{Body, LabelUse, PostRecord};
+use super::post::{Body, LabelUse, PostRecord, lacking};
 use crate::Result;
 use array::Array;
 use object::Object;
@@ -143,6 +143,9 @@ pub(super) fn post_of_fields(line: usize, fields: Fields, labels: LabelUse) -> R
 fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse) -> Result<PostRecord, Fault> {
     let object = Object { line, fields: &fields };
     let words: Option<Vec<String>> = object.first(names::WORDS, "a list of strings")?;
+    if let Some(what) = words.as_ref().and_then(|words| lacking(words, labels)) {
+        return Err(object.fault(object.first_name(names::WORDS).unwrap_or_default(), &what));
+    }
     // Where there are words and labels are not read, the text is passed on as it is, whatever it
     // is.
     let needs_text = words.is_none() || labels != LabelUse::Ignored;
