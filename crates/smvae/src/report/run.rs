@@ -15,6 +15,7 @@ use crate::run::record::EpochRecord;
 use crate::run::train_command::TrainCommand;
 use serde::Serialize;
 use serde_json::Value;
+use smvae_core::LabelSet;
 use smvae_core::metrics::Scores;
 use smvae_data::files::sha256_hex;
 use smvae_data::{Selection, Split};
@@ -109,18 +110,7 @@ impl RunReport {
         let run = RunFolder::open(folder)?;
         let (config, labels, epochs) = (run.config()?, run.labels()?, run.metrics()?);
         let best = epochs.iter().rfind(|record| record.best);
-        let mut splits: Vec<SplitReport> = Vec::new();
-        for split in [Split::Dev, Split::Test] {
-            if let Some(posts) = run.predictions(split)? {
-                // Dev comes first: its temperature is the one that test is judged by.
-                let temperature = splits.first().and_then(|dev| dev.calibration.as_ref()).map(|c| c.temperature);
-                let report = SplitReport::new(split, &labels, posts, temperature);
-                splits.push(match run.text_predictions(split)? {
-                    Some(found) => report.with_text_alone(found).ok_or_else(|| run.other_posts(split))?,
-                    None => report,
-                });
-            }
-        }
+        let splits = splits(&run, &labels)?;
         let captions = run.caption_identity()?;
         let has_captions = captions.is_some();
         let selection = if run.origin()?.is_some() { None } else { Some(run.selection()?) };
@@ -190,6 +180,21 @@ pub fn shell_word(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// What was saved of dev and test, both at the temperature that `predict` tells scores at.
+fn splits(run: &RunFolder, labels: &LabelSet) -> Result<Vec<SplitReport>> {
+    let mut splits = Vec::new();
+    for split in [Split::Dev, Split::Test] {
+        let Some(posts) = run.predictions(split)? else { continue };
+        let temperature = run.calibration()?.map(|calibration| calibration.temperature);
+        let report = SplitReport::new(split, labels, posts, temperature);
+        splits.push(match run.text_predictions(split)? {
+            Some(found) => report.with_text_alone(found).ok_or_else(|| run.other_posts(split))?,
+            None => report,
+        });
+    }
+    Ok(splits)
 }
 
 /// What a run's folder says about images, captions and unlabelled posts.
