@@ -172,8 +172,7 @@ impl Fault {
     /// More than the model reads in the time for a request.
     pub(crate) fn too_much(posts: usize, seconds: u64, limit: std::time::Duration) -> Self {
         let why = format!(
-            "the model needs about {seconds} seconds for these {posts} posts, and there must be an answer within {}: \
-             send fewer at once",
+            "the model needs about {seconds} seconds for these {posts} posts, and has {} for a request: send fewer at once",
             limit.as_secs_f64()
         );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_much", why)
@@ -214,7 +213,7 @@ impl Fault {
     }
 
     pub(crate) fn request_time(limit: std::time::Duration) -> Self {
-        let why = format!("there was no answer within {} seconds: send fewer posts at once", limit.as_secs_f64());
+        let why = format!("there was no answer within {} seconds: send less at once", limit.as_secs_f64());
         Self::new(StatusCode::GATEWAY_TIMEOUT, "request_time", why)
     }
 
