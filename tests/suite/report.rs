@@ -185,6 +185,12 @@ fn dev_and_test_are_shown_at_the_temperature_of_dev() {
     assert_eq!(calibration.len(), 2);
     assert_eq!(calibration[0].temperature, calibration[1].temperature);
     assert_eq!(calibration[1].fitted_on, smvae::data::Split::Dev);
+    // What training saved is what `predict --calibrated` reads, and so what the page shows.
+    let saved = r#"{"temperature": 2.5, "entities": 5}"#;
+    std::fs::write(folder.path().join("calibration.json"), saved).expect("writable");
+    let report = gather(folder.path()).expect("a run");
+    let shown = |i: usize| report.runs[0].splits[i].calibration.as_ref().map(|calibration| calibration.temperature);
+    assert_eq!((shown(0), shown(1)), (Some(2.5), Some(2.5)));
 }
 
 #[test]

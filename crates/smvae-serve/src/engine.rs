@@ -10,6 +10,7 @@ use crate::entry::{Entry, Picture};
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::queue::{Queue, Waits as _};
+use crate::speed::Speed;
 use rayon::ThreadPoolBuilder;
 use smvae::encoders::vision::VisionModel;
 use smvae::{Post, Prediction, Predictor};
@@ -30,8 +31,7 @@ type PictureVector = Result<Option<Arc<[f32]>>, Failure>;
 pub(crate) struct Engine {
     pub(crate) queue: Arc<Queue<Entry>>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Pieces of a batch.
-    pub(crate) pieces: usize,
+    pub(crate) speed: Arc<Speed>,
     /// Batches side by side.
     pub(crate) workers: usize,
     /// For tests: see [`Settings`](crate::Settings).
@@ -51,7 +51,7 @@ impl Engine {
     fn run(&self) {
         let one = || ThreadPoolBuilder::new().num_threads(1).build().ok();
         let alone = if self.workers > 1 { one() } else { None };
-        while let Some(mut batch) = self.queue.take(self.pieces, self.workers) {
+        while let Some(mut batch) = self.queue.take(self.speed.batch(), self.workers) {
             self.metrics.dropped(batch.dropped);
             let entries = std::mem::take(&mut batch.entries);
             match &alone {
@@ -68,7 +68,8 @@ impl Engine {
         let pieces = entries.iter().map(Entry::pieces).sum();
         let found = self.found(&entries);
         let computed = start.elapsed();
-        self.metrics.batch(entries.len(), pieces, computed, busy);
+        self.metrics.batch(entries.len(), pieces, computed);
+        self.speed.note(pieces, computed, busy);
         for (entry, found) in entries.into_iter().zip(found) {
             let waited = start.duration_since(entry.since);
             self.metrics.answered(waited, &found);

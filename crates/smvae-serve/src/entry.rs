@@ -35,17 +35,12 @@ pub(crate) struct Entry {
 
 /// A picture takes as long as about this many pieces of text.
 const PIECES_OF_A_PICTURE: usize = 512;
-/// Bytes of a word beyond which it is estimated to have one more piece.
-const BYTES_OF_A_PIECE: usize = 5;
-/// About as much of a caption as is read.
-const MOST_BYTES_OF_A_CAPTION: usize = 300;
 
 impl Waits for Entry {
     /// Words are cut into pieces later, by the engine.
     fn pieces(&self) -> usize {
-        let text: usize = self.post.words().iter().map(|word| 1 + word.len() / BYTES_OF_A_PIECE).sum();
-        let caption = self.post.caption.as_ref().map_or(0, |caption| caption.len().min(MOST_BYTES_OF_A_CAPTION));
-        text + caption / BYTES_OF_A_PIECE + if self.picture.is_some() { PIECES_OF_A_PICTURE } else { 0 }
+        let picture = if self.picture.is_some() { PIECES_OF_A_PICTURE } else { 0 };
+        self.post.weight(self.post.caption.as_deref()) + picture
     }
 
     fn words(&self) -> usize {

@@ -38,12 +38,15 @@ mod metrics;
 mod model;
 mod page;
 mod queue;
+#[cfg(test)]
+mod queue_tests;
 // Public for the fuzz target of the request parser.
 #[doc(hidden)]
 pub mod requests;
 mod service;
 mod settings;
 mod shutdown;
+mod speed;
 mod state;
 mod sync;
 

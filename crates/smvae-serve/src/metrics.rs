@@ -10,7 +10,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use smvae::Prediction;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The type of what [`Metrics::text`] writes.
@@ -52,8 +51,6 @@ pub(crate) struct Metrics {
     reloads: Family<Reload, Counter>,
     pub(crate) connections: Gauge,
     pub(crate) connections_refused: Counter,
-    /// Posts per second of the model at work, a moving mean, as the bits of an `f64`.
-    rate: AtomicU64,
 }
 
 impl Metrics {
@@ -81,7 +78,6 @@ impl Metrics {
             reloads: Family::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
-            rate: AtomicU64::new(0),
         };
         metrics.register();
         metrics
@@ -128,14 +124,10 @@ impl Metrics {
         self.dropped.inc_by(posts as u64);
     }
 
-    /// A batch was computed while so many workers were at work.
-    pub(crate) fn batch(&self, posts: usize, pieces: usize, time: Duration, busy: usize) {
+    pub(crate) fn batch(&self, posts: usize, pieces: usize, time: Duration) {
         self.batch_posts.observe(posts as f64);
         self.batch_pieces.observe(pieces as f64);
         self.model_seconds.observe(time.as_secs_f64());
-        let (now, before) = ((posts * busy) as f64 / time.as_secs_f64().max(1e-6), self.rate());
-        let mean = if before == 0.0 { now } else { 0.8 * before + 0.2 * now };
-        self.rate.store(mean.to_bits(), Ordering::Relaxed);
     }
 
     pub(crate) fn answered(&self, waited: Duration, found: &Result<Prediction, Failure>) {
@@ -159,21 +151,5 @@ impl Metrics {
 
     pub(crate) fn reloaded(&self, outcome: &'static str) {
         self.reloads.get_or_create(&Reload { outcome }).inc();
-    }
-
-    /// Posts per second of the model at work; 0 before the first batch.
-    fn rate(&self) -> f64 {
-        f64::from_bits(self.rate.load(Ordering::Relaxed))
-    }
-
-    /// How long so many posts take; nothing before the first batch.
-    pub(crate) fn time_for(&self, posts: usize) -> Duration {
-        let rate = self.rate();
-        if rate > 0.0 { Duration::from_secs_f64(posts as f64 / rate) } else { Duration::ZERO }
-    }
-
-    /// When so many posts will have been computed, in whole seconds from 1 to 60.
-    pub(crate) fn seconds_for(&self, posts: usize) -> u64 {
-        self.time_for(posts).as_secs_f64().ceil().clamp(1.0, 60.0) as u64
     }
 }

@@ -1,8 +1,9 @@
-//! Posts that wait for the model: bounded in posts and words, first come, first served.
+//! Posts that wait for the model: bounded in posts and words. Requests take turns.
 //!
 //! There is no timer. A worker of the engine takes a batch when it is free, by the size of its
-//! posts in pieces; what comes meanwhile is the next batch. A single post and a post of a list are
-//! the same thing here. Posts whose client has gone are dropped without being computed.
+//! posts in pieces; what comes meanwhile is the next batch. Each request that waits gives an equal
+//! share of the batch, so that a short one does not wait for the whole of a long list. Posts whose
+//! client has gone are dropped without being computed.
 //!
 //! It knows what waits by [`Waits`] alone, and locks by `crate::sync`: `tests/loom` builds this
 //! file with loom's locks, which go through every order in which threads may come by.
@@ -68,7 +69,8 @@ pub(crate) struct Queue<E> {
 
 #[derive(Debug)]
 struct Waiting<E> {
-    entries: VecDeque<E>,
+    /// The posts of each request, in order; whose turn it is comes first. None of them is empty.
+    requests: VecDeque<VecDeque<E>>,
     words: usize,
     pieces: usize,
     is_closed: bool,
@@ -87,24 +89,27 @@ impl<E> Queue<E> {
 
 impl<E: Waits> Queue<E> {
     pub(crate) fn new(limit: Length) -> Self {
-        let (entries, is_closed) = (VecDeque::new(), false);
-        let waiting = Waiting { entries, words: 0, pieces: 0, is_closed, dropped: 0, busy: 0 };
+        let (requests, is_closed) = (VecDeque::new(), false);
+        let waiting = Waiting { requests, words: 0, pieces: 0, is_closed, dropped: 0, busy: 0 };
         Self { waiting: Mutex::new(waiting), filled: Condvar::new(), limit }
     }
 
     /// Takes the posts of a request, all or none.
     pub(crate) fn push(&self, entries: Vec<E>) -> Result<(), Full> {
         let words: usize = entries.iter().map(E::words).sum();
+        let pieces: usize = entries.iter().map(E::pieces).sum();
         let mut waiting = self.lock();
         if !self.has_room(&waiting, entries.len(), words) {
             waiting.drop_gone();
         }
         if !self.has_room(&waiting, entries.len(), words) {
-            return Err(Full { posts: waiting.entries.len() });
+            return Err(Full { posts: waiting.posts() });
         }
         waiting.words += words;
-        waiting.pieces += entries.iter().map(E::pieces).sum::<usize>();
-        waiting.entries.extend(entries);
+        waiting.pieces += pieces;
+        if !entries.is_empty() {
+            waiting.requests.push_back(entries.into());
+        }
         drop(waiting);
         // A list may be shared out.
         self.filled.notify_all();
@@ -114,13 +119,13 @@ impl<E: Waits> Queue<E> {
     /// An empty queue takes any request that its door lets through: a list may have more words than
     /// wait at a time.
     fn has_room(&self, waiting: &Waiting<E>, posts: usize, words: usize) -> bool {
-        waiting.entries.is_empty()
-            || (waiting.entries.len() + posts <= self.limit.posts && waiting.words + words <= self.limit.words)
+        waiting.requests.is_empty()
+            || (waiting.posts() + posts <= self.limit.posts && waiting.words + words <= self.limit.words)
     }
 
-    /// Waits for posts, and takes those that go with the first one, until a batch has so many
-    /// pieces; at least one. What would leave other `workers` without work is shared out. `None`
-    /// once the queue is closed and empty.
+    /// Waits for posts, and takes from each request in turn those that go with the first one, until
+    /// a batch has so many pieces; at least one. What would leave other `workers` without work is
+    /// shared out. `None` once the queue is closed and empty.
     pub(crate) fn take(&self, pieces: usize, workers: usize) -> Option<Batch<'_, E>> {
         let mut waiting = self.lock();
         loop {
@@ -128,7 +133,7 @@ impl<E: Waits> Queue<E> {
             let (entries, dropped) = waiting.batch(pieces, free);
             if !entries.is_empty() || dropped > 0 {
                 waiting.busy += 1;
-                let (busy, is_alone) = (waiting.busy, waiting.busy == 1 && waiting.entries.is_empty());
+                let (busy, is_alone) = (waiting.busy, waiting.busy == 1 && waiting.requests.is_empty());
                 return Some(Batch { entries, dropped, busy, is_alone, queue: self });
             }
             if waiting.is_closed {
@@ -146,43 +151,101 @@ impl<E: Waits> Queue<E> {
 
     pub(crate) fn length(&self) -> Length {
         let waiting = self.lock();
-        Length { posts: waiting.entries.len(), words: waiting.words }
+        Length { posts: waiting.posts(), words: waiting.words }
+    }
+
+    /// About how many pieces will have been computed when nothing waits any more.
+    pub(crate) fn pieces(&self) -> usize {
+        let mut waiting = self.lock();
+        waiting.drop_gone();
+        waiting.pieces
+    }
+}
+
+impl<E> Waiting<E> {
+    fn posts(&self) -> usize {
+        self.requests.iter().map(VecDeque::len).sum()
     }
 }
 
 impl<E: Waits> Waiting<E> {
     /// The posts of a batch for one of so many free workers, and how many were dropped.
+    ///
+    /// A request gives its share, or one post that is larger, and goes to the end of the queue. The
+    /// one whose post finds no room is first in the next batch, as are those that go with others.
     fn batch(&mut self, pieces: usize, free: usize) -> (Vec<E>, usize) {
-        let mut entries: Vec<E> = Vec::new();
-        let mut dropped = std::mem::take(&mut self.dropped);
-        let (most, mut total) = (pieces.min(self.pieces.div_ceil(free)), 0);
-        while let Some(entry) = self.entries.front() {
-            if entry.is_gone() {
-                dropped += 1;
-                self.pop();
-                continue;
+        self.drop_gone();
+        let most = pieces.min(self.pieces.div_ceil(free));
+        let share = most / self.requests.len().max(1);
+        let mut batch = Filling { entries: Vec::new(), pieces: 0, most };
+        let mut apart = Vec::new();
+        while let Some(mut request) = self.requests.pop_front() {
+            match batch.take_turn(&mut request, share) {
+                Turn::Over if request.is_empty() => {}
+                Turn::Over => self.requests.push_back(request),
+                Turn::Apart => apart.push(request),
+                Turn::NoRoom => {
+                    self.requests.push_front(request);
+                    break;
+                }
             }
-            total += entry.pieces();
-            if entries.first().is_some_and(|first| total > most || !first.goes_with(entry)) {
-                break;
-            }
-            entries.extend(self.pop());
         }
-        (entries, dropped)
-    }
-
-    fn pop(&mut self) -> Option<E> {
-        let entry = self.entries.pop_front()?;
-        self.words -= entry.words();
-        self.pieces -= entry.pieces();
-        Some(entry)
+        apart.into_iter().rev().for_each(|request| self.requests.push_front(request));
+        self.words -= batch.entries.iter().map(E::words).sum::<usize>();
+        self.pieces -= batch.pieces;
+        (batch.entries, std::mem::take(&mut self.dropped))
     }
 
     fn drop_gone(&mut self) {
-        let before = self.entries.len();
-        self.entries.retain(|entry| !entry.is_gone());
-        self.dropped += before - self.entries.len();
-        self.words = self.entries.iter().map(E::words).sum();
-        self.pieces = self.entries.iter().map(E::pieces).sum();
+        let before = self.posts();
+        self.requests.iter_mut().for_each(|request| request.retain(|entry| !entry.is_gone()));
+        self.requests.retain(|request| !request.is_empty());
+        let dropped = before - self.posts();
+        if dropped > 0 {
+            self.dropped += dropped;
+            self.words = self.requests.iter().flatten().map(E::words).sum();
+            self.pieces = self.requests.iter().flatten().map(E::pieces).sum();
+        }
+    }
+}
+
+/// A batch that is being filled.
+struct Filling<E> {
+    entries: Vec<E>,
+    pieces: usize,
+    /// The most pieces that it may have, if it has more than one post.
+    most: usize,
+}
+
+/// How the turn of a request ended.
+enum Turn {
+    /// It has given its share, or all that it has.
+    Over,
+    /// Its next post finds no room.
+    NoRoom,
+    /// It does not go with what is in the batch.
+    Apart,
+}
+
+impl<E: Waits> Filling<E> {
+    /// Takes posts of a request, in order: its share of pieces, or one post that has more.
+    fn take_turn(&mut self, request: &mut VecDeque<E>, share: usize) -> Turn {
+        let mut given = 0;
+        while let Some(next) = request.front() {
+            let pieces = next.pieces();
+            if self.entries.first().is_some_and(|first| !first.goes_with(next)) {
+                return Turn::Apart;
+            }
+            if given > 0 && given + pieces > share {
+                return Turn::Over;
+            }
+            if !self.entries.is_empty() && self.pieces + pieces > self.most {
+                return Turn::NoRoom;
+            }
+            given += pieces;
+            self.pieces += pieces;
+            self.entries.extend(request.pop_front());
+        }
+        Turn::Over
     }
 }

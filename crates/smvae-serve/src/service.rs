@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::http;
 use crate::model::{Model, ModelSource};
 use crate::settings::Settings;
+use crate::speed::Speed;
 use crate::state::{Reload, State};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,11 +52,13 @@ impl Service {
         let model = Model::load(&source)?;
         let pieces = settings.limits.batch_pieces.unwrap_or(BATCH_PIECES);
         let workers = settings.workers.unwrap_or_else(|| model.predictor.batches_at_a_time()).max(1);
-        let state = Arc::new(State::new(settings, source, model));
+        let speed = Arc::new(Speed::new(pieces));
+        speed.measure(&model, workers);
+        let state = Arc::new(State::new(settings, source, model, speed));
         let engine = Engine {
             queue: Arc::clone(&state.queue),
             metrics: Arc::clone(&state.metrics),
-            pieces,
+            speed: Arc::clone(&state.speed),
             workers,
             fault: state.settings.fault,
         };

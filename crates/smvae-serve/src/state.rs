@@ -7,6 +7,7 @@ use crate::metrics::Metrics;
 use crate::model::{Current, Model, ModelSource};
 use crate::queue::{Length, Queue};
 use crate::settings::Settings;
+use crate::speed::Speed;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Instant;
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub(crate) current: Current,
     pub(crate) queue: Arc<Queue<Entry>>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) speed: Arc<Speed>,
     /// KiB of bodies that may still be read into memory.
     pub(crate) bodies: Arc<Semaphore>,
     /// Pictures that may still be taken.
@@ -49,13 +51,14 @@ pub(crate) enum Reload {
 }
 
 impl State {
-    pub(crate) fn new(settings: Settings, source: ModelSource, model: Model) -> Self {
+    pub(crate) fn new(settings: Settings, source: ModelSource, model: Model, speed: Arc<Speed>) -> Self {
         let limits = &settings.limits;
         let kib = (limits.all_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             current: Current::new(model),
             queue: Arc::new(Queue::new(Length { posts: limits.queue_posts, words: limits.queue_words })),
             metrics: Arc::new(Metrics::new()),
+            speed,
             bodies: Arc::new(Semaphore::new(kib)),
             pictures: Arc::new(Semaphore::new(limits.pictures)),
             decoders: Arc::new(Semaphore::new(DECODERS)),

@@ -128,7 +128,7 @@ pub(crate) async fn setup(Shared(state): Shared<Arc<State>>) -> Response {
         (status = 400, description = "No JSON", body = Refusal),
         (status = 401, description = "The key is missing or wrong", body = Refusal),
         (status = 408, description = "The body took too long", body = Refusal),
-        (status = 413, description = "Too many bytes, tasks or words", body = Refusal),
+        (status = 413, description = "Too many bytes, tasks or words, or more than the model reads in time", body = Refusal),
         (status = 415, description = "A compressed body", body = Refusal),
         (status = 422, description = "No tasks, or another configuration", body = Refusal),
         (status = 429, description = "The queue is full: see Retry-After", body = Refusal),

@@ -4,6 +4,7 @@ use crate::answer::{Answer, Found};
 use crate::entry::{Entry, Picture};
 use crate::http::errors::Fault;
 use crate::model::Model;
+use crate::queue::Waits as _;
 use crate::state::State;
 use smvae::Post;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How much of the time for a request it may be expected to wait.
-const PART_FOR_THE_QUEUE: f64 = 0.7;
+/// How much of the time for a request the model may be expected to need for it and for what waits.
+const PART_THAT_IS_SURE: f64 = 0.7;
 
 /// A post to find entities in.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ pub(crate) struct Took {
 /// Asks the model.
 ///
 /// # Errors
-/// 429 for a full queue, 504 for a model that takes too long, 500 with the first post at which it
-/// failed.
+/// 413 for more than the model reads in time, 429 for a full queue, 504 for a model that takes too
+/// long, 500 with the first post at which it failed.
 pub(crate) async fn ask(
     state: &State,
     model: &Arc<Model>,
@@ -64,13 +65,8 @@ pub(crate) async fn ask(
     if n == 0 {
         return Ok(Answers::default());
     }
-    let full = |posts| Fault::queue_full(posts, state.metrics.seconds_for(posts));
-    let (time, waiting) = (state.settings.limits.request_time, state.queue.length().posts);
-    // A slow model does not get through a long queue in time: what cannot be answered is refused.
-    if state.metrics.time_for(waiting) > time.mul_f64(PART_FOR_THE_QUEUE) {
-        return Err(full(waiting));
-    }
-    state.queue.push(entries).map_err(|queue| full(queue.posts))?;
+    let time = state.settings.limits.request_time;
+    push(state, entries, time)?;
     let all = async {
         let mut slots: Vec<Option<Answer>> = (0..n).map(|_| None).collect();
         while let Some((index, answer)) = answers.recv().await {
@@ -88,4 +84,21 @@ pub(crate) async fn ask(
         gathered.found.push(found.map_err(|failure| Fault::failure(failure).of_post(i))?);
     }
     Ok(gathered)
+}
+
+/// Puts posts into the queue, if the model is expected to get through them and what waits in time.
+fn push(state: &State, entries: Vec<Entry>, time: Duration) -> Result<(), Fault> {
+    let (n, own) = (entries.len(), entries.iter().map(Entry::pieces).sum::<usize>());
+    let is_late = |pieces| state.speed.time_for(pieces) > time.mul_f64(PART_THAT_IS_SURE);
+    // One post, or one batch, is tried in any case: a model that was measured in a bad moment is
+    // measured anew.
+    if n > 1 && own > state.speed.batch() && is_late(own) {
+        return Err(Fault::too_much(n, state.speed.time_for(own).as_secs_f64().ceil() as u64, time));
+    }
+    let waiting = state.queue.pieces();
+    let full = |posts| Fault::queue_full(posts, state.speed.seconds_for(waiting));
+    if waiting > 0 && is_late(waiting + own) {
+        return Err(full(state.queue.length().posts));
+    }
+    state.queue.push(entries).map_err(|queue| full(queue.posts))
 }

@@ -169,8 +169,18 @@ impl Fault {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unused_picture", why)
     }
 
+    /// More than the model reads in the time for a request.
+    pub(crate) fn too_much(posts: usize, seconds: u64, limit: std::time::Duration) -> Self {
+        let why = format!(
+            "the model needs about {seconds} seconds for these {posts} posts, and has {} for a request: send fewer at once",
+            limit.as_secs_f64()
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_much", why)
+    }
+
     pub(crate) fn queue_full(posts: usize, seconds: u64) -> Self {
-        let why = format!("{posts} posts wait for the model, and there is no room for these: try again later");
+        let why =
+            format!("{posts} posts wait for the model, and there is no room for these: try again later, or send fewer");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", why).retry_after(seconds)
     }
 
@@ -203,7 +213,7 @@ impl Fault {
     }
 
     pub(crate) fn request_time(limit: std::time::Duration) -> Self {
-        let why = format!("there was no answer within {} seconds", limit.as_secs_f64());
+        let why = format!("there was no answer within {} seconds: send less at once", limit.as_secs_f64());
         Self::new(StatusCode::GATEWAY_TIMEOUT, "request_time", why)
     }
 

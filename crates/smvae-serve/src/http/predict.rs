@@ -49,7 +49,7 @@ pub(crate) struct Options {
         (status = 400, description = "No JSON, no multipart, a field twice, a bad parameter", body = Refusal),
         (status = 401, description = "The key is missing or wrong", body = Refusal),
         (status = 408, description = "The body took too long", body = Refusal),
-        (status = 413, description = "Too many bytes, posts, words or pixels", body = Refusal),
+        (status = 413, description = "Too many bytes, posts, words or pixels, or more than the model reads in time", body = Refusal),
         (status = 415, description = "Another content type, or a compressed body", body = Refusal),
         (status = 422, description = "No post, or no picture", body = Refusal),
         (status = 429, description = "The queue is full: see Retry-After", body = Refusal),

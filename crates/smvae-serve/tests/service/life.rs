@@ -55,6 +55,26 @@ fn workers_share_a_list() {
 }
 
 #[test]
+fn a_short_request_does_not_wait_for_the_whole_of_a_list() {
+    fn fault(post: &Post) {
+        if post.text() == "slow" {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let service = start(|settings| {
+        settings.fault = Some(fault);
+        settings.workers = Some(1);
+        settings.limits.batch_pieces = Some(1);
+    });
+    let mut list = connect_and_send(&service, &format!("[{}]", [r#"{"text": "slow"}"#; 30].join(",")));
+    until("the list waits", || metric(&service, "smvae_queue_posts") > 20.0);
+    assert_eq!(predict(&service, r#"{"text": "a"}"#).status, 200);
+    let left = metric(&service, "smvae_queue_posts");
+    assert!(left > 5.0, "of the list {left} posts wait");
+    assert_eq!(Reply::read(&read_all(&mut list)).status, 200);
+}
+
+#[test]
 fn whoever_has_gone_costs_nothing() {
     static COMPUTED: AtomicUsize = AtomicUsize::new(0);
     static OPEN: AtomicBool = AtomicBool::new(false);

@@ -178,6 +178,12 @@ fn failures(rows: &mut BTreeSet<Row>) {
     });
     check(rows, &predict(&service, r#"{"text": "panic"}"#), 500, "internal");
     check(rows, &predict(&service, r#"{"text": "slow"}"#), 504, "request_time");
+    // A model is measured before the first request.
+    let hurried = start(|settings| {
+        settings.limits.batch_pieces = Some(1);
+        settings.limits.request_time = Duration::from_nanos(1);
+    });
+    check(rows, &predict(&hurried, r#"[{"text": "a"}, {"text": "b"}]"#), 413, "too_much");
     let broken = copy_of_run("not-finite");
     let weights = broken.join("weights.safetensors");
     let tensors = candle_core::safetensors::load(&weights, &Device::Cpu).expect("weights");

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
-/// Pieces that are computed at once, by a coarse count ([`weight`]).
+/// Pieces that are computed at once, by a coarse count ([`Post::weight`]).
 const BATCH: usize = 2048;
 
 /// How far ahead a stream of posts is read, and how many threads compute it.
@@ -303,7 +303,8 @@ impl<P: Borrow<Post> + Send> Shared<P> {
     fn read(&self, posts: impl Iterator<Item = P>, model: &Weak<Predictor>) {
         for post in posts {
             let Some(model) = model.upgrade() else { return };
-            let weight = weight(post.borrow(), model.collator().caption_text(post.borrow()));
+            let read: &Post = post.borrow();
+            let weight = read.weight(model.collator().caption_text(read));
             drop(model);
             let is_full = |state: &mut State<P>| {
                 let is_long = state.pieces + weight > self.settings.window_pieces && !state.slots.is_empty();
@@ -364,12 +365,4 @@ impl<P: Borrow<Post> + Send> Shared<P> {
         state.busy += usize::from(!batch.is_empty());
         (batch, is_alone || threads == 1)
     }
-}
-
-/// About as many pieces as a post has, found without a tokenizer: one per word and one per five
-/// further bytes of it, and one per five bytes of the caption that is read with it, of which the
-/// beginning is read. A URL, which many models do not read, counts as a long word.
-fn weight(post: &Post, caption: Option<&str>) -> usize {
-    let caption = caption.map_or(0, |caption| caption.len().min(300) / 5);
-    2 + caption + post.words().iter().map(|word| 1 + word.len().min(30) / 5).sum::<usize>()
 }

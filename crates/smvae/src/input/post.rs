@@ -12,6 +12,13 @@ use smvae_data::words::{WordConvention, locate, split};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Bytes of a word beyond which it is estimated to have one more piece.
+const BYTES_OF_A_PIECE: usize = 5;
+/// Bytes of a word that are counted. A URL, which many models do not read, is a long word.
+const MOST_BYTES_OF_A_WORD: usize = 30;
+/// About as much of a caption as is read.
+const MOST_BYTES_OF_A_CAPTION: usize = 300;
+
 /// A post to find entities in. Text and words belong together, so only the constructors set them.
 ///
 /// ```
@@ -133,6 +140,16 @@ impl Post {
     /// The bytes of each word in the text.
     pub fn word_bytes(&self) -> &[Range<usize>] {
         &self.bytes
+    }
+
+    /// About how many pieces it has with the caption that is read with it, its own or another;
+    /// found without a tokenizer. Batches and queues are measured by it.
+    #[doc(hidden)]
+    pub fn weight(&self, caption: Option<&str>) -> usize {
+        let word = |word: &String| 1 + word.len().min(MOST_BYTES_OF_A_WORD) / BYTES_OF_A_PIECE;
+        let caption = caption.map_or(0, |caption| caption.len().min(MOST_BYTES_OF_A_CAPTION) / BYTES_OF_A_PIECE);
+        // Two pieces stand around every text.
+        2 + caption + self.words.iter().map(word).sum::<usize>()
     }
 
     /// A span of words as characters of the text, and that part of the text.
@@ -286,6 +303,20 @@ mod tests {
             let words = Span::new(words.start, words.end);
             assert_eq!(mentions.at(words), post.mention(words));
         }
+    }
+
+    #[test]
+    fn a_post_weighs_about_as_much_as_it_has_pieces() {
+        let check = |words: &[&str], caption: Option<&str>, want: usize| {
+            let post = Post::from_words(words.iter().map(|word| (*word).to_owned()).collect());
+            assert_eq!(post.weight(caption), want, "{words:?} {caption:?}");
+        };
+        check(&[], None, 2);
+        check(&["a"], None, 3);
+        check(&["Oslo", "Paris"], None, 5);
+        check(&["a"], Some("ten bytes."), 5);
+        check(&["a"], Some(&"x".repeat(9000)), 63);
+        check(&[&"x".repeat(9000)], None, 9);
     }
 
     #[test]

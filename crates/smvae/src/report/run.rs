@@ -6,6 +6,7 @@ use crate::config::names::leaves;
 use crate::config::training::TrainingConfig;
 use crate::error::Result;
 use crate::experiment::spec::LabelCount;
+use crate::input::captions::CaptionIdentity;
 use crate::report::date::utc;
 use crate::report::place::Place;
 use crate::report::split::SplitReport;
@@ -15,11 +16,12 @@ use crate::run::record::EpochRecord;
 use crate::run::train_command::TrainCommand;
 use serde::Serialize;
 use serde_json::Value;
+use smvae_core::LabelSet;
 use smvae_core::metrics::Scores;
 use smvae_data::files::sha256_hex;
 use smvae_data::{Selection, Split};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
@@ -109,49 +111,22 @@ impl RunReport {
         let run = RunFolder::open(folder)?;
         let (config, labels, epochs) = (run.config()?, run.labels()?, run.metrics()?);
         let best = epochs.iter().rfind(|record| record.best);
-        let mut splits: Vec<SplitReport> = Vec::new();
-        for split in [Split::Dev, Split::Test] {
-            if let Some(posts) = run.predictions(split)? {
-                // Dev comes first: its temperature is the one that test is judged by.
-                let temperature = splits.first().and_then(|dev| dev.calibration.as_ref()).map(|c| c.temperature);
-                let report = SplitReport::new(split, &labels, posts, temperature);
-                splits.push(match run.text_predictions(split)? {
-                    Some(found) => report.with_text_alone(found).ok_or_else(|| run.other_posts(split))?,
-                    None => report,
-                });
-            }
-        }
+        let splits = splits(&run, &labels)?;
         let captions = run.caption_identity()?;
         let has_captions = captions.is_some();
         let selection = if run.origin()?.is_some() { None } else { Some(run.selection()?) };
-        let data = config.data.as_ref();
-        let corpus = data.and_then(|data| Some(data.file_name()?.to_string_lossy().into_owned()));
+        let corpus = config.data.as_ref().and_then(|data| Some(data.file_name()?.to_string_lossy().into_owned()));
         let place = selection.as_ref().map(|selection| Place {
             corpus: corpus.clone().unwrap_or_default(),
             labels: LabelCount::Count(selection.labelled.len()),
             dev_labels: None,
         });
-        let word = |path: &Path| shell_word(&path.display().to_string());
-        let train_command = |data: &PathBuf| {
-            let selection = selection.as_ref().map(|_| word(&folder.join(SELECTION)));
-            let command = TrainCommand {
-                run: &config,
-                config: &word(&folder.join(CONFIG)),
-                data: &word(data),
-                selection: selection.as_deref(),
-                images: config.model.image_dim.is_some(),
-                captions: captions.as_ref().is_some_and(|captions| captions.sha256.is_some()),
-                out: "NEW",
-            };
-            command.line()
-        };
-        let command = data.map(train_command);
         let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
         Ok(Self {
             name: name.to_owned(),
             method: method(&config, has_captions),
             trained: weights.ok().map(utc),
-            command,
+            command: command(&config, folder, selection.as_ref(), captions.as_ref()),
             corpus,
             place,
             draw: selection.as_ref().map(Draw::of),
@@ -190,6 +165,42 @@ pub fn shell_word(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+/// How a run is trained again, in words of the program. `None` if its corpus was in no folder.
+fn command(
+    config: &Config,
+    folder: &Path,
+    selection: Option<&Selection>,
+    captions: Option<&CaptionIdentity>,
+) -> Option<String> {
+    let word = |path: &Path| shell_word(&path.display().to_string());
+    let selection = selection.map(|_| word(&folder.join(SELECTION)));
+    let command = TrainCommand {
+        run: config,
+        config: &word(&folder.join(CONFIG)),
+        data: &word(config.data.as_ref()?),
+        selection: selection.as_deref(),
+        images: config.model.image_dim.is_some(),
+        captions: captions.is_some_and(|captions| captions.sha256.is_some()),
+        out: "NEW",
+    };
+    Some(command.line())
+}
+
+/// What was saved of dev and test, both at the temperature that `predict` tells scores at.
+fn splits(run: &RunFolder, labels: &LabelSet) -> Result<Vec<SplitReport>> {
+    let mut splits = Vec::new();
+    for split in [Split::Dev, Split::Test] {
+        let Some(posts) = run.predictions(split)? else { continue };
+        let temperature = run.calibration()?.map(|calibration| calibration.temperature);
+        let report = SplitReport::new(split, labels, posts, temperature);
+        splits.push(match run.text_predictions(split)? {
+            Some(found) => report.with_text_alone(found).ok_or_else(|| run.other_posts(split))?,
+            None => report,
+        });
+    }
+    Ok(splits)
 }
 
 /// What a run's folder says about images, captions and unlabelled posts.

@@ -1,10 +1,11 @@
 //! What a run finds in one split: scores by label, confusion, kinds of mistakes, calibration, and
 //! the posts themselves.
 
+use crate::run::calibration::Calibration as RunCalibration;
 use crate::run::predictions::{PostPrediction, are_of_same_posts};
 use crate::scoring::entity::ScoredEntity;
 use serde::Serialize;
-use smvae_core::calibration::{Bin, expected_calibration_error, fit_temperature, reliability, tempered};
+use smvae_core::calibration::{Bin, expected_calibration_error, reliability, tempered};
 use smvae_core::confusion::{Confusion, Judged, Outcome, judge};
 use smvae_core::metrics::{Counts, Scores};
 use smvae_core::{Entity, LabelSet};
@@ -113,7 +114,8 @@ pub struct OutcomeRow {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Calibration {
-    /// The temperature, fitted on dev where dev is known, for test as well.
+    /// The run's temperature, which was fitted on dev, for test as well; without one, that which
+    /// fits this split.
     pub temperature: f64,
     /// The split on which it was fitted.
     pub fitted_on: Split,
@@ -128,7 +130,7 @@ pub struct Calibration {
 }
 
 impl SplitReport {
-    /// Evaluates what was found. `temperature` is that of dev; `None` fits one on this split.
+    /// Evaluates what was found. `temperature` is that of the run; `None` fits one on this split.
     pub(super) fn new(split: Split, labels: &LabelSet, posts: Vec<PostPrediction>, temperature: Option<f64>) -> Self {
         let (mut scores, mut confusion, mut judged) = (Scores::default(), Confusion::default(), Vec::new());
         for post in &posts {
@@ -236,24 +238,24 @@ impl Calibration {
         judged: &[Judged],
         temperature: Option<f64>,
     ) -> Option<Self> {
-        // Of each found entity: its probabilities, its class, the gold class of its words, and
-        // whether it is right.
+        // Of each found entity: its probabilities, its class, and whether it is right. One whose
+        // label the run does not know, or whose probabilities were not kept, has no score here.
         let mut found = Vec::new();
         for (post, judged) in posts.iter().zip(judged) {
             for (entity, outcome) in post.entities.iter().zip(&judged.predicted) {
-                let gold = post.gold.iter().find(|g| g.words == entity.words);
-                // A gold label that the run does not know is not a class, and the row takes no part
-                // in the fit.
-                let gold = gold.map_or(Some(0), |gold| labels.index(&gold.label)).unwrap_or(usize::MAX);
-                let class = labels.index(&entity.label)?;
-                found.push((entity.probabilities.as_slice(), class, gold, *outcome == Outcome::Correct));
+                let class = labels.index(&entity.label).filter(|class| *class < entity.probabilities.len());
+                if let Some(class) = class {
+                    found.push((entity.probabilities.as_slice(), class, *outcome == Outcome::Correct));
+                }
             }
         }
-        let fitted = || fit_temperature(&found.iter().map(|(p, _, gold, _)| (*p, *gold)).collect::<Vec<_>>());
+        if found.is_empty() {
+            return None;
+        }
         let fitted_on = if temperature.is_some() { Split::Dev } else { split };
+        let fitted = || RunCalibration::fit(posts, labels).map(|calibration| calibration.temperature);
         let temperature = temperature.or_else(fitted)?;
-        let bins =
-            |t: f64| reliability(found.iter().map(|(p, class, _, right)| (tempered(p, t)[*class], *right)), BINS);
+        let bins = |t: f64| reliability(found.iter().map(|(p, class, right)| (tempered(p, t)[*class], *right)), BINS);
         let (before, after) = (bins(1.0), bins(temperature));
         Some(Self {
             temperature,
@@ -320,6 +322,21 @@ mod tests {
         assert_eq!(calibration.fitted_on, Split::Dev);
         assert!(calibration.temperature > 1.0, "three of four are wrong: {}", calibration.temperature);
         assert!(calibration.error_after < calibration.error_before);
+    }
+
+    #[test]
+    fn labels_that_the_run_does_not_know_take_nothing_from_the_others() {
+        let known = || post(&[(0, 1, "PER")], &[(0, 1, "PER", [0.1, 0.1, 0.8]), (2, 3, "LOC", [0.3, 0.6, 0.1])]);
+        let entities = |post: PostPrediction| {
+            let report = SplitReport::new(Split::Dev, &labels(), vec![known(), post], None);
+            let calibration = report.calibration.expect("something was found");
+            (calibration.temperature, calibration.before.iter().map(|bin| bin.n).sum::<usize>())
+        };
+        let (temperature, n) = entities(post(&[], &[]));
+        assert_eq!(n, 2);
+        // One that was found has no class, a gold one no part in the fit.
+        assert_eq!(entities(post(&[], &[(0, 1, "X", [0.1, 0.1, 0.8])])).1, 2);
+        assert_eq!(entities(post(&[(0, 1, "X")], &[(0, 1, "PER", [0.1, 0.1, 0.8])])), (temperature, 3));
     }
 
     #[test]

@@ -20,6 +20,14 @@ pub(crate) fn is_encoders(parameter: &str) -> bool {
     parameter.strip_prefix(ENCODER).is_some_and(|rest| rest.starts_with('.'))
 }
 
+/// What the shapes of networks follow from.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape<'a> {
+    pub encoder: &'a TransformerConfig,
+    pub model: &'a ModelConfig,
+    pub labels: &'a LabelSet,
+}
+
 /// The networks of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Networks {
@@ -32,12 +40,11 @@ impl Networks {
     /// that this objective alone trains. Parameters that do not exist yet are drawn.
     pub(crate) fn for_training(
         parameters: &Parameters,
-        encoder: &TransformerConfig,
-        model: &ModelConfig,
+        shape: Shape<'_>,
         objective: &Objective,
-        labels: &LabelSet,
         is_frozen: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Result<Self> {
+        let Shape { encoder, model, labels } = shape;
         let vb = parameters.partly_frozen_builder(DType::F32, is_frozen);
         let of_model = vb.pp(MODEL);
         let mut model = SpanModel::load(model, encoder.hidden_size, labels.n_classes(), &of_model)?;

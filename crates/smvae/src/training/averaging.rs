@@ -3,12 +3,9 @@
 
 use crate::config::average::AverageConfig;
 use crate::error::Result;
-use crate::scoring::networks::Networks;
+use crate::scoring::networks::{Networks, Shape};
 use crate::training::groups::Groups;
-use smvae_core::LabelSet;
-use smvae_core::model::ModelConfig;
 use smvae_core::nn::{Average, Parameters};
-use smvae_encoders::text::TransformerConfig;
 
 /// An average of weights and the networks on it.
 pub(crate) struct Averaging {
@@ -21,11 +18,10 @@ impl Averaging {
     pub(crate) fn new(
         parameters: &Parameters,
         groups: Groups,
-        encoder: &TransformerConfig,
+        shape: Shape<'_>,
         average: &AverageConfig,
-        model: &ModelConfig,
-        labels: &LabelSet,
     ) -> Result<Self> {
+        let Shape { encoder, model, labels } = shape;
         let config = average.clone();
         let average = Average::new(parameters, |name| !groups.is_frozen(name))?;
         let networks = Networks::for_evaluation(&average.parameters, encoder, model, labels)?;

@@ -19,9 +19,9 @@ pub(crate) mod input;
 pub(crate) mod prepare;
 pub(crate) mod resumed;
 pub(crate) mod sampler;
-pub(crate) mod taken;
 pub(crate) mod teachers;
 pub(crate) mod training_loop;
+pub(crate) mod unread;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ use crate::training::event::{Event, RunSummary};
 use crate::training::input::TrainInput;
 use crate::training::prepare::{Built, Prepared};
 use crate::training::resumed::Resumed;
-use crate::training::teachers::soft_labels;
+use crate::training::teachers::{Student, soft_labels};
 use crate::training::training_loop::TrainingLoop;
 use std::path::Path;
 
@@ -173,7 +173,8 @@ fn train_from(
         return Ok(RunSummary::new(out, &folder.metrics()?, true));
     }
     if let Some(distillation) = prepared.config.distillation.as_ref().filter(|_| !data.unlabelled.is_empty()) {
-        match soft_labels(&prepared, distillation, &data.unlabelled, &folder, &mut train_teacher, on_event)? {
+        let student = Student { prepared: &prepared, items: &data.unlabelled, folder: &folder };
+        match soft_labels(student, distillation, &mut train_teacher, on_event)? {
             Some(labels) => data.give_targets(&labels, distillation),
             None => return Ok(RunSummary::new(out, &[], true)),
         }

@@ -12,7 +12,7 @@ use crate::input::images::ImageIdentity;
 use crate::run::folder::{RunFolder, Start, is_run, lock};
 use crate::run::record::RunState;
 use crate::run::remove::remove_files;
-use crate::scoring::networks::Networks;
+use crate::scoring::networks::{Networks, Shape};
 use crate::training::averaging::Averaging;
 use crate::training::checkpoint::{self, Checkpoint, Position};
 use crate::training::data::TrainingData;
@@ -118,6 +118,11 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// What the shapes of its networks follow from.
+    fn shape(&self) -> Shape<'_> {
+        Shape { encoder: &self.encoder.config, model: &self.config.model, labels: self.input.labels() }
+    }
+
     /// Makes a new folder at `out`, in the place of an earlier run if the input asks for that, and
     /// locks it.
     pub(crate) fn new_folder(&self, out: &Path) -> Result<(RunFolder, Option<File>)> {
@@ -180,21 +185,20 @@ impl Built {
         for (name, tensor) in checkpoint.into_iter().flat_map(|checkpoint| checkpoint.take(checkpoint::WEIGHTS)) {
             parameters.insert(name, &tensor)?;
         }
-        let (sizes, model, labels, groups) = (&encoder.config, &config.model, input.labels(), *groups);
+        let (shape, groups) = (prepared.shape(), *groups);
         let is_frozen = move |name: &str| groups.is_frozen(name);
-        let networks = Networks::for_training(&parameters, sizes, model, &config.objective, labels, is_frozen)?;
+        let networks = Networks::for_training(&parameters, shape, &config.objective, is_frozen)?;
         let trained: Vec<_> = parameters.all().into_iter().filter(|(name, _)| !groups.is_frozen(name)).collect();
         let n_trained = trained.iter().map(|(_, var)| var.elem_count()).sum();
         let optimizer = Adam::new(trained, |name| groups.of(name), config.optimizer.clone())?;
-        let frozen = Networks::for_evaluation(&parameters, sizes, model, labels)?;
+        let frozen = Networks::for_evaluation(&parameters, shape.encoder, shape.model, shape.labels)?;
         Ok((Self { parameters, networks, frozen, optimizer, n_trained }, stopped))
     }
 
     /// The average of the weights, if the configuration asks for one.
     pub(crate) fn averaging(&self, prepared: &Prepared<'_>) -> Result<Option<Averaging>> {
         let Some(average) = &prepared.config.average else { return Ok(None) };
-        let (encoder, model) = (&prepared.encoder.config, &prepared.config.model);
-        Averaging::new(&self.parameters, prepared.groups, encoder, average, model, prepared.input.labels()).map(Some)
+        Averaging::new(&self.parameters, prepared.groups, prepared.shape(), average).map(Some)
     }
 
     /// Where the run begins: before its first step, or at a checkpoint, whose moments and average

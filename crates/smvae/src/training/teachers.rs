@@ -39,16 +39,25 @@ use std::path::{Path, PathBuf};
 pub(crate) type TrainTeacher<'a> =
     &'a mut dyn FnMut(&TrainInput<'_>, &Config, &Path, &mut dyn FnMut(&Event) -> Flow) -> Result<RunSummary>;
 
+/// The run that is taught.
+#[derive(Clone, Copy)]
+pub(crate) struct Student<'a> {
+    pub prepared: &'a Prepared<'a>,
+    /// What the teachers are asked about.
+    pub items: &'a [UnlabelledItem],
+    /// Where its soft labels are kept, and its teachers until then.
+    pub folder: &'a RunFolder,
+}
+
 /// The mean of the teachers' probabilities for each unlabelled item, computed here or read where it
 /// was saved before. `None` if the callback ended the training of a teacher.
 pub(crate) fn soft_labels(
-    prepared: &Prepared<'_>,
+    student: Student<'_>,
     distillation: &Distillation,
-    items: &[UnlabelledItem],
-    folder: &RunFolder,
     train_teacher: TrainTeacher<'_>,
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<Option<Vec<ScoredSpans>>> {
+    let Student { prepared, items, folder } = student;
     if let Some(saved) = read(items, folder)? {
         // It may have been killed before the last of them was gone.
         remove_teachers(folder.folder())?;
@@ -58,13 +67,13 @@ pub(crate) fn soft_labels(
     let mut sums = vec![ScoredSpans::default(); items.len()];
     let mut known = Vec::with_capacity(teachers);
     for number in 1..=teachers {
-        let next =
-            NextTeacher { number, out: folder.teacher(number)?, config: configured(prepared, distillation, number) };
+        let config = configured(prepared, distillation, number);
+        let next = NextTeacher { student, number, out: folder.teacher(number)?, config };
         let mut tell = |event: &Event| {
             let event = Box::new(event.clone());
             on_event(&Event::Teacher { number, teachers, event })
         };
-        let Some((teacher, said)) = next.teach(prepared, items, &sums, train_teacher, &mut tell)? else {
+        let Some((teacher, said)) = next.teach(&sums, train_teacher, &mut tell)? else {
             return Ok(None);
         };
         sums.iter_mut().zip(&said).for_each(|(sum, said)| sum.add(said, 1.0));
@@ -78,21 +87,20 @@ pub(crate) fn soft_labels(
 }
 
 /// The teacher whose turn it is.
-struct NextTeacher {
+struct NextTeacher<'a> {
+    student: Student<'a>,
     /// From 1.
     number: usize,
     out: PathBuf,
     config: Config,
 }
 
-impl NextTeacher {
+impl NextTeacher<'_> {
     /// Trains it and asks it about the unlabelled items. `before` is the sum of what the teachers
     /// before it said, from which a student of an earlier generation learns. `None` if the callback
     /// ended it.
     fn teach(
         &self,
-        prepared: &Prepared<'_>,
-        items: &[UnlabelledItem],
         before: &[ScoredSpans],
         train_teacher: TrainTeacher<'_>,
         tell: &mut dyn FnMut(&Event) -> Flow,
@@ -102,6 +110,7 @@ impl NextTeacher {
             create_folder(&self.out)?;
             write(&mean(before, self.number - 1), &file_in(&self.out, SOFT_LABELS)?)?;
         }
+        let prepared = self.student.prepared;
         let input = prepared.input.clone().with_selection(&prepared.selection).with_tensorboard(false);
         let summary = train_teacher(&input, &self.config, &self.out, tell)?;
         if summary.stopped {
@@ -113,22 +122,17 @@ impl NextTeacher {
             dev_f1: summary.best.map(|scores| scores.overall.f1()),
             seconds: seconds(&RunFolder::open(&self.out)?.metrics()?),
         };
-        Ok(self.ask(&input, items, tell)?.map(|said| (teacher, said)))
+        Ok(self.ask(&input, tell)?.map(|said| (teacher, said)))
     }
 
     /// What the trained teacher says of the items. `None` if the callback ended it: the next call
     /// finds a trained teacher and asks it again.
-    fn ask(
-        &self,
-        input: &TrainInput<'_>,
-        items: &[UnlabelledItem],
-        tell: &mut dyn FnMut(&Event) -> Flow,
-    ) -> Result<Option<Vec<ScoredSpans>>> {
+    fn ask(&self, input: &TrainInput<'_>, tell: &mut dyn FnMut(&Event) -> Flow) -> Result<Option<Vec<ScoredSpans>>> {
         let mut predictor = Predictor::load_with(&self.out, &LoadOptions::on(input.device.clone()))?;
         if let Some(images) = input.images {
             predictor = predictor.with_images(images.clone(), ImageTrust::Any)?;
         }
-        let texts: Vec<_> = items.iter().map(|u| &u.item).collect();
+        let texts: Vec<_> = self.student.items.iter().map(|u| &u.item).collect();
         let scored = predictor.scorer().score(&texts, &mut |done, total| tell(&Event::Evaluating { done, total }))?;
         Ok(scored.map(|scored| scored.iter().map(|scored| predictor.decision().shift(scored)).collect()))
     }

@@ -26,7 +26,7 @@ use crate::training::epoch::Epoch;
 use crate::training::event::{Event, RunSummary};
 use crate::training::prepare::{Built, Prepared};
 use crate::training::sampler::{Chosen, UnlabelledStream};
-use crate::training::taken::{Step, Unread};
+use crate::training::unread::{UnreadStep, UnreadSteps};
 use rand::Rng as _;
 use smvae_core::model::SpanBatch;
 use smvae_core::nn::Parameters;
@@ -50,7 +50,7 @@ pub(crate) struct TrainingLoop<'a> {
     stream: UnlabelledStream,
     rng: Rng,
     epoch: Epoch,
-    unread: Unread,
+    unread: UnreadSteps,
     records: Vec<EpochRecord>,
     stopped: bool,
 }
@@ -73,7 +73,7 @@ impl<'a> TrainingLoop<'a> {
             rng: position.rng.rng(),
             stream: position.stream,
             epoch: position.epoch,
-            unread: Unread::new(prepared.input.reports_every, prepared.input.device.is_cpu()),
+            unread: UnreadSteps::new(prepared.input.reports_every, prepared.input.device.is_cpu()),
             records: position.records,
             stopped: false,
             prepared,
@@ -235,7 +235,7 @@ impl<'a> TrainingLoop<'a> {
     }
 
     /// Takes one step, with this factor on the learning rates.
-    fn step(&mut self, chosen: &Chosen, factor: f64) -> Result<Step> {
+    fn step(&mut self, chosen: &Chosen, factor: f64) -> Result<UnreadStep> {
         let start = Instant::now();
         let labelled = self.labelled_batch(chosen)?;
         let (unlabelled, drawn) = self.unlabelled_batch()?.unzip();
@@ -256,7 +256,7 @@ impl<'a> TrainingLoop<'a> {
             averaging.follow(self.built.optimizer.steps())?;
         }
         let seconds = start.elapsed().as_secs_f64();
-        Ok(Step { report, labelled: chosen, unlabelled: drawn, posts, spans, factor, seconds })
+        Ok(UnreadStep { report, labelled: chosen, unlabelled: drawn, posts, spans, factor, seconds })
     }
 
     /// The error of a step on these labelled and unlabelled items; one of numbers names the posts.

@@ -11,7 +11,7 @@ const EVERY: usize = 16;
 
 /// A step that was taken, whose losses are not read yet, and the positions of the labelled and
 /// unlabelled items that it was taken on.
-pub(crate) struct Step {
+pub(crate) struct UnreadStep {
     pub report: PendingReport,
     pub labelled: Vec<usize>,
     pub unlabelled: Vec<usize>,
@@ -24,17 +24,17 @@ pub(crate) struct Step {
 /// Why reports could not be read, or that training has diverged, and at which step if it has.
 pub(crate) struct Failed {
     pub error: Error,
-    pub step: Option<Step>,
+    pub step: Option<UnreadStep>,
 }
 
 /// The steps whose reports are to be read.
-pub(crate) struct Unread {
-    steps: Vec<Step>,
+pub(crate) struct UnreadSteps {
+    steps: Vec<UnreadStep>,
     every: usize,
     last: Option<StepReport>,
 }
 
-impl Unread {
+impl UnreadSteps {
     /// No steps yet. Reports will be read every `every` steps; `None` means at every step on the
     /// CPU, and every [`EVERY`] on a GPU.
     pub(crate) fn new(every: Option<usize>, on_cpu: bool) -> Self {
@@ -42,7 +42,7 @@ impl Unread {
         Self { steps: Vec::new(), every, last: None }
     }
 
-    pub(crate) fn add(&mut self, step: Step) {
+    pub(crate) fn add(&mut self, step: UnreadStep) {
         self.steps.push(step);
     }
 
@@ -78,8 +78,8 @@ impl Unread {
             last.seconds += start.elapsed().as_secs_f64();
         }
         self.last = reports.last().copied().or(self.last);
-        let taken = |(step, report): (Step, StepReport)| {
-            let Step { posts, spans, factor, seconds, .. } = step;
+        let taken = |(step, report): (UnreadStep, StepReport)| {
+            let UnreadStep { posts, spans, factor, seconds, .. } = step;
             Taken { report, posts, spans, factor, seconds }
         };
         Ok(steps.into_iter().zip(reports).map(taken).collect())
