@@ -9,6 +9,10 @@
 //! threads, nor on the unit that multiplies, but for AVX-512 BF16, whose sums have another order.
 //! There is no backward pass.
 
+mod gated;
+
+pub use gated::PreparedGated;
+
 use super::activation::Activation;
 use super::layer_norm::{LayerNorm, RowNorm};
 use super::linear::Linear;
