@@ -2,7 +2,7 @@
 
 use super::disentangled::{self, Disentangled, TableRows};
 use super::family::{Family, Layers, Relative, instead_of};
-use super::modern::{self, ModernBert};
+use super::modern_settings::{self, ModernBert};
 use super::relative;
 use crate::{Error, Result, files};
 use serde::{Deserialize, Serialize};
@@ -129,7 +129,7 @@ impl TransformerConfig {
             Relative::Embeddings => disentangled::complete(&mut fields)?,
         }
         if profile.layers == Layers::Modern {
-            modern::complete(&mut fields)?;
+            modern_settings::complete(&mut fields)?;
         }
         family.with_berts_names(&mut fields);
         let malformed =
@@ -194,7 +194,7 @@ impl TransformerConfig {
         }
         let absent = || Error::Config { field: "layer_types", want: "there".to_owned(), got: "nothing".to_owned() };
         let settings = self.modern.as_ref().ok_or_else(absent)?;
-        settings.check(self).map(|()| Some(settings))
+        settings.check(self.num_hidden_layers, self.hidden_size, self.num_attention_heads).map(|()| Some(settings))
     }
 
     /// The most pieces a text may have.

@@ -6,6 +6,7 @@ mod disentangled;
 mod family;
 mod layout;
 mod modern;
+mod modern_settings;
 mod relative;
 mod tiny;
 #[cfg(feature = "tokenizer")]
@@ -18,7 +19,7 @@ pub use config::{HiddenAct, TransformerConfig};
 pub use disentangled::Disentangled;
 pub use family::Family;
 pub use layout::{model_folder, wanted_files};
-pub use modern::ModernBert;
+pub use modern_settings::ModernBert;
 pub use tiny::{tiny, tiny_vocabulary};
 #[cfg(feature = "tokenizer")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokenizer")))]

@@ -1,5 +1,5 @@
-//! The layers of ModernBERT (Warner et al. 2024): norms before attention and before the feed-forward
-//! part, rotary positions, windows, and a gate.
+//! The layers of ModernBERT (Warner et al. 2024): norms before attention and before the
+//! feed-forward part, rotary positions, windows, and a gate.
 //!
 //! ```text
 //! x = x + W_o attention(R W_q n, R W_k n, W_v n),   n = norm(x)       in each layer,
@@ -9,17 +9,12 @@
 //! The first layer takes `x` for `n` in attention. `R` turns queries and keys by their places, by
 //! one base of frequencies in layers whose attention sees a text and by another in those that see a
 //! window of it. What stands in a checkpoint as one matrix, `W_q`, `W_k`, `W_v` or `W_1`, `W_g`, is
-//! cut when it is read (`weights.rs`). Dropout on attention weights, on the output of attention, and
-//! before `W_2`; the published models have none.
-
-mod settings;
-
-pub use settings::ModernBert;
-pub(super) use settings::complete;
+//! cut when it is read (`weights.rs`). Dropout on attention weights, on the output of attention,
+//! and before `W_2`; most published models have none.
 
 use super::config::TransformerConfig;
+use super::modern_settings::{Attention, ModernBert};
 use candle_nn::VarBuilder;
-use settings::Attention;
 use smvae_core::candle_core::{Result, Tensor};
 use smvae_core::nn::{Form, LayerNorm, Linear, PreparedGated, PreparedLinear, Rotary, attention_with_bias};
 use smvae_core::{Mode, PackedLayout, Rng};
@@ -120,8 +115,8 @@ fn bias_of_window(longest: usize, window: usize) -> Option<Vec<f32>> {
     (longest > window + 1).then(|| (-last..=last).map(of_distance).collect())
 }
 
-/// Far below any score, and a number of half precision. It is finite, since a row of padding may see
-/// no piece of its text, and a row of nothing but infinities has no softmax.
+/// Far below any score, and a number of half precision. It is finite, since a row of padding may
+/// see no piece of its text, and a row of nothing but infinities has no softmax.
 const OUT_OF_SIGHT: f32 = -3e4;
 
 /// A layer in one of the forms of its products.

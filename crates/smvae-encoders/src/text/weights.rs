@@ -1,8 +1,8 @@
 //! Names of a text encoder's tensors in the files of other programs.
 //!
 //! Known variations: the family's names for its parts, and tensors that hold several of ours, as in
-//! ModernBERT; its prefix (`bert.`), `module.` before all of it, as PyTorch's `DataParallel` writes,
-//! and `gamma`/`beta` for a layer norm's `weight`/`bias`. Poolers, heads and the buffer
+//! ModernBERT; its prefix (`bert.`), `module.` before all of it, as PyTorch's `DataParallel`
+//! writes, and `gamma`/`beta` for a layer norm's `weight`/`bias`. Poolers, heads and the buffer
 //! `position_ids` are left out, and with DeBERTaV3 the embeddings of positions that only its
 //! training used.
 
@@ -45,24 +45,28 @@ pub fn load_weights(
     Ok(report)
 }
 
-/// The weights with tensors that hold several of ours cut into these. What cannot be cut stays as it
-/// is, and is told of as what the network has no use for.
+/// The weights with tensors that hold several of ours cut into these.
 fn cut(weights: Weights, family: Family) -> Result<Weights> {
-    let mut tensors = BTreeMap::new();
+    let (mut tensors, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, tensor) in weights.tensors {
-        let stacked = family.profile().stacked.iter().find(|(theirs, _)| name.contains(theirs));
-        let rows = tensor.dims().first().copied().unwrap_or_default();
-        match stacked.filter(|(_, ours)| rows > 0 && rows.is_multiple_of(ours.len())) {
-            Some((theirs, ours)) => {
-                let rows = rows / ours.len();
-                for (i, part) in ours.iter().enumerate() {
-                    tensors.insert(name.replace(theirs, part), tensor.narrow(0, i * rows, rows)?);
-                }
-            }
-            None => drop(tensors.insert(name, tensor)),
+        let Some((theirs, ours)) = family.profile().stacked.iter().find(|(theirs, _)| name.contains(theirs)) else {
+            tensors.insert(name, tensor);
+            continue;
+        };
+        let (rows, parts) = (tensor.dims().first().copied().unwrap_or_default(), ours.len());
+        if rows == 0 || !rows.is_multiple_of(parts) {
+            problems.push(format!("{name} has the shape {:?}, which is not {parts} equal parts", tensor.dims()));
+            continue;
+        }
+        for (i, part) in ours.iter().enumerate() {
+            tensors.insert(name.replace(theirs, part), tensor.narrow(0, i * rows / parts, rows / parts)?);
         }
     }
-    Ok(Weights { tensors, ..weights })
+    if problems.is_empty() {
+        Ok(Weights { tensors, ..weights })
+    } else {
+        Err(Error::Weights { path: weights.path, problems })
+    }
 }
 
 /// The name a tensor has here; `None` for those that are left out.

@@ -1,12 +1,12 @@
 //! What follows attention in a layer of ModernBERT, for models that only predict on a CPU.
 
-use super::{PreparedLinear, Scratch, by_blocks};
-use crate::nn::activation::Activation;
-use crate::nn::lanes::add;
-use crate::nn::layer_norm::{LayerNorm, RowNorm};
-use crate::nn::linear::Linear;
-use crate::nn::matrix::{Write, multiply};
-use crate::nn::precision::Form;
+use super::activation::Activation;
+use super::lanes::add;
+use super::layer_norm::{LayerNorm, RowNorm};
+use super::linear::Linear;
+use super::matrix::{Write, multiply};
+use super::precision::Form;
+use super::prepared::{PreparedLinear, Scratch, by_blocks};
 use candle_core::{Result, Tensor, bail};
 
 /// As [`PreparedBlock`](super::PreparedBlock), with the norm before the wide layers, and a gate

@@ -5,7 +5,6 @@
 //! every how many layers one sees all of a text. Positions that are scaled are refused by the name
 //! of their setting.
 
-use crate::text::TransformerConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -49,7 +48,7 @@ const MAX_LAYERS: u64 = 1 << 10;
 ///
 /// # Errors
 /// [`Error::Config`].
-pub(in crate::text) fn complete(fields: &mut Map<String, Value>) -> Result<()> {
+pub(super) fn complete(fields: &mut Map<String, Value>) -> Result<()> {
     let named: [(&str, &str, Value); 4] = [
         ("norm_eps", "layer_norm_eps", 1e-5.into()),
         ("hidden_activation", "hidden_act", "gelu".into()),
@@ -135,19 +134,19 @@ fn kinds(fields: &Map<String, Value>) -> Result<Value> {
 }
 
 impl ModernBert {
-    /// Checks that the settings fit each other and the sizes of the model.
+    /// Checks that the settings fit each other and a model of these sizes.
     ///
     /// # Errors
     /// [`Error::Config`].
-    pub(in crate::text) fn check(&self, config: &TransformerConfig) -> Result<()> {
+    pub(super) fn check(&self, layers: usize, hidden_size: usize, heads: usize) -> Result<()> {
         let fail = |field, want: String, got: String| Err(Error::Config { field, want, got });
-        if self.layer_types.len() != config.num_hidden_layers {
-            let want = format!("one for each of the {} layers", config.num_hidden_layers);
+        if self.layer_types.len() != layers {
+            let want = format!("one for each of the {layers} layers");
             return fail("layer_types", want, self.layer_types.len().to_string());
         }
-        if !config.hidden_size.is_multiple_of(2 * config.num_attention_heads) {
-            let want = format!("a multiple of twice the {} attention heads", config.num_attention_heads);
-            return fail("hidden_size", want, config.hidden_size.to_string());
+        if !hidden_size.is_multiple_of(2 * heads) {
+            let want = format!("a multiple of twice the {heads} attention heads");
+            return fail("hidden_size", want, hidden_size.to_string());
         }
         let bases = [("global_rope_theta", self.global_rope_theta), ("local_rope_theta", self.local_rope_theta)];
         if let Some((field, theta)) = bases.into_iter().find(|(_, theta)| !(theta.is_finite() && *theta > 0.0)) {
@@ -176,6 +175,7 @@ impl ModernBert {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::TransformerConfig;
     use serde_json::json;
 
     /// The sizes of a tiny model.
