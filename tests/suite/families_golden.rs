@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// Their folders.
-const FAMILIES: [(&str, Family); 7] = [
+const FAMILIES: [(&str, Family); 9] = [
     ("bert", Family::Bert),
     ("roberta", Family::Roberta),
     ("xlm-roberta", Family::XlmRoberta),
@@ -25,6 +25,8 @@ const FAMILIES: [(&str, Family); 7] = [
     ("distilbert", Family::DistilBert),
     ("electra", Family::Electra),
     ("deberta-v2", Family::DebertaV2),
+    ("modernbert", Family::ModernBert),
+    ("modernbert-with-biases", Family::ModernBert),
 ];
 /// The golden files of these have a few gradients, those of the others have all.
 const WITH_SOME_GRADIENTS: [Family; 3] = [Family::Bert, Family::Roberta, Family::XlmRoberta];
@@ -33,9 +35,9 @@ const HIDDEN: f64 = 1e-4;
 /// Of the norm of a gradient, and of the loss.
 const RELATIVE: f64 = 1e-4;
 /// The keys' biases shift every score of a query alike, which attention does not see: their
-/// gradient is rounding. DeBERTa's are compared with distances.
+/// gradient is rounding. DeBERTa's are compared with distances, ModernBERT's are turned by places.
 fn is_without_effect(parameter: &str, family: Family) -> bool {
-    parameter.ends_with(".key.bias") && family != Family::DebertaV2
+    parameter.ends_with(".key.bias") && ![Family::DebertaV2, Family::ModernBert].contains(&family)
 }
 
 fn folder(family: &str) -> PathBuf {

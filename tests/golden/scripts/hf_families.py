@@ -1,12 +1,13 @@
-"""Tiny random encoders of seven families, and what Hugging Face transformers computes with them.
+"""Tiny random encoders of eight families, and what Hugging Face transformers computes with them.
 
     python hf_families.py OUTPUT_FOLDER [FAMILY ...]
 
-Made with Python 3.11.7, torch 2.15.0 (CPU, f32, one thread), transformers 5.23.0 (bert, roberta, xlm-roberta) and 5.24.0
-(mpnet, distilbert, electra, deberta-v2), tokenizers 0.23.3, safetensors 0.8.0, numpy 2.4.6.
+Made with Python 3.11.7, torch 2.15.0 (CPU, f32, one thread), transformers 5.23.0 (bert, roberta, xlm-roberta, modernbert,
+modernbert-with-biases) and 5.24.0 (mpnet, distilbert, electra, deberta-v2), tokenizers 0.23.3, safetensors 0.8.0, numpy 2.4.6.
 
 Writes texts.json, a list of texts, each a list of invented words, and a folder for each family, or for those that are
-named: `bert`, `roberta`, `xlm-roberta`, `mpnet`, `distilbert`, `electra`, `deberta-v2`. Each is a model folder as the hub has them, its
+named: `bert`, `roberta`, `xlm-roberta`, `mpnet`, `distilbert`, `electra`, `deberta-v2`, `modernbert`, and
+`modernbert-with-biases`, of other settings. Each is a model folder as the hub has them, its
 weights in another form: one safetensors file with the old names of layer norms and a head; a half-precision
 pytorch_model.bin; two shards of safetensors; one file with the family's prefix and a head; one with `module.` before
 all names. Their tokenizers are trained on the texts: word pieces, bytes, unigrams; one that is there already is kept,
@@ -17,10 +18,11 @@ off, rows of all texts one after the other with the pieces around them:
     lengths       [texts]     pieces of each text; i64
     ids           [rows]      of all texts; i64
     word_pieces   [words]     pieces of each word of all texts; i64
-    hidden        [rows, 24]  last hidden states
+    hidden        [rows, d]   last hidden states; d is 24, and 8 in modernbert-with-biases
     loss          [1]         sum(hidden * w), w[i, j] = cos(0.1 i + 0.01 j), i over all rows; f64
     grad.NAME                 d loss / d NAME by BERT's name for it, of the first three families for the
-                              parameters in GRADS, of the others for all
+                              parameters in GRADS, of the others for all; those of what ModernBERT has in
+                              one matrix are cut into those of its parts
 
 Prints, of mpnet, the first distance of each bucket, and of DeBERTaV3's settings that of each bucket of more than one
 distance, which tests of the crate have.
@@ -36,7 +38,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file as save_tensors
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -47,6 +49,8 @@ from transformers import (
     DistilBertModel,
     ElectraConfig,
     ElectraModel,
+    ModernBertConfig,
+    ModernBertModel,
     MPNetConfig,
     MPNetModel,
     RobertaConfig,
@@ -116,6 +120,24 @@ def byte_pairs():
     return tokenizer, "RobertaTokenizer"
 
 
+def moderns_byte_pairs():
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    # As in ModernBERT's file, which has the pieces around a text at its end.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=290, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(corpus(), trainer)
+    tokenizer.add_special_tokens(["[UNK]", "[CLS]", "[SEP]", "[PAD]"])
+    tokenizer.add_special_tokens([AddedToken("[MASK]", lstrip=True)])
+    ids = [(piece, tokenizer.token_to_id(piece)) for piece in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+    )
+    return tokenizer, "PreTrainedTokenizerFast"
+
+
 def unigrams(special=ROBERTA_SPECIAL, frame=("<s>", "</s>"), unk="<unk>", kind="PreTrainedTokenizerFast"):
     tokenizer = Tokenizer(models.Unigram())
     spaces = normalizers.Replace(Regex(" {2,}"), " ")
@@ -169,14 +191,35 @@ BERTS_NAMES = [
     (r"\.ffn\.lin1\.", ".intermediate.dense."),
     (r"\.ffn\.lin2\.", ".output.dense."),
     (r"\.output_layer_norm\.", ".output.LayerNorm."),
+    (r"^embeddings\.tok_embeddings\.", "embeddings.word_embeddings."),
+    (r"^embeddings\.norm\.", "embeddings.LayerNorm."),
+    (r"^layers\.", "encoder.layer."),
+    (r"\.attn_norm\.", ".attention.LayerNorm."),
+    (r"\.attn\.Wo\.", ".attention.output.dense."),
+    (r"\.mlp_norm\.", ".intermediate.LayerNorm."),
+    (r"\.mlp\.Wo\.", ".output.dense."),
 ]
 NAMES = {"q": "query", "k": "key", "v": "value"}
+# Parts of the names of ModernBERT's matrices that hold several of BERT's, one below the other.
+STACKED = {
+    ".attn.Wqkv.": [".attention.self.query.", ".attention.self.key.", ".attention.self.value."],
+    ".mlp.Wi.": [".intermediate.dense.", ".intermediate.gate."],
+}
 
 
 def berts_name(name):
     for pattern, ours in BERTS_NAMES:
         name = re.sub(pattern, ours, name)
     return name
+
+
+def berts_parts(name, tensor):
+    """A tensor by BERT's name for it, or several."""
+    for stacked, parts in STACKED.items():
+        if stacked in name:
+            names = [berts_name(name.replace(stacked, part)) for part in parts]
+            return dict(zip(names, tensor.chunk(len(parts))))
+    return {berts_name(name): tensor}
 
 
 def shards(state, folder):
@@ -251,6 +294,33 @@ FAMILIES = {
         DebertaV2Model,
         prefixed("deberta.", ["lm_predictions.lm_head.bias", "deberta.embeddings.position_embeddings.weight"]),
     ),
+    "modernbert": (
+        moderns_byte_pairs,
+        # The first and the last layer see a text, those between a window of four pieces to each side.
+        ModernBertConfig(max_position_embeddings=64, local_attention=8, **SIZES | {"num_hidden_layers": 4}),
+        ModernBertModel,
+        prefixed("model.", ["head.dense.weight", "head.norm.weight", "decoder.bias"]),
+    ),
+    "modernbert-with-biases": (
+        moderns_byte_pairs,
+        ModernBertConfig(
+            max_position_embeddings=64,
+            local_attention=5,
+            layer_types=["sliding_attention", "full_attention"],
+            rope_parameters={
+                "full_attention": {"rope_type": "default", "rope_theta": 100.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+            },
+            attention_bias=True,
+            mlp_bias=True,
+            norm_bias=True,
+            norm_eps=1e-3,
+            hidden_activation="gelu_new",
+            **SIZES | {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12},
+        ),
+        ModernBertModel,
+        prefixed(""),
+    ),
 }
 # Of the first, only these.
 SOME_GRADS = {"bert", "roberta", "xlm-roberta"}
@@ -259,7 +329,7 @@ SOME_GRADS = {"bert", "roberta", "xlm-roberta"}
 def random_weights(model):
     """Large enough that attention is not flat; numbers that half precision has."""
     for name, parameter in model.named_parameters():
-        centre = 1.0 if berts_name(name).endswith("LayerNorm.weight") else 0.0
+        centre = 1.0 if berts_name(name).endswith(("LayerNorm.weight", "final_norm.weight")) else 0.0
         parameter.data.normal_(centre, 0.3).copy_(parameter.data.half().float())
 
 
@@ -281,16 +351,23 @@ def make(folder, build_tokenizer, config, model_class, save_weights):
     else:
         tokenizer.save(str(file))
     special = dict(unk_token="<unk>", cls_token="<s>", sep_token="</s>", pad_token="<pad>")
-    if config.model_type in ("bert", "distilbert", "electra", "deberta-v2"):
+    if config.model_type in ("bert", "distilbert", "electra", "deberta-v2", "modernbert"):
         special = dict(unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
     if config.model_type == "mpnet":
         special["unk_token"] = "[UNK]"
     settings = {"tokenizer_class": tokenizer_class, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n")
     config.vocab_size = tokenizer.get_vocab_size()
+    if config.model_type == "modernbert":
+        named = {"pad": "[PAD]", "bos": "[CLS]", "eos": "[SEP]", "cls": "[CLS]", "sep": "[SEP]"}
+        for name, piece in named.items():
+            setattr(config, f"{name}_token_id", tokenizer.token_to_id(piece))
     (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=1, sort_keys=True) + "\n")
 
     theirs = AutoTokenizer.from_pretrained(folder, add_prefix_space=True)
+    if config.model_type == "modernbert":
+        # Its class takes the file as it is, which has no space before the first word.
+        theirs.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     pieces = [piece_ids(theirs, words) for words in TEXTS]
     flat = lambda text: [id_ for word in text for id_ in word]
     ids = [[theirs.cls_token_id, *flat(text), theirs.sep_token_id] for text in pieces]
@@ -303,7 +380,10 @@ def make(folder, build_tokenizer, config, model_class, save_weights):
     loss = (hidden.double() * torch.cos(0.1 * i + 0.01 * j)).sum()
     loss.backward()
     # What has no part in the hidden states (a pooler) has no gradient.
-    grads = {berts_name(name): p.grad for name, p in model.named_parameters() if p.grad is not None}
+    grads = {}
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            grads |= berts_parts(name, parameter.grad)
     names = GRADS if folder.name in SOME_GRADS else sorted(grads)
     arrays = {
         "lengths": np.array([len(row) for row in ids], dtype=np.int64),

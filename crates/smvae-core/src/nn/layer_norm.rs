@@ -38,6 +38,15 @@ impl LayerNorm {
         Ok(Self { weight, bias: vb.get_with_hints(dim, "bias", Init::Const(0.0))?, eps })
     }
 
+    /// The same without a bias: zeros that are no parameter.
+    ///
+    /// # Errors
+    /// As [`LayerNorm::load`].
+    pub fn load_without_bias(dim: usize, eps: f64, vb: VarBuilder<'_>) -> Result<Self> {
+        let weight = vb.get_with_hints(dim, "weight", Init::Const(1.0))?;
+        Ok(Self { weight, bias: Tensor::zeros(dim, vb.dtype(), vb.device())?, eps })
+    }
+
     /// The weight, `[d]`.
     pub fn weight(&self) -> &Tensor {
         &self.weight

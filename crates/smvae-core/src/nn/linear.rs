@@ -19,7 +19,7 @@ use candle_nn::{Init, VarBuilder};
 use std::any::Any;
 use std::sync::OnceLock;
 
-/// A linear layer with bias, parameters `weight` and `bias`.
+/// A linear layer, parameters `weight` and `bias`.
 #[derive(Clone, Debug)]
 pub struct Linear {
     weight: Tensor,
@@ -38,9 +38,22 @@ impl Linear {
     /// # Errors
     /// Those of the builder: a missing tensor, a wrong shape.
     pub fn load(in_dim: usize, out_dim: usize, vb: VarBuilder<'_>) -> Result<Self> {
-        let bound = (6.0 / (in_dim + out_dim) as f64).sqrt();
-        let weight = vb.get_with_hints((out_dim, in_dim), "weight", Init::Uniform { lo: -bound, up: bound })?;
+        let weight = Self::load_weight(in_dim, out_dim, &vb)?;
         Ok(Self { weight, bias: vb.get_with_hints(out_dim, "bias", Init::Const(0.0))? })
+    }
+
+    /// The same without a bias: zeros that are no parameter.
+    ///
+    /// # Errors
+    /// As [`Linear::load`].
+    pub fn load_without_bias(in_dim: usize, out_dim: usize, vb: VarBuilder<'_>) -> Result<Self> {
+        let bias = Tensor::zeros(out_dim, vb.dtype(), vb.device())?;
+        Ok(Self { weight: Self::load_weight(in_dim, out_dim, &vb)?, bias })
+    }
+
+    fn load_weight(in_dim: usize, out_dim: usize, vb: &VarBuilder<'_>) -> Result<Tensor> {
+        let bound = (6.0 / (in_dim + out_dim) as f64).sqrt();
+        vb.get_with_hints((out_dim, in_dim), "weight", Init::Uniform { lo: -bound, up: bound })
     }
 
     /// The weight, `[out, in]`.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// A linear layer that only predicts. A clone shares its weight.
 #[derive(Clone, Debug)]
 pub struct PreparedLinear {
-    weight: Arc<Packed>,
+    pub(super) weight: Arc<Packed>,
 }
 
 impl PreparedLinear {
@@ -83,12 +83,12 @@ impl PreparedLinear {
         })
     }
 
-    fn multiply(&self, x: &[f32], y: &mut [f32], write: Write, rows: &mut Rows) {
+    pub(super) fn multiply(&self, x: &[f32], y: &mut [f32], write: Write, rows: &mut Rows) {
         rows.take(x, &self.weight);
         multiply(rows, &self.weight, y, write);
     }
 
-    fn check(&self, x: &Tensor) -> Result<()> {
+    pub(super) fn check(&self, x: &Tensor) -> Result<()> {
         let (k, n) = self.weight.dims();
         match x.dims2()? {
             (_, width) if width == k && k > 0 && n > 0 => Ok(()),
@@ -165,10 +165,10 @@ impl PreparedBlock {
 
 /// What a task of the thread pool keeps from block to block of rows.
 #[derive(Default)]
-struct Scratch {
-    rows: Rows,
-    wide: Vec<f32>,
-    sum: Vec<f32>,
+pub(super) struct Scratch {
+    pub(super) rows: Rows,
+    pub(super) wide: Vec<f32>,
+    pub(super) sum: Vec<f32>,
 }
 
 /// Blocks of rows are multiples of what the kernels compute at once.
@@ -177,7 +177,7 @@ const TILE: usize = 12;
 /// Runs `f` on blocks of at most `at_once` rows of each of `xs: [rows, in]`, in parallel, each with
 /// the same rows of new tensors of these widths. A tensor after the first is as wide as the first
 /// new one.
-fn by_blocks<const M: usize, const N: usize>(
+pub(super) fn by_blocks<const M: usize, const N: usize>(
     xs: [&Tensor; M],
     widths: [usize; N],
     at_once: usize,

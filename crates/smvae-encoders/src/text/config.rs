@@ -1,11 +1,13 @@
 //! `config.json` of a transformer encoder of BERT's kind, in Hugging Face's format.
 
 use super::disentangled::{self, Disentangled, TableRows};
-use super::family::{Family, Relative, instead_of};
+use super::family::{Family, Layers, Relative, instead_of};
+use super::modern_settings::{self, ModernBert};
 use super::relative;
 use crate::{Error, Result, files};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use smvae_core::nn::Activation;
 use std::path::Path;
 
 /// Sizes and settings of a transformer encoder. Fields of `config.json` that are not needed are
@@ -39,7 +41,7 @@ pub struct TransformerConfig {
     #[serde(default = "tenth")]
     pub attention_probs_dropout_prob: f64,
     /// Number of position embeddings, of which [`TransformerConfig::position_limit`] are for
-    /// pieces. In a DeBERTa, which has none, the longest text it was trained on.
+    /// pieces. In a DeBERTa and a ModernBERT, which have none, the longest text they are for.
     pub max_position_embeddings: usize,
     /// Number of segment embeddings, of which the first is that of texts and the second that of
     /// their contexts; a model with one uses it for both, and 0 is a model without them.
@@ -58,6 +60,9 @@ pub struct TransformerConfig {
     /// The relative positions of a DeBERTa; `None` in the others.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub disentangled: Option<Disentangled>,
+    /// What a ModernBERT has beside these; `None` in the others.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub modern: Option<ModernBert>,
 }
 
 /// Activation of the feed-forward layers.
@@ -73,6 +78,17 @@ pub enum HiddenAct {
     GeluNew,
     /// Zero for negative numbers.
     Relu,
+}
+
+impl HiddenAct {
+    /// The function.
+    pub(super) fn activation(self) -> Activation {
+        match self {
+            Self::Gelu => Activation::GeluErf,
+            Self::GeluNew => Activation::GeluTanh,
+            Self::Relu => Activation::LeakyRelu(0.0),
+        }
+    }
 }
 
 fn tenth() -> f64 {
@@ -106,17 +122,24 @@ impl TransformerConfig {
             })?,
             None => Family::default(),
         };
-        match family.profile().relative {
+        let profile = family.profile();
+        match profile.relative {
             Relative::Nothing => {}
             Relative::Bias => relative::check(&fields)?,
             Relative::Embeddings => disentangled::complete(&mut fields)?,
         }
+        if profile.layers == Layers::Modern {
+            modern_settings::complete(&mut fields)?;
+        }
         family.with_berts_names(&mut fields);
         let malformed =
             |source: serde_json::Error| Error::Json { path: path.to_owned(), what: WHAT, source: source.into() };
-        if family.profile().relative == Relative::Embeddings {
-            // A flattened option would be `None` where a field has the wrong type.
+        // A flattened option would be `None` where a field has the wrong type.
+        if profile.relative == Relative::Embeddings {
             Disentangled::deserialize(&fields).map_err(malformed)?;
+        }
+        if profile.layers == Layers::Modern {
+            ModernBert::deserialize(&fields).map_err(malformed)?;
         }
         let config: Self = serde_json::from_value(Value::Object(fields)).map_err(malformed)?;
         config.validate()?;
@@ -159,6 +182,19 @@ impl TransformerConfig {
         let absent =
             || Error::Config { field: "position_buckets", want: "there".to_owned(), got: "nothing".to_owned() };
         self.disentangled.as_ref().ok_or_else(absent)?.rows(self.max_position_embeddings).map(Some)
+    }
+
+    /// The settings of a ModernBERT; `None` in the others.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings that are absent or do not fit.
+    pub(super) fn modern(&self) -> Result<Option<&ModernBert>> {
+        if self.model_type.profile().layers != Layers::Modern {
+            return Ok(None);
+        }
+        let absent = || Error::Config { field: "layer_types", want: "there".to_owned(), got: "nothing".to_owned() };
+        let settings = self.modern.as_ref().ok_or_else(absent)?;
+        settings.check(self.num_hidden_layers, self.hidden_size, self.num_attention_heads).map(|()| Some(settings))
     }
 
     /// The most pieces a text may have.
@@ -215,6 +251,7 @@ impl TransformerConfig {
             return fail("position_embedding_type", "absolute".to_owned(), got.clone());
         }
         self.relative_rows()?;
+        self.modern()?;
         let probabilities = [
             ("hidden_dropout_prob", self.hidden_dropout_prob),
             ("attention_probs_dropout_prob", self.attention_probs_dropout_prob),

@@ -1,4 +1,4 @@
-//! Families of encoders with BERT's layers: what each counts, has, and calls its parts.
+//! Families of encoders: what each counts, has, and calls its parts.
 //!
 //! What it does not do: read weights or a tokenizer. A family that is not here is refused by its
 //! name, with what would help.
@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A family of encoders with BERT's layers.
+/// A family of encoders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
@@ -30,6 +30,9 @@ pub enum Family {
     /// DeBERTaV3: a BERT with relative positions alone, which are compared with pieces.
     #[serde(rename = "deberta-v2")]
     DebertaV2,
+    /// ModernBERT: rotary positions, windows and gates, in layers of its own.
+    #[serde(rename = "modernbert")]
+    ModernBert,
 }
 
 /// What is particular to a family. [`FAMILIES`] has one of each, in the order of [`Family`].
@@ -57,6 +60,19 @@ pub(super) struct Profile {
     pub prefix: &'static str,
     /// Parts of its tensors' names, and what BERT calls them.
     pub parts: &'static [(&'static str, &'static str)],
+    /// Parts of the names of tensors that hold several of ours one below the other, and the parts
+    /// of ours.
+    pub stacked: &'static [(&'static str, &'static [&'static str])],
+    pub layers: Layers,
+}
+
+/// What the layers compute.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layers {
+    /// What BERT's do: `bert.rs`.
+    Bert,
+    /// What ModernBERT's do: `modern.rs`.
+    Modern,
 }
 
 /// How attention takes the distance of two pieces into account.
@@ -90,6 +106,8 @@ const BERT: Profile = Profile {
     fields: &[],
     prefix: "bert.",
     parts: &[],
+    stacked: &[],
+    layers: Layers::Bert,
 };
 
 const ROBERTA: Profile = Profile {
@@ -102,7 +120,7 @@ const ROBERTA: Profile = Profile {
     ..BERT
 };
 
-static FAMILIES: [Profile; 8] = [
+static FAMILIES: [Profile; 9] = [
     BERT,
     ROBERTA,
     Profile { family: Family::XlmRoberta, name: "xlm-roberta", ..ROBERTA },
@@ -164,6 +182,29 @@ static FAMILIES: [Profile; 8] = [
         ],
         ..BERT
     },
+    Profile {
+        family: Family::ModernBert,
+        name: "modernbert",
+        pad_id: 50283,
+        has_segments: false,
+        has_positions: false,
+        prefix: "model.",
+        parts: &[
+            ("embeddings.tok_embeddings.", "embeddings.word_embeddings."),
+            ("embeddings.norm.", "embeddings.LayerNorm."),
+            ("layers.", "encoder.layer."),
+            (".attn_norm.", ".attention.LayerNorm."),
+            (".attn.Wo.", ".attention.output.dense."),
+            (".mlp_norm.", ".intermediate.LayerNorm."),
+            (".mlp.Wo.", ".output.dense."),
+        ],
+        stacked: &[
+            (".attn.Wqkv.", &[".attention.self.query.", ".attention.self.key.", ".attention.self.value."]),
+            (".mlp.Wi.", &[".intermediate.dense.", ".intermediate.gate."]),
+        ],
+        layers: Layers::Modern,
+        ..BERT
+    },
 ];
 
 impl std::fmt::Display for Family {
@@ -220,8 +261,7 @@ pub(super) fn instead_of(model_type: &str) -> &'static str {
         "deberta" => {
             "its attention has more parts than that of DeBERTaV3, which is read: microsoft/deberta-v3-base and others"
         }
-        "modernbert"
-        | "nomic_bert"
+        "nomic_bert"
         | "albert"
         | "xlnet"
         | "funnel"

@@ -25,6 +25,7 @@ pub fn tiny(vocab_size: usize) -> TransformerConfig {
         pad_token_id: None,
         position_embedding_type: None,
         disentangled: None,
+        modern: None,
     }
 }
 

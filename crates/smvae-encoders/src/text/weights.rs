@@ -1,15 +1,17 @@
 //! Names of a text encoder's tensors in the files of other programs.
 //!
-//! Known variations: the family's names for its parts, its prefix (`bert.`), `module.` before all
-//! of it, as PyTorch's `DataParallel` writes, and `gamma`/`beta` for a layer norm's
-//! `weight`/`bias`. Poolers, heads and the buffer `position_ids` are left out, and with DeBERTaV3
-//! the embeddings of positions that only its training used.
+//! Known variations: the family's names for its parts, and tensors that hold several of ours, as in
+//! ModernBERT; its prefix (`bert.`), `module.` before all of it, as PyTorch's `DataParallel`
+//! writes, and `gamma`/`beta` for a layer norm's `weight`/`bias`. Poolers, heads and the buffer
+//! `position_ids` are left out, and with DeBERTaV3 the embeddings of positions that only its
+//! training used.
 
 use super::{Family, Transformer, TransformerConfig};
 use crate::weights::{LoadReport, Missing, Weights, expected};
 use crate::{Error, Result};
 use smvae_core::candle_core::Shape;
 use smvae_core::nn::Parameters;
+use std::collections::BTreeMap;
 
 /// The most numbers that are drawn in the place of tensors that a file lacks: 1 GiB of them.
 const MAX_DRAWN: usize = 1 << 28;
@@ -35,11 +37,36 @@ pub fn load_weights(
         let why = format!("it describes a network of {wanted} numbers, there are {there}");
         return Err(Error::Weights { path: weights.path, problems: vec![why] });
     }
+    let weights = cut(weights, config.model_type)?;
     let (tensors, report) = weights.fit(&expected, |name| standard_name(config.model_type, name), missing)?;
     for (name, tensor) in tensors {
         parameters.insert(format!("{prefix}.{name}"), &tensor)?;
     }
     Ok(report)
+}
+
+/// The weights with tensors that hold several of ours cut into these.
+fn cut(weights: Weights, family: Family) -> Result<Weights> {
+    let (mut tensors, mut problems) = (BTreeMap::new(), Vec::new());
+    for (name, tensor) in weights.tensors {
+        let Some((theirs, ours)) = family.profile().stacked.iter().find(|(theirs, _)| name.contains(theirs)) else {
+            tensors.insert(name, tensor);
+            continue;
+        };
+        let (rows, parts) = (tensor.dims().first().copied().unwrap_or_default(), ours.len());
+        if rows == 0 || !rows.is_multiple_of(parts) {
+            problems.push(format!("{name} has the shape {:?}, which is not {parts} equal parts", tensor.dims()));
+            continue;
+        }
+        for (i, part) in ours.iter().enumerate() {
+            tensors.insert(name.replace(theirs, part), tensor.narrow(0, i * rows / parts, rows / parts)?);
+        }
+    }
+    if problems.is_empty() {
+        Ok(Weights { tensors, ..weights })
+    } else {
+        Err(Error::Weights { path: weights.path, problems })
+    }
 }
 
 /// The name a tensor has here; `None` for those that are left out.
@@ -65,6 +92,9 @@ fn standard_name(family: Family, name: &str) -> Option<String> {
         // DeBERTaV3's.
         "lm_predictions.",
         "mask_predictions.",
+        // ModernBERT's.
+        "head.",
+        "decoder.",
     ];
     // DeBERTaV3's files have embeddings of positions that only a head of its training used.
     let unused = match name.strip_prefix("embeddings.") {

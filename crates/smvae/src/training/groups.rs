@@ -3,7 +3,8 @@
 //! ```text
 //! group  0            embeddings of the text encoder,
 //!                     also those of distances           encoder_lr decay^L
-//!        l = 1 .. L   its layers, from below            encoder_lr decay^(L - l)
+//!        l = 1 .. L   its layers, from below; the norm
+//!                     after the last is in group L      encoder_lr decay^(L - l)
 //!        L + 1        everything else                   head_lr
 //! ```
 //! Groups `0 ..= n` are frozen for [`Freeze::Lowest`] of `n` layers. Frozen parameters have no part
@@ -53,6 +54,10 @@ impl Groups {
         let Some(name) = name.strip_prefix(ENCODER).and_then(|rest| rest.strip_prefix('.')) else {
             return self.layers + 1;
         };
+        // What ModernBERT has above its layers.
+        if name.starts_with("final_norm.") {
+            return self.layers;
+        }
         let layer = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
         layer.map_or(0, |layer: usize| layer + 1)
     }
@@ -73,27 +78,28 @@ impl Groups {
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 6] = [
         "encoder.embeddings.LayerNorm.bias",
         "encoder.encoder.layer.0.output.dense.weight",
         "encoder.encoder.layer.1.output.dense.weight",
         "encoder.encoder.layer.10.output.dense.weight",
+        "encoder.final_norm.weight",
         "model.lstm_ner.forward.weight",
     ];
 
     #[test]
     fn the_lowest_layers_are_frozen_first() {
-        let check = |freeze, want: [bool; 5]| {
+        let check = |freeze, want: [bool; 6]| {
             let groups = Groups::new(11, &TrainingConfig { freeze, ..TrainingConfig::default() }).expect("11 layers");
             assert_eq!(NAMES.map(|name| groups.is_frozen(name)), want, "{freeze:?}");
-            assert_eq!(NAMES.map(|name| groups.of(name)), [0, 1, 2, 11, 12]);
+            assert_eq!(NAMES.map(|name| groups.of(name)), [0, 1, 2, 11, 11, 12]);
         };
-        check(Freeze::None, [false; 5]);
-        check(Freeze::Lowest(0), [true, false, false, false, false]);
-        check(Freeze::Lowest(1), [true, true, false, false, false]);
-        check(Freeze::Lowest(10), [true, true, true, false, false]);
-        check(Freeze::Lowest(11), [true, true, true, true, false]);
-        check(Freeze::All, [true, true, true, true, false]);
+        check(Freeze::None, [false; 6]);
+        check(Freeze::Lowest(0), [true, false, false, false, false, false]);
+        check(Freeze::Lowest(1), [true, true, false, false, false, false]);
+        check(Freeze::Lowest(10), [true, true, true, false, false, false]);
+        check(Freeze::Lowest(11), [true, true, true, true, true, false]);
+        check(Freeze::All, [true, true, true, true, true, false]);
         assert!(Groups::new(11, &TrainingConfig { freeze: Freeze::Lowest(12), ..Default::default() }).is_err());
     }
 

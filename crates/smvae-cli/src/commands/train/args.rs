@@ -45,8 +45,8 @@ pub(crate) struct TrainArgs {
     pub(crate) resume: Option<PathBuf>,
     /// Text encoder: a model folder, a name on the Hugging Face hub, or `tiny`.
     ///
-    /// Of the BERT, RoBERTa, XLM-R, MPNet, DistilBERT, ELECTRA or DeBERTaV3 family. A folder has
-    /// config.json, weights and tokenizer; a name, OWNER/NAME[@REVISION] such as
+    /// Of the BERT, RoBERTa, XLM-R, MPNet, DistilBERT, ELECTRA, DeBERTaV3 or ModernBERT family. A
+    /// folder has config.json, weights and tokenizer; a name, OWNER/NAME[@REVISION] such as
     /// google-bert/bert-base-uncased, is fetched once (HF_HUB_CACHE, HF_HOME, HF_TOKEN, HF_ENDPOINT
     /// and HF_HUB_OFFLINE have their usual meaning); `tiny` is a small untrained one with the
     /// corpus's words.

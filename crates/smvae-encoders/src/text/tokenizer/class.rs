@@ -59,7 +59,7 @@ impl Class {
         Some(class)
     }
 
-    /// The class of a family. Two more are known: a tokenizer may be read without its encoder.
+    /// The class of a family. One more is known: a tokenizer may be read without its encoder.
     fn of_model(model_type: &str) -> Option<Self> {
         match (Family::named(model_type), model_type) {
             (Some(Family::Bert | Family::DistilBert | Family::Electra), _) => Some(Self::Bert),
@@ -67,8 +67,8 @@ impl Class {
             (Some(Family::Roberta), _) => Some(Self::Roberta),
             (Some(Family::XlmRoberta | Family::Camembert), _) => Some(Self::Unigrams),
             (Some(Family::DebertaV2), _) => Some(Self::DebertaV2),
+            (Some(Family::ModernBert), _) => Some(Self::AsItIs),
             (None, "bertweet") => Some(Self::Bertweet),
-            (None, "modernbert") => Some(Self::AsItIs),
             (None, _) => None,
         }
     }

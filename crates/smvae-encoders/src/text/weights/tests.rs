@@ -59,3 +59,21 @@ fn names_of_other_programs_are_understood() {
     let unused = vec!["encoder.layer.99.x".to_owned()];
     check(str::to_owned, &["encoder.layer.99.x"], &LoadReport { unused, ..nothing });
 }
+
+#[test]
+fn a_matrix_of_several_is_cut_into_them() {
+    let load = |shape: (usize, usize)| {
+        let tensor = Tensor::arange(0_f32, (shape.0 * shape.1) as f32, &Device::Cpu).expect("numbers");
+        let tensor = tensor.reshape(shape).expect("as many");
+        cut(
+            Weights { path: "w".into(), tensors: [("layers.0.mlp.Wi.weight".to_owned(), tensor)].into() },
+            Family::ModernBert,
+        )
+    };
+    let parts = load((4, 2)).expect("two and two rows").tensors;
+    let rows = |name: &str| parts[name].to_vec2::<f32>().expect("a matrix");
+    assert_eq!(rows("layers.0.intermediate.dense.weight"), [[0.0, 1.0], [2.0, 3.0]]);
+    assert_eq!(rows("layers.0.intermediate.gate.weight"), [[4.0, 5.0], [6.0, 7.0]]);
+    let message = load((3, 2)).expect_err("three rows").to_string();
+    assert!(message.contains("layers.0.mlp.Wi.weight has the shape [3, 2], which is not 2 equal parts"), "{message}");
+}
