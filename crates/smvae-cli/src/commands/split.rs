@@ -1,8 +1,10 @@
 //! `smvae split`: one file of labelled posts to the train, dev and test of a corpus.
 
 use crate::failure::Usage;
+use crate::inputs::Inputs;
 use crate::lines;
 use crate::options::{ColumnArgs, FileArgs};
+use crate::output;
 use crate::progress::say;
 use anyhow::Context as _;
 use clap::Args;
@@ -74,6 +76,10 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     if unlabelled.exists() && !args.overwrite {
         return Err(Usage(format!("{} is there already: --overwrite replaces it", unlabelled.display())).into());
     }
+    let outputs = paths.iter().map(|path| ("a split", Some(path.as_path())));
+    let rest = args.rest_of.as_ref().map(|_| ("the rest", Some(unlabelled.as_path())));
+    let inputs = Inputs::default().file("FILE", Some(&args.file)).file("--rest-of", args.rest_of.as_deref());
+    output::apart(outputs.chain(rest), &inputs)?;
     let settings = Settings {
         format: args.form.from,
         separator: args.form.separator,

@@ -16,6 +16,7 @@ pub(crate) use args::PredictArgs;
 use crate::captions::with_captions;
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
+use crate::inputs::Inputs;
 use crate::interrupt;
 use crate::lines::{self, Fault, Line};
 use crate::model;
@@ -77,7 +78,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
 
 /// Refuses what makes no sense, before the model is loaded.
 fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
-    crate::output::check_apart([("--output", Some(&args.output))], [("--input", Some(&args.input))])?;
+    let inputs = Inputs::default().file("--input", Some(&args.input)).runs(&args.model);
+    let inputs = inputs.images_and_captions(&args.images, &args.captions);
+    crate::output::check_apart([("--output", Some(args.output.as_path()))], &inputs)?;
     if args.model.len() > 1 && args.reading.settings().calibrated {
         return Err(Usage("--calibrated is for one --model, and not for several together".to_owned()).into());
     }

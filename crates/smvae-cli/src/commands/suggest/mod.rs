@@ -34,10 +34,9 @@ use std::sync::Arc;
 
 pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let settings = args.settings()?;
-    let outputs = [("--output", Some(&args.output)), ("--manifest", args.manifest.as_ref())];
-    let inputs = [("--pool", Some(&args.pool)), ("--labelled", args.labelled.as_ref())];
-    let others = args.exclude.iter().map(|file| ("--exclude", Some(file)));
-    output::check_apart(outputs, inputs.into_iter().chain(others))?;
+    let outputs = [("--output", Some(args.output.as_path())), ("--manifest", args.manifest.as_deref())];
+    output::check_apart(outputs, &args.inputs())?;
+    output::check_new(outputs, args.overwrite)?;
     let labelled = args.labelled.as_ref().map(Selection::load).transpose()?;
     let digest = manifest_digest(args, labelled.as_ref())?;
     let posts = lines::open(&args.pool, &args.form, &args.columns)?;
