@@ -21,16 +21,16 @@ use crate::interrupt;
 use crate::lines::{self, Fault, Line};
 use crate::model;
 use crate::options::CaptionArgs;
-use crate::progress::{Progress, detail, say};
+use crate::progress::{Progress, detail, insist, say};
 use losses::Losses;
 use origin::Origin;
-use output::{Continued, Output};
+use output::{Continued, Leftover, Output};
 use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;
 use smvae::data::formats::write::FailedPost;
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
 use std::sync::Arc;
-use writer::{Writer, can_be_continued, has_candidates};
+use writer::{Writer, can_be_continued, has_candidates, is_columnar};
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let format = args.output_format()?;
@@ -59,18 +59,26 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let lines = lines::lines(posts, continued.posts, lines::post_of(model.clone(), pictures));
     let mut stream = model.stream_with(lines, &StreamSettings::default().with_window(args.chunk as usize));
     interrupt::catch_and(stream.stopper())?;
-    let written = write(&mut stream, args, &mut writer, &mut output, continued);
-    // What was answered stays, whatever has ended the rest.
-    let flushed = output.flush();
-    let (done, losses) = written?;
-    flushed?;
-    if let Some(signal) = interrupt::signal() {
-        let kept = if output.is_kept() { ": --resume continues them" } else { "" };
-        say(format!("{done} posts are answered{kept}"));
-        return Err(signal.into());
-    }
-    output.put(&writer.finish()?)?;
-    output.finish()?;
+    let written = write(&mut stream, args, &mut writer, &mut output, continued).and_then(|told| {
+        if let Some(signal) = interrupt::signal() {
+            return Err(signal.into());
+        }
+        output.put(&writer.finish()?)?;
+        output.finish()?;
+        Ok(told)
+    });
+    let (done, losses) = match written {
+        Ok(told) => told,
+        // What was answered stays, whatever has ended the rest.
+        Err(error) => {
+            match output.leave(is_columnar(format), || writer.finish()) {
+                Some(kept) => insist(kept),
+                None if interrupt::signal().is_some() => say(format!("{} posts are answered", output.posts())),
+                None => {}
+            }
+            return Err(error);
+        }
+    };
     losses.tell(done);
     let (lines, left_out) = (losses.bad, writer.left_out());
     if lines > 0 || left_out > 0 { Err(BadLines { lines, left_out }.into()) } else { Ok(()) }
@@ -107,7 +115,12 @@ fn open_output(args: &PredictArgs, format: AnswerFormat, model: &Predictor) -> a
         return Ok((Output::direct(&args.output)?, Continued::default()));
     }
     let origin = if is_resumable(args, format) { Some(origin(args, model)?) } else { None };
-    let (output, continued) = Output::file(&args.output, origin.as_ref(), args.resume)?;
+    let leftover = match (args.resume, args.overwrite) {
+        (true, _) => Leftover::Continue,
+        (false, true) => Leftover::Drop,
+        (false, false) => Leftover::Refuse,
+    };
+    let (output, continued) = Output::file(&args.output, origin.as_ref(), leftover)?;
     if continued.posts > 0 {
         say(format!("{} posts are answered already: the rest follows", continued.posts));
     }
@@ -180,7 +193,7 @@ fn write(
             }
         };
         done += 1;
-        output.put(&bytes)?;
+        output.put_post(&bytes)?;
         if !stream.is_ready() {
             // A reader at the other end of a pipe gets what there is before it has to wait.
             if !Output::is_renamed(&args.output) {

@@ -79,7 +79,12 @@ pub(super) fn can_be_continued(format: AnswerFormat) -> bool {
 
 /// Whether a format has a place for candidates.
 pub(super) fn has_candidates(format: AnswerFormat) -> bool {
-    matches!(format, AnswerFormat::JsonLines) || ["arrow", "parquet"].contains(&format.name())
+    matches!(format, AnswerFormat::JsonLines) || is_columnar(format)
+}
+
+/// Whether a record of a format holds many posts.
+pub(super) fn is_columnar(format: AnswerFormat) -> bool {
+    ["arrow", "parquet"].contains(&format.name())
 }
 
 /// Reads a record that an earlier run wrote and counts it; its length. `None` where no whole record
