@@ -4,7 +4,9 @@
 
 mod support;
 
+use smvae::data::corpus::load_split;
 use smvae::data::formats::{Format, Settings, open};
+use smvae::data::{Sample, Split};
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -105,6 +107,8 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
     let resume = format!("{PREDICT} --output found.jsonl --resume");
     let (_, log) = check(dir, &format!("{resume} --words whitespace"), "", 2);
     assert!(log.contains("cannot be continued: --words was ") && log.contains("and is whitespace"), "{log}");
+    let (_, log) = check(dir, &format!("{resume} --all-above 0.5"), "", 2);
+    assert!(log.contains("what is told of them was the default and is --all-above 0.5."), "{log}");
     std::fs::write(dir.join("posts.jsonl"), "{\"text\": \"another\"}\n").expect("writes");
     let (_, log) = check(dir, &resume, "", 2);
     assert!(log.contains("cannot be continued: the input was sha256 "), "{log}");
@@ -168,6 +172,26 @@ fn what_is_answered_stays_in_every_format() {
     assert!(!dir.join(".c.jsonl.tmp").exists());
     let (_, log) = check(dir, &format!("{PREDICT} --strict --output d.jsonl --from csv"), "", 1);
     assert!(!log.contains("are answered") && !dir.join(".d.jsonl.tmp").exists(), "{log}");
+}
+
+#[test]
+fn answers_without_captions_do_not_continue_those_with() {
+    let dir = folder(100);
+    let dir = dir.path();
+    let train = load_split(dir.join("corpus"), Split::Train).expect("our own files").samples;
+    let line = |sample: &Sample| format!("{{\"image_id\": \"{}\", \"caption\": \"a hall\"}}\n", sample.image_id);
+    std::fs::write(dir.join("captions.jsonl"), train.iter().map(line).collect::<String>()).expect("writes");
+    let train = "train --data corpus --captions captions.jsonl --text-encoder tiny --hidden-dim 8 --latent-dim 4 \
+                 --max-width 3 --epochs 1 --out reads";
+    check(dir, train, "", 0);
+    let predict = "predict --model reads --input posts.jsonl --output found.jsonl";
+    check(dir, &format!("{predict} --strict"), "", 1);
+    std::fs::rename(dir.join("captions.jsonl"), dir.join("moved.jsonl")).expect("it is there");
+    for options in ["", "--no-captions"] {
+        let (_, log) = check(dir, &format!("{predict} --resume {options}"), "", 2);
+        assert!(log.contains("the file of captions was sha256 ") && log.contains(" and is none"), "{log}");
+    }
+    check(dir, &format!("{predict} --resume --captions moved.jsonl"), "", 3);
 }
 
 #[test]
