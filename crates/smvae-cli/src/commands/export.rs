@@ -76,7 +76,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     };
     let n = read.posts.len() - left_out;
     say(format!("{name}: {n} posts of {} as {}", file.display(), format.name()));
-    if left_out > 0 { Err(BadLines { lines: left_out, left_out }.into()) } else { Ok(()) }
+    if left_out > 0 { Err(BadLines { lines: left_out, left_out, ..BadLines::default() }.into()) } else { Ok(()) }
 }
 
 /// The posts in a format of another program, and how many it has no place for.

@@ -56,8 +56,8 @@ pub(crate) struct PredictArgs {
     pub(crate) images: ImageArgs,
     #[command(flatten)]
     pub(crate) captions: CaptionArgs,
-    /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in
-    /// its place, and the exit code is 3 at the end.
+    /// Stop at the first line that is not a post. By default such a line has {"line", "id", "error"}
+    /// in its place, and the exit code is 3 at the end.
     #[arg(long)]
     pub(crate) strict: bool,
     /// What is now the default.

@@ -87,7 +87,12 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     losses.tell(done);
     let (lines, left_out) = (losses.bad, writer.left_out());
-    if lines > 0 || left_out > 0 { Err(BadLines { lines, left_out }.into()) } else { Ok(()) }
+    if lines == 0 && left_out == 0 {
+        return Ok(());
+    }
+    // What is left out has been named.
+    let first = losses.first.filter(|_| left_out == 0);
+    Err(BadLines { lines, left_out, first, ..BadLines::default() }.into())
 }
 
 /// Refuses what makes no sense, before the model is loaded.
@@ -221,6 +226,6 @@ fn failure(
         let (line, why) = (failed.line, failed.error);
         anyhow::bail!("{}:{line}: {why} (without --strict such a line has an error in its place)", name(&args.input));
     }
-    losses.bad += 1;
+    losses.fail(failed.line, failed.error);
     Ok(writer.failure(failed)?)
 }
