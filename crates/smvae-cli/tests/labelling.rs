@@ -381,6 +381,10 @@ fn spans_that_do_not_fit_are_listed_and_nothing_is_written() {
     check(dir.path(), &format!("{import} --misfits drop --overwrite --dev dev.jsonl"), "", 0);
     assert!(!dir.path().join("dev.jsonl").exists(), "no post is for dev");
     assert_eq!(json_of(&read(dir.path(), "labelled.jsonl"))["entities"], json!([]));
+    let blank = r#"{"id": 8, "text": "Lady Gaga lands", "label": [[0, 9, ""], [10, 15, "X"]]}"#;
+    fs::write(dir.path().join("blank.jsonl"), blank).expect("writable");
+    check(dir.path(), "import blank.jsonl --to rest.jsonl --misfits drop", "", 0);
+    assert_eq!(json_of(&read(dir.path(), "rest.jsonl"))["entities"], json!([{"words": [2, 3], "label": "X"}]));
     check(dir.path(), "import doccano.jsonl --to labelled.conll --misfits move", "", 0);
     assert_eq!(read(dir.path(), "labelled.conll"), "IMGID:7\nLady\tB-PER\nGaga\tI-PER\nlands\tO\n\n");
 }
