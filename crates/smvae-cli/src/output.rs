@@ -11,8 +11,8 @@ use smvae::data::{Captions, Split};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Refuses a file that belongs to a run or a corpus, or would be the second file of a split: results
-/// are not written over what they come from.
+/// Refuses a file that belongs to a run or a corpus, or would be the second file of a split:
+/// results are not written over what they come from.
 pub(crate) fn guard(path: &Path) -> anyhow::Result<()> {
     // Through a link it is written over as well.
     let real = path.canonicalize().ok();
@@ -114,7 +114,7 @@ pub(crate) fn apart<'a>(
     Ok(())
 }
 
-/// Refuses outputs that are there already and hold something, where `overwrite` does not ask for it.
+/// Refuses outputs that are there already and hold something, unless `overwrite` asks for it.
 pub(crate) fn check_new<'a>(
     outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
     overwrite: bool,

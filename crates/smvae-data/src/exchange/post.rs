@@ -189,7 +189,8 @@ pub(super) fn check_label(label: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A span in characters, if it lies in the text, is not empty and has a label that a corpus can have.
+/// A span in characters, if it lies in the text, is not empty and has a label that a corpus can
+/// have.
 pub(super) fn span(text: &str, start: Option<usize>, end: Option<usize>, label: &str) -> Result<TextEntity, Fault> {
     check_label(label)?;
     let length = text.chars().count();

@@ -31,7 +31,8 @@ pub(crate) struct PredictArgs {
     /// Where the answers go; - for stdout.
     ///
     /// A file has its name when it is complete; until then it is .NAME.tmp beside it. Whatever ends
-    /// the program early, what is answered stays there, in whole lines or as a file that can be read.
+    /// the program early, what is answered stays there, in whole lines or as a file that can be
+    /// read.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The answers' format: jsonl, conll, csv, huggingface, spacy, label-studio, doccano, prodigy,
@@ -56,8 +57,8 @@ pub(crate) struct PredictArgs {
     pub(crate) images: ImageArgs,
     #[command(flatten)]
     pub(crate) captions: CaptionArgs,
-    /// Stop at the first line that is not a post. By default such a line has {"line", "id", "error"}
-    /// in its place, and the exit code is 3 at the end.
+    /// Stop at the first line that is not a post. By default such a line has {"line", "id",
+    /// "error"} in its place, and the exit code is 3 at the end.
     #[arg(long)]
     pub(crate) strict: bool,
     /// What is now the default.

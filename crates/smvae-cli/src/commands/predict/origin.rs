@@ -43,7 +43,8 @@ impl Origin {
     }
 }
 
-/// What models read besides posts, as it was found: files of training may be gone, or be others now.
+/// What models read besides posts, as it was found: files of training may be gone, or be others
+/// now.
 pub(super) struct Beside {
     pub(super) images: String,
     pub(super) captions: String,
@@ -61,7 +62,7 @@ impl Beside {
         let vectors: Vec<String> = vectors.map(|vectors| vectors.sha256().to_owned()).collect();
         let images = match (pictures, &args.images.images) {
             (Some(pictures), Some(folder)) => {
-                // Of a folder it counts where it is, and of a vision model what it makes of a picture.
+                // Of a folder it counts where it is, of a vision model what it makes of a picture.
                 let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
                 let identity = pictures.identity();
                 let preprocessing = sha256_json(&identity.preprocessing)?;

@@ -181,9 +181,9 @@ impl Output {
     }
 
     /// Leaves the output before the end of its input, with what is answered: a file stays under its
-    /// temporary name, and `end` makes the end that its format has. Says how many posts are answered
-    /// and where; `None` where no file has an answer. `is_columnar` is whether a record holds many
-    /// posts.
+    /// temporary name, and `end` makes the end that its format has. Says how many posts are
+    /// answered and where; `None` where no file has an answer. `is_columnar` is whether a record
+    /// holds many posts.
     pub(super) fn leave(&mut self, is_columnar: bool, end: impl FnOnce() -> io::Result<Vec<u8>>) -> Option<String> {
         // The first error is the one to report.
         let _ = self.flush();
@@ -224,8 +224,8 @@ impl Drop for Output {
 }
 
 impl Renamed {
-    /// Opens the file under its temporary name, with what is there. What it replaces may be private:
-    /// a new one is, too, until it has that one's mode.
+    /// Opens the file under its temporary name, with what is there. What it replaces may be
+    /// private: a new one is, too, until it has that one's mode.
     fn open(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
