@@ -29,28 +29,41 @@ pub(crate) fn without_captions_if<const N: usize>(splits: [LoadedSplit; N], no_c
 /// else those of its training. If `needs_them`, a file of training that is gone is an error;
 /// otherwise it is said.
 pub(crate) fn with_captions(model: Predictor, args: &CaptionArgs, needs_them: bool) -> anyhow::Result<Predictor> {
+    Ok(with_captions_told(model, args, needs_them)?.0)
+}
+
+/// The same, with the digest of the file of captions that the model has then, if any.
+pub(crate) fn with_captions_told(
+    model: Predictor,
+    args: &CaptionArgs,
+    needs_them: bool,
+) -> anyhow::Result<(Predictor, Option<String>)> {
     const HINT: &str =
         "the model was trained with captions: name a copy of their file with --captions, or pass --no-captions";
     let Some(identity) = model.caption_identity() else {
-        return if args.captions.is_some() { Err(smvae::Error::NoCaptions.into()) } else { Ok(model) };
+        return if args.captions.is_some() { Err(smvae::Error::NoCaptions.into()) } else { Ok((model, None)) };
+    };
+    let given = |model: Predictor, captions: Captions| -> anyhow::Result<(Predictor, Option<String>)> {
+        let digest = captions.sha256().to_owned();
+        Ok((model.with_captions(captions, args.trust())?, Some(digest)))
     };
     if args.no_captions {
-        return Ok(model.without_captions());
+        return Ok((model.without_captions(), None));
     }
     if let Some(file) = &args.captions {
-        return Ok(model.with_captions(Captions::load(file)?, args.trust())?);
+        return given(model, Captions::load(file)?);
     }
     if identity.sha256.is_none() {
         // The posts had their own, and so have these, if any.
-        return Ok(model);
+        return Ok((model, None));
     }
     let recorded = identity.recorded_captions().context(HINT).and_then(|captions| captions.context(HINT));
     match recorded {
-        Ok(captions) => Ok(model.with_captions(captions, args.trust())?),
+        Ok(captions) => given(model, captions),
         Err(error) if needs_them => Err(error),
         Err(error) => {
             say(format!("{error:#}; until then posts without a \"caption\" of their own are read as text alone"));
-            Ok(model)
+            Ok((model, None))
         }
     }
 }

@@ -130,7 +130,7 @@ pub(crate) enum Command {
     /// the model's corpus was. An answer has the post's own fields, then "words" and "entities". An
     /// entity is {start, end, text, label, score, words}: start and end count characters of the
     /// text, words are word positions, ends exclusive. Blank lines are dropped. A line that is not
-    /// a post has {line, error} in its place, where the format has one, and the exit code is 3.
+    /// a post has {line, id, error} in its place, where the format has one, and the exit code is 3.
     Predict(commands::predict::PredictArgs),
     /// Answer over HTTP: an API, and a page to try the model.
     ///

@@ -16,23 +16,39 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// So many lines of the input are not posts: everything else is done; exit code 3.
-#[derive(Debug)]
+/// Lines that are not posts: everything else is done; exit code 3.
+#[derive(Debug, Default)]
 pub(crate) struct BadLines {
-    /// How many.
+    /// How many of the input.
     pub(crate) lines: usize,
     /// How many of them are not in the output, since its format has no place for them.
     pub(crate) left_out: usize,
+    /// The first of them and what is wrong with it, where none was named before.
+    pub(crate) first: Option<String>,
+    /// How many of another file were passed over.
+    pub(crate) passed_over: usize,
 }
 
 impl fmt::Display for BadLines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { lines, left_out } = *self;
+        let Self { lines, left_out, ref first, passed_over } = *self;
         match (lines, left_out) {
-            (_, 1) => write!(f, "1 line is not in the output"),
-            (_, 2..) => write!(f, "{left_out} lines are not in the output"),
-            (1, _) => write!(f, "1 line is not a post and has an \"error\" in the output"),
-            _ => write!(f, "{lines} lines are not posts and have an \"error\" in the output"),
+            (0, 0) => {}
+            (_, 1) => f.write_str("1 line is not in the output")?,
+            (_, 2..) => write!(f, "{left_out} lines are not in the output")?,
+            (1, _) => f.write_str("1 line is not a post and has an \"error\" in the output")?,
+            _ => write!(f, "{lines} lines are not posts and have an \"error\" in the output")?,
+        }
+        match first {
+            Some(first) if lines == 1 => write!(f, ": {first}")?,
+            Some(first) => write!(f, ", the first of them {first}")?,
+            None => {}
+        }
+        let and = if lines > 0 || left_out > 0 { "; " } else { "" };
+        match passed_over {
+            0 => Ok(()),
+            1 => write!(f, "{and}1 line of another file is not a post and was passed over"),
+            n => write!(f, "{and}{n} lines of other files are not posts and were passed over"),
         }
     }
 }
@@ -161,6 +177,25 @@ mod tests {
                     hint: --overwrite replaces the run, train --resume DIR continues it\n";
         assert_eq!(message(&error), want);
         assert_eq!(message(&anyhow::Error::new(smvae::Error::NoImages).context("x")).matches("hint").count(), 0);
+    }
+
+    #[test]
+    fn bad_lines_are_counted_and_the_first_is_named() {
+        let first = Some("line 2: expected a text".to_owned());
+        let bad = |lines, left_out, first, passed_over| BadLines { lines, left_out, first, passed_over }.to_string();
+        assert_eq!(
+            bad(1, 0, first.clone(), 0),
+            "1 line is not a post and has an \"error\" in the output: line 2: expected a text"
+        );
+        assert_eq!(
+            bad(3, 0, first, 0),
+            "3 lines are not posts and have an \"error\" in the output, the first of them line 2: expected a text"
+        );
+        assert_eq!(
+            bad(2, 2, None, 1),
+            "2 lines are not in the output; 1 line of another file is not a post and was passed over"
+        );
+        assert_eq!(bad(0, 0, None, 2), "2 lines of other files are not posts and were passed over");
     }
 
     #[test]

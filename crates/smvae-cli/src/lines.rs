@@ -3,10 +3,12 @@
 
 use crate::input::name;
 use crate::options::{ColumnArgs, FileArgs};
+use crate::progress::say;
 use smvae::data::formats::{self, Fields, Format, LabelUse, PostRecord, Settings};
 use smvae::features::PictureFolder;
 use smvae::{Post, Predictor, data};
 use std::borrow::Borrow;
+use std::error::Error as _;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
@@ -87,11 +89,18 @@ pub(crate) fn post_of(
     model: Arc<Predictor>,
     pictures: Option<PictureFolder>,
 ) -> impl FnMut(&PostRecord) -> Result<Post, Fault> {
+    let mut is_told = false;
     move |record| {
         let mut post = model.post_of(record).map_err(|error| Fault::Line(error.to_string()))?;
         if let Some(pictures) = &pictures {
-            // A bad picture is no error: what fails here is the network or the store.
+            // A bad picture is no error: what fails here is the network.
             pictures.attach(std::slice::from_mut(&mut post)).map_err(|error| Fault::Input(error.into()))?;
+            if let Some(error) = pictures.unkept().filter(|_| !std::mem::replace(&mut is_told, true)) {
+                let cause = error.source().map_or_else(String::new, |cause| format!(" ({cause})"));
+                say(format!(
+                    "warning: vectors of images are not kept for later: {error}{cause}: --feature-cache names another folder"
+                ));
+            }
         }
         Ok(post)
     }

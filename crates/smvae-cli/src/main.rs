@@ -12,6 +12,7 @@ mod corpus;
 mod failure;
 mod help;
 mod input;
+mod inputs;
 mod interrupt;
 mod lines;
 mod memory;

@@ -1,30 +1,69 @@
 //! Results, to stdout or to a file, and tables for people to read.
 
 use crate::failure::Usage;
+use crate::inputs::{Inputs, real};
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use serde::Serialize;
 use smvae::RunInfo;
-use smvae::data::Split;
+use smvae::data::corpus::split_path;
+use smvae::data::{Captions, Split};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Refuses a file that is part of a run or holds a split of a corpus: results are not written over
-/// what they come from.
+/// Refuses a file that belongs to a run or a corpus, or would be the second file of a split:
+/// results are not written over what they come from.
 pub(crate) fn guard(path: &Path) -> anyhow::Result<()> {
-    let is_split = path.extension().and_then(|e| e.to_str()).is_some_and(|e| Split::EXTENSIONS.contains(&e))
-        && path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .is_some_and(|stem| Split::ALL.into_iter().any(|split| split.stems().contains(&stem)));
-    let what = if RunInfo::owns(path) {
-        "a file of a run"
-    } else if is_split && path.exists() {
-        "a split of a corpus"
-    } else {
-        return Ok(());
-    };
-    Err(Usage(format!("{} is {what}: name another file, or remove it first", path.display())).into())
+    // Through a link it is written over as well.
+    let real = path.canonicalize().ok();
+    if let Some(what) = [Some(path), real.as_deref()].into_iter().flatten().find_map(owner) {
+        return Err(Usage(format!("{} is {what}: name another file, or remove it first", path.display())).into());
+    }
+    let Some(split) = split_named(path).filter(|_| !path.exists()) else { return Ok(()) };
+    if let Some(other) = file_of(folder_of(path), split) {
+        let (path, split) = (path.display(), split.name());
+        let message = format!(
+            "{path} would be a second file of the split {split}, beside {other}: name another file, or remove that"
+        );
+        return Err(Usage(message).into());
+    }
+    Ok(())
+}
+
+/// What a file belongs to that only its own commands write.
+fn owner(path: &Path) -> Option<&'static str> {
+    if RunInfo::owns(path) {
+        return Some("a file of a run");
+    }
+    if !path.exists() {
+        return None;
+    }
+    if split_named(path).is_some() {
+        return Some("a split of a corpus");
+    }
+    let is_captions = path.file_name().is_some_and(|name| name == Captions::IN_CORPUS);
+    let is_corpus = || Split::ALL.into_iter().any(|split| file_of(folder_of(path), split).is_some());
+    (is_captions && is_corpus()).then_some("the captions of a corpus")
+}
+
+/// The split that a file with this name is in the folder of a corpus.
+fn split_named(path: &Path) -> Option<Split> {
+    let extension = path.extension()?.to_str()?;
+    let stem = path.file_stem()?.to_str()?;
+    Split::ALL.into_iter().find(|split| Split::EXTENSIONS.contains(&extension) && split.stems().contains(&stem))
+}
+
+/// The file, or the files, that a folder has for a split.
+fn file_of(folder: &Path, split: Split) -> Option<String> {
+    match split_path(folder, split) {
+        Ok(path) => Some(path.display().to_string()),
+        Err(smvae::data::Error::TwoSplits { names, .. }) => Some(names.join(" and ")),
+        Err(_) => None,
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The message for output to `path` that fails.
@@ -38,35 +77,54 @@ pub(crate) fn unwritable(path: &Path) -> String {
 
 /// Checks before the work that `path` can be written.
 pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     guard(path)?;
     anyhow::ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
-    anyhow::ensure!(folder.is_none_or(Path::is_dir), "cannot write {}: there is no such folder", path.display());
+    anyhow::ensure!(folder_of(path).is_dir(), "cannot write {}: there is no such folder", path.display());
     Ok(())
 }
 
 /// The same for several outputs, none of which may be another one or an input; each with the option
 /// that names it. - is stdin or stdout.
 pub(crate) fn check_apart<'a>(
-    outputs: impl IntoIterator<Item = (&'a str, Option<&'a PathBuf>)>,
-    inputs: impl IntoIterator<Item = (&'a str, Option<&'a PathBuf>)>,
+    outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
+    inputs: &Inputs,
 ) -> anyhow::Result<()> {
-    let named =
-        |(option, path): (&'a str, Option<&'a PathBuf>)| Some((option, path.filter(|path| *path != Path::new("-"))?));
-    // A file that is not there yet has a folder that is.
-    let real = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        path.canonicalize().ok().or_else(|| Some(folder.canonicalize().ok()?.join(path.file_name()?)))
-    };
-    let mut taken: Vec<(&str, &PathBuf)> = inputs.into_iter().filter_map(named).collect();
-    for (option, path) in outputs.into_iter().filter_map(named) {
-        check(path)?;
-        if let Some((other, _)) =
-            taken.iter().find(|(_, other)| real(other).is_some_and(|other| real(path) == Some(other)))
-        {
+    let outputs: Vec<_> = outputs.into_iter().collect();
+    for (_, path) in &outputs {
+        path.filter(|path| *path != Path::new("-")).map_or(Ok(()), check)?;
+    }
+    apart(outputs, inputs)
+}
+
+/// Refuses outputs of which one is another one or an input, and nothing else.
+pub(crate) fn apart<'a>(
+    outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
+    inputs: &Inputs,
+) -> anyhow::Result<()> {
+    let mut taken: Vec<(&str, Option<PathBuf>)> = Vec::new();
+    for (option, path) in outputs {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else { continue };
+        let place = real(path);
+        let other = taken.iter().find(|(_, other)| place.is_some() && *other == place).map(|(option, _)| *option);
+        if let Some(other) = inputs.below(path).or(other) {
             return Err(Usage(format!("{option} {} would write over {other}", path.display())).into());
         }
-        taken.push((option, path));
+        taken.push((option, place));
+    }
+    Ok(())
+}
+
+/// Refuses outputs that are there already and hold something, unless `overwrite` asks for it.
+pub(crate) fn check_new<'a>(
+    outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
+    overwrite: bool,
+) -> anyhow::Result<()> {
+    let holds_something = |path: &&Path| path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
+    for (option, path) in outputs {
+        if let Some(path) = path.filter(|path| !overwrite && *path != Path::new("-")).filter(holds_something) {
+            let message = format!("{option} {} is there already: --overwrite replaces it", path.display());
+            return Err(Usage(message).into());
+        }
     }
     Ok(())
 }
@@ -123,6 +181,41 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_belongs_to_a_corpus_is_guarded() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["corpus", "other"] {
+            std::fs::create_dir(at(folder)).expect("writable");
+        }
+        for file in ["corpus/valid.txt", "corpus/captions.jsonl", "other/captions.jsonl", "other/found.jsonl"] {
+            std::fs::write(at(file), "x").expect("writable");
+        }
+        for (path, want) in [
+            ("corpus/valid.txt", Some("is a split of a corpus")),
+            ("corpus/dev.jsonl", Some("would be a second file of the split dev")),
+            ("corpus/captions.jsonl", Some("is the captions of a corpus")),
+            ("corpus/train.jsonl", None),
+            ("corpus/found.jsonl", None),
+            ("other/captions.jsonl", None),
+            ("other/dev.jsonl", None),
+        ] {
+            let got = guard(&at(path)).err().map(|error| error.to_string());
+            let is_so = want.map_or(got.is_none(), |want| got.as_ref().is_some_and(|got| got.contains(want)));
+            assert!(is_so, "{path}: {got:?}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("corpus/valid.txt", at("link")).expect("a link");
+            assert!(guard(&at("link")).is_err(), "a link to a split");
+        }
+        let found = at("other/found.jsonl");
+        let outputs = || [("--output", Some(found.as_path())), ("--dev", None)];
+        check_new(outputs(), true).expect("it may be replaced");
+        let error = check_new(outputs(), false).expect_err("it is there").to_string();
+        assert!(error.ends_with("is there already: --overwrite replaces it"), "{error}");
+    }
 
     #[test]
     fn numbers_line_up_on_the_right() {

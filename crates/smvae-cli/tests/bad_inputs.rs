@@ -40,10 +40,12 @@ use support::{folder_with_corpus, save_vision_model, smvae};
 /// Longer than any row takes on a busy machine: beyond it, the program hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 6] = [
     ("data.toml", include_str!("bad_inputs/data.toml")),
+    ("labelled.toml", include_str!("bad_inputs/labelled.toml")),
     ("options.toml", include_str!("bad_inputs/options.toml")),
     ("models.toml", include_str!("bad_inputs/models.toml")),
+    ("outputs.toml", include_str!("bad_inputs/outputs.toml")),
     ("service.toml", include_str!("bad_inputs/service.toml")),
 ];
 

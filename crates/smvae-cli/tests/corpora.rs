@@ -309,6 +309,13 @@ fn posts_name_pictures_by_path() {
     let (_, log) = check(dir, "predict --model run --images absent --feature-cache cache", &posts, 1);
     assert!(log.contains("cannot read absent"), "{log}");
     write(dir, "file", "no folder");
+    // Where vectors cannot be kept they are made all the same.
+    let (unkept, log) = check(dir, "predict --model run --images images --feature-cache file/cache", &posts, 0);
+    assert!(
+        unkept.lines().count() == lines.len() && close(&json_of(unkept.lines().next().expect("a line")), &lines[0])
+    );
+    assert_eq!(log.matches("vectors of images are not kept for later: cannot write file/cache").count(), 1, "{log}");
+    assert!(log.contains("--feature-cache names another folder"), "{log}");
     let (_, log) = check(dir, "predict --model run --images file --feature-cache cache", &posts, 1);
     assert!(log.contains("cannot read file"), "{log}");
     let (summary, _) =

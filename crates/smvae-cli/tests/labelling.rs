@@ -204,7 +204,9 @@ fn what_was_labelled_comes_back_and_trains() {
         (lines(&read(dir.path(), "labelled.jsonl")).len(), lines(&read(dir.path(), "dev.jsonl")).len()),
         (35, 3)
     );
-    let (_, said) = check(dir.path(), import, "", 0);
+    let (_, said) = check(dir.path(), import, "", 2);
+    assert!(said.contains("--to labelled.jsonl is there already: --overwrite replaces it"), "{said}");
+    let (_, said) = check(dir.path(), &format!("{import} --overwrite"), "", 0);
     assert!(said.contains("3 of them were drawn for dev: --dev FILE keeps them apart"), "{said}");
     assert!(said.contains("export.json: 40 posts of Label Studio"), "{said}");
     assert!(said.contains("; 1 nobody has labelled; 1 skipped"), "{said}");
@@ -376,8 +378,13 @@ fn spans_that_do_not_fit_are_listed_and_nothing_is_written() {
     assert!(!dir.path().join("labelled.jsonl").exists());
     check(dir.path(), &format!("{import} --misfits move"), "", 0);
     assert_eq!(json_of(&read(dir.path(), "labelled.jsonl"))["entities"], json!([{"words": [0, 2], "label": "PER"}]));
-    check(dir.path(), &format!("{import} --misfits drop"), "", 0);
+    check(dir.path(), &format!("{import} --misfits drop --overwrite --dev dev.jsonl"), "", 0);
+    assert!(!dir.path().join("dev.jsonl").exists(), "no post is for dev");
     assert_eq!(json_of(&read(dir.path(), "labelled.jsonl"))["entities"], json!([]));
+    let blank = r#"{"id": 8, "text": "Lady Gaga lands", "label": [[0, 9, ""], [10, 15, "X"]]}"#;
+    fs::write(dir.path().join("blank.jsonl"), blank).expect("writable");
+    check(dir.path(), "import blank.jsonl --to rest.jsonl --misfits drop", "", 0);
+    assert_eq!(json_of(&read(dir.path(), "rest.jsonl"))["entities"], json!([{"words": [2, 3], "label": "X"}]));
     check(dir.path(), "import doccano.jsonl --to labelled.conll --misfits move", "", 0);
     assert_eq!(read(dir.path(), "labelled.conll"), "IMGID:7\nLady\tB-PER\nGaga\tI-PER\nlands\tO\n\n");
 }

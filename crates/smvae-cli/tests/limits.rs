@@ -121,7 +121,7 @@ fn few_descriptors_are_enough_or_an_error() {
     for line in [
         "stats --data corpus",
         "eval --model run --data corpus --json",
-        "predict --model run --input corpus/test.txt --output found.jsonl",
+        "predict --model run --input corpus/test.txt --output found.jsonl --overwrite",
         &format!("{TRAIN} --out new --overwrite"),
     ] {
         for n in [4, 5, 6, 8, 16] {

@@ -4,6 +4,10 @@
 
 mod support;
 
+use smvae::data::corpus::load_split;
+use smvae::data::formats::{Format, Settings, open};
+use smvae::data::{Sample, Split};
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -77,6 +81,9 @@ fn a_killed_prediction_continues_to_the_same_bytes() {
     let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl --resume"), "", 3);
     assert!(log.contains("posts are answered already: the rest follows"), "{log}");
     assert!(log.contains("60 lines are not posts"), "those before the kill are counted: {log}");
+    assert!(log.contains("in the output, the first of them line 100: expected"), "{log}");
+    let failed = whole.lines().nth(99).expect("a line");
+    assert!(failed.starts_with(r#"{"line":100,"id":"99","error":"expected"#), "{failed}");
     assert!(std::fs::read_to_string(dir.join("found.jsonl")).expect("complete") == whole, "other bytes");
     assert!(!dir.join(TEMPORARY).exists());
 }
@@ -96,13 +103,15 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
         let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
         let log = String::from_utf8_lossy(&stderr);
         assert_eq!(status.code(), Some(code), "{log}");
-        assert!(log.contains("posts are answered: --resume continues them"), "{log}");
+        assert!(log.contains("posts are answered, in .found.jsonl.tmp: --resume continues them"), "{log}");
         assert!(lines_are_whole(&std::fs::read_to_string(dir.join(TEMPORARY)).expect("it is kept")));
     }
     // What was not finished belongs to this input and these settings alone.
     let resume = format!("{PREDICT} --output found.jsonl --resume");
     let (_, log) = check(dir, &format!("{resume} --words whitespace"), "", 2);
     assert!(log.contains("cannot be continued: --words was ") && log.contains("and is whitespace"), "{log}");
+    let (_, log) = check(dir, &format!("{resume} --all-above 0.5"), "", 2);
+    assert!(log.contains("what is told of them was the default and is --all-above 0.5."), "{log}");
     std::fs::write(dir.join("posts.jsonl"), "{\"text\": \"another\"}\n").expect("writes");
     let (_, log) = check(dir, &resume, "", 2);
     assert!(log.contains("cannot be continued: the input was sha256 "), "{log}");
@@ -110,9 +119,99 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
         check(dir, "predict --model run --resume --output found.jsonl", "", 2).1.contains("--resume needs an --input")
     );
     assert!(check(dir, &format!("{PREDICT} --resume"), "", 2).1.contains("--resume needs an --input"));
-    // Without --resume it begins anew.
-    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl"), "", 0);
+    // Without either option nothing is lost.
+    let left = std::fs::read(dir.join(TEMPORARY)).expect("it is kept");
+    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl"), "", 2);
+    let want = "error: .found.jsonl.tmp holds the answers of a run that was not finished: --resume continues it, \
+                --overwrite drops it";
+    assert!(log.contains(want), "{log}");
+    assert!(std::fs::read(dir.join(TEMPORARY)).expect("it is kept") == left);
+    let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl --overwrite"), "", 0);
     assert!(log.contains("bytes of a run that was not finished are dropped"), "{log}");
+}
+
+#[test]
+fn what_is_answered_stays_in_every_format() {
+    let dir = folder(100);
+    let dir = dir.path();
+    // How many posts of a file are read, as this format.
+    let posts = |name: &str, format: Format| {
+        let settings = Settings { format: Some(format), ..Settings::default() };
+        let posts = open(dir.join(name), &settings).expect("a format").collect::<Result<Vec<_>, _>>();
+        posts.expect("posts").len()
+    };
+    let columnar = [("arrow", "a.arrow", Some(Format::Arrow)), ("parquet", "a.parquet", Some(Format::Parquet))];
+    let text = [
+        ("jsonl", "a.jsonl", Some(Format::JsonLines)),
+        ("conll", "a.conll", Some(Format::Conll)),
+        ("csv", "a.csv", Some(Format::Csv)),
+        ("doccano", "b.jsonl", None),
+        ("label-studio", "a.json", None),
+    ];
+    for (to, name, format) in text.into_iter().chain(columnar.into_iter().filter(|_| cfg!(feature = "parquet"))) {
+        // The last of the hundred lines is no post.
+        let line = format!("{PREDICT} --strict --to {to} --output {name}");
+        let (_, log) = check(dir, &line, "", 1);
+        let left = format!(".{name}.tmp");
+        let continued = if to == "jsonl" { ": --resume continues them" } else { "" };
+        assert!(log.contains(&format!("99 posts are answered, in {left}{continued}\nerror: ")), "{to}: {log}");
+        let text = || std::fs::read_to_string(dir.join(&left)).expect("text");
+        match format {
+            Some(format) => assert_eq!(posts(&left, format), 99, "{to}"),
+            None if to == "label-studio" => {
+                assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&text()).expect("an array").len(), 99);
+            }
+            None => assert!(lines_are_whole(&text()) && text().lines().count() == 99, "{to}"),
+        }
+        let (_, log) = check(dir, &line, "", 2);
+        let ways = if to == "jsonl" { "--resume continues it" } else { "keep it under another name" };
+        assert!(log.contains(ways) && log.contains("--overwrite drops it"), "{to}: {log}");
+        check(dir, &format!("{line} --overwrite"), "", 1);
+        assert!(dir.join(&left).exists(), "{to}");
+    }
+    // What holds no answer is no work.
+    std::fs::write(dir.join(".c.jsonl.tmp"), "{\"id\": 1, \"te").expect("writes");
+    check(dir, &format!("{PREDICT} --output c.jsonl"), "", 3);
+    assert!(!dir.join(".c.jsonl.tmp").exists());
+    let (_, log) = check(dir, &format!("{PREDICT} --strict --output d.jsonl --from csv"), "", 1);
+    assert!(!log.contains("are answered") && !dir.join(".d.jsonl.tmp").exists(), "{log}");
+}
+
+#[test]
+fn answers_without_captions_do_not_continue_those_with() {
+    let dir = folder(100);
+    let dir = dir.path();
+    let train = load_split(dir.join("corpus"), Split::Train).expect("our own files").samples;
+    let line = |sample: &Sample| format!("{{\"image_id\": \"{}\", \"caption\": \"a hall\"}}\n", sample.image_id);
+    std::fs::write(dir.join("captions.jsonl"), train.iter().map(line).collect::<String>()).expect("writes");
+    let train = "train --data corpus --captions captions.jsonl --text-encoder tiny --hidden-dim 8 --latent-dim 4 \
+                 --max-width 3 --epochs 1 --out reads";
+    check(dir, train, "", 0);
+    let predict = "predict --model reads --input posts.jsonl --output found.jsonl";
+    check(dir, &format!("{predict} --strict"), "", 1);
+    std::fs::rename(dir.join("captions.jsonl"), dir.join("moved.jsonl")).expect("it is there");
+    for options in ["", "--no-captions"] {
+        let (_, log) = check(dir, &format!("{predict} --resume {options}"), "", 2);
+        assert!(log.contains("the file of captions was sha256 ") && log.contains(" and is none"), "{log}");
+    }
+    check(dir, &format!("{predict} --resume --captions moved.jsonl"), "", 3);
+}
+
+#[test]
+fn what_was_private_stays_private() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = folder(100);
+    let dir = dir.path();
+    let mode = |name: &str| dir.join(name).metadata().expect("it is there").permissions().mode() & 0o777;
+    for wanted in [0o600, 0o400, 0o640, 0o666] {
+        std::fs::write(dir.join("found.jsonl"), "of an earlier run\n").expect("writes");
+        std::fs::set_permissions(dir.join("found.jsonl"), Permissions::from_mode(wanted)).expect("our own file");
+        check(dir, &format!("{PREDICT} --strict --output found.jsonl"), "", 1);
+        assert_eq!(mode(TEMPORARY), wanted | 0o600, "{wanted:o}");
+        check(dir, &format!("{PREDICT} --output found.jsonl --resume"), "", 3);
+        assert_eq!(mode("found.jsonl"), wanted, "{wanted:o}");
+        std::fs::remove_file(dir.join("found.jsonl")).expect("our own file");
+    }
 }
 
 #[test]

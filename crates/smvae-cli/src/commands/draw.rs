@@ -25,7 +25,7 @@ pub(crate) struct DrawArgs {
 }
 
 pub(crate) fn run(args: &DrawArgs) -> anyhow::Result<()> {
-    output::guard(&args.out)?;
+    output::check(&args.out)?;
     let train = load_split_with(args.data.folder(), Split::Train, &args.format.format())?;
     Ok(selection::select(args.labels, args.seed, &train.samples, &train.file.sha256)?.save(&args.out)?)
 }

@@ -3,6 +3,7 @@
 use crate::captions::with_captions;
 use crate::corpus::{format_for_run, load_splits};
 use crate::failure::Usage;
+use crate::inputs::Inputs;
 use crate::model::{complete, load_each, name_files, score, with_images};
 use crate::options::{CaptionArgs, DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
 use crate::output;
@@ -66,6 +67,10 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
         _ if args.authors_protocol.is_some() => return Err(only_one("--authors-protocol").into()),
         _ => None,
     };
+    // A path that cannot be written is found out before the work; if writing fails later, the
+    // scores have been printed.
+    let inputs = Inputs::default().runs(&args.model).images_and_captions(&args.images, &args.captions);
+    output::check_apart([("--predictions", args.predictions.as_deref())], &inputs)?;
     let options = args.precision.options().with_prediction(args.windows.settings());
     let models = load_each(&args.model, args.device, &options.verifying(args.verify.verify()))?;
     args.precision.tell(&models[0]);
@@ -94,9 +99,6 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
         return if args.json { output::print_json(&scores) } else { output::print(&scores.to_string()) };
     }
     let convention = args.convention.unwrap_or(model.config().input.convention);
-    // A path that cannot be written is found out before the work; if writing fails later, the
-    // scores have been printed.
-    args.predictions.as_deref().map(output::check).transpose()?;
     let evaluation = score(&model, &samples, convention)?;
     if args.json {
         output::print_json(&evaluation.scores)?;

@@ -2,6 +2,7 @@
 
 use crate::corpus::tell;
 use crate::failure::{BadLines, Usage};
+use crate::inputs::Inputs;
 use crate::options::{FormatArgs, LabelStudioArgs};
 use crate::output;
 use crate::progress::{MAX_TOLD, insist, say};
@@ -56,7 +57,8 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         }
         None => args.posts.clone(),
     };
-    output::check_apart([("--output", Some(&args.output))], [("the posts", Some(&file))])?;
+    let inputs = Inputs::default().file("the posts", Some(&file));
+    output::check_apart([("--output", Some(args.output.as_path()))], &inputs)?;
     let read = posts_of(&file, &args.format.format())?;
     tell([(file.as_path(), &read.read_as)]);
     let (bytes, left_out) = match format {
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     };
     let n = read.posts.len() - left_out;
     say(format!("{name}: {n} posts of {} as {}", file.display(), format.name()));
-    if left_out > 0 { Err(BadLines { lines: left_out, left_out }.into()) } else { Ok(()) }
+    if left_out > 0 { Err(BadLines { lines: left_out, left_out, ..BadLines::default() }.into()) } else { Ok(()) }
 }
 
 /// The posts in a format of another program, and how many it has no place for.

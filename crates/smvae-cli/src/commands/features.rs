@@ -1,8 +1,9 @@
 //! `smvae features`: vectors of a folder of images.
 
+use crate::inputs::Inputs;
 use crate::interrupt;
 use crate::options::{DeviceArgs, NumberType, by_name, set_reading};
-use crate::output::print_json;
+use crate::output::{self, print_json};
 use crate::progress::say;
 use crate::vectors::{open, tell, with_progress};
 use clap::Args;
@@ -77,6 +78,12 @@ pub(crate) struct FeaturesArgs {
 
 pub(crate) fn run(args: &FeaturesArgs) -> anyhow::Result<()> {
     let preprocessing = args.preprocessing.as_deref().map(Preprocessing::preset).transpose()?;
+    output::guard(&args.out)?;
+    let inputs = Inputs::default()
+        .pictures(Some(&args.images))
+        .file("--table", args.table.as_deref())
+        .model("--vision", Some(&args.vision));
+    output::apart([("--out", Some(args.out.as_path()))], &inputs)?;
     interrupt::catch()?;
     let mut source = VisionSource::named(args.vision.as_str());
     source.preprocessing = preprocessing;

@@ -1,6 +1,7 @@
 //! `smvae import`: what people labelled, out of the tools they label with, as posts of a corpus.
 
 use crate::failure::Usage;
+use crate::inputs::Inputs;
 use crate::output;
 use crate::progress::{insist, say};
 use anyhow::Context as _;
@@ -33,6 +34,9 @@ pub(crate) struct ImportArgs {
     /// Also write the posts that nobody has labelled, or that were skipped, as JSON lines.
     #[arg(long, value_name = "FILE")]
     unlabelled: Option<PathBuf>,
+    /// Replace files that are there already, with the labels that they hold.
+    #[arg(long)]
+    overwrite: bool,
     /// What becomes of spans that are not of whole words, that overlap, or that cannot be read.
     #[arg(long, value_enum, value_name = "WAY", default_value_t = Way::Refuse)]
     misfits: Way,
@@ -65,8 +69,11 @@ enum Way {
 const LISTED: usize = 20;
 
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
-    let outputs = [("--to", Some(&args.to)), ("--dev", args.dev.as_ref()), ("--unlabelled", args.unlabelled.as_ref())];
-    output::check_apart(outputs, args.files.iter().map(|file| ("an export", Some(file))))?;
+    let (to, dev, unlabelled) = (Some(args.to.as_path()), args.dev.as_deref(), args.unlabelled.as_deref());
+    let outputs = [("--to", to), ("--dev", dev), ("--unlabelled", unlabelled)];
+    let inputs = args.files.iter().fold(Inputs::default(), |inputs, file| inputs.file("an export", Some(file)));
+    output::check_apart(outputs, &inputs)?;
+    output::check_new(outputs, args.overwrite)?;
     for path in [Some(&args.to), args.dev.as_ref()].into_iter().flatten() {
         if !matches!(Format::of_path(path), Some(Format::JsonLines | Format::Conll)) {
             return Err(Usage(format!("{}: name a .jsonl or a .conll file", path.display())).into());
@@ -98,7 +105,10 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         );
     }
     all.train.write(&args.to)?;
-    args.dev.as_deref().map_or(Ok(()), |path| all.dev.write(path))?;
+    // A split without posts is no use, and may be the second file of one that has some.
+    if let Some(path) = args.dev.as_deref().filter(|_| !all.dev.samples.is_empty()) {
+        all.dev.write(path)?;
+    }
     if let Some(path) = &args.unlabelled {
         write_atomically(path, all.unlabelled.as_bytes())?;
     }
@@ -240,8 +250,10 @@ impl Imported {
         let n = self.train.samples.len() + self.dev.samples.len();
         let mut line =
             format!("{}: {n} posts with {} entities ({} without any)", args.to.display(), self.entities, self.empty);
-        if let Some(dev) = &args.dev {
-            line += &format!(", {} of them in {}", self.dev.samples.len(), dev.display());
+        match (&args.dev, self.dev.samples.len()) {
+            (None, _) => {}
+            (Some(dev), 0) => line += &format!(", none of them for dev: {} is not written", dev.display()),
+            (Some(dev), n) => line += &format!(", {n} of them in {}", dev.display()),
         }
         let counts = [
             (self.open, "nobody has labelled"),

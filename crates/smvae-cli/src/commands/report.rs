@@ -1,5 +1,6 @@
 //! `smvae report`: runs as an HTML page, or as tables in the terminal.
 
+use crate::inputs::Inputs;
 use crate::output;
 use crate::progress::say;
 use crate::summary_table;
@@ -33,6 +34,11 @@ pub(crate) struct ReportArgs {
 
 pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     // Before the runs, which take time to read.
+    let inputs = Inputs::default()
+        .file("--suggestions", args.suggestions.as_deref())
+        .pictures(args.images.as_deref())
+        .results(&args.folder);
+    output::check_apart([("--out", args.out.as_deref())], &inputs)?;
     let suggested = args.suggestions.as_deref().map(suggestions).transpose()?;
     if let (Some([]), Some(file)) = (suggested.as_deref(), &args.suggestions) {
         say(format!("warning: {} holds no posts", file.display()));

@@ -1,13 +1,15 @@
 //! `smvae split`: one file of labelled posts to the train, dev and test of a corpus.
 
-use crate::failure::Usage;
+use crate::failure::{BadLines, Usage};
+use crate::inputs::Inputs;
 use crate::lines;
-use crate::options::{ColumnArgs, FileArgs};
-use crate::progress::say;
+use crate::options::{ColumnArgs, FileArgs, TagArgs};
+use crate::output;
+use crate::progress::{MAX_TOLD, say};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
-use smvae::data::corpus::split_path;
+use smvae::data::corpus::{label_set, load_file_with, split_path};
 use smvae::data::duplicates::key;
 use smvae::data::files::write_atomically;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
@@ -26,6 +28,8 @@ pub(crate) struct SplitArgs {
     form: FileArgs,
     #[command(flatten)]
     columns: ColumnArgs,
+    #[command(flatten)]
+    tags: TagArgs,
     /// The folder to write train.jsonl, valid.jsonl and test.jsonl to.
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
@@ -74,6 +78,10 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     if unlabelled.exists() && !args.overwrite {
         return Err(Usage(format!("{} is there already: --overwrite replaces it", unlabelled.display())).into());
     }
+    let outputs = paths.iter().map(|path| ("a split", Some(path.as_path())));
+    let rest = args.rest_of.as_ref().map(|_| ("the rest", Some(unlabelled.as_path())));
+    let inputs = Inputs::default().file("FILE", Some(&args.file)).file("--rest-of", args.rest_of.as_deref());
+    output::apart(outputs.chain(rest), &inputs)?;
     let settings = Settings {
         format: args.form.from,
         separator: args.form.separator,
@@ -88,6 +96,7 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     // Of a table every field is a string.
     let has_json = !matches!(args.form.from.or_else(|| Format::of_path(&args.file)), Some(Format::Csv | Format::Tsv));
     anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    check_as_training_does(args, &posts)?;
     let words: Vec<_> = posts.iter().map(|post| post.words(&WordConvention::default())).collect();
     let shown: Vec<(&[String], Option<&str>)> =
         words.iter().zip(&posts).map(|(words, post)| (&**words, post.image.as_deref())).collect();
@@ -110,37 +119,76 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     }
     let [train, dev, test] = counts;
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
-    if let Some((text, n)) = rest {
-        write_atomically(&unlabelled, text.as_bytes())?;
-        say(format!("{}: {n} posts that are in none of the splits", unlabelled.display()));
+    let mut passed_over = 0;
+    if let Some(rest) = rest {
+        write_atomically(&unlabelled, rest.lines.as_bytes())?;
+        say(format!("{}: {} posts that are in none of the splits", unlabelled.display(), rest.posts));
+        passed_over = rest.passed_over;
     }
     if train == 0 || dev == 0 || test == 0 {
         say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");
     }
+    if passed_over > 0 { Err(BadLines { passed_over, ..BadLines::default() }.into()) } else { Ok(()) }
+}
+
+/// Refuses what training would refuse: here the lines are those of the file that was labelled.
+fn check_as_training_does(args: &SplitArgs, posts: &[PostRecord]) -> anyhow::Result<()> {
+    let mut format = args.tags.format(&args.form);
+    format.columns = args.columns.columns;
+    let read = load_file_with(&args.file, &format)?;
+    for (post, sample) in posts.iter().zip(&read.samples) {
+        // The types of one post, so that its line can be named.
+        label_set(std::slice::from_ref(sample)).with_context(|| {
+            let (file, line) = (args.file.display(), post.line);
+            format!("{file}:{line}: expected labels that a corpus can have")
+        })?;
+    }
+    if format.scheme.is_some() || format.label_names.is_some() {
+        say(format!("{}: read it with the same --scheme and --label-names", args.to.display()));
+    }
     Ok(())
 }
 
-/// The posts of a pool that say what none of the labelled posts says and have the image of none, as
-/// JSON lines without labels, and how many they are.
-fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]) -> anyhow::Result<(String, usize)> {
+/// Posts of a pool that are in no split.
+#[derive(Default)]
+struct Rest {
+    /// JSON lines without labels.
+    lines: String,
+    posts: usize,
+    /// Lines of the pool that are no posts.
+    passed_over: usize,
+}
+
+/// The posts of a pool that say what none of the labelled posts says and have the image of none.
+fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]) -> anyhow::Result<Rest> {
     let mut seen: HashSet<u64> = labelled.iter().map(|(words, _)| key(words)).collect();
     let images: HashSet<&str> = labelled.iter().filter_map(|(_, image)| *image).collect();
     let own = |path: &Path| Format::of_path(path);
     let is_alike = own(pool).is_none_or(|format| args.form.from.or_else(|| own(&args.file)) == Some(format));
     let (form, columns) = if is_alike { (args.form.clone(), args.columns.clone()) } else { Default::default() };
-    let (mut text, mut n) = (String::new(), 0);
+    let mut rest = Rest::default();
     for post in lines::open(pool, &form, &columns)? {
-        let post = post?;
+        let post = match post {
+            Ok(post) => post,
+            Err(error @ Error::Line { .. }) => {
+                rest.passed_over += 1;
+                if rest.passed_over <= MAX_TOLD {
+                    say(error.to_string());
+                }
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let words = post.words(&WordConvention::default());
         let is_labelled = post.image.as_deref().is_some_and(|image| images.contains(image));
         if words.is_empty() || is_labelled || !seen.insert(key(&words)) {
             continue;
         }
-        text += &line_of(&post, false);
-        text.push('\n');
-        n += 1;
+        rest.lines += &line_of(&post, false);
+        rest.lines.push('\n');
+        rest.posts += 1;
     }
-    Ok((text, n))
+    Ok(rest)
 }
 
 /// Whether a corpus can have it.

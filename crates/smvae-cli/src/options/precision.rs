@@ -39,7 +39,7 @@ impl PrecisionArgs {
             form @ Form::Bf16(Unit::Avx512Bf16) => form.to_string(),
             form => form.name().to_owned(),
         };
-        format!("{:?} {form}", self.dtype)
+        format!("{} for the text encoder, {form} for products", self.dtype.dtype().as_str())
     }
 
     /// Says what a model computes in, where it was not plainly asked for.

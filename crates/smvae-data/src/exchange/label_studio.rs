@@ -13,7 +13,7 @@
 //! labels: it is recognised, and not read.
 
 use super::post::{
-    Annotated, Fault, Object, Spans, State, caption, id_of, image, is_for_dev, offset, shown, span, string,
+    Annotated, Fault, Object, Spans, State, caption, check_label, id_of, image, is_for_dev, offset, shown, span, string,
 };
 use crate::formats::TextEntity;
 use crate::utf16::Utf16;
@@ -163,6 +163,8 @@ fn entity(value: &Value, text: &str, units: &Utf16) -> Result<TextEntity, Fault>
         Some([Value::String(label)]) => label,
         _ => return Err(Fault::new("regions of one label", value.to_string())),
     };
+    // It is blank wherever the region stands.
+    check_label(label)?;
     let (start, end) = (offset(value, "start"), offset(value, "end"));
     let of_unit = |unit: Option<usize>| units.char_at(unit?);
     let in_units = span(text, of_unit(start), of_unit(end), label);

@@ -181,14 +181,24 @@ pub(super) fn labelled_span(text: &str, written: &Value, [start, end]: [&str; 2]
     span(text, offset(written, start), offset(written, end), label)
 }
 
-/// A span in characters, if it lies in the text and is not empty.
+/// Refuses a label that no tag can have.
+pub(super) fn check_label(label: &str) -> Result<(), Fault> {
+    if label.is_empty() || label.trim() != label {
+        return Err(Fault::new("spans whose label has text, and no white space at an end", label));
+    }
+    Ok(())
+}
+
+/// A span in characters, if it lies in the text, is not empty and has a label that a corpus can
+/// have.
 pub(super) fn span(text: &str, start: Option<usize>, end: Option<usize>, label: &str) -> Result<TextEntity, Fault> {
+    check_label(label)?;
     let length = text.chars().count();
     match start.zip(end) {
         Some((start, end)) if start < end && end <= length => Ok(TextEntity { start, end, label: label.to_owned() }),
-        got => {
-            let got = got.map_or("none".to_owned(), |(start, end)| format!("{start}..{end}"));
-            Err(Fault::new(format!("spans within the {length} characters, and not {got}"), text))
+        Some((start, end)) => {
+            Err(Fault::new(format!("spans within the {length} characters, and not {start}..{end}"), text))
         }
+        None => Err(Fault::new("spans whose start and end are numbers of characters", text)),
     }
 }

@@ -163,6 +163,9 @@ fn every_form_of_doccano_is_read() {
     refused(old, "labels by name");
     odd(r#"{"text": "in Oslo", "label": [[3, 8, "LOC"]]}"#, "spans within the 7 characters, and not 3..8", &[]);
     odd(r#"{"text": "in Oslo", "label": [[3, 7]]}"#, "[start, end, \"label\"]", &[]);
+    odd(r#"{"text": "in Oslo", "label": [[3, 7, ""]]}"#, "spans whose label has text", &[]);
+    odd(r#"{"text": "in Oslo", "label": [[3, 7, "LOC "]]}"#, "no white space at an end", &[]);
+    odd(r#"{"text": "in Oslo", "label": [[null, 7, "LOC"]]}"#, "start and end are numbers of characters", &[]);
 }
 
 #[test]

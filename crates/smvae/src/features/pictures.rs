@@ -21,7 +21,7 @@ use smvae_data::images::{IMAGE_EXTENSIONS, has_image_extension};
 use smvae_encoders::vision::{VisionIdentity, VisionModel};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A folder of images, and the model that makes their vectors.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct PictureFolder {
     model: VisionModel,
     store: PathBuf,
     settings: FeatureSettings,
+    /// Why a vector could not be kept, the first time.
+    unkept: OnceLock<Error>,
 }
 
 /// Hexadecimal digits of the digest at the end of a file of the store.
@@ -55,7 +57,7 @@ impl PictureFolder {
             return Err(Error::setting("batch", "at least 1", 0));
         }
         let store = cache.as_ref().join(format!("images-{}", &model_key(&model)[..32]));
-        Ok(Self { root, model, store, settings: *settings })
+        Ok(Self { root, model, store, settings: *settings, unkept: OnceLock::new() })
     }
 
     /// What the vectors depend on.
@@ -68,10 +70,17 @@ impl PictureFolder {
         self.model.encoder.width()
     }
 
+    /// Why the vector of an image could not be kept, which will be made again when it is asked for:
+    /// the first such error, if there was one.
+    pub fn unkept(&self) -> Option<&Error> {
+        self.unkept.get()
+    }
+
     /// What becomes of the images of these names.
     ///
     /// # Errors
-    /// Those of the network, and of writing to the store. A bad image is not an error.
+    /// Those of the network. A bad image is not an error, nor is a vector that cannot be kept
+    /// ([`PictureFolder::unkept`]).
     pub fn vectors_for<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<HashMap<String, Picture>> {
         let names: Vec<&str> = names.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let mut batches = names.chunks(self.settings.batch);
@@ -86,7 +95,7 @@ impl PictureFolder {
             let (vectors, next) = rayon::join(encode, || prepare(batches.next()));
             let mut vectors = vectors?.into_iter();
             for (name, prepared) in std::mem::replace(&mut ready, next) {
-                made.insert(name, self.picture(prepared, &mut vectors)?);
+                made.insert(name, self.picture(prepared, &mut vectors));
             }
         }
         Ok(made)
@@ -126,21 +135,29 @@ impl PictureFolder {
 
     /// What becomes of a prepared image; the next of the vectors is its own if it went through the
     /// network.
-    fn picture(&self, prepared: Prepared, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Result<Picture> {
+    fn picture(&self, prepared: Prepared, vectors: &mut impl Iterator<Item = Vec<f32>>) -> Picture {
         let sha256 = match prepared {
-            Prepared::Done(picture) => return Ok(picture),
+            Prepared::Done(picture) => return picture,
             Prepared::Pixels { sha256, .. } => sha256,
         };
         let vector = vectors.next().expect("a vector for each image that was prepared");
         if vector.iter().any(|x| !x.is_finite()) {
-            return Ok(Picture::Bad("its vector is not finite: the network overflows on it".to_owned()));
+            return Picture::Bad("its vector is not finite: the network overflows on it".to_owned());
         }
+        if let Err(error) = self.keep(&sha256, &vector) {
+            // The first one is told.
+            let _ = self.unkept.set(error);
+        }
+        Picture::Vector(vector.into())
+    }
+
+    /// Writes the vector of an image with this content to the store.
+    fn keep(&self, sha256: &str, vector: &[f32]) -> Result<()> {
         let mut bytes: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
         bytes.extend(sha256_hex(&bytes).into_bytes());
-        let path = self.place(&sha256);
+        let path = self.place(sha256);
         crate::files::create_folder(path.parent().expect("a folder of the store"))?;
-        write_atomically(&path, &bytes)?;
-        Ok(Picture::Vector(vector.into()))
+        Ok(write_atomically(&path, &bytes)?)
     }
 
     /// Where the store has the vector of an image with this content.

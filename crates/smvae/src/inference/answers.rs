@@ -183,7 +183,7 @@ impl<W: Write + Send> AnswerWriter<W> {
     /// [`io::Error`] if the output cannot be written.
     pub fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Written> {
         match &mut self.inner {
-            Inner::JsonLines(out) => whole_line(out, json::failure(failed.line, failed.error)),
+            Inner::JsonLines(out) => whole_line(out, json::failure(failed.line, failed.id, failed.error)),
             Inner::Of(writer) => writer.failure(failed),
         }
     }

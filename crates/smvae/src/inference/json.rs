@@ -94,14 +94,17 @@ pub(crate) fn suggestion(fields: &Fields, post: &Post, suggested: impl Serialize
     serde_json::to_string(&line).expect("strings and numbers have a JSON form")
 }
 
-/// The line of a post that cannot be read or computed, without the line's end.
-pub fn failure(line: usize, why: &str) -> String {
+/// The line of a post that cannot be read or computed, without the line's end: where it stands, its
+/// id if that is known, as a string whatever it was, and what is wrong.
+pub fn failure(line: usize, id: Option<&str>, why: &str) -> String {
     #[derive(Serialize)]
     struct Failure<'a> {
         line: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
         error: &'a str,
     }
-    serde_json::to_string(&Failure { line, error: why }).expect("strings and numbers have a JSON form")
+    serde_json::to_string(&Failure { line, id, error: why }).expect("strings and numbers have a JSON form")
 }
 
 #[derive(Serialize)]
@@ -184,6 +187,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_its_line() {
-        assert_eq!(failure(3, "no \"text\""), r#"{"line":3,"error":"no \"text\""}"#);
+        assert_eq!(failure(3, None, "no \"text\""), r#"{"line":3,"error":"no \"text\""}"#);
+        assert_eq!(failure(3, Some("12"), "no text"), r#"{"line":3,"id":"12","error":"no text"}"#);
     }
 }

@@ -30,8 +30,9 @@ pub(crate) struct PredictArgs {
     pub(crate) columns: ColumnArgs,
     /// Where the answers go; - for stdout.
     ///
-    /// A file has its name when it is complete; until then it is .NAME.tmp beside it, which holds
-    /// whole lines.
+    /// A file has its name when it is complete; until then it is .NAME.tmp beside it. Whatever ends
+    /// the program early, what is answered stays there, in whole lines or as a file that can be
+    /// read.
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The answers' format: jsonl, conll, csv, huggingface, spacy, label-studio, doccano, prodigy,
@@ -56,17 +57,20 @@ pub(crate) struct PredictArgs {
     pub(crate) images: ImageArgs,
     #[command(flatten)]
     pub(crate) captions: CaptionArgs,
-    /// Stop at the first line that is not a post. By default such a line has {"line", "error"} in
-    /// its place, and the exit code is 3 at the end.
+    /// Stop at the first line that is not a post. By default such a line has {"line", "id",
+    /// "error"} in its place, and the exit code is 3 at the end.
     #[arg(long)]
     pub(crate) strict: bool,
     /// What is now the default.
     #[arg(long, hide = true, conflicts_with = "strict")]
     skip_bad: bool,
-    /// Continue an --output whose run was killed, after its last whole line. Input, model and
-    /// settings must be the same.
+    /// Continue an --output whose run was stopped or killed, after its last whole line: of JSON
+    /// lines alone, and of an --input that is a file. Input, model and settings must be the same.
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Begin anew where an earlier run was not finished, and drop what it has answered.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) overwrite: bool,
     /// Posts that are in memory at most: read, and not yet written. Those of about one length are
     /// computed together. An input that pauses is answered without waiting for more.
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -2,12 +2,15 @@
 
 use crate::progress::say;
 use smvae::Prediction;
+use std::fmt::Display;
 
 /// What the entities do not tell: what was not read.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     /// Lines that are not posts, or could not be computed.
     pub(super) bad: usize,
+    /// The first of them and what is wrong with it.
+    pub(super) first: Option<String>,
     /// Words beyond the piece limit.
     pub(super) words_cut: usize,
     /// Posts that name an image without a vector.
@@ -17,6 +20,12 @@ pub(super) struct Losses {
 }
 
 impl Losses {
+    /// Counts a line that is not a post.
+    pub(super) fn fail(&mut self, line: impl Display, why: &str) {
+        self.bad += 1;
+        self.first.get_or_insert_with(|| format!("line {line}: {why}"));
+    }
+
     /// Counts what was not read of a post.
     pub(super) fn count(&mut self, found: &Prediction) {
         self.words_cut += found.words_cut;

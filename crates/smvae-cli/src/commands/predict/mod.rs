@@ -13,23 +13,24 @@ mod writer;
 
 pub(crate) use args::PredictArgs;
 
-use crate::captions::with_captions;
+use crate::captions::with_captions_told;
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
+use crate::inputs::Inputs;
 use crate::interrupt;
 use crate::lines::{self, Fault, Line};
 use crate::model;
-use crate::options::CaptionArgs;
-use crate::progress::{Progress, detail, say};
+use crate::progress::{Progress, detail, insist, say};
 use losses::Losses;
-use origin::Origin;
-use output::{Continued, Output};
+use origin::{Beside, Origin, options_of};
+use output::{Continued, Leftover, Output};
 use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;
 use smvae::data::formats::write::FailedPost;
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
+use std::cell::RefCell;
 use std::sync::Arc;
-use writer::{Writer, can_be_continued, has_candidates};
+use writer::{Writer, can_be_continued, has_candidates, is_columnar};
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let format = args.output_format()?;
@@ -42,8 +43,14 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let with_images = |model| {
         if pictures.is_some() { Ok(model) } else { model::with_images(model, &args.images, args.device, false) }
     };
-    let models =
-        model::complete(models, &args.model, with_images, |model| with_captions(model, &args.captions, false))?;
+    let captions = RefCell::new(Vec::<String>::new());
+    let with_captions = |model| -> anyhow::Result<Predictor> {
+        let (model, digest) = with_captions_told(model, &args.captions, false)?;
+        captions.borrow_mut().extend(digest);
+        Ok(model)
+    };
+    let models = model::complete(models, &args.model, with_images, with_captions)?;
+    let beside = Beside::of(args, &models, pictures.as_ref(), captions.into_inner())?;
     let model = Predictor::together(models)?;
     if !model.words_are_known() {
         say(format!(
@@ -54,30 +61,45 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     }
     let model = Arc::new(model);
     let mut writer = Writer::new(format, &args.write_settings(format)?)?;
-    let (mut output, continued) = open_output(args, format, &model)?;
+    let (mut output, continued) = open_output(args, format, &model, &beside)?;
     let lines = lines::lines(posts, continued.posts, lines::post_of(model.clone(), pictures));
     let mut stream = model.stream_with(lines, &StreamSettings::default().with_window(args.chunk as usize));
     interrupt::catch_and(stream.stopper())?;
-    let written = write(&mut stream, args, &mut writer, &mut output, continued);
-    // What was answered stays, whatever has ended the rest.
-    let flushed = output.flush();
-    let (done, losses) = written?;
-    flushed?;
-    if let Some(signal) = interrupt::signal() {
-        let kept = if output.is_kept() { ": --resume continues them" } else { "" };
-        say(format!("{done} posts are answered{kept}"));
-        return Err(signal.into());
-    }
-    output.put(&writer.finish()?)?;
-    output.finish()?;
+    let written = write(&mut stream, args, &mut writer, &mut output, continued).and_then(|told| {
+        if let Some(signal) = interrupt::signal() {
+            return Err(signal.into());
+        }
+        output.put(&writer.finish()?)?;
+        output.finish()?;
+        Ok(told)
+    });
+    let (done, losses) = match written {
+        Ok(told) => told,
+        // What was answered stays, whatever has ended the rest.
+        Err(error) => {
+            match output.leave(is_columnar(format), || writer.finish()) {
+                Some(kept) => insist(kept),
+                None if interrupt::signal().is_some() => say(format!("{} posts are answered", output.posts())),
+                None => {}
+            }
+            return Err(error);
+        }
+    };
     losses.tell(done);
     let (lines, left_out) = (losses.bad, writer.left_out());
-    if lines > 0 || left_out > 0 { Err(BadLines { lines, left_out }.into()) } else { Ok(()) }
+    if lines == 0 && left_out == 0 {
+        return Ok(());
+    }
+    // What is left out has been named.
+    let first = losses.first.filter(|_| left_out == 0);
+    Err(BadLines { lines, left_out, first, ..BadLines::default() }.into())
 }
 
 /// Refuses what makes no sense, before the model is loaded.
 fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
-    crate::output::check_apart([("--output", Some(&args.output))], [("--input", Some(&args.input))])?;
+    let inputs = Inputs::default().file("--input", Some(&args.input)).runs(&args.model);
+    let inputs = inputs.images_and_captions(&args.images, &args.captions);
+    crate::output::check_apart([("--output", Some(args.output.as_path()))], &inputs)?;
     if args.model.len() > 1 && args.reading.settings().calibrated {
         return Err(Usage("--calibrated is for one --model, and not for several together".to_owned()).into());
     }
@@ -99,12 +121,22 @@ fn is_resumable(args: &PredictArgs, format: AnswerFormat) -> bool {
     can_be_continued(format) && args.input.is_file() && Output::is_renamed(&args.output)
 }
 
-fn open_output(args: &PredictArgs, format: AnswerFormat, model: &Predictor) -> anyhow::Result<(Output, Continued)> {
+fn open_output(
+    args: &PredictArgs,
+    format: AnswerFormat,
+    model: &Predictor,
+    beside: &Beside,
+) -> anyhow::Result<(Output, Continued)> {
     if !Output::is_renamed(&args.output) {
         return Ok((Output::direct(&args.output)?, Continued::default()));
     }
-    let origin = if is_resumable(args, format) { Some(origin(args, model)?) } else { None };
-    let (output, continued) = Output::file(&args.output, origin.as_ref(), args.resume)?;
+    let origin = if is_resumable(args, format) { Some(origin(args, model, beside)?) } else { None };
+    let leftover = match (args.resume, args.overwrite) {
+        (true, _) => Leftover::Continue,
+        (false, true) => Leftover::Drop,
+        (false, false) => Leftover::Refuse,
+    };
+    let (output, continued) = Output::file(&args.output, origin.as_ref(), leftover)?;
     if continued.posts > 0 {
         say(format!("{} posts are answered already: the rest follows", continued.posts));
     }
@@ -112,38 +144,32 @@ fn open_output(args: &PredictArgs, format: AnswerFormat, model: &Predictor) -> a
 }
 
 /// What the answers depend on. Whatever option changes an answer belongs here.
-fn origin(args: &PredictArgs, model: &Predictor) -> anyhow::Result<Origin> {
-    let images = args.images.images.as_deref().or(args.images.image_features.as_deref());
-    let images = match images {
-        _ if args.images.no_images => "none".to_owned(),
-        // Of vectors the content counts; of a folder, where it is.
-        Some(file) if file.is_file() => format!("sha256 {}", sha256_file(file)?),
-        Some(folder) => folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string(),
-        None => "those of the run".to_owned(),
-    };
+fn origin(args: &PredictArgs, model: &Predictor, beside: &Beside) -> anyhow::Result<Origin> {
     let digests = args.model.iter().map(RunInfo::digest).collect::<smvae::Result<Vec<_>>>()?;
+    let (form, reading) = (&args.form, args.reading.settings());
+    let read = [
+        ("--from", form.from.map(|format| format.to_string())),
+        ("--separator", form.separator.map(|separator| separator.to_string())),
+        ("--columns", args.columns.columns.map(|columns| columns.to_string())),
+    ];
+    let told = [
+        ("--all-above", reading.all_above.map(|p| p.to_string())),
+        ("--calibrated", reading.calibrated.then(String::new)),
+        ("--no-windows", (!reading.windows).then(String::new)),
+    ];
     let settings = [
         ("the program", env!("CARGO_PKG_VERSION").to_owned()),
         ("the input", format!("sha256 {}", sha256_file(&args.input)?)),
         ("the model", format!("sha256 {}", digests.join(" "))),
-        ("how the input is read (--from, --columns)", format!("{:?} {:?}", args.form, args.columns)),
+        ("how the input is read", options_of(read)),
         ("--words", model.words().to_string()),
-        ("the images", images),
-        ("the captions", captions(&args.captions)?),
-        ("--device", format!("{:?}", args.device)),
-        ("--dtype and --precision", args.precision.origin(model)),
-        ("what is told (--all-above, --calibrated, --no-windows)", format!("{:?}", args.reading)),
+        ("the source of image vectors", beside.images.clone()),
+        ("the file of captions", beside.captions.clone()),
+        ("where it is computed", args.device.to_args().join(" ")),
+        ("what it is computed in", args.precision.origin(model)),
+        ("how posts are read and what is told of them", options_of(told)),
     ];
     Ok(Origin(settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
-}
-
-/// Which captions the answers depend on, besides those that posts have as their own.
-fn captions(args: &CaptionArgs) -> anyhow::Result<String> {
-    Ok(match &args.captions {
-        _ if args.no_captions => "none".to_owned(),
-        Some(file) => format!("sha256 {}", sha256_file(file)?),
-        None => "those of the run".to_owned(),
-    })
 }
 
 /// Writes every answer, until the end, a signal or a failure; the number of posts that are
@@ -177,7 +203,7 @@ fn write(
             }
         };
         done += 1;
-        output.put(&bytes)?;
+        output.put_post(&bytes)?;
         if !stream.is_ready() {
             // A reader at the other end of a pipe gets what there is before it has to wait.
             if !Output::is_renamed(&args.output) {
@@ -200,6 +226,6 @@ fn failure(
         let (line, why) = (failed.line, failed.error);
         anyhow::bail!("{}:{line}: {why} (without --strict such a line has an error in its place)", name(&args.input));
     }
-    losses.bad += 1;
+    losses.fail(failed.line, failed.error);
     Ok(writer.failure(failed)?)
 }

@@ -1,8 +1,12 @@
 //! What the lines of an unfinished output belong to: `--resume` continues them for the same input,
 //! model and settings alone.
 
+use super::PredictArgs;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use smvae::Predictor;
+use smvae::data::files::sha256_json;
+use smvae::features::PictureFolder;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -39,9 +43,64 @@ impl Origin {
     }
 }
 
+/// What models read besides posts, as it was found: files of training may be gone, or be others
+/// now.
+pub(super) struct Beside {
+    pub(super) images: String,
+    pub(super) captions: String,
+}
+
+impl Beside {
+    /// What these models have, with the digests of the files of captions that they were given.
+    pub(super) fn of(
+        args: &PredictArgs,
+        models: &[Predictor],
+        pictures: Option<&PictureFolder>,
+        captions: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let vectors = models.iter().filter_map(Predictor::image_vectors);
+        let vectors: Vec<String> = vectors.map(|vectors| vectors.sha256().to_owned()).collect();
+        let images = match (pictures, &args.images.images) {
+            (Some(pictures), Some(folder)) => {
+                // Of a folder it counts where it is, of a vision model what it makes of a picture.
+                let folder = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+                let identity = pictures.identity();
+                let preprocessing = sha256_json(&identity.preprocessing)?;
+                let (folder, model) = (folder.display(), &identity.sha256);
+                format!("{folder}, by the vision model sha256 {model} and the preprocessing sha256 {preprocessing}")
+            }
+            _ if vectors.is_empty() => "none".to_owned(),
+            _ => format!("sha256 {}", vectors.join(" ")),
+        };
+        let captions = match captions.as_slice() {
+            _ if args.captions.no_captions => "none, nor are those of posts read".to_owned(),
+            [] => "none".to_owned(),
+            digests => format!("sha256 {}", digests.join(" ")),
+        };
+        Ok(Self { images, captions })
+    }
+}
+
+/// Options that were given, as they are given; those that take no value have an empty one.
+pub(super) fn options_of<const N: usize>(options: [(&str, Option<String>); N]) -> String {
+    let given = options.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+    let given: Vec<String> = given.map(|option| option.trim_end().to_owned()).collect();
+    if given.is_empty() { "the default".to_owned() } else { given.join(" ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_shown_as_they_are_given() {
+        let options = |columns: Option<&str>, calibrated: bool| {
+            options_of([("--columns", columns.map(str::to_owned)), ("--calibrated", calibrated.then(String::new))])
+        };
+        assert_eq!(options(Some("1,4"), true), "--columns 1,4 --calibrated");
+        assert_eq!(options(None, true), "--calibrated");
+        assert_eq!(options(None, false), "the default");
+    }
 
     #[test]
     fn what_differs_is_named() {

@@ -6,7 +6,8 @@
 //! .found.jsonl.tmp.json    what they belong to ([`Origin`](super::origin::Origin))
 //! ```
 //! Records are written whole: where the disk is full in the middle of one, its beginning is taken
-//! back, so that a file can be continued after its last record.
+//! back, so that a file can be continued after its last record. What ends the run early takes no
+//! answer away: the file stays under its temporary name, with the end that its format has.
 
 use super::losses::Losses;
 use super::origin::Origin;
@@ -18,7 +19,7 @@ use anyhow::Context as _;
 use smvae::data::files::{sync_folder, write_atomically};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are collected before they are written, where nobody waits for them.
@@ -30,6 +31,11 @@ pub(super) struct Output {
     /// Whole records that were not written yet, and where each of them ends.
     buffer: Vec<u8>,
     ends: Vec<usize>,
+    /// Posts that were put, and records that were written whole.
+    posts: usize,
+    written: usize,
+    /// Whether something could not be written: what is put after that has no place.
+    has_failed: bool,
     /// As the user named it.
     path: PathBuf,
     /// `None` for stdout, a device or a pipe, which take records as they come.
@@ -46,8 +52,21 @@ struct Renamed {
     temporary: PathBuf,
     origin: PathBuf,
     to: PathBuf,
-    /// Whether `--resume` can continue it. If not, it goes with the process.
-    is_kept: bool,
+    /// Whether `--resume` can continue it.
+    is_resumable: bool,
+    /// Whether it has its name. Nothing has the temporary one then.
+    is_finished: bool,
+}
+
+/// What becomes of the answers of a run that was not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leftover {
+    /// They are kept, and nothing else is begun.
+    Refuse,
+    /// They are continued, if they are of the same origin.
+    Continue,
+    /// They are dropped.
+    Drop,
 }
 
 /// What an earlier run has left in a file.
@@ -73,47 +92,59 @@ impl Output {
         } else {
             Sink::File(OpenOptions::new().write(true).open(path).with_context(|| unwritable(path))?)
         };
-        Ok(Self { sink, buffer: Vec::new(), ends: Vec::new(), path: path.to_owned(), renamed: None })
+        Ok(Self::new(sink, path, None))
+    }
+
+    fn new(sink: Sink, path: &Path, renamed: Option<Renamed>) -> Self {
+        let (buffer, ends, path) = (Vec::new(), Vec::new(), path.to_owned());
+        Self { sink, buffer, ends, posts: 0, written: 0, has_failed: false, path, renamed }
     }
 
     /// Opens a file under its temporary name: a new one, or after what is left of a run of the same
     /// origin, if that is asked for. Without an origin it cannot be continued later.
-    pub(super) fn file(path: &Path, origin: Option<&Origin>, resume: bool) -> anyhow::Result<(Self, Continued)> {
+    pub(super) fn file(path: &Path, origin: Option<&Origin>, leftover: Leftover) -> anyhow::Result<(Self, Continued)> {
         let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
         let to = if is_link { path.canonicalize().with_context(|| unwritable(path))? } else { path.to_owned() };
         guard(&to)?;
         let (temporary, of_origin) = (beside(&to, ".tmp"), beside(&to, ".tmp.json"));
-        let renamed = Renamed { temporary, origin: of_origin, to, is_kept: origin.is_some() };
+        let is_resumable = origin.is_some();
+        let renamed = Renamed { temporary, origin: of_origin, to, is_resumable, is_finished: false };
         // Nothing is written through a link.
         anyhow::ensure!(!renamed.temporary.is_symlink(), "{} is a link: remove it", renamed.temporary.display());
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&renamed.temporary);
-        let mut file = file.with_context(|| unwritable(&renamed.temporary))?;
+        let mut file = renamed.open().with_context(|| unwritable(&renamed.temporary))?;
         if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
             anyhow::bail!("another process is writing {}", path.display());
         }
         let continued = match origin {
-            Some(origin) if resume => continued(&mut file, &renamed, origin)?,
+            Some(origin) if leftover == Leftover::Continue => continued(&mut file, &renamed, origin)?,
             _ => None,
         };
         if continued.is_none() {
+            let read = || format!("cannot read {}", renamed.temporary.display());
+            if leftover == Leftover::Refuse && holds_answers(&mut file).with_context(read)? {
+                return Err(Usage(renamed.refusal()).into());
+            }
             let left = file.metadata().map_or(0, |found| found.len());
             if left > 0 {
                 say(format!("{left} bytes of a run that was not finished are dropped"));
             }
-            file.set_len(0).with_context(|| unwritable(&renamed.temporary))?;
+            file.set_len(0).and_then(|()| file.rewind()).with_context(|| unwritable(&renamed.temporary))?;
             let _ = std::fs::remove_file(&renamed.origin);
             if let Some(origin) = origin {
                 write_atomically(&renamed.origin, &origin.to_bytes())?;
             }
         }
-        let output = Self {
-            sink: Sink::File(file),
-            buffer: Vec::new(),
-            ends: Vec::new(),
-            path: path.to_owned(),
-            renamed: Some(renamed),
-        };
-        Ok((output, continued.unwrap_or_default()))
+        take_mode(&file, &renamed.to, 0o600).with_context(|| unwritable(&renamed.temporary))?;
+        let continued = continued.unwrap_or_default();
+        let mut output = Self::new(Sink::File(file), path, Some(renamed));
+        (output.posts, output.written) = (continued.posts, continued.posts);
+        Ok((output, continued))
+    }
+
+    /// Takes the whole records of one more post.
+    pub(super) fn put_post(&mut self, records: &[u8]) -> anyhow::Result<()> {
+        self.posts += 1;
+        self.put(records)
     }
 
     /// Takes whole records; they are written when there are enough of them.
@@ -127,38 +158,132 @@ impl Output {
 
     /// Writes what it has.
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
-        let written = self.sink.write_records(&self.buffer, &self.ends);
+        let (records, written) = self.sink.write_records(&self.buffer, &self.ends);
+        self.written += records;
+        self.has_failed |= written.is_err();
         self.buffer.clear();
         self.ends.clear();
         written.with_context(|| unwritable(&self.path))
     }
 
     /// Ends the output: a file gets its name.
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         self.flush()?;
         let (Some(renamed), Sink::File(file)) = (&mut self.renamed, &self.sink) else { return Ok(()) };
-        file.sync_all()
+        take_mode(file, &renamed.to, 0)
+            .and_then(|()| file.sync_all())
             .and_then(|()| std::fs::rename(&renamed.temporary, &renamed.to))
-            .and_then(|()| sync_folder(renamed.to.parent().unwrap_or(Path::new("."))))
             .with_context(|| unwritable(&self.path))?;
+        renamed.is_finished = true;
         // Without its lines it says nothing.
         let _ = std::fs::remove_file(&renamed.origin);
-        // Nothing has the temporary name any more.
-        renamed.is_kept = true;
-        Ok(())
+        sync_folder(renamed.to.parent().unwrap_or(Path::new("."))).with_context(|| unwritable(&self.path))
     }
 
-    /// Whether what was written can be continued by `--resume`.
-    pub(super) fn is_kept(&self) -> bool {
-        self.renamed.as_ref().is_some_and(|renamed| renamed.is_kept)
+    /// Leaves the output before the end of its input, with what is answered: a file stays under its
+    /// temporary name, and `end` makes the end that its format has. Says how many posts are
+    /// answered and where; `None` where no file has an answer. `is_columnar` is whether a record
+    /// holds many posts.
+    pub(super) fn leave(&mut self, is_columnar: bool, end: impl FnOnce() -> io::Result<Vec<u8>>) -> Option<String> {
+        // The first error is the one to report.
+        let _ = self.flush();
+        let answered = if is_columnar { self.posts } else { self.written };
+        // A reader at the other end of a pipe is not to take this for all.
+        if answered > 0
+            && self.renamed.is_some()
+            && !self.has_failed
+            && let Ok(end) = end()
+        {
+            let _ = self.put(&end).and_then(|()| self.flush());
+        }
+        let renamed = self.renamed.as_ref().filter(|renamed| !renamed.is_finished && answered > 0)?;
+        renamed.temporary.metadata().ok().filter(|found| found.len() > 0)?;
+        let place = renamed.temporary.display();
+        if is_columnar && self.has_failed {
+            return Some(format!("{place} has what could be written of the answers"));
+        }
+        let continued = if renamed.is_resumable { ": --resume continues them" } else { "" };
+        Some(format!("{answered} posts are answered, in {place}{continued}"))
+    }
+
+    /// Posts that are answered.
+    pub(super) fn posts(&self) -> usize {
+        self.posts
     }
 }
 
 impl Drop for Output {
-    /// Takes away what nobody can continue.
+    /// Takes away what holds nothing.
     fn drop(&mut self) {
-        if let Some(renamed) = self.renamed.as_ref().filter(|renamed| !renamed.is_kept) {
+        let Some(renamed) = self.renamed.as_ref().filter(|renamed| !renamed.is_finished) else { return };
+        if renamed.temporary.metadata().is_ok_and(|found| found.len() == 0) {
             let _ = std::fs::remove_file(&renamed.temporary);
+            let _ = std::fs::remove_file(&renamed.origin);
+        }
+    }
+}
+
+impl Renamed {
+    /// Opens the file under its temporary name, with what is there. What it replaces may be
+    /// private: a new one is, too, until it has that one's mode.
+    fn open(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            if self.to.exists() {
+                options.mode(0o600);
+            }
+        }
+        options.open(&self.temporary)
+    }
+
+    /// What is said of answers that are there already.
+    fn refusal(&self) -> String {
+        let ways = if self.is_resumable && self.origin.exists() {
+            "--resume continues it, --overwrite drops it"
+        } else {
+            "keep it under another name, or --overwrite drops it"
+        };
+        format!("{} holds the answers of a run that was not finished: {ways}", self.temporary.display())
+    }
+}
+
+/// Gives a file the mode of the one that it replaces, and these bits besides.
+#[cfg(unix)]
+fn take_mode(file: &File, to: &Path, besides: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(found) = to.metadata() else { return Ok(()) };
+    let mode = (found.permissions().mode() & 0o777) | besides;
+    file.set_permissions(std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn take_mode(_: &File, _: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether a file that was left holds an answer. One that ends within its first line does not, nor
+/// does Parquet without its end, which nothing reads.
+fn holds_answers(file: &mut File) -> io::Result<bool> {
+    file.rewind()?;
+    let mut start = Vec::new();
+    (&mut *file).take(4).read_to_end(&mut start)?;
+    match start.as_slice() {
+        b"PAR1" => {
+            let mut end = [0; 4];
+            file.seek(SeekFrom::End(-4))?;
+            file.read_exact(&mut end)?;
+            Ok(end == *b"PAR1" && file.metadata()?.len() > 8)
+        }
+        // An Arrow stream.
+        [0xff, 0xff, 0xff, 0xff] => Ok(true),
+        _ => {
+            file.rewind()?;
+            let mut line = Vec::new();
+            BufReader::new(&mut *file).read_until(b'\n', &mut line)?;
+            Ok(line.ends_with(b"\n"))
         }
     }
 }
@@ -179,13 +304,13 @@ fn continued(file: &mut File, renamed: &Renamed, origin: &Origin) -> anyhow::Res
     }
     let name = renamed.temporary.display();
     if let Some(difference) = origin.differs_from(&renamed.origin)? {
-        let message = format!("{name} cannot be continued: {difference}. Without --resume it begins anew");
+        let message = format!("{name} cannot be continued: {difference}. --overwrite drops it and begins anew");
         return Err(Usage(message).into());
     }
     let (mut continued, mut length) = (Continued::default(), 0);
     let mut bytes = BufReader::new(&mut *file);
     while let Some(record) = written(&mut bytes, &mut continued.losses)
-        .with_context(|| format!("{name} cannot be continued. Without --resume it begins anew"))?
+        .with_context(|| format!("{name} cannot be continued. --overwrite drops it and begins anew"))?
     {
         length += record;
         continued.posts += 1;
@@ -210,31 +335,37 @@ fn stdout() -> Sink {
 }
 
 impl Sink {
-    /// Writes records that end at `ends`; of one that cannot be written whole, nothing stays in a
-    /// file.
-    fn write_records(&mut self, records: &[u8], ends: &[usize]) -> io::Result<()> {
+    /// Writes records that end at `ends`, and says how many of them are written; of one that cannot
+    /// be written whole, nothing stays in a file.
+    fn write_records(&mut self, records: &[u8], ends: &[usize]) -> (usize, io::Result<()>) {
         let file = match self {
-            Self::Stdout(stdout) => return stdout.write_all(records).and_then(|()| stdout.flush()),
+            Self::Stdout(stdout) => {
+                let written = stdout.write_all(records).and_then(|()| stdout.flush());
+                return (if written.is_ok() { ends.len() } else { 0 }, written);
+            }
             Self::File(file) => file,
         };
         let mut done = 0;
         while done < records.len() {
-            match file.write(&records[done..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => done += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let whole = ends.iter().copied().take_while(|end| *end <= done).last().unwrap_or(0);
-                    // Only a file has a length; the first error is the one to report.
-                    if file.metadata().is_ok_and(|found| found.is_file())
-                        && let Ok(position) = file.stream_position()
-                    {
-                        let _ = file.set_len(position - (done - whole) as u64);
-                    }
-                    return Err(error);
+            let error: io::Error = match file.write(&records[done..]) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(n) => {
+                    done += n;
+                    continue;
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            let whole = ends.iter().take_while(|end| **end <= done).count();
+            let length = whole.checked_sub(1).map_or(0, |last| ends[last]);
+            // Only a file has a length; the first error is the one to report.
+            if file.metadata().is_ok_and(|found| found.is_file())
+                && let Ok(position) = file.stream_position()
+            {
+                let _ = file.set_len(position - (done - length) as u64);
             }
+            return (whole, Err(error));
         }
-        Ok(())
+        (ends.len(), Ok(()))
     }
 }

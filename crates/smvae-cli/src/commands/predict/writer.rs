@@ -79,7 +79,12 @@ pub(super) fn can_be_continued(format: AnswerFormat) -> bool {
 
 /// Whether a format has a place for candidates.
 pub(super) fn has_candidates(format: AnswerFormat) -> bool {
-    matches!(format, AnswerFormat::JsonLines) || ["arrow", "parquet"].contains(&format.name())
+    matches!(format, AnswerFormat::JsonLines) || is_columnar(format)
+}
+
+/// Whether a record of a format holds many posts.
+pub(super) fn is_columnar(format: AnswerFormat) -> bool {
+    ["arrow", "parquet"].contains(&format.name())
 }
 
 /// Reads a record that an earlier run wrote and counts it; its length. `None` where no whole record
@@ -95,7 +100,9 @@ pub(super) fn written(bytes: &mut dyn BufRead, losses: &mut Losses) -> io::Resul
     }
     let counted: Counted = serde_json::from_slice(&record)?;
     // An answer has entities, whatever fields its post came with.
-    losses.bad += usize::from(counted.entities.is_none());
+    if counted.entities.is_none() {
+        losses.fail(&counted.line, counted.error.as_str().unwrap_or_default());
+    }
     losses.words_cut += counted.words_cut;
     losses.captions_missing += usize::from(counted.caption_missing);
     losses.images_missing += usize::from(counted.image_missing);
@@ -106,6 +113,11 @@ pub(super) fn written(bytes: &mut dyn BufRead, losses: &mut Losses) -> io::Resul
 #[derive(serde::Deserialize)]
 struct Counted {
     entities: Option<serde::de::IgnoredAny>,
+    /// Of a line that is no answer; a post may have anything under these names.
+    #[serde(default)]
+    line: serde_json::Value,
+    #[serde(default)]
+    error: serde_json::Value,
     #[serde(default)]
     words_cut: usize,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The options of `smvae suggest`.
 
 use crate::failure::Usage;
+use crate::inputs::Inputs;
 use crate::options::{
     CaptionArgs, ColumnArgs, DeviceArgs, FileArgs, ImageArgs, LabelStudioArgs, PrecisionArgs, VerifyArgs,
 };
@@ -93,6 +94,9 @@ pub(crate) struct SuggestArgs {
     /// left out, which `train --labelled` reads: for a pool that is the train.* of a corpus.
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest: Option<PathBuf>,
+    /// Replace an --output and a --manifest that are there already.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
     /// How text is split into words: twitter2015, twitter2017, conll or whitespace, with changes
     /// such as twitter2017,hashtag=keep. By default as the model's corpus was.
     #[arg(long, value_name = "CONVENTION")]
@@ -143,6 +147,17 @@ impl SuggestArgs {
         let settings = SuggestSettings::new(self.n).with_strategy(strategy).with_for_dev(self.for_dev);
         let settings = settings.with_seed(self.seed);
         Ok(self.shortlist.map_or(settings, |shortlist| settings.with_shortlist(shortlist)))
+    }
+
+    /// What is read, so that nothing is written over it.
+    pub(crate) fn inputs(&self) -> Inputs {
+        let inputs = Inputs::default()
+            .file("--pool", Some(&self.pool))
+            .file("--labelled", self.labelled.as_deref())
+            .runs(&self.model)
+            .model("--text-encoder", self.text_encoder.as_deref())
+            .images_and_captions(&self.images, &self.captions);
+        self.exclude.iter().fold(inputs, |inputs, file| inputs.file("--exclude", Some(file)))
     }
 
     /// How models are loaded.

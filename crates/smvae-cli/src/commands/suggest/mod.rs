@@ -20,12 +20,12 @@ use crate::progress::{MAX_TOLD, Progress, insist, say};
 use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
-use smvae::data::ImageVectors;
 use smvae::data::files::{sha256_file, write_atomically};
 use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
 use smvae::data::selection::{Selected, Selection};
 use smvae::data::words::WordConvention;
+use smvae::data::{Error, ImageVectors};
 use smvae::suggest::{PostEncoder, Shortlist, Strategy, SuggestSettings, Suggestion, WithImages, WordBags};
 use smvae::{EncoderSource, Flow, Post, PostVectors, Prediction, Predictor};
 use std::borrow::Borrow;
@@ -34,10 +34,9 @@ use std::sync::Arc;
 
 pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let settings = args.settings()?;
-    let outputs = [("--output", Some(&args.output)), ("--manifest", args.manifest.as_ref())];
-    let inputs = [("--pool", Some(&args.pool)), ("--labelled", args.labelled.as_ref())];
-    let others = args.exclude.iter().map(|file| ("--exclude", Some(file)));
-    output::check_apart(outputs, inputs.into_iter().chain(others))?;
+    let outputs = [("--output", Some(args.output.as_path())), ("--manifest", args.manifest.as_deref())];
+    output::check_apart(outputs, &args.inputs())?;
+    output::check_new(outputs, args.overwrite)?;
     let labelled = args.labelled.as_ref().map(Selection::load).transpose()?;
     let digest = manifest_digest(args, labelled.as_ref())?;
     let posts = lines::open(&args.pool, &args.form, &args.columns)?;
@@ -45,7 +44,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let images = images_alike(args, &models)?;
     let mut shortlist = Shortlist::new(&settings)?;
     let words = models.first().map(|model| model.words()).or(args.words.clone()).unwrap_or_default();
-    exclude(args, &words, labelled.as_ref(), &mut shortlist)?;
+    let passed_over = exclude(args, &words, labelled.as_ref(), &mut shortlist)?;
     interrupt::catch()?;
     let make =
         move |record: &PostRecord| Post::of_record(record, &words).map_err(|error| Fault::Line(error.to_string()));
@@ -93,7 +92,10 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
         manifest.save(path)?;
     }
     tell(&chosen, offered, left_out, &settings);
-    if bad > 0 { Err(BadLines { lines: bad, left_out: bad }.into()) } else { Ok(()) }
+    if bad == 0 && passed_over == 0 {
+        return Ok(());
+    }
+    Err(BadLines { lines: bad, left_out: bad, passed_over, ..BadLines::default() }.into())
 }
 
 /// A post of the pool with what models found in it.
@@ -178,13 +180,13 @@ fn encoder(args: &SuggestArgs) -> anyhow::Result<Option<PostEncoder>> {
 }
 
 /// Tells the shortlist of posts that are labelled already, all of them before the first of the pool
-/// is offered, which may say what one of them says.
+/// is offered, which may say what one of them says. How many lines of --exclude are no posts.
 fn exclude(
     args: &SuggestArgs,
     words: &WordConvention,
     labelled: Option<&Selection>,
     shortlist: &mut Shortlist<Candidate>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<usize> {
     if let Some(labelled) = labelled {
         let positions = labelled_positions(labelled);
         let pool = lines::open(&args.pool, &args.form, &args.columns)?.enumerate();
@@ -192,12 +194,27 @@ fn exclude(
             shortlist.exclude(&Post::of_record(&record?, words)?);
         }
     }
+    let mut passed_over = 0;
     for file in &args.exclude {
         for record in lines::open(file, &FileArgs::default(), &args.columns)? {
-            shortlist.exclude(&Post::of_record(&record?, words)?);
+            let why = match record {
+                Ok(record) => match Post::of_record(&record, words) {
+                    Ok(post) => {
+                        shortlist.exclude(&post);
+                        continue;
+                    }
+                    Err(error) => format!("{}:{}: {error}", name(file), record.line),
+                },
+                Err(error @ Error::Line { .. }) => error.to_string(),
+                Err(error) => return Err(error.into()),
+            };
+            passed_over += 1;
+            if passed_over <= MAX_TOLD {
+                say(why);
+            }
         }
     }
-    Ok(())
+    Ok(passed_over)
 }
 
 /// Ascending, since a manifest is in order.
