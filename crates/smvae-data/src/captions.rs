@@ -4,10 +4,11 @@
 //! {"image_id": "17_06_2932", "caption": "a basketball player holds a trophy"}
 //! ```
 //!
-//! The id may be a number, and be called `image` as well; other fields are ignored. `null`, and a caption of white
-//! space alone, say that an image has none. An id without a caption is a missing modality, not an
-//! error; a file in which no id belongs to a post is an error. Ids are looked up as those of
-//! [image vectors](crate::images) are. What this does not do: make captions, or cut them.
+//! The id may be a number, and be called `image` as well; other fields are ignored. `null`, and a
+//! caption of white space alone, say that an image has none. An id without a caption is a missing
+//! modality, not an error; a file in which no id belongs to a post is an error. Ids are looked up
+//! as those of [image vectors](crate::images) are. What this does not do: make captions, or cut
+//! them.
 
 use crate::formats::Fields;
 use crate::formats::lines::{Fault, Lines};

@@ -140,6 +140,11 @@ fn write_then_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Re
     let mut file = create_anew(temporary)?;
     // It shows that its writer lives; where the system locks nothing, nothing is taken away either.
     let _ = file.try_lock();
+    // What was private stays so.
+    #[cfg(unix)]
+    if let Ok(found) = path.metadata() {
+        file.set_permissions(found.permissions())?;
+    }
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(temporary, path)?;
@@ -160,6 +165,19 @@ mod tests {
         let words = vec!["a"; 10_000];
         let json = serde_json::to_vec(&words).expect("serialises");
         assert_eq!(sha256_json(&words).expect("serialises"), sha256_hex(&json));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_was_private_stays_private() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let file = dir.path().join("a");
+        std::fs::write(&file, "one").expect("writes");
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("it is ours");
+        write_atomically(&file, b"two").expect("writes");
+        assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -19,17 +19,17 @@
 //!
 //! # Features
 //!
-//! None is on by default: whoever trains on text and predicts builds 146 crates, and among them
+//! None is on by default: whoever trains on text and predicts builds 144 crates, and among them
 //! neither TOML nor statistics nor decoders of images.
 //!
 //! | feature | for | crates more |
 //! |---|---|---|
 //! | `arrow` | posts in Arrow IPC streams and files, in and out | 13 |
 //! | `parquet` | posts in Parquet files, in and out; brings `arrow`, takes a C compiler | 25 |
-//! | `vision` | making vectors of images; files of vectors are read without it | 19 |
+//! | `vision` | making vectors of images; files of vectors are read without it | 21 |
 //! | `experiment` | grids of runs described in TOML, and their statistics | 7 |
 //! | `hub` | models by name from the Hugging Face hub; takes a C compiler | 30 |
-//! | `report` | runs and experiments as a page or tables; brings `experiment` and `vision` | 29 |
+//! | `report` | runs and experiments as a page or tables; brings `experiment` and `vision` | 31 |
 //! | `cuda`, `cudnn` | computing on an NVIDIA GPU | |
 //!
 //! # Train

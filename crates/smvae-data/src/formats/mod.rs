@@ -187,8 +187,8 @@ pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInp
 /// opens it.
 ///
 /// # Errors
-/// As [`open`]. Text in UTF-16 and what is compressed is an [`Error::Read`] that says so, here or of
-/// the first post.
+/// As [`open`]. Text in UTF-16 and what is compressed is an [`Error::Read`] that says so, here or
+/// of the first post.
 pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings) -> Result<Posts<R>> {
     let (path, mut input) = (path.into(), Checked::new(input));
     let Settings { format, separator, columns, labels } = *settings;

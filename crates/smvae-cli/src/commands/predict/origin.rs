@@ -1,7 +1,7 @@
 //! What the lines of an unfinished output belong to: `--resume` continues them for the same input,
 //! model and settings alone.
 
-use super::PredictArgs;
+use super::args::PredictArgs;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use smvae::Predictor;

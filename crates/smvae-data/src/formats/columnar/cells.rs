@@ -93,8 +93,8 @@ pub(super) fn is_float(kind: &DataType) -> bool {
     matches!(kind, DataType::Float32 | DataType::Float64)
 }
 
-/// Writes a cell of a column of ids as JSON: as [`write_json`] does, but floating-point numbers that
-/// are whole as integers. Programs make them of integers with nulls between them.
+/// Writes a cell of a column of ids as JSON: as [`write_json`] does, but floating-point numbers
+/// that are whole as integers. Programs make them of integers with nulls between them.
 pub(super) fn write_id(column: &dyn Array, row: usize, out: &mut String) {
     let number = match column.data_type() {
         DataType::Float32 if column.is_valid(row) => f64::from(column.as_primitive::<Float32Type>().value(row)),

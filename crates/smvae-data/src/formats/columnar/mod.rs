@@ -133,7 +133,8 @@ fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowError>) -> Resu
     })
 }
 
-/// The error of a batch with its place, as far as it is known: the batches come whole or not at all.
+/// The error of a batch with its place, as far as it is known: the batches come whole or not at
+/// all.
 fn after_rows(error: ArrowError, rows: usize, columns: &[Column]) -> ArrowError {
     let error = match error {
         // Of the input, and of no column.

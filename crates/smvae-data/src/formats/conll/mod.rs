@@ -14,8 +14,8 @@
 //! which ones are read is told from the first word, see [`Asked`]; no white space but tab and space
 //! ever separates anything. Files with `IMGID:` lines have the form of [`Dialect::TWITTER`], or
 //! words alone, unless something else is asked for; [`samples`] reads that form and no other. What
-//! this does not do: no lemmas, no heads, no ranges of CoNLL-U, no captions of images, and no scheme
-//! of tags (see [`schemes`]).
+//! this does not do: no lemmas, no heads, no ranges of CoNLL-U, no captions of images, and no
+//! scheme of tags (see [`schemes`]).
 
 mod dialect;
 pub mod samples;

@@ -8,9 +8,9 @@
 //!
 //! Lines are split at LF (a CR right before it is dropped, as is a byte order mark at the start)
 //! and at the tab, nowhere else: a word may be any other text, U+00A0 alone included. Several blank
-//! lines in a row are one, a line of blanks and tabs alone is a blank one, and an `IMGID:` line ends
-//! the post before it. Everything else is an error with its line; [`read_lenient`] collects the
-//! errors instead. Ill-formed sequences of tags, such as `O I-PER`, are not malformed input: a
+//! lines in a row are one, a line of blanks and tabs alone is a blank one, and an `IMGID:` line
+//! ends the post before it. Everything else is an error with its line; [`read_lenient`] collects
+//! the errors instead. Ill-formed sequences of tags, such as `O I-PER`, are not malformed input: a
 //! [`Convention`](crate::Convention) reads them.
 //! Other files in columns are read by [`ColumnReader`].
 
