@@ -149,9 +149,13 @@ fn a_teacher_that_was_left_behind_teaches_nobody() {
     std::fs::create_dir_all(&elsewhere).expect("writable");
     fixture.train("foreign", &small(), images).expect("a run");
     std::fs::rename(fixture.out("foreign"), elsewhere.join("teacher-1")).expect("writable");
-    let error = train(&fixture.input(images), &with_teachers(), &elsewhere).expect_err("a teacher of another seed");
-    assert!(error.to_string().contains("teacher"), "{error}");
-    assert!(elsewhere.join("teacher-1/weights.safetensors").is_file(), "nothing of it is lost");
+    for replace_run in [false, true] {
+        let mut input = fixture.input(images);
+        input.replace_run = replace_run;
+        let error = train(&input, &with_teachers(), &elsewhere).expect_err("a run of somebody");
+        assert!(error.to_string().contains("teacher-N"), "{error}");
+        assert!(elsewhere.join("teacher-1/weights.safetensors").is_file(), "nothing of it is lost");
+    }
 }
 
 /// Stops and resumes a run with images after every step, which comes to the bits of a run that was

@@ -89,8 +89,8 @@ pub struct Objective {
     pub r_drop: f64,
     /// Probability that the label of an entity shares, in equal parts, with the candidates whose
     /// first or last word is off by one; what no entity has of a candidate is `O`'s (boundary
-    /// smoothing, Zhu & Li 2022, with their distance 1). From 0 to below 1. Default: 0, one class
-    /// for each candidate. Not measured yet.
+    /// smoothing, Zhu & Li 2022, with their distance 1). From 0 to below 1; only where a step has
+    /// all spans of its posts. Default: 0, one class for each candidate. Not measured yet.
     #[serde(skip_serializing_if = "is_default")]
     pub boundary_smoothing: f64,
 }

@@ -191,6 +191,7 @@ impl Config {
         if let Some(distillation) = &self.distillation {
             within("distillation", distillation.validate())?;
         }
+        self.check_smoothing()?;
         if self.format_version != FORMAT_VERSION {
             return Err(Error::setting("format_version", "that of this version of smvae", self.format_version));
         }
@@ -222,6 +223,22 @@ impl Config {
             return Err(Error::setting("input.max_caption_pieces", "at least 3: separators and a piece", got));
         }
         Ok(())
+    }
+
+    /// Checks that boundary smoothing, if there is some, finds the spans around an entity in its
+    /// step, and a loss that takes more than one class.
+    fn check_smoothing(&self) -> Result<()> {
+        let teachers = self.distillation.as_ref().map(|distillation| &distillation.training);
+        let apart = std::iter::once(&self.training)
+            .chain(teachers)
+            .any(|training| training.batch_unit == BatchUnit::Spans || training.negatives.is_some());
+        let want = match (apart, self.model.quirks.clipped_cross_entropy) {
+            _ if self.objective.boundary_smoothing == 0.0 => return Ok(()),
+            (true, _) => "0 where a step has not all spans of its posts (training.negatives, batch_unit spans)",
+            (_, true) => "0 with model.quirks.clipped_cross_entropy, which compares with one class",
+            _ => return Ok(()),
+        };
+        Err(Error::setting("objective.boundary_smoothing", want, self.objective.boundary_smoothing))
     }
 
     /// Seed of the draw of labelled posts.

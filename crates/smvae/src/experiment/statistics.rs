@@ -80,7 +80,7 @@ pub struct Statistic {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Difference {
-    /// Number of pairs.
+    /// Number of pairs: of the draws where there are several, else of the runs.
     pub n: usize,
     /// Mean difference.
     pub mean: f64,

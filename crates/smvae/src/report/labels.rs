@@ -4,7 +4,7 @@
 //! The points of a corpus, which are drawn together, are of one split: test where all of its runs
 //! have that, as an experiment's results may, else dev.
 
-use crate::experiment::statistics::{half_width, mean_and_sd};
+use crate::experiment::statistics::{half_width, independent, mean_and_sd};
 use crate::report::scores::Score;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ pub(super) fn points(scores: &[Score]) -> Vec<LabelsPoint> {
         let (split, f1) = test.map_or(("dev", score.dev), |f1| ("test", f1));
         Some(((score.place.corpus.clone(), method, score.posts?, split), f1))
     };
-    average(scores.iter().filter_map(f1))
+    average(scores.iter().filter_map(|score| Some((f1(score)?, score.pair.0.as_str()))))
 }
 
 /// Whether the points say more than the table of runs.
@@ -58,15 +58,18 @@ pub(super) fn worth_showing(points: &[LabelsPoint]) -> bool {
 type Group = (String, String, usize, &'static str);
 
 /// The point of each group of scores.
-fn average(scores: impl Iterator<Item = (Group, f64)>) -> Vec<LabelsPoint> {
-    let mut groups: BTreeMap<Group, Vec<f64>> = BTreeMap::new();
-    for (group, f1) in scores {
-        groups.entry(group).or_default().push(f1);
+fn average<'a>(scores: impl Iterator<Item = ((Group, f64), &'a str)>) -> Vec<LabelsPoint> {
+    let mut groups: BTreeMap<Group, Vec<(&str, f64)>> = BTreeMap::new();
+    for ((group, f1), draw) in scores {
+        groups.entry(group).or_default().push((draw, f1));
     }
-    let point = |((corpus, method, labelled, split), values): (Group, Vec<f64>)| {
+    let point = |((corpus, method, labelled, split), runs): (Group, Vec<(&str, f64)>)| {
+        let values: Vec<f64> = runs.iter().map(|(_, f1)| *f1).collect();
         let (mean, deviation) = mean_and_sd(&values)?;
         let n = values.len();
-        let half = deviation.map(|sd| half_width(sd, n));
+        // Several runs of one draw say less than as many draws.
+        let draws = independent(runs.into_iter());
+        let half = mean_and_sd(&draws)?.1.map(|sd| half_width(sd, draws.len()));
         let (low, high) = (half.map(|half| mean - half), half.map(|half| mean + half));
         Some(LabelsPoint { corpus, method, labelled, split, mean, deviation, low, high, n, values })
     };
@@ -104,8 +107,8 @@ mod tests {
     #[test]
     fn means_and_deviations_are_over_the_runs_of_a_method() {
         let scores = [("b", 50, 60.0), ("a", 100, 70.0), ("a", 50, 61.0), ("a", 50, 65.0)];
-        let points =
-            average(scores.into_iter().map(|(method, n, f1)| ((String::new(), method.to_owned(), n, "dev"), f1)));
+        let score = |(method, n, f1): (&str, usize, f64)| ((String::new(), method.to_owned(), n, "dev"), f1);
+        let points = average(scores.map(|scored| (score(scored), "of one draw")).into_iter());
         let got: Vec<_> = points.iter().map(|p| (p.method.as_str(), p.labelled, p.mean, p.n)).collect();
         assert_eq!(got, [("a", 50, 63.0, 2), ("a", 100, 70.0, 1), ("b", 50, 60.0, 1)]);
         assert_eq!(points[0].deviation, Some(8f64.sqrt()));
@@ -113,5 +116,10 @@ mod tests {
         assert!((points[0].high.expect("two runs") - 63.0 - 2.0 * 12.706_2).abs() < 1e-3);
         assert_eq!((points[1].deviation, points[1].low), (None, None));
         assert!(worth_showing(&points) && !worth_showing(&points[1..2]) && !worth_showing(&[]));
+        // Two seeds of each of two draws are two numbers that do not depend on each other.
+        let of_draws = [("1", 60.0), ("1", 62.0), ("2", 64.0), ("2", 66.0)];
+        let point = &average(of_draws.map(|(draw, f1)| (score(("a", 50, f1)), draw)).into_iter())[0];
+        assert_eq!((point.n, point.mean), (4, 63.0));
+        assert!((point.high.expect("two draws") - 63.0 - 2.0 * 12.706_2).abs() < 1e-3);
     }
 }

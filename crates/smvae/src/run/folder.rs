@@ -149,6 +149,12 @@ pub(super) fn is_teacher(path: &Path) -> bool {
     name.and_then(|name| name.strip_prefix("teacher-")).and_then(|n| n.parse().ok()).is_some_and(|n: usize| n > 0)
 }
 
+/// Whether there is a folder with the name of a teacher's.
+fn has_teacher(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| is_teacher(&path))
+}
+
 /// The files of a run, by what they hold.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFolder {
@@ -179,6 +185,10 @@ impl RunFolder {
         match foreign {
             Some(file) if !run.folder.join(ENCODER).exists() && file != SOFT_LABELS => {
                 return Err(Error::ForeignFolder { path: folder.to_owned(), file });
+            }
+            // Somebody's run, which would be taken for a teacher of this one.
+            _ if has_teacher(folder) => {
+                return Err(Error::ForeignFolder { path: folder.to_owned(), file: "teacher-N" });
             }
             _ => write_json(&run.file(ENCODER)?, start.encoder)?,
         }

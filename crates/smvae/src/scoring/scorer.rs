@@ -197,7 +197,7 @@ impl Scorer<'_> {
 
     fn score_batch(&self, spans: Vec<(&Item, Vec<Span>)>) -> Result<Vec<(ScoredSpans, Vec<f32>)>> {
         let batch = self.collator.batch(&spans, self.device)?;
-        let of_all = if self.sampled { Some(self.noise(&spans)?) } else { None };
+        let of_all = self.noise(&spans)?;
         let mut used = 0;
         let mut noise = |n_spans| {
             let of_spans = of_all.as_ref().map(|noise| noise.narrow(0, used, n_spans)).transpose();
@@ -219,17 +219,18 @@ impl Scorer<'_> {
 }
 
 impl Scorer<'_> {
-    /// Noise for the spans of a batch, `[spans, latent]`. It is named by what each post says, so
-    /// that an answer depends neither on the posts beside it nor on the order of threads.
-    fn noise(&self, spans: &[(&Item, Vec<Span>)]) -> Result<Tensor> {
+    /// Noise for the spans of a batch, `[spans, latent]`, where z is sampled and there are some. It
+    /// is named by what each post says, so that an answer depends neither on the posts beside it
+    /// nor on the order of threads.
+    fn noise(&self, spans: &[(&Item, Vec<Span>)]) -> Result<Option<Tensor>> {
         let latent_dim = self.networks.model.config().latent_dim;
         let of_item = |(item, spans): &(&Item, Vec<Span>)| {
             let mut rng = rng::named(self.seed, &format!("evaluation {:?} {:?}", item.ids, item.caption));
             rng::standard_normal((spans.len(), latent_dim), &mut rng, self.device)
         };
-        let of_items = spans.iter().filter(|(_, spans)| !spans.is_empty()).map(of_item);
-        let of_items: Vec<Tensor> = of_items.collect::<candle_core::Result<_>>()?;
-        Ok(Tensor::cat(&of_items, 0)?)
+        let with_spans = spans.iter().filter(|(_, spans)| self.sampled && !spans.is_empty());
+        let of_items: Vec<Tensor> = with_spans.map(of_item).collect::<candle_core::Result<_>>()?;
+        Ok(if of_items.is_empty() { None } else { Some(Tensor::cat(&of_items, 0)?) })
     }
 }
 

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 /// Checks that enough was found in a post for its value: without it, all posts would be worth 0.
 pub(super) fn check(strategy: Strategy, found: &[Prediction]) -> Result<()> {
     let has_all = |found: &Prediction| match strategy {
-        Strategy::Surprise => found.surprise.is_some(),
+        // Of a post in which the model reads no span there is nothing to tell.
+        Strategy::Surprise => found.surprise.is_some() || found.candidates.as_ref().is_some_and(Vec::is_empty),
         _ => found.candidates.is_some(),
     };
     let n = strategy.models();
@@ -156,14 +157,15 @@ mod tests {
 
     #[test]
     fn what_is_not_found_is_told() {
-        let with = found(&[]);
+        let (with, with_a_span) = (found(&[]), found(&[(0, "PER", 0.5)]));
         let surprised = Prediction { surprise: Some(1.0), ..Prediction::default() };
         let fails = |strategy, found: &[Prediction]| check_found(strategy, found).is_err();
         assert!(!fails(Strategy::Names, &[]) && !fails(Strategy::Names, &[Prediction::default()]));
         assert!(fails(Strategy::Entities, &[]) && fails(Strategy::Entities, &[Prediction::default()]));
         assert!(!fails(Strategy::Entities, std::slice::from_ref(&with)));
         assert!(fails(Strategy::Disagreement, std::slice::from_ref(&with)));
-        assert!(fails(Strategy::Surprise, &[with]) && !fails(Strategy::Surprise, &[surprised]));
+        assert!(fails(Strategy::Surprise, &[with_a_span]) && !fails(Strategy::Surprise, &[surprised]));
+        assert!(!fails(Strategy::Surprise, &[with]), "a post without words that are read");
     }
 
     #[test]

@@ -214,6 +214,10 @@ impl Built {
             let rng = rng::named(prepared.config.seed, "training");
             return Ok(Position::beginning(UnlabelledStream::new(n_unlabelled), &rng));
         };
+        if !saved.position.stream.is_of(n_unlabelled) {
+            let (got, want) = (format!("{n_unlabelled} posts"), "those of its checkpoint".to_owned());
+            return Err(Error::OtherRun { what: "set of unlabelled posts", got, want });
+        }
         if let Some(averaging) = averaging {
             averaging.parameters().assign(&saved.take(checkpoint::AVERAGE))?;
         }

@@ -129,6 +129,13 @@ impl UnlabelledStream {
         Self { order: (0..n_posts).collect(), at: n_posts }
     }
 
+    /// Whether it is one of so many posts, each of them once.
+    pub(crate) fn is_of(&self, n_posts: usize) -> bool {
+        let mut order = self.order.clone();
+        order.sort_unstable();
+        order.into_iter().eq(0..n_posts) && self.at <= n_posts
+    }
+
     /// The posts of the next step, each with some of its candidates, by index.
     pub(crate) fn next(
         &mut self,
