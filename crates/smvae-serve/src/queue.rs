@@ -48,9 +48,16 @@ pub(crate) struct Batch<'a, E> {
     pub(crate) dropped: usize,
     /// Workers at work, this one included.
     pub(crate) busy: usize,
-    /// Whether nothing is left for another worker to do.
-    pub(crate) is_alone: bool,
+    /// Whether nothing waited any more when it was taken.
+    is_last: bool,
     queue: &'a Queue<E>,
+}
+
+impl<E> Batch<'_, E> {
+    /// Whether nothing is left for another worker to do.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.busy == 1 && self.is_last
+    }
 }
 
 impl<E> Drop for Batch<'_, E> {
@@ -133,8 +140,8 @@ impl<E: Waits> Queue<E> {
             let (entries, dropped) = waiting.batch(pieces, free);
             if !entries.is_empty() || dropped > 0 {
                 waiting.busy += 1;
-                let (busy, is_alone) = (waiting.busy, waiting.busy == 1 && waiting.requests.is_empty());
-                return Some(Batch { entries, dropped, busy, is_alone, queue: self });
+                let (busy, is_last) = (waiting.busy, waiting.requests.is_empty());
+                return Some(Batch { entries, dropped, busy, is_last, queue: self });
             }
             if waiting.is_closed {
                 return None;

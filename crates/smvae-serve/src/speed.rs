@@ -53,9 +53,12 @@ impl Speed {
         }
     }
 
-    /// A batch of so many pieces took so long, while so many workers were at work.
-    pub(crate) fn note(&self, pieces: usize, time: Duration, busy: usize) {
-        let (now, before) = ((pieces * busy) as f64 / time.as_secs_f64().max(1e-6), self.mean());
+    /// A batch of so many pieces took so long, and so many can be computed like it side by side.
+    ///
+    /// How many others were really at work is not asked: of workers that start together, the first
+    /// one to take a batch would find itself alone.
+    pub(crate) fn note(&self, pieces: usize, time: Duration, side_by_side: usize) {
+        let (now, before) = ((pieces * side_by_side) as f64 / time.as_secs_f64().max(1e-6), self.mean());
         // What a batch costs beside its pieces makes a small one look slow.
         if pieces < self.least_that_tells() && (before == 0.0 || now <= before) {
             return;
@@ -100,13 +103,13 @@ fn time_of(predictor: &Predictor, posts: &[Post], on_one_thread: bool) -> Option
 mod tests {
     use super::*;
 
-    /// Batches as (pieces, milliseconds, workers at work), of 1000 pieces where they are full, and
-    /// the milliseconds that 1000 pieces are expected to take then.
+    /// Batches as (pieces, milliseconds, batches side by side), of 1000 pieces where they are full,
+    /// and the milliseconds that 1000 pieces are expected to take then.
     #[track_caller]
     fn check(batches: &[(usize, u64, usize)], want: u128) {
         let speed = Speed::new(1000);
-        for &(pieces, milliseconds, busy) in batches {
-            speed.note(pieces, Duration::from_millis(milliseconds), busy);
+        for &(pieces, milliseconds, side_by_side) in batches {
+            speed.note(pieces, Duration::from_millis(milliseconds), side_by_side);
         }
         assert_eq!(speed.time_for(1000).as_millis(), want, "{batches:?}");
     }
