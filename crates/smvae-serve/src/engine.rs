@@ -56,20 +56,21 @@ impl Engine {
             let entries = std::mem::take(&mut batch.entries);
             match &alone {
                 _ if entries.is_empty() => {}
-                Some(pool) if !batch.is_alone => pool.install(|| self.compute(entries, batch.busy)),
-                _ => self.compute(entries, batch.busy),
+                Some(pool) if !batch.is_alone() => pool.install(|| self.compute(entries, self.workers)),
+                _ => self.compute(entries, 1),
             }
         }
     }
 
-    /// `busy` workers compute, this one included.
-    fn compute(&self, entries: Vec<Entry>, busy: usize) {
+    /// Computes a batch on the threads at hand. So many batches can be computed like this side by
+    /// side.
+    fn compute(&self, entries: Vec<Entry>, side_by_side: usize) {
         let start = Instant::now();
         let pieces = entries.iter().map(Entry::pieces).sum();
         let found = self.found(&entries);
         let computed = start.elapsed();
         self.metrics.batch(entries.len(), pieces, computed);
-        self.speed.note(pieces, computed, busy);
+        self.speed.note(pieces, computed, side_by_side);
         for (entry, found) in entries.into_iter().zip(found) {
             let waited = start.duration_since(entry.since);
             self.metrics.answered(waited, &found);

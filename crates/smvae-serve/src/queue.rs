@@ -40,6 +40,17 @@ pub(crate) struct Length {
     pub(crate) words: usize,
 }
 
+/// What the model has to compute beside a request that comes now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// Posts that wait.
+    pub(crate) posts: usize,
+    /// About how many pieces they have.
+    pub(crate) waiting: usize,
+    /// About how many pieces the batches have that are being computed.
+    pub(crate) at_work: usize,
+}
+
 /// What a worker gets: posts that go with each other.
 #[derive(Debug)]
 pub(crate) struct Batch<'a, E> {
@@ -48,14 +59,25 @@ pub(crate) struct Batch<'a, E> {
     pub(crate) dropped: usize,
     /// Workers at work, this one included.
     pub(crate) busy: usize,
-    /// Whether nothing is left for another worker to do.
-    pub(crate) is_alone: bool,
+    /// Whether nothing waited any more when it was taken.
+    is_last: bool,
+    /// About how many pieces its posts have.
+    pieces: usize,
     queue: &'a Queue<E>,
+}
+
+impl<E> Batch<'_, E> {
+    /// Whether nothing is left for another worker to do.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.busy == 1 && self.is_last
+    }
 }
 
 impl<E> Drop for Batch<'_, E> {
     fn drop(&mut self) {
-        self.queue.lock().busy -= 1;
+        let mut waiting = self.queue.lock();
+        waiting.busy -= 1;
+        waiting.at_work -= self.pieces;
     }
 }
 
@@ -78,6 +100,8 @@ struct Waiting<E> {
     dropped: usize,
     /// Batches at work.
     busy: usize,
+    /// Pieces of the batches at work.
+    at_work: usize,
 }
 
 impl<E> Queue<E> {
@@ -90,7 +114,7 @@ impl<E> Queue<E> {
 impl<E: Waits> Queue<E> {
     pub(crate) fn new(limit: Length) -> Self {
         let (requests, is_closed) = (VecDeque::new(), false);
-        let waiting = Waiting { requests, words: 0, pieces: 0, is_closed, dropped: 0, busy: 0 };
+        let waiting = Waiting { requests, words: 0, pieces: 0, is_closed, dropped: 0, busy: 0, at_work: 0 };
         Self { waiting: Mutex::new(waiting), filled: Condvar::new(), limit }
     }
 
@@ -130,11 +154,12 @@ impl<E: Waits> Queue<E> {
         let mut waiting = self.lock();
         loop {
             let free = workers.saturating_sub(waiting.busy).max(1);
-            let (entries, dropped) = waiting.batch(pieces, free);
+            let (Filling { entries, pieces: taken, .. }, dropped) = waiting.batch(pieces, free);
             if !entries.is_empty() || dropped > 0 {
                 waiting.busy += 1;
-                let (busy, is_alone) = (waiting.busy, waiting.busy == 1 && waiting.requests.is_empty());
-                return Some(Batch { entries, dropped, busy, is_alone, queue: self });
+                waiting.at_work += taken;
+                let (busy, is_last) = (waiting.busy, waiting.requests.is_empty());
+                return Some(Batch { entries, dropped, busy, is_last, pieces: taken, queue: self });
             }
             if waiting.is_closed {
                 return None;
@@ -154,11 +179,12 @@ impl<E: Waits> Queue<E> {
         Length { posts: waiting.posts(), words: waiting.words }
     }
 
-    /// About how many pieces will have been computed when nothing waits any more.
-    pub(crate) fn pieces(&self) -> usize {
+    /// What waits and what is being computed, at one moment. A batch counts in full until it is
+    /// dropped, however much of it has been computed. Posts whose client has gone do not count.
+    pub(crate) fn pieces(&self) -> Ahead {
         let mut waiting = self.lock();
         waiting.drop_gone();
-        waiting.pieces
+        Ahead { posts: waiting.posts(), waiting: waiting.pieces, at_work: waiting.at_work }
     }
 }
 
@@ -173,7 +199,7 @@ impl<E: Waits> Waiting<E> {
     ///
     /// A request gives its share, or one post that is larger, and goes to the end of the queue. The
     /// one whose post finds no room is first in the next batch, as are those that go with others.
-    fn batch(&mut self, pieces: usize, free: usize) -> (Vec<E>, usize) {
+    fn batch(&mut self, pieces: usize, free: usize) -> (Filling<E>, usize) {
         self.drop_gone();
         let most = pieces.min(self.pieces.div_ceil(free));
         let share = most / self.requests.len().max(1);
@@ -193,7 +219,7 @@ impl<E: Waits> Waiting<E> {
         apart.into_iter().rev().for_each(|request| self.requests.push_front(request));
         self.words -= batch.entries.iter().map(E::words).sum::<usize>();
         self.pieces -= batch.pieces;
-        (batch.entries, std::mem::take(&mut self.dropped))
+        (batch, std::mem::take(&mut self.dropped))
     }
 
     fn drop_gone(&mut self) {

@@ -1,7 +1,7 @@
 //! Whose turn it is in the queue, as batches of names. Beside `queue.rs`, since loom builds that
 //! file, and these tests need no order of threads.
 
-use crate::queue::{Length, Queue, Waits};
+use crate::queue::{Ahead, Length, Queue, Waits};
 
 /// A post, such as `a1:4`: of request `a`, with four pieces. Requests in capitals go with each
 /// other alone; the client of a post with an exclamation mark has gone.
@@ -46,7 +46,7 @@ fn check(requests: &[&'static str], workers: usize, want: &[&str]) {
         batches.push(batch.entries.iter().map(Post::name).collect::<Vec<_>>().join(" "));
     }
     assert_eq!(batches, want, "{requests:?}");
-    assert_eq!((queue.length(), queue.pieces()), (Length::default(), 0));
+    assert_eq!((queue.length(), queue.pieces()), (Length::default(), Ahead::default()));
 }
 
 #[test]
@@ -77,4 +77,14 @@ fn what_does_not_go_together_keeps_its_turn() {
 #[test]
 fn posts_whose_client_has_gone_take_no_turn() {
     check(&["a1:8! a2:8!", "b1:2 b2:2!", "c1:2"], 1, &["b1 c1"]);
+}
+
+#[test]
+fn what_is_computed_counts_until_its_batch_is_dropped() {
+    let queue = Queue::new(Length { posts: 100, words: 100 });
+    queue.push(vec![Post("a1:4"), Post("a2:4"), Post("a3:4")]).expect("room");
+    let batch = queue.take(8, 1).expect("two posts");
+    assert_eq!(queue.pieces(), Ahead { posts: 1, waiting: 4, at_work: 8 });
+    drop(batch);
+    assert_eq!(queue.pieces(), Ahead { posts: 1, waiting: 4, at_work: 0 });
 }

@@ -54,7 +54,7 @@ impl Service {
         let workers = settings.workers.unwrap_or_else(|| model.predictor.batches_at_a_time()).max(1);
         let speed = Arc::new(Speed::new(pieces));
         speed.measure(&model, workers);
-        let state = Arc::new(State::new(settings, source, model, speed));
+        let state = Arc::new(State::new(settings, source, model, speed, workers));
         let engine = Engine {
             queue: Arc::clone(&state.queue),
             metrics: Arc::clone(&state.metrics),

@@ -1,8 +1,9 @@
 //! How fast the model is at work, and so how long it takes for what waits.
 //!
 //! Speed is counted in pieces per second of all workers together, as
-//! [`Post::weight`](smvae::Post::weight) estimates pieces. It is measured before the first request,
-//! and again with every batch that is large enough to tell something.
+//! [`Post::weight`](smvae::Post::weight) estimates pieces. It is measured before the first request
+//! and when another model is loaded, and again with every batch that is large enough to tell
+//! something.
 
 use crate::model::Model;
 use rayon::ThreadPoolBuilder;
@@ -36,7 +37,7 @@ impl Speed {
         self.batch
     }
 
-    /// Measures a model before there are requests. All workers compute at a time, each on one
+    /// Measures a model before it is given requests. All workers compute at a time, each on one
     /// thread, as they do for a long list. A model that fails tells nothing.
     pub(crate) fn measure(&self, model: &Model, workers: usize) {
         let post = model.predictor.post(TEXT);
@@ -53,9 +54,17 @@ impl Speed {
         }
     }
 
-    /// A batch of so many pieces took so long, while so many workers were at work.
-    pub(crate) fn note(&self, pieces: usize, time: Duration, busy: usize) {
-        let (now, before) = ((pieces * busy) as f64 / time.as_secs_f64().max(1e-6), self.mean());
+    /// Forgets what is known, and takes over what another one knows.
+    pub(crate) fn replace(&self, other: &Self) {
+        self.mean.store(other.mean().to_bits(), Ordering::Relaxed);
+    }
+
+    /// A batch of so many pieces took so long, and so many can be computed like it side by side.
+    ///
+    /// How many others were really at work is not asked: of workers that start together, the first
+    /// one to take a batch would find itself alone.
+    pub(crate) fn note(&self, pieces: usize, time: Duration, side_by_side: usize) {
+        let (now, before) = ((pieces * side_by_side) as f64 / time.as_secs_f64().max(1e-6), self.mean());
         // What a batch costs beside its pieces makes a small one look slow.
         if pieces < self.least_that_tells() && (before == 0.0 || now <= before) {
             return;
@@ -100,13 +109,13 @@ fn time_of(predictor: &Predictor, posts: &[Post], on_one_thread: bool) -> Option
 mod tests {
     use super::*;
 
-    /// Batches as (pieces, milliseconds, workers at work), of 1000 pieces where they are full, and
-    /// the milliseconds that 1000 pieces are expected to take then.
+    /// Batches as (pieces, milliseconds, batches side by side), of 1000 pieces where they are full,
+    /// and the milliseconds that 1000 pieces are expected to take then.
     #[track_caller]
     fn check(batches: &[(usize, u64, usize)], want: u128) {
         let speed = Speed::new(1000);
-        for &(pieces, milliseconds, busy) in batches {
-            speed.note(pieces, Duration::from_millis(milliseconds), busy);
+        for &(pieces, milliseconds, side_by_side) in batches {
+            speed.note(pieces, Duration::from_millis(milliseconds), side_by_side);
         }
         assert_eq!(speed.time_for(1000).as_millis(), want, "{batches:?}");
     }
@@ -122,6 +131,15 @@ mod tests {
         check(&[(1000, 500, 1), (3, 250, 1)], 500);
         // A small one that is fast is believed.
         check(&[(1000, 500, 1), (120, 10, 1)], 250);
+    }
+
+    #[test]
+    fn the_speed_of_another_model_is_not_mixed_with_the_old_one() {
+        let (speed, other) = (Speed::new(1000), Speed::new(1000));
+        speed.note(1000, Duration::from_millis(500), 1);
+        other.note(1000, Duration::from_millis(250), 1);
+        speed.replace(&other);
+        assert_eq!(speed.time_for(1000).as_millis(), 250);
     }
 
     #[test]

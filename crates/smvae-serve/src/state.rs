@@ -31,6 +31,8 @@ pub(crate) struct State {
     /// Pictures that may be decoded now.
     pub(crate) decoders: Arc<Semaphore>,
     source: ModelSource,
+    /// Batches that are computed side by side.
+    workers: usize,
     /// Held while the run is loaded anew.
     reloading: Mutex<()>,
     /// Whether the service was told to end.
@@ -51,7 +53,14 @@ pub(crate) enum Reload {
 }
 
 impl State {
-    pub(crate) fn new(settings: Settings, source: ModelSource, model: Model, speed: Arc<Speed>) -> Self {
+    /// A state whose model has this speed with so many workers.
+    pub(crate) fn new(
+        settings: Settings,
+        source: ModelSource,
+        model: Model,
+        speed: Arc<Speed>,
+        workers: usize,
+    ) -> Self {
         let limits = &settings.limits;
         let kib = (limits.all_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -63,6 +72,7 @@ impl State {
             pictures: Arc::new(Semaphore::new(limits.pictures)),
             decoders: Arc::new(Semaphore::new(DECODERS)),
             source,
+            workers,
             reloading: Mutex::new(()),
             draining: watch::Sender::new(false),
             active: AtomicUsize::new(0),
@@ -120,9 +130,17 @@ impl State {
             Err(TryLockError::WouldBlock) => return Ok(Reload::Busy),
         };
         let start = Instant::now();
-        let loaded = Model::load(&self.source).map(|model| self.current.set(model));
+        let loaded = Model::load(&self.source).map(|model| self.set(model));
         self.metrics.reloaded(if loaded.is_ok() { "loaded" } else { "failed" });
         loaded.map(|()| Reload::Done { seconds: start.elapsed().as_secs_f64() })
+    }
+
+    /// Measures a model and gives it to all requests from now on.
+    fn set(&self, model: Model) {
+        let speed = Speed::new(self.speed.batch());
+        speed.measure(&model, self.workers);
+        self.speed.replace(&speed);
+        self.current.set(model);
     }
 
     /// A number for the next request.

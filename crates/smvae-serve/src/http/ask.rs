@@ -4,7 +4,7 @@ use crate::answer::{Answer, Found};
 use crate::entry::{Entry, Picture};
 use crate::http::errors::Fault;
 use crate::model::Model;
-use crate::queue::Waits as _;
+use crate::queue::{Ahead, Waits as _};
 use crate::state::State;
 use smvae::Post;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How much of the time for a request the model may be expected to need for it and for what waits.
+/// How much of the time for a request the model may be expected to need for it and for what comes
+/// before it.
 const PART_THAT_IS_SURE: f64 = 0.7;
 
 /// A post to find entities in.
@@ -86,19 +87,21 @@ pub(crate) async fn ask(
     Ok(gathered)
 }
 
-/// Puts posts into the queue, if the model is expected to get through them and what waits in time.
+/// Puts posts into the queue, if the model is expected to get in time through them, what waits and
+/// what it is computing.
 fn push(state: &State, entries: Vec<Entry>, time: Duration) -> Result<(), Fault> {
     let (n, own) = (entries.len(), entries.iter().map(Entry::pieces).sum::<usize>());
-    let is_late = |pieces| state.speed.time_for(pieces) > time.mul_f64(PART_THAT_IS_SURE);
-    // One post, or one batch, is tried in any case: a model that was measured in a bad moment is
-    // measured anew.
+    let sure = time.mul_f64(PART_THAT_IS_SURE);
+    let is_late = |pieces| state.speed.time_for(pieces) > sure;
+    // One post, or one batch, is tried in any case, unless others wait: a model that was measured in
+    // a bad moment is measured anew.
     if n > 1 && own > state.speed.batch() && is_late(own) {
-        return Err(Fault::too_much(n, state.speed.time_for(own).as_secs_f64().ceil() as u64, time));
+        return Err(Fault::too_much(n, state.speed.time_for(own).as_secs_f64().ceil() as u64, sure));
     }
-    let waiting = state.queue.pieces();
-    let full = |posts| Fault::queue_full(posts, state.speed.seconds_for(waiting));
-    if waiting > 0 && is_late(waiting + own) {
-        return Err(full(state.queue.length().posts));
+    let Ahead { posts, waiting, at_work } = state.queue.pieces();
+    let full = |posts| Fault::queue_full(posts, state.speed.seconds_for(waiting + at_work));
+    if waiting > 0 && is_late(waiting + at_work + own) {
+        return Err(full(posts));
     }
     state.queue.push(entries).map_err(|queue| full(queue.posts))
 }

@@ -169,11 +169,12 @@ impl Fault {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unused_picture", why)
     }
 
-    /// More than the model reads in the time for a request.
-    pub(crate) fn too_much(posts: usize, seconds: u64, limit: std::time::Duration) -> Self {
+    /// Posts that take the model longer than the part of the time for a request that is sure.
+    pub(crate) fn too_much(posts: usize, seconds: u64, sure: std::time::Duration) -> Self {
         let why = format!(
-            "the model needs about {seconds} seconds for these {posts} posts, and has {} for a request: send fewer at once",
-            limit.as_secs_f64()
+            "the model needs about {seconds} seconds for these {posts} posts, and at most {} are sure to be in time: \
+             send fewer at once",
+            sure.as_secs_f64()
         );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_much", why)
     }

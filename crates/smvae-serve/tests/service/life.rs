@@ -4,6 +4,7 @@ use crate::support::{PREDICT, Reply, connect, metric, predict, read_all, request
 use smvae::Post;
 use smvae_serve::{ModelSource, Service, Settings};
 use std::io::Write as _;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -56,9 +57,12 @@ fn workers_share_a_list() {
 
 #[test]
 fn a_short_request_does_not_wait_for_the_whole_of_a_list() {
+    static COMPUTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static OPEN: AtomicBool = AtomicBool::new(false);
     fn fault(post: &Post) {
-        if post.text() == "slow" {
-            std::thread::sleep(Duration::from_millis(50));
+        COMPUTED.lock().expect("no thread panics with it").push(post.text().to_owned());
+        while !OPEN.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
     let service = start(|settings| {
@@ -66,12 +70,16 @@ fn a_short_request_does_not_wait_for_the_whole_of_a_list() {
         settings.workers = Some(1);
         settings.limits.batch_pieces = Some(1);
     });
-    let mut list = connect_and_send(&service, &format!("[{}]", [r#"{"text": "slow"}"#; 30].join(",")));
-    until("the list waits", || metric(&service, "smvae_queue_posts") > 20.0);
-    assert_eq!(predict(&service, r#"{"text": "a"}"#).status, 200);
-    let left = metric(&service, "smvae_queue_posts");
-    assert!(left > 5.0, "of the list {left} posts wait");
+    let mut list = connect_and_send(&service, &format!("[{}]", [r#"{"text": "of a list"}"#; 30].join(",")));
+    until("all but the first of the list wait", || metric(&service, "smvae_queue_posts") == 29.0);
+    let mut short = connect_and_send(&service, r#"{"text": "short"}"#);
+    until("both requests wait", || metric(&service, "smvae_queue_posts") == 30.0);
+    OPEN.store(true, Ordering::SeqCst);
+    assert_eq!(Reply::read(&read_all(&mut short)).status, 200);
     assert_eq!(Reply::read(&read_all(&mut list)).status, 200);
+    let computed = COMPUTED.lock().expect("no thread panics with it");
+    let place = computed.iter().position(|text| text == "short");
+    assert!(place.is_some_and(|place| place < 4), "{computed:?}");
 }
 
 #[test]
