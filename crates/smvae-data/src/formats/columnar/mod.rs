@@ -9,8 +9,8 @@
 //! | `tags` or `ner_tags` | lists of strings; or lists of integers, if the metadata of Hugging Face `datasets` names them |
 //! | `entities`, `spans`, `label`, `labels` | lists of structs, with fields as in [`json`] |
 //!
-//! Ids and images that are whole floating-point numbers are read as integers. From 2^53 on (Float32:
-//! 2^24) such numbers have been rounded, and are an error of their row.
+//! Ids and images that are whole floating-point numbers are read as integers. From 2^53 on
+//! (Float32: 2^24) such numbers have been rounded, and are an error of their row.
 //!
 //! A row is read as the JSON object of its cells would be, so that names, `null` and faults are the
 //! same ([`json`]); its line is its number, from 1. Other columns whose cells JSON can

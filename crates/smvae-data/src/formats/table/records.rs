@@ -1,10 +1,10 @@
 //! The rows of a table as bytes: where each begins and ends, and what its cells are.
 //!
 //! A cell that begins with a quotation mark goes on to the next one that is not doubled, over
-//! separators and line ends; a mark anywhere else is text. A row whose marks do not fit, or that has
-//! line ends in it and another number of cells than the header, is [`Broken`], and reading goes on
-//! with the line after its first one: what a stray mark would take in is read as the rows that it
-//! looks like. As much is in memory as one row, and of a row with line ends in it at most
+//! separators and line ends; a mark anywhere else is text. A row whose marks do not fit, or that
+//! has line ends in it and another number of cells than the header, is [`Broken`], and reading goes
+//! on with the line after its first one: what a stray mark would take in is read as the rows that
+//! it looks like. As much is in memory as one row, and of a row with line ends in it at most
 //! [`MAX_BYTES`] and what is read at once.
 
 use std::io::{self, BufRead, ErrorKind};
@@ -104,9 +104,9 @@ impl<R: BufRead> Records<R> {
         Self { input, delimiter, buffer, start: 0, line: 1, last: b'\n', is_over: false, is_new: true, row }
     }
 
-    /// Reads the next row that is not a blank line, which is then [`Records::row`]. The width is the
-    /// number of cells that a row with line ends in it must have, if that is known; a row of one
-    /// line may have any.
+    /// Reads the next row that is not a blank line, which is then [`Records::row`]. The width is
+    /// the number of cells that a row with line ends in it must have, if that is known; a row of
+    /// one line may have any.
     ///
     /// # Errors
     /// Those of the input.
