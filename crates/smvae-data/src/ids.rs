@@ -16,6 +16,13 @@ pub fn is_file_name(id: &str) -> bool {
     id.contains('/') || has_image_extension(id)
 }
 
+/// An id without a leading `./` and the extension of an image: ids that name one image have the
+/// same.
+pub(crate) fn bare(id: &str) -> &str {
+    let path = without_dot(id);
+    split_extension(path).unwrap_or(path)
+}
+
 /// The row of an id. If no row has exactly this id, it is the row of the id with the extension of
 /// an image added or, if the id has such an extension, of the id without it.
 pub(crate) fn row_of(rows: &BTreeMap<String, usize>, id: &str) -> Option<usize> {
@@ -30,7 +37,7 @@ pub(crate) fn row_of_other(rows: &BTreeMap<String, usize>, id: &str) -> Option<u
 
 /// The row of an id that names a file otherwise than the ids of the rows do.
 fn row_of_path(rows: &BTreeMap<String, usize>, id: &str) -> Option<usize> {
-    let path = id.strip_prefix("./").unwrap_or(id);
+    let path = without_dot(id);
     if let Some(row) = rows.get(path) {
         return Some(*row);
     }
@@ -40,6 +47,10 @@ fn row_of_path(rows: &BTreeMap<String, usize>, id: &str) -> Option<usize> {
     let with = |extension: String| rows.get(&format!("{path}.{extension}")).copied();
     let upper = IMAGE_EXTENSIONS.into_iter().map(str::to_uppercase);
     upper.chain(IMAGE_EXTENSIONS.into_iter().map(str::to_owned)).find_map(with)
+}
+
+fn without_dot(id: &str) -> &str {
+    id.strip_prefix("./").unwrap_or(id)
 }
 
 /// A name without the extension of an image, if it has one.

@@ -36,8 +36,10 @@ pub fn shares<W: AsRef<str>>(posts: &[(&[W], Option<&str>)], settings: &ShareSet
             return Err(Error::setting(name, "from 0 to less than 1", share));
         }
     }
+    // The larger one is the likelier mistake.
+    let (larger, other, share) = if dev > test { ("dev", "test", dev) } else { ("test", "dev", test) };
     if dev + test >= 1.0 {
-        return Err(Error::setting("test", "less than what dev leaves of 1", test));
+        return Err(Error::setting(larger, format!("less than what {other} leaves of 1"), share));
     }
     let groups = groups(posts);
     let wanted = |share: f64| (share * posts.len() as f64).round() as usize;
@@ -52,7 +54,7 @@ pub fn shares<W: AsRef<str>>(posts: &[(&[W], Option<&str>)], settings: &ShareSet
         group.iter().for_each(|&post| splits[post] = *split);
     }
     if !splits.is_empty() && !splits.contains(&Split::Train) {
-        return Err(Error::setting("test", "so small that a post is left to train on", test));
+        return Err(Error::setting(larger, "so small that a post is left to train on", share));
     }
     Ok(splits)
 }
@@ -144,6 +146,14 @@ mod tests {
             assert!(shares(none, &ShareSettings { dev, test, seed: 1 }).is_err(), "{dev} {test}");
         }
         let two: &[(&[&str], Option<&str>)] = &[(&["a"], None), (&["b"], None)];
-        assert!(shares(two, &ShareSettings { dev: 0.5, test: 0.49, seed: 1 }).is_err(), "no post is left to train on");
+        for (posts, dev, test, want) in [
+            (none, 0.75, 0.5, "`dev` must be less than what test leaves of 1, got 0.75"),
+            (none, 0.25, 0.75, "`test` must be less than what dev leaves of 1, got 0.75"),
+            (two, 0.5, 0.49, "`dev` must be so small that a post is left to train on, got 0.5"),
+            (two, 0.49, 0.5, "`test` must be so small that a post is left to train on, got 0.5"),
+        ] {
+            let error = shares(posts, &ShareSettings { dev, test, seed: 1 }).expect_err("too large").to_string();
+            assert_eq!(error, format!("the setting {want}"));
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::LoadedSplit;
 use crate::duplicates::key;
 use crate::files::{sha256_file, sha256_hex};
 use crate::formats::{self, LabelUse, Settings};
+use crate::ids;
 use crate::selection::select;
 use crate::words::WordConvention;
 use crate::{Result, Sample, Selection};
@@ -15,8 +16,9 @@ impl LoadedSplit {
     /// labelled: `labelled` of this split by a seed, or all of it. The file is in any format, which
     /// its name tells; labels that it may have are not read. Text is split into words as this split
     /// was. Posts without words are left out, and those that say what a post of this split, of
-    /// `others` (dev) or of the file itself says, or have the image of one of `others`. Posts of a
-    /// test split are not known here: keep them out of the file.
+    /// `others` (dev) or of the file itself says, or have the image of one of `others`, also where
+    /// one of the two ids has the extension of an image or a leading `./`. Posts of a test split
+    /// are not known here: keep them out of the file.
     ///
     /// # Errors
     /// [`Error::Setting`](crate::Error::Setting) for more labelled posts than there are;
@@ -34,21 +36,31 @@ impl LoadedSplit {
         let chosen = select(labelled.unwrap_or(self.samples.len()), seed, &self.samples, "")?;
         let convention = WordConvention::of_corpus(self.samples.iter().map(|sample| &sample.words));
         let mut seen: HashSet<u64> = self.samples.iter().chain(others).map(|sample| key(&sample.words)).collect();
-        let images: HashSet<&str> = others.iter().map(|sample| &*sample.image_id).filter(|id| !id.is_empty()).collect();
+        let images: HashSet<&str> =
+            others.iter().map(|sample| ids::bare(&sample.image_id)).filter(|id| !id.is_empty()).collect();
+        let mut is_without_images = false;
         let settings = Settings { labels: LabelUse::Ignored, ..Settings::default() };
         for record in formats::open(file, &settings)? {
             let record = record?;
             let words = record.words(&convention).into_owned();
             let is_post = !words.is_empty() && words.iter().all(|word| !word.is_empty());
-            let has_image_of_others = record.image.as_deref().is_some_and(|image| images.contains(image));
-            if is_post && !has_image_of_others && seen.insert(key(&words)) {
-                // Never read: a post that is not chosen has no labels.
-                let tags = vec!["O".to_owned(); words.len()];
-                let (image_id, caption) = (record.image.unwrap_or_default(), record.caption);
-                self.samples.push(Sample { image_id, words, tags, caption });
+            if !is_post || seen.contains(&key(&words)) {
+                continue;
             }
+            if record.image.as_deref().is_some_and(|image| images.contains(ids::bare(image))) {
+                is_without_images = true;
+                continue;
+            }
+            seen.insert(key(&words));
+            // Never read: a post that is not chosen has no labels.
+            let tags = vec!["O".to_owned(); words.len()];
+            let (image_id, caption) = (record.image.unwrap_or_default(), record.caption);
+            self.samples.push(Sample { image_id, words, tags, caption });
         }
-        self.file.sha256 = sha256_hex(format!("{} {}", self.file.sha256, sha256_file(file)?).as_bytes());
+        // Earlier versions kept the posts with images of others: a run of theirs had other posts.
+        let rule = if is_without_images { " images" } else { "" };
+        let hashed = format!("{} {}{rule}", self.file.sha256, sha256_file(file)?);
+        self.file.sha256 = sha256_hex(hashed.as_bytes());
         let train_sha256 = self.file.sha256.clone();
         Ok((self, Selection { train_sha256, ..chosen }))
     }
@@ -88,6 +100,11 @@ mod tests {
         assert_ne!(both.file.sha256, train().file.sha256);
         let (_, one) = train().with_unlabelled(&more, &[], Some(1), 1).expect("posts");
         assert_eq!(one.n, 1);
+        for (image_id, n, is_same) in [("3.jpg", 3, false), ("./3", 3, false), ("4.jpg", 4, true), ("", 4, true)] {
+            let dev = [Sample { image_id: image_id.to_owned(), ..dev[0].clone() }];
+            let (rest, _) = train().with_unlabelled(&more, &dev, None, 1).expect("posts");
+            assert_eq!((rest.samples.len(), rest.file.sha256 == both.file.sha256), (n, is_same), "{image_id}");
+        }
         assert!(train().with_unlabelled(&more, &[], Some(3), 1).is_err());
         let bad = write("bad.jsonl", "{\"text\": \"a\"}\n{}\n");
         assert!(train().with_unlabelled(bad, &[], None, 1).expect_err("no post").to_string().contains("bad.jsonl:2"));

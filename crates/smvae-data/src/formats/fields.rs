@@ -25,14 +25,15 @@ impl Fields {
         Ok(self.get(name).map(|value| serde_json::from_str(value.get())).transpose()?.flatten())
     }
 
-    /// Reads a field that names something: a string, or a number as it was written.
+    /// Reads a field that names something: a string, or a number as it was written, but `7.0` as
+    /// `7`, as columns of Arrow have it.
     ///
     /// # Errors
     /// A value of another type.
     pub(crate) fn read_name(&self, name: &str) -> serde_json::Result<Option<String>> {
         match self.get(name).map(|value| value.get()) {
             Some(value) if value.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-                Ok(Some(value.to_owned()))
+                Ok(Some(whole(value).unwrap_or_else(|| value.to_owned())))
             }
             _ => self.read(name),
         }
@@ -60,6 +61,13 @@ impl Fields {
         let value = serde_json::value::to_raw_value(text).expect("a string has a JSON form");
         self.0.push((name.to_owned(), value));
     }
+}
+
+/// A number that ends in `.0` as an integer, if it is of a size at which no integer is rounded.
+fn whole(number: &str) -> Option<String> {
+    const LIMIT: u64 = 1 << f64::MANTISSA_DIGITS;
+    let whole: i64 = number.strip_suffix(".0")?.parse().ok()?;
+    (whole.unsigned_abs() < LIMIT).then(|| whole.to_string())
 }
 
 /// Equal names and values, as they were written.

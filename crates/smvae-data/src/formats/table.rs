@@ -17,8 +17,9 @@
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
 //! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks;
 //! a mark within a cell without marks around it is text. A row whose marks do not fit (one is
-//! closed nowhere, or text follows the closing one, or a row with line ends is longer than 1 MiB)
-//! is an error of its first line, and the next line is read as a row.
+//! closed nowhere, or text follows the closing one, or a row with line ends is longer than 64 KiB
+//! or has another number of cells than the header) is an error of its first line, and the next line
+//! is read as a row.
 //!
 //! Tables that this program has written have a column `entities`, and cells that are guarded
 //! against spreadsheets ([`cell`]); of a table with that column, the guards are taken away.
@@ -98,7 +99,8 @@ impl<R: BufRead> TableReader<R> {
 
     /// Reads the next row; whether it is whole, or `None` at the end.
     fn next_row(&mut self) -> Result<Option<Result<(), Broken>>> {
-        let row = self.rows.next_row();
+        let width = self.header.as_ref().map(|header| header.names.len());
+        let row = self.rows.next_row(width);
         self.is_finished |= !matches!(row, Ok(Some(_)));
         row.map_err(|source| Error::Read { path: self.path.clone(), source })
     }
@@ -167,10 +169,9 @@ impl Header {
 
     fn post(&self, row: &Row, labels: LabelUse) -> Result<PostRecord, Fault> {
         let whole = || row.iter().collect::<Vec<_>>().join(&b","[..]);
-        let (line, last) = row.lines;
+        let (line, _) = row.lines;
         if row.len() != self.names.len() {
-            let place = if last > line { format!(", in the row of lines {line} to {last}") } else { String::new() };
-            let expected = format!("{} cells, as the header has, and not {}{place}", self.names.len(), row.len());
+            let expected = format!("{} cells, as the header has, and not {}", self.names.len(), row.len());
             return Err(Fault::new(line, &whole(), expected));
         }
         let cells: Result<Vec<&str>, _> = row.iter().map(std::str::from_utf8).collect();

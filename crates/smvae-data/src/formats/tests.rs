@@ -110,6 +110,9 @@ fn stray_quotation_marks_take_no_posts_with_them() {
     check_rows(Format::Tsv, &lines.join("\n"), &["2 a", "3 !", "4 or not", "5 to be", "6 b", "7 !", "8 c"]);
     // Marks within a cell are text, however many the file has.
     check_rows(Format::Csv, "id,text\n1,it is 5\" long\n2,\"a \"\"b\"\"\"\n", &["2 it is 5\" long", "3 a \"b\""]);
+    // A mark that another stray one closes.
+    let rows = "id,text\n1,\"a\n2,b\n3,c\",d\n4,e\n";
+    check_rows(Format::Csv, rows, &["2 !", "3 b", "4 !", "5 e"]);
     // An error comes where its row stands, and not after all the others.
     let rows = format!("2,{}\n", "b".repeat(1000)).repeat(2000);
     let table = format!("id,text\n1,\"a\n{rows}");
@@ -261,8 +264,8 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
     check_error(
         Csv,
         b"id,text\n1,\"a\nb\",c\n3,b",
-        1,
-        "f:2: expected 2 cells, as the header has, and not 3, in the row of lines 2 to 3, got \"1,a\\nb,c\"",
+        2,
+        "f:2: expected 2 cells, as the header has, and not 3, in the row of lines 2 to 3, got \"1,\\\"a\"",
     );
     check_error(Csv, b"id,text\n1,a\n2\n3,b", 2, "f:3: expected 2 cells, as the header has, and not 1, got \"2\"");
     check_error(

@@ -95,17 +95,28 @@ pub(super) fn is_float(kind: &DataType) -> bool {
 
 /// Writes a cell of a column of ids as JSON: as [`write_json`] does, but floating-point numbers
 /// that are whole as integers. Programs make them of integers with nulls between them.
-pub(super) fn write_id(column: &dyn Array, row: usize, out: &mut String) {
-    let number = match column.data_type() {
-        DataType::Float32 if column.is_valid(row) => f64::from(column.as_primitive::<Float32Type>().value(row)),
-        DataType::Float64 if column.is_valid(row) => column.as_primitive::<Float64Type>().value(row),
-        _ => f64::NAN,
+///
+/// # Errors
+/// For a whole number that may have been another one before it was rounded: the number of bits up
+/// to which its type has all integers. It is then written as [`write_json`] does.
+pub(super) fn write_id(column: &dyn Array, row: usize, out: &mut String) -> Result<(), u32> {
+    let (number, bits) = match column.data_type() {
+        DataType::Float32 if column.is_valid(row) => {
+            (f64::from(column.as_primitive::<Float32Type>().value(row)), f32::MANTISSA_DIGITS)
+        }
+        DataType::Float64 if column.is_valid(row) => {
+            (column.as_primitive::<Float64Type>().value(row), f64::MANTISSA_DIGITS)
+        }
+        _ => (f64::NAN, 0),
     };
-    // All whole numbers of this size are i64.
-    if number.fract() == 0.0 && number.abs() < 1e18 {
-        return write_plain(number as i64, out);
+    let is_whole = number.fract() == 0.0;
+    // The limit itself is also what the number after it is rounded to.
+    if is_whole && number.abs() < (1_u64 << bits) as f64 {
+        write_plain(number as i64, out);
+        return Ok(());
     }
     write_json(column, row, out);
+    if is_whole { Err(bits) } else { Ok(()) }
 }
 
 fn write_list(values: &dyn Array, out: &mut String) {

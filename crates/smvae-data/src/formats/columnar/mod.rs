@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `text` | strings, of any layout, or a dictionary of them |
 //! | `words` or `tokens` | lists of strings |
-//! | `id` | strings, numbers or booleans; of floating-point numbers, whole ones are read as integers |
+//! | `id` | strings, numbers or booleans |
 //! | `image_id` or `image` | strings or numbers; or a struct with `path`, as Hugging Face `datasets` has it |
 //! | `tags` or `ner_tags` | lists of strings; or lists of integers, if the metadata of Hugging Face `datasets` names them |
 //! | `entities`, `spans`, `label`, `labels` | lists of structs, with fields as in [`json`] |
+//!
+//! Ids and images that are whole floating-point numbers are read as integers. From 2^53 on
+//! (Float32: 2^24) such numbers have been rounded, and are an error of their row.
 //!
 //! A row is read as the JSON object of its cells would be, so that names, `null` and faults are the
 //! same ([`json`]); its line is its number, from 1. Other columns whose cells JSON can
@@ -92,8 +95,8 @@ impl<B: Iterator<Item = Result<RecordBatch, ArrowError>>> BatchReader<B> {
                 self.line += 1;
                 self.row += 1;
                 let (row, columns, line) = (self.row - 1, &self.columns, self.line);
-                let fields = guarded(&self.path, || fields_of(batch, row, columns))?;
-                let post = json::post_of_fields(line, fields, self.labels);
+                let fields = guarded(&self.path, || fields_of(batch, row, line, columns))?;
+                let post = fields.and_then(|fields| json::post_of_fields(line, fields, self.labels));
                 return post.map(Some).map_err(|fault: Fault| fault.of(&self.path));
             }
             let (batches, rows) = (&mut self.batches, self.line);
@@ -146,8 +149,15 @@ fn after_rows(error: ArrowError, rows: usize, columns: &[Column]) -> ArrowError 
     ArrowError::IoError(what.clone(), std::io::Error::other(what))
 }
 
-fn fields_of(batch: &RecordBatch, row: usize, columns: &[Column]) -> Result<Fields, ArrowError> {
+/// The cells of a row, which is this line, or what is wrong with one of them.
+fn fields_of(
+    batch: &RecordBatch,
+    row: usize,
+    line: usize,
+    columns: &[Column],
+) -> Result<Result<Fields, Fault>, ArrowError> {
     let mut fields = Fields::default();
+    let mut fault = None;
     for Column { index, name, form } in columns {
         let cells = batch.column(*index);
         let mut json = String::new();
@@ -158,14 +168,17 @@ fn fields_of(batch: &RecordBatch, row: usize, columns: &[Column]) -> Result<Fiel
                 None => json.push_str("null"),
             },
             Form::Path(_) => json.push_str("null"),
-            Form::Number => cells::write_id(cells, row, &mut json),
-            Form::Digits => {
-                cells::write_id(cells, row, &mut json);
+            Form::Number | Form::Digits => match cells::write_id(cells, row, &mut json) {
                 // Not-a-number is none.
-                if json != "null" {
-                    json = format!("\"{json}\"");
+                Ok(()) if matches!(form, Form::Digits) && json != "null" => json = format!("\"{json}\""),
+                Ok(()) => (),
+                Err(bits) => {
+                    let why = "floating point has rounded it: convert the column to strings or int64";
+                    let expected = format!("{name:?} to be a number below 2^{bits} ({why})");
+                    fault = fault.or(Some(Fault::new(line, json.as_bytes(), expected)));
+                    json = "null".to_owned();
                 }
-            }
+            },
             Form::Names(names) => {
                 cells::write_json(cells, row, &mut json);
                 json = classes::named(&json, names).unwrap_or(json);
@@ -173,7 +186,13 @@ fn fields_of(batch: &RecordBatch, row: usize, columns: &[Column]) -> Result<Fiel
         }
         fields.push_json(name, json).map_err(|error| ArrowError::ParseError(error.to_string()))?;
     }
-    Ok(fields)
+    Ok(match fault {
+        Some(fault) => {
+            let id = names::ID.iter().find_map(|name| fields.read_name(name).ok().flatten());
+            Err(fault.with_id(id))
+        }
+        None => Ok(fields),
+    })
 }
 
 /// The columns of a schema that are read, or what was expected and what is there.

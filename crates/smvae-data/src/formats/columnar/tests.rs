@@ -123,6 +123,32 @@ fn ids_are_numbers_and_strings_of_any_type() {
 }
 
 #[test]
+fn numbers_that_have_been_rounded_are_errors_of_their_rows() {
+    let limit = 2_f64.powi(53);
+    let doubles: ArrayRef = Arc::new(Float64Array::from(vec![limit - 1.0, limit, -1.9e18]));
+    let singles: ArrayRef = Arc::new(Float32Array::from(vec![16_777_215.0_f32, 16_777_216.0, -1.9e18]));
+    for (cells, bits, exact) in [(doubles, 53, "9007199254740991"), (singles, 24, "16777215")] {
+        for name in ["id", "image"] {
+            let rows = batch(vec![(name, cells.clone()), ("text", texts(&["a", "b", "c"]))]);
+            let posts = read_all(&stream(&[rows]));
+            let post = posts[0].as_ref().expect("a post");
+            assert_eq!(post.id.as_deref().or(post.image.as_deref()), Some(exact));
+            assert_eq!(posts.len(), 3);
+            for (i, post) in posts.iter().enumerate().skip(1) {
+                let error = post.as_ref().expect_err("rounded").to_string();
+                let why = "(floating point has rounded it: convert the column to strings or int64)";
+                let want = format!("f:{}: expected {name:?} to be a number below 2^{bits} {why}, got ", i + 1);
+                assert!(error.starts_with(&want), "{error}");
+            }
+        }
+    }
+    let image: ArrayRef = Arc::new(Float64Array::from(vec![limit]));
+    let rows = batch(vec![("image", image), ("id", texts(&["x"])), ("text", texts(&["a"]))]);
+    let posts = read_all(&stream(&[rows]));
+    assert!(matches!(&posts[0], Err(Error::Line { id: Some(id), .. }) if id == "x"), "{posts:?}");
+}
+
+#[test]
 fn words_and_labels_are_lists() {
     let batch = batch(vec![("tokens", lists(&["Lady Gaga", ""])), ("ner_tags", lists(&["B-PER I-PER", ""]))]);
     let posts = read_all(&stream(&[batch]));

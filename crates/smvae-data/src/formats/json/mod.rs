@@ -12,6 +12,7 @@
 //! | `image_id` or `image` | a string or a number |
 //! | `caption` | a string: what the image shows |
 //! | `id` | a string, a number or a boolean |
+//! | a number as id or image | as it was written; but `7.0` is `7`, and so on below 2^53 |
 //! | `tags`, `ner_tags`, `entities`, `spans`, `label`, `labels` | labels: the first that is there |
 //!
 //! `null` is as good as no field, and of two names for one thing the first that is there counts.

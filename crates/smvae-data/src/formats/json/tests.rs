@@ -38,6 +38,9 @@ fn a_post_is_words_or_text() {
     check(r#"{"text": "a", "text": "b"}"#, "- - text b");
     check(r#"{"text": "a", "image_id": 123, "id": -1.50}"#, "-1.50 123 text a");
     check(r#"{"text": "a", "image_id": null, "image": 1e3, "id": true}"#, "true 1e3 text a");
+    check(r#"{"text": "a", "image": 7.0, "id": -7.0}"#, "-7 7 text a");
+    let limits = r#"{"text": "a", "image": 9007199254740991.0, "id": 9007199254740992.0}"#;
+    check(limits, "9007199254740992.0 9007199254740991 text a");
 }
 
 #[test]

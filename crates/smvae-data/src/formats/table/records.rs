@@ -1,15 +1,17 @@
 //! The rows of a table as bytes: where each begins and ends, and what its cells are.
 //!
 //! A cell that begins with a quotation mark goes on to the next one that is not doubled, over
-//! separators and line ends; a mark anywhere else is text. A row whose marks do not fit is
-//! [`Broken`], and reading goes on with the line after its first one: what a stray mark would take
-//! in is read as the rows that it looks like. As much is in memory as one row, and of a row with
-//! line ends in it at most [`MAX_BYTES`] and what is read at once.
+//! separators and line ends; a mark anywhere else is text. A row whose marks do not fit, or that
+//! has line ends in it and another number of cells than the header, is [`Broken`], and reading goes
+//! on with the line after its first one: what a stray mark would take in is read as the rows that
+//! it looks like. As much is in memory as one row, and of a row with line ends in it at most
+//! [`MAX_BYTES`] and what is read at once.
 
 use std::io::{self, BufRead, ErrorKind};
 
-/// The longest row with line ends in it, in bytes.
-pub(super) const MAX_BYTES: usize = 1 << 20;
+/// The longest row with line ends in it, in bytes. So much may be read again for each line, where
+/// many lines in a row are broken.
+const MAX_BYTES: usize = 1 << 16;
 
 /// Most bytes that are read at once.
 const CHUNK: usize = 1 << 16;
@@ -45,7 +47,8 @@ pub(super) struct Row {
     ends: Vec<usize>,
 }
 
-/// A row whose quotation marks do not fit.
+/// A row whose quotation marks do not fit, or one over several lines of another width than it
+/// should have.
 #[derive(Debug)]
 pub(super) struct Broken {
     /// The line it begins at.
@@ -60,7 +63,7 @@ pub(super) struct Broken {
 enum End {
     /// Its end, after so many bytes.
     Row(usize),
-    /// What is wrong with the quotation mark that begins its last cell.
+    /// What should be there, where its quotation marks do not fit or it is too long.
     Fault(String),
 }
 
@@ -101,11 +104,13 @@ impl<R: BufRead> Records<R> {
         Self { input, delimiter, buffer, start: 0, line: 1, last: b'\n', is_over: false, is_new: true, row }
     }
 
-    /// Reads the next row that is not a blank line, which is then [`Records::row`].
+    /// Reads the next row that is not a blank line, which is then [`Records::row`]. The width is
+    /// the number of cells that a row with line ends in it must have, if that is known; a row of
+    /// one line may have any.
     ///
     /// # Errors
     /// Those of the input.
-    pub(super) fn next_row(&mut self) -> io::Result<Option<Result<(), Broken>>> {
+    pub(super) fn next_row(&mut self, width: Option<usize>) -> io::Result<Option<Result<(), Broken>>> {
         if std::mem::take(&mut self.is_new) {
             self.byte(BYTE_ORDER_MARK.len() - 1)?;
             if self.buffer.starts_with(BYTE_ORDER_MARK) {
@@ -119,22 +124,29 @@ impl<R: BufRead> Records<R> {
             return Ok(None);
         }
         let line = self.line;
-        match self.read_row()? {
+        let expected = match self.read_row()? {
             End::Row(length) => {
-                self.pass(length);
-                self.row.lines = (line, self.line);
-                Ok(Some(Ok(())))
-            }
-            End::Fault(expected) => {
-                let mut length = 0;
-                while self.byte(length)?.is_some_and(|byte| !matches!(byte, b'\r' | b'\n')) {
-                    length += 1;
+                let (last, cells) = (self.line_at(length), self.row.len());
+                match width.filter(|&width| last > line && cells != width) {
+                    Some(width) => format!(
+                        "{width} cells, as the header has, and not {cells}, in the row of lines {line} to {last}"
+                    ),
+                    None => {
+                        self.pass(length);
+                        self.row.lines = (line, last);
+                        return Ok(Some(Ok(())));
+                    }
                 }
-                let text = self.buffer[self.start..self.start + length].to_vec();
-                self.pass(length);
-                Ok(Some(Err(Broken { line, text, expected })))
             }
+            End::Fault(expected) => expected,
+        };
+        let mut length = 0;
+        while self.byte(length)?.is_some_and(|byte| !matches!(byte, b'\r' | b'\n')) {
+            length += 1;
         }
+        let text = self.buffer[self.start..self.start + length].to_vec();
+        self.pass(length);
+        Ok(Some(Err(Broken { line, text, expected })))
     }
 
     /// The last row that was read whole.
@@ -147,15 +159,20 @@ impl<R: BufRead> Records<R> {
         self.row.bytes.clear();
         self.row.ends.clear();
         let (mut place, mut at) = (Place::Start, 0);
+        let mut has_line_end = false;
         while let Some(byte) = self.byte(at)? {
             let is_line_end = matches!(byte, b'\r' | b'\n');
+            has_line_end |= is_line_end && matches!(place, Place::Quoted);
+            if has_line_end && at >= MAX_BYTES {
+                let limit = MAX_BYTES >> 10;
+                return Ok(match place {
+                    Place::Quoted => self.fault(&format!("is not closed within {limit} KiB")),
+                    _ => End::Fault(format!("at most {limit} KiB in a row with line ends in it")),
+                });
+            }
             place = match (place, byte) {
                 (Place::Start, b'"') => Place::Quoted,
                 (Place::Quoted, b'"') => Place::Closed,
-                (Place::Quoted, _) if is_line_end && at >= MAX_BYTES => {
-                    let limit = MAX_BYTES >> 20;
-                    return Ok(self.fault(&format!("is not closed within {limit} MiB")));
-                }
                 (Place::Quoted, _) => self.take(byte, Place::Quoted),
                 (Place::Closed, b'"') => self.take(byte, Place::Quoted),
                 (_, _) if is_line_end => {
@@ -167,7 +184,7 @@ impl<R: BufRead> Records<R> {
                     Place::Start
                 }
                 (Place::Closed, _) => {
-                    let line = self.line + line_ends(self.last, &self.buffer[self.start..self.start + at]);
+                    let line = self.line_at(at);
                     return Ok(self.fault(&format!("is closed in line {line}, with text after that")));
                 }
                 (Place::Start | Place::Plain, _) => self.take(byte, Place::Plain),
@@ -179,6 +196,11 @@ impl<R: BufRead> Records<R> {
         }
         self.row.end_cell();
         Ok(End::Row(at))
+    }
+
+    /// The line of the byte so far from `start`, up to which all is in the buffer.
+    fn line_at(&self, at: usize) -> usize {
+        self.line + line_ends(self.last, &self.buffer[self.start..self.start + at])
     }
 
     /// Takes a byte of a cell.
@@ -252,10 +274,15 @@ mod tests {
     /// much comes at once makes no difference.
     #[track_caller]
     fn check(text: &str, want: &[&str]) {
+        check_width(None, text, want);
+    }
+
+    #[track_caller]
+    fn check_width(width: Option<usize>, text: &str, want: &[&str]) {
         for at_once in [1, 2, 3, 1000] {
             let mut records = Records::new(BufReader::with_capacity(at_once, text.as_bytes()), b',');
             let mut shown = Vec::new();
-            while let Some(row) = records.next_row().expect("in memory") {
+            while let Some(row) = records.next_row(width).expect("in memory") {
                 shown.push(match row {
                     Ok(()) => {
                         let cells = records.row().iter().map(|cell| String::from_utf8_lossy(cell).into_owned());
@@ -293,15 +320,42 @@ mod tests {
     }
 
     #[test]
+    fn a_row_with_line_ends_and_another_width_is_broken() {
+        let text = "1,\"a\r\n2,b\n3,c\",d\n\"4\n\",e\nf";
+        check_width(None, text, &["1-3 1|a\r\n2,b\n3,c|d", "4-5 4\n|e", "6-6 f"]);
+        let want = ["1 ! 1,\"a", "2-2 2|b", "3-3 3|c\"|d", "4-5 4\n|e", "6-6 f"];
+        check_width(Some(2), text, &want);
+    }
+
+    #[test]
+    fn each_of_many_lines_in_which_marks_do_not_fit_is_broken() {
+        const LINES: usize = 1200;
+        let line = format!("a\",b,\"c{}", "d".repeat(56));
+        let lines = format!("{line}\n").repeat(LINES);
+        assert!(lines.len() > MAX_BYTES);
+        let table = format!("{lines}x,y,z\n");
+        let mut records = Records::new(table.as_bytes(), b',');
+        for number in 1..=LINES {
+            let broken = records.next_row(Some(3)).expect("in memory").expect("a row").expect_err("broken");
+            assert_eq!((broken.line, broken.text.as_slice()), (number, line.as_bytes()));
+        }
+        records.next_row(Some(3)).expect("in memory").expect("a row").expect("one that fits");
+        assert_eq!((records.row().lines, records.row().len()), ((LINES + 1, LINES + 1), 3));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_with_its_place() {
         let long = format!("a,\"{}\n\"", "b\n".repeat(MAX_BYTES / 2));
+        let long_end = format!("\"\n\",{}", "b".repeat(MAX_BYTES));
         for (text, want) in [
             ("a,\"b", "its cell 2 is closed nowhere (a mark"),
+            ("a,\"b\nc\",d", "2 cells, as the header has, and not 3, in the row of lines 1 to 2"),
             ("\"b\nc\" d", "its cell 1 is closed in line 2, with text after that (a mark"),
-            (long.as_str(), "its cell 2 is not closed within 1 MiB (a mark"),
+            (long.as_str(), "its cell 2 is not closed within 64 KiB (a mark"),
+            (long_end.as_str(), "at most 64 KiB in a row with line ends in it"),
         ] {
             let mut records = Records::new(text.as_bytes(), b',');
-            let broken = records.next_row().expect("in memory").expect("a row").expect_err("broken");
+            let broken = records.next_row(Some(2)).expect("in memory").expect("a row").expect_err("broken");
             assert!(broken.expected.contains(want), "{}", broken.expected);
         }
     }
@@ -311,9 +365,9 @@ mod tests {
         let long = "b".repeat(3 * MAX_BYTES);
         let text = format!("a,\"{long}\"\nc,d\n");
         let mut records = Records::new(text.as_bytes(), b',');
-        records.next_row().expect("in memory").expect("a row").expect("one that fits");
+        records.next_row(None).expect("in memory").expect("a row").expect("one that fits");
         assert_eq!(records.row().iter().map(<[u8]>::len).collect::<Vec<_>>(), [1, long.len()]);
-        records.next_row().expect("in memory").expect("a row").expect("one that fits");
+        records.next_row(None).expect("in memory").expect("a row").expect("one that fits");
         assert_eq!(records.row().lines, (2, 2));
     }
 }
