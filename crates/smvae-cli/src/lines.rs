@@ -93,7 +93,7 @@ pub(crate) fn post_of(
     move |record| {
         let mut post = model.post_of(record).map_err(|error| Fault::Line(error.to_string()))?;
         if let Some(pictures) = &pictures {
-            // A bad picture is no error: what fails here is the network.
+            // A bad picture is no error: what fails here is the vision model.
             pictures.attach(std::slice::from_mut(&mut post)).map_err(|error| Fault::Input(error.into()))?;
             if let Some(error) = pictures.unkept().filter(|_| !std::mem::replace(&mut is_told, true)) {
                 let cause = error.source().map_or_else(String::new, |cause| format!(" ({cause})"));

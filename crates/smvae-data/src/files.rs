@@ -98,8 +98,8 @@ fn take_away_leavings(folder: &Path) {
     }
 }
 
-/// Whether a name is one that [`write_atomically`] gives: `.NAME.PROCESS.NUMBER.new`. No
-/// other file has this ending: one that a person names may end in two numbers.
+/// Whether a name is one that [`write_atomically`] gives: `.NAME.PROCESS.NUMBER.new`. The
+/// ending is its own: NAME is a person's, and with `.tmp` behind it may end in two numbers.
 fn is_temporary(name: &OsStr) -> bool {
     let numbers = || {
         let rest = name.to_str()?.strip_prefix('.')?.strip_suffix(".new")?;
