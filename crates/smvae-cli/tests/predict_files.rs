@@ -83,7 +83,7 @@ fn a_killed_prediction_continues_to_the_same_bytes() {
     assert!(log.contains("60 lines are not posts"), "those before the kill are counted: {log}");
     assert!(log.contains("in the output, the first of them line 100: expected"), "{log}");
     let failed = whole.lines().nth(99).expect("a line");
-    assert!(failed.starts_with(r#"{"line":100,"id":"99","error":"expected"#), "{failed}");
+    assert!(failed.starts_with(r#"{"line":100,"id":99,"error":"expected"#), "{failed}");
     assert!(std::fs::read_to_string(dir.join("found.jsonl")).expect("complete") == whole, "other bytes");
     assert!(!dir.join(TEMPORARY).exists());
 }

@@ -24,6 +24,7 @@ use crate::progress::{Progress, detail, insist, say};
 use losses::Losses;
 use origin::{Beside, Origin, options_of};
 use output::{Continued, Leftover, Output, are_answered};
+use serde_json::value::RawValue;
 use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;
 use smvae::data::formats::write::FailedPost;
@@ -199,12 +200,15 @@ fn write(
                 writer.answer(&PostOrigin { line: line.number, id, fields: &fields }, &line.post, found)?
             }
             (Err(Fault::Input(error)), _) => return Err(error),
-            (Err(Fault::Line(why)), _) => failure(&FailedPost { error: &why, ..failed }, args, writer, &mut losses)?,
-            (Ok(_), Err(error)) => {
+            (Err(Fault::Line(why)), _) => {
+                let id = line.written_id.as_deref();
+                failure(&FailedPost { error: &why, ..failed }, id, args, writer, &mut losses)?
+            }
+            (Ok(fields), Err(error)) => {
                 let (error, post) = (error.to_string(), &line.post);
                 let failed =
                     FailedPost { error: &error, image: post.image_id.as_deref(), words: post.words(), ..failed };
-                failure(&failed, args, writer, &mut losses)?
+                failure(&failed, fields.get("id"), args, writer, &mut losses)?
             }
         };
         done += 1;
@@ -235,6 +239,7 @@ impl std::error::Error for Refused {}
 
 fn failure(
     failed: &FailedPost<'_>,
+    written_id: Option<&RawValue>,
     args: &PredictArgs,
     writer: &mut Writer,
     losses: &mut Losses,
@@ -246,5 +251,5 @@ fn failure(
         return Err(Refused(message).into());
     }
     losses.fail(failed.line, failed.error);
-    Ok(writer.failure(failed)?)
+    Ok(writer.failure(failed, written_id)?)
 }
