@@ -36,7 +36,6 @@ impl Inputs {
     #[cfg(feature = "report")]
     pub(crate) fn results(mut self, folder: &Path) -> Self {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("html"));
         self.files.extend(entries.filter(|path| !is_page(path)).map(|path| ("a file of the folder".to_owned(), path)));
         self
     }
@@ -80,6 +79,13 @@ impl Inputs {
         let holds_it = |folder: &PathBuf| folder.canonicalize().is_ok_and(|folder| place.starts_with(folder));
         (has_name_of_one && place.is_file() && self.pictures.iter().any(holds_it)).then_some("a picture of --images")
     }
+}
+
+/// Whether a file is a page by its name.
+#[cfg(feature = "report")]
+pub(crate) fn is_page(path: &Path) -> bool {
+    let is = |ending: &str| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending));
+    is("html") || is("htm")
 }
 
 /// Where a path really is. A file that is not there yet has a folder that is.

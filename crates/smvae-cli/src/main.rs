@@ -11,6 +11,7 @@ mod commands;
 mod corpus;
 mod failure;
 mod help;
+mod ids;
 mod input;
 mod inputs;
 mod interrupt;

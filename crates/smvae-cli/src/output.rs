@@ -14,24 +14,37 @@ use std::path::{Path, PathBuf};
 /// Refuses a file that belongs to a run or a corpus, or would be the second file of a split:
 /// results are not written over what they come from.
 pub(crate) fn guard(path: &Path) -> anyhow::Result<()> {
+    guard_with(path, Splits::Kept)
+}
+
+/// What becomes of a split of a corpus that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Splits {
+    /// It is not written over.
+    Kept,
+    /// Another check says whether it may be replaced: what is written may be a split itself.
+    Replaced,
+}
+
+fn guard_with(path: &Path, splits: Splits) -> anyhow::Result<()> {
     // Through a link it is written over as well.
     let real = path.canonicalize().ok();
-    if let Some(what) = [Some(path), real.as_deref()].into_iter().flatten().find_map(owner) {
+    if let Some(what) = [Some(path), real.as_deref()].into_iter().flatten().find_map(|path| owner(path, splits)) {
         return Err(Usage(format!("{} is {what}: name another file, or remove it first", path.display())).into());
     }
     let Some(split) = split_named(path).filter(|_| !path.exists()) else { return Ok(()) };
-    if let Some(other) = file_of(folder_of(path), split) {
+    // A folder without posts to train on is no corpus, and may have files of any name.
+    let folder = folder_of(path);
+    if let Some(other) = file_of(folder, Split::Train).and_then(|_| file_of(folder, split)) {
         let (path, split) = (path.display(), split.name());
-        let message = format!(
-            "{path} would be a second file of the split {split}, beside {other}: name another file, or remove that"
-        );
+        let message = format!("{path} would be a second file of the split {split}, beside {other}: name another file");
         return Err(Usage(message).into());
     }
     Ok(())
 }
 
 /// What a file belongs to that only its own commands write.
-fn owner(path: &Path) -> Option<&'static str> {
+fn owner(path: &Path, splits: Splits) -> Option<&'static str> {
     if RunInfo::owns(path) {
         return Some("a file of a run");
     }
@@ -39,7 +52,7 @@ fn owner(path: &Path) -> Option<&'static str> {
         return None;
     }
     if split_named(path).is_some() {
-        return Some("a split of a corpus");
+        return (splits == Splits::Kept).then_some("a split of a corpus");
     }
     let is_captions = path.file_name().is_some_and(|name| name == Captions::IN_CORPUS);
     let is_corpus = || Split::ALL.into_iter().any(|split| file_of(folder_of(path), split).is_some());
@@ -77,7 +90,11 @@ pub(crate) fn unwritable(path: &Path) -> String {
 
 /// Checks before the work that `path` can be written.
 pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
-    guard(path)?;
+    check_with(path, Splits::Kept)
+}
+
+fn check_with(path: &Path, splits: Splits) -> anyhow::Result<()> {
+    guard_with(path, splits)?;
     anyhow::ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
     anyhow::ensure!(folder_of(path).is_dir(), "cannot write {}: there is no such folder", path.display());
     Ok(())
@@ -89,9 +106,26 @@ pub(crate) fn check_apart<'a>(
     outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
     inputs: &Inputs,
 ) -> anyhow::Result<()> {
+    check_all(outputs, inputs, Splits::Kept)
+}
+
+/// The same for posts with labels. Whether a split that is there may be replaced, [`check_new`]
+/// says.
+pub(crate) fn check_labelled<'a>(
+    outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
+    inputs: &Inputs,
+) -> anyhow::Result<()> {
+    check_all(outputs, inputs, Splits::Replaced)
+}
+
+fn check_all<'a>(
+    outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
+    inputs: &Inputs,
+    splits: Splits,
+) -> anyhow::Result<()> {
     let outputs: Vec<_> = outputs.into_iter().collect();
     for (_, path) in &outputs {
-        path.filter(|path| *path != Path::new("-")).map_or(Ok(()), check)?;
+        path.filter(|path| *path != Path::new("-")).map_or(Ok(()), |path| check_with(path, splits))?;
     }
     apart(outputs, inputs)
 }
@@ -186,25 +220,30 @@ mod tests {
     fn what_belongs_to_a_corpus_is_guarded() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let at = |name: &str| dir.path().join(name);
-        for folder in ["corpus", "other"] {
+        for folder in ["corpus", "other", "posts"] {
             std::fs::create_dir(at(folder)).expect("writable");
         }
-        for file in ["corpus/valid.txt", "corpus/captions.jsonl", "other/captions.jsonl", "other/found.jsonl"] {
+        let corpus = ["corpus/train.txt", "corpus/valid.txt", "corpus/captions.jsonl"];
+        for file in corpus.into_iter().chain(["other/captions.jsonl", "other/found.jsonl", "posts/test.txt"]) {
             std::fs::write(at(file), "x").expect("writable");
         }
         for (path, want) in [
             ("corpus/valid.txt", Some("is a split of a corpus")),
             ("corpus/dev.jsonl", Some("would be a second file of the split dev")),
             ("corpus/captions.jsonl", Some("is the captions of a corpus")),
-            ("corpus/train.jsonl", None),
+            ("corpus/train.jsonl", Some("train.txt: name another file")),
+            ("corpus/test.jsonl", None),
             ("corpus/found.jsonl", None),
             ("other/captions.jsonl", None),
             ("other/dev.jsonl", None),
+            ("posts/test.jsonl", None),
         ] {
             let got = guard(&at(path)).err().map(|error| error.to_string());
             let is_so = want.map_or(got.is_none(), |want| got.as_ref().is_some_and(|got| got.contains(want)));
             assert!(is_so, "{path}: {got:?}");
         }
+        guard_with(&at("corpus/valid.txt"), Splits::Replaced).expect("a split in the place of a split");
+        assert!(guard_with(&at("corpus/captions.jsonl"), Splits::Replaced).is_err(), "it is no split");
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink("corpus/valid.txt", at("link")).expect("a link");

@@ -206,6 +206,12 @@ fn what_was_labelled_comes_back_and_trains() {
     );
     let (_, said) = check(dir.path(), import, "", 2);
     assert!(said.contains("--to labelled.jsonl is there already: --overwrite replaces it"), "{said}");
+    let (_, said) = check(dir.path(), "import export.json --to other.jsonl --dev dev.jsonl", "", 2);
+    assert!(said.contains("--dev dev.jsonl is there already: --overwrite replaces it"), "{said}");
+    // The week after, what is now a split is replaced.
+    fs::write(dir.path().join("dev.jsonl"), "of an earlier week\n").expect("writable");
+    check(dir.path(), &format!("{import} --dev dev.jsonl --overwrite"), "", 0);
+    assert_eq!(lines(&read(dir.path(), "dev.jsonl")).len(), 3);
     let (_, said) = check(dir.path(), &format!("{import} --overwrite"), "", 0);
     assert!(said.contains("3 of them were drawn for dev: --dev FILE keeps them apart"), "{said}");
     assert!(said.contains("export.json: 40 posts of Label Studio"), "{said}");

@@ -83,7 +83,7 @@ fn a_killed_prediction_continues_to_the_same_bytes() {
     assert!(log.contains("60 lines are not posts"), "those before the kill are counted: {log}");
     assert!(log.contains("in the output, the first of them line 100: expected"), "{log}");
     let failed = whole.lines().nth(99).expect("a line");
-    assert!(failed.starts_with(r#"{"line":100,"id":"99","error":"expected"#), "{failed}");
+    assert!(failed.starts_with(r#"{"line":100,"id":99,"error":"expected"#), "{failed}");
     assert!(std::fs::read_to_string(dir.join("found.jsonl")).expect("complete") == whole, "other bytes");
     assert!(!dir.join(TEMPORARY).exists());
 }
@@ -103,7 +103,7 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
         let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
         let log = String::from_utf8_lossy(&stderr);
         assert_eq!(status.code(), Some(code), "{log}");
-        assert!(log.contains("posts are answered, in .found.jsonl.tmp: --resume continues them"), "{log}");
+        assert!(log.contains("posts are answered, in .found.jsonl.tmp: --resume continues them, as long as"), "{log}");
         assert!(lines_are_whole(&std::fs::read_to_string(dir.join(TEMPORARY)).expect("it is kept")));
     }
     // What was not finished belongs to this input and these settings alone.
@@ -153,7 +153,8 @@ fn what_is_answered_stays_in_every_format() {
         let line = format!("{PREDICT} --strict --to {to} --output {name}");
         let (_, log) = check(dir, &line, "", 1);
         let left = format!(".{name}.tmp");
-        let continued = if to == "jsonl" { ": --resume continues them" } else { "" };
+        let way = ": --resume continues them without --strict, as long as the input stays the same";
+        let continued = if to == "jsonl" { way } else { "" };
         assert!(log.contains(&format!("99 posts are answered, in {left}{continued}\nerror: ")), "{to}: {log}");
         let text = || std::fs::read_to_string(dir.join(&left)).expect("text");
         match format {

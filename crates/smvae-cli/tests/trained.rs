@@ -151,6 +151,10 @@ fn reports_of_a_run(dir: &Path) {
     check_error(dir, "report dataset", "", 1, "dataset is not a run folder and holds none");
     check_error(dir, "report absent", "", 1, "cannot read absent");
     check_error(dir, "report run --images absent", "", 1, "cannot read absent");
+    for _ in 0..2 {
+        check(dir, "report run --out run/page.htm", "", 0);
+    }
+    check_error(dir, "report run --out run/page.txt", "", 2, "--out run/page.txt: name a .html file");
     check_error(dir, "report run --out absent/page.html", "", 1, "cannot write absent/page.html");
     check_error(dir, "report run --text --out page.html", "", 2, "cannot be used with");
 }

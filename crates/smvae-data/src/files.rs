@@ -69,7 +69,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    name.push(format!(".{}.{}.new", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     let temporary = path.with_file_name(name);
     write_then_rename(&temporary, path, bytes).map_err(|source| {
         // The first error is the one to report; the temporary file may not even exist.
@@ -98,10 +98,11 @@ fn take_away_leavings(folder: &Path) {
     }
 }
 
-/// Whether a name is one that [`write_atomically`] gives: `.NAME.PROCESS.NUMBER.tmp`.
+/// Whether a name is one that [`write_atomically`] gives: `.NAME.PROCESS.NUMBER.new`. The
+/// ending is its own: NAME is a person's, and with `.tmp` behind it may end in two numbers.
 fn is_temporary(name: &OsStr) -> bool {
     let numbers = || {
-        let rest = name.to_str()?.strip_prefix('.')?.strip_suffix(".tmp")?;
+        let rest = name.to_str()?.strip_prefix('.')?.strip_suffix(".new")?;
         let (rest, number) = rest.rsplit_once('.')?;
         let (name, process) = rest.rsplit_once('.')?;
         Some((name, [process, number]))
@@ -208,21 +209,22 @@ mod tests {
             file.set_modified(old).expect("our own file");
             file
         };
-        for name in [".a.txt.4000000.0.tmp", ".b.1.17.tmp", ".a.txt.tmp", ".a.x.1.tmp", "a.1.1.tmp", "..1.tmp"] {
+        // Those of nobody, then what has another name.
+        let others = [".a.txt.new", ".found.2026.11.tmp", ".a.x.1.new", "a.1.1.new", "..1.new"];
+        for name in [".a.txt.4000000.0.new", ".b.1.17.new"].into_iter().chain(others) {
             put(name);
         }
-        let held = put(".c.4000000.1.tmp");
+        let held = put(".c.4000000.1.new");
         held.try_lock().expect("nobody else has it");
-        File::create_new(dir.path().join(".new.4000000.2.tmp")).expect("writes");
+        File::create_new(dir.path().join(".young.4000000.2.new")).expect("writes");
         write_atomically(&dir.path().join("a.txt"), b"one").expect("writes");
         let mut left: Vec<String> = std::fs::read_dir(dir.path())
             .expect("lists")
             .map(|entry| entry.expect("lists").file_name().into_string().expect("ASCII"))
             .collect();
         left.sort();
-        let want =
-            [".a.txt.tmp", "..1.tmp", ".a.x.1.tmp", ".c.4000000.1.tmp", ".new.4000000.2.tmp", "a.1.1.tmp", "a.txt"];
-        let mut want: Vec<String> = want.map(str::to_owned).to_vec();
+        let want = others.into_iter().chain([".c.4000000.1.new", ".young.4000000.2.new", "a.txt"]);
+        let mut want: Vec<String> = want.map(str::to_owned).collect();
         want.sort();
         assert_eq!(left, want);
     }

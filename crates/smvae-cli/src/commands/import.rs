@@ -72,7 +72,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let (to, dev, unlabelled) = (Some(args.to.as_path()), args.dev.as_deref(), args.unlabelled.as_deref());
     let outputs = [("--to", to), ("--dev", dev), ("--unlabelled", unlabelled)];
     let inputs = args.files.iter().fold(Inputs::default(), |inputs, file| inputs.file("an export", Some(file)));
-    output::check_apart(outputs, &inputs)?;
+    output::check_labelled(outputs, &inputs)?;
     output::check_new(outputs, args.overwrite)?;
     for path in [Some(&args.to), args.dev.as_ref()].into_iter().flatten() {
         if !matches!(Format::of_path(path), Some(Format::JsonLines | Format::Conll)) {

@@ -1,6 +1,7 @@
 //! `smvae report`: runs as an HTML page, or as tables in the terminal.
 
-use crate::inputs::Inputs;
+use crate::failure::Usage;
+use crate::inputs::{Inputs, is_page};
 use crate::output;
 use crate::progress::say;
 use crate::summary_table;
@@ -9,7 +10,7 @@ use smvae::report::{
     Answer, ImageBudget, LabelsPoint, Report, RunReport, SplitReport, SuggestedPost, Thumbnails, gather, html,
     image_ids, page_in, shell_word, suggestions, text as sentence, utc,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ pub(crate) struct ReportArgs {
     /// A run folder, a folder of run folders, or the folder of an experiment.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The page to write; by default report.html in the folder.
+    /// The page to write, a .html file; by default report.html in the folder.
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     out: Option<PathBuf>,
     /// A folder of images, which the page shows beside their posts; the id of an image is the name
@@ -39,6 +40,11 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<()> {
         .pictures(args.images.as_deref())
         .results(&args.folder);
     output::check_apart([("--out", args.out.as_deref())], &inputs)?;
+    // What is in the folder under another name is taken for an input the next time.
+    let is_new_or_file = |path: &&Path| *path != Path::new("-") && (path.is_file() || !path.exists());
+    if let Some(out) = args.out.as_deref().filter(is_new_or_file).filter(|out| !is_page(out)) {
+        return Err(Usage(format!("--out {}: name a .html file", out.display())).into());
+    }
     let suggested = args.suggestions.as_deref().map(suggestions).transpose()?;
     if let (Some([]), Some(file)) = (suggested.as_deref(), &args.suggestions) {
         say(format!("warning: {} holds no posts", file.display()));

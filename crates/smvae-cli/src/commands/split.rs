@@ -54,6 +54,12 @@ pub(crate) struct SplitArgs {
 }
 
 pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
+    // The posts of a pipe are gone when they have been read.
+    if args.file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let file = args.file.display();
+        let message = format!("split reads FILE twice, and {file} can be read once: save it as a file first");
+        return Err(Usage(message).into());
+    }
     let paths = Split::ALL.map(|split| args.to.join(format!("{}.jsonl", split.stems()[0])));
     for (split, path) in Split::ALL.into_iter().zip(&paths) {
         match split_path(&args.to, split) {

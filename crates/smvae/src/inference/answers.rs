@@ -7,6 +7,7 @@ use crate::inference::prediction::Prediction;
 use crate::input::post::Post;
 use crate::scoring::entity::ScoredEntity;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use smvae_data::formats::write::{FailedPost, FoundEntity, FoundPost, Output, WriteSettings, Writer, Written};
 use smvae_data::formats::{Fields, Format};
 use std::borrow::Cow;
@@ -177,14 +178,17 @@ impl<W: Write + Send> AnswerWriter<W> {
         }
     }
 
-    /// Writes that a post could not be read or computed.
+    /// Writes that a post could not be read or computed. `written_id` is its id as JSON, where the
+    /// input has that: JSON lines have it as it came, a number as a number.
     ///
     /// # Errors
     /// [`io::Error`] if the output cannot be written.
-    pub fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Written> {
-        match &mut self.inner {
-            Inner::JsonLines(out) => whole_line(out, json::failure(failed.line, failed.id, failed.error)),
-            Inner::Of(writer) => writer.failure(failed),
+    pub fn failure(&mut self, failed: &FailedPost<'_>, written_id: Option<&RawValue>) -> io::Result<Written> {
+        let FailedPost { line, id, error, .. } = *failed;
+        match (&mut self.inner, written_id.filter(|_| id.is_some())) {
+            (Inner::JsonLines(out), Some(id)) => whole_line(out, json::failure(line, Some(id), error)),
+            (Inner::JsonLines(out), None) => whole_line(out, json::failure(line, id, error)),
+            (Inner::Of(writer), _) => writer.failure(failed),
         }
     }
 

@@ -95,13 +95,13 @@ pub(crate) fn suggestion(fields: &Fields, post: &Post, suggested: impl Serialize
 }
 
 /// The line of a post that cannot be read or computed, without the line's end: where it stands, its
-/// id if that is known, as a string whatever it was, and what is wrong.
-pub fn failure(line: usize, id: Option<&str>, why: &str) -> String {
+/// id if that is known, and what is wrong.
+pub fn failure(line: usize, id: Option<impl Serialize>, why: &str) -> String {
     #[derive(Serialize)]
-    struct Failure<'a> {
+    struct Failure<'a, I> {
         line: usize,
         #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a str>,
+        id: Option<I>,
         error: &'a str,
     }
     serde_json::to_string(&Failure { line, id, error: why }).expect("strings and numbers have a JSON form")
@@ -187,7 +187,9 @@ mod tests {
 
     #[test]
     fn a_failure_names_its_line() {
-        assert_eq!(failure(3, None, "no \"text\""), r#"{"line":3,"error":"no \"text\""}"#);
+        assert_eq!(failure(3, None::<&str>, "no \"text\""), r#"{"line":3,"error":"no \"text\""}"#);
         assert_eq!(failure(3, Some("12"), "no text"), r#"{"line":3,"id":"12","error":"no text"}"#);
+        let id = serde_json::value::RawValue::from_string("1e3".to_owned()).expect("JSON");
+        assert_eq!(failure(3, Some(&*id), "no text"), r#"{"line":3,"id":1e3,"error":"no text"}"#);
     }
 }

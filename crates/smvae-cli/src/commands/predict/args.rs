@@ -68,7 +68,8 @@ pub(crate) struct PredictArgs {
     /// lines alone, and of an --input that is a file. Input, model and settings must be the same.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Begin anew where an earlier run was not finished, and drop what it has answered.
+    /// Begin anew where an earlier run was not finished, and drop what it has answered. A
+    /// complete --output is replaced in any case.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) overwrite: bool,
     /// Posts that are in memory at most: read, and not yet written. Those of about one length are

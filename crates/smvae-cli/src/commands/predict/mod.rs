@@ -23,12 +23,14 @@ use crate::model;
 use crate::progress::{Progress, detail, insist, say};
 use losses::Losses;
 use origin::{Beside, Origin, options_of};
-use output::{Continued, Leftover, Output};
+use output::{Continued, Leftover, Output, are_answered};
+use serde_json::value::RawValue;
 use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;
 use smvae::data::formats::write::FailedPost;
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::Arc;
 use writer::{Writer, can_be_continued, has_candidates, is_columnar};
 
@@ -77,9 +79,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         Ok(told) => told,
         // What was answered stays, whatever has ended the rest.
         Err(error) => {
-            match output.leave(is_columnar(format), || writer.finish()) {
+            let way = if error.is::<Refused>() { " without --strict" } else { "" };
+            match output.leave(is_columnar(format), way, || writer.finish()) {
                 Some(kept) => insist(kept),
-                None if interrupt::signal().is_some() => say(format!("{} posts are answered", output.posts())),
+                None if interrupt::signal().is_some() => say(are_answered(output.posts())),
                 None => {}
             }
             return Err(error);
@@ -113,7 +116,10 @@ fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
         let what = "--resume needs an --input and an --output that are files: it reads both again";
         return Err(Usage(what.to_owned()).into());
     }
-    Ok(())
+    if args.resume || args.overwrite {
+        return Ok(());
+    }
+    Output::check_leftover(&args.output, is_resumable(args, format))
 }
 
 /// Whether what is left of this prediction, should it be killed, can be continued.
@@ -138,7 +144,7 @@ fn open_output(
     };
     let (output, continued) = Output::file(&args.output, origin.as_ref(), leftover)?;
     if continued.posts > 0 {
-        say(format!("{} posts are answered already: the rest follows", continued.posts));
+        say(format!("{} already: the rest follows", are_answered(continued.posts)));
     }
     Ok((output, continued))
 }
@@ -194,12 +200,15 @@ fn write(
                 writer.answer(&PostOrigin { line: line.number, id, fields: &fields }, &line.post, found)?
             }
             (Err(Fault::Input(error)), _) => return Err(error),
-            (Err(Fault::Line(why)), _) => failure(&FailedPost { error: &why, ..failed }, args, writer, &mut losses)?,
-            (Ok(_), Err(error)) => {
+            (Err(Fault::Line(why)), _) => {
+                let id = line.written_id.as_deref();
+                failure(&FailedPost { error: &why, ..failed }, id, args, writer, &mut losses)?
+            }
+            (Ok(fields), Err(error)) => {
                 let (error, post) = (error.to_string(), &line.post);
                 let failed =
                     FailedPost { error: &error, image: post.image_id.as_deref(), words: post.words(), ..failed };
-                failure(&failed, args, writer, &mut losses)?
+                failure(&failed, fields.get("id"), args, writer, &mut losses)?
             }
         };
         done += 1;
@@ -216,16 +225,31 @@ fn write(
     Ok((done, losses))
 }
 
+/// A line that `--strict` refuses.
+#[derive(Debug)]
+struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 fn failure(
     failed: &FailedPost<'_>,
+    written_id: Option<&RawValue>,
     args: &PredictArgs,
     writer: &mut Writer,
     losses: &mut Losses,
 ) -> anyhow::Result<Vec<u8>> {
     if args.strict {
         let (line, why) = (failed.line, failed.error);
-        anyhow::bail!("{}:{line}: {why} (without --strict such a line has an error in its place)", name(&args.input));
+        let place = format!("{}:{line}", name(&args.input));
+        let message = format!("{place}: {why} (without --strict such a line has an error in its place)");
+        return Err(Refused(message).into());
     }
     losses.fail(failed.line, failed.error);
-    Ok(writer.failure(failed)?)
+    Ok(writer.failure(failed, written_id)?)
 }

@@ -100,15 +100,29 @@ impl Output {
         Self { sink, buffer, ends, posts: 0, written: 0, has_failed: false, path, renamed }
     }
 
+    /// Refuses a file where answers of an earlier run are left, as [`Output::file`] does, and
+    /// creates nothing: this comes before models are loaded, which takes time.
+    pub(super) fn check_leftover(path: &Path, is_resumable: bool) -> anyhow::Result<()> {
+        if !Self::is_renamed(path) {
+            return Ok(());
+        }
+        let renamed = Renamed::of(path, is_resumable)?;
+        if !renamed.temporary.symlink_metadata().is_ok_and(|found| found.is_file()) {
+            return Ok(());
+        }
+        // What cannot be read is told of when it is opened to be written.
+        let Ok(mut file) = File::open(&renamed.temporary) else { return Ok(()) };
+        if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock_shared() {
+            anyhow::bail!("another process is writing {}", path.display());
+        }
+        renamed.refuse_answers(&mut file)
+    }
+
     /// Opens a file under its temporary name: a new one, or after what is left of a run of the same
     /// origin, if that is asked for. Without an origin it cannot be continued later.
     pub(super) fn file(path: &Path, origin: Option<&Origin>, leftover: Leftover) -> anyhow::Result<(Self, Continued)> {
-        let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
-        let to = if is_link { path.canonicalize().with_context(|| unwritable(path))? } else { path.to_owned() };
-        guard(&to)?;
-        let (temporary, of_origin) = (beside(&to, ".tmp"), beside(&to, ".tmp.json"));
-        let is_resumable = origin.is_some();
-        let renamed = Renamed { temporary, origin: of_origin, to, is_resumable, is_finished: false };
+        let renamed = Renamed::of(path, origin.is_some())?;
+        guard(&renamed.to)?;
         // Nothing is written through a link.
         anyhow::ensure!(!renamed.temporary.is_symlink(), "{} is a link: remove it", renamed.temporary.display());
         let mut file = renamed.open().with_context(|| unwritable(&renamed.temporary))?;
@@ -120,9 +134,8 @@ impl Output {
             _ => None,
         };
         if continued.is_none() {
-            let read = || format!("cannot read {}", renamed.temporary.display());
-            if leftover == Leftover::Refuse && holds_answers(&mut file).with_context(read)? {
-                return Err(Usage(renamed.refusal()).into());
+            if leftover == Leftover::Refuse {
+                renamed.refuse_answers(&mut file)?;
             }
             let left = file.metadata().map_or(0, |found| found.len());
             if left > 0 {
@@ -183,11 +196,17 @@ impl Output {
     /// Leaves the output before the end of its input, with what is answered: a file stays under its
     /// temporary name, and `end` makes the end that its format has. Says how many posts are
     /// answered and where; `None` where no file has an answer. `is_columnar` is whether a record
-    /// holds many posts.
-    pub(super) fn leave(&mut self, is_columnar: bool, end: impl FnOnce() -> io::Result<Vec<u8>>) -> Option<String> {
+    /// holds many posts, and `way` what is said of `--resume` besides.
+    pub(super) fn leave(
+        &mut self,
+        is_columnar: bool,
+        way: &str,
+        end: impl FnOnce() -> io::Result<Vec<u8>>,
+    ) -> Option<String> {
         // The first error is the one to report.
         let _ = self.flush();
-        let answered = if is_columnar { self.posts } else { self.written };
+        // What ends a file is a record as well, and no post.
+        let answered = if is_columnar { self.posts } else { self.written.min(self.posts) };
         // A reader at the other end of a pipe is not to take this for all.
         if answered > 0
             && self.renamed.is_some()
@@ -202,8 +221,12 @@ impl Output {
         if is_columnar && self.has_failed {
             return Some(format!("{place} has what could be written of the answers"));
         }
-        let continued = if renamed.is_resumable { ": --resume continues them" } else { "" };
-        Some(format!("{answered} posts are answered, in {place}{continued}"))
+        let continued = if renamed.is_resumable {
+            format!(": --resume continues them{way}, as long as the input stays the same")
+        } else {
+            String::new()
+        };
+        Some(format!("{}, in {place}{continued}", are_answered(answered)))
     }
 
     /// Posts that are answered.
@@ -223,7 +246,20 @@ impl Drop for Output {
     }
 }
 
+/// So many posts are answered, in words.
+pub(super) fn are_answered(posts: usize) -> String {
+    if posts == 1 { "1 post is answered".to_owned() } else { format!("{posts} posts are answered") }
+}
+
 impl Renamed {
+    /// The names of an output.
+    fn of(path: &Path, is_resumable: bool) -> anyhow::Result<Self> {
+        let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        let to = if is_link { path.canonicalize().with_context(|| unwritable(path))? } else { path.to_owned() };
+        let (temporary, origin) = (beside(&to, ".tmp"), beside(&to, ".tmp.json"));
+        Ok(Self { temporary, origin, to, is_resumable, is_finished: false })
+    }
+
     /// Opens the file under its temporary name, with what is there. What it replaces may be
     /// private: a new one is, too, until it has that one's mode.
     fn open(&self) -> io::Result<File> {
@@ -239,14 +275,18 @@ impl Renamed {
         options.open(&self.temporary)
     }
 
-    /// What is said of answers that are there already.
-    fn refusal(&self) -> String {
+    /// Refuses the file under the temporary name if it holds answers.
+    fn refuse_answers(&self, file: &mut File) -> anyhow::Result<()> {
+        let name = self.temporary.display();
+        if !holds_answers(file).with_context(|| format!("cannot read {name}"))? {
+            return Ok(());
+        }
         let ways = if self.is_resumable && self.origin.exists() {
             "--resume continues it, --overwrite drops it"
         } else {
             "keep it under another name, or --overwrite drops it"
         };
-        format!("{} holds the answers of a run that was not finished: {ways}", self.temporary.display())
+        Err(Usage(format!("{name} holds the answers of a run that was not finished: {ways}")).into())
     }
 }
 
@@ -265,20 +305,27 @@ fn take_mode(_: &File, _: &Path, _: u32) -> io::Result<()> {
 }
 
 /// Whether a file that was left holds an answer. One that ends within its first line does not, nor
-/// does Parquet without its end, which nothing reads.
+/// does an Arrow stream behind its schema, nor Parquet without its end, which nothing reads.
 fn holds_answers(file: &mut File) -> io::Result<bool> {
     file.rewind()?;
     let mut start = Vec::new();
-    (&mut *file).take(4).read_to_end(&mut start)?;
+    (&mut *file).take(8).read_to_end(&mut start)?;
     match start.as_slice() {
-        b"PAR1" => {
+        [b'P', b'A', b'R', b'1', ..] => {
             let mut end = [0; 4];
             file.seek(SeekFrom::End(-4))?;
             file.read_exact(&mut end)?;
             Ok(end == *b"PAR1" && file.metadata()?.len() > 8)
         }
-        // An Arrow stream.
-        [0xff, 0xff, 0xff, 0xff] => Ok(true),
+        // An Arrow stream: a mark and the length of the schema, then the schema, then the same of
+        // the first rows. The length 0 is its end.
+        [0xff, 0xff, 0xff, 0xff, length @ ..] => {
+            let Ok(length) = <[u8; 4]>::try_from(length) else { return Ok(false) };
+            file.seek(SeekFrom::Current(u32::from_le_bytes(length).into()))?;
+            let mut next = Vec::new();
+            (&mut *file).take(8).read_to_end(&mut next)?;
+            Ok(next.len() == 8 && next[4..] != [0; 4])
+        }
         _ => {
             file.rewind()?;
             let mut line = Vec::new();
@@ -367,5 +414,33 @@ impl Sink {
             return (whole, Err(error));
         }
         (ends.len(), Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_is_no_answer() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let schema = b"\xff\xff\xff\xff\x08\0\0\0--schema".as_slice();
+        for (bytes, want) in [
+            (b"".to_vec(), false),
+            (b"{\"id\": 1, \"te".to_vec(), false),
+            (b"{\"id\": 1}\n".to_vec(), true),
+            (b"\xff\xff\xff\xff\x08".to_vec(), false),
+            (schema.to_vec(), false),
+            ([schema, b"\xff\xff\xff\xff\0\0\0\0"].concat(), false),
+            ([schema, b"\xff\xff\xff\xff\x10\0\0\0rows"].concat(), true),
+            (b"PAR1rows".to_vec(), false),
+            (b"PAR1rowsPAR1".to_vec(), true),
+        ] {
+            let path = dir.path().join("left");
+            std::fs::write(&path, &bytes).expect("writable");
+            let mut file = File::open(&path).expect("it was written");
+            assert_eq!(holds_answers(&mut file).expect("readable"), want, "{bytes:?}");
+        }
+        assert_eq!(are_answered(1), "1 post is answered");
     }
 }

@@ -3,6 +3,7 @@
 
 use super::losses::Losses;
 use crate::progress::{MAX_TOLD, insist};
+use serde_json::value::RawValue;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin};
 use smvae::data::formats::write::{FailedPost, WriteSettings, Written};
 use smvae::{Post, Prediction};
@@ -34,8 +35,8 @@ impl Writer {
     }
 
     /// The bytes of a post that cannot be read or computed.
-    pub(super) fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<Vec<u8>> {
-        let written = self.writer()?.failure(failed)?;
+    pub(super) fn failure(&mut self, failed: &FailedPost<'_>, written_id: Option<&RawValue>) -> io::Result<Vec<u8>> {
+        let written = self.writer()?.failure(failed, written_id)?;
         Ok(self.take(failed.line, written))
     }
 

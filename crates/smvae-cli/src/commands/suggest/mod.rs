@@ -253,7 +253,7 @@ fn offer_all(
                     progress.line(format!("{}:{}: {why}", name(&args.pool), line.number));
                 }
             }
-            // The shortlist knows them.
+            // `exclude` has told the shortlist of it.
             Ok(_) if labelled.binary_search(&position).is_ok() => {}
             Ok(fields) => {
                 let post = line.post;
