@@ -1,7 +1,6 @@
 //! Posts of a file or of stdin, in any format, as a stream takes them: one for every post of the
 //! file, those that are no posts too, so that their errors keep their place.
 
-use crate::ids::{Noted, Recent};
 use crate::input::name;
 use crate::options::{ColumnArgs, FileArgs};
 use crate::progress::say;
@@ -11,59 +10,25 @@ use smvae::features::PictureFolder;
 use smvae::{Post, Predictor, data};
 use std::borrow::Borrow;
 use std::error::Error as _;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::io::BufReader;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The posts of an input, whatever it is.
-pub(crate) struct Records {
-    posts: Box<dyn Iterator<Item = data::Result<PostRecord>> + Send>,
-    /// What they are read from, if that is JSON.
-    recent: Option<Recent>,
-    /// The id of the last one as it was written, if that one is an error.
-    written_id: Option<Box<RawValue>>,
-}
-
-impl Records {
-    fn new(posts: impl Iterator<Item = data::Result<PostRecord>> + Send + 'static, recent: Option<Recent>) -> Self {
-        Self { posts: Box::new(posts), recent, written_id: None }
-    }
-}
-
-impl Iterator for Records {
-    type Item = data::Result<PostRecord>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let post = self.posts.next()?;
-        let has_id = matches!(post, Err(data::Error::Line { id: Some(_), .. }));
-        self.written_id = self.recent.as_ref().and_then(|recent| recent.take_id(has_id));
-        Some(post)
-    }
-}
+pub(crate) type Records = Box<dyn Iterator<Item = data::Result<PostRecord>> + Send>;
 
 /// Opens an input; - is stdin, which is JSON lines unless it is said otherwise.
 pub(crate) fn open(path: &Path, form: &FileArgs, columns: &ColumnArgs) -> anyhow::Result<Records> {
     let is_stdin = path == Path::new("-");
     let format = form.from.or(is_stdin.then_some(Format::JsonLines));
     let settings = Settings { format, separator: form.separator, columns: columns.columns, labels: LabelUse::Ignored };
-    let is_json = matches!(format.or_else(|| Format::of_path(path)), Some(Format::JsonLines | Format::Json));
-    if !is_json && !is_stdin {
-        return Ok(Records::new(formats::open(path, &settings)?, None));
-    }
-    let input: Box<dyn BufRead + Send> = if is_stdin {
-        Box::new(BufReader::new(std::io::stdin()))
+    let posts = if is_stdin {
+        let stdin = BufReader::new(std::io::stdin());
+        formats::read(stdin, name(path), &settings).map(|posts| Box::new(posts) as Records)
     } else {
-        let file = File::open(path).map_err(|source| data::Error::Read { path: path.to_owned(), source })?;
-        Box::new(BufReader::new(file))
+        formats::open(path, &settings).map(|posts| Box::new(posts) as Records)
     };
-    let shown = if is_stdin { PathBuf::from(name(path)) } else { path.to_owned() };
-    if !is_json {
-        return Ok(Records::new(formats::read(input, shown, &settings)?, None));
-    }
-    let recent = Recent::default();
-    let posts = formats::read(Noted::new(input, recent.clone()), shown, &settings)?;
-    Ok(Records::new(posts, Some(recent)))
+    Ok(posts?)
 }
 
 /// A post of the input, or what is wrong with it.
@@ -72,7 +37,7 @@ pub(crate) struct Line {
     pub(crate) number: usize,
     /// The id that the input gives it, as far as it is known.
     pub(crate) id: Option<String>,
-    /// The same as JSON, as it was written, where there is an error and the input has such values.
+    /// The same as JSON, where there is an error and the input has such values.
     pub(crate) written_id: Option<Box<RawValue>>,
     /// The post; an empty one, which costs nothing, where there is an error.
     pub(crate) post: Post,
@@ -96,40 +61,40 @@ impl Borrow<Post> for Line {
 
 /// The lines of an input but for the first `skipped`, which are read and forgotten.
 pub(crate) fn lines(
-    mut posts: Records,
+    posts: impl Iterator<Item = data::Result<PostRecord>>,
     mut skipped: usize,
     mut post_of: impl FnMut(&PostRecord) -> Result<Post, Fault>,
 ) -> impl Iterator<Item = Line> {
-    let fault = |number, id, written_id, fault| {
-        let post = Post::default();
-        Line { number, id, written_id, post, fields: Err(fault) }
-    };
-    std::iter::from_fn(move || {
-        loop {
-            let record = posts.next()?;
-            if skipped > 0 && matches!(record, Ok(_) | Err(data::Error::Line { .. })) {
+    let line = move |record: data::Result<PostRecord>| {
+        let fault = |number, id, written_id, fault| {
+            let post = Post::default();
+            Line { number, id, written_id, post, fields: Err(fault) }
+        };
+        let is_skipped = skipped > 0;
+        match record {
+            Ok(_) | Err(data::Error::Line { .. }) if is_skipped => {
                 skipped -= 1;
-                continue;
+                None
             }
-            return Some(match record {
-                Ok(record) => match post_of(&record) {
-                    Ok(post) => {
-                        let PostRecord { line, id, fields, .. } = record;
-                        Line { number: line, id, written_id: None, post, fields: Ok(fields) }
-                    }
-                    Err(why) => {
-                        let written_id = record.fields.get("id").map(RawValue::to_owned);
-                        fault(record.line, record.id, written_id, why)
-                    }
-                },
-                Err(data::Error::Line { line, expected, text, id, .. }) => {
-                    let why = Fault::Line(format!("expected {expected}, got {text:?}"));
-                    fault(line, id, posts.written_id.take(), why)
+            Ok(record) => Some(match post_of(&record) {
+                Ok(post) => {
+                    let PostRecord { line, id, fields, .. } = record;
+                    Line { number: line, id, written_id: None, post, fields: Ok(fields) }
                 }
-                Err(error) => fault(0, None, None, Fault::Input(error.into())),
-            });
+                Err(why) => {
+                    let written_id = record.fields.get("id").map(RawValue::to_owned);
+                    fault(record.line, record.id, written_id, why)
+                }
+            }),
+            Err(data::Error::Line { line, expected, text, id, .. }) => {
+                let text_of = |id: &RawValue| serde_json::from_str(id.get()).unwrap_or_else(|_| id.get().to_owned());
+                let why = Fault::Line(format!("expected {expected}, got {text:?}"));
+                Some(fault(line, id.as_deref().map(text_of), id, why))
+            }
+            Err(error) => Some(fault(0, None, None, Fault::Input(error.into()))),
         }
-    })
+    };
+    posts.filter_map(line)
 }
 
 /// How a model makes posts of records, with the vectors of the pictures they name where there are

@@ -11,7 +11,6 @@ mod commands;
 mod corpus;
 mod failure;
 mod help;
-mod ids;
 mod input;
 mod inputs;
 mod interrupt;

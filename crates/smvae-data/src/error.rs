@@ -1,6 +1,7 @@
 //! What can go wrong in this crate: data in the variants, one sentence in the message, the cause in
 //! `source`.
 
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -38,8 +39,8 @@ pub enum Error {
         text: String,
         /// What should stand there.
         expected: Cow<'static, str>,
-        /// Id of the post, where the line has one that can be read all the same.
-        id: Option<String>,
+        /// Id of the post as JSON, where the line has one that can be read all the same.
+        id: Option<Box<RawValue>>,
     },
     /// A corpus whose tags are of no one scheme.
     #[error("{}: the tags cannot be read: name their scheme", path.display())]

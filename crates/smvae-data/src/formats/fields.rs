@@ -39,6 +39,12 @@ impl Fields {
         }
     }
 
+    /// The value of the first of these fields that is there and not `null`, as it was written.
+    pub(crate) fn first_of(&self, names: &[&str]) -> Option<Box<RawValue>> {
+        let value = names.iter().find_map(|name| self.get(name)).filter(|value| value.get() != "null");
+        value.map(RawValue::to_owned)
+    }
+
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), &**value))

@@ -1,6 +1,7 @@
 //! Lines of a stream, one in memory at a time, and what is wrong with one.
 
 use crate::{Error, Result};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ pub(crate) struct Fault {
     line: usize,
     text: String,
     expected: Cow<'static, str>,
-    id: Option<String>,
+    id: Option<Box<RawValue>>,
 }
 
 impl Fault {
@@ -62,8 +63,8 @@ impl Fault {
         Self { line, text: excerpt(text), expected: expected.into(), id: None }
     }
 
-    /// The same of a post whose id is known.
-    pub(crate) fn with_id(self, id: Option<String>) -> Self {
+    /// The same of a post whose id is known, as JSON.
+    pub(crate) fn with_id(self, id: Option<Box<RawValue>>) -> Self {
         Self { id, ..self }
     }
 

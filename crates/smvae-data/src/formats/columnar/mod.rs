@@ -187,10 +187,7 @@ fn fields_of(
         fields.push_json(name, json).map_err(|error| ArrowError::ParseError(error.to_string()))?;
     }
     Ok(match fault {
-        Some(fault) => {
-            let id = names::ID.iter().find_map(|name| fields.read_name(name).ok().flatten());
-            Err(fault.with_id(id))
-        }
+        Some(fault) => Err(fault.with_id(fields.first_of(names::ID))),
         None => Ok(fields),
     })
 }

@@ -138,7 +138,8 @@ fn post_of(line: usize, object: &[u8], labels: LabelUse) -> Result<PostRecord, F
 /// The post that these fields are.
 pub(super) fn post_of_fields(line: usize, fields: Fields, labels: LabelUse) -> Result<PostRecord, Fault> {
     let id = Object { line, fields: &fields }.id()?;
-    read_fields(line, id.clone(), fields, labels).map_err(|fault| fault.with_id(id))
+    let written = fields.first_of(names::ID);
+    read_fields(line, id, fields, labels).map_err(|fault| fault.with_id(written))
 }
 
 fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse) -> Result<PostRecord, Fault> {
