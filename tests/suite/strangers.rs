@@ -105,7 +105,14 @@ fn folders_of_a_run_are_not_links() {
     std::fs::remove_dir_all(&folder).expect("writable");
     std::fs::create_dir(&folder).expect("writable");
     symlink(&other, folder.join("teacher-1")).expect("writable");
-    check_unsafe(train(&fixture.input(None), &taught, &folder), "teacher-1");
+    let refused = train(&fixture.input(None), &taught, &folder);
+    assert!(matches!(refused, Err(Error::ForeignFolder { file: "teacher-N", .. })), "{refused:?}");
+    std::fs::remove_file(folder.join("teacher-1")).expect("it is a link");
+    let mut stop = |event: &Event| if matches!(event, Event::Teacher { .. }) { Flow::Stop } else { Flow::Continue };
+    train_with(&fixture.input(None), &taught, &folder, &mut stop).expect("stopping is not an error");
+    std::fs::rename(folder.join("teacher-1"), fixture.out("teacher")).expect("it was begun");
+    symlink(&other, folder.join("teacher-1")).expect("writable");
+    check_unsafe(resume(&fixture.input(None), &folder), "teacher-1");
 }
 
 #[test]

@@ -93,8 +93,8 @@ fn push(state: &State, entries: Vec<Entry>, time: Duration) -> Result<(), Fault>
     let (n, own) = (entries.len(), entries.iter().map(Entry::pieces).sum::<usize>());
     let sure = time.mul_f64(PART_THAT_IS_SURE);
     let is_late = |pieces| state.speed.time_for(pieces) > sure;
-    // One post, or one batch, is tried in any case, unless others wait: a model that was measured in
-    // a bad moment is measured anew.
+    // One post, or one batch, is tried in any case, unless others wait: a model that was measured
+    // in a bad moment is measured anew.
     if n > 1 && own > state.speed.batch() && is_late(own) {
         return Err(Fault::too_much(n, state.speed.time_for(own).as_secs_f64().ceil() as u64, sure));
     }
