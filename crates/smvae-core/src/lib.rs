@@ -156,6 +156,9 @@ pub mod decode;
 mod error;
 pub mod labels;
 pub mod metrics;
+// For the crates of this workspace that read files of strangers.
+#[doc(hidden)]
+pub mod quiet;
 pub mod schemes;
 pub mod shapes;
 pub mod spans;

@@ -20,11 +20,10 @@ use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarBuilder};
 use serde::{Deserialize, Serialize};
 use smvae_core::candle_core::{self, DType, Device, Shape, Tensor, safetensors};
-use std::cell::Cell;
+use smvae_core::quiet;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 
 /// Tensors by their names in the file, on the CPU, of the file's number types.
 #[derive(Clone, Debug)]
@@ -209,33 +208,9 @@ fn read_one(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         return Err(unreadable(path, "PyTorch weights", why));
     }
     // candle takes tuples of the pickle apart without counting them.
-    let tensors = quiet(|| pickle::read(path));
-    let tensors = tensors.ok_or_else(|| unreadable(path, "PyTorch weights", "its pickle is malformed"))?;
+    let tensors = quiet::catch(|| pickle::read(path));
+    let tensors = tensors.map_err(|_| unreadable(path, "PyTorch weights", "its pickle is malformed"))?;
     tensors.map_err(|e| unreadable(path, "PyTorch weights", e))
-}
-
-thread_local! {
-    /// Whether what a panic of this thread would print is not printed.
-    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does what may panic; `None` if it does, and nothing is printed then. A hook sees to that, which
-/// is put before the program's own once and leaves every other panic to it.
-fn quiet<T>(work: impl FnOnce() -> T) -> Option<T> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !IS_QUIET.get() {
-                hook(info);
-            }
-        }));
-    });
-    let outer = IS_QUIET.replace(true);
-    // What it works on is thrown away if it panics.
-    let done = catch_unwind(AssertUnwindSafe(work));
-    IS_QUIET.set(outer);
-    done.ok()
 }
 
 fn has_extension(path: &Path, want: &str) -> bool {

@@ -24,7 +24,6 @@ mod cells;
 mod classes;
 #[cfg(feature = "parquet")]
 pub(super) mod parquet;
-mod quiet;
 pub(super) mod stream;
 
 #[cfg(test)]
@@ -126,7 +125,8 @@ impl<B: Iterator<Item = Result<RecordBatch, ArrowError>>> Iterator for BatchRead
 /// The one door to what reads files from elsewhere: a panic behind it is an error, and prints
 /// nothing.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, ArrowError>) -> Result<T> {
-    let result = quiet::quiet(read).unwrap_or_else(|| Err(ArrowError::ParseError("the file is damaged".to_owned())));
+    let damaged = |_| Err(ArrowError::ParseError("the file is damaged".to_owned()));
+    let result = smvae_core::quiet::catch(read).unwrap_or_else(damaged);
     result.map_err(|error| {
         let source = match error {
             ArrowError::IoError(_, source) => source,

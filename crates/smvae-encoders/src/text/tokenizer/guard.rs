@@ -1,13 +1,8 @@
 //! The one door to the crate `tokenizers`: some malformed files make it panic, while they are read
 //! or while a word is encoded, and here that becomes an error.
-//!
-//! What a panic would print is not printed. A hook sees to that, which is put before the program's
-//! own once and leaves every other panic to it.
 
+use smvae_core::quiet;
 use std::any::Any;
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
 
 /// What went wrong behind the door.
 #[derive(Debug, thiserror::Error)]
@@ -16,30 +11,13 @@ pub(super) struct Panicked {
     message: String,
 }
 
-thread_local! {
-    /// Whether this thread is behind the door.
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-}
-
 /// Does what may panic.
 ///
 /// # Errors
 /// [`Panicked`], with what the panic says.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if !GUARDED.get() {
-                hook(info);
-            }
-        }));
-    });
-    let outer = GUARDED.replace(true);
     // A tokenizer is changed by nothing that could be left half done: it is read, or thrown away.
-    let done = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.set(outer);
-    done.map_err(|panic| Panicked { message: message(&*panic) })
+    quiet::catch(work).map_err(|panic| Panicked { message: message(&*panic) })
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -59,7 +37,6 @@ mod tests {
                 (Err(message), Err(want)) => assert!(message.ends_with(want), "{message}"),
                 (got, want) => assert_eq!(got.ok(), want.ok()),
             }
-            assert!(!GUARDED.get());
         };
         check(|| 1, Ok(1));
         check(|| panic!("plain"), Err("panic: plain"));
