@@ -204,7 +204,7 @@ def labels_go_out(smvae, answers, found):
     approved, _ = smvae.through_doccano("doccano-in.jsonl")
     same([row["text"] for row in approved], [" ".join(row["words"]) for row in rows], "doccano, labels")
     for name in ("tasks.json", "docs.jsonl", "doccano.jsonl"):
-        smvae.run("import", name, "--to", "back.conll", "--words", "whitespace")
+        smvae.run("import", name, "--to", "back.conll", "--words", "whitespace", "--overwrite")
         back = [block.splitlines() for block in open("back.conll").read().split("\n\n") if block]
         tags = [[line.split("\t")[1] for line in block if "\t" in line] for block in back]
         # Posts that say the same with the same id are one.
