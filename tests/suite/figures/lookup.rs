@@ -80,19 +80,19 @@ impl Results {
         difference(&statistic.difference.unwrap_or_else(|| panic!("{} and {baseline} have no pair", cell.2)))
     }
 
-    /// The mean on test over the seeds of MPNet with all labels, and how many they are.
-    pub(super) fn mpnet(&self, year: &str) -> String {
-        let row = self.mpnet_row(year);
+    /// The mean on test over the runs of MPNet by a method, and how many they are.
+    pub(super) fn mpnet(&self, year: &str, method: &str) -> String {
+        let row = self.mpnet_row(year, method);
         let test = row.test.as_ref().expect("test was scored");
         let runs = if test.n == 1 { "one run".to_owned() } else { format!("{} runs", test.n) };
         format!("{} ({runs})", mean(test))
     }
 
-    /// The runs of MPNet with all labels.
-    pub(super) fn mpnet_row(&self, year: &str) -> SummaryRow {
+    /// The runs of MPNet by a method: `full` has all labels, and the others 100.
+    pub(super) fn mpnet_row(&self, year: &str, method: &str) -> SummaryRow {
         let mut rows = Summary::of(&self.mpnet, None, self.mpnet.len()).rows.into_iter();
-        let row = rows.find(|row| row.corpus.ends_with(year) && row.method == "full");
-        row.unwrap_or_else(|| panic!("no results with MPNet of Twitter{year}"))
+        let row = rows.find(|row| row.corpus.ends_with(year) && row.method == method);
+        row.unwrap_or_else(|| panic!("no results with MPNet by {method} of Twitter{year}"))
     }
 
     /// F1 on dev of one run of the options experiment.

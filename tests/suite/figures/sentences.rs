@@ -39,7 +39,11 @@ fn results_page(results: &Results) -> Vec<String> {
     vec![
         format!("{}** is a mean and its standard deviation", test("2017", "100", "supervised")),
         format!("{}** is the mean of paired differences", minus("2017", "teachers", "supervised")),
-        format!("MPNet has {} on Twitter2017 and {} on Twitter2015", results.mpnet("2017"), results.mpnet("2015")),
+        format!(
+            "MPNet has {} on Twitter2017 and {} on Twitter2015",
+            results.mpnet("2017", "full"),
+            results.mpnet("2015", "full")
+        ),
         format!("come to {authors:.2} on draw 0"),
         format!("supervised training has {} and the student {}", on_draw_0("supervised"), on_draw_0("teachers")),
         format!(

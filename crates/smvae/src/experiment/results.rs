@@ -187,7 +187,8 @@ pub fn run_folder(dir: impl AsRef<Path>, id: &str) -> PathBuf {
 /// A file of an experiment's folder, or of a run's, for writing.
 ///
 /// # Errors
-/// [`crate::Error::Unsafe`] for what leads out of the folder, such as a link, and for what is no file.
+/// [`crate::Error::Unsafe`] for what leads out of the folder, such as a link, and for what is no
+/// file.
 pub fn file_of(folder: impl AsRef<Path>, name: &str) -> Result<PathBuf> {
     file_in(folder.as_ref(), name)
 }
