@@ -57,7 +57,8 @@ impl Biaffine {
     pub(super) fn scores(&self, words: &BiaffineWords, spans: &[BatchSpan]) -> Result<Tensor> {
         let first: Vec<u32> = spans.iter().map(|span| span.words.start as u32).collect();
         let last: Vec<u32> = spans.iter().map(|span| span.words.end as u32 - 1).collect();
-        let first = embedding(&words.first, &first)?.reshape((spans.len(), (), self.dim))?;
+        let classes = words.first.dim(1)? / self.dim;
+        let first = embedding(&words.first, &first)?.reshape((spans.len(), classes, self.dim))?;
         let last = embedding(&words.last, &last)?.unsqueeze(1)?;
         Ok(first.broadcast_mul(&last)?.sum(D::Minus1)?)
     }

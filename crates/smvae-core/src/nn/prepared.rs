@@ -10,6 +10,7 @@
 //! There is no backward pass.
 
 use super::activation::Activation;
+use super::lanes::add;
 use super::layer_norm::{LayerNorm, RowNorm};
 use super::linear::Linear;
 use super::matrix::{Packed, Rows, Write, multiply};
@@ -145,7 +146,6 @@ impl PreparedBlock {
             [d],
             self.up.weight.rows_at_once(),
             |[context, x], [y], Scratch { rows, wide: between, sum }| {
-                let add = |y: &mut [f32], x: &[f32]| y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
                 self.output.multiply(context, y, Write::Overwrite, rows);
                 add(y, x);
                 self.norm.apply(y);

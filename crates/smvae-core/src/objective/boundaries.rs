@@ -27,7 +27,8 @@ pub fn smooth_boundaries(spans: &[BatchSpan], targets: &[u32], n_classes: usize,
     let mut probabilities = vec![0.0; spans.len() * n_classes];
     for (row, (span, &class)) in spans.iter().zip(targets).enumerate().filter(|(_, (_, class))| **class != 0) {
         let (text, start, end) = key(span);
-        let nearby = [(start.wrapping_sub(1), end), (start + 1, end), (start, end - 1), (start, end + 1)];
+        // What would be outside of any text is the place of no span.
+        let nearby = [(start.wrapping_sub(1), end), (start + 1, end), (start, end.wrapping_sub(1)), (start, end + 1)];
         let nearby: Vec<usize> = nearby.iter().filter_map(|(a, b)| rows.get(&(text, *a, *b)).copied()).collect();
         let shared = if nearby.is_empty() { 0.0 } else { share };
         probabilities[row * n_classes + class as usize] += (1.0 - shared) as f32;
@@ -35,7 +36,7 @@ pub fn smooth_boundaries(spans: &[BatchSpan], targets: &[u32], n_classes: usize,
             probabilities[near * n_classes + class as usize] += (shared / nearby.len() as f64) as f32;
         }
     }
-    for row in probabilities.chunks_exact_mut(n_classes) {
+    for row in probabilities.chunks_exact_mut(n_classes.max(1)) {
         let of_entities: f32 = row.iter().sum();
         if of_entities > 1.0 {
             row.iter_mut().for_each(|p| *p /= of_entities);
@@ -107,5 +108,8 @@ mod tests {
         let spans = spans([2, 1]);
         assert!(smooth_boundaries(&spans, &[0; 3], 3, 0.1).is_err());
         assert!(smooth_boundaries(&spans, &[0, 3, 0, 0], 3, 0.1).is_err());
+        assert!(smooth_boundaries(&[], &[], 0, 0.1).expect("nothing to share").is_empty());
+        let empty = [BatchSpan { text: 0, words: Span::new(0, 0) }];
+        assert_eq!(smooth_boundaries(&empty, &[1], 2, 0.1).expect("it has no neighbours"), [0.0, 1.0]);
     }
 }
