@@ -228,17 +228,19 @@ impl Config {
     /// Checks that boundary smoothing, if there is some, finds the spans around an entity in its
     /// step, and a loss that takes more than one class.
     fn check_smoothing(&self) -> Result<()> {
+        let share = self.objective.boundary_smoothing;
+        let refuse = |want| Err(Error::setting("objective.boundary_smoothing", want, share));
         let teachers = self.distillation.as_ref().map(|distillation| &distillation.training);
-        let apart = std::iter::once(&self.training)
-            .chain(teachers)
-            .any(|training| training.batch_unit == BatchUnit::Spans || training.negatives.is_some());
-        let want = match (apart, self.model.quirks.clipped_cross_entropy) {
-            _ if self.objective.boundary_smoothing == 0.0 => return Ok(()),
-            (true, _) => "0 where a step has not all spans of its posts (training.negatives, batch_unit spans)",
-            (_, true) => "0 with model.quirks.clipped_cross_entropy, which compares with one class",
-            _ => return Ok(()),
-        };
-        Err(Error::setting("objective.boundary_smoothing", want, self.objective.boundary_smoothing))
+        let mut trainings = std::iter::once(&self.training).chain(teachers);
+        if share == 0.0 {
+            Ok(())
+        } else if trainings.any(|training| training.batch_unit == BatchUnit::Spans || training.negatives.is_some()) {
+            refuse("0 where a step has not all spans of its posts (training.negatives, batch_unit spans)")
+        } else if self.model.quirks.clipped_cross_entropy {
+            refuse("0 with model.quirks.clipped_cross_entropy, which compares with one class")
+        } else {
+            Ok(())
+        }
     }
 
     /// Seed of the draw of labelled posts.

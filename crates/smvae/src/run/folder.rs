@@ -39,7 +39,7 @@ use crate::run::card::MARK;
 use crate::run::predictions::{self, PostPrediction};
 use crate::run::record::{EpochRecord, Origin, RunState, Teacher};
 use crate::run::tensorboard::EventFile;
-use crate::run::weights;
+use crate::run::{teachers, weights};
 use crate::scoring::decision::Decision;
 use smvae_core::LabelSet;
 use smvae_core::candle_core::{DType, Device};
@@ -47,7 +47,6 @@ use smvae_core::nn::Parameters;
 use smvae_data::words::WordConvention;
 use smvae_data::{Selection, Split};
 use smvae_encoders::text::{TransformerConfig, WordTokenizer};
-use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -138,23 +137,6 @@ pub(crate) fn lock(folder: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Name of the folder of a teacher, from 1.
-pub(super) fn teacher(number: usize) -> String {
-    format!("teacher-{number}")
-}
-
-/// Whether a path has the name of a teacher's folder.
-pub(super) fn is_teacher(path: &Path) -> bool {
-    let name = path.file_name().and_then(OsStr::to_str);
-    name.and_then(|name| name.strip_prefix("teacher-")).and_then(|n| n.parse().ok()).is_some_and(|n: usize| n > 0)
-}
-
-/// Whether there is a folder with the name of a teacher's.
-fn has_teacher(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).any(|path| is_teacher(&path))
-}
-
 /// The files of a run, by what they hold.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFolder {
@@ -187,7 +169,7 @@ impl RunFolder {
                 return Err(Error::ForeignFolder { path: folder.to_owned(), file });
             }
             // Somebody's run, which would be taken for a teacher of this one.
-            _ if has_teacher(folder) => {
+            _ if !teachers::list(folder)?.is_empty() => {
                 return Err(Error::ForeignFolder { path: folder.to_owned(), file: "teacher-N" });
             }
             _ => write_json(&run.file(ENCODER)?, start.encoder)?,
@@ -370,7 +352,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Unsafe`] for one that leads elsewhere.
     pub(crate) fn teacher(&self, number: usize) -> Result<PathBuf> {
-        folder_in(&self.folder, &teacher(number))
+        folder_in(&self.folder, &teachers::name(number))
     }
 
     pub(crate) fn save_teachers(&self, teachers: &[Teacher]) -> Result<()> {

@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod predictions;
 pub(crate) mod record;
 pub(crate) mod remove;
+mod teachers;
 pub(crate) mod tensorboard;
 pub(crate) mod train_command;
 mod weights;

@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::files::remove_file;
 use crate::run::folder::{
     CALIBRATION, CARD, CHECKPOINT, CHECKPOINT_STATE, DECISION, FILES, METRICS, RunFolder, SOFT_LABELS, WEIGHTS,
-    is_our_card, is_run, is_teacher,
+    is_our_card, is_run,
 };
-use crate::run::predictions;
+use crate::run::{predictions, teachers};
 use smvae_data::Split;
 use std::path::Path;
 
@@ -41,12 +41,7 @@ pub(crate) fn remove_files(folder: &Path) -> Result<()> {
 
 /// Removes the teachers of a run, whichever of them are there.
 pub(crate) fn remove_teachers(folder: &Path) -> Result<()> {
-    let read = |source| Error::Read { path: folder.to_owned(), source };
-    for entry in std::fs::read_dir(folder).map_err(read)? {
-        let teacher = entry.map_err(read)?.path();
-        if !is_teacher(&teacher) {
-            continue;
-        }
+    for teacher in teachers::list(folder)? {
         if teacher.is_symlink() {
             // What it leads to is not ours.
             remove_file(&teacher)?;

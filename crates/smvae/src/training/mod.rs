@@ -136,20 +136,7 @@ fn train_teacher(
     out: &Path,
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<RunSummary> {
-    if !is_run(out) {
-        return train_with(input, config, out, on_event);
-    }
-    // A run of another seed or of other posts would teach what its own labels say.
-    let folder = RunFolder::open(out)?;
-    let (seed, posts) = (folder.config()?.seed, folder.selection()?);
-    if seed != config.seed || input.selection.is_some_and(|selection| *selection != posts) {
-        let (got, want) = (
-            format!("seed {} and labelled posts of {}", config.seed, out.display()),
-            format!("those of a run of seed {seed}"),
-        );
-        return Err(Error::OtherRun { what: "teacher", got, want });
-    }
-    resume_with(input, out, on_event)
+    if is_run(out) { resume_with(input, out, on_event) } else { train_with(input, config, out, on_event) }
 }
 
 /// Trains from the beginning, or from where a run was interrupted.
