@@ -26,10 +26,10 @@
 //! |---|---|---|
 //! | `arrow` | posts in Arrow IPC streams and files, in and out | 13 |
 //! | `parquet` | posts in Parquet files, in and out; brings `arrow`, takes a C compiler | 25 |
-//! | `vision` | making vectors of images; files of vectors are read without it | 21 |
+//! | `vision` | making vectors of images; files of vectors are read without it | 19 |
 //! | `experiment` | grids of runs described in TOML, and their statistics | 7 |
 //! | `hub` | models by name from the Hugging Face hub; takes a C compiler | 30 |
-//! | `report` | runs and experiments as a page or tables; brings `experiment` and `vision` | 31 |
+//! | `report` | runs and experiments as a page or tables; brings `experiment` and `vision` | 29 |
 //! | `cuda`, `cudnn` | computing on an NVIDIA GPU | |
 //!
 //! # Train

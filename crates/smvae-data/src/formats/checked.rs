@@ -18,7 +18,7 @@ pub(super) fn foreign(start: &[u8]) -> Option<&'static str> {
 }
 
 /// An input whose first bytes are looked at when they are read, and not before: opening it waits
-/// for nothing. One that is none of ours is an error.
+/// for nothing. Reading one that is in no format of ours is an error.
 #[derive(Debug)]
 pub(super) struct Checked<R> {
     input: R,

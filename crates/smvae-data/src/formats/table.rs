@@ -24,7 +24,9 @@
 //! Tables that this program has written have a column `entities`, and cells that are guarded
 //! against spreadsheets ([`cell`]); of a table with that column, the guards are taken away.
 
-mod records;
+// For the lists of pictures, which are tables too.
+#[doc(hidden)]
+pub mod records;
 
 use super::lines::Fault;
 use super::names;
@@ -170,8 +172,8 @@ impl Header {
     fn post(&self, row: &Row, labels: LabelUse) -> Result<PostRecord, Fault> {
         let whole = || row.iter().collect::<Vec<_>>().join(&b","[..]);
         let (line, _) = row.lines;
-        if row.len() != self.names.len() {
-            let expected = format!("{} cells, as the header has, and not {}", self.names.len(), row.len());
+        if row.width() != self.names.len() {
+            let expected = format!("{} cells, as the header has, and not {}", self.names.len(), row.width());
             return Err(Fault::new(line, &whole(), expected));
         }
         let cells: Result<Vec<&str>, _> = row.iter().map(std::str::from_utf8).collect();

@@ -9,6 +9,7 @@ use crate::features::listing::{Listing, by_id};
 use crate::features::pictures::resolve;
 use crate::features::settings::BadImage;
 use serde::Deserialize;
+use smvae_data::formats::table::records::{Broken, Records};
 use std::path::{Path, PathBuf};
 
 /// A line of the table.
@@ -71,29 +72,50 @@ fn json_lines(bytes: &[u8]) -> Rows {
 }
 
 fn csv_rows(bytes: &[u8]) -> Rows {
-    let mut reader = csv::Reader::from_reader(bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes));
-    let headers = match reader.headers() {
-        Ok(headers) => headers.clone(),
-        Err(error) => return vec![(1, Err(error.to_string()))],
-    };
-    let column = |name: &str| headers.iter().position(|header| header.trim() == name);
-    let (Some(id), Some(path)) = (column("id"), column("path")) else {
-        let got: Vec<&str> = headers.iter().collect();
-        return vec![(1, Err(format!("its columns are {}, expected id and path among them", got.join(", "))))];
-    };
-    let rows = reader.records().enumerate().map(|(at, record)| match record {
-        Ok(record) => {
-            let line = record.position().map_or(at + 2, |position| position.line() as usize);
-            let cell = |column: usize| record.get(column).unwrap_or_default().to_owned();
-            (line, Ok(Row { id: Id::Text(cell(id)), path: cell(path) }))
+    let mut rows = Vec::new();
+    // How many there are, and which of them are the id and the path.
+    let mut columns: Option<(usize, usize, usize)> = None;
+    let mut table = Records::new(bytes, b',');
+    loop {
+        let next = table.next_row(columns.map(|(width, ..)| width));
+        let row = match next.expect("bytes in memory are read without an error") {
+            Some(Ok(())) => table.row(),
+            Some(Err(Broken { line, expected, .. })) => {
+                rows.push((line, Err(format!("expected {expected}"))));
+                continue;
+            }
+            None => break,
+        };
+        let Ok(cells) = row.iter().map(std::str::from_utf8).collect::<Result<Vec<_>, _>>() else {
+            rows.push((row.lines.0, Err("it is not UTF-8".to_owned())));
+            continue;
+        };
+        match columns {
+            None => match [ID, PATH].map(|name| cells.iter().position(|cell| cell.trim() == name)) {
+                [Some(id), Some(path)] => columns = Some((cells.len(), id, path)),
+                _ => {
+                    let why = format!("its columns are {}, expected id and path among them", cells.join(", "));
+                    return vec![(row.lines.0, Err(why))];
+                }
+            },
+            Some((width, id, path)) if width == cells.len() => {
+                rows.push((row.lines.0, Ok(Row { id: Id::Text(cells[id].to_owned()), path: cells[path].to_owned() })));
+            }
+            Some((width, ..)) => {
+                let why = format!("expected {width} cells, as the header has, and not {}", cells.len());
+                rows.push((row.lines.0, Err(why)));
+            }
         }
-        Err(error) => {
-            let line = error.position().map_or(at + 2, |position| position.line() as usize);
-            (line, Err(error.to_string()))
-        }
-    });
-    rows.collect()
+    }
+    if columns.is_none() && rows.is_empty() {
+        rows.push((1, Err("it has no header with the columns id and path".to_owned())));
+    }
+    rows
 }
+
+/// The columns of a table.
+const ID: &str = "id";
+const PATH: &str = "path";
 
 #[cfg(test)]
 mod tests {
@@ -144,7 +166,13 @@ mod tests {
         };
         check("t.csv", "id,file\nx,1.jpg\n", "line 1, is not a valid line with id and path: its columns are id, file");
         check("t.csv", "id,path\nx,1.jpg\n,1.jpg\n", "line 3, is not a valid line with id and path: the id is empty");
-        check("t.csv", "id,path\nx\n", "line 2");
+        check("t.csv", "id,path\nx\n", "line 2, is not a valid line with id and path: expected 2 cells");
+        check(
+            "t.csv",
+            "id,path\nx,1.jpg\n\"y,2.png\nz,a/3.jpg\n",
+            "line 3, is not a valid line with id and path: expected",
+        );
+        check("t.csv", "", "line 1, is not a valid line with id and path: it has no header");
         check("t.jsonl", "{\"id\": \"x\", \"path\": \"1.jpg\"}\n{\"id\": \"x\"}\n", "line 2");
         check("t.jsonl", "[1]\n", "line 1");
     }

@@ -51,7 +51,7 @@ mod tests;
 use super::fields::Fields;
 use super::lines::{Fault, Lines};
 use super::names;
-use super::post::{Body, LabelUse, PostRecord, lacking};
+use super::post::{Body, LabelUse, Labels, PostRecord, lacking};
 use crate::Result;
 use array::Array;
 use object::Object;
@@ -137,13 +137,18 @@ fn post_of(line: usize, object: &[u8], labels: LabelUse) -> Result<PostRecord, F
 
 /// The post that these fields are.
 pub(super) fn post_of_fields(line: usize, fields: Fields, labels: LabelUse) -> Result<PostRecord, Fault> {
-    let id = Object { line, fields: &fields }.id()?;
-    let written = fields.first_of(names::ID);
-    read_fields(line, id, fields, labels).map_err(|fault| fault.with_id(written))
+    let object = Object { line, fields: &fields };
+    let id = object.id()?;
+    match parts_of(&object, labels) {
+        Ok((body, image, caption, labels)) => Ok(PostRecord { line, id, body, image, caption, labels, fields }),
+        Err(fault) => Err(fault.with_id(fields.first_of(names::ID))),
+    }
 }
 
-fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse) -> Result<PostRecord, Fault> {
-    let object = Object { line, fields: &fields };
+/// What a post has beside its id: its text or words, its image, its caption, its labels.
+type Parts = (Body, Option<String>, Option<String>, Option<Labels>);
+
+fn parts_of(object: &Object<'_>, labels: LabelUse) -> Result<Parts, Fault> {
     let words: Option<Vec<String>> = object.first(names::WORDS, "a list of strings")?;
     if let Some(what) = words.as_ref().and_then(|words| lacking(words, labels)) {
         return Err(object.fault(object.first_name(names::WORDS).unwrap_or_default(), &what));
@@ -156,15 +161,15 @@ fn read_fields(line: usize, id: Option<String>, fields: Fields, labels: LabelUse
     let caption = object.first(names::CAPTION, "a string")?;
     let labels = match labels {
         LabelUse::Ignored => None,
-        LabelUse::IfAny | LabelUse::Required => labels::read(&object, words.as_deref(), text.as_deref())?,
+        LabelUse::IfAny | LabelUse::Required => labels::read(object, words.as_deref(), text.as_deref())?,
     };
     let body = match (words, text) {
         (Some(words), _) => Body::Words(words),
         (None, Some(text)) => Body::Text(text),
         (None, None) => {
-            let written = serde_json::to_string(&fields).unwrap_or_default();
-            return Err(Fault::new(line, written.as_bytes(), r#"an object with "words", "tokens" or "text""#));
+            let written = serde_json::to_string(object.fields).unwrap_or_default();
+            return Err(Fault::new(object.line, written.as_bytes(), r#"an object with "words", "tokens" or "text""#));
         }
     };
-    Ok(PostRecord { line, id, body, image, caption, labels, fields })
+    Ok((body, image, caption, labels))
 }

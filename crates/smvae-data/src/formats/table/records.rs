@@ -20,7 +20,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The rows of an input.
 #[derive(Debug)]
-pub(super) struct Records<R> {
+pub struct Records<R> {
     input: R,
     delimiter: u8,
     /// What was read of the input and may be needed; what comes before `start` is done with.
@@ -39,9 +39,9 @@ pub(super) struct Records<R> {
 
 /// A row: its cells, without the quotation marks around them.
 #[derive(Debug, Default)]
-pub(super) struct Row {
+pub struct Row {
     /// The line it begins at, and the one it ends at.
-    pub(super) lines: (usize, usize),
+    pub lines: (usize, usize),
     bytes: Vec<u8>,
     /// Where each cell ends in `bytes`.
     ends: Vec<usize>,
@@ -50,13 +50,13 @@ pub(super) struct Row {
 /// A row whose quotation marks do not fit, or one over several lines of another width than it
 /// should have.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub struct Broken {
     /// The line it begins at.
-    pub(super) line: usize,
+    pub line: usize,
     /// That line.
-    pub(super) text: Vec<u8>,
+    pub text: Vec<u8>,
     /// What should be there.
-    pub(super) expected: String,
+    pub expected: String,
 }
 
 /// What ends the reading of a row.
@@ -82,12 +82,12 @@ enum Place {
 
 impl Row {
     /// Number of cells.
-    pub(super) fn len(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.ends.len()
     }
 
     /// Its cells, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(move |(start, &end)| &self.bytes[start..end])
     }
@@ -98,7 +98,7 @@ impl Row {
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R, delimiter: u8) -> Self {
+    pub fn new(input: R, delimiter: u8) -> Self {
         // As if after a line end.
         let (buffer, row) = (Vec::new(), Row::default());
         Self { input, delimiter, buffer, start: 0, line: 1, last: b'\n', is_over: false, is_new: true, row }
@@ -110,7 +110,7 @@ impl<R: BufRead> Records<R> {
     ///
     /// # Errors
     /// Those of the input.
-    pub(super) fn next_row(&mut self, width: Option<usize>) -> io::Result<Option<Result<(), Broken>>> {
+    pub fn next_row(&mut self, width: Option<usize>) -> io::Result<Option<Result<(), Broken>>> {
         if std::mem::take(&mut self.is_new) {
             self.byte(BYTE_ORDER_MARK.len() - 1)?;
             if self.buffer.starts_with(BYTE_ORDER_MARK) {
@@ -126,7 +126,7 @@ impl<R: BufRead> Records<R> {
         let line = self.line;
         let expected = match self.read_row()? {
             End::Row(length) => {
-                let (last, cells) = (self.line_at(length), self.row.len());
+                let (last, cells) = (self.line_at(length), self.row.width());
                 match width.filter(|&width| last > line && cells != width) {
                     Some(width) => format!(
                         "{width} cells, as the header has, and not {cells}, in the row of lines {line} to {last}"
@@ -150,7 +150,7 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The last row that was read whole.
-    pub(super) fn row(&self) -> &Row {
+    pub fn row(&self) -> &Row {
         &self.row
     }
 
@@ -210,7 +210,7 @@ impl<R: BufRead> Records<R> {
     }
 
     fn fault(&self, what: &str) -> End {
-        let cell = self.row.len() + 1;
+        let cell = self.row.width() + 1;
         End::Fault(format!(
             "quotation marks in pairs in this row: the one that begins its cell {cell} {what} (a mark that is text \
              stands twice, in a cell with marks around it)"
@@ -340,7 +340,7 @@ mod tests {
             assert_eq!((broken.line, broken.text.as_slice()), (number, line.as_bytes()));
         }
         records.next_row(Some(3)).expect("in memory").expect("a row").expect("one that fits");
-        assert_eq!((records.row().lines, records.row().len()), ((LINES + 1, LINES + 1), 3));
+        assert_eq!((records.row().lines, records.row().width()), ((LINES + 1, LINES + 1), 3));
     }
 
     #[test]
