@@ -3,7 +3,7 @@
 
 use crate::input::name;
 use crate::options::{ColumnArgs, FileArgs};
-use crate::progress::say;
+use crate::progress::{MAX_TOLD, say};
 use serde_json::value::RawValue;
 use smvae::data::formats::{self, Fields, Format, LabelUse, PostRecord, Settings};
 use smvae::features::PictureFolder;
@@ -29,6 +29,31 @@ pub(crate) fn open(path: &Path, form: &FileArgs, columns: &ColumnArgs) -> anyhow
         formats::open(path, &settings).map(|posts| Box::new(posts) as Records)
     };
     Ok(posts?)
+}
+
+/// Hands the posts of a file to `take`, which says what is wrong with those that it cannot use.
+/// They and lines that are not posts are passed over: the first are told, and all are counted.
+pub(crate) fn each_post(
+    path: &Path,
+    form: &FileArgs,
+    columns: &ColumnArgs,
+    mut take: impl FnMut(&PostRecord) -> Result<(), String>,
+) -> anyhow::Result<usize> {
+    let mut passed_over = 0;
+    for record in open(path, form, columns)? {
+        let why = match record {
+            Ok(record) => take(&record).map_err(|why| format!("{}:{}: {why}", name(path), record.line)),
+            Err(error @ data::Error::Line { .. }) => Err(error.to_string()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(why) = why {
+            passed_over += 1;
+            if passed_over <= MAX_TOLD {
+                say(why);
+            }
+        }
+    }
+    Ok(passed_over)
 }
 
 /// A post of the input, or what is wrong with it.

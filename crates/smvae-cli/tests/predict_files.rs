@@ -79,6 +79,7 @@ fn a_killed_prediction_continues_to_the_same_bytes() {
     file.write_all(b"{\"id\": 17, \"te").expect("writes");
     drop(file);
     let (_, log) = check(dir, &format!("{PREDICT} --output found.jsonl --resume"), "", 3);
+    let log = log.replace("1 post is", "1 posts are");
     assert!(log.contains("posts are answered already: the rest follows"), "{log}");
     assert!(log.contains("60 lines are not posts"), "those before the kill are counted: {log}");
     assert!(log.contains("in the output, the first of them line 100: expected"), "{log}");
@@ -103,6 +104,8 @@ fn a_signal_leaves_whole_lines_and_its_exit_code() {
         let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
         let log = String::from_utf8_lossy(&stderr);
         assert_eq!(status.code(), Some(code), "{log}");
+        // The signal may come after the first post.
+        let log = log.replace("1 post is", "1 posts are");
         assert!(log.contains("posts are answered, in .found.jsonl.tmp: --resume continues them, as long as"), "{log}");
         assert!(lines_are_whole(&std::fs::read_to_string(dir.join(TEMPORARY)).expect("it is kept")));
     }

@@ -5,7 +5,7 @@ use crate::inputs::Inputs;
 use crate::lines;
 use crate::options::{ColumnArgs, FileArgs, TagArgs};
 use crate::output;
-use crate::progress::{MAX_TOLD, say};
+use crate::progress::say;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
@@ -54,40 +54,9 @@ pub(crate) struct SplitArgs {
 }
 
 pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
-    // The posts of a pipe are gone when they have been read.
-    if args.file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        let file = args.file.display();
-        let message = format!("split reads FILE twice, and {file} can be read once: save it as a file first");
-        return Err(Usage(message).into());
-    }
     let paths = Split::ALL.map(|split| args.to.join(format!("{}.jsonl", split.stems()[0])));
-    for (split, path) in Split::ALL.into_iter().zip(&paths) {
-        match split_path(&args.to, split) {
-            Err(Error::NoSplit { .. } | Error::NoFolder { .. }) => {}
-            Ok(there) if there == *path && args.overwrite => {}
-            Ok(there) if there == *path => {
-                return Err(Usage(format!("{} is there already: --overwrite replaces it", there.display())).into());
-            }
-            Ok(there) => {
-                let message = format!("{} is there already, and a corpus has one file of each split", there.display());
-                return Err(Usage(message).into());
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
     let unlabelled = args.to.join("unlabelled.jsonl");
-    if unlabelled.exists() && args.rest_of.is_none() {
-        let there = unlabelled.display();
-        let message = format!("{there} is the rest of an earlier split: give its pool with --rest-of, or remove it");
-        return Err(Usage(message).into());
-    }
-    if unlabelled.exists() && !args.overwrite {
-        return Err(Usage(format!("{} is there already: --overwrite replaces it", unlabelled.display())).into());
-    }
-    let outputs = paths.iter().map(|path| ("a split", Some(path.as_path())));
-    let rest = args.rest_of.as_ref().map(|_| ("the rest", Some(unlabelled.as_path())));
-    let inputs = Inputs::default().file("FILE", Some(&args.file)).file("--rest-of", args.rest_of.as_deref());
-    output::apart(outputs.chain(rest), &inputs)?;
+    check_files(args, &paths, &unlabelled)?;
     let settings = Settings {
         format: args.form.from,
         separator: args.form.separator,
@@ -137,6 +106,42 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     if passed_over > 0 { Err(BadLines { passed_over, ..BadLines::default() }.into()) } else { Ok(()) }
 }
 
+/// Refuses a FILE that can be read once, and files that would be written over.
+fn check_files(args: &SplitArgs, paths: &[PathBuf], unlabelled: &Path) -> anyhow::Result<()> {
+    // The posts of a pipe are gone when they have been read.
+    if args.file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let file = args.file.display();
+        let message = format!("split reads FILE twice, and {file} can be read once: save it as a file first");
+        return Err(Usage(message).into());
+    }
+    for (split, path) in Split::ALL.into_iter().zip(paths) {
+        match split_path(&args.to, split) {
+            Err(Error::NoSplit { .. } | Error::NoFolder { .. }) => {}
+            Ok(there) if there == *path && args.overwrite => {}
+            Ok(there) if there == *path => {
+                return Err(Usage(format!("{} is there already: --overwrite replaces it", there.display())).into());
+            }
+            Ok(there) => {
+                let message = format!("{} is there already, and a corpus has one file of each split", there.display());
+                return Err(Usage(message).into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if unlabelled.exists() && args.rest_of.is_none() {
+        let there = unlabelled.display();
+        let message = format!("{there} is the rest of an earlier split: give its pool with --rest-of, or remove it");
+        return Err(Usage(message).into());
+    }
+    if unlabelled.exists() && !args.overwrite {
+        return Err(Usage(format!("{} is there already: --overwrite replaces it", unlabelled.display())).into());
+    }
+    let outputs = paths.iter().map(|path| ("a split", Some(path.as_path())));
+    let rest = args.rest_of.as_ref().map(|_| ("the rest", Some(unlabelled)));
+    let inputs = Inputs::default().file("FILE", Some(&args.file)).file("--rest-of", args.rest_of.as_deref());
+    output::apart(outputs.chain(rest), &inputs)
+}
+
 /// Refuses what training would refuse: here the lines are those of the file that was labelled.
 fn check_as_training_does(args: &SplitArgs, posts: &[PostRecord]) -> anyhow::Result<()> {
     let mut format = args.tags.format(&args.form);
@@ -173,27 +178,16 @@ fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]
     let is_alike = own(pool).is_none_or(|format| args.form.from.or_else(|| own(&args.file)) == Some(format));
     let (form, columns) = if is_alike { (args.form.clone(), args.columns.clone()) } else { Default::default() };
     let mut rest = Rest::default();
-    for post in lines::open(pool, &form, &columns)? {
-        let post = match post {
-            Ok(post) => post,
-            Err(error @ Error::Line { .. }) => {
-                rest.passed_over += 1;
-                if rest.passed_over <= MAX_TOLD {
-                    say(error.to_string());
-                }
-                continue;
-            }
-            Err(error) => return Err(error.into()),
-        };
+    rest.passed_over = lines::each_post(pool, &form, &columns, |post| {
         let words = post.words(&WordConvention::default());
         let is_labelled = post.image.as_deref().is_some_and(|image| images.contains(image));
-        if words.is_empty() || is_labelled || !seen.insert(key(&words)) {
-            continue;
+        if !words.is_empty() && !is_labelled && seen.insert(key(&words)) {
+            rest.lines += &line_of(post, false);
+            rest.lines.push('\n');
+            rest.posts += 1;
         }
-        rest.lines += &line_of(&post, false);
-        rest.lines.push('\n');
-        rest.posts += 1;
-    }
+        Ok(())
+    })?;
     Ok(rest)
 }
 

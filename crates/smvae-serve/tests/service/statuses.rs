@@ -174,7 +174,7 @@ fn connect_and_send(service: &Service, bytes: &[u8]) -> std::net::TcpStream {
 fn failures(rows: &mut BTreeSet<Row>) {
     let service = start(|settings| settings.fault = Some(fault));
     check(rows, &predict(&service, r#"{"text": "panic"}"#), 500, "internal");
-    // No machine is so slow that a post which waits comes before its time is over.
+    // On any machine this post takes longer than a request may.
     let impatient = start(|settings| {
         settings.fault = Some(fault);
         settings.limits.request_time = Duration::from_millis(100);

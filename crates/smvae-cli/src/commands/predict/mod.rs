@@ -6,6 +6,7 @@
 //! what an unfinished output belongs to, `losses` what is counted for the end.
 
 mod args;
+mod leftover;
 mod losses;
 mod origin;
 mod output;
@@ -21,9 +22,10 @@ use crate::interrupt;
 use crate::lines::{self, Fault, Line};
 use crate::model;
 use crate::progress::{Progress, detail, insist, say};
+use leftover::{Continued, Leftover};
 use losses::Losses;
 use origin::{Beside, Origin, options_of};
-use output::{Continued, Leftover, Output, are_answered};
+use output::{Output, are_answered};
 use serde_json::value::RawValue;
 use smvae::answers::{AnswerFormat, PostOrigin};
 use smvae::data::files::sha256_file;

@@ -20,12 +20,12 @@ use crate::progress::{MAX_TOLD, Progress, insist, say};
 use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
+use smvae::data::ImageVectors;
 use smvae::data::files::{sha256_file, write_atomically};
 use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
 use smvae::data::selection::{Selected, Selection};
 use smvae::data::words::WordConvention;
-use smvae::data::{Error, ImageVectors};
 use smvae::suggest::{PostEncoder, Shortlist, Strategy, SuggestSettings, Suggestion, WithImages, WordBags};
 use smvae::{EncoderSource, Flow, Post, PostVectors, Prediction, Predictor};
 use std::borrow::Borrow;
@@ -190,31 +190,18 @@ fn exclude(
     if let Some(labelled) = labelled {
         let positions = labelled_positions(labelled);
         let pool = lines::open(&args.pool, &args.form, &args.columns)?.enumerate();
+        // The rest of the pool is read once, when it is offered.
+        let pool = pool.take(positions.last().map_or(0, |last| last + 1));
         for (_, record) in pool.filter(|(position, _)| positions.binary_search(position).is_ok()) {
             shortlist.exclude(&Post::of_record(&record?, words)?);
         }
     }
-    let mut passed_over = 0;
-    for file in &args.exclude {
-        for record in lines::open(file, &FileArgs::default(), &args.columns)? {
-            let why = match record {
-                Ok(record) => match Post::of_record(&record, words) {
-                    Ok(post) => {
-                        shortlist.exclude(&post);
-                        continue;
-                    }
-                    Err(error) => format!("{}:{}: {error}", name(file), record.line),
-                },
-                Err(error @ Error::Line { .. }) => error.to_string(),
-                Err(error) => return Err(error.into()),
-            };
-            passed_over += 1;
-            if passed_over <= MAX_TOLD {
-                say(why);
-            }
-        }
-    }
-    Ok(passed_over)
+    let mut exclude = |record: &PostRecord| {
+        Post::of_record(record, words).map(|post| shortlist.exclude(&post)).map_err(|error| error.to_string())
+    };
+    let passed_over =
+        args.exclude.iter().map(|file| lines::each_post(file, &FileArgs::default(), &args.columns, &mut exclude));
+    passed_over.sum()
 }
 
 /// Ascending, since a manifest is in order.

@@ -114,7 +114,7 @@ pub(crate) struct TrainArgs {
     /// dev. Training does not open the test split: give it a file without the posts of that, such
     /// as the unlabelled.jsonl of `split --rest-of`. The posts of the training split that are not
     /// --labelled are used as well. Every line must be a post, since a resumed run knows posts by
-    /// their places; `split --rest-of` leaves out those that are none.
+    /// their places; `split --rest-of` leaves out lines that are not.
     #[arg(long, value_name = "FILE", help_heading = "Training")]
     pub(crate) unlabelled: Option<PathBuf>,
     /// Seed of the choice of labelled posts.
