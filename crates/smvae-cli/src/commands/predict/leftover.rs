@@ -31,8 +31,8 @@ pub(super) struct Continued {
     pub(super) losses: Losses,
 }
 
-/// Refuses the file under a temporary name if it holds answers. `is_resumable` is whether `--resume`
-/// can continue them.
+/// Refuses the file under a temporary name if it holds answers. `is_resumable` is whether
+/// `--resume` can continue them.
 pub(super) fn refuse_answers(file: &mut File, temporary: &Path, is_resumable: bool) -> anyhow::Result<()> {
     let name = temporary.display();
     if !holds_answers(file).with_context(|| format!("cannot read {name}"))? {
