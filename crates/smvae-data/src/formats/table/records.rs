@@ -5,7 +5,7 @@
 //! has line ends in it and another number of cells than the header, is [`Broken`], and reading goes
 //! on with the line after its first one: what a stray mark would take in is read as the rows that
 //! it looks like. As much is in memory as one row, and of a row with line ends in it at most
-//! [`MAX_BYTES`] and what is read at once.
+//! 64 KiB and what is read at once.
 
 use std::io::{self, BufRead, ErrorKind};
 
