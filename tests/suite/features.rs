@@ -2,7 +2,7 @@
 //! interruption, the cache.
 
 use crate::vision_golden::small_model;
-use smvae::data::{ImageVectors, Precision};
+use smvae::data::{ImageVectors, VectorPrecision};
 use smvae::encoders::vision::{Compute, Pixels, VisionModel};
 use smvae::features::{
     FeatureDescription, FeatureProgress, FeatureSettings, FeatureSummary, Ids, Picture, PictureFolder, cached_features,
@@ -85,7 +85,7 @@ fn every_image_has_its_vector_and_the_file_says_how_it_was_made() {
     let description = FeatureDescription::of(&vectors).expect("ours");
     assert_eq!(description.vision, place.model.identity);
     assert!(matches!(place.features(&settings), Err(Error::FeaturesExist { .. })));
-    let half = with(|s| (s.batch, s.precision, s.overwrite) = (2, Precision::F16, true));
+    let half = with(|s| (s.batch, s.precision, s.overwrite) = (2, VectorPrecision::F16, true));
     place.features(&half).expect("images");
     let got = place.vectors();
     let close = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-3 * (1.0 + b.abs());
@@ -213,7 +213,7 @@ fn the_cache_is_used_again_and_never_stale() {
     assert!(call(&place, &settings).1.is_some());
     assert!(call(&place, &with(|s| s.limits.pixels = 70)).1.is_some_and(|summary| summary.vectors == 2));
     let mut stop = |_| Flow::Stop;
-    let one = with(|s| (s.batch, s.precision) = (1, Precision::F16));
+    let one = with(|s| (s.batch, s.precision) = (1, VectorPrecision::F16));
     let (none, summary) = cached_features(place.at("images"), &place.model, &cache, &one, &mut stop).expect("images");
     assert!(none.is_none() && summary.is_some_and(|summary| summary.stopped));
 }
@@ -263,7 +263,7 @@ fn a_damaged_file_does_not_take_a_good_one_of_its_id() {
 
 #[test]
 fn a_file_made_anew_takes_over_what_did_not_change() {
-    for precision in [Precision::F32, Precision::F16] {
+    for precision in [VectorPrecision::F32, VectorPrecision::F16] {
         let settings = with(|s| (s.batch, s.overwrite, s.precision) = (2, true, precision));
         let place = Place::new(5);
         place.features(&settings).expect("images");

@@ -39,7 +39,7 @@ pub struct ImageVectors {
 /// Number type of a file of vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Precision {
+pub enum VectorPrecision {
     /// Four bytes per number, as vectors are used.
     #[default]
     F32,
@@ -90,7 +90,7 @@ impl ImageVectors {
             builder.push(id, values)?;
         }
         let mut made = builder.finish(String::new())?;
-        made.sha256 = files::sha256_hex(&made.to_bytes(Precision::F32));
+        made.sha256 = files::sha256_hex(&made.to_bytes(VectorPrecision::F32));
         Ok(made)
     }
 
@@ -98,7 +98,7 @@ impl ImageVectors {
     /// of their digest.
     pub fn with_description(mut self, description: String) -> Self {
         self.description = Some(description);
-        self.sha256 = files::sha256_hex(&self.to_bytes(Precision::F32));
+        self.sha256 = files::sha256_hex(&self.to_bytes(VectorPrecision::F32));
         self
     }
 
@@ -209,17 +209,17 @@ impl ImageVectors {
     /// # Errors
     /// [`Error::Write`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.save_as(path, Precision::F32)
+        self.save_as(path, VectorPrecision::F32)
     }
 
     /// The same in numbers of this precision.
     ///
     /// # Errors
     /// [`Error::Write`]; [`Error::ImageVector`] for a number that f16 cannot hold.
-    pub fn save_as(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
+    pub fn save_as(&self, path: impl AsRef<Path>, precision: VectorPrecision) -> Result<()> {
         let largest = f32::from(half::f16::MAX);
         let too_large = self.values.iter().position(|value| value.abs() > largest);
-        if let (Precision::F16, Some(at)) = (precision, too_large) {
+        if let (VectorPrecision::F16, Some(at)) = (precision, too_large) {
             let id = self.rows.iter().find(|(_, row)| **row == at / self.width).map_or("", |(id, _)| id);
             let why = format!("has the value {} at {}, f16 ends at {largest}", self.values[at], at % self.width);
             return Err(Error::ImageVector { path: Some(path.as_ref().to_owned()), id: id.to_owned(), why });
@@ -227,10 +227,10 @@ impl ImageVectors {
         files::write_atomically(path.as_ref(), &self.to_bytes(precision))
     }
 
-    fn to_bytes(&self, precision: Precision) -> Vec<u8> {
+    fn to_bytes(&self, precision: VectorPrecision) -> Vec<u8> {
         let (dtype, size, bytes): (_, _, Vec<u8>) = match precision {
-            Precision::F32 => (Dtype::F32, 4, self.values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-            Precision::F16 => {
+            VectorPrecision::F32 => (Dtype::F32, 4, self.values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            VectorPrecision::F16 => {
                 (Dtype::F16, 2, self.values.iter().flat_map(|v| half::f16::from_f32(*v).to_le_bytes()).collect())
             }
         };

@@ -71,7 +71,7 @@ pub use corpus::{Corpus, Split};
 pub use error::{Error, Result};
 pub use formats::conll::samples::Reader;
 pub use formats::conll::{samples as reader, write as writer};
-pub use images::{ImageVectors, Precision};
+pub use images::{ImageVectors, VectorPrecision};
 pub use sample::{Sample, gold_entities};
 pub use selection::Selection;
 pub use smvae_core::{Convention, Entity, LabelSet, Span};

@@ -7,7 +7,7 @@ use crate::output::{self, print_json};
 use crate::progress::say;
 use crate::vectors::{open, tell, with_progress};
 use clap::Args;
-use smvae::data::Precision;
+use smvae::data::VectorPrecision;
 use smvae::encoders::vision::{self, DecodeLimits, Preprocessing, Transparency};
 use smvae::features::{FeatureSettings, Ids, VisionSource, extract, extract_table};
 use std::path::PathBuf;
@@ -37,8 +37,8 @@ pub(crate) struct FeaturesArgs {
     #[arg(long, value_name = "NAME", value_parser = vision::PRESETS)]
     preprocessing: Option<String>,
     /// Number type of the file.
-    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = by_name::<Precision>)]
-    precision: Precision,
+    #[arg(long, value_name = "f32|f16", default_value = "f32", value_parser = by_name::<VectorPrecision>)]
+    precision: VectorPrecision,
     /// Images that go through the network at once.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,

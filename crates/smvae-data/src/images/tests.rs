@@ -88,11 +88,11 @@ fn a_description_and_the_precision_survive() {
     made.save(&path).expect("writes");
     let read = ImageVectors::load(&path).expect("its own file");
     assert_eq!((read.description(), read.sha256()), (made.description(), made.sha256()));
-    made.save_as(&path, Precision::F16).expect("writes");
+    made.save_as(&path, VectorPrecision::F16).expect("writes");
     let read = ImageVectors::load(&path).expect("its own file");
     assert_eq!((read.description(), read.get("a")), (made.description(), Some(&[1.0, -2.5, 0.099_975_586][..])));
     let wide = ImageVectors::from_map(map(&[("a", &[1.0]), ("b", &[65_520.0])])).expect("two vectors");
-    let error = wide.save_as(&path, Precision::F16).expect_err("f16 ends before").to_string();
+    let error = wide.save_as(&path, VectorPrecision::F16).expect_err("f16 ends before").to_string();
     assert!(error.contains("image \"b\" has the value 65520 at 0"), "{error}");
 }
 

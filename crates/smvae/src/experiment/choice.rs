@@ -6,13 +6,17 @@
 //! choose = { strategy = "entities", first = 50, step = 25, with = "supervised" }
 //! [methods.entities-taught]
 //! choose = { same_as = "entities" }
+//! [methods.entities-of-before]
+//! choose = { manifest = "chosen/{corpus}-entities-{labels}-{draw}.json" }
 //! ```
 //! The first 50 posts are the draw's. A run with 100 labels has the posts of the run with 75 and 25
 //! more, which that run's model chose among the rest; a run with 75 has the draw's 50 and 25 that
 //! the model of `supervised` chose, and so on. Without `step` all posts beyond the first are chosen
 //! at once; `first` is 0 where there is no model yet, and `with` is the method itself unless it is
 //! stated. With `image_share` images have this share in telling which posts are alike. The
-//! strategies are those of [`suggest`](crate::suggest), the seed is the draw's number.
+//! strategies are those of [`suggest`](crate::suggest), the seed is the draw's number. `same_as` has
+//! the posts that another method chose in the same experiment, and `manifest` those of a choice that
+//! was made before, one file per run, which needs no run before it.
 
 use crate::experiment::spec::LabelCount;
 use crate::suggest::Strategy;
@@ -28,6 +32,7 @@ pub(super) struct Rule {
     step: Option<usize>,
     with: Option<String>,
     same_as: Option<String>,
+    manifest: Option<String>,
 }
 
 /// What a rule comes to for a number of labels.
@@ -42,17 +47,22 @@ pub(super) struct Round<'r> {
 impl Rule {
     /// Whether it can be followed.
     pub(super) fn validate(&self) -> Result<(), String> {
-        let Self { strategy, image_share, first, step, with, same_as } = self;
-        if same_as.is_some() {
-            let others = [first.is_some(), step.is_some(), with.is_some(), image_share.is_some()];
-            return if strategy.is_some() || others.contains(&true) {
-                Err("choose: same_as takes the posts of another method and stands alone".to_owned())
-            } else {
-                Ok(())
-            };
+        let Self { strategy, image_share, first, step, with, same_as, manifest } = self;
+        let rule = [strategy.is_some(), first.is_some(), step.is_some(), with.is_some(), image_share.is_some()];
+        let has_rule = rule.contains(&true);
+        match (same_as, manifest) {
+            (Some(_), _) if has_rule || manifest.is_some() => {
+                return Err("choose: same_as takes the posts of another method and stands alone".to_owned());
+            }
+            (_, Some(_)) if has_rule => {
+                return Err("choose: manifest takes the posts that a file lists and stands alone".to_owned());
+            }
+            (None, None) => {}
+            _ => return Ok(()),
         }
         let Some(strategy) = strategy else {
-            return Err("choose: strategy is missing; or take another method's posts by same_as".to_owned());
+            let others = "or take another method's posts by same_as, those of a file by manifest";
+            return Err(format!("choose: strategy is missing; {others}"));
         };
         if image_share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             return Err("choose: image_share must be a share, 0 to 1".to_owned());
@@ -71,9 +81,17 @@ impl Rule {
         }
     }
 
-    /// What it comes to. `None` where the draw gives all posts.
+    /// The file of the posts that were chosen before, with places for what changes from run to run.
+    pub(super) fn manifest(&self) -> Option<&str> {
+        self.manifest.as_deref()
+    }
+
+    /// What it comes to. `None` where the draw or a manifest gives all posts.
     pub(super) fn round(&self, labels: LabelCount) -> Option<Round<'_>> {
         let LabelCount::Count(n) = labels else { return None };
+        if self.manifest.is_some() {
+            return None;
+        }
         if let Some(other) = &self.same_as {
             return Some(Round { strategy: None, image_share: 0.0, before: Some((Some(other), labels)) });
         }
@@ -117,6 +135,7 @@ mod tests {
         check("strategy = 'names'", 25, Some(None));
         check("strategy = 'typical'\nstep = 25", 50, Some(Some((None, 25))));
         check("same_as = 'entities'", 100, Some(Some((Some("entities"), 100))));
+        check("manifest = 'chosen/{draw}.json'", 100, None);
         assert_eq!(rule(rounds).round(LabelCount::All), None);
     }
 
@@ -129,7 +148,9 @@ mod tests {
             ("strategy = 'names'\nstep = 0", "at least 1"),
             ("strategy = 'names'\nimage_share = 1.5", "0 to 1"),
             ("strategy = 'random'\nimage_share = 0.5", "looks at no post"),
-            ("same_as = 'a'\nfirst = 5", "stands alone"),
+            ("same_as = 'a'\nfirst = 5", "same_as takes the posts of another method and stands alone"),
+            ("same_as = 'a'\nmanifest = 'b'", "same_as takes the posts of another method and stands alone"),
+            ("manifest = 'a'\nstrategy = 'names'", "manifest takes the posts that a file lists and stands alone"),
         ] {
             let error = rule(text).validate().expect_err(text);
             assert!(error.contains(why), "{text}: {error}");

@@ -37,7 +37,7 @@ mod methods;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::experiment::choice::Round;
+use crate::experiment::choice::{Round, Rule};
 use crate::experiment::plan::file::{Corpus, File, Grid, Reader};
 use crate::experiment::plan::methods::Method;
 use crate::experiment::spec::{Choice, LabelCount, Run, RunSpec, Sources};
@@ -223,10 +223,10 @@ impl Reader<'_> {
         path: &mut Vec<String>,
         runs: &mut Vec<RunSpec>,
     ) -> Result<()> {
-        let Wanted { file, methods, grid, corpus, files } = wanted;
+        let Wanted { methods, grid, corpus, .. } = wanted;
         let method = methods.get(name.as_ref().as_str());
         let method = method.ok_or_else(|| self.unknown(name, "method", methods.keys().copied()))?;
-        let mut sources = self.sources(file, files, method, cell);
+        let mut sources = self.sources(wanted, method, cell);
         // Posts may have captions of their own, which only the run sees.
         check_images(&method.config, sources.images.is_some(), method.captions)
             .map_err(|e| self.error(name.span().start, format!("method {} on {corpus}: {e}", name.as_ref())))?;
@@ -273,21 +273,23 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn sources(&self, file: &File, corpus: &Corpus, method: &Method, cell: Cell) -> Sources {
+    fn sources(&self, wanted: &Wanted<'_>, method: &Method, cell: Cell) -> Sources {
+        let Wanted { file, corpus: corpus_name, files: corpus, .. } = wanted;
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let place = |path: &Path| std::path::absolute(folder.join(path)).unwrap_or_else(|_| folder.join(path));
         let encoder = place(Path::new(&file.text_encoder));
-        let manifest = |name: &String| {
+        let manifest = |name: &str| {
             let name = name.replace("{labels}", &cell.labels.to_string()).replace("{draw}", &cell.draw.to_string());
-            place(Path::new(&name))
+            place(Path::new(&name.replace("{corpus}", corpus_name)))
         };
+        let manifests = method.choose.as_ref().and_then(Rule::manifest).or(corpus.draws.as_deref());
         Sources {
             data: place(&corpus.data),
             // A name that is not a folder is `tiny`, or a model of the hub.
             text_encoder: if encoder.is_dir() { encoder.display().to_string() } else { file.text_encoder.clone() },
             images: corpus.image_features.as_deref().filter(|_| method.images).map(place),
             captions: corpus.captions.as_deref().filter(|_| method.captions).map(place),
-            selection: corpus.draws.as_ref().filter(|_| cell.labels != LabelCount::All).map(manifest),
+            selection: manifests.filter(|_| cell.labels != LabelCount::All).map(manifest),
         }
     }
 }

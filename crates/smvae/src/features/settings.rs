@@ -1,7 +1,7 @@
 //! How image vectors are made: settings, progress and summary.
 
 use serde::Serialize;
-use smvae_data::Precision;
+use smvae_data::VectorPrecision;
 use smvae_encoders::vision::DecodeLimits;
 
 /// How vectors are made and written.
@@ -11,7 +11,7 @@ pub struct FeatureSettings {
     /// Images that go through the network at once. Default: 8.
     pub batch: usize,
     /// The number type in the file. Default: f32.
-    pub precision: Precision,
+    pub precision: VectorPrecision,
     /// The largest image that is read. Default: [`DecodeLimits::default`].
     pub limits: DecodeLimits,
     /// Whether a file may have an extension that does not fit its content. Default: false.
@@ -25,7 +25,14 @@ pub struct FeatureSettings {
 impl Default for FeatureSettings {
     fn default() -> Self {
         let limits = DecodeLimits::default();
-        Self { batch: 8, precision: Precision::F32, limits, any_extension: false, ids: Ids::Names, overwrite: false }
+        Self {
+            batch: 8,
+            precision: VectorPrecision::F32,
+            limits,
+            any_extension: false,
+            ids: Ids::Names,
+            overwrite: false,
+        }
     }
 }
 

@@ -219,6 +219,15 @@ fn a_run_comes_after_those_that_choose_for_it() {
 }
 
 #[test]
+fn posts_that_were_chosen_before_come_from_files() {
+    let file = CHOSEN.replace("same_as = \"rich\"", "manifest = \"chosen/{corpus}-rich-{labels}-{draw}.json\"");
+    let plan = plan(&file).expect("valid");
+    let [pupil, _base] = plan.runs.as_slice() else { panic!("no run goes before: {:?}", plan.runs) };
+    assert_eq!((pupil.run.id.as_str(), &pupil.run.choice, pupil.run.manifest), ("c-pupil-8-d3-s0", &None, true));
+    assert_eq!(pupil.sources.selection.as_deref(), Some(Path::new("/x/chosen/c-rich-8-3.json")));
+}
+
+#[test]
 fn a_chosen_run_is_another_if_the_run_that_chose_for_it_is() {
     let last = |text: &str| plan(text).expect("valid").runs[3].run.clone();
     let then = last(CHOSEN);
