@@ -149,6 +149,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A file that lists labelled posts and does not fit the run of an experiment that reads it.
+    #[error("{}: {why}", path.display())]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        why: String,
+    },
     /// A run of an experiment whose labelled posts another run's model should choose, which has
     /// none.
     #[error(

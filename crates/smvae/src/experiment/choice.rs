@@ -57,8 +57,9 @@ impl Rule {
             (_, Some(_)) if has_rule => {
                 return Err("choose: manifest takes the posts that a file lists and stands alone".to_owned());
             }
+            (_, Some(name)) => return places_are_known(name),
+            (Some(_), None) => return Ok(()),
             (None, None) => {}
-            _ => return Ok(()),
         }
         let Some(strategy) = strategy else {
             let others = "or take another method's posts by same_as, those of a file by manifest";
@@ -106,6 +107,17 @@ impl Rule {
     }
 }
 
+/// Places in a manifest's name for what changes from run to run.
+const PLACES: [&str; 3] = ["{corpus}", "{labels}", "{draw}"];
+
+fn places_are_known(name: &str) -> Result<(), String> {
+    let rest = PLACES.iter().fold(name.to_owned(), |name, place| name.replace(place, ""));
+    if rest.contains(['{', '}']) {
+        return Err(format!("choose: {name:?} has a place that is not filled in; {} are", PLACES.join(", ")));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +147,7 @@ mod tests {
         check("strategy = 'names'", 25, Some(None));
         check("strategy = 'typical'\nstep = 25", 50, Some(Some((None, 25))));
         check("same_as = 'entities'", 100, Some(Some((Some("entities"), 100))));
-        check("manifest = 'chosen/{draw}.json'", 100, None);
+        check("manifest = 'chosen/{corpus}-{labels}-{draw}.json'", 100, None);
         assert_eq!(rule(rounds).round(LabelCount::All), None);
     }
 
@@ -150,6 +162,7 @@ mod tests {
             ("strategy = 'random'\nimage_share = 0.5", "looks at no post"),
             ("same_as = 'a'\nfirst = 5", "same_as takes the posts of another method and stands alone"),
             ("same_as = 'a'\nmanifest = 'b'", "same_as takes the posts of another method and stands alone"),
+            ("manifest = 'a-{drw}.json'", "has a place that is not filled in; {corpus}, {labels}, {draw} are"),
             ("manifest = 'a'\nstrategy = 'names'", "manifest takes the posts that a file lists and stands alone"),
         ] {
             let error = rule(text).validate().expect_err(text);

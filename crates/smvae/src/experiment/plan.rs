@@ -1,6 +1,6 @@
 //! From the file that describes an experiment to the list of its runs, each with everything it
 //! depends on. `plan/file.rs` has the file as it is written, `plan/methods.rs` the settings of its
-//! methods.
+//! methods, `plan/manifests.rs` whether the files that list labelled posts fit.
 //!
 //! ```toml
 //! text_encoder = "models/all-MiniLM-L6-v2"   # paths are relative to this file
@@ -33,6 +33,7 @@
 //! ```
 
 mod file;
+mod manifests;
 mod methods;
 
 use crate::config::Config;
@@ -233,6 +234,10 @@ impl Reader<'_> {
         let id = grid.id(corpus, name.as_ref(), cell);
         if path.contains(&id) {
             let why = format!("the labelled posts of {id} are those of itself: {}", path.join(", then "));
+            return Err(self.error(name.span().start, why));
+        }
+        if method.choose.is_some() && cell.labels == LabelCount::All {
+            let why = format!("method {} chooses its labelled posts: labels = \"all\" leaves no choice", name.as_ref());
             return Err(self.error(name.span().start, why));
         }
         let choice = match method.choose.as_ref().and_then(|rule| rule.round(cell.labels)) {

@@ -61,6 +61,7 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
         return output::print_json(&spec.run.config.to_named_json()?);
     }
     let dir = args.out.as_ref().ok_or_else(missing)?;
+    plan.check_manifests()?;
     let (mut elsewhere, mut known) = (Vec::new(), KnownDigests::default());
     for file in &args.finished {
         elsewhere.extend(finished_elsewhere(&plan.runs, file, &mut known)?);

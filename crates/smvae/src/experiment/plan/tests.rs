@@ -221,10 +221,12 @@ fn a_run_comes_after_those_that_choose_for_it() {
 #[test]
 fn posts_that_were_chosen_before_come_from_files() {
     let file = CHOSEN.replace("same_as = \"rich\"", "manifest = \"chosen/{corpus}-rich-{labels}-{draw}.json\"");
-    let plan = plan(&file).expect("valid");
-    let [pupil, _base] = plan.runs.as_slice() else { panic!("no run goes before: {:?}", plan.runs) };
+    let chosen = plan(&file).expect("valid");
+    let [pupil, _base] = chosen.runs.as_slice() else { panic!("no run goes before: {:?}", chosen.runs) };
     assert_eq!((pupil.run.id.as_str(), &pupil.run.choice, pupil.run.manifest), ("c-pupil-8-d3-s0", &None, true));
     assert_eq!(pupil.sources.selection.as_deref(), Some(Path::new("/x/chosen/c-rich-8-3.json")));
+    let error = plan(&CHOSEN.replace("labels = [8]", "labels = [\"all\"]")).expect_err("no choice").to_string();
+    assert!(error.contains("experiment.toml:12: method pupil chooses its labelled posts: labels = \"all\""), "{error}");
 }
 
 #[test]
