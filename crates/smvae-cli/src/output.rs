@@ -67,7 +67,7 @@ fn split_named(path: &Path) -> Option<Split> {
 }
 
 /// The file, or the files, that a folder has for a split.
-fn file_of(folder: &Path, split: Split) -> Option<String> {
+pub(crate) fn file_of(folder: &Path, split: Split) -> Option<String> {
     match split_path(folder, split) {
         Ok(path) => Some(path.display().to_string()),
         Err(smvae::data::Error::TwoSplits { names, .. }) => Some(names.join(" and ")),

@@ -16,13 +16,16 @@ fn a_model_is_trained_scored_used_and_inspected() {
     let (stdout, log) = check(dir, &train, "", 0);
     assert_eq!(stdout, "");
     assert!(log.contains("10 labelled and 30 unlabelled posts (every post has an image)"), "{log}");
+    assert!(log.lines().any(|line| line.starts_with("entities of train: ")), "{log}");
+    assert!(log.ends_with("next: smvae eval --model run --data dataset/mine\n"), "{log}");
     check_error(dir, &train, "", 1, "run holds a run already");
     check_error(dir, &train, "", 1, "--overwrite");
     let (_, log) = check(dir, "train --resume run", "", 0);
     assert!(log.contains("run is finished: there is nothing to do") && log.contains("next: smvae eval"), "{log}");
     check(dir, &format!("{train} --overwrite"), "", 0);
 
-    let (scores, _) = check(dir, "eval --model run --data dataset/mine --json --predictions found.jsonl", "", 0);
+    let (scores, log) = check(dir, "eval --model run --data dataset/mine --json --predictions found.jsonl", "", 0);
+    assert!(log.contains("test of dataset/mine (dataset/mine/test.txt): 8 posts\n"), "{log}");
     assert!(json_of(&scores)["types"].is_object());
     let found = std::fs::read_to_string(dir.join("found.jsonl")).expect("written");
     assert_eq!(found.lines().map(json_of).filter(|line| line["entities"].is_array()).count(), 8);
