@@ -171,7 +171,9 @@ fn predictions_keep_order_and_fields(dir: &Path) {
                  {\"id\": 2, \"words\": [\"a\", \"b c\"], \"image_id\": \"absent\"}\n\
                  {\"id\": 3, \"words\": []}\n";
     let (out, log) = check(dir, "predict --model run --image-features vectors --chunk 2", posts, 0);
-    assert!(log.contains("1 posts name an image that has no vector"), "{log}");
+    assert!(log.contains("1 posts name an image that has no vector (such as absent)"), "{log}");
+    let (_, log) = check(dir, "predict --model run --image-features vectors", "{\"text\": \"met Zarko\"}\n", 0);
+    assert!(log.contains("no post names an image"), "{log}");
     let lines: Vec<Value> = out.lines().map(json_of).collect();
     assert_eq!(lines.iter().map(|line| line["id"].clone()).collect::<Vec<_>>(), [json!(1), json!(2), json!(3)]);
     assert_eq!(lines[0]["words"], json!(["met", "Zarko", "in", "Oslo"]));
