@@ -63,6 +63,22 @@ fn a_model_is_trained_scored_used_and_inspected() {
     assert_eq!(rows(&check(dir, "inspect text --all", "", 0).0), 4);
     check_error(dir, "eval --model text --data dataset/mine --image-features vectors", "", 1, "trained without images");
     several_answer_together(dir);
+    what_was_stopped_is_told(dir);
+}
+
+/// A finished run of four epochs, as if it had been stopped.
+#[track_caller]
+fn what_was_stopped_is_told(dir: &Path) {
+    let inspect = || check(dir, "inspect text", "", 0).0;
+    assert!(!inspect().contains("not finished: "));
+    let path = dir.join("text/run.json");
+    let mut state = json_of(&std::fs::read_to_string(&path).expect("a run"));
+    state["finished"] = json!(false);
+    std::fs::write(&path, state.to_string()).expect("writable");
+    assert!(inspect().contains("not finished: smvae train --resume text continues it"));
+    assert_eq!(json_of(&check(dir, "inspect text --json", "", 0).0)["finished"], json!(false));
+    #[cfg(feature = "report")]
+    assert!(check(dir, "report text --text", "", 0).0.contains("of 4, stopped before 4 epochs"));
 }
 
 /// A run on images and one of text alone.
