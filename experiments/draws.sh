@@ -9,7 +9,7 @@ for corpus in twitter2015 twitter2017; do
     for labels in 50 100 200; do
         for draw in 0 1 2 3 4 5 6 7 8 9; do
             "$smvae" draw --data "$data/$corpus" --labels "$labels" --seed "$draw" \
-                --out "experiments/draws/$corpus-$labels-$draw.json"
+                --out "experiments/draws/$corpus-$labels-$draw.json" --overwrite
         done
     done
 done

@@ -165,6 +165,8 @@ fn what_cannot_be_trained_on_is_said() {
     };
     check(small_with(|c| c.labelled = Some(1000)), "labelled");
     check(small_with(|c| c.labelled = Some(0)), "labelled");
+    check(small_with(|c| c.labelled = Some(60)), "no posts without labels: all 60 posts of train are labelled");
+    check(small_with(|c| c.labelled = None), "no posts without labels");
     let mut missing = fixture.input(None);
     missing.encoder = EncoderSource::Folder("/no/such/folder".into());
     let error = train(&missing, &small(), fixture.out("none")).expect_err("no encoder");

@@ -3,7 +3,8 @@
 
 use crate::progress::Loudness;
 use crate::{commands, help, version};
-use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::ffi::OsString;
 
 /// Span-based multimodal named entity recognition that learns from few labels.
@@ -37,6 +38,55 @@ impl Cli {
 /// The description of the command line, from which help, completions and manual pages are made.
 pub(crate) fn command() -> clap::Command {
     help::arrange(Cli::command()).mut_subcommand("train", commands::train::with_defaults)
+}
+
+/// The command line; one that makes no sense ends the program.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Cli {
+    let args = with_implied_command(args);
+    let matches = command().try_get_matches_from(&args).unwrap_or_else(|error| shortened(error, &args).exit());
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The error for a run that is resumed with settings, which names those that were given: clap names
+/// every option of their groups. Any other error as it is.
+fn shortened(error: clap::Error, args: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::ArgumentConflict {
+        return error;
+    }
+    let mut named: Vec<&str> = Vec::new();
+    for kind in [ContextKind::InvalidArg, ContextKind::PriorArg] {
+        match error.get(kind) {
+            Some(ContextValue::String(one)) => named.push(one),
+            Some(ContextValue::Strings(all)) => named.extend(all.iter().map(String::as_str)),
+            _ => {}
+        }
+    }
+    // `--resume` of `predict` has no value.
+    if !named.contains(&"--resume <RUN>") {
+        return error;
+    }
+    let command = command();
+    let train = command.find_subcommand("train").expect("a command");
+    let refused = |word: &OsString| {
+        let name = word.to_str()?.strip_prefix("--")?.split('=').next()?;
+        let is_it = |arg: &&Arg| {
+            arg.get_long() == Some(name) || arg.get_all_aliases().is_some_and(|aliases| aliases.contains(&name))
+        };
+        let long = train.get_arguments().find(is_it)?.get_long()?;
+        let is_named =
+            named.iter().any(|one| one.strip_prefix("--").and_then(|one| one.split(' ').next()) == Some(long));
+        (is_named && long != "resume").then(|| format!("--{name}"))
+    };
+    let refused: Vec<String> = args.iter().filter_map(refused).collect();
+    if refused.is_empty() {
+        return error;
+    }
+    let message = format!(
+        "{}: a resumed run has the settings that it began with; for other settings: smvae train --config \
+         RUN/config.json --data DIR --out NEW, with these options\n",
+        refused.join(", ")
+    );
+    clap::Error::raw(ErrorKind::ArgumentConflict, message)
 }
 
 /// Every flag of the authors' program.
@@ -165,6 +215,20 @@ mod tests {
     #[test]
     fn definitions_are_sound() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn settings_of_a_resumed_run_are_named_alone() {
+        let check = |line: &str, want: &str| {
+            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let error = command().try_get_matches_from(&args).expect_err("it makes no sense");
+            let said = shortened(error, &args).to_string();
+            assert!(said.contains(want) && said.lines().count() < 7, "{said}");
+        };
+        check("smvae train --resume run --epochs 3", "error: --epochs: a resumed run has the settings");
+        check("smvae train --resume run --lr 1 --epoch=3", "error: --lr, --epoch: a resumed run has the settings");
+        check("smvae train --seed 3 --resume run", "error: --seed: a resumed run has the settings");
+        check("smvae predict --model run --resume --overwrite", "cannot be used with");
     }
 
     #[test]

@@ -124,6 +124,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         smvae::Error::NoTemperature { .. } => {
             Some("eval --split dev --save-predictions scores it on dev and saves that")
         }
+        smvae::Error::NoUnlabelled { .. } => {
+            Some("--unlabelled FILE names posts without labels, --labelled N labels fewer, --semi 0 needs none")
+        }
         smvae::Error::OtherCaptions { .. } => Some("--trust-captions accepts a file of the same kind"),
         smvae::Error::FeaturesExist { .. } => Some("--overwrite replaces the file"),
         smvae::Error::Damaged { .. } => {
@@ -144,7 +147,7 @@ fn is_usage(cause: &(dyn std::error::Error + 'static)) -> bool {
     let of_root = |error: &Error| match error {
         Error::Core(error) => of_core(error),
         Error::Data(error) => of_data(error),
-        Error::Experiment { .. } => true,
+        Error::Experiment { .. } | Error::NoUnlabelled { .. } => true,
         _ => false,
     };
     #[cfg(feature = "serve")]

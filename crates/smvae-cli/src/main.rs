@@ -27,13 +27,11 @@ mod version;
 mod watcher;
 
 use anyhow::Context as _;
-use clap::FromArgMatches as _;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let matches = cli::command().get_matches_from(cli::with_implied_command(std::env::args_os()));
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let cli = cli::parse(std::env::args_os());
     progress::set_loudness(cli.loudness());
     memory::keep_what_is_freed();
     // SAFETY: no other thread exists yet.

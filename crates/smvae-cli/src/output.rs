@@ -67,7 +67,7 @@ fn split_named(path: &Path) -> Option<Split> {
 }
 
 /// The file, or the files, that a folder has for a split.
-fn file_of(folder: &Path, split: Split) -> Option<String> {
+pub(crate) fn file_of(folder: &Path, split: Split) -> Option<String> {
     match split_path(folder, split) {
         Ok(path) => Some(path.display().to_string()),
         Err(smvae::data::Error::TwoSplits { names, .. }) => Some(names.join(" and ")),
@@ -153,14 +153,19 @@ pub(crate) fn check_new<'a>(
     outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
     overwrite: bool,
 ) -> anyhow::Result<()> {
-    let holds_something = |path: &&Path| path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
     for (option, path) in outputs {
-        if let Some(path) = path.filter(|path| !overwrite && *path != Path::new("-")).filter(holds_something) {
+        let is_kept = |path: &&Path| !overwrite && *path != Path::new("-") && holds_something(path);
+        if let Some(path) = path.filter(is_kept) {
             let message = format!("{option} {} is there already: --overwrite replaces it", path.display());
             return Err(Usage(message).into());
         }
     }
     Ok(())
+}
+
+/// Whether a path is a file that is not empty.
+pub(crate) fn holds_something(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 /// Writes text to `path` at once, so that a reader sees the old file or the new one; to stdout for

@@ -165,6 +165,14 @@ fn what_a_format_has_no_place_for_is_said() {
     );
     let (_, log) = predict("--output found.tsv", 2);
     assert!(log.contains("found.tsv: answers are not written as tsv: --to names another format"), "{log}");
+    let (_, log) = predict("--output found.xlsx", 2);
+    assert!(log.contains("found.xlsx: answers are not written as xlsx: --to names another format"), "{log}");
+    predict("--output found", 3);
+    assert_eq!(lines(&std::fs::read_to_string(dir.join("found")).expect("written")).len(), 3);
+    let (_, log) = predict("--output found.jsonl", 3);
+    assert!(log.contains("found.jsonl: 2 posts with ") && !log.contains("in the place of"), "{log}");
+    let (_, log) = predict("--output found.jsonl", 3);
+    assert!(log.contains(" entities, in the place of what was there\n"), "{log}");
     std::fs::write(dir.join("posts.txt"), "{\"text\": \"a\"}\n").expect("writes");
     let (_, log) = check(dir, "predict --model run --input posts.txt", "", 1);
     assert!(log.contains("posts.txt is named as a text and begins as jsonl does"), "{log}");

@@ -87,7 +87,7 @@ fn a_killed_run_continues_to_the_same_bits() {
     assert!(
         check(dir, "train --resume corpus", "", 1).1.contains("corpus is not a run folder: config.json is missing")
     );
-    assert!(check(dir, "train --resume killed --seed 3", "", 2).1.contains("--seed <N>"));
+    assert!(check(dir, "train --resume killed --seed 3", "", 2).1.contains("--seed: a resumed run has"));
 }
 
 const EXPERIMENT: &str = r#"

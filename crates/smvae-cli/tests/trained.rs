@@ -16,13 +16,16 @@ fn a_model_is_trained_scored_used_and_inspected() {
     let (stdout, log) = check(dir, &train, "", 0);
     assert_eq!(stdout, "");
     assert!(log.contains("10 labelled and 30 unlabelled posts (every post has an image)"), "{log}");
+    assert!(log.lines().any(|line| line.starts_with("entities of train: ")), "{log}");
+    assert!(log.ends_with("next: smvae eval --model run --data dataset/mine\n"), "{log}");
     check_error(dir, &train, "", 1, "run holds a run already");
     check_error(dir, &train, "", 1, "--overwrite");
     let (_, log) = check(dir, "train --resume run", "", 0);
     assert!(log.contains("run is finished: there is nothing to do") && log.contains("next: smvae eval"), "{log}");
     check(dir, &format!("{train} --overwrite"), "", 0);
 
-    let (scores, _) = check(dir, "eval --model run --data dataset/mine --json --predictions found.jsonl", "", 0);
+    let (scores, log) = check(dir, "eval --model run --data dataset/mine --json --predictions found.jsonl", "", 0);
+    assert!(log.contains("test of dataset/mine (dataset/mine/test.txt): 8 posts\n"), "{log}");
     assert!(json_of(&scores)["types"].is_object());
     let found = std::fs::read_to_string(dir.join("found.jsonl")).expect("written");
     assert_eq!(found.lines().map(json_of).filter(|line| line["entities"].is_array()).count(), 8);
@@ -60,6 +63,22 @@ fn a_model_is_trained_scored_used_and_inspected() {
     assert_eq!(rows(&check(dir, "inspect text --all", "", 0).0), 4);
     check_error(dir, "eval --model text --data dataset/mine --image-features vectors", "", 1, "trained without images");
     several_answer_together(dir);
+    what_was_stopped_is_told(dir);
+}
+
+/// A finished run of four epochs, as if it had been stopped.
+#[track_caller]
+fn what_was_stopped_is_told(dir: &Path) {
+    let inspect = || check(dir, "inspect text", "", 0).0;
+    assert!(!inspect().contains("not finished: "));
+    let path = dir.join("text/run.json");
+    let mut state = json_of(&std::fs::read_to_string(&path).expect("a run"));
+    state["finished"] = json!(false);
+    std::fs::write(&path, state.to_string()).expect("writable");
+    assert!(inspect().contains("not finished: smvae train --resume text continues it"));
+    assert_eq!(json_of(&check(dir, "inspect text --json", "", 0).0)["finished"], json!(false));
+    #[cfg(feature = "report")]
+    assert!(check(dir, "report text --text", "", 0).0.contains("of 4, stopped before 4 epochs"));
 }
 
 /// A run on images and one of text alone.
@@ -168,7 +187,9 @@ fn predictions_keep_order_and_fields(dir: &Path) {
                  {\"id\": 2, \"words\": [\"a\", \"b c\"], \"image_id\": \"absent\"}\n\
                  {\"id\": 3, \"words\": []}\n";
     let (out, log) = check(dir, "predict --model run --image-features vectors --chunk 2", posts, 0);
-    assert!(log.contains("1 posts name an image that has no vector"), "{log}");
+    assert!(log.contains("1 posts name an image that has no vector (such as absent)"), "{log}");
+    let (_, log) = check(dir, "predict --model run --image-features vectors", "{\"text\": \"met Zarko\"}\n", 0);
+    assert!(log.contains("no post names an image"), "{log}");
     let lines: Vec<Value> = out.lines().map(json_of).collect();
     assert_eq!(lines.iter().map(|line| line["id"].clone()).collect::<Vec<_>>(), [json!(1), json!(2), json!(3)]);
     assert_eq!(lines[0]["words"], json!(["met", "Zarko", "in", "Oslo"]));

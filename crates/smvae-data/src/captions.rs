@@ -149,8 +149,13 @@ pub fn coverage(captions: Option<&Captions>, samples: &[Sample]) -> Result<Cover
     };
     let coverage = Coverage::of(samples, has_caption);
     if let Some(captions) = captions.filter(|_| coverage.found == 0 && !samples.is_empty()) {
-        let (path, posts) = (captions.path.clone(), samples.len());
-        return Err(Error::NoCaptionMatch { path, captions: captions.len(), posts });
+        return Err(Error::NoCaptionMatch {
+            path: captions.path.clone(),
+            captions: captions.len(),
+            posts: samples.len(),
+            caption: captions.rows.keys().next().cloned().unwrap_or_default(),
+            post: samples.iter().find_map(Sample::image).map(str::to_owned),
+        });
     }
     Ok(coverage)
 }

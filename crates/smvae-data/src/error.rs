@@ -234,7 +234,11 @@ pub enum Error {
         path: Option<PathBuf>,
     },
     /// Image vectors that belong to another corpus.
-    #[error("{}none of the {vectors} image vectors belongs to one of the {posts} posts", prefix(path))]
+    #[error(
+        "{}none of the {vectors} image vectors belongs to one of the {posts} posts: the first vector is of {vector:?}, {}",
+        prefix(path),
+        named(post)
+    )]
     NoMatch {
         /// The file; `None` for vectors made in memory.
         path: Option<PathBuf>,
@@ -242,6 +246,10 @@ pub enum Error {
         vectors: usize,
         /// Number of posts.
         posts: usize,
+        /// Id of the first vector.
+        vector: String,
+        /// Id of the first image that a post names; `None` if none names one.
+        post: Option<String>,
     },
     /// A set of captions that is empty.
     #[error("{}there is no caption", prefix(path))]
@@ -252,8 +260,9 @@ pub enum Error {
     /// Captions that belong to another corpus.
     #[error(
         "{}none of the {captions} captions belongs to one of the {posts} posts: take those of this corpus, by the ids \
-         of its images",
-        prefix(path)
+         of its images; the first caption is of {caption:?}, {}",
+        prefix(path),
+        named(post)
     )]
     NoCaptionMatch {
         /// The file; `None` for captions made in memory.
@@ -262,6 +271,10 @@ pub enum Error {
         captions: usize,
         /// Number of posts.
         posts: usize,
+        /// Id of the image of the first caption.
+        caption: String,
+        /// Id of the first image that a post names; `None` if none names one.
+        post: Option<String>,
     },
     /// A setting out of its range.
     #[error("the setting `{name}` must be {want}, got {got}")]
@@ -284,6 +297,12 @@ impl Error {
 
 fn prefix(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default()
+}
+
+/// What the first post that names an image calls it.
+fn named(post: &Option<String>) -> String {
+    post.as_ref()
+        .map_or_else(|| "and no post names an image".to_owned(), |id| format!("the first post's image is {id:?}"))
 }
 
 fn found(id: &Option<String>) -> String {

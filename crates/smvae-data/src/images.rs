@@ -168,7 +168,13 @@ impl ImageVectors {
     pub fn coverage(&self, samples: &[Sample]) -> Result<Coverage> {
         let coverage = Coverage::of(samples, |sample| sample.image().is_some_and(|id| self.row_of(id).is_some()));
         if coverage.found == 0 && !samples.is_empty() {
-            return Err(Error::NoMatch { path: self.path.clone(), vectors: self.len(), posts: samples.len() });
+            return Err(Error::NoMatch {
+                path: self.path.clone(),
+                vectors: self.len(),
+                posts: samples.len(),
+                vector: self.ids().next().unwrap_or_default().to_owned(),
+                post: samples.iter().find_map(Sample::image).map(str::to_owned),
+            });
         }
         Ok(coverage)
     }

@@ -333,6 +333,15 @@ pub enum Error {
         /// In words.
         why: &'static str,
     },
+    /// Semi-supervised training in which every post has its labels.
+    #[error(
+        "semi-supervised training has no posts without labels: all {posts} posts of train are labelled; label fewer of \
+         them, add posts without labels, or leave `training.semi` off"
+    )]
+    NoUnlabelled {
+        /// Posts of the training split.
+        posts: usize,
+    },
     /// Spans, networks, training.
     #[error(transparent)]
     Core(#[from] smvae_core::Error),

@@ -2,8 +2,9 @@
 
 use crate::options::{DataArgs, FormatArgs};
 use crate::output;
+use crate::progress::say;
 use clap::Args;
-use smvae::data::corpus::load_split_with;
+use smvae::data::corpus::{LoadedSplit, load_split_with};
 use smvae::data::{Split, selection};
 use std::path::PathBuf;
 
@@ -22,10 +23,17 @@ pub(crate) struct DrawArgs {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Replace a file that is there already.
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub(crate) fn run(args: &DrawArgs) -> anyhow::Result<()> {
     output::check(&args.out)?;
-    let train = load_split_with(args.data.folder(), Split::Train, &args.format.format())?;
-    Ok(selection::select(args.labels, args.seed, &train.samples, &train.file.sha256)?.save(&args.out)?)
+    output::check_new([("--out", Some(args.out.as_path()))], args.overwrite)?;
+    let LoadedSplit { samples, file, .. } = load_split_with(args.data.folder(), Split::Train, &args.format.format())?;
+    selection::select(args.labels, args.seed, &samples, &file.sha256)?.save(&args.out)?;
+    let (out, n, all) = (args.out.display(), args.labels, samples.len());
+    say(format!("{out}: {n} of {all} posts of {}", file.path.display()));
+    Ok(())
 }

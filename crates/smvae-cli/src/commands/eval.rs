@@ -6,12 +6,13 @@ use crate::failure::Usage;
 use crate::inputs::Inputs;
 use crate::model::{complete, load_each, name_files, score, with_images};
 use crate::options::{CaptionArgs, DataArgs, DeviceArgs, FormatArgs, ImageArgs, PrecisionArgs, VerifyArgs, WindowArgs};
-use crate::output;
+use crate::output::{self, file_of};
 use crate::progress::{Progress, say};
 use clap::Args;
+use smvae::data::corpus::LoadedSplit;
 use smvae::data::{Convention, Sample, Split, gold_entities};
 use smvae::{Flow, PostPrediction, Predictor, RunInfo};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
@@ -46,6 +47,9 @@ pub(crate) struct EvalArgs {
     /// Write every post with its gold and found entities to this file, as JSON lines.
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
+    /// Replace the file of --predictions that is there already.
+    #[arg(long, requires = "predictions")]
+    overwrite: bool,
     /// Also save what is found in the run folder, where `report` reads it.
     ///
     /// The entities are saved with all probabilities. With --no-images and --no-captions they are
@@ -70,14 +74,16 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     // A path that cannot be written is found out before the work; if writing fails later, the
     // scores have been printed.
     let inputs = Inputs::default().runs(&args.model).images_and_captions(&args.images, &args.captions);
-    output::check_apart([("--predictions", args.predictions.as_deref())], &inputs)?;
+    let outputs = [("--predictions", args.predictions.as_deref())];
+    output::check_apart(outputs, &inputs)?;
+    output::check_new(outputs, args.overwrite)?;
     let options = args.precision.options().with_prediction(args.windows.settings());
     let models = load_each(&args.model, args.device, &options.verifying(args.verify.verify()))?;
     args.precision.tell(&models[0]);
     let folder = args.data.folder();
     let format = format_for_run(models[0].config(), &folder, &args.format.format());
-    let [split] = load_splits(&folder, [args.split], &format)?;
-    let samples = split.samples;
+    let [LoadedSplit { samples, file, .. }] = load_splits(&folder, [args.split], &format)
+        .map_err(|error| if args.has_dev_alone(&folder) { error.context(DEV_ALONE) } else { error })?;
     let saved = args.save_predictions.then(|| args.saved(&models[0], &samples)).transpose()?;
     let by_path = name_files(&samples);
     let models = complete(
@@ -87,6 +93,8 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
         |model| with_captions(model, &args.captions, true),
     )?;
     let model = Predictor::together(models)?;
+    let (split, corpus, path) = (args.split, folder.display(), file.path.display());
+    say(format!("{split} of {corpus} ({path}): {} posts", samples.len()));
     if let Some(seed) = args.authors_protocol {
         let mut progress = Progress::new("posts");
         let mut on_progress = |done, total| {
@@ -123,6 +131,9 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Said of a corpus without a test split.
+const DEV_ALONE: &str = "there is no test split to score: --split dev scores dev";
+
 /// What a run keeps of what was found.
 #[derive(Clone, Copy)]
 enum Saved {
@@ -133,6 +144,11 @@ enum Saved {
 }
 
 impl EvalArgs {
+    /// Whether the test split is asked for, and the corpus has dev and no test split.
+    fn has_dev_alone(&self, folder: &Path) -> bool {
+        self.split == Split::Test && file_of(folder, Split::Test).is_none() && file_of(folder, Split::Dev).is_some()
+    }
+
     /// As what the findings of a model are saved, before anything is taken from it.
     fn saved(&self, model: &Predictor, samples: &[Sample]) -> anyhow::Result<Saved> {
         let [images, captions] = [model.image_identity().is_some(), model.caption_identity().is_some()];

@@ -35,6 +35,9 @@ pub(crate) struct ExportArgs {
     /// Where the posts go; - for stdout.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    /// Replace a file that is there already.
+    #[arg(long)]
+    overwrite: bool,
     /// The scheme of the tags that are written: iob2, iob1, ioe1, ioe2, iobes or bilou.
     ///
     /// --scheme is that of the tags that are read.
@@ -58,7 +61,9 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         None => args.posts.clone(),
     };
     let inputs = Inputs::default().file("the posts", Some(&file));
-    output::check_apart([("--output", Some(args.output.as_path()))], &inputs)?;
+    let outputs = [("--output", Some(args.output.as_path()))];
+    output::check_apart(outputs, &inputs)?;
+    output::check_new(outputs, args.overwrite)?;
     let read = posts_of(&file, &args.format.format())?;
     tell([(file.as_path(), &read.read_as)]);
     let (bytes, left_out) = match format {

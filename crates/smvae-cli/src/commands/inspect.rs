@@ -3,7 +3,7 @@
 use crate::output;
 use clap::Args;
 use serde_json::json;
-use smvae::{EpochRecord, FileCheck, RunInfo, Teacher};
+use smvae::{EpochRecord, FileCheck, RunInfo, RunState, Teacher};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "encoder": run.encoder,
             "parameters": run.parameters,
             "epochs": run.epochs,
+            "finished": !is_stopped(&run),
             "teachers": run.teachers,
             "files": run.files,
             "damaged": args.verify.then(|| checks.as_deref().map(damaged)),
@@ -75,6 +76,11 @@ fn digests(run: &RunInfo, checks: Option<&[FileCheck]>) -> String {
             format!("of {} files, {found}", files.len())
         }
     }
+}
+
+/// Whether a run was stopped or killed before its end.
+fn is_stopped(run: &RunInfo) -> bool {
+    RunState::read(&run.folder).is_ok_and(|state| !state.finished)
 }
 
 fn report(run: &RunInfo, all: bool, checks: Option<&[FileCheck]>) -> String {
@@ -114,6 +120,9 @@ fn report(run: &RunInfo, all: bool, checks: Option<&[FileCheck]>) -> String {
         let source = captions.source.as_ref().map_or("of the posts".to_owned(), |path| path.display().to_string());
         let sha256 = captions.sha256.as_ref().map_or_else(String::new, |sha256| format!(", sha256 {sha256}"));
         line("captions", format!("at most {} pieces, {source}{sha256}", config.input.max_caption_pieces));
+    }
+    if is_stopped(run) {
+        line("state", format!("not finished: smvae train --resume {} continues it", run.folder.display()));
     }
     let best = run.best().map_or("no epoch was evaluated".to_owned(), |record| format!("epoch {}", record.epoch));
     line("best on dev", best);

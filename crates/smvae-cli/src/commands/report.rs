@@ -143,12 +143,13 @@ fn runs(runs: &[RunReport]) -> String {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let row = |run: &RunReport| {
         let dev = |of: fn(smvae::core::metrics::Counts) -> f64| or_dash(run.dev.as_ref().map(|s| two(of(s.overall))));
+        let stopped = run.stopped_before.map_or_else(String::new, |n| format!(", stopped before {n} epochs"));
         [
             run.name.clone(),
             run.method.clone(),
             or_dash(run.labelled.map(|n| n.to_string())),
             run.seed.to_string(),
-            format!("{} of {}", or_dash(run.best_epoch.map(|n| n.to_string())), run.epochs),
+            format!("{} of {}{stopped}", or_dash(run.best_epoch.map(|n| n.to_string())), run.epochs),
             dev(|c| c.precision()),
             dev(|c| c.recall()),
             dev(|c| c.f1()),

@@ -36,11 +36,12 @@ pub(crate) fn check(dir: &Path, line: &str, input: &str, code: i32) -> (String, 
     (stdout, stderr)
 }
 
-/// The same of a command line that ends with this message.
+/// The same of a command line that ends with this message, perhaps behind notes.
 #[track_caller]
 pub(crate) fn check_error(dir: &Path, line: &str, input: &str, code: i32, message: &str) {
     let (stdout, stderr) = check(dir, line, input, code);
-    assert!(stderr.contains(message) && stderr.starts_with("error: "), "{line}\n{stderr}");
+    let errors = stderr.lines().filter(|line| line.starts_with("error: ")).count();
+    assert!(stderr.contains(message) && errors == 1, "{line}\n{stderr}");
     assert_eq!(stdout, "", "{line}");
 }
 

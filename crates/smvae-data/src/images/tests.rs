@@ -101,7 +101,11 @@ fn posts_without_a_vector_are_counted() {
     let made = ImageVectors::from_map(map(&[("a", &[1.0]), ("b", &[1.0])])).expect("two vectors");
     let got = made.coverage(&posts(&["z", "a", "a", "y", "z"])).expect("some match");
     assert_eq!(got, Coverage { found: 2, missing: 3, missing_ids: vec!["y".to_owned(), "z".to_owned()] });
-    assert!(matches!(made.coverage(&posts(&["y"])), Err(Error::NoMatch { vectors: 2, posts: 1, .. })));
+    let error = made.coverage(&posts(&["y"])).expect_err("no vector of it");
+    assert!(matches!(error, Error::NoMatch { vectors: 2, posts: 1, .. }));
+    let first = made.ids().next().expect("two");
+    let told = format!("the first vector is of {first:?}, the first post's image is \"y\"");
+    assert!(error.to_string().ends_with(&told), "{error}");
     assert_eq!(made.coverage(&[]).expect("no posts, no mismatch").found, 0);
 }
 

@@ -54,6 +54,9 @@ pub struct RunReport {
     pub seed: u64,
     /// Epochs that were completed.
     pub epochs: usize,
+    /// The epochs that it would have at most, where it was stopped before its end. `None` if it is
+    /// finished.
+    pub stopped_before: Option<usize>,
     /// The epoch whose weights are saved. `None` if dev was never evaluated.
     pub best_epoch: Option<usize>,
     /// Scores on dev of that epoch.
@@ -121,6 +124,7 @@ impl RunReport {
             labels: LabelCount::Count(selection.labelled.len()),
             dev_labels: None,
         });
+        let is_finished = run.state_if_there()?.is_none_or(|state| state.finished);
         let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
         Ok(Self {
             name: name.to_owned(),
@@ -134,6 +138,7 @@ impl RunReport {
             labelled: selection.map(|selection| selection.labelled.len()),
             seed: config.seed,
             epochs: epochs.len(),
+            stopped_before: config.training.epochs.filter(|_| !is_finished),
             best_epoch: best.map(|record| record.epoch),
             dev: best.and_then(|record| record.dev.clone()),
             test_f1: splits.iter().find(|split| split.split == Split::Test).map(|test| test.overall().f1),

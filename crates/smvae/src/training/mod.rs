@@ -44,7 +44,8 @@ use std::path::Path;
 /// # Errors
 /// - Of the input: [`Error::Core`] with `Setting` for settings out of range, or that do not fit it;
 ///   [`Error::NothingToTrain`] for a split without posts, or labelled posts without candidate
-///   spans; [`Error::NotUtf8`] for a path that the run could not record; [`Error::Data`] for
+///   spans; [`Error::NoUnlabelled`] for semi-supervised training without a post that has no labels;
+///   [`Error::NotUtf8`] for a path that the run could not record; [`Error::Data`] for
 ///   malformed tags, and for a selection, image vectors or captions of another corpus; whatever is
 ///   wrong with the encoder's files.
 /// - Of the folder: [`Error::Busy`] if another process trains in it, [`Error::RunExists`] unless

@@ -91,7 +91,8 @@ pub(crate) fn run(args: &ExperimentArgs, threads: Option<u16>) -> anyhow::Result
     }
     if let Some(first) = failed.first() {
         let ids: Vec<&str> = failed.iter().map(|failure| failure.id.as_str()).collect();
-        bail!("{} runs failed: {}. {}: {}", failed.len(), ids.join(", "), first.id, first.error);
+        let runs = if failed.len() == 1 { "run" } else { "runs" };
+        bail!("{} {runs} failed: {}. {}: {}", failed.len(), ids.join(", "), first.id, first.error);
     }
     Ok(())
 }

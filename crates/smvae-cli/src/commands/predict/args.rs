@@ -38,8 +38,8 @@ pub(crate) struct PredictArgs {
     /// The answers' format: jsonl, conll, csv, huggingface, spacy, label-studio, doccano, prodigy,
     /// arrow or parquet.
     ///
-    /// By default the name of the output tells it, and JSON lines where it does not. huggingface is
-    /// tokens and ner_tags.
+    /// By default the ending of the output's name tells it, and it is JSON lines for a name without
+    /// one. huggingface is tokens and ner_tags.
     #[arg(long, value_name = "FORMAT")]
     to: Option<AnswerFormat>,
     /// The scheme of tags in the output: iob2, iob1, ioe1, ioe2, iobes or bilou.
@@ -69,7 +69,7 @@ pub(crate) struct PredictArgs {
     #[arg(long)]
     pub(crate) resume: bool,
     /// Begin anew where an earlier run was not finished, and drop what it has answered. A
-    /// complete --output is replaced in any case.
+    /// complete --output is replaced in any case, which is said.
     #[arg(long, conflicts_with = "resume")]
     pub(crate) overwrite: bool,
     /// Posts that are in memory at most: read, and not yet written. Those of about one length are
@@ -93,20 +93,19 @@ impl PredictArgs {
         options
     }
 
-    /// The format of the answers: as it was asked for, else as the output's name tells, else JSON
-    /// lines.
+    /// The format of the answers: as it was asked for, else as the output's name tells, else, for
+    /// stdout and a name without an ending, JSON lines.
     pub(crate) fn output_format(&self) -> anyhow::Result<AnswerFormat> {
-        let extension = self.output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let extension = extension.to_ascii_lowercase();
-        match self.to.or_else(|| AnswerFormat::of_path(&self.output)) {
-            Some(format) => Ok(format),
-            // What posts may come in, and answers do not go out as.
-            None if ["tsv", "tab", "feather", "spacy"].contains(&extension.as_str()) => {
-                let path = self.output.display();
-                let message = format!("{path}: answers are not written as {extension}: --to names another format");
+        let format = self.to.or_else(|| AnswerFormat::of_path(&self.output));
+        match (format, self.output.extension()) {
+            (Some(format), _) => Ok(format),
+            (None, None) => Ok(AnswerFormat::default()),
+            (None, Some(ending)) => {
+                let (path, ending) = (self.output.display(), ending.to_string_lossy().to_ascii_lowercase());
+                let message =
+                    format!("{path}: answers are not written as {ending}: --to names another format, such as jsonl");
                 Err(Usage(message).into())
             }
-            None => Ok(AnswerFormat::default()),
         }
     }
 

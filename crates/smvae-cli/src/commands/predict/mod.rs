@@ -21,6 +21,7 @@ use crate::inputs::Inputs;
 use crate::interrupt;
 use crate::lines::{self, Fault, Line};
 use crate::model;
+use crate::output::holds_something;
 use crate::progress::{Progress, detail, insist, say};
 use leftover::{Continued, Leftover};
 use losses::Losses;
@@ -33,10 +34,12 @@ use smvae::data::formats::write::FailedPost;
 use smvae::{PredictionStream, Predictor, RunInfo, StreamSettings};
 use std::cell::RefCell;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use writer::{Writer, can_be_continued, has_candidates, is_columnar};
 
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
+    check_output(args)?;
     let format = args.output_format()?;
     check(args, format)?;
     let posts = lines::open(&args.input, &args.form, &args.columns)?;
@@ -55,6 +58,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     };
     let models = model::complete(models, &args.model, with_images, with_captions)?;
     let beside = Beside::of(args, &models, pictures.as_ref(), captions.into_inner())?;
+    let sees_images = !args.images.no_images && models.iter().any(|model| model.image_identity().is_some());
     let model = Predictor::together(models)?;
     if !model.words_are_known() {
         say(format!(
@@ -66,6 +70,9 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let model = Arc::new(model);
     let mut writer = Writer::new(format, &args.write_settings(format)?)?;
     let (mut output, continued) = open_output(args, format, &model, &beside)?;
+    // What an earlier run has answered does not tell which of its posts named an image.
+    let is_whole = continued.posts == 0;
+    let replaces = holds_something(&args.output);
     let lines = lines::lines(posts, continued.posts, lines::post_of(model.clone(), pictures));
     let mut stream = model.stream_with(lines, &StreamSettings::default().with_window(args.chunk as usize));
     interrupt::catch_and(stream.stopper())?;
@@ -91,6 +98,14 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         }
     };
     losses.tell(done);
+    if sees_images && is_whole && done > 0 && losses.images_named == 0 {
+        say("no post names an image: all were read as text alone, by a model that was trained with images");
+    }
+    if args.output != Path::new("-") {
+        let (path, posts) = (args.output.display(), done - losses.bad);
+        let replaced = if replaces { ", in the place of what was there" } else { "" };
+        say(format!("{path}: {posts} posts with {} entities{replaced}", losses.entities));
+    }
     let (lines, left_out) = (losses.bad, writer.left_out());
     if lines == 0 && left_out == 0 {
         return Ok(());
@@ -100,11 +115,15 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     Err(BadLines { lines, left_out, first, ..BadLines::default() }.into())
 }
 
-/// Refuses what makes no sense, before the model is loaded.
-fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
+/// Refuses an output that cannot be written, or that is an input.
+fn check_output(args: &PredictArgs) -> anyhow::Result<()> {
     let inputs = Inputs::default().file("--input", Some(&args.input)).runs(&args.model);
     let inputs = inputs.images_and_captions(&args.images, &args.captions);
-    crate::output::check_apart([("--output", Some(args.output.as_path()))], &inputs)?;
+    crate::output::check_apart([("--output", Some(args.output.as_path()))], &inputs)
+}
+
+/// Refuses what makes no sense, before the model is loaded.
+fn check(args: &PredictArgs, format: AnswerFormat) -> anyhow::Result<()> {
     if args.model.len() > 1 && args.reading.settings().calibrated {
         return Err(Usage("--calibrated is for one --model, and not for several together".to_owned()).into());
     }
@@ -198,7 +217,7 @@ fn write(
             (Ok(fields), Ok(mut found)) => {
                 // Nothing is missing where images were declined.
                 found.image_missing &= !args.images.no_images;
-                losses.count(&found);
+                losses.count(&found, line.post.image_id.as_deref());
                 writer.answer(&PostOrigin { line: line.number, id, fields: &fields }, &line.post, found)?
             }
             (Err(Fault::Input(error)), _) => return Err(error),

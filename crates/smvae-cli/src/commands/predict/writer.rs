@@ -101,8 +101,9 @@ pub(super) fn written(bytes: &mut dyn BufRead, losses: &mut Losses) -> io::Resul
     }
     let counted: Counted = serde_json::from_slice(&record)?;
     // An answer has entities, whatever fields its post came with.
-    if counted.entities.is_none() {
-        losses.fail(&counted.line, counted.error.as_str().unwrap_or_default());
+    match counted.entities {
+        Some(entities) => losses.entities += entities.len(),
+        None => losses.fail(&counted.line, counted.error.as_str().unwrap_or_default()),
     }
     losses.words_cut += counted.words_cut;
     losses.captions_missing += usize::from(counted.caption_missing);
@@ -113,7 +114,7 @@ pub(super) fn written(bytes: &mut dyn BufRead, losses: &mut Losses) -> io::Resul
 /// What is counted of an answer.
 #[derive(serde::Deserialize)]
 struct Counted {
-    entities: Option<serde::de::IgnoredAny>,
+    entities: Option<Vec<serde::de::IgnoredAny>>,
     /// Of a line that is no answer; a post may have anything under these names.
     #[serde(default)]
     line: serde_json::Value,

@@ -3,6 +3,8 @@
 use crate::progress::say;
 use crate::watcher::ratios;
 use smvae::RunSummary;
+use smvae::data::corpus::split_path;
+use smvae::data::{Error, Split};
 use std::path::Path;
 
 /// Said of a run whose best F1 on dev is 0.
@@ -21,7 +23,9 @@ pub(super) fn tell_end(summary: &RunSummary, corpus: Option<&Path>) {
         say(format!("to continue: smvae train --resume {out}"));
     }
     if let Some(corpus) = corpus.filter(|_| summary.has_weights()) {
-        say(format!("next: smvae eval --model {out} --data {}", corpus.display()));
+        let has_no_test = matches!(split_path(corpus, Split::Test), Err(Error::NoSplit { .. }));
+        let split = if has_no_test { " --split dev" } else { "" };
+        say(format!("next: smvae eval --model {out} --data {}{split}", corpus.display()));
     }
 }
 

@@ -2,6 +2,7 @@
 //! on dev and test, as the same flag of the authors' program does.
 
 mod args;
+mod checks;
 mod ending;
 mod model_args;
 mod objective_args;
@@ -25,10 +26,9 @@ use args::Mode;
 use ending::tell_end;
 use smvae::core::nn::{Form, Unit};
 use smvae::data::corpus::unknown_types;
-use smvae::data::{ImageVectors, Sample, Split, gold_entities};
+use smvae::data::{ImageVectors, Split};
 use smvae::encoders::device;
-use smvae::{Config, LoadOptions, TrainInput};
-use std::collections::BTreeMap;
+use smvae::{LoadOptions, TrainInput};
 
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if args.mode == Mode::Test {
@@ -40,17 +40,21 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if let Some(run) = &args.resume {
         return resume::run(run, args);
     }
+    let folder = args.data.folder();
+    checks::refuse_corpus(args.out())?;
+    if let Some(file) = &args.unlabelled {
+        checks::refuse_split(file, &folder)?;
+    }
     let mut config = args.resolve()?;
     let encoder = args.text_encoder(&config)?;
     let device = args.device.open()?;
     if args.bf16 && device.is_cpu() && !Form::Bf16(Unit::best().for_bf16()).is_fast() {
         say("training in bf16, which is slower than f32 on this CPU (docs/precision.md)");
     }
-    // The test split is not opened.
-    let folder = args.data.folder();
     // A run that --config names may have had another corpus.
     config.corpus_format = format_for_run(&config, &folder, &args.format.format());
     config.data = Some(args.data.whole());
+    // The test split is not opened.
     let [train, dev] = load_splits(&folder, [Split::Train, Split::Dev], &config.corpus_format)?;
     let captions =
         if args.no_captions { None } else { captions::of_training(args.captions.as_deref(), &folder, &config)? };
@@ -65,9 +69,9 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
-    for warning in wide(&[("train", &train.samples), ("dev", &dev.samples)], &config)? {
-        say(warning);
-    }
+    checks::labels(&train.samples, &config.input)?.into_iter().for_each(say);
+    checks::wide(&[("train", &train.samples), ("dev", &dev.samples)], &config.input)?.into_iter().for_each(say);
+    checks::repeated(&train.samples, &dev.samples).into_iter().for_each(say);
     interrupt::catch()?;
     let images = match (&args.images, &args.image_features) {
         (Some(folder), _) => {
@@ -89,31 +93,6 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     drop(watcher);
     tell_end(&summary, Some(&folder));
     interrupt::end(summary.stopped)
-}
-
-/// What to say of entities that no candidate span can match, since they are wider than
-/// `--max-width`; a line for each split that has some.
-fn wide(splits: &[(&str, &[Sample])], config: &Config) -> anyhow::Result<Vec<String>> {
-    let max_width = config.input.max_width;
-    let mut lines = Vec::new();
-    for (split, samples) in splits {
-        // Of each type, entities in all and those that are too wide.
-        let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-        for entity in gold_entities(samples, config.input.convention)?.into_iter().flatten() {
-            let (all, wide) = counts.entry(entity.label).or_default();
-            *all += 1;
-            *wide += usize::from(entity.span.width() > max_width);
-        }
-        counts.retain(|_, (_, wide)| *wide > 0);
-        if !counts.is_empty() {
-            let types: Vec<_> = counts.iter().map(|(label, (all, wide))| format!("{wide} of {all} {label}")).collect();
-            lines.push(format!(
-                "warning: entities of {split} are wider than --max-width {max_width}, so that no model finds them: {}",
-                types.join(", ")
-            ));
-        }
-    }
-    Ok(lines)
 }
 
 /// Dev and test of a run folder, with the images it was trained with.

@@ -1,0 +1,153 @@
+//! What is refused before training, and what is said of its posts.
+
+use crate::failure::Usage;
+use crate::output::file_of;
+use smvae::config::InputConfig;
+use smvae::data::corpus::split_path;
+use smvae::data::duplicates::key;
+use smvae::data::{Sample, Split, gold_entities};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+/// Refuses the folder of a corpus as that of a run, whose files would lie among those of the
+/// corpus.
+pub(super) fn refuse_corpus(out: &Path) -> Result<(), Usage> {
+    if file_of(out, Split::Train).is_none() {
+        return Ok(());
+    }
+    Err(Usage(format!("--out {} is the folder of a corpus: name another, such as runs/mine", out.display())))
+}
+
+/// Refuses a split of the corpus as posts without labels. No file is opened.
+pub(super) fn refuse_split(unlabelled: &Path, corpus: &Path) -> Result<(), Usage> {
+    let Ok(place) = unlabelled.canonicalize() else { return Ok(()) };
+    let is_it = |split: &Split| {
+        split_path(corpus, *split).is_ok_and(|path| path.canonicalize().is_ok_and(|other| other == place))
+    };
+    let Some(split) = Split::ALL.into_iter().find(is_it) else { return Ok(()) };
+    Err(Usage(format!(
+        "--unlabelled {} is the {split} split of the corpus: name a file of other posts, such as the unlabelled.jsonl \
+         of `split --rest-of`",
+        unlabelled.display()
+    )))
+}
+
+/// A warning where posts of dev say what posts of train say: a model knows them by heart.
+pub(super) fn repeated(train: &[Sample], dev: &[Sample]) -> Option<String> {
+    let known: HashSet<u64> = train.iter().map(|sample| key(&sample.words)).collect();
+    let n = dev.iter().filter(|sample| known.contains(&key(&sample.words))).count();
+    let say = if n == 1 { "says" } else { "say" };
+    let all = dev.len();
+    (n > 0)
+        .then(|| format!("warning: {n} of {all} posts of dev {say} what a post of train says: F1 on dev will flatter"))
+}
+
+/// How many entities of each label train has, and a warning for labels that differ in capitals
+/// alone.
+pub(super) fn labels(train: &[Sample], input: &InputConfig) -> anyhow::Result<Vec<String>> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for entity in gold_entities(train, input.convention)?.into_iter().flatten() {
+        *counts.entry(entity.label).or_default() += 1;
+    }
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for label in counts.keys() {
+        alike.entry(label.to_lowercase()).or_default().push(label);
+    }
+    let told: Vec<String> = counts.iter().map(|(label, n)| format!("{n} {label}")).collect();
+    let mut lines = Vec::new();
+    if !told.is_empty() {
+        lines.push(format!("entities of train: {}", told.join(", ")));
+    }
+    for names in alike.into_values().filter(|names| names.len() > 1) {
+        let names = names.join(" and ");
+        lines.push(format!("warning: the labels {names} differ in capitals alone, and are learned as different ones"));
+    }
+    Ok(lines)
+}
+
+/// What to say of entities that no candidate span can match, since they are wider than
+/// `--max-width`; a line for each split that has some.
+pub(super) fn wide(splits: &[(&str, &[Sample])], input: &InputConfig) -> anyhow::Result<Vec<String>> {
+    let max_width = input.max_width;
+    let mut lines = Vec::new();
+    for (split, samples) in splits {
+        // Of each type, entities in all and those that are too wide.
+        let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for entity in gold_entities(samples, input.convention)?.into_iter().flatten() {
+            let (all, wide) = counts.entry(entity.label).or_default();
+            *all += 1;
+            *wide += usize::from(entity.span.width() > max_width);
+        }
+        counts.retain(|_, (_, wide)| *wide > 0);
+        if !counts.is_empty() {
+            let types: Vec<_> = counts.iter().map(|(label, (all, wide))| format!("{wide} of {all} {label}")).collect();
+            lines.push(format!(
+                "warning: entities of {split} are wider than --max-width {max_width}, so that no model finds them: {}",
+                types.join(", ")
+            ));
+        }
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A post of words with their tags.
+    fn post(words: &[(&str, &str)]) -> Sample {
+        let (words, tags) = words.iter().map(|(word, tag)| ((*word).to_owned(), (*tag).to_owned())).unzip();
+        Sample { words, tags, ..Sample::default() }
+    }
+
+    fn posts(texts: &[&str]) -> Vec<Sample> {
+        texts.iter().map(|text| post(&[(*text, "O")])).collect()
+    }
+
+    #[test]
+    fn posts_of_dev_that_train_has_are_counted() {
+        let train = posts(&["Oslo wins!", "Rome"]);
+        assert_eq!(repeated(&train, &posts(&["Paris", "London"])), None);
+        let warning = repeated(&train, &posts(&["oslo wins", "Paris", "Rome"])).expect("two of them");
+        assert_eq!(warning, "warning: 2 of 3 posts of dev say what a post of train says: F1 on dev will flatter");
+        assert!(
+            repeated(&train, &posts(&["rome"])).is_some_and(|warning| warning.contains("1 of 1 posts of dev says"))
+        );
+    }
+
+    #[test]
+    fn labels_are_counted_and_those_that_look_alike_are_named() {
+        let train =
+            [post(&[("Ana", "B-PER"), ("in", "O"), ("Oslo", "B-LOC")]), post(&[("Bo", "B-Per"), ("Cy", "B-PER")])];
+        let lines = labels(&train, &InputConfig::default()).expect("they are BIO tags");
+        assert_eq!(lines[0], "entities of train: 1 LOC, 2 PER, 1 Per");
+        assert!(lines.len() == 2 && lines[1].contains("the labels PER and Per differ in capitals alone"), "{lines:?}");
+        assert_eq!(labels(&train[..1], &InputConfig::default()).expect("they are BIO tags").len(), 1);
+        assert!(labels(&[], &InputConfig::default()).expect("no tags").is_empty());
+    }
+
+    #[test]
+    fn folders_and_files_of_a_corpus_are_told() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("corpus/runs")).expect("writable");
+        for file in ["corpus/train.txt", "corpus/valid.txt", "corpus/test.jsonl", "corpus/unlabelled.jsonl"] {
+            std::fs::write(at(file), "x").expect("writable");
+        }
+        assert!(refuse_corpus(&at("corpus/runs/../../corpus")).is_err());
+        for folder in ["corpus/runs", "absent"] {
+            refuse_corpus(&at(folder)).expect(folder);
+        }
+        let corpus = at("corpus");
+        for (file, want) in [
+            ("corpus/test.jsonl", Some("is the test split of the corpus")),
+            ("corpus/runs/../valid.txt", Some("is the dev split of the corpus")),
+            ("corpus/unlabelled.jsonl", None),
+            ("absent.jsonl", None),
+        ] {
+            let got = refuse_split(&at(file), &corpus).err().map(|error| error.to_string());
+            let is_so = want.map_or(got.is_none(), |want| got.as_ref().is_some_and(|got| got.contains(want)));
+            assert!(is_so, "{file}: {got:?}");
+        }
+    }
+}
