@@ -25,5 +25,5 @@ pub fn are_read(content_type: &str, body: &[u8]) -> [bool; 3] {
         }
         Err(_) => false,
     };
-    [predict, label_studio::read(body).is_ok(), open_inference::read(body).is_ok()]
+    [predict, label_studio::read(body, MOST_POSTS).is_ok(), open_inference::read(body, MOST_POSTS).is_ok()]
 }
