@@ -8,6 +8,7 @@
 use crate::adapters::ask_records;
 use crate::adapters::tags::Tags;
 use crate::answer::Found;
+use crate::http::ask::Answers;
 use crate::http::body::{self, Bytes};
 use crate::http::errors::{Fault, Refusal, json};
 use crate::http::posts;
@@ -146,10 +147,7 @@ pub(crate) async fn predict(Shared(state): Shared<Arc<State>>, request: Request)
     let Tasks { records, tags } = beside(bytes.len(), move || read(&bytes, most)).await?;
     let model = state.current.get();
     let answers = ask_records(&state, &model, records).await?;
-    let results = answers.found.iter().map(|found| prediction(found, &tags, &model)).collect();
-    let mut response = json(&Results { results });
-    response.extensions_mut().insert(answers.took);
-    Ok(response)
+    beside(answers.bytes(), move || Ok(answer(&answers, &tags, &model))).await
 }
 
 /// Take note of what happened in a project; nothing is trained here.
@@ -198,6 +196,13 @@ fn record(task: &Task, tags: &Tags) -> Result<PostRecord, Fault> {
     };
     let caption = task.data.get("caption").and_then(Value::as_str).filter(|_| tags.field != "caption");
     Ok(PostRecord { caption: caption.map(str::to_owned), ..posts::of_text(text)? })
+}
+
+fn answer(answers: &Answers, tags: &Tags, model: &Model) -> Response {
+    let results = answers.found.iter().map(|found| prediction(found, tags, model)).collect();
+    let mut response = json(&Results { results });
+    response.extensions_mut().insert(answers.took);
+    response
 }
 
 /// The result of one task, without entities whose label nobody may choose.

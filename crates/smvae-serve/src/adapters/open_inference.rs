@@ -5,10 +5,13 @@
 //! extension of Triton, are refused: its client sends JSON with `binary_data=False`.
 
 use crate::adapters::ask_records;
+use crate::answer::Found;
+use crate::http::ask::Answers;
 use crate::http::body::{self, Bytes};
 use crate::http::errors::{self, Fault, json};
 use crate::http::posts;
 use crate::http::split::beside;
+use crate::model::Model;
 use crate::state::State;
 use axum::Router;
 use axum::extract::{Request, State as Shared};
@@ -238,15 +241,19 @@ pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -
     let Texts { inference, records } = beside(bytes.len(), move || read(&bytes, most)).await?;
     let model = state.current.get();
     let answers = ask_records(&state, &model, records).await?;
-    let took = answers.took;
-    let line = |found: crate::answer::Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
-    let data: Vec<String> = answers.found.into_iter().map(line).collect();
+    beside(answers.bytes(), move || Ok(answer(inference, &model, answers))).await.map_err(Refused)
+}
+
+fn answer(inference: Inference, model: &Model, answers: Answers) -> Response {
+    let Answers { found, took } = answers;
+    let line = |found: Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
+    let data: Vec<String> = found.into_iter().map(line).collect();
     let output = Output { name: OUTPUT, shape: inference.inputs[0].shape.clone(), datatype: STRINGS, data };
     let inferred =
         Inferred { model_name: NAME, model_version: model.version(), id: inference.id, outputs: vec![output] };
     let mut response = json(&inferred);
     response.extensions_mut().insert(took);
-    Ok(response)
+    response
 }
 
 /// A request that was checked, and its texts as posts.
