@@ -70,7 +70,7 @@ impl State {
             metrics: Arc::new(Metrics::new()),
             speed,
             bodies: Arc::new(Semaphore::new(kib)),
-            pictures: Arc::new(Semaphore::new(limits.pictures)),
+            pictures: Arc::new(Semaphore::new(limits.pictures.min(Semaphore::MAX_PERMITS))),
             decoders: Arc::new(Semaphore::new(DECODERS)),
             source,
             workers,
