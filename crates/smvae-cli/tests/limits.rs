@@ -42,7 +42,10 @@ fn a_full_disk_is_an_error_and_leaves_nothing_half_written() {
     let dir = folder();
     let dir = dir.path();
     check(dir, &format!("{TRAIN} --out run"), "", 0);
-    std::fs::write(dir.join("posts.jsonl"), "{\"text\": \"met Zarko in Oslo\"}\n".repeat(5000)).expect("writable");
+    // Their last words differ and follow no rule, so that no format writes them in few bytes.
+    let word = |i: u32| i.wrapping_mul(0x9e37_79b1);
+    let post = |i: u32| format!("{{\"text\": \"met Zarko in Oslo {:08x}\"}}\n", word(i));
+    std::fs::write(dir.join("posts.jsonl"), (0..5000).map(post).collect::<String>()).expect("writable");
     // Writing beyond a few kilobytes of a file fails, as on a full disk.
     let full = |line: &str| code_and_log(limited(dir, "trap '' XFSZ; ulimit -f 16", line));
     let (code, log) = full(&format!("{TRAIN} --out new"));
@@ -58,9 +61,11 @@ fn a_full_disk_is_an_error_and_leaves_nothing_half_written() {
     // Where there is room again, it goes on.
     check(dir, "predict --model run --input posts.jsonl --output found.jsonl --resume", "", 0);
     assert_eq!(std::fs::read_to_string(dir.join("found.jsonl")).expect("complete").lines().count(), 5000);
-    let (code, log) = full("predict --model run --input posts.jsonl --output found.parquet");
-    assert!(code == Some(1) || cfg!(not(feature = "parquet")) || code == Some(0), "{log}");
-    assert!(code == Some(0) || !dir.join("found.parquet").exists());
+    if cfg!(feature = "parquet") {
+        let (code, log) = full("predict --model run --input posts.jsonl --output found.parquet");
+        assert!(code == Some(1) && log.contains("cannot write found.parquet"), "{code:?}: {log}");
+        assert!(!dir.join("found.parquet").exists());
+    }
     let (code, log) = full("features --images . --vision absent --out v.safetensors");
     assert!(code == Some(1) && log.contains("absent"), "{log}");
     // A device that is always full, in the place of each stream.
