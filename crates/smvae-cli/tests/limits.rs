@@ -8,7 +8,7 @@ mod support;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use support::{check, folder_with_corpus, smvae};
+use support::{check, folder_with_corpus, save_vision_model, smvae};
 
 const TRAIN: &str = "train --data corpus --text-encoder tiny --hidden-dim 8 --latent-dim 4 --max-width 3 --epochs 1";
 
@@ -21,6 +21,21 @@ fn limited(dir: &Path, limits: &str, line: &str) -> Output {
     let mut command = Command::new("sh");
     command.current_dir(dir).args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_smvae")]);
     command.args(line.split_whitespace()).stdin(Stdio::null()).output().expect("there is a shell")
+}
+
+/// The file `vision.safetensors`, a ResNet of one block, and the folder `pictures`, with more of
+/// them than the vectors of a few kilobytes.
+fn pictures(dir: &Path) {
+    save_vision_model(&dir.join("vision.safetensors"));
+    std::fs::create_dir(dir.join("pictures")).expect("writable");
+    for i in 0..120 {
+        // A BMP of one pixel of 24 bits, filled up to four bytes.
+        let header = [58, 0, 54, 40, 1, 1, 1 | 24 << 16, 0, 0, 0, 0, 0, 0u32];
+        let mut bytes = b"BM".to_vec();
+        bytes.extend(header.iter().flat_map(|word| word.to_le_bytes()));
+        bytes.extend([i * 2, 100, 200, 0]);
+        std::fs::write(dir.join(format!("pictures/{i}.bmp")), bytes).expect("writable");
+    }
 }
 
 #[track_caller]
@@ -66,8 +81,12 @@ fn a_full_disk_is_an_error_and_leaves_nothing_half_written() {
         assert!(code == Some(1) && log.contains("cannot write found.parquet"), "{code:?}: {log}");
         assert!(!dir.join("found.parquet").exists());
     }
-    let (code, log) = full("features --images . --vision absent --out v.safetensors");
-    assert!(code == Some(1) && log.contains("absent"), "{log}");
+    pictures(dir);
+    let features = "features --images pictures --vision vision.safetensors --out v.safetensors";
+    let (code, log) = full(features);
+    assert!(code == Some(1) && log.contains("cannot write v.safetensors"), "{code:?}: {log}");
+    assert!(!dir.join("v.safetensors").exists());
+    check(dir, features, "", 0);
     // A device that is always full, in the place of each stream.
     for line in ["stats --data corpus", "stats --data corpus --json", "inspect run", "eval --model run --data corpus"] {
         let (code, log) = code_and_log(limited(dir, "exec >/dev/full", line));
