@@ -24,8 +24,8 @@ fn limited(dir: &Path, limits: &str, line: &str) -> Output {
     command.args(line.split_whitespace()).stdin(Stdio::null()).output().expect("there is a shell")
 }
 
-/// The file `vision.safetensors`, a ResNet of one block, and the folder `pictures`, with more of
-/// them than the vectors of a few kilobytes.
+/// The file `vision.safetensors`, a ResNet of one block, and the folder `pictures`, whose vectors
+/// take more than a few kilobytes.
 fn pictures(dir: &Path) {
     save_vision_model(&dir.join("vision.safetensors"));
     std::fs::create_dir(dir.join("pictures")).expect("writable");
