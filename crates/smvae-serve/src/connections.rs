@@ -110,8 +110,8 @@ fn refuse(stream: TcpStream, limit: usize) {
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write(&[head.as_bytes(), body.as_bytes()].concat());
         let _ = stream.shutdown(Shutdown::Write);
-        // Closed with bytes that nobody has read, a connection is reset, and its client may never see
-        // the answer. What is still to come is not waited for.
+        // Closed with bytes that nobody has read, a connection is reset, and its client may never
+        // see the answer. What is still to come is not waited for.
         let _ = stream.read(&mut vec![0u8; HEADER_BYTES]);
     }
 }

@@ -39,8 +39,8 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts the threads, which end when the queue is closed and empty. Where one of them cannot be
-    /// started, it is closed, so that those before it do not wait for ever.
+    /// Starts the threads, which end when the queue is closed and empty. Where one of them cannot
+    /// be started, it is closed, so that those before it do not wait for ever.
     pub(crate) fn start(&self) -> std::io::Result<Vec<JoinHandle<()>>> {
         let start = |number| {
             let engine = self.clone();

@@ -40,7 +40,7 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a body of JSON. Default: 2 MiB.
+    /// Bytes of a body of JSON, and of the posts in one with pictures. Default: 2 MiB.
     pub body_bytes: usize,
     /// Bytes of a body with pictures. Default: 16 MiB.
     pub upload_bytes: usize,
@@ -58,8 +58,8 @@ pub struct Limits {
     pub queue_posts: usize,
     /// Words of the posts that wait for the model. Default: 131,072.
     pub queue_words: usize,
-    /// Word pieces of a batch, as they are estimated before text is cut into them, at most 1,048,576.
-    /// `None` takes 1024: more do not make the matrix products faster.
+    /// Word pieces of a batch, as they are estimated before text is cut into them; at most
+    /// 1,048,576. `None` takes 1024: more do not make the matrix products faster.
     pub batch_pieces: Option<usize>,
     /// Connections at a time. Default: 1024.
     pub connections: usize,

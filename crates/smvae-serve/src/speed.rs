@@ -39,8 +39,8 @@ impl Speed {
     }
 
     /// Measures a model before it is given requests. All workers compute at a time, each on one
-    /// thread, as they do for a long list. A model that fails tells nothing, nor do threads that the
-    /// system does not give.
+    /// thread, as they do for a long list. A model that fails tells nothing, nor do threads that
+    /// the system does not give.
     pub(crate) fn measure(&self, model: &Model, workers: usize) {
         let post = model.predictor.post(TEXT);
         let weight = post.weight(None);
