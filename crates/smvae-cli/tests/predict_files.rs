@@ -11,7 +11,7 @@ use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{check, folder_with_corpus, smvae};
 
 /// A folder with a trained `run` and `posts.jsonl`, of which every hundredth line is no post.
@@ -32,9 +32,18 @@ fn folder(n_posts: usize) -> tempfile::TempDir {
 const PREDICT: &str = "predict --model run --input posts.jsonl";
 const TEMPORARY: &str = ".found.jsonl.tmp";
 
+/// How long a test waits for the first lines: a program that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits until the temporary file holds something.
+#[track_caller]
 fn wait_for_lines(dir: &Path, child: &mut Child) -> bool {
+    let start = Instant::now();
     loop {
+        if start.elapsed() > PATIENCE {
+            let _ = child.kill();
+            panic!("nothing was written within {PATIENCE:?}");
+        }
         if child.try_wait().expect("our own child").is_some() {
             return false;
         }

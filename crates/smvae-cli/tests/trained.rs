@@ -199,11 +199,10 @@ fn predictions_keep_order_and_fields(dir: &Path) {
         "fields keep their order: {out}"
     );
     assert_eq!(lines[1]["text"], "a b c", "positions are those of the words joined by spaces");
-    for entity in lines.iter().flat_map(|line| line["entities"].as_array().expect("checked")) {
-        let text = lines[0]["text"].as_str().expect("the first post has a text");
-        let range = entity["start"].as_u64().expect("a number") as usize..entity["end"].as_u64().expect("one") as usize;
-        assert_eq!(text.get(range), entity["text"].as_str(), "{entity}");
-    }
+    let posts_of_spans = "{\"text\": \"met  Zärko in Oslo\"}\n{\"words\": [\"ü\", \"b c\"]}\n{\"words\": []}\n";
+    let (out, _) = check(dir, "predict --model run --no-images --all-above 0", posts_of_spans, 0);
+    let seen: Vec<usize> = out.lines().map(|line| mentions_are_characters(&json_of(line))).collect();
+    assert!(seen.len() == 3 && seen[0] > 0 && seen[1] > 0 && seen[2] == 0, "{seen:?} of {out}");
     let bad = format!("{posts}{{\"id\": 4}}\n");
     let (out, log) = check(dir, "predict --model run --no-images --strict", &bad, 1);
     assert!(log.contains("stdin:5: expected an object with") && !log.contains("vector"), "{log}");
@@ -225,6 +224,20 @@ fn predictions_keep_order_and_fields(dir: &Path) {
     let eval = "eval --model run --data dataset/mine --no-images --predictions dataset/mine/test.txt";
     check_error(dir, eval, "", 2, "a split of a corpus");
     check_error(dir, "draw --data dataset/mine --labels 2 --seed 0 --out dataset/mine/train.txt", "", 2, "a split of");
+}
+
+/// Checks that the entities and candidates of a post are the characters of its text that they say;
+/// how many there are.
+#[track_caller]
+fn mentions_are_characters(line: &Value) -> usize {
+    let text: Vec<char> = line["text"].as_str().expect("every answer has a text").chars().collect();
+    let told = ["entities", "candidates"].map(|name| line[name].as_array().expect("asked for"));
+    for mention in told.into_iter().flatten() {
+        let at = |name: &str| mention[name].as_u64().expect("a number") as usize;
+        let characters = text.get(at("start")..at("end")).map(|part| part.iter().collect::<String>());
+        assert_eq!(characters.as_deref(), mention["text"].as_str(), "{mention}");
+    }
+    told.iter().map(|mentions| mentions.len()).sum()
 }
 
 #[track_caller]

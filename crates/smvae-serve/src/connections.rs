@@ -10,7 +10,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::io::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,12 +48,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, state: &Arc<Sta
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() >= state.settings.limits.connections => {
                     state.metrics.connections_refused.inc();
-                    refuse(stream, state);
+                    refuse(stream, state.settings.limits.connections);
                 }
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, router.clone(), Arc::clone(state), stop.subscribe()));
                     state.metrics.connections.set(connections.len() as i64);
                 }
+                Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
                     sleep(WITHOUT_DESCRIPTORS).await;
@@ -66,6 +67,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, state: &Arc<Sta
     let all = async { while connections.join_next().await.is_some() {} };
     // What is left then is dropped with the set.
     let _ = timeout(LAST_ANSWERS, all).await;
+}
+
+/// Whether a connection was gone before it was accepted, or a signal came: the next one can be
+/// accepted at once.
+fn is_of_one_client(error: &std::io::Error) -> bool {
+    use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
 /// One connection, until either side ends it.
@@ -88,9 +96,8 @@ async fn connection(stream: TcpStream, router: Router, state: Arc<State>, mut st
     }
 }
 
-/// Answers a connection beyond the limit without reading from it.
-fn refuse(stream: TcpStream, state: &State) {
-    let limit = state.settings.limits.connections;
+/// Answers a connection beyond the limit, whatever it asks.
+fn refuse(stream: TcpStream, limit: usize) {
     let message = format!("{limit} connections are open, which is the limit: try again later");
     let problem = Problem { code: "too_many_connections", message, post: None, field: None };
     let body = serde_json::to_string(&Refusal { error: problem }).expect("our own types have a JSON form");
@@ -103,6 +110,9 @@ fn refuse(stream: TcpStream, state: &State) {
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write(&[head.as_bytes(), body.as_bytes()].concat());
         let _ = stream.shutdown(Shutdown::Write);
+        // Closed with bytes that nobody has read, a connection is reset, and its client may never
+        // see the answer. What is still to come is not waited for.
+        let _ = stream.read(&mut vec![0u8; HEADER_BYTES]);
     }
 }
 
@@ -123,7 +133,7 @@ impl Patient {
         let limit = self.limit;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
         ready!(waiting.as_mut().poll(cx));
-        Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }
 }
 
@@ -159,5 +169,40 @@ impl AsyncWrite for Patient {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_client_that_is_refused_gets_its_answer_and_no_reset() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+            let address = listener.local_addr().expect("it is bound");
+            let mut client = std::net::TcpStream::connect(address).expect("it listens");
+            client.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").expect("it is open");
+            let (stream, _) = listener.accept().await.expect("a client");
+            stream.readable().await.expect("it has asked");
+            refuse(stream, 7);
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).expect("an answer to its end");
+            assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("7 connections are open"), "{answer}");
+            assert_eq!(client.take_error().expect("a socket").map(|error| error.kind()), None);
+        });
+    }
+
+    #[test]
+    fn a_client_that_has_gone_keeps_no_other_waiting() {
+        for kind in [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::Interrupted] {
+            assert!(is_of_one_client(&kind.into()), "{kind}");
+        }
+        assert!(!is_of_one_client(&ErrorKind::OutOfMemory.into()));
+        // Too many open files.
+        #[cfg(unix)]
+        assert!(!is_of_one_client(&std::io::Error::from_raw_os_error(24)));
     }
 }

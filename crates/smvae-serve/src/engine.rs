@@ -39,13 +39,15 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts the threads, which end when the queue is closed and empty.
+    /// Starts the threads, which end when the queue is closed and empty. Where one of them cannot
+    /// be started, it is closed, so that those before it do not wait for ever.
     pub(crate) fn start(&self) -> std::io::Result<Vec<JoinHandle<()>>> {
         let start = |number| {
             let engine = self.clone();
             std::thread::Builder::new().name(format!("smvae-engine-{number}")).spawn(move || engine.run())
         };
-        (0..self.workers).map(start).collect()
+        let started: std::io::Result<Vec<_>> = (0..self.workers).map(start).collect();
+        started.inspect_err(|_| self.queue.close())
     }
 
     fn run(&self) {

@@ -21,9 +21,10 @@ pub fn are_read(content_type: &str, body: &[u8]) -> [bool; 3] {
         Ok(Kind::Json) => posts::read(body, MOST_POSTS).is_ok(),
         // The body is there as a whole, so that nothing is waited for.
         Ok(Kind::Multipart { boundary }) => {
-            multipart::read(body.to_vec(), &boundary, MOST_POSTS).now_or_never().is_some_and(|parts| parts.is_ok())
+            let form = multipart::read(body.to_vec(), &boundary, MOST_POSTS, body.len()).now_or_never();
+            form.is_some_and(|form| form.and_then(|form| form.parts(MOST_POSTS)).is_ok())
         }
         Err(_) => false,
     };
-    [predict, label_studio::read(body).is_ok(), open_inference::read(body).is_ok()]
+    [predict, label_studio::read(body, MOST_POSTS).is_ok(), open_inference::read(body, MOST_POSTS).is_ok()]
 }

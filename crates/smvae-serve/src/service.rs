@@ -73,7 +73,9 @@ impl Service {
             engine.into_iter().for_each(|worker| drop(worker.join()));
             let _ = told_ended.send(());
         };
-        let thread = std::thread::Builder::new().name("smvae-http".to_owned()).spawn(serve).map_err(Error::Start)?;
+        let thread = std::thread::Builder::new().name("smvae-http".to_owned()).spawn(serve);
+        // The engine's threads end with the queue, which nobody else would close.
+        let thread = thread.inspect_err(|_| state.queue.close()).map_err(Error::Start)?;
         Ok(Self { address, state, thread: Some(thread), ended: Some(ended) })
     }
 

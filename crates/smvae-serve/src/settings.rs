@@ -40,7 +40,7 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a body of JSON. Default: 2 MiB.
+    /// Bytes of a body of JSON, and of the posts in one with pictures. Default: 2 MiB.
     pub body_bytes: usize,
     /// Bytes of a body with pictures. Default: 16 MiB.
     pub upload_bytes: usize,
@@ -58,8 +58,8 @@ pub struct Limits {
     pub queue_posts: usize,
     /// Words of the posts that wait for the model. Default: 131,072.
     pub queue_words: usize,
-    /// Word pieces of a batch, as they are estimated before text is cut into them. `None` takes
-    /// 1024: more do not make the matrix products faster.
+    /// Word pieces of a batch, as they are estimated before text is cut into them; at most
+    /// 1,048,576. `None` takes 1024: more do not make the matrix products faster.
     pub batch_pieces: Option<usize>,
     /// Connections at a time. Default: 1024.
     pub connections: usize,
@@ -75,6 +75,10 @@ pub struct Limits {
     /// seconds.
     pub drain_time: Duration,
 }
+
+/// The most word pieces of a batch. A model is measured with a share of a batch at the start, which
+/// must fit into memory.
+const MOST_BATCH_PIECES: usize = 1 << 20;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -99,8 +103,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Checks that every limit lets something through, and that what one request may ask fits into
-    /// what all may.
+    /// Checks that every limit lets something through, that what one request may ask fits into what
+    /// all may, and that a batch fits into memory.
     ///
     /// # Errors
     /// [`Error::Setting`] for the first that does not.
@@ -117,6 +121,10 @@ impl Limits {
         ];
         for (name, got) in counts {
             at_least(name, got, 1, "1")?;
+        }
+        if let Some(got) = self.batch_pieces.filter(|got| *got > MOST_BATCH_PIECES) {
+            let want = format!("at most {MOST_BATCH_PIECES}");
+            return Err(Error::Setting { name: "batch_pieces", want, got: got.to_string() });
         }
         at_least("queue_posts", self.queue_posts, self.posts, "the posts of a request")?;
         at_least("queue_words", self.queue_words, self.words, "the words of a post")?;
@@ -162,6 +170,11 @@ mod tests {
         check(
             |limits| limits.all_bytes = 1 << 20,
             "the setting `all_bytes` must be at least the bytes of a body (16777216), got 1048576",
+        );
+        check(|limits| limits.batch_pieces = Some(1 << 20), "fine");
+        check(
+            |limits| limits.batch_pieces = Some(1_000_000_000_000),
+            "the setting `batch_pieces` must be at most 1048576, got 1000000000000",
         );
         check(|limits| limits.header_time = Duration::ZERO, "the setting `header_time` must be more than 0, got 0");
     }

@@ -9,6 +9,7 @@ use crate::model::Model;
 use rayon::ThreadPoolBuilder;
 use smvae::{Post, Predictor};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// What is read to measure a model: as long as many posts are.
@@ -38,15 +39,16 @@ impl Speed {
     }
 
     /// Measures a model before it is given requests. All workers compute at a time, each on one
-    /// thread, as they do for a long list. A model that fails tells nothing.
+    /// thread, as they do for a long list. A model that fails tells nothing, nor do threads that
+    /// the system does not give.
     pub(crate) fn measure(&self, model: &Model, workers: usize) {
         let post = model.predictor.post(TEXT);
         let weight = post.weight(None);
         let posts = vec![post; self.least_that_tells().div_ceil(weight).max(1)];
         let work = || time_of(&model.predictor, &posts, workers > 1);
         let times: Vec<Option<Duration>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            threads.into_iter().map(|thread| thread.join().ok().flatten()).collect()
+            let threads: Vec<_> = (0..workers).map(|_| Builder::new().spawn_scoped(scope, work)).collect();
+            threads.into_iter().map(|thread| thread.ok()?.join().ok().flatten()).collect()
         });
         let times: Option<Vec<Duration>> = times.into_iter().collect();
         if let Some(longest) = times.and_then(|times| times.into_iter().max()) {

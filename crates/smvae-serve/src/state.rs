@@ -62,14 +62,15 @@ impl State {
         workers: usize,
     ) -> Self {
         let limits = &settings.limits;
-        let kib = (limits.all_bytes / 1024).clamp(1, Semaphore::MAX_PERMITS);
+        // Rounded up, as bodies reserve it: one that is as large as all may be has room.
+        let kib = limits.all_bytes.div_ceil(1024).min(Semaphore::MAX_PERMITS);
         Self {
             current: Current::new(model),
             queue: Arc::new(Queue::new(Length { posts: limits.queue_posts, words: limits.queue_words })),
             metrics: Arc::new(Metrics::new()),
             speed,
             bodies: Arc::new(Semaphore::new(kib)),
-            pictures: Arc::new(Semaphore::new(limits.pictures)),
+            pictures: Arc::new(Semaphore::new(limits.pictures.min(Semaphore::MAX_PERMITS))),
             decoders: Arc::new(Semaphore::new(DECODERS)),
             source,
             workers,

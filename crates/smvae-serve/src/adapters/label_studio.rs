@@ -8,9 +8,11 @@
 use crate::adapters::ask_records;
 use crate::adapters::tags::Tags;
 use crate::answer::Found;
-use crate::http::body;
+use crate::http::ask::Answers;
+use crate::http::body::{self, Bytes};
 use crate::http::errors::{Fault, Refusal, json};
 use crate::http::posts;
+use crate::http::split::beside;
 use crate::model::Model;
 use crate::state::State;
 use axum::Router;
@@ -138,15 +140,14 @@ pub(crate) async fn setup(Shared(state): Shared<Arc<State>>) -> Response {
     ))]
 pub(crate) async fn predict(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Fault> {
     let _admitted = state.admit()?;
-    let (head, bytes) = request.into_parts();
-    let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
-    let Tasks { records, tags } = read(&body.bytes)?;
+    let (head, body) = request.into_parts();
+    let limits = &state.settings.limits;
+    let Bytes { bytes, place: _place } = body::read(&state, &head.headers, body, limits.body_bytes).await?;
+    let most = limits.posts;
+    let Tasks { records, tags } = beside(bytes.len(), move || read(&bytes, most)).await?;
     let model = state.current.get();
     let answers = ask_records(&state, &model, records).await?;
-    let results = answers.found.iter().map(|found| prediction(found, &tags, &model)).collect();
-    let mut response = json(&Results { results });
-    response.extensions_mut().insert(answers.took);
-    Ok(response)
+    beside(answers.bytes(), move || Ok(answer(&answers, &tags, &model))).await
 }
 
 /// Take note of what happened in a project; nothing is trained here.
@@ -161,6 +162,7 @@ pub(crate) async fn webhook(Shared(state): Shared<Arc<State>>) -> Response {
 
 /// The texts of a request, each with the `caption` of its task, if that has one, and how they and
 /// their regions are named.
+#[derive(Debug)]
 pub(crate) struct Tasks {
     records: Vec<PostRecord>,
     tags: Tags,
@@ -169,9 +171,14 @@ pub(crate) struct Tasks {
 /// Reads a request.
 ///
 /// # Errors
-/// 400 for what is no JSON, 422 for another configuration and for tasks without a text.
-pub(crate) fn read(body: &[u8]) -> Result<Tasks, Fault> {
+/// 400 for what is no JSON, 413 for too many tasks, 422 for another configuration and for tasks
+/// without a text.
+pub(crate) fn read(body: &[u8], most: usize) -> Result<Tasks, Fault> {
     let Predict { tasks, label_config } = super::read_json(body)?;
+    // Before anything is made of them: a body of small tasks has very many.
+    if tasks.len() > most {
+        return Err(Fault::too_many_posts(tasks.len(), most));
+    }
     let tags = match label_config.filter(|config| !config.trim().is_empty()) {
         Some(config) => Tags::read(&config).map_err(|why| Fault::bad_post(why).of_field("label_config"))?,
         None => Tags::default(),
@@ -189,6 +196,13 @@ fn record(task: &Task, tags: &Tags) -> Result<PostRecord, Fault> {
     };
     let caption = task.data.get("caption").and_then(Value::as_str).filter(|_| tags.field != "caption");
     Ok(PostRecord { caption: caption.map(str::to_owned), ..posts::of_text(text)? })
+}
+
+fn answer(answers: &Answers, tags: &Tags, model: &Model) -> Response {
+    let results = answers.found.iter().map(|found| prediction(found, tags, model)).collect();
+    let mut response = json(&Results { results });
+    response.extensions_mut().insert(answers.took);
+    response
 }
 
 /// The result of one task, without entities whose label nobody may choose.
@@ -225,7 +239,7 @@ mod tests {
         let captions = |config: &str| {
             let task = serde_json::json!({"data": {"text": "in Oslo", "caption": "a city"}});
             let body = serde_json::json!({"tasks": [task], "label_config": config}).to_string();
-            let tasks = read(body.as_bytes()).expect("a request");
+            let tasks = read(body.as_bytes(), 1).expect("a request");
             tasks.records.into_iter().map(|record| record.caption).collect::<Vec<_>>()
         };
         let config = |field: &str| {
@@ -235,5 +249,13 @@ mod tests {
         };
         assert_eq!(captions(&config("text")), [Some("a city".to_owned())]);
         assert_eq!(captions(&config("caption")), [None]);
+    }
+
+    #[test]
+    fn tasks_are_counted_before_they_are_read() {
+        let tasks = vec![serde_json::json!({"data": {}}); 3];
+        let body = serde_json::json!({ "tasks": tasks }).to_string();
+        let code = |most| read(body.as_bytes(), most).expect_err("no task has a text").problem.code;
+        assert_eq!((code(2), code(3)), ("too_many_posts", "bad_post"));
     }
 }

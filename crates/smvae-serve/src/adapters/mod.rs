@@ -12,12 +12,8 @@ use crate::state::State;
 use smvae::data::formats::PostRecord;
 use std::sync::Arc;
 
-/// Asks the model about posts of text alone.
+/// Asks the model about posts of text alone, of which there are no more than a request may have.
 async fn ask_records(state: &Arc<State>, model: &Arc<Model>, records: Vec<PostRecord>) -> Result<Answers, Fault> {
-    let limits = &state.settings.limits;
-    if records.len() > limits.posts {
-        return Err(Fault::too_many_posts(records.len(), limits.posts));
-    }
     let posts = split(state, model, records).await?;
     let questions = posts.into_iter().map(|post| Question { post, picture: None }).collect();
     ask(state, model, questions, None).await

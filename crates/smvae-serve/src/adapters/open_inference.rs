@@ -5,9 +5,13 @@
 //! extension of Triton, are refused: its client sends JSON with `binary_data=False`.
 
 use crate::adapters::ask_records;
-use crate::http::body;
+use crate::answer::Found;
+use crate::http::ask::Answers;
+use crate::http::body::{self, Bytes};
 use crate::http::errors::{self, Fault, json};
 use crate::http::posts;
+use crate::http::split::beside;
+use crate::model::Model;
 use crate::state::State;
 use axum::Router;
 use axum::extract::{Request, State as Shared};
@@ -15,7 +19,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use smvae::data::formats::Fields;
+use smvae::data::formats::{Fields, PostRecord};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -227,34 +231,52 @@ pub(crate) async fn model_ready(Shared(state): Shared<Arc<State>>) -> Response {
     ))]
 pub(crate) async fn infer(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Refused> {
     let _admitted = state.admit()?;
-    let (head, bytes) = request.into_parts();
+    let (head, body) = request.into_parts();
     if head.headers.contains_key(BINARY) {
         return Err(Fault::bad_post("tensors as bytes are not read: send JSON, binary_data=False").into());
     }
-    let body = body::read(&state, &head.headers, bytes, state.settings.limits.body_bytes).await?;
-    let inference = read(&body.bytes)?;
+    let limits = &state.settings.limits;
+    let Bytes { bytes, place: _place } = body::read(&state, &head.headers, body, limits.body_bytes).await?;
+    let most = limits.posts;
+    let Texts { inference, records } = beside(bytes.len(), move || read(&bytes, most)).await?;
     let model = state.current.get();
-    let records = inference.texts().iter().map(|text| posts::of_text(text)).collect::<Result<_, _>>()?;
     let answers = ask_records(&state, &model, records).await?;
-    let took = answers.took;
-    let line = |found: crate::answer::Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
-    let data: Vec<String> = answers.found.into_iter().map(line).collect();
+    beside(answers.bytes(), move || Ok(answer(inference, &model, answers))).await.map_err(Refused)
+}
+
+fn answer(inference: Inference, model: &Model, answers: Answers) -> Response {
+    let Answers { found, took } = answers;
+    let line = |found: Found| smvae::json::answer(&Fields::default(), &found.post, found.prediction);
+    let data: Vec<String> = found.into_iter().map(line).collect();
     let output = Output { name: OUTPUT, shape: inference.inputs[0].shape.clone(), datatype: STRINGS, data };
     let inferred =
         Inferred { model_name: NAME, model_version: model.version(), id: inference.id, outputs: vec![output] };
     let mut response = json(&inferred);
     response.extensions_mut().insert(took);
-    Ok(response)
+    response
+}
+
+/// A request that was checked, and its texts as posts.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    inference: Inference,
+    records: Vec<PostRecord>,
 }
 
 /// Reads a request whose texts can be told.
 ///
 /// # Errors
-/// 400 for what is no JSON, 422 for what is no tensor of texts.
-pub(crate) fn read(body: &[u8]) -> Result<Inference, Fault> {
+/// 400 for what is no JSON, 413 for too many texts, 422 for what is no tensor of texts.
+pub(crate) fn read(body: &[u8], most: usize) -> Result<Texts, Fault> {
     let inference: Inference = super::read_json(body)?;
     check(&inference)?;
-    Ok(inference)
+    let texts = inference.texts();
+    // Before anything is made of them: a body of short texts has very many.
+    if texts.len() > most {
+        return Err(Fault::too_many_posts(texts.len(), most));
+    }
+    let records = texts.iter().map(|text| posts::of_text(text)).collect::<Result<_, _>>()?;
+    Ok(Texts { inference, records })
 }
 
 impl Inference {
@@ -279,4 +301,25 @@ fn check(inference: &Inference) -> Result<(), Fault> {
         return Err(Fault::bad_post(why).of_field("shape"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_counted() {
+        let code = |n: usize| {
+            let input = serde_json::json!({"name": "text", "datatype": "BYTES", "shape": [n], "data": vec!["a"; n]});
+            let body = serde_json::json!({ "inputs": [input] }).to_string();
+            read(body.as_bytes(), 2).map_or_else(
+                |fault| fault.problem.code,
+                |texts| {
+                    assert_eq!(texts.records.len(), n);
+                    "fine"
+                },
+            )
+        };
+        assert_eq!((code(2), code(3)), ("fine", "too_many_posts"));
+    }
 }

@@ -30,6 +30,21 @@ pub(crate) struct Answers {
     pub(crate) took: Took,
 }
 
+/// About how many bytes of JSON an entity or a candidate takes.
+const BYTES_OF_AN_ENTITY: usize = 100;
+
+impl Answers {
+    /// About how many bytes they will take as JSON, but for what posts came with beside their text.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |Found { post, prediction }: &Found| {
+            let told = prediction.entities.len() + prediction.candidates.as_ref().map_or(0, Vec::len);
+            // Its text, and its words.
+            2 * post.text().len() + told * BYTES_OF_AN_ENTITY
+        };
+        self.found.iter().map(bytes).sum()
+    }
+}
+
 /// Time of a request: the longest that one of its posts took. Goes to the log and to the client.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Took {

@@ -116,6 +116,12 @@ impl Fault {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", why)
     }
 
+    /// A part that is no picture and has more bytes than a body without pictures may have.
+    pub(crate) fn large_part(limit: usize) -> Self {
+        let why = format!("the part has more than {limit} bytes, which is the limit: send less at once");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", why)
+    }
+
     pub(crate) fn too_many_posts(got: usize, limit: usize) -> Self {
         let why = format!("the request has {got} posts, the limit is {limit}: send them in parts");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_posts", why)

@@ -16,12 +16,26 @@ pub(crate) struct Parts {
     pub(crate) pictures: BTreeMap<String, Bytes>,
 }
 
-/// Reads the parts of a body.
+/// The parts of a body, of which only the names were read.
+#[derive(Debug)]
+pub(crate) struct Form {
+    content: Content,
+    pictures: BTreeMap<String, Bytes>,
+}
+
+/// What is in the part that is no picture.
+#[derive(Debug)]
+enum Content {
+    Posts(Bytes),
+    Text(Bytes),
+}
+
+/// Takes a body apart: at most so many posts, in at most so many bytes.
 ///
 /// # Errors
-/// 400 for what is no multipart or has a part twice, 422 where there is no post, or a picture that
-/// belongs to none; those of the posts.
-pub(crate) async fn read(bytes: Vec<u8>, boundary: &str, most_posts: usize) -> Result<Parts, Fault> {
+/// 400 for what is no multipart or has a part twice, 413 for posts or a text of more bytes, 422
+/// where there is neither or both.
+pub(crate) async fn read(bytes: Vec<u8>, boundary: &str, most_posts: usize, most_bytes: usize) -> Result<Form, Fault> {
     let bad = |error: multer::Error| Fault::bad_multipart(format!("the body is not multipart: {error}"));
     let stream = futures_util::stream::once(async { Ok::<_, Infallible>(bytes) });
     let mut multipart = multer::Multipart::new(stream, boundary);
@@ -39,16 +53,42 @@ pub(crate) async fn read(bytes: Vec<u8>, boundary: &str, most_posts: usize) -> R
             return Err(Fault::bad_multipart("there are more parts than a request may have posts"));
         }
     }
-    let posts = match (parts.remove("posts"), parts.remove("text")) {
-        (Some(posts), None) => posts::read(&posts, most_posts).map_err(in_posts)?,
-        (None, Some(text)) => one_post(&text)?,
+    let content = match (parts.remove("posts"), parts.remove("text")) {
+        (Some(posts), None) => Content::Posts(posts),
+        (None, Some(text)) => Content::Text(text),
         (None, None) => return Err(Fault::bad_post("there is neither a part posts nor a part text")),
         (Some(_), Some(_)) => return Err(Fault::bad_post("there are both a part posts and a part text")),
     };
-    let parts = Parts { posts, pictures: parts };
-    match parts.unused() {
-        Some(name) => Err(Fault::unused_picture().of_field(name)),
-        None => Ok(parts),
+    let form = Form { content, pictures: parts };
+    // A body is as large as it is for its pictures.
+    if form.bytes_of_posts() > most_bytes {
+        let name = if matches!(form.content, Content::Posts(_)) { "posts" } else { "text" };
+        return Err(Fault::large_part(most_bytes).of_field(name));
+    }
+    Ok(form)
+}
+
+impl Form {
+    /// How much there is to read.
+    pub(crate) fn bytes_of_posts(&self) -> usize {
+        let (Content::Posts(bytes) | Content::Text(bytes)) = &self.content;
+        bytes.len()
+    }
+
+    /// Reads the posts.
+    ///
+    /// # Errors
+    /// Those of the posts; 422 for a picture that belongs to none.
+    pub(crate) fn parts(self, most_posts: usize) -> Result<Parts, Fault> {
+        let posts = match &self.content {
+            Content::Posts(posts) => posts::read(posts, most_posts).map_err(in_posts)?,
+            Content::Text(text) => one_post(text)?,
+        };
+        let parts = Parts { posts, pictures: self.pictures };
+        match parts.unused() {
+            Some(name) => Err(Fault::unused_picture().of_field(name)),
+            None => Ok(parts),
+        }
     }
 }
 
@@ -87,7 +127,8 @@ mod tests {
     /// What becomes of a body.
     fn outcome(bytes: &[u8]) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        match runtime.block_on(read(bytes.to_vec(), "XX", 3)) {
+        let form = runtime.block_on(read(bytes.to_vec(), "XX", 3, 100));
+        match form.and_then(|form| form.parts(3)) {
             Ok(parts) => format!("{} posts, {:?}", parts.posts.records.len(), parts.pictures.keys()),
             Err(fault) => format!("{} {:?}", fault.problem.code, fault.problem.field),
         }
@@ -116,6 +157,16 @@ mod tests {
         check(&[("x", "..")], "bad_post None");
         check(&[("", "..")], "bad_multipart None");
         check(&[("1", ""), ("2", ""), ("3", ""), ("4", ""), ("5", "")], "bad_multipart None");
+    }
+
+    #[test]
+    fn pictures_alone_may_be_large() {
+        let blanks = " ".repeat(101);
+        let (most, more) = (&blanks[1..], &blanks[..]);
+        check(&[("text", most), ("x", more)], r#"1 posts, ["x"]"#);
+        check(&[("text", more)], r#"too_large Some("text")"#);
+        check(&[("posts", most)], r#"bad_json Some("posts")"#);
+        check(&[("posts", more)], r#"too_large Some("posts")"#);
     }
 
     proptest::proptest! {

@@ -72,7 +72,7 @@ pub(crate) async fn predict(
     let model = state.current.get();
     let questions = questions(&state, &model, &parts).await?;
     let answers = ask(&state, &model, questions, options.candidates).await?;
-    Ok(answer(&parts, answers))
+    beside(answers.bytes(), move || Ok(answer(&parts, answers))).await
 }
 
 /// Reads the posts and pictures of a request, which keep its place until it is answered.
@@ -88,7 +88,9 @@ async fn parts(state: &Arc<State>, request: Request) -> Result<(Parts, Place), F
         }
         Kind::Multipart { boundary } => {
             let Bytes { bytes, place } = body::read(state, &head.headers, body, limits.upload_bytes).await?;
-            Ok((multipart::read(bytes, &boundary, most_posts).await?, place))
+            let form = multipart::read(bytes, &boundary, most_posts, limits.body_bytes).await?;
+            let parts = beside(form.bytes_of_posts(), move || form.parts(most_posts)).await?;
+            Ok((parts, place))
         }
     }
 }

@@ -43,6 +43,24 @@ fn the_open_inference_protocol_takes_texts_and_gives_answers() {
     let line = "POST /v2/models/smvae/infer|inference-header-content-length: 2";
     refused(&send(&service, line, b"{}"), 422, "binary_data=False");
     refused(&send(&service, "POST /v2/models/smvae/infer", b"{"), 400, "cannot be read");
+    refused(&infer(json!([257]), json!(vec!["a"; 257])), 413, "the request has 257 posts, the limit is 256");
+}
+
+/// What is read beside the thread that answers everybody, and gives the same answer.
+#[test]
+fn large_bodies_are_answered_like_small_ones() {
+    let service = start(|_| ());
+    let more = "x".repeat(100_000);
+    let input = json!({"name": "text", "shape": [1], "datatype": "BYTES", "data": ["Ana Silva in Oslo"]});
+    let inferred = |body: Value| post(&service, "/v2/models/smvae/infer", &body);
+    let large = inferred(json!({"inputs": [input], "parameters": {"more": more}}));
+    assert_eq!((large.status, large.body), (200, inferred(json!({ "inputs": [input] })).body));
+    let task = |data: Value| post(&service, "/predict", &json!({"tasks": [{ "data": data }]}));
+    let large = task(json!({"text": "Ana Silva in Oslo", "more": more}));
+    assert_eq!((large.status, large.body), (200, task(json!({"text": "Ana Silva in Oslo"})).body));
+    // Tasks without a text: they are counted first.
+    let many = post(&service, "/predict", &json!({"tasks": vec![json!({"data": {}}); 9000]}));
+    assert_eq!((many.status, many.code().as_str()), (413, "too_many_posts"));
 }
 
 /// What Label Studio sends to a backend, but for its tasks.

@@ -79,6 +79,18 @@ fn a_body_that_drips_is_cut_off_as_a_whole() {
 }
 
 #[test]
+fn the_largest_body_that_is_allowed_has_room() {
+    let service = start(|settings| {
+        let limits = &mut settings.limits;
+        (limits.body_bytes, limits.upload_bytes, limits.all_bytes) = (1500, 1500, 1500);
+    });
+    let body = format!("{:1500}", r#"{"text": "Ana in Oslo"}"#);
+    let reply = predict(&service, &body);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(predict(&service, &format!("{body} ")).code(), "too_large");
+}
+
+#[test]
 fn whoever_takes_no_answer_is_let_go() {
     let service = start(|settings| settings.limits.body_time = Duration::from_millis(300));
     let mut stream = connect(service.address());

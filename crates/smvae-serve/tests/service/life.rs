@@ -208,7 +208,11 @@ fn what_keeps_a_service_from_starting_is_said() {
     );
     let limits = fails(crate::support::source(), &|settings| settings.limits.posts = 0);
     assert_eq!(limits, "the setting `posts` must be at least 1, got 0");
-    let service = start(|_| ());
+    // What is large is no such thing.
+    let service = start(|settings| {
+        let limits = &mut settings.limits;
+        (limits.all_bytes, limits.pictures, limits.connections) = (usize::MAX, usize::MAX, usize::MAX);
+    });
     let address = service.address();
     let error = fails(crate::support::source(), &|settings| settings.address = address);
     assert!(error.starts_with(&format!("cannot listen on {address}: ")), "{error}");

@@ -78,6 +78,19 @@ fn candidates_are_told_on_request() {
     assert_eq!(predict(&service, r#"{"text": "a"}"#).json().get("candidates"), None);
 }
 
+/// What is written beside the thread that answers everybody, and is the same.
+#[test]
+fn large_answers_are_like_small_ones() {
+    let service = start(|_| ());
+    let line = "POST /v1/predict?candidates=1000|content-type: application/json";
+    let post = |i: usize| json!({"id": i, "text": format!("Ana Silva lands in Oslo {}", "x".repeat(3000 + i))});
+    let list: Vec<Value> = (0..12).map(post).collect();
+    let got = send(&service, line, Value::from(list.clone()).to_string().as_bytes());
+    assert!(got.status == 200 && got.body.len() > 1 << 16, "{} bytes", got.body.len());
+    let alone = |post: &Value| send(&service, line, post.to_string().as_bytes()).body;
+    assert_eq!(got.body, format!("[{}]", list.iter().map(alone).collect::<Vec<_>>().join(",")));
+}
+
 /// The scores of everything that a post could have.
 fn scores(reply: &Reply) -> Vec<f64> {
     let answer: Value = reply.json();

@@ -102,6 +102,8 @@ fn wrong_requests(rows: &mut BTreeSet<Row>) {
     other(UPLOAD, &parts(&[("text", b"a"), ("image", &bmp(4, 4, 1)[..60])]), 422, "bad_picture");
     other(UPLOAD, &parts(&[("posts", br#"{"text":"a","image":"b"}"#), ("c", &bmp(4, 4, 1))]), 422, "unused_picture");
     other(UPLOAD, &parts(&[("text", b"a"), ("image", &bmp(40, 30, 1))]), 413, "too_many_pixels");
+    // An upload may be as large as this, but not its posts.
+    other(UPLOAD, &parts(&[("posts", &[b' '; 25_000])]), 413, "too_large");
     let two = br#"[{"text":"a","image":"b"},{"text":"a","image":"c"}]"#;
     other(UPLOAD, &parts(&[("posts", two), ("b", &bmp(4, 4, 1)), ("c", &bmp(4, 4, 9))]), 413, "too_many_pictures");
     // Chunks of which the second has no length.
