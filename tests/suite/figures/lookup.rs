@@ -1,8 +1,10 @@
 //! Looking up what the kept results of the experiments say, written as the pages write it.
 
 use super::path;
+use smvae::core::metrics::Scores;
 use smvae::experiment::results::read_results;
 use smvae::experiment::{Difference, RunResult, Statistic, Summary, SummaryRow};
+use std::collections::BTreeMap;
 
 /// The results of the repository's experiments.
 pub(super) struct Results {
@@ -64,6 +66,26 @@ impl Results {
         self.statistic(cell, "", On::Test).mean
     }
 
+    /// The mean on test of supervised training on random posts: over five draws of 50, ten of 100
+    /// and three of 200.
+    pub(super) fn random_f1(&self, year: &str, labels: &str) -> f64 {
+        let rows = Summary::of(&self.labelling, None, self.labelling.len()).rows;
+        let is_it = |row: &SummaryRow| {
+            row.corpus.ends_with(year) && row.labels.to_string() == labels && row.method == "supervised"
+        };
+        let ours = rows.into_iter().find(is_it).and_then(|row| row.test);
+        ours.map_or_else(|| self.mean_f1(Cell(year, labels, "supervised")), |test| test.mean)
+    }
+
+    /// F1 on test of the runs of MPNet with all labels by the authors' protocol, seed by seed.
+    pub(super) fn mpnet_by_authors_protocol(&self, year: &str) -> Vec<f64> {
+        let scored = super::read("experiments/results/mpnet-authors-protocol.json");
+        let scored: BTreeMap<String, Scores> = serde_json::from_str(&scored).expect("scores by run");
+        let of_year = |run: &RunResult| run.run.corpus.ends_with(year) && run.run.method == "full";
+        let runs = self.mpnet.iter().filter(|run| of_year(run));
+        runs.map(|run| scored[&run.run.id].overall.f1()).collect()
+    }
+
     /// `68.68 ± 1.52` on test.
     pub(super) fn mean(&self, cell: Cell<'_>) -> String {
         self.mean_on(cell, On::Test)
@@ -78,6 +100,16 @@ impl Results {
     pub(super) fn minus(&self, cell: Cell<'_>, baseline: &str) -> String {
         let statistic = self.statistic(cell, baseline, On::Test);
         difference(&statistic.difference.unwrap_or_else(|| panic!("{} and {baseline} have no pair", cell.2)))
+    }
+
+    /// The same where dev is cut to 100 posts.
+    pub(super) fn minus_with_dev_of_100(&self, cell: Cell<'_>, baseline: &str) -> String {
+        let Cell(year, labels, method) = cell;
+        let mut rows = self.rows(baseline).into_iter().filter(|row| row.dev_labels == Some(100));
+        let row = rows.find(|row| {
+            (row.corpus.ends_with(year), row.labels.to_string().as_str(), row.method.as_str()) == (true, labels, method)
+        });
+        difference(&row.and_then(|row| row.test?.difference).expect("pairs of runs"))
     }
 
     /// The mean on test over the runs of MPNet by a method, and how many they are.

@@ -44,6 +44,11 @@ fn results_page(results: &Results) -> Vec<String> {
             results.mpnet("2017", "full"),
             results.mpnet("2015", "full")
         ),
+        format!(
+            "with MPNet this gives {} and {}",
+            mean_of(&results.mpnet_by_authors_protocol("2017")),
+            mean_of(&results.mpnet_by_authors_protocol("2015"))
+        ),
         format!("come to {authors:.2} on draw 0"),
         format!("supervised training has {} and the student {}", on_draw_0("supervised"), on_draw_0("teachers")),
         format!(
@@ -54,6 +59,10 @@ fn results_page(results: &Results) -> Vec<String> {
         format!("alone gains {}", minus("2017", "negatives", "supervised")),
         format!("a student with ten negatives over that {}", minus("2017", "teachers-negatives", "negatives")),
         format!("on Twitter2015 it is {}", minus("2015", "teachers-negatives", "negatives")),
+        format!(
+            "with 100 labels has: {}, three draws",
+            results.minus_with_dev_of_100(Cell("2017", "100", "teachers"), "supervised")
+        ),
         format!(
             "images are worth {} on Twitter2017 and {} on Twitter2015",
             minus("2017", "supervised", "text"),
