@@ -50,14 +50,20 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     let (found, said) = suggest("--n 6 --for-dev 2 --model run");
     assert!(said.contains("6 of 90 posts by entities, 2 of them at random for dev"), "{said}");
     let n = n_distinct(dir.path());
-    assert!(said.contains(&format!("pool.jsonl: 90 posts: {} that say what others say, {n} to choose from", 90 - n)), "{said}");
+    assert!(
+        said.contains(&format!("pool.jsonl: 90 posts: {} that say what others say, {n} to choose from", 90 - n)),
+        "{said}"
+    );
     let chosen = lines(&found);
     assert_eq!(chosen.len(), 6);
     for (i, line) in chosen.iter().enumerate() {
         let suggested = &line["suggested"];
         // Those for dev are spread among the others.
         let is_for_dev = i == 1 || i == 4;
-        assert_eq!((suggested["rank"].as_u64(), suggested["for_dev"].as_bool()), (Some(i as u64 + 1), Some(is_for_dev)));
+        assert_eq!(
+            (suggested["rank"].as_u64(), suggested["for_dev"].as_bool()),
+            (Some(i as u64 + 1), Some(is_for_dev))
+        );
         let reason = suggested["reason"].as_str().expect("a reason");
         assert!(if is_for_dev { reason == "at random" } else { reason.ends_with("entities expected") }, "{reason}");
         assert!(line["entities"].is_array() && line["words"].is_array(), "{line}");
