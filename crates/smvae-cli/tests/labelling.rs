@@ -214,11 +214,13 @@ fn what_was_labelled_comes_back_and_trains() {
         (35, 3)
     );
     let (_, said) = check(dir.path(), import, "", 2);
-    assert!(said.contains("--to labelled.jsonl is there already: --overwrite replaces it"), "{said}");
+    assert!(said.contains("--to labelled.jsonl is there already, and holds 35 labelled posts"), "{said}");
+    let (_, said) = check(dir.path(), "import export.json --to other.jsonl --dev dev.jsonl", "", 2);
+    assert!(said.contains("--dev dev.jsonl is there already, and holds 3 labelled posts"), "{said}");
+    // The week after, what is now a split is replaced; what is no file of posts has none to lose.
+    fs::write(dir.path().join("dev.jsonl"), "of an earlier week\n").expect("writable");
     let (_, said) = check(dir.path(), "import export.json --to other.jsonl --dev dev.jsonl", "", 2);
     assert!(said.contains("--dev dev.jsonl is there already: --overwrite replaces it"), "{said}");
-    // The week after, what is now a split is replaced.
-    fs::write(dir.path().join("dev.jsonl"), "of an earlier week\n").expect("writable");
     check(dir.path(), &format!("{import} --dev dev.jsonl --overwrite"), "", 0);
     assert_eq!(lines(&read(dir.path(), "dev.jsonl")).len(), 3);
     let (_, said) = check(dir.path(), &format!("{import} --overwrite"), "", 0);
