@@ -78,6 +78,10 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     assert!(rows[1].starts_with("1,") && rows[1].contains(" entities expected,false,"), "{}", rows[1]);
     // The same again, and others by another seed or what is labelled.
     assert_eq!(suggest("--n 6 --for-dev 2 --model run").0, found);
+    assert!(
+        said.contains("6 of these posts are in ") && said.contains("data/train.txt, which run learned from"),
+        "{said}"
+    );
     fs::write(dir.path().join("done.jsonl"), &found).expect("writable");
     let (rest, said) = suggest("--n 84 --model run --exclude done.jsonl");
     assert!(said.contains(" labelled already, "), "{said}");

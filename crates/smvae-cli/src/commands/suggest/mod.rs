@@ -4,6 +4,7 @@
 //! chooses.
 
 mod args;
+mod learned;
 
 pub(crate) use args::SuggestArgs;
 use args::{NEEDS_IMAGES, To};
@@ -22,6 +23,7 @@ use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
 use smvae::data::ImageVectors;
+use smvae::data::duplicates::key;
 use smvae::data::files::{sha256_file, write_atomically};
 use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
@@ -100,6 +102,8 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
         manifest.save(path)?;
     }
     tell(&chosen, offered, &settings);
+    let says: Vec<u64> = chosen.iter().map(|suggestion| key(suggestion.post.post.words())).collect();
+    learned::tell(&args.model, &args.pool, &says);
     let bad = read.bad;
     if bad == 0 && passed_over == 0 {
         return Ok(());
