@@ -42,8 +42,8 @@ impl CorpusStats {
     /// Counts the splits that there are, with their files. Labels are those of the training split.
     ///
     /// # Errors
-    /// [`Error::Tags`](crate::Error::Tags) for a malformed tag, [`Error::Labels`](crate::Error::Labels)
-    /// for a type named `O`.
+    /// [`Error::Tags`](crate::Error::Tags) for a malformed tag,
+    /// [`Error::Labels`](crate::Error::Labels) for a type named `O`.
     pub fn of_splits(splits: &BTreeMap<Split, (&[Sample], &SplitFile)>) -> Result<Self> {
         let labels = label_set(splits.get(&Split::Train).map_or(&[][..], |(samples, _)| *samples))?;
         let (mut counted, mut unknown) = (BTreeMap::new(), BTreeMap::new());

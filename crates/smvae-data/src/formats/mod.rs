@@ -176,9 +176,9 @@ pub type FileInput = BufReader<File>;
 ///
 /// # Errors
 /// [`Error::Read`] if it cannot be opened, [`Error::Format`] if neither its name nor the settings
-/// have a format, [`Error::Disguised`] for JSON lines or a table under the name of a text, [`Error::NotBuilt`]
-/// for one whose feature is off. Arrow and Parquet: [`Error::Read`] too if the file is damaged,
-/// [`Error::Columns`] if it has no posts.
+/// have a format, [`Error::Disguised`] for JSON lines or a table under the name of a text,
+/// [`Error::NotBuilt`] for one whose feature is off. Arrow and Parquet: [`Error::Read`] too if the
+/// file is damaged, [`Error::Columns`] if it has no posts.
 pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInput>> {
     let path = path.as_ref();
     #[cfg_attr(not(feature = "arrow"), expect(unused_mut, reason = "columns are looked at first"))]

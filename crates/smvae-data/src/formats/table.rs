@@ -13,8 +13,8 @@
 //! | `caption` | what the image shows; an empty cell is none |
 //! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
 //!
-//! Capitals make no difference in the names of these columns. Where a header has no comma, a table of
-//! commas may be one of semicolons, as spreadsheets write it where commas stand in numbers.
+//! Capitals make no difference in the names of these columns. Where a header has no comma, a table
+//! of commas may be one of semicolons, as spreadsheets write it where commas stand in numbers.
 //!
 //! A row with tags and without words has the words of its text, with spaces (U+0020)
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
