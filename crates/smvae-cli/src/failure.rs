@@ -110,9 +110,13 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     match cause.downcast_ref() {
         Some(smvae::data::Error::TagNumbers { .. }) => return Some("--label-names O,B-PER,I-PER,... names them"),
         Some(smvae::data::Error::Scheme { .. }) => return Some("--scheme names it"),
+        Some(smvae::data::Error::Labelled { .. }) => return Some("smvae split and smvae train read it as it is"),
         Some(smvae::data::Error::TextField { .. }) => return Some("--text-field names it"),
         Some(smvae::data::Error::Format { .. }) => {
             return Some("--from names the format of a file whose name does not");
+        }
+        Some(smvae::data::Error::Disguised { format: "tsv", .. }) => {
+            return Some("--from tsv reads it so, --from text as it is named");
         }
         Some(smvae::data::Error::Disguised { .. }) => {
             return Some("--from jsonl reads it so, --from text as it is named");

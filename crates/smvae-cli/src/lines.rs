@@ -5,6 +5,7 @@ use crate::input::name;
 use crate::options::{ColumnArgs, FileArgs};
 use crate::progress::{MAX_TOLD, say};
 use serde_json::value::RawValue;
+use smvae::data::exchange;
 use smvae::data::formats::{self, Fields, Format, LabelUse, PostRecord, Settings};
 use smvae::features::PictureFolder;
 use smvae::{Post, Predictor, data};
@@ -32,28 +33,47 @@ pub(crate) fn open(path: &Path, form: &FileArgs, columns: &ColumnArgs) -> anyhow
 }
 
 /// Hands the posts of a file to `take`, which says what is wrong with those that it cannot use.
-/// They and lines that are not posts are passed over: the first are told, and all are counted.
+/// They and lines that are not posts are passed over: the first are told, and all are counted. A
+/// file that holds lines, of which none is a post, is another file than was meant.
 pub(crate) fn each_post(
     path: &Path,
     form: &FileArgs,
     columns: &ColumnArgs,
     mut take: impl FnMut(&PostRecord) -> Result<(), String>,
 ) -> anyhow::Result<usize> {
-    let mut passed_over = 0;
+    let (mut posts, mut passed_over, mut told) = (0, 0, Vec::new());
     for record in open(path, form, columns)? {
-        let why = match record {
+        let taken = match record {
             Ok(record) => take(&record).map_err(|why| format!("{}:{}: {why}", name(path), record.line)),
             Err(error @ data::Error::Line { .. }) => Err(error.to_string()),
             Err(error) => return Err(error.into()),
         };
-        if let Err(why) = why {
-            passed_over += 1;
-            if passed_over <= MAX_TOLD {
-                say(why);
+        match taken {
+            Ok(()) => posts += 1,
+            Err(why) => {
+                passed_over += 1;
+                if told.len() < MAX_TOLD {
+                    told.push(why);
+                }
             }
         }
     }
+    if posts == 0 && passed_over > 0 {
+        return Err(anyhow::Error::msg(told.swap_remove(0)).context(without_posts(path)));
+    }
+    told.iter().for_each(say);
     Ok(passed_over)
+}
+
+/// What is said of a file without a single post, and what to do where it is a tool's.
+pub(crate) fn without_posts(path: &Path) -> String {
+    let file = name(path);
+    // What a pipe held is gone.
+    let export = path.is_file().then(|| exchange::read(path).ok()).flatten();
+    match export {
+        Some(export) => format!("{file} is an export of {}: `smvae import` makes posts of it", export.tool.name()),
+        None => format!("no line of {file} is a post"),
+    }
 }
 
 /// A post of the input, or what is wrong with it.

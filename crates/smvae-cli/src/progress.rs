@@ -46,9 +46,14 @@ pub(crate) fn say(line: impl AsRef<str>) {
     }
 }
 
+/// Whether what is listed is listed to its end.
+pub(crate) fn is_verbose() -> bool {
+    is(Loudness::Verbose)
+}
+
 /// Prints what was chosen to stderr, if the program is to be verbose.
 pub(crate) fn detail(line: impl FnOnce() -> String) {
-    if is(Loudness::Verbose) {
+    if is_verbose() {
         insist(line());
     }
 }

@@ -50,14 +50,22 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     let (found, said) = suggest("--n 6 --for-dev 2 --model run");
     assert!(said.contains("6 of 90 posts by entities, 2 of them at random for dev"), "{said}");
     let n = n_distinct(dir.path());
-    assert!(said.contains(&format!("{} posts say what others say", 90 - n)), "{said}");
+    assert!(
+        said.contains(&format!("pool.jsonl: 90 posts: {} that say what others say, {n} to choose from", 90 - n)),
+        "{said}"
+    );
     let chosen = lines(&found);
     assert_eq!(chosen.len(), 6);
     for (i, line) in chosen.iter().enumerate() {
         let suggested = &line["suggested"];
-        assert_eq!((suggested["rank"].as_u64(), suggested["for_dev"].as_bool()), (Some(i as u64 + 1), Some(i >= 4)));
+        // Those for dev are spread among the others.
+        let is_for_dev = i == 1 || i == 4;
+        assert_eq!(
+            (suggested["rank"].as_u64(), suggested["for_dev"].as_bool()),
+            (Some(i as u64 + 1), Some(is_for_dev))
+        );
         let reason = suggested["reason"].as_str().expect("a reason");
-        assert!(if i < 4 { reason.ends_with("entities expected") } else { reason == "at random" }, "{reason}");
+        assert!(if is_for_dev { reason == "at random" } else { reason.ends_with("entities expected") }, "{reason}");
         assert!(line["entities"].is_array() && line["words"].is_array(), "{line}");
     }
     let mut distinct = ids(&found);
@@ -70,9 +78,14 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     assert!(rows[1].starts_with("1,") && rows[1].contains(" entities expected,false,"), "{}", rows[1]);
     // The same again, and others by another seed or what is labelled.
     assert_eq!(suggest("--n 6 --for-dev 2 --model run").0, found);
+    assert!(
+        said.contains("6 of these posts are in ") && said.contains("data/train.txt, which run learned from"),
+        "{said}"
+    );
     fs::write(dir.path().join("done.jsonl"), &found).expect("writable");
     let (rest, said) = suggest("--n 84 --model run --exclude done.jsonl");
-    assert!(said.contains(" posts are labelled already"), "{said}");
+    assert!(said.contains(" labelled already, "), "{said}");
+    assert!(said.contains("; 84 were asked for, and no more are left"), "{said}");
     assert_eq!(lines(&rest).len(), n - 6, "all others once");
     assert!(ids(&rest).iter().all(|id| !distinct.contains(id)));
     assert_ne!(suggest("--n 6 --strategy random").0, suggest("--n 6 --strategy random --seed 2").0);
@@ -182,7 +195,7 @@ fn a_copy_of_a_labelled_post_is_not_suggested_wherever_it_stands() {
     let suggest = "suggest --pool three.jsonl --n 3 --strategy names --labelled third.json";
     let (found, said) = check(dir.path(), suggest, "", 0);
     assert_eq!(ids(&found), ["other"]);
-    assert!(said.contains("1 post is labelled already"), "{said}");
+    assert!(said.contains("three.jsonl: 3 posts: 2 labelled already, 1 to choose from"), "{said}");
 }
 
 #[test]
@@ -205,11 +218,13 @@ fn what_was_labelled_comes_back_and_trains() {
         (35, 3)
     );
     let (_, said) = check(dir.path(), import, "", 2);
-    assert!(said.contains("--to labelled.jsonl is there already: --overwrite replaces it"), "{said}");
+    assert!(said.contains("--to labelled.jsonl is there already, and holds 35 labelled posts"), "{said}");
+    let (_, said) = check(dir.path(), "import export.json --to other.jsonl --dev dev.jsonl", "", 2);
+    assert!(said.contains("--dev dev.jsonl is there already, and holds 3 labelled posts"), "{said}");
+    // The week after, what is now a split is replaced; what is no file of posts has none to lose.
+    fs::write(dir.path().join("dev.jsonl"), "of an earlier week\n").expect("writable");
     let (_, said) = check(dir.path(), "import export.json --to other.jsonl --dev dev.jsonl", "", 2);
     assert!(said.contains("--dev dev.jsonl is there already: --overwrite replaces it"), "{said}");
-    // The week after, what is now a split is replaced.
-    fs::write(dir.path().join("dev.jsonl"), "of an earlier week\n").expect("writable");
     check(dir.path(), &format!("{import} --dev dev.jsonl --overwrite"), "", 0);
     assert_eq!(lines(&read(dir.path(), "dev.jsonl")).len(), 3);
     let (_, said) = check(dir.path(), &format!("{import} --overwrite"), "", 0);
@@ -422,6 +437,7 @@ fn what_makes_no_sense_is_said() {
     fails("import pool.jsonl --to a.jsonl", 1, "an export of Label Studio");
     fails("import pool.jsonl --to a.csv", 2, "name a .jsonl or a .conll file");
     fails("split pool.jsonl --to mine", 1, "pool.jsonl:1: expected words with labels");
+    fails("suggest --pool pool.jsonl --exclude pool.jsonl", 1, "no post is left to suggest: nothing is written");
     fails("split data/train.txt --to mine --dev 0.6 --test 0.6", 2, "`test` must be less than what dev leaves");
     let (found, _) = check(dir.path(), "suggest --pool pool.jsonl --n 1000000000000", "", 0);
     assert_eq!(lines(&found).len(), n_distinct(dir.path()));

@@ -68,6 +68,12 @@ pub enum Error {
         /// The fields.
         fields: Vec<String>,
     },
+    /// Posts of a corpus where an export of a tool was expected.
+    #[error("{} holds posts with words and labels already, and is no export of a tool", path.display())]
+    Labelled {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file whose name does not tell its format.
     #[error("{}: expected a file ending in {}, or a format by name", path.display(), endings.join(", "))]
     Format {

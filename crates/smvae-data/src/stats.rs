@@ -4,7 +4,7 @@
 //! All counts are of the file's own words, URL words included, unless a field says otherwise;
 //! everything can be serialised.
 
-use crate::corpus::{Corpus, Split, SplitFile, unknown_types};
+use crate::corpus::{Corpus, Split, SplitFile, label_set, unknown_types};
 use crate::known::known_file;
 use crate::{Convention, Result, Sample, is_url};
 use serde::Serialize;
@@ -21,11 +21,11 @@ pub const WIDTH_LIMITS: [usize; 8] = [1, 2, 3, 4, 5, 6, 8, 10];
 pub struct CorpusStats {
     /// `O` and the types of the training split, in class order.
     pub labels: Vec<String>,
-    /// Counts of each split.
+    /// Counts of each split that there is.
     pub splits: BTreeMap<Split, SplitStats>,
     /// Types of a split that the training split lacks; splits without such types are left out.
     pub unknown_types: BTreeMap<Split, Vec<String>>,
-    /// What two splits share.
+    /// What two splits share that are both there.
     pub shared: Vec<Shared>,
 }
 
@@ -35,22 +35,33 @@ impl CorpusStats {
     /// # Errors
     /// [`Error::Tags`](crate::Error::Tags) for a malformed tag.
     pub fn of(corpus: &Corpus) -> Result<Self> {
-        let (mut splits, mut unknown) = (BTreeMap::new(), BTreeMap::new());
-        for split in Split::ALL {
-            splits.insert(split, SplitStats::of(corpus.split(split), Some(corpus.files.split(split)))?);
-            let types = unknown_types(&corpus.labels, corpus.split(split))?;
+        let splits = Split::ALL.map(|split| (split, (corpus.split(split), corpus.files.split(split))));
+        Self::of_splits(&splits.into())
+    }
+
+    /// Counts the splits that there are, with their files. Labels are those of the training split.
+    ///
+    /// # Errors
+    /// [`Error::Tags`](crate::Error::Tags) for a malformed tag,
+    /// [`Error::Labels`](crate::Error::Labels) for a type named `O`.
+    pub fn of_splits(splits: &BTreeMap<Split, (&[Sample], &SplitFile)>) -> Result<Self> {
+        let labels = label_set(splits.get(&Split::Train).map_or(&[][..], |(samples, _)| *samples))?;
+        let (mut counted, mut unknown) = (BTreeMap::new(), BTreeMap::new());
+        for (&split, &(samples, file)) in splits {
+            counted.insert(split, SplitStats::of(samples, Some(file))?);
+            let types = unknown_types(&labels, samples)?;
             if !types.is_empty() {
                 unknown.insert(split, types);
             }
         }
         let pairs = [(Split::Train, Split::Dev), (Split::Train, Split::Test), (Split::Dev, Split::Test)];
-        let shared = pairs.map(|(a, b)| Shared {
-            splits: (a, b),
-            image_ids: common(corpus.split(a), corpus.split(b), Sample::image),
-            texts: common(corpus.split(a), corpus.split(b), |s| Some(&s.words)),
-        });
-        let labels = corpus.labels.names().to_vec();
-        Ok(Self { labels, splits, unknown_types: unknown, shared: shared.into() })
+        let shared = |(a, b): (Split, Split)| {
+            let (of_a, of_b) = (splits.get(&a)?.0, splits.get(&b)?.0);
+            let image_ids = common(of_a, of_b, Sample::image);
+            Some(Shared { splits: (a, b), image_ids, texts: common(of_a, of_b, |s| Some(&s.words)) })
+        };
+        let shared = pairs.into_iter().filter_map(shared).collect();
+        Ok(Self { labels: labels.names().to_vec(), splits: counted, unknown_types: unknown, shared })
     }
 }
 
@@ -248,6 +259,24 @@ fn common<'a, T: Ord>(a: &'a [Sample], b: &'a [Sample], value: impl Fn(&'a Sampl
 mod tests {
     use super::*;
     use crate::Reader;
+
+    #[test]
+    fn the_splits_that_there_are_are_counted() {
+        let samples = |text: &str| -> Vec<Sample> {
+            Reader::new(text.as_bytes(), "t").collect::<Result<_>>().expect("well-formed")
+        };
+        let (train, test) = (samples("IMGID:1\na\tB-X\n"), samples("IMGID:1\na\tB-Y\n"));
+        let file = SplitFile { path: "t".into(), sha256: String::new() };
+        let of = |splits: &[(Split, &[Sample])]| {
+            let splits = splits.iter().map(|&(split, samples)| (split, (samples, &file))).collect();
+            CorpusStats::of_splits(&splits).expect("well-formed tags")
+        };
+        let alone = of(&[(Split::Train, &train[..])]);
+        assert_eq!((alone.labels.join(" "), alone.splits.len(), alone.shared.len()), ("O X".to_owned(), 1, 0));
+        let both = of(&[(Split::Train, &train[..]), (Split::Test, &test[..])]);
+        assert_eq!(both.shared, [Shared { splits: (Split::Train, Split::Test), image_ids: 1, texts: 1 }]);
+        assert_eq!(both.unknown_types, [(Split::Test, vec!["Y".to_owned()])].into());
+    }
 
     #[test]
     fn a_small_split_is_counted() {

@@ -1,10 +1,13 @@
 //! `smvae split`: one file of labelled posts to the train, dev and test of a corpus.
 
 use crate::failure::{BadLines, Usage};
+use crate::input::name;
 use crate::inputs::Inputs;
+use crate::labels::LabelCounts;
 use crate::lines;
 use crate::options::{ColumnArgs, FileArgs, TagArgs};
 use crate::output;
+use crate::pool;
 use crate::progress::say;
 use anyhow::Context as _;
 use clap::Args;
@@ -15,8 +18,8 @@ use smvae::data::files::write_atomically;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
 use smvae::data::shares::{ShareSettings, shares};
 use smvae::data::words::WordConvention;
-use smvae::data::{Error, Split};
-use std::collections::HashSet;
+use smvae::data::{Convention, Error, Split};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -63,15 +66,19 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         columns: args.columns.columns,
         labels: LabelUse::IfAny,
     };
+    let is_table = matches!(args.form.from.or_else(|| Format::of_path(&args.file)), Some(Format::Csv | Format::Tsv));
     let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
     if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
         let (file, line) = (args.file.display(), post.line);
-        anyhow::bail!("{file}:{line}: expected words with labels: `smvae import` makes them of a tool's export");
+        let remedy = if is_table {
+            "a table of labels needs the columns `words` and `tags`"
+        } else {
+            "`smvae import` makes them of a tool's export"
+        };
+        anyhow::bail!("{file}:{line}: expected words with labels: {remedy}");
     }
-    // Of a table every field is a string.
-    let has_json = !matches!(args.form.from.or_else(|| Format::of_path(&args.file)), Some(Format::Csv | Format::Tsv));
     anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
-    check_as_training_does(args, &posts)?;
+    let labels = check_as_training_does(args, &posts)?;
     let words: Vec<_> = posts.iter().map(|post| post.words(&WordConvention::default())).collect();
     let shown: Vec<(&[String], Option<&str>)> =
         words.iter().zip(&posts).map(|(words, post)| (&**words, post.image.as_deref())).collect();
@@ -84,7 +91,8 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let mut counts = [0; 3];
     for (post, split) in posts.iter().zip(splits) {
         let i = Split::ALL.iter().position(|other| *other == split).expect("one of all");
-        texts[i] += &line_of(post, has_json);
+        // Of a table every field is a string.
+        texts[i] += &line_of(post, !is_table);
         texts[i].push('\n');
         counts[i] += 1;
     }
@@ -94,10 +102,17 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     }
     let [train, dev, test] = counts;
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
+    labels.tell();
+    for (image, n) in shared_images(&shown) {
+        let left_out = rest.as_ref().and_then(|rest| rest.left_for.get(image)).copied().unwrap_or(0);
+        say(tell_shared(image, n, left_out));
+    }
     let mut passed_over = 0;
     if let Some(rest) = rest {
         write_atomically(&unlabelled, rest.lines.as_bytes())?;
         say(format!("{}: {} posts that are in none of the splits", unlabelled.display(), rest.posts));
+        say(rest.parts);
+        rest.repeated_ids.iter().for_each(say);
         passed_over = rest.passed_over;
     }
     if train == 0 || dev == 0 || test == 0 {
@@ -142,22 +157,48 @@ fn check_files(args: &SplitArgs, paths: &[PathBuf], unlabelled: &Path) -> anyhow
     output::apart(outputs.chain(rest), &inputs)
 }
 
-/// Refuses what training would refuse: here the lines are those of the file that was labelled.
-fn check_as_training_does(args: &SplitArgs, posts: &[PostRecord]) -> anyhow::Result<()> {
+/// Refuses what training would refuse: here the lines are those of the file that was labelled. The
+/// labels as training will read them.
+fn check_as_training_does(args: &SplitArgs, posts: &[PostRecord]) -> anyhow::Result<LabelCounts> {
     let mut format = args.tags.format(&args.form);
     format.columns = args.columns.columns;
     let read = load_file_with(&args.file, &format)?;
+    let mut labels = LabelCounts::default();
     for (post, sample) in posts.iter().zip(&read.samples) {
         // The types of one post, so that its line can be named.
         label_set(std::slice::from_ref(sample)).with_context(|| {
             let (file, line) = (args.file.display(), post.line);
             format!("{file}:{line}: expected labels that a corpus can have")
         })?;
+        labels.add(&sample.entities(Convention::Conlleval)?);
     }
     if format.scheme.is_some() || format.label_names.is_some() {
         say(format!("{}: read it with the same --scheme and --label-names", args.to.display()));
     }
-    Ok(())
+    Ok(labels)
+}
+
+/// Images that more than a tenth of the posts have, and at least so many: hardly one photo.
+const LEAST_SHARED: usize = 5;
+
+/// Those images, and how many posts have each.
+fn shared_images<'a>(posts: &[(&[String], Option<&'a str>)]) -> BTreeMap<&'a str, usize> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for image in posts.iter().filter_map(|(_, image)| *image) {
+        *counts.entry(image).or_default() += 1;
+    }
+    counts.retain(|_, n| *n >= LEAST_SHARED && *n * 10 > posts.len());
+    counts
+}
+
+/// What it means that so many posts share an image.
+fn tell_shared(image: &str, n: usize, left_out: usize) -> String {
+    let and = match left_out {
+        0 => String::new(),
+        1 => ", and 1 post of the pool is left out for it".to_owned(),
+        n => format!(", and {n} posts of the pool are left out for it"),
+    };
+    format!("{n} posts share the image {image:?} and stay together{and}: where there is no photo, name no image")
 }
 
 /// Posts of a pool that are in no split.
@@ -168,6 +209,12 @@ struct Rest {
     posts: usize,
     /// Lines of the pool that are no posts.
     passed_over: usize,
+    /// What became of all posts of the pool, in a sentence.
+    parts: String,
+    /// What there is to tell of ids that stand twice.
+    repeated_ids: Option<String>,
+    /// How many posts were left out for an image that labelled posts have.
+    left_for: HashMap<String, usize>,
 }
 
 /// The posts of a pool that say what none of the labelled posts says and have the image of none.
@@ -177,17 +224,40 @@ fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]
     let own = |path: &Path| Format::of_path(path);
     let is_alike = own(pool).is_none_or(|format| args.form.from.or_else(|| own(&args.file)) == Some(format));
     let (form, columns) = if is_alike { (args.form.clone(), args.columns.clone()) } else { Default::default() };
+    let labelled = seen.clone();
     let mut rest = Rest::default();
+    let (mut wordless, mut known, mut of_an_image, mut copies) = (0, 0, 0, 0);
+    let mut ids = pool::Ids::default();
     rest.passed_over = lines::each_post(pool, &form, &columns, |post| {
         let words = post.words(&WordConvention::default());
-        let is_labelled = post.image.as_deref().is_some_and(|image| images.contains(image));
-        if !words.is_empty() && !is_labelled && seen.insert(key(&words)) {
+        ids.add(post.id.as_deref(), post.line);
+        let key = key(&words);
+        if words.is_empty() {
+            wordless += 1;
+        } else if labelled.contains(&key) {
+            known += 1;
+        } else if let Some(image) = post.image.as_ref().filter(|image| images.contains(image.as_str())) {
+            of_an_image += 1;
+            *rest.left_for.entry(image.clone()).or_default() += 1;
+        } else if seen.insert(key) {
             rest.lines += &line_of(post, false);
             rest.lines.push('\n');
             rest.posts += 1;
+        } else {
+            copies += 1;
         }
         Ok(())
     })?;
+    let parts = [
+        (rest.passed_over, "that cannot be read"),
+        (wordless, "without a word"),
+        (known, "labelled already"),
+        (of_an_image, "with the image of a labelled one"),
+        (copies, "that say what others say"),
+        (rest.posts, "left"),
+    ];
+    rest.parts = pool::parts(&name(pool), &parts);
+    rest.repeated_ids = ids.repeated(&name(pool));
     Ok(rest)
 }
 
@@ -217,4 +287,23 @@ fn line_of(post: &PostRecord, has_json: bool) -> String {
         _ => {}
     }
     line.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_of_many_posts_is_told() {
+        let words = ["a".to_owned()];
+        let posts = |n: usize, of: usize| -> Vec<(&[String], Option<&str>)> {
+            (0..of).map(|i| (words.as_slice(), (i < n).then_some("none.jpg"))).collect()
+        };
+        for (n, of, is_told) in [(4, 4, false), (5, 10, true), (5, 50, false), (6, 50, true)] {
+            assert_eq!(shared_images(&posts(n, of)).get("none.jpg"), is_told.then_some(&n), "{n} of {of}");
+        }
+        let want = "22 posts share the image \"none.jpg\" and stay together, and 645 posts of the pool are left out for \
+                    it: where there is no photo, name no image";
+        assert_eq!(tell_shared("none.jpg", 22, 645), want);
+    }
 }

@@ -3,10 +3,13 @@
 use crate::corpus;
 use crate::options::{DataArgs, FormatArgs};
 use crate::output::{print, print_json, table};
+use crate::progress::say;
 use clap::Args;
+use smvae::data::corpus::{LoadedSplit, load_split_with};
 use smvae::data::stats::{CandidateCounts, CorpusStats, SplitStats};
-use smvae::data::{Convention, Corpus, Split};
-use std::collections::BTreeSet;
+use smvae::data::{Convention, Error, Split};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
@@ -24,14 +27,32 @@ pub(crate) struct StatsArgs {
 }
 
 pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
-    let loaded = Corpus::load_with(args.data.folder(), &args.format.format())?;
-    corpus::tell(loaded.read_as.iter().map(|(&split, read_as)| (loaded.files.split(split).path.as_path(), read_as)));
-    let mut stats = CorpusStats::of(&loaded)?;
+    let loaded = load(&args.data.folder(), &args.format)?;
+    corpus::tell(loaded.values().map(|split| (split.file.path.as_path(), &split.read_as)));
+    let splits = loaded.iter().map(|(&split, loaded)| (split, (loaded.samples.as_slice(), &loaded.file))).collect();
+    let mut stats = CorpusStats::of_splits(&splits)?;
     if let Some(convention) = args.convention {
         let entities = stats.splits.values_mut().map(|split| &mut split.entities);
         entities.for_each(|entities| entities.retain(|name, _| *name == convention.name()));
     }
     if args.json { print_json(&stats) } else { print(&report(&stats)) }
+}
+
+/// The splits that a corpus has: while people label, dev and test may be yet to come.
+fn load(folder: &Path, format: &FormatArgs) -> anyhow::Result<BTreeMap<Split, LoadedSplit>> {
+    let mut loaded = BTreeMap::new();
+    for split in Split::ALL {
+        match load_split_with(folder, split, &format.format()) {
+            Ok(read) => {
+                loaded.insert(split, read);
+            }
+            Err(error @ Error::NoSplit { .. }) if split != Split::Train => {
+                say(format!("no {split} is counted: {error}"))
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(loaded)
 }
 
 /// The counts as tables, one column per split, and below them the files.

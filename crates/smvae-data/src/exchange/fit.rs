@@ -51,7 +51,7 @@ impl std::fmt::Display for Misfit {
         let Self { span, text, why, kept } = self;
         write!(f, "{:?} ({}, characters {}..{}) ", text, span.label, span.start, span.end)?;
         match why {
-            Why::Crosses(words) if *kept => write!(f, "is made the words {words:?}"),
+            Why::Crosses(words) if *kept => write!(f, "is moved to the words {words:?}"),
             Why::Crosses(words) => write!(f, "is not of whole words: they are {words:?}"),
             Why::Overlaps(other) => write!(f, "overlaps {other:?}"),
             Why::Empty => write!(f, "holds no word"),
@@ -108,6 +108,8 @@ pub fn fit(post: &Annotated, convention: &WordConvention, misfits: Misfits) -> F
             Some(longer) => {
                 let other = words_of(&post.text, &words[longer.span.start..longer.span.end]);
                 let text = characters(&post.text, span);
+                // One line of a span: it is not moved after all.
+                told.retain(|misfit| misfit.span != *span);
                 told.push(Misfit { span: span.clone(), text, why: Why::Overlaps(other), kept: false });
             }
         }

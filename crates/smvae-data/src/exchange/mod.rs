@@ -45,9 +45,11 @@ mod tests;
 
 pub use post::{Annotated, Odd, State};
 
+use crate::formats::foreign;
 use crate::{Error, Result, files};
 use post::{Fault, Object, shown};
 use serde_json::Value;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// A program that people label with.
@@ -119,9 +121,10 @@ pub fn read_with(path: impl AsRef<Path>, settings: &ReadSettings) -> Result<Expo
 ///
 /// # Errors
 /// [`Error::Line`] for what is no JSON, for an object that is no post of a
-/// tool, and for Label Studio's CoNLL export; [`Error::TextField`] where
-/// several fields may be the text. The line is the place in an array. A span that cannot be read is
-/// no error, but [`Annotated::odd`].
+/// tool, and for Label Studio's CoNLL export; [`Error::Labelled`] for the posts of a corpus;
+/// [`Error::TextField`] where several fields may be the text; [`Error::Read`] for what is no text,
+/// such as a workbook. The line is the place in an array. A span that cannot be read is no error,
+/// but [`Annotated::odd`].
 pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
     read_bytes_with(bytes, path, &ReadSettings::default())
 }
@@ -132,6 +135,9 @@ pub fn read_bytes(bytes: &[u8], path: impl AsRef<Path>) -> Result<Export> {
 /// Those of [`read_bytes`].
 pub fn read_bytes_with(bytes: &[u8], path: impl AsRef<Path>, settings: &ReadSettings) -> Result<Export> {
     let path = path.as_ref();
+    if let Some(what) = foreign(bytes) {
+        return Err(Error::Read { path: path.to_owned(), source: io::Error::new(ErrorKind::InvalidData, what) });
+    }
     if label_studio::is_conll(bytes) {
         let expected = "Label Studio's JSON export: its CoNLL export splits the text anew and loses labels";
         return Err(Fault::new(expected, "-DOCSTART- -X- O").of(path, 1));
@@ -141,6 +147,9 @@ pub fn read_bytes_with(bytes: &[u8], path: impl AsRef<Path>, settings: &ReadSett
         return Err(Fault::new("at least one post", "").of(path, 1));
     }
     let first = objects.first().map(|(_, object)| object);
+    if first.is_some_and(is_of_corpus) {
+        return Err(Error::Labelled { path: path.to_owned() });
+    }
     let tool = first.and_then(tool_of).ok_or_else(|| {
         let (line, text) = objects.first().map_or((1, String::new()), |(line, object)| (*line, shown(object)));
         let expected = "an export of Label Studio (\"data\" and \"annotations\", or \"text\" and \"label\"), doccano \
@@ -201,6 +210,17 @@ fn objects(bytes: &[u8], path: &Path) -> Result<Vec<(usize, Object)>> {
         Fault::new(format!("an array of JSON objects ({error})"), String::new()).of(path, error.line())
     })?;
     Ok(all.into_iter().enumerate().map(|(i, object)| (i + 1, object)).collect())
+}
+
+/// Whether an object is a post of a corpus, as `smvae import` and `smvae predict` write it: words
+/// with labels. What a tool has added its own labels to is not.
+fn is_of_corpus(object: &Object) -> bool {
+    const OF_TOOLS: [&str; 7] = ["data", "label", "labels", "annotations", "annotation_id", "answer", "suggested"];
+    let is_list = |name: &&str| object.get(*name).is_some_and(Value::is_array);
+    let is_word = |tokens: &Value| tokens.as_array().is_some_and(|tokens| tokens.iter().all(Value::is_string));
+    let has_words = ["words", "tokens"].iter().any(|name| object.get(*name).is_some_and(is_word));
+    let has_labels = ["entities", "tags", "ner_tags"].iter().any(is_list);
+    has_words && has_labels && !OF_TOOLS.iter().any(|name| object.contains_key(*name))
 }
 
 /// The tool that an object is of.

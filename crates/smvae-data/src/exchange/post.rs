@@ -48,7 +48,7 @@ impl std::fmt::Display for Odd {
         let Self { written, expected, elsewhere, kept } = self;
         write!(f, "expected {expected}, got {written}")?;
         match elsewhere {
-            Some(span) if *kept => write!(f, ": it is taken at characters {}..{}", span.start, span.end),
+            Some(span) if *kept => write!(f, ": it is moved to characters {}..{}", span.start, span.end),
             Some(span) => write!(f, ": the text has it at characters {}..{}", span.start, span.end),
             None => Ok(()),
         }

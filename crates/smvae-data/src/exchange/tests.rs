@@ -203,6 +203,9 @@ fn what_is_no_export_is_refused() {
         ("[1]", "an array of JSON objects"),
         ("{", "export:1: expected a JSON object"),
         ("IMGID:1\na O\n", "expected a JSON object"),
+        (r#"{"text": "a", "words": ["a"], "entities": []}"#, "export holds posts with words and labels already"),
+        (r#"{"tokens": ["a"], "ner_tags": ["O"]}"#, "export holds posts with words and labels already"),
+        ("PK\u{3}\u{4}", "cannot read export"),
     ] {
         refused(file, want);
     }
@@ -231,7 +234,16 @@ fn misfits_are_refused_moved_or_dropped_and_always_told() {
     }
     let (entities, told) = told(Misfits::Move);
     assert_eq!(entities, "0..2 LOC, 2..4 PER");
-    assert!(told[0].ends_with(r#"is made the words "New York-based""#), "{told:?}");
+    assert!(told[0].ends_with(r#"is moved to the words "New York-based""#), "{told:?}");
+}
+
+#[test]
+fn a_span_that_is_moved_onto_another_is_told_once() {
+    let spans = r#"{"text": "Ana Silva", "label": [[0, 9, "PER"], [4, 7, "LOC"]]}"#;
+    let export = read_bytes(spans.as_bytes(), "export").expect("an export");
+    let told = fitted(&export.posts[0], Misfits::Move).misfits;
+    let told: Vec<(String, bool)> = told.iter().map(|misfit| (misfit.to_string(), misfit.kept)).collect();
+    assert_eq!(told, [(r#""Sil" (LOC, characters 4..7) overlaps "Ana Silva""#.to_owned(), false)]);
 }
 
 #[test]

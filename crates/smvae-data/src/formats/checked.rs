@@ -4,16 +4,20 @@
 use std::io::{self, BufRead, ErrorKind, Read};
 
 /// How such inputs begin, and what to do about them.
-const FOREIGN: [(&[u8], &str); 4] = [
+const FOREIGN: [(&[u8], &str); 6] = [
+    (b"PK\x03\x04", WORKBOOK),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", WORKBOOK),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
     (b"\x1f\x8b", "it is compressed with gzip: unpack it first, as in `zcat FILE | smvae ... -`"),
     (b"\x28\xb5\x2f\xfd", "it is compressed with zstd: unpack it first, as in `zstdcat FILE | smvae ... -`"),
 ];
+/// What to do about a workbook, whatever its name is.
+pub(super) const WORKBOOK: &str = "it is a workbook, or another archive: save it as CSV in UTF-8";
 const UTF_16: &str = "it is text in UTF-16 and not in UTF-8: convert it first, as in `iconv -f UTF-16 -t UTF-8 FILE`";
 
 /// What is wrong with an input that begins so; `None` if it may be one of ours.
-pub(super) fn foreign(start: &[u8]) -> Option<&'static str> {
+pub(crate) fn foreign(start: &[u8]) -> Option<&'static str> {
     FOREIGN.iter().find(|(mark, _)| start.starts_with(mark)).map(|(_, what)| *what)
 }
 
@@ -89,6 +93,7 @@ mod tests {
             check(format, &[&b"\xff\xfe"[..], &little].concat(), "iconv -f UTF-16 -t UTF-8 FILE");
             check(format, &[&b"\xfe\xff"[..], &big].concat(), "iconv -f UTF-16 -t UTF-8 FILE");
             check(format, b"\x1f\x8b\x08\x00", "`zcat FILE | smvae ... -`");
+            check(format, b"PK\x03\x04\x14\x00", "it is a workbook");
             check(format, b"\x28\xb5\x2f\xfd\x04", "`zstdcat FILE | smvae ... -`");
         }
         for ours in [&b"\xef\xbb\xbf{}"[..], b"(\xc2\xb5)", b"\xff\xff\xff\xff", b"\xff", b""] {

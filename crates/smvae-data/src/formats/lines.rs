@@ -48,6 +48,9 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// What is expected of bytes that are no text.
+pub(crate) const UTF_8: &str = "valid UTF-8 (convert it first, as in `iconv -f WINDOWS-1252 -t UTF-8 IN > OUT`)";
+
 /// What is wrong with a line, wherever the line comes from.
 #[derive(Debug)]
 pub(crate) struct Fault {

@@ -47,6 +47,7 @@ pub mod write;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use checked::foreign;
 pub use fields::Fields;
 pub use post::{Body, LabelUse, Labels, PostRecord, TextEntity};
 
@@ -155,7 +156,15 @@ pub struct Settings {
     pub labels: LabelUse,
 }
 
+/// The endings of workbooks, which people have their posts in.
+const WORKBOOKS: [&str; 3] = ["xlsx", "xls", "ods"];
+
 fn unnamed(path: &Path) -> Error {
+    let is_workbook = |ending: &str| WORKBOOKS.iter().any(|workbook| workbook.eq_ignore_ascii_case(ending));
+    if path.extension().and_then(|ending| ending.to_str()).is_some_and(is_workbook) {
+        let source = std::io::Error::new(std::io::ErrorKind::InvalidData, checked::WORKBOOK);
+        return Error::Read { path: path.to_owned(), source };
+    }
     let endings = Format::EXTENSIONS.iter().map(|(extension, _)| format!(".{extension}")).collect();
     Error::Format { path: path.to_owned(), endings }
 }
@@ -167,9 +176,9 @@ pub type FileInput = BufReader<File>;
 ///
 /// # Errors
 /// [`Error::Read`] if it cannot be opened, [`Error::Format`] if neither its name nor the settings
-/// have a format, [`Error::Disguised`] for JSON lines under the name of a text, [`Error::NotBuilt`]
-/// for one whose feature is off. Arrow and Parquet: [`Error::Read`] too if the file is damaged,
-/// [`Error::Columns`] if it has no posts.
+/// have a format, [`Error::Disguised`] for JSON lines or a table under the name of a text,
+/// [`Error::NotBuilt`] for one whose feature is off. Arrow and Parquet: [`Error::Read`] too if the
+/// file is damaged, [`Error::Columns`] if it has no posts.
 pub fn open(path: impl AsRef<Path>, settings: &Settings) -> Result<Posts<FileInput>> {
     let path = path.as_ref();
     #[cfg_attr(not(feature = "arrow"), expect(unused_mut, reason = "columns are looked at first"))]
@@ -196,7 +205,9 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
     let can_be_columns = format.is_none() && named == Format::Text;
     let start = match named {
         Format::Json => peek(&mut input, 1),
-        Format::Text if can_be_columns => peek(&mut input, COLUMN_MARKS[1].len()),
+        Format::Text if can_be_columns => {
+            peek(&mut input, COLUMN_MARKS[1].len()).and_then(|start| line(&mut input, start))
+        }
         #[cfg(feature = "arrow")]
         Format::Arrow => take(&mut input, columnar::stream::FILE_MARK.len()),
         _ => Ok(Vec::new()),
@@ -205,6 +216,9 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
     let content = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start).trim_ascii_start();
     if can_be_columns && content.starts_with(b"{\"") {
         return Err(Error::Disguised { path, format: Format::JsonLines.name() });
+    }
+    if can_be_columns && table::is_header(content) {
+        return Err(Error::Disguised { path, format: Format::Tsv.name() });
     }
     let is_columns = can_be_columns && COLUMN_MARKS.iter().any(|mark| content.starts_with(mark));
     let layout = if content.starts_with(b"[") { json::Layout::Array } else { json::Layout::Lines };
@@ -260,6 +274,18 @@ fn peek<R: BufRead>(input: &mut R, n: usize) -> std::io::Result<Vec<u8>> {
         }
         let is_space = byte[0].is_ascii_whitespace() || BYTE_ORDER_MARK.starts_with(&start);
         seen += usize::from(seen > 0 || !is_space);
+    }
+    Ok(start)
+}
+
+/// The longest line that is looked at as the header of a table.
+const HEADER: usize = 1 << 10;
+
+/// Reads what is left of the line that `start` begins, if it is not longer than a header.
+fn line<R: BufRead>(input: &mut R, mut start: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    let is_over = start.trim_ascii_start().contains(&b'\n');
+    if !is_over {
+        input.by_ref().take(HEADER as u64).read_until(b'\n', &mut start)?;
     }
     Ok(start)
 }

@@ -13,6 +13,9 @@
 //! | `caption` | what the image shows; an empty cell is none |
 //! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
 //!
+//! Capitals make no difference in the names of these columns. Where a header has no comma, a table
+//! of commas may be one of semicolons, as spreadsheets write it where commas stand in numbers.
+//!
 //! A row with tags and without words has the words of its text, with spaces (U+0020)
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
 //! marks, in files with tabs too, and then hold line ends, separators and doubled quotation marks;
@@ -28,7 +31,7 @@
 #[doc(hidden)]
 pub mod records;
 
-use super::lines::Fault;
+use super::lines::{Fault, UTF_8};
 use super::names;
 use super::post::{Body, LabelUse, Labels, PostRecord, lacking};
 use crate::{Error, Result};
@@ -50,6 +53,7 @@ pub enum Delimiter {
 #[derive(Debug)]
 pub struct TableReader<R> {
     rows: Records<R>,
+    delimiter: Delimiter,
     path: PathBuf,
     header: Option<Header>,
     labels: LabelUse,
@@ -88,15 +92,37 @@ fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r'])
 }
 
+/// Whether some bytes begin as a table of tabs that has a text.
+pub(super) fn is_header(bytes: &[u8]) -> bool {
+    bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().is_some_and(|line| has_text(line, b'\t'))
+}
+
+/// Whether a line is a header of several columns, one of which is a text or words.
+fn has_text(line: &[u8], delimiter: u8) -> bool {
+    let is_text = |cell: &[u8]| {
+        let name = String::from_utf8_lossy(cell);
+        let name = known(name.trim().trim_matches('"'));
+        names::TEXT.iter().chain(names::WORDS).any(|text| name == *text)
+    };
+    line.contains(&delimiter) && line.split(|byte| *byte == delimiter).any(is_text)
+}
+
+/// The name of a column as we write it, if it is one of ours, in whatever capitals.
+fn known(name: &str) -> &str {
+    let all = [names::TEXT, names::WORDS, names::IMAGE, names::CAPTION, names::ID, names::TAGS];
+    let own = all.into_iter().flatten().find(|own| own.eq_ignore_ascii_case(name));
+    own.copied().unwrap_or(name)
+}
+
 impl<R: BufRead> TableReader<R> {
     /// Reads from any buffered input; `path` is the name that errors show.
     pub fn new(input: R, path: impl Into<PathBuf>, delimiter: Delimiter, labels: LabelUse) -> Self {
-        let delimiter = match delimiter {
+        let byte = match delimiter {
             Delimiter::Comma => b',',
             Delimiter::Tab => b'\t',
         };
-        let rows = Records::new(input, delimiter);
-        Self { rows, path: path.into(), header: None, labels, is_finished: false }
+        let rows = Records::new(input, byte);
+        Self { rows, delimiter, path: path.into(), header: None, labels, is_finished: false }
     }
 
     /// Reads the next row; whether it is whole, or `None` at the end.
@@ -123,6 +149,12 @@ impl<R: BufRead> TableReader<R> {
     }
 
     fn read_header(&mut self) -> Result<Header> {
+        if self.delimiter == Delimiter::Comma {
+            let line = self.rows.peek_line().map_err(|source| Error::Read { path: self.path.clone(), source })?;
+            if !line.contains(&b',') && has_text(line, b';') {
+                self.rows.separate_by(b';');
+            }
+        }
         let header = match self.next_row()? {
             Some(Err(Broken { text, expected, .. })) => {
                 Err((format!("a header with {expected}"), shown(&[String::from_utf8_lossy(&text).into_owned()])))
@@ -153,11 +185,13 @@ impl<R: BufRead> Iterator for TableReader<R> {
 impl Header {
     /// The header, or what was expected and what is there.
     fn of(row: &Row) -> Result<Self, (String, String)> {
-        let names: Vec<String> = row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        let names: Vec<String> =
+            row.iter().map(|name| known(String::from_utf8_lossy(name).trim()).to_owned()).collect();
         let first = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|n| n == name));
         let (text, words) = (first(names::TEXT), first(names::WORDS));
         if text.or(words).is_none() {
-            return Err(("a header with a column `text`, `words` or `tokens`".to_owned(), shown(&names)));
+            let remedy = if names.is_empty() { "" } else { " (rename the column that holds the text to `text`)" };
+            return Err((format!("a header with a column `text`, `words` or `tokens`{remedy}"), shown(&names)));
         }
         if let Some(twice) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
             let expected = format!("columns of different names, and not `{twice}` twice");
@@ -177,7 +211,7 @@ impl Header {
             return Err(Fault::new(line, &whole(), expected));
         }
         let cells: Result<Vec<&str>, _> = row.iter().map(std::str::from_utf8).collect();
-        let mut cells = cells.map_err(|_| Fault::new(line, &whole(), "valid UTF-8"))?;
+        let mut cells = cells.map_err(|_| Fault::new(line, &whole(), UTF_8))?;
         if self.is_guarded {
             cells.iter_mut().for_each(|cell| *cell = unguarded(cell));
         }

@@ -1,6 +1,7 @@
 //! Tests of all formats together: the same posts from each, three wrong inputs for each, arbitrary
 //! bytes.
 
+use super::lines::UTF_8;
 use super::*;
 use crate::Sample;
 use crate::corpus::{Split, load_split};
@@ -89,6 +90,28 @@ fn rows_keep_their_lines_and_their_other_cells() {
     let shown: Vec<_> = posts.iter().map(|post| (post.line, post.id.as_deref())).collect();
     assert_eq!(shown, [(4, Some("7")), (5, None), (8, Some("8"))]);
     assert_eq!(posts[1].body, Body::Text("b\r\nc".to_owned()));
+}
+
+#[test]
+fn names_of_columns_may_have_capitals_and_semicolons_between_them() {
+    let rows = |format, table: &str| -> Vec<PostRecord> {
+        read_as(format, table.as_bytes()).collect::<Result<_>>().expect("a table")
+    };
+    for (format, table) in [
+        (Format::Csv, "ID,Text,Image,Mine\n7,a,b.jpg,c\n"),
+        (Format::Tsv, "Id\tTEXT\tIMAGE\tMine\n7\ta\tb.jpg\tc\n"),
+        (Format::Csv, "\u{feff}\nID;Text;Image;Mine\n7;a;b.jpg;c\n"),
+        (Format::Csv, "\"id\";\"text\";\"image\";\"Mine\"\n7;\"a\";b.jpg;c\n"),
+    ] {
+        let posts = rows(format, table);
+        let [post] = posts.as_slice() else { panic!("{posts:?}") };
+        assert_eq!((post.id.as_deref(), post.image.as_deref()), (Some("7"), Some("b.jpg")), "{table}");
+        assert_eq!(post.body, Body::Text("a".to_owned()), "{table}");
+        assert!(post.fields.iter().map(|(name, _)| name).eq(["id", "text", "image", "Mine"]), "{table}");
+    }
+    // Where commas separate, semicolons are text.
+    assert_eq!(rows(Format::Csv, "text,a;text\nb;c,d\n")[0].body, Body::Text("b;c".to_owned()));
+    assert_eq!(rows(Format::Csv, "text\nb;c\n")[0].body, Body::Text("b;c".to_owned()));
 }
 
 /// What a table is read as: `line text` of a post, `line !` of an error.
@@ -209,7 +232,7 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
         1,
         "f:3: expected no `IMGID:` line, since the first post has none, got \"IMGID:1\"",
     );
-    check_error(Conll, b"a O\n\n\xff O\n", 1, "f:3: expected valid UTF-8, got \"\u{fffd} O\"");
+    check_error(Conll, b"a O\n\n\xff O\n", 1, &format!("f:3: expected {UTF_8}, got \"\u{fffd} O\""));
     check_error(
         JsonLines,
         b"{\"text\": \"a\"}\n[1]\n",
@@ -259,8 +282,9 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
         "f:2: expected a JSON object (trailing comma at column 14), got \"{\\\"text\\\": \\\"b\\\",}\"",
     );
     check_error(Json, b"[{\"text\": \"a\"}]\n[]", 1, "f:2: expected nothing after the array's `]`, got \"[\"");
-    check_error(Text, b"a\n\xff\nb\n", 2, "f:2: expected valid UTF-8, got \"\u{fffd}\"");
-    check_error(Csv, b"id,txt\n1,a\n", 0, &format!("f: expected {header}, got \"id,txt\""));
+    check_error(Text, b"a\n\xff\nb\n", 2, &format!("f:2: expected {UTF_8}, got \"\u{fffd}\""));
+    let renamed = format!("{header} (rename the column that holds the text to `text`)");
+    check_error(Csv, b"id,txt\n1,a\n", 0, &format!("f: expected {renamed}, got \"id,txt\""));
     check_error(
         Csv,
         b"id,text\n1,\"a\nb\",c\n3,b",
@@ -276,7 +300,7 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
     );
     check_error(Tsv, b"", 0, &format!("f: expected {header}, got \"\""));
     check_error(Tsv, b"text\ttags\na\tPER\n", 0, "f:2: expected tags such as `O` or `B-type`, got \"PER\"");
-    check_error(Tsv, b"text\tid\n\n\xff\t1\n", 0, "f:3: expected valid UTF-8, got \"\u{fffd},1\"");
+    check_error(Tsv, b"text\tid\n\n\xff\t1\n", 0, &format!("f:3: expected {UTF_8}, got \"\u{fffd},1\""));
 }
 
 #[test]
@@ -295,11 +319,22 @@ fn a_name_tells_the_format_and_a_text_may_be_columns() {
     let columns = "2 columns separated by tabs, words in column 1, tags in column 2";
     check(told("b.txt", "\u{feff}\nIMGID:1\na\tO"), &format!("conll: {columns}, with `IMGID:` lines"));
     check(told("b.txt", "-DOCSTART-\na\tO"), &format!("conll: {columns}, without `IMGID:` lines"));
+    for table in ["id\ttext\n1\ta\n", "\u{feff}ID\t\"Text\"\r\n"] {
+        let error = told("b.txt", table).expect_err("a table").to_string();
+        assert!(error.starts_with("b.txt is named as a text and begins as tsv does"), "{error}");
+    }
+    for text in ["the text\tid\n", "text\n", "a\ntext\tid\n"] {
+        check(told("b.txt", text), "text");
+    }
     check(told("b.json", " {\"text\": \"a\"}\n{}"), "json");
     let error = told("b.doc", "").expect_err("unknown").to_string();
     assert!(error.starts_with("b.doc: expected a file ending in .txt, .conll, .jsonl"), "{error}");
     for format in Format::ALL {
         assert_eq!(format.name().parse::<Format>().expect("its own name"), format);
+    }
+    for name in ["b.xlsx", "b.XLS", "b.ods"] {
+        let error = told(name, "").expect_err("a workbook");
+        assert!(std::error::Error::source(&error).is_some_and(|cause| cause.to_string().contains("save it as CSV")));
     }
     assert!(matches!("xml".parse::<Format>(), Err(Error::Setting { .. })));
     assert!(matches!(open("no/such.csv", &Settings::default()), Err(Error::Read { .. })));

@@ -3,7 +3,7 @@
 //! A blank line is a post without text, so that the posts are as many as the lines and in their
 //! order. No line is trimmed.
 
-use super::lines::{Fault, Lines};
+use super::lines::{Fault, Lines, UTF_8};
 use super::post::{Body, PostRecord};
 use crate::Result;
 use std::io::BufRead;
@@ -29,7 +29,7 @@ impl<R: BufRead> Iterator for TextReader<R> {
         let post = match self.lines.next_line().transpose()? {
             Ok((number, line)) => match std::str::from_utf8(line) {
                 Ok(text) => Ok(PostRecord::new(number, Body::Text(text.to_owned()))),
-                Err(_) => Err(Fault::new(number, line, "valid UTF-8")),
+                Err(_) => Err(Fault::new(number, line, UTF_8)),
             },
             Err(error) => return Some(Err(error)),
         };

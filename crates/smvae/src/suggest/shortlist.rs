@@ -30,6 +30,7 @@ pub struct Shortlist<P> {
     n_offered: usize,
     n_duplicates: usize,
     n_labelled: usize,
+    n_wordless: usize,
     /// The most valuable posts; the least of them is the first to go.
     best: BinaryHeap<Reverse<ByValue<P>>>,
     /// The posts with the smallest lots, which are drawn at random; the greatest is the first to
@@ -51,7 +52,8 @@ pub struct Suggestion<P> {
     pub rank: usize,
     /// What tools can sort by: the post's value times its distance to what was chosen before. For
     /// [`Strategy::Typical`], how much nearer it brings the posts that are compared to what is
-    /// chosen: the mean gain of their cosine. 1 for [`Strategy::Random`], 0 for dev.
+    /// chosen: the mean gain of their cosine. 1 for [`Strategy::Random`]. A post for dev has that
+    /// of its neighbour among the others, so that what is sorted by it keeps its order.
     pub score: f32,
     /// Why it was chosen, for people.
     pub reason: String,
@@ -91,6 +93,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
             n_offered: 0,
             n_duplicates: 0,
             n_labelled: 0,
+            n_wordless: 0,
             best: BinaryHeap::new(),
             drawn: BinaryHeap::new(),
             labelled: BinaryHeap::new(),
@@ -121,6 +124,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         self.n_offered += 1;
         let SuggestSettings { strategy, seed, shortlist, for_dev, .. } = self.settings;
         if post.borrow().words().is_empty() {
+            self.n_wordless += 1;
             return Ok(());
         }
         check(strategy, &found)?;
@@ -158,8 +162,13 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         self.n_labelled
     }
 
-    /// Chooses, in order; the posts for dev come last. Without vectors posts are as alike as they
-    /// share words.
+    /// Those of them without a word.
+    pub fn n_wordless(&self) -> usize {
+        self.n_wordless
+    }
+
+    /// Chooses, in order; the posts for dev are spread evenly among the others, so that whoever
+    /// labels a part has some of both. Without vectors posts are as alike as they share words.
     ///
     /// # Errors
     /// Those of the vectors; [`Error::Core`] with `Setting` for a strategy that needs some.
@@ -192,7 +201,7 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
         let for_dev: HashSet<usize> = drawn.iter().map(|offered| offered.number).collect();
         others.retain(|offered| !for_dev.contains(&offered.number));
         let n = n.saturating_sub(drawn.len());
-        let chosen = if strategy == Strategy::Random {
+        let chosen: Vec<(usize, f32)> = if strategy == Strategy::Random {
             (0..n.min(others.len())).map(|i| (i, 1.0)).collect()
         } else {
             let makes = vectors.unwrap_or(&WordBags);
@@ -214,22 +223,50 @@ impl<P: Borrow<Post> + Clone> Shortlist<P> {
                 apart(&values, &vectors, &labelled, n)
             }
         };
-        let of_strategy = chosen.into_iter().map(|(i, distance)| (&others[i], distance, false));
-        // Tools that sort by the score have those for dev last.
-        let all = of_strategy.chain(drawn.iter().map(|offered| (offered, 0.0, true)));
-        let suggestion = |(i, (offered, distance, for_dev)): (usize, (&Arc<Offered<P>>, f32, bool))| {
-            let why = if for_dev { Strategy::Random } else { strategy };
-            Suggestion {
+        let score_of = |&(place, distance): &(usize, f32)| others[place].value * distance;
+        let mut score = chosen.first().map_or(0.0, score_of);
+        let mut suggestions = Vec::with_capacity(chosen.len() + drawn.len());
+        for (i, next) in spread(chosen, drawn).into_iter().enumerate() {
+            let (offered, why, for_dev) = match next {
+                Next::Chosen(chosen) => {
+                    score = score_of(&chosen);
+                    (Arc::clone(&others[chosen.0]), strategy, false)
+                }
+                Next::Drawn(offered) => (offered, Strategy::Random, true),
+            };
+            suggestions.push(Suggestion {
                 post: offered.post.clone(),
                 found: offered.found.clone(),
                 rank: i + 1,
-                score: offered.value * distance,
+                score,
                 reason: reason(why, offered.value, offered.post.borrow()),
                 for_dev,
-            }
-        };
-        Ok(Some(all.enumerate().map(suggestion).collect()))
+            });
+        }
+        Ok(Some(suggestions))
     }
+}
+
+/// One of two sequences that became one.
+#[derive(Debug, PartialEq)]
+enum Next<C, D> {
+    /// Of those that were chosen.
+    Chosen(C),
+    /// Of those that were drawn.
+    Drawn(D),
+}
+
+/// Both in their order, those that were drawn spread evenly among the others: of the first `m` of
+/// all, as large a share is drawn as of all of them, to the nearest number.
+fn spread<C, D>(chosen: Vec<C>, drawn: Vec<D>) -> Vec<Next<C, D>> {
+    let (all, n_drawn) = (chosen.len() + drawn.len(), drawn.len());
+    let (mut chosen, mut drawn) = (chosen.into_iter(), drawn.into_iter());
+    let share = |m: usize| (2 * m * n_drawn + all - 1) / (2 * all);
+    let next = |i: usize| {
+        let is_drawn = share(i + 1) > share(i);
+        if is_drawn { drawn.next().map(Next::Drawn) } else { chosen.next().map(Next::Chosen) }
+    };
+    (0..all).filter_map(next).collect()
 }
 
 /// Adds to a heap of at most `most`, whose greatest goes.
@@ -283,3 +320,29 @@ impl<P> PartialEq for ByLot<P> {
 impl<P> Eq for ByValue<P> {}
 
 impl<P> Eq for ByLot<P> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both as letters: those that were chosen in lower case, those that were drawn in upper case.
+    #[track_caller]
+    fn check(chosen: &str, drawn: &str, want: &str) {
+        let all = spread(chosen.chars().collect(), drawn.chars().collect());
+        let letter = |next: &Next<char, char>| match next {
+            Next::Chosen(letter) | Next::Drawn(letter) => *letter,
+        };
+        assert_eq!(all.iter().map(letter).collect::<String>(), want);
+    }
+
+    #[test]
+    fn posts_for_dev_are_spread_evenly() {
+        check("abcd", "XY", "aXbcYd");
+        check("abcdef", "X", "abcXdef");
+        check("ab", "XYZ", "XaYbZ");
+        check("a", "X", "aX");
+        check("", "XY", "XY");
+        check("ab", "", "ab");
+        check("", "", "");
+    }
+}

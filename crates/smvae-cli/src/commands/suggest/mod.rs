@@ -4,6 +4,7 @@
 //! chooses.
 
 mod args;
+mod learned;
 
 pub(crate) use args::SuggestArgs;
 use args::{NEEDS_IMAGES, To};
@@ -16,11 +17,13 @@ use crate::lines::{self, Fault, Line};
 use crate::model;
 use crate::options::FileArgs;
 use crate::output;
+use crate::pool;
 use crate::progress::{MAX_TOLD, Progress, insist, say};
 use crate::vectors::vectors_of;
 use crate::watcher::Watcher;
 use smvae::answers::{AnswerFormat, AnswerWriter, PostOrigin, Priority};
 use smvae::data::ImageVectors;
+use smvae::data::duplicates::key;
 use smvae::data::files::{sha256_file, write_atomically};
 use smvae::data::formats::write::{Output, Written};
 use smvae::data::formats::{Fields, PostRecord};
@@ -59,13 +62,13 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
         };
         offers = Box::new(model.stream(offers).map(found));
     }
-    let (bad, without_image) = offer_all(offers, args, labelled.as_ref(), images.as_deref(), &mut shortlist)?;
+    let read = offer_all(offers, args, labelled.as_ref(), images.as_deref(), &mut shortlist)?;
     if let Some(signal) = interrupt::signal() {
         return Err(signal.into());
     }
     let offered = shortlist.n_offered();
-    let left_out = (shortlist.n_labelled(), shortlist.n_duplicates());
-    tell_of_images(without_image, offered);
+    let parts = parts(&args.pool, &read, &shortlist);
+    tell_of_images(read.without_image, offered);
     let encoder = encoder(args)?;
     let texts = models.first().map(|model| &**model as &dyn PostVectors);
     let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
@@ -83,6 +86,13 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     };
     drop(progress);
     let Some(chosen) = chosen else { return Err(interrupt::signal().expect("it was asked to stop").into()) };
+    if chosen.is_empty() {
+        let is_no_pool = offered == 0 && read.labelled == 0 && read.bad > 0;
+        let why = if is_no_pool { lines::without_posts(&args.pool) } else { parts };
+        return Err(anyhow::Error::msg(why).context("no post is left to suggest: nothing is written"));
+    }
+    say(parts);
+    read.ids.repeated(&name(&args.pool)).iter().for_each(say);
     let manifest = digest.map(|digest| manifest(&settings, &chosen, labelled, digest));
     match args.to() {
         To::Posts(format) => write(args, format, &chosen)?,
@@ -91,7 +101,10 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     if let Some((path, manifest)) = args.manifest.as_ref().zip(manifest) {
         manifest.save(path)?;
     }
-    tell(&chosen, offered, left_out, &settings);
+    tell(&chosen, offered, &settings);
+    let says: Vec<u64> = chosen.iter().map(|suggestion| key(suggestion.post.post.words())).collect();
+    learned::tell(&args.model, &args.pool, &says);
+    let bad = read.bad;
     if bad == 0 && passed_over == 0 {
         return Ok(());
     }
@@ -209,18 +222,29 @@ fn labelled_positions(labelled: &Selection) -> Vec<usize> {
     labelled.labelled.iter().map(|post| post.position).collect()
 }
 
-/// Offers every post of the pool; how many lines are no posts, and how many posts have no vector
-/// among these of images.
+/// What was read of the pool, besides what the shortlist knows.
+#[derive(Default)]
+struct Read {
+    /// Lines that are no posts.
+    bad: usize,
+    /// Posts that a manifest has as labelled.
+    labelled: usize,
+    /// Posts that have no vector among those of images.
+    without_image: usize,
+    ids: pool::Ids,
+}
+
+/// Offers every post of the pool.
 fn offer_all(
     offers: Offers,
     args: &SuggestArgs,
     labelled: Option<&Selection>,
     images: Option<&ImageVectors>,
     shortlist: &mut Shortlist<Candidate>,
-) -> anyhow::Result<(usize, usize)> {
+) -> anyhow::Result<Read> {
     let labelled = labelled.map(labelled_positions).unwrap_or_default();
     let mut progress = Progress::new("posts");
-    let (mut bad, mut without_image) = (0, 0);
+    let mut read = Read::default();
     let is_without =
         |post: &Post, images: &ImageVectors| post.image_id.as_ref().and_then(|id| images.get(id)).is_none();
     for Offer { position, line, found, fault } in offers {
@@ -235,22 +259,36 @@ fn offer_all(
         match fields {
             Err(why) => {
                 anyhow::ensure!(!has_manifest(args), "{}:{}: {why}", name(&args.pool), line.number);
-                bad += 1;
-                if bad <= MAX_TOLD {
+                read.bad += 1;
+                if read.bad <= MAX_TOLD {
                     progress.line(format!("{}:{}: {why}", name(&args.pool), line.number));
                 }
             }
             // `exclude` has told the shortlist of it.
-            Ok(_) if labelled.binary_search(&position).is_ok() => {}
+            Ok(_) if labelled.binary_search(&position).is_ok() => read.labelled += 1,
             Ok(fields) => {
                 let post = line.post;
-                without_image += usize::from(images.is_some_and(|images| is_without(&post, images)));
+                read.ids.add(line.id.as_deref(), line.number);
+                read.without_image += usize::from(images.is_some_and(|images| is_without(&post, images)));
                 shortlist.offer(Candidate { position, number: line.number, id: line.id, post, fields }, found)?;
             }
         }
         progress.update(position + 1, 0, String::new);
     }
-    Ok((bad, without_image))
+    Ok(read)
+}
+
+/// What became of the posts of the pool.
+fn parts(pool: &Path, read: &Read, shortlist: &Shortlist<Candidate>) -> String {
+    let (labelled, duplicates, wordless) = (shortlist.n_labelled(), shortlist.n_duplicates(), shortlist.n_wordless());
+    let parts = [
+        (read.bad, "that cannot be read"),
+        (wordless, "without a word"),
+        (read.labelled + labelled, "labelled already"),
+        (duplicates, "that say what others say"),
+        (shortlist.n_offered() - labelled - duplicates - wordless, "to choose from"),
+    ];
+    pool::parts(&name(pool), &parts)
 }
 
 /// Says how many posts are compared by their texts alone, where images were to count.
@@ -323,12 +361,7 @@ fn manifest(
 }
 
 /// Says what was chosen, and what it costs to read.
-fn tell(
-    chosen: &[Suggestion<Candidate>],
-    offered: usize,
-    (labelled, duplicates): (usize, usize),
-    settings: &SuggestSettings,
-) {
+fn tell(chosen: &[Suggestion<Candidate>], offered: usize, settings: &SuggestSettings) {
     let words: usize = chosen.iter().map(|suggestion| suggestion.post.post.words().len()).sum();
     let found: usize = chosen.iter().filter_map(|s| s.found.as_ref()).map(|found| found.entities.len()).sum();
     let dev = chosen.iter().filter(|suggestion| suggestion.for_dev).count();
@@ -340,15 +373,8 @@ fn tell(
     if found > 0 {
         line += &format!(", {found} entities found already");
     }
-    match labelled {
-        0 => {}
-        1 => line += "; 1 post is labelled already",
-        n => line += &format!("; {n} posts are labelled already"),
-    }
-    match duplicates {
-        0 => {}
-        1 => line += "; 1 post says what another says",
-        n => line += &format!("; {n} posts say what others say"),
+    if chosen.len() < settings.n {
+        line += &format!("; {} were asked for, and no more are left", settings.n);
     }
     say(line);
     if settings.strategy == Strategy::Entities

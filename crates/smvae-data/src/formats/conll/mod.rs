@@ -26,7 +26,7 @@ mod tests;
 
 pub use dialect::{Asked, Columns, Dialect, Separator};
 
-use super::lines::{Fault, Lines};
+use super::lines::{Fault, Lines, UTF_8};
 use super::post::{Body, Labels, PostRecord, lacking};
 use crate::{Error, Result};
 use dialect::is_comment;
@@ -180,7 +180,7 @@ impl Default for State {
 impl State {
     fn take_line(&mut self, number: usize, line: &[u8]) -> Step {
         let Ok(text) = std::str::from_utf8(line) else {
-            return Step::within(Err(self.spoil(number, line, "valid UTF-8")));
+            return Step::within(Err(self.spoil(number, line, UTF_8)));
         };
         if self.is_blank(text) {
             return Step::closing(self);

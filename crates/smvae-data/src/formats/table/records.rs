@@ -111,15 +111,7 @@ impl<R: BufRead> Records<R> {
     /// # Errors
     /// Those of the input.
     pub fn next_row(&mut self, width: Option<usize>) -> io::Result<Option<Result<(), Broken>>> {
-        if std::mem::take(&mut self.is_new) {
-            self.byte(BYTE_ORDER_MARK.len() - 1)?;
-            if self.buffer.starts_with(BYTE_ORDER_MARK) {
-                self.start = BYTE_ORDER_MARK.len();
-            }
-        }
-        while matches!(self.byte(0)?, Some(b'\r' | b'\n')) {
-            self.pass(1);
-        }
+        self.pass_blank_lines()?;
         if self.byte(0)?.is_none() {
             return Ok(None);
         }
@@ -140,18 +132,51 @@ impl<R: BufRead> Records<R> {
             }
             End::Fault(expected) => expected,
         };
-        let mut length = 0;
-        while self.byte(length)?.is_some_and(|byte| !matches!(byte, b'\r' | b'\n')) {
-            length += 1;
-        }
-        let text = self.buffer[self.start..self.start + length].to_vec();
-        self.pass(length);
+        let text = self.line()?.to_vec();
+        self.pass(text.len());
         Ok(Some(Err(Broken { line, text, expected })))
+    }
+
+    /// The next line that is not blank, which stays to be read.
+    ///
+    /// # Errors
+    /// Those of the input.
+    pub fn peek_line(&mut self) -> io::Result<&[u8]> {
+        self.pass_blank_lines()?;
+        self.line()
+    }
+
+    /// Has cells end at this byte from here on.
+    pub fn separate_by(&mut self, delimiter: u8) {
+        self.delimiter = delimiter;
     }
 
     /// The last row that was read whole.
     pub fn row(&self) -> &Row {
         &self.row
+    }
+
+    /// Goes on to the next line that is not blank, after the byte order mark.
+    fn pass_blank_lines(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_new) {
+            self.byte(BYTE_ORDER_MARK.len() - 1)?;
+            if self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.start = BYTE_ORDER_MARK.len();
+            }
+        }
+        while matches!(self.byte(0)?, Some(b'\r' | b'\n')) {
+            self.pass(1);
+        }
+        Ok(())
+    }
+
+    /// The line that begins at `start`, without its end.
+    fn line(&mut self) -> io::Result<&[u8]> {
+        let mut length = 0;
+        while self.byte(length)?.is_some_and(|byte| !matches!(byte, b'\r' | b'\n')) {
+            length += 1;
+        }
+        Ok(&self.buffer[self.start..self.start + length])
     }
 
     /// Reads the cells of the row that begins at `start`.

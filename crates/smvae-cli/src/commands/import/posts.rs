@@ -1,0 +1,78 @@
+//! The posts of all exports, each once.
+
+use super::args::ImportArgs;
+use crate::failure::Usage;
+use crate::progress::say;
+use smvae::data::exchange::{Annotated, ReadSettings, State, Tool, read_with};
+use smvae::data::formats::Format;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// A post with the file that it is from.
+pub(super) struct Post<'a> {
+    pub(super) file: &'a Path,
+    pub(super) post: Annotated,
+}
+
+/// The posts of all files, each once.
+pub(super) struct Posts<'a> {
+    pub(super) kept: Vec<Post<'a>>,
+    /// Posts that were labelled more than once.
+    pub(super) several: usize,
+}
+
+/// Reads all exports.
+pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
+    let settings = ReadSettings { text_field: args.text_field.clone() };
+    let (mut kept, mut several) = (Vec::<Post<'_>>::new(), 0);
+    let mut places: HashMap<(Option<String>, Option<String>, String), usize> = HashMap::new();
+    for file in &args.files {
+        if matches!(Format::of_path(file), Some(Format::Csv | Format::Tsv)) {
+            anyhow::bail!(
+                "{} is a table: import reads exports of Label Studio, doccano, Prodigy and spaCy; a table of labels needs \
+                 the columns `words` and `tags`, and split and train read it as it is",
+                file.display()
+            );
+        }
+        let export = read_with(file, &settings)?;
+        let (n, tool) = (export.posts.len(), export.tool.name());
+        if args.text_field.is_some() && export.tool != Tool::LabelStudio {
+            let message =
+                format!("--text-field is for exports of Label Studio, and {} is one of {tool}", file.display());
+            return Err(Usage(message).into());
+        }
+        let field = export.text_field.map_or_else(String::new, |field| format!(", whose text is the field {field:?}"));
+        say(format!("{}: {n} posts of {tool}{field}", file.display()));
+        several += export.several.len();
+        for post in export.posts {
+            let key = (post.id.clone(), post.image.clone(), post.text.clone());
+            let place = *places.entry(key).or_insert(kept.len());
+            let Some(before) = kept.get_mut(place) else {
+                kept.push(Post { file, post });
+                continue;
+            };
+            let is_labelled = |post: &Annotated| matches!(post.state, State::Labelled(_));
+            several += usize::from(is_labelled(&before.post) && is_labelled(&post));
+            // A later export in which nobody labelled it takes no labels away.
+            if is_labelled(&post) || !is_labelled(&before.post) {
+                *before = Post { file, post };
+            }
+        }
+    }
+    if !kept.iter().any(|kept| matches!(kept.post.state, State::Labelled(_))) {
+        let posts =
+            if kept.len() == 1 { "the one post".to_owned() } else { format!("any of the {} posts", kept.len()) };
+        anyhow::bail!(
+            "nobody has labelled {posts} (is this the file of tasks, and not the export?): nothing is written"
+        );
+    }
+    Ok(Posts { kept, several })
+}
+
+impl Post<'_> {
+    /// File, line and id, for messages.
+    pub(super) fn place(&self) -> String {
+        let id = self.post.id.as_ref().map_or_else(String::new, |id| format!(" (id {id})"));
+        format!("{}:{}{id}", self.file.display(), self.post.line)
+    }
+}

@@ -1,0 +1,133 @@
+//! `smvae import`: what it refuses, and what it tells of the labels that it reads.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use support::check;
+
+/// A folder with `export.jsonl`, posts of doccano.
+fn folder(posts: &[Value]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write(dir.path(), "export.jsonl", posts);
+    dir
+}
+
+fn write(dir: &Path, name: &str, posts: &[Value]) {
+    let lines: String = posts.iter().map(|post| format!("{post}\n")).collect();
+    fs::write(dir.join(name), lines).expect("writable");
+}
+
+fn post(id: &str, text: &str, labels: Value) -> Value {
+    json!({"id": id, "text": text, "label": labels})
+}
+
+const IMPORT: &str = "import export.jsonl --to labelled.jsonl";
+
+/// Runs a command line and looks for parts of what it says.
+#[track_caller]
+fn says(dir: &Path, line: &str, code: i32, parts: &[&str]) {
+    let (_, said) = check(dir, line, "", code);
+    for part in parts {
+        assert!(said.contains(part), "{line}: does not say {part:?}\n{said}");
+    }
+}
+
+#[test]
+fn what_an_overwritten_file_loses_is_told() {
+    let dir = folder(&[post("1", "Ana sings", json!([[0, 3, "PER"]])), post("2", "so tired", json!([]))]);
+    let dir = dir.path();
+    check(dir, IMPORT, "", 0);
+    write(dir, "export.jsonl", &[post("3", "in Oslo", json!([[3, 7, "LOC"]])), post("2", "so tired", json!([]))]);
+    let refused = "--to labelled.jsonl is there already, and holds 2 labelled posts: name all exports together; \
+                   --overwrite replaces it, and drops what these do not have";
+    says(dir, IMPORT, 2, &[refused]);
+    let lost = "labelled.jsonl: 1 labelled post that stood there is labelled in none of these exports";
+    says(dir, &format!("{IMPORT} --overwrite"), 0, &[lost]);
+    let (_, said) = check(dir, &format!("{IMPORT} --overwrite"), "", 0);
+    assert!(!said.contains("stood there"), "{said}");
+    // The dev posts of an earlier week stay.
+    fs::copy(dir.join("labelled.jsonl"), dir.join("dev.jsonl")).expect("writable");
+    let stays = "none of them for dev: dev.jsonl is not written, and what stands there stays";
+    says(dir, &format!("{IMPORT} --dev dev.jsonl --overwrite"), 0, &[stays]);
+}
+
+#[test]
+fn each_span_that_does_not_fit_is_told_with_what_became_of_it() {
+    let spans = json!([[0, 6, "PER"], [0, 9, "PER"], [5, 9, "X"], [10, 15, ""]]);
+    let dir = folder(&[post("1", "Lady Gaga lands", spans)]);
+    let dir = dir.path();
+    let out = "; it is left out";
+    let crossing = "\"Lady G\" (PER, characters 0..6) is ";
+    let blank = "got [10,15,\"\"]";
+    let refused = "3 spans do not fit the words, and nothing is written: --words or --model names the convention";
+    says(dir, IMPORT, 1, &[&format!("{crossing}not of whole words"), refused]);
+    let moved = [
+        &format!("{crossing}moved to the words \"Lady Gaga\""),
+        &format!("overlaps \"Lady Gaga\"{out}"),
+        &format!("{blank}{out}"),
+    ];
+    let moved: Vec<&str> = moved.iter().map(|part| part.as_str()).collect();
+    says(dir, &format!("{IMPORT} --misfits move"), 0, &moved);
+    says(dir, &format!("{IMPORT} --misfits move --overwrite"), 0, &["; 1 span moved; 2 spans left out"]);
+    says(dir, &format!("{IMPORT} --misfits drop --overwrite"), 0, &["; 3 spans left out"]);
+    // What words have nothing to do with is not blamed on them.
+    write(dir, "export.jsonl", &[post("1", "Lady Gaga lands", json!([[0, 9, "PER"], [5, 9, "X"]]))]);
+    says(dir, "import export.jsonl --to a.jsonl", 1, &["nothing is written: mend them, or pass --misfits move"]);
+    // A convention of which all are whole words is named.
+    write(dir, "export.jsonl", &[post("1", "in #Oslo", json!([[4, 8, "LOC"]]))]);
+    let named = "nothing is written: with --words twitter2017 every span is of whole words; else mend them";
+    says(dir, "import export.jsonl --to a.jsonl", 1, &[named]);
+    check(dir, "import export.jsonl --to a.jsonl --words twitter2017", "", 0);
+}
+
+#[test]
+fn spans_beyond_the_first_are_listed_where_all_are_asked_for() {
+    let posts: Vec<Value> = (0..23).map(|i| post(&i.to_string(), "Oslo", json!([[0, 2, "LOC"]]))).collect();
+    let dir = folder(&posts);
+    says(dir.path(), &format!("{IMPORT} --misfits drop"), 0, &["(id 19): ", "and 3 more, which -v lists"]);
+    says(dir.path(), &format!("{IMPORT} --misfits drop --overwrite -v"), 0, &["(id 22): "]);
+}
+
+#[test]
+fn labels_are_told_with_what_is_odd_about_them() {
+    let dir = folder(&[
+        post("1", "Ana in Oslo", json!([[0, 3, "PER"], [7, 11, "LOC"]])),
+        post("2", "Ana in Oslo", json!([[0, 3, "Per"]])),
+        post("3", "Ana in Oslo", json!([[0, 3, "PER"], [7, 11, "LOC"]])),
+    ]);
+    let alike = "warning: the labels \"PER\" and \"Per\" differ in capitals alone";
+    let conflict = "warning: 1 post has other labels than one that says the same, the first: export.jsonl:1 (id 1) and \
+                    export.jsonl:2 (id 2)";
+    says(dir.path(), IMPORT, 0, &["labels: LOC 2, PER 2, Per 1", alike, conflict]);
+    let split = "split labelled.jsonl --to mine --dev 0 --test 0";
+    says(dir.path(), split, 0, &["labels: LOC 2, PER 2, Per 1", alike]);
+}
+
+#[test]
+fn posts_for_dev_that_nobody_has_labelled_are_told() {
+    let task = |id: &str, for_dev: bool, annotations: Value| json!({"data": {"id": id, "text": format!("post {id}"), "for_dev": for_dev}, "annotations": annotations});
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let tasks = |annotations: Value| json!([task("1", false, annotations), task("2", true, json!([]))]).to_string();
+    fs::write(dir.path().join("export.json"), tasks(json!([{"result": []}]))).expect("writable");
+    let told = "nobody has labelled any of the posts that were drawn for dev (1): label them next";
+    says(dir.path(), "import export.json --to a.jsonl --dev dev.jsonl", 0, &[told]);
+    fs::write(dir.path().join("tasks.json"), tasks(json!([]))).expect("writable");
+    let nobody = "nobody has labelled any of the 2 posts (is this the file of tasks, and not the export?): nothing is \
+                  written";
+    says(dir.path(), "import tasks.json --to b.jsonl", 1, &[nobody]);
+    assert!(!dir.path().join("b.jsonl").exists());
+}
+
+#[test]
+fn what_needs_no_import_is_told() {
+    let dir = folder(&[post("1", "Ana sings", json!([[0, 3, "PER"]]))]);
+    check(dir.path(), IMPORT, "", 0);
+    let own = ["labelled.jsonl holds posts with words and labels already", "hint: smvae split and smvae train read it"];
+    says(dir.path(), "import labelled.jsonl --to a.jsonl", 1, &own);
+    fs::write(dir.path().join("next.csv"), "rank,text,entities\n1,a,\n").expect("writable");
+    let table = "next.csv is a table: import reads exports of Label Studio, doccano, Prodigy and spaCy; a table of labels \
+                 needs the columns `words` and `tags`";
+    says(dir.path(), "import next.csv --to a.jsonl", 1, &[table]);
+}
