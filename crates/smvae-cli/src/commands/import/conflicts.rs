@@ -10,18 +10,26 @@ use std::collections::HashMap;
 /// What posts say, and which of them have other labels than the first that says it.
 #[derive(Debug, Default)]
 pub(super) struct Conflicts {
-    /// Labels of the first post of these words and this image, and where it stands.
-    seen: HashMap<(Vec<String>, Option<String>), (Vec<Entity>, String)>,
+    /// The first post of these words and this image.
+    seen: HashMap<(Vec<String>, Option<String>), First>,
     n: usize,
     /// The places of the first two that differ.
     first: Option<[String; 2]>,
+}
+
+/// A post that others may say again.
+#[derive(Debug)]
+struct First {
+    entities: Vec<Entity>,
+    place: String,
 }
 
 impl Conflicts {
     /// Takes a labelled post.
     pub(super) fn add(&mut self, post: &Post<'_>, fitted: &Fitted) {
         let says = (fitted.words.clone(), post.post.image.clone());
-        let (entities, place) = self.seen.entry(says).or_insert_with(|| (fitted.entities.clone(), post.place()));
+        let new = || First { entities: fitted.entities.clone(), place: post.place() };
+        let First { entities, place } = self.seen.entry(says).or_insert_with(new);
         if *entities != fitted.entities {
             self.n += 1;
             self.first.get_or_insert_with(|| [place.clone(), post.place()]);
