@@ -84,7 +84,7 @@ fn kept_results_are_of_the_experiments_as_they_are() {
         ("options", 23),
         ("authors", 1),
         ("labelling", 73),
-        ("captions", 30),
+        ("captions", 50),
         ("mpnet", 17),
         ("bf16", 20),
     ];

@@ -22,6 +22,7 @@ pub(super) fn block(results: &Results, name: &str) -> String {
         "means" => means(results.rows("supervised"), "supervised"),
         "labelling" => means(rows(&results.labelling, "supervised"), "supervised"),
         "labelling by cost" => labelling_by_cost(results),
+        "captions of whom" => captions_of_whom(results),
         "captions" => means(rows(&results.captions, "text"), "text"),
         "mpnet" => means(rows(&results.mpnet, "supervised"), "supervised"),
         "mpnet together" => mpnet_together(results),
@@ -208,6 +209,24 @@ fn means(rows: Vec<SummaryRow>, baseline: &str) -> String {
         &["corpus", "labels", "method", "runs", "F1 on dev", "F1 on test", &format!("test, minus {baseline}")],
         by_corpus(rows),
     )
+}
+
+/// experiments/README: a post's own caption, and that of another post in its place.
+fn captions_of_whom(results: &Results) -> String {
+    let ways = [("behind the text", "caption"), ("behind the text and for the image expert", "caption-as-image")];
+    let places = YEARS.iter().flat_map(|year| ways.map(|(place, method)| (*year, place, method)));
+    let rows = places.map(|(year, place, method)| {
+        let other = format!("other-{method}");
+        let rows = rows(&results.captions, &other);
+        let test = |method: &str| {
+            let row = rows.iter().find(|row| row.corpus.ends_with(year) && row.method == method);
+            row.and_then(|row| row.test.clone()).expect("test was scored")
+        };
+        let (own, others) = (test(method), test(&other));
+        let against = difference(own.difference.as_ref().expect("pairs of runs"));
+        [year.to_owned(), place.to_owned(), mean(&own), mean(&others), against]
+    });
+    table(&["corpus", "caption", "own", "another post's", "own minus another's"], rows)
 }
 
 /// experiments/README: three models, and the mean of their probabilities, as `smvae eval --json`
