@@ -31,8 +31,9 @@ impl PreparedLinear {
     ///
     /// # Errors
     /// For f32 on a CPU without AVX-512, where there is no other arrangement
-    /// ([`Form::rearranges`]); for parameters that are not f32 on the CPU; for a weight `[out, in]`
-    /// whose bias is not `[out]`.
+    /// ([`Form::rearranges`]); for int8 of rows of more than 132104 numbers, whose sums could
+    /// overflow; for parameters that are not f32 on the CPU; for a weight `[out, in]` whose bias is
+    /// not `[out]`.
     pub fn new(layer: &Linear, form: Form) -> Result<Self> {
         let ((n, k), bias) = (layer.weight().dims2()?, layer.bias().to_vec1::<f32>()?);
         if bias.len() != n {
@@ -40,7 +41,11 @@ impl PreparedLinear {
         }
         match Values::<f32>::of(layer.weight())?.with(|weight| Packed::new(weight, n, k, &bias, form))? {
             Some(weight) => Ok(Self { weight: Arc::new(weight) }),
-            None => bail!("PreparedLinear: a weight has no other arrangement for {form} on this CPU"),
+            None => {
+                bail!(
+                    "PreparedLinear: the weight [{n}, {k}] has no arrangement for {form} on this CPU: take another form"
+                )
+            }
         }
     }
 
@@ -354,6 +359,15 @@ mod tests {
         assert!(small.forward_onto(&normal((4, 2), "x"), &normal((4, 6), "onto")).is_err());
         let bad = Linear::new(normal((3, 2), "weight"), Tensor::new(&[1f32, 2.0], &Device::Cpu)?);
         assert!(PreparedLinear::new(&bad, int8).is_err());
+        // Rows whose sums just fit into 32 bits, and those of one number more.
+        let of_zeros = |k: usize| -> Result<Linear> {
+            let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
+            Ok(Linear::new(zeros(&[1, k])?, zeros(&[1])?))
+        };
+        assert!(PreparedLinear::new(&of_zeros(132_104)?, int8).is_ok());
+        let message = PreparedLinear::new(&of_zeros(132_105)?, int8).expect_err("sums that overflow").to_string();
+        assert!(message.contains("[1, 132105] has no arrangement for int8"), "{message}");
+        assert!(PreparedLinear::new(&of_zeros(132_105)?, Form::Bf16(Unit::Portable)).is_ok());
         // Whatever this CPU has.
         for form in forms(Unit::Amx) {
             let by_best = PreparedLinear::new(&layer(2, 5, "small"), form)?.forward(&normal((4, 2), "x"))?;

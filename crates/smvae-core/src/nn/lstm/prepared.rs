@@ -36,7 +36,9 @@ impl PreparedLstm {
             let (n, k) = weight.dims2()?;
             match Values::<f32>::of(weight)?.with(|w| Packed::new(w, n, k, bias, form))? {
                 Some(packed) => Ok(Arc::new(packed)),
-                None => bail!("BiLstm: weights have no other arrangement for {form} on this CPU"),
+                None => {
+                    bail!("BiLstm: weights [{n}, {k}] have no arrangement for {form} on this CPU: take another form")
+                }
             }
         };
         let direction = |i: usize| -> Result<Direction> {
