@@ -77,12 +77,16 @@ impl PreparedLinear {
     /// `[rows, out]` of each layer.
     ///
     /// # Errors
-    /// As [`PreparedLinear::forward`].
+    /// As [`PreparedLinear::forward`]; for no layers, and for layers of several forms.
     pub fn forward_each<const N: usize>(layers: [&Self; N], x: &Tensor) -> Result<[Tensor; N]> {
         let widths = layers.map(|layer| layer.weight.dims().1);
         layers.iter().try_for_each(|layer| layer.check(x))?;
-        by_blocks([x], widths, layers.first().map_or(TILE, |layer| layer.weight.rows_at_once()), |[x], ys, scratch| {
-            scratch.rows.take(x, &layers[0].weight);
+        let Some(first) = layers.first().filter(|first| layers.iter().all(|l| l.weight.takes_rows_of(&first.weight)))
+        else {
+            bail!("PreparedLinear: {N} layers of different forms, where one or more of one form were expected")
+        };
+        by_blocks([x], widths, first.weight.rows_at_once(), |[x], ys, scratch| {
+            scratch.rows.take(x, &first.weight);
             for (layer, y) in layers.iter().zip(ys) {
                 multiply(&scratch.rows, &layer.weight, y, Write::Overwrite);
             }
@@ -368,6 +372,10 @@ mod tests {
         let message = PreparedLinear::new(&of_zeros(132_105)?, int8).expect_err("sums that overflow").to_string();
         assert!(message.contains("[1, 132105] has no arrangement for int8"), "{message}");
         assert!(PreparedLinear::new(&of_zeros(132_105)?, Form::Bf16(Unit::Portable)).is_ok());
+        // Rows are taken once, in one form.
+        let other = PreparedLinear::new(&layer(2, 5, "small"), Form::Bf16(Unit::Portable))?;
+        assert!(PreparedLinear::forward_each([&small, &other], &normal((4, 2), "x")).is_err());
+        assert!(PreparedLinear::forward_each([], &normal((4, 2), "x")).is_err());
         // Whatever this CPU has.
         for form in forms(Unit::Amx) {
             let by_best = PreparedLinear::new(&layer(2, 5, "small"), form)?.forward(&normal((4, 2), "x"))?;

@@ -44,6 +44,11 @@ impl Packed {
         }
     }
 
+    /// Whether rows that are taken for one of the two are as the other multiplies them.
+    pub(crate) fn takes_rows_of(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other) && self.dims().0 == other.dims().0
+    }
+
     /// Numbers of a row that it multiplies, and of a row that it gives.
     pub(crate) fn dims(&self) -> (usize, usize) {
         match self {
