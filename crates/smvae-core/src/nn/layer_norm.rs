@@ -24,7 +24,8 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// A layer with this weight and bias, both `[d]`.
+    /// A layer with this weight and bias, both `[d]`; if they are not, it is an error where the
+    /// layer is used.
     pub fn new(weight: Tensor, bias: Tensor, eps: f64) -> Self {
         Self { weight, bias, eps }
     }
@@ -81,8 +82,15 @@ pub(super) struct RowNorm {
 
 impl RowNorm {
     /// A copy of the layer's parameters, which are f32.
+    ///
+    /// # Errors
+    /// For a weight and a bias of different lengths, and for other number types.
     pub(super) fn new(layer: &LayerNorm) -> Result<Self> {
-        Ok(Self { weight: layer.weight.to_vec1()?, bias: layer.bias.to_vec1()?, eps: layer.eps })
+        let (weight, bias): (Vec<f32>, Vec<f32>) = (layer.weight.to_vec1()?, layer.bias.to_vec1()?);
+        if weight.len() != bias.len() {
+            candle_core::bail!("LayerNorm: a weight of {} numbers and a bias of {}", weight.len(), bias.len());
+        }
+        Ok(Self { weight, bias, eps: layer.eps })
     }
 
     /// Numbers of a row.

@@ -90,7 +90,8 @@ impl BiLstm {
     /// depends on it. In int8 and bf16 the cells stay in the number type of what comes, f32.
     ///
     /// # Errors
-    /// If a tensor cannot be copied; for int8 and bf16, for parameters that are not f32 on the CPU.
+    /// If a tensor cannot be copied; for int8 and bf16, for parameters that are not f32 on the CPU,
+    /// that have no numbers, or whose rows are too long for int8.
     pub fn prepare(&mut self, form: Form) -> Result<()> {
         if self.fits(form) { self.pack(form) } else { self.arrange() }
     }

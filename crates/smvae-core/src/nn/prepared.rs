@@ -372,6 +372,14 @@ mod tests {
         let message = PreparedLinear::new(&of_zeros(132_105)?, int8).expect_err("sums that overflow").to_string();
         assert!(message.contains("[1, 132105] has no arrangement for int8"), "{message}");
         assert!(PreparedLinear::new(&of_zeros(132_105)?, Form::Bf16(Unit::Portable)).is_ok());
+        // A bias for a part of a row.
+        let ones = |n: usize| Tensor::ones(n, DType::F32, &Device::Cpu);
+        let norms = [LayerNorm::new(ones(2)?, ones(1)?, 1e-6), LayerNorm::new(ones(2)?, ones(2)?, 1e-6)];
+        let layers = [layer(2, 2, "output"), layer(2, 5, "up"), layer(5, 2, "down")];
+        let error = PreparedBlock::new(layers.each_ref(), norms.each_ref(), Activation::GeluErf, int8).err();
+        assert!(error.is_some_and(|e| e.to_string().contains("a weight of 2 numbers and a bias of 1")));
+        let vb = Parameters::new(0, &Device::Cpu).builder(DType::F32);
+        assert!(BiLstm::load(0, 3, vb)?.prepare(int8).is_err(), "inputs of no numbers");
         // Rows are taken once, in one form.
         let other = PreparedLinear::new(&layer(2, 5, "small"), Form::Bf16(Unit::Portable))?;
         assert!(PreparedLinear::forward_each([&small, &other], &normal((4, 2), "x")).is_err());
