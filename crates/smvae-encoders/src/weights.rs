@@ -186,7 +186,16 @@ fn read_shards(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         if Path::new(file).file_name() != Some(file.as_ref()) {
             return Err(unreadable(path, "an index of weights", format!("{file:?} is not a file name")));
         }
-        tensors.extend(read_one(&path.with_file_name(file))?);
+        for (name, tensor) in read_one(&path.with_file_name(file))? {
+            // The index says which of two is meant.
+            if index.weight_map.get(&name).is_some_and(|of| of != file) {
+                continue;
+            }
+            if tensors.insert(name.clone(), tensor).is_some() {
+                let why = format!("{name} is in several shards, and the index does not say in which");
+                return Err(unreadable(path, "an index of weights", why));
+            }
+        }
     }
     Ok(tensors)
 }

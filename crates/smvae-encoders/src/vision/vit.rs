@@ -257,7 +257,7 @@ impl Loader<'_> {
             if self.tensors.has(&name) {
                 let tensor = self.tensors.take(&name, shape)?;
                 for (i, part) in parts.iter().enumerate() {
-                    self.tensors.put(format!("{part}.{kind}"), tensor.narrow(0, i * self.d, self.d)?.contiguous()?);
+                    self.tensors.put(format!("{part}.{kind}"), tensor.narrow(0, i * self.d, self.d)?.contiguous()?)?;
                 }
             }
         }
