@@ -92,7 +92,7 @@ impl VisionModel {
     ) -> Result<Self> {
         let fetched = hub.fetch(model, wanted_files, on_progress)?;
         let mut opened = Self::open(&fetched.folder, preprocessing, compute)?;
-        opened.identity.model = model.name.clone();
+        opened.identity.model = model.name().to_owned();
         opened.identity.revision = Some(fetched.revision);
         Ok(opened)
     }
