@@ -206,7 +206,7 @@ impl SpanModel {
     /// later changes of them are not seen. The weights of the large products are kept in that form
     /// alone: those of both LSTMs, of the text expert's hidden layer and of the span layer, but for
     /// its columns of z. The heads of the experts, the classifier and what sees an image stay as
-    /// they are.
+    /// they are. What was prepared stays in its first form: another one is ignored.
     ///
     /// # Errors
     /// [`Error::Candle`] if a tensor cannot be copied, or, for int8 and bf16, for weights that are
