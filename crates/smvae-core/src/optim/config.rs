@@ -52,7 +52,8 @@ impl AdamConfig {
     /// # Errors
     /// [`Error::Setting`] for one out of its range.
     pub fn validate(&self) -> Result<()> {
-        // An epsilon that is 0 as f32 divides zero by zero, a decay that is 1 keeps the moments at zero.
+        // An epsilon that is 0 as f32 divides zero by zero, a decay that is 1 keeps the moments at
+        // zero.
         let positive = |x: f64| x > 0.0 && (x as f32).is_finite() && x as f32 > 0.0;
         let decays = |x: f64| x >= 0.0 && (x as f32) < 1.0;
         let clip = self.clip_norm.unwrap_or(1.0);

@@ -134,8 +134,9 @@ impl<'a> Machine<'a> {
                 let n = usize::from(self.take(1)?[0]);
                 self.number(n)?;
             }
-            // A dictionary of what is above a mark, which PyTorch does not write. candle 0.11 takes it for
-            // an empty one and would leave the rest on its stack, so that sizes would be guesses.
+            // A dictionary of what is above a mark, which PyTorch does not write. candle 0.11 takes
+            // it for an empty one and leaves the rest on its stack: what a later one does, sizes
+            // here would have to follow.
             b'd' => return None,
             // A string.
             b'X' => {

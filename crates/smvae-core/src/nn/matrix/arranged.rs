@@ -18,8 +18,8 @@ pub(crate) enum Packed {
 
 impl Packed {
     /// A weight `[n, k]`, row after row, which is the product's right side transposed, and a bias
-    /// `[n]`. `None` in f32 where that has no other arrangement, and in int8 for rows so long that a
-    /// sum could overflow. For a unit that this CPU lacks its fastest one stands in.
+    /// `[n]`. `None` in f32 where that has no other arrangement, and in int8 for rows so long that
+    /// a sum could overflow. For a unit that this CPU lacks its fastest one stands in.
     pub(crate) fn new(weight: &[f32], n: usize, k: usize, bias: &[f32], form: Form) -> Option<Self> {
         match form {
             #[cfg(target_arch = "x86_64")]
