@@ -171,14 +171,20 @@ pub fn expected<T, E>(build: impl FnOnce(VarBuilder<'static>) -> Result<T, E>) -
     Ok(names)
 }
 
-/// The part of an index that matters: the file of each tensor.
+/// The part of an index of shards that matters: the file of each tensor.
 #[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
+pub(crate) struct Index {
+    pub(crate) weight_map: BTreeMap<String, String>,
+}
+
+impl Index {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        crate::files::read_json(path, "index of weights")
+    }
 }
 
 fn read_shards(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let index: Index = crate::files::read_json(path, "index of weights")?;
+    let index = Index::read(path)?;
     let files: BTreeSet<&String> = index.weight_map.values().collect();
     let mut tensors = BTreeMap::new();
     for file in files {

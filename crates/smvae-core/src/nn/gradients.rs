@@ -9,6 +9,7 @@
 //! `loss.backward()` works as ever: without a running [`Gradients::backward`], operations return
 //! tensors.
 
+use super::lanes;
 use super::matrix::Write;
 use super::real::{Real, Values};
 use super::sums::add_to;
@@ -242,12 +243,11 @@ pub(super) fn accumulate_part<T: Real>(
 pub(super) fn accumulate_rows<T: Real>(table: &Tensor, rows: &[u32], grads: &Tensor) -> Result<Option<Tensor>> {
     let (_, width) = table.dims2()?;
     let grads = Values::<T>::of(grads)?;
-    let add = |sum: &mut [T], row: &[T]| sum.iter_mut().zip(row).for_each(|(s, v)| *s += *v);
     let Some(mut buffer) = take(table) else {
         return accumulate_part(table, |values: &mut [T]| {
             grads.with(|grads| {
                 for (row, grad) in rows.iter().zip(grads.chunks_exact(width)) {
-                    add(&mut values[*row as usize * width..][..width], grad);
+                    lanes::add(&mut values[*row as usize * width..][..width], grad);
                 }
             })
         });
@@ -260,7 +260,7 @@ pub(super) fn accumulate_rows<T: Real>(table: &Tensor, rows: &[u32], grads: &Ten
         for (row, grad) in rows.iter().zip(grads.chunks_exact(width)) {
             let at = buffer.place(*row, width);
             let values = T::of_f32s(&mut buffer.values).expect("only f32 variables have a buffer");
-            add(&mut values[at * width..][..width], grad);
+            lanes::add(&mut values[at * width..][..width], grad);
         }
     });
     buffer.written = true;
@@ -310,7 +310,7 @@ impl Buffer {
     /// Adds a gradient that candle computed.
     fn add(&mut self, more: &Tensor) -> Result<()> {
         self.make_dense(more)?;
-        Values::<f32>::of(more)?.with(|more| self.values.iter_mut().zip(more).for_each(|(s, v)| *s += *v))
+        Values::<f32>::of(more)?.with(|more| lanes::add(&mut self.values, more))
     }
 }
 

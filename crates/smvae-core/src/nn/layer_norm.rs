@@ -8,7 +8,7 @@ pub(super) mod kernels;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
-use super::lanes::{dot, sum};
+use super::lanes::{add, dot, sum};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
@@ -195,15 +195,11 @@ impl CustomOp3 for LayerNormOp {
             let (xs, ws, dys) = (Values::<T>::of(x)?, Values::<T>::of(w)?, Values::<T>::of(dy)?);
             let (dx, dw, db) =
                 xs.with(|x| ws.with(|w| dys.with(|dy| backward(x, w, dy, self.eps))))???;
-            let add = |sums: &mut [T], values: &[T]| {
-                sums.iter_mut().zip(values).for_each(|(s, v)| *s += *v);
+            let added = |of: &Tensor, values: &[T]| accumulate_part(of, |sums: &mut [T]| {
+                add(sums, values);
                 Ok(())
-            };
-            Ok((
-                Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-                accumulate_part(w, |sums| add(sums, &dw))?,
-                accumulate_part(b, |sums| add(sums, &db))?,
-            ))
+            });
+            Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), added(w, &dw)?, added(b, &db)?))
         })
     }
 }
@@ -241,8 +237,8 @@ fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], eps: f64) -> (Vec<T>, Vec<T>, V
         .collect();
     let (mut dw, mut db) = (vec![T::ZERO; d], vec![T::ZERO; d]);
     for (w, b) in partial {
-        dw.iter_mut().zip(w).for_each(|(s, v)| *s += v);
-        db.iter_mut().zip(b).for_each(|(s, v)| *s += v);
+        add(&mut dw, &w);
+        add(&mut db, &b);
     }
     (dx, dw, db)
 }

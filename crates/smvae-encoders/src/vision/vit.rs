@@ -18,7 +18,7 @@ use super::maps::{Buffers, Maps};
 use crate::{Error, Result};
 use smvae_core::PackedLayout;
 use smvae_core::candle_core::{self, Tensor};
-use smvae_core::nn::{Linear, attention, gelu_erf, layer_norm};
+use smvae_core::nn::{LayerNorm, Linear, attention, gelu_erf};
 
 /// What tensors do not tell of a vision transformer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,9 +50,9 @@ pub struct Vit {
     class: Tensor,
     /// `[1, tokens, d]`.
     position: Tensor,
-    norm_pre: Option<Norm>,
+    norm_pre: Option<LayerNorm>,
     layers: Vec<Layer>,
-    norm: Norm,
+    norm: LayerNorm,
     config: VitConfig,
     heads: usize,
     /// Rows and columns of the grid of patches.
@@ -180,26 +180,13 @@ impl VisionEncoder for Vit {
 }
 
 #[derive(Debug)]
-struct Norm {
-    weight: Tensor,
-    bias: Tensor,
-    eps: f64,
-}
-
-impl Norm {
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        layer_norm(x, &self.weight, &self.bias, self.eps)
-    }
-}
-
-#[derive(Debug)]
 struct Layer {
-    norm1: Norm,
+    norm1: LayerNorm,
     query: Linear,
     key: Linear,
     value: Linear,
     output: Linear,
-    norm2: Norm,
+    norm2: LayerNorm,
     wide: Linear,
     narrow: Linear,
 }
@@ -270,12 +257,12 @@ impl Loader<'_> {
         Ok(Linear::new(self.compute.input(&weight)?, self.compute.input(&bias)?))
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm> {
+    fn norm(&mut self, name: &str) -> Result<LayerNorm> {
         let mut take = |kind: &str| {
             let tensor = self.tensors.take(&format!("{name}.{kind}"), &[self.d])?;
             Ok::<_, Error>(self.compute.input(&tensor)?)
         };
-        Ok(Norm { weight: take("weight")?, bias: take("bias")?, eps: self.eps })
+        Ok(LayerNorm::new(take("weight")?, take("bias")?, self.eps))
     }
 }
 
