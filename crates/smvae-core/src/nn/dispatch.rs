@@ -101,7 +101,7 @@ fn with<R>(form: Forced, f: impl FnOnce() -> R) -> R {
 struct Restore<T: Copy + 'static>(&'static std::thread::LocalKey<std::cell::Cell<T>>, T);
 
 #[cfg(test)]
-impl<T: Copy> Drop for Restore<T> {
+impl<T: Copy + 'static> Drop for Restore<T> {
     fn drop(&mut self) {
         self.0.set(self.1);
     }

@@ -54,7 +54,7 @@ impl AdamConfig {
     pub fn validate(&self) -> Result<()> {
         // An epsilon that is 0 as f32 divides zero by zero, a decay that is 1 keeps the moments at
         // zero.
-        let positive = |x: f64| x > 0.0 && (x as f32).is_finite() && x as f32 > 0.0;
+        let positive = |x: f64| (x as f32).is_finite() && x as f32 > 0.0;
         let decays = |x: f64| x >= 0.0 && (x as f32) < 1.0;
         let clip = self.clip_norm.unwrap_or(1.0);
         let checks = [
