@@ -158,6 +158,38 @@ fn spans_of_another_batch_are_an_error() {
     // The words of the first text, with the image of the second.
     check(1, Span::new(0, 1), "is not of words of its text");
     check(0, Span::new(0, all), "is not of words of its text");
+    // The features of one text and a span of another: a GPU would read what lies behind them.
+    let one = self::batch(&[&TEXTS[0]]);
+    let h = setup.bert.encode(&one.pieces, Mode::Eval).expect("pieces of its vocabulary");
+    let features = setup.model.features(&h, &one).expect("vectors of the pieces");
+    let error = setup.model.score(&features, &batch, &batch.spans, None).expect_err("other features").to_string();
+    assert!(error.contains("texts of the features"), "{error}");
+    assert!(setup.model.targets(&features, &batch, &batch.spans).is_err());
+}
+
+#[test]
+fn a_span_with_nothing_to_its_left_cannot_be_shifted() {
+    let mut batch = batch(&[&TEXTS[0]]);
+    batch.words[0].start = 0;
+    let score = |shifted: bool| {
+        let setup = Setup::with(|model| model.quirks.shifted_spans = shifted);
+        let h = setup.bert.encode(&batch.pieces, Mode::Eval).expect("pieces of its vocabulary");
+        let features = setup.model.features(&h, &batch).expect("vectors of the pieces");
+        setup.model.score(&features, &batch, &batch.spans, None).map(|_| ())
+    };
+    score(false).expect("spans of the text");
+    let error = score(true).expect_err("the piece before the first one").to_string();
+    assert!(error.contains("to the left of which there is none"), "{error}");
+}
+
+#[test]
+fn a_model_that_sees_captions_ignores_vectors_of_any_width() {
+    let setup = Setup::with(|model| model.image_source = ImageSource::Caption);
+    let batch = captioned(&batch(&TEXTS.each_ref()));
+    let wide = Tensor::zeros((batch.n_texts(), IMAGE_DIM + 1), DType::F32, &device()).expect("zeros");
+    let h = setup.bert.encode(&batch.pieces, Mode::Eval).expect("pieces of its vocabulary");
+    let batch = SpanBatch { images: Some(wide), ..batch };
+    setup.model.features(&h, &batch).expect("captions stand for images");
 }
 
 #[test]

@@ -46,9 +46,10 @@ pub fn reliability(outcomes: impl IntoIterator<Item = (f64, bool)>, n_bins: usiz
     let edge = |b: usize| b as f64 * width;
     let mut bins: Vec<Bin> = (0..n_bins).map(|b| Bin { low: edge(b), high: edge(b + 1), ..Bin::default() }).collect();
     for (score, right) in outcomes.into_iter().filter(|(score, _)| !score.is_nan()) {
-        let index = (score * n_bins as f64).ceil() as usize;
+        // By the edges that are told: a product with the number of bins may be rounded over one.
+        let index = bins.partition_point(|bin| bin.high < score);
         // Sums, until they are divided below.
-        if let Some(bin) = bins.get_mut(index.saturating_sub(1).min(n_bins.saturating_sub(1))) {
+        if let Some(bin) = bins.get_mut(index.min(n_bins.saturating_sub(1))) {
             bin.n += 1;
             bin.mean_score += score;
             bin.precision += f64::from(u8::from(right));

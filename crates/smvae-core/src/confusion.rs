@@ -11,7 +11,7 @@
 use crate::labels::OUTSIDE;
 use crate::{Entity, Span};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// What became of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -49,14 +49,16 @@ pub struct Judged {
 /// ```
 pub fn judge(gold: &[Entity], predicted: &[Entity]) -> Judged {
     let side = |these: &[Entity], others: &[Entity], unmatched| {
-        let at: HashMap<Span, &Entity> = others.iter().map(|entity| (entity.span, entity)).collect();
-        let outcome = |entity: &Entity| match at.get(&entity.span) {
-            Some(other) if other.label == entity.label => Outcome::Correct,
-            Some(_) => Outcome::WrongType,
-            None if others.iter().any(|o| o.label == entity.label && o.span.overlaps(entity.span)) => {
+        let outcome = |entity: &Entity| {
+            if others.contains(entity) {
+                Outcome::Correct
+            } else if others.iter().any(|other| other.span == entity.span) {
+                Outcome::WrongType
+            } else if others.iter().any(|o| o.label == entity.label && o.span.overlaps(entity.span)) {
                 Outcome::WrongBoundary
+            } else {
+                unmatched
             }
-            None => unmatched,
         };
         these.iter().map(outcome).collect()
     };
@@ -124,6 +126,9 @@ mod tests {
         check("PER:0-2", "", &[Missed], &[]);
         check("", "PER:0-2", &[], &[Spurious]);
         check("PER:0-2", "PER:1-3", &[WrongBoundary], &[WrongBoundary]);
+        // Two entities of the same words: what scores count as correct is correct.
+        check("PER:0-2 LOC:0-2", "PER:0-2", &[Correct, WrongType], &[Correct]);
+        check("PER:0-2", "PER:0-2 LOC:0-2", &[Correct], &[Correct, WrongType]);
         // Neither where nor what is right.
         check("PER:0-2", "LOC:1-3", &[Missed], &[Spurious]);
         // Words that only touch are not shared.

@@ -35,6 +35,25 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
 mod tests {
     use super::*;
 
+    /// In a process of its own, since the hook and what is printed are the process's.
+    #[test]
+    fn what_is_caught_is_not_printed_and_what_is_not_caught_is() {
+        const CHILD: &str = "SMVAE_TEST_QUIET";
+        if std::env::var_os(CHILD).is_some() {
+            assert!(catch::<()>(|| panic!("caught here")).is_err());
+            let beside = || std::thread::spawn::<_, ()>(|| panic!("of another thread")).join().is_err();
+            assert_eq!(catch(beside).ok(), Some(true));
+            return;
+        }
+        let test = "quiet::tests::what_is_caught_is_not_printed_and_what_is_not_caught_is";
+        let program = std::env::current_exe().expect("the program of the tests");
+        let child = std::process::Command::new(program).args([test, "--exact", "--nocapture"]).env(CHILD, "1").output();
+        let child = child.expect("it runs: it runs this test");
+        let printed = String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success(), "{printed}");
+        assert!(printed.contains("of another thread") && !printed.contains("caught here"), "{printed}");
+    }
+
     #[test]
     fn a_panic_is_caught_and_the_next_call_works() {
         assert_eq!(catch(|| 1).ok(), Some(1));

@@ -67,10 +67,11 @@ pub fn candidate_spans(n_words: usize, max_width: usize) -> impl Iterator<Item =
     })
 }
 
-/// The number of spans [`candidate_spans`] yields, in closed form.
+/// The number of spans [`candidate_spans`] yields, in closed form; `usize::MAX` if it is larger.
 pub fn count_candidate_spans(n_words: usize, max_width: usize) -> usize {
-    let w = max_width.min(n_words);
-    w * n_words - w * w.saturating_sub(1) / 2
+    // No product of two lengths overflows twice their bits.
+    let (n, w) = (n_words as u128, max_width.min(n_words) as u128);
+    usize::try_from(w * n - w * w.saturating_sub(1) / 2).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -98,5 +99,8 @@ mod tests {
     #[test]
     fn a_limit_wider_than_usize_arithmetic_is_no_limit() {
         assert_eq!(candidate_spans(4, usize::MAX).count(), 10);
+        assert_eq!(count_candidate_spans(usize::MAX, 1), usize::MAX);
+        assert_eq!(count_candidate_spans(usize::MAX, 2), usize::MAX, "as near as it gets");
+        assert_eq!(count_candidate_spans(usize::MAX, usize::MAX), usize::MAX);
     }
 }

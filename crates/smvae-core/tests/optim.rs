@@ -124,6 +124,11 @@ fn what_cannot_be_done_changes_nothing() -> Result<()> {
     let half = Var::zeros(1, DType::F16, &Device::Cpu)?;
     assert!(Adam::new(vec![("half".to_owned(), half)], |_| 0, AdamConfig::default()).is_err());
     assert!(Adam::new(parameters, |_| 0, config(|c| c.beta1 = 1.0)).is_err());
+    // As f32 they are 0 and 1.
+    assert!(config(|c| c.eps = 1e-50).validate().is_err());
+    assert!(config(|c| c.eps = 1e300).validate().is_err());
+    assert!(config(|c| c.beta2 = 0.999_999_99).validate().is_err());
+    assert!(config(|c| (c.eps, c.beta2, c.weight_decay) = (1e-30, 0.999_999, 0.0)).validate().is_ok());
     Ok(())
 }
 

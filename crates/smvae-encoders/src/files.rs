@@ -1,4 +1,5 @@
-//! Files of model folders: their bytes, their text, and the JSON in them.
+//! Files of model folders: their bytes, their text, the JSON in them, and a setting that text
+//! encoders and vision models have in common.
 
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -27,4 +28,16 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T> {
     let bytes = read(path)?;
     serde_json::from_slice(&bytes).map_err(|source| Error::Json { path: path.to_owned(), what, source: source.into() })
+}
+
+/// Checks `layer_norm_eps`. Norms of a number that is not finite, or of the root of a negative one,
+/// would make every vector NaN without a word.
+///
+/// # Errors
+/// [`Error::Config`] naming it.
+pub(crate) fn check_eps(eps: f64) -> Result<()> {
+    if (0.0..=f64::from(f32::MAX)).contains(&eps) {
+        return Ok(());
+    }
+    Err(Error::Config { field: "layer_norm_eps", want: "finite and at least 0".to_owned(), got: format!("{eps:?}") })
 }

@@ -116,8 +116,8 @@ impl Hub {
     /// Fetches those files of a model that are wanted and not in the cache yet. `wanted` chooses
     /// among the names of all files of the model; `on_progress` is told how far each transfer is,
     /// and may stop it: the part that has arrived is kept, and the next transfer continues from
-    /// there. Offline, the folder is what the cache has of this revision, whichever files these
-    /// are.
+    /// there. While another program transfers the same file, `on_progress` is told how far that one
+    /// is. Offline, the folder is what the cache has of this revision, whichever files these are.
     ///
     /// # Errors
     /// A [`HubError`], whose message says what to do.
@@ -207,7 +207,8 @@ impl Hub {
     }
 }
 
-/// A client that gives up on a silent server, and sends a token only to the hub itself.
+/// A client that gives up on a silent server, and sends a token only to the hub's host: whoever is
+/// sent on to another port of it sends it there too, but never from HTTPS to HTTP.
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)

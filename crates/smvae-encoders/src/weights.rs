@@ -171,14 +171,20 @@ pub fn expected<T, E>(build: impl FnOnce(VarBuilder<'static>) -> Result<T, E>) -
     Ok(names)
 }
 
-/// The part of an index that matters: the file of each tensor.
+/// The part of an index of shards that matters: the file of each tensor.
 #[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
+pub(crate) struct Index {
+    pub(crate) weight_map: BTreeMap<String, String>,
+}
+
+impl Index {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        crate::files::read_json(path, "index of weights")
+    }
 }
 
 fn read_shards(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let index: Index = crate::files::read_json(path, "index of weights")?;
+    let index = Index::read(path)?;
     let files: BTreeSet<&String> = index.weight_map.values().collect();
     let mut tensors = BTreeMap::new();
     for file in files {
@@ -186,7 +192,16 @@ fn read_shards(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         if Path::new(file).file_name() != Some(file.as_ref()) {
             return Err(unreadable(path, "an index of weights", format!("{file:?} is not a file name")));
         }
-        tensors.extend(read_one(&path.with_file_name(file))?);
+        for (name, tensor) in read_one(&path.with_file_name(file))? {
+            // The index says which of two is meant.
+            if index.weight_map.get(&name).is_some_and(|of| of != file) {
+                continue;
+            }
+            if tensors.insert(name.clone(), tensor).is_some() {
+                let why = format!("{name} is in several shards, and the index does not say in which");
+                return Err(unreadable(path, "an index of weights", why));
+            }
+        }
     }
     Ok(tensors)
 }

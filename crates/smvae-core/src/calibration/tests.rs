@@ -34,6 +34,10 @@ fn edges_of_bins_and_odd_scores() {
     // Rounding may put a probability above 1.
     check(1.0001, 3);
     check(-1.0, 0);
+    // Here 0.07 * 100 is more than 7.
+    let bins = reliability([(0.07, true)], 100);
+    let bin = bins.iter().find(|bin| bin.n == 1).expect("a bin");
+    assert!(bin.low < 0.07 && 0.07 <= bin.high, "{bin:?}");
     assert_eq!(reliability([(f64::NAN, true)], 4).iter().map(|bin| bin.n).sum::<usize>(), 0);
     assert!(reliability([(0.5, true)], 0).is_empty());
     assert_eq!(expected_calibration_error(&[]), 0.0);

@@ -21,7 +21,8 @@ pub struct SpanBatch {
     /// Pieces of all texts, and of their contexts, if there are some.
     pub pieces: PackedPieces,
     /// For every word of every text in order, the rows of `pieces` it consists of, counted over the
-    /// whole batch without contexts; never empty, and never a text's first row, which is `[CLS]`.
+    /// whole batch without contexts; never empty, and never a text's first row, which is `[CLS]`
+    /// (checked where it matters: with [`Quirks::shifted_spans`](super::Quirks::shifted_spans)).
     pub words: Vec<Range<usize>>,
     /// The shape of each word ([`crate::shapes`]); empty for a model that does not look at them.
     pub shapes: Vec<u32>,
@@ -98,6 +99,21 @@ impl SpanBatch {
         Ok(())
     }
 
+    /// Checks that one piece to the left of each span there is one of its text, as there always is
+    /// if no word is a text's first piece, `[CLS]`.
+    pub(crate) fn check_shifted(&self, spans: &[BatchSpan]) -> Result<()> {
+        let is_first =
+            |span: &BatchSpan| self.words[span.words.start].start <= self.pieces.own_layout().rows(span.text).start;
+        match spans.iter().position(is_first) {
+            None => Ok(()),
+            Some(index) => {
+                let got = spans[index].words.start..spans[index].words.end;
+                let why = "begins with the first piece of its text, `[CLS]`, to the left of which there is none";
+                Err(Error::Batch { what: "span", index, got, why })
+            }
+        }
+    }
+
     /// Drops the rows of contexts: of the encoder's vectors `h: [rows, d]` those of the texts.
     pub(crate) fn without_contexts(&self, h: &Tensor) -> Result<Tensor> {
         if !self.pieces.has_contexts() {
@@ -120,7 +136,7 @@ impl SpanBatch {
     /// Rows of `pieces` a span consists of, one piece further left if `shifted`.
     pub(crate) fn piece_rows(&self, span: &BatchSpan, shifted: bool) -> Range<usize> {
         let (start, end) = (self.words[span.words.start].start, self.words[span.words.end - 1].end);
-        // A word is never a text's first piece, [CLS], so a piece to the left there always is one.
+        // `check_shifted` was asked before.
         let left = usize::from(shifted);
         start.saturating_sub(left)..end.saturating_sub(left).max(1)
     }

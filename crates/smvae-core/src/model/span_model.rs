@@ -125,7 +125,8 @@ impl SpanScores {
     /// The same for some rows: row `i` of the result is row `index[i]`; `index: [selected]`, u32.
     ///
     /// # Errors
-    /// If an index is out of range.
+    /// On the CPU, if an index is out of range. On a GPU that is not checked: the index lies there,
+    /// and to read it would be to wait for the device.
     pub fn select(&self, index: &Tensor) -> Result<Self> {
         let rows = |x: &Tensor| x.index_select(index, 0);
         Ok(Self {
@@ -205,7 +206,7 @@ impl SpanModel {
     /// later changes of them are not seen. The weights of the large products are kept in that form
     /// alone: those of both LSTMs, of the text expert's hidden layer and of the span layer, but for
     /// its columns of z. The heads of the experts, the classifier and what sees an image stay as
-    /// they are.
+    /// they are. What was prepared stays in its first form: another one is ignored.
     ///
     /// # Errors
     /// [`Error::Candle`] if a tensor cannot be copied, or, for int8 and bf16, for weights that are
@@ -254,7 +255,8 @@ impl SpanModel {
     /// Scores spans of `batch`; `noise: [rows, latent]` samples z; without it, z is the mean.
     ///
     /// # Errors
-    /// If a span does not belong to the batch or the noise has another shape.
+    /// If a span does not belong to the batch, the features are of another one, or the noise has
+    /// another shape.
     pub fn score(
         &self,
         features: &Features,
@@ -262,6 +264,7 @@ impl SpanModel {
         spans: &[BatchSpan],
         noise: Option<&Tensor>,
     ) -> Result<SpanScores> {
+        features.check("SpanModel::score", batch)?;
         let ranges = self.piece_ranges(batch, spans)?;
         let text_index: Vec<u32> = spans.iter().map(|span| span.text as u32).collect();
         let text_index = Tensor::from_vec(text_index, spans.len(), features.pieces.device())?;
@@ -317,8 +320,9 @@ impl SpanModel {
     /// over each, without gradient, `[spans, d]`.
     ///
     /// # Errors
-    /// If a span does not belong to the batch.
+    /// If a span does not belong to the batch, or the features are of another one.
     pub fn targets(&self, features: &Features, batch: &SpanBatch, spans: &[BatchSpan]) -> Result<Tensor> {
+        features.check("SpanModel::targets", batch)?;
         Ok(segment_mean(&features.pieces, &self.piece_ranges(batch, spans)?)?)
     }
 
@@ -326,6 +330,9 @@ impl SpanModel {
     fn piece_ranges(&self, batch: &SpanBatch, spans: &[BatchSpan]) -> Result<Vec<Range<usize>>> {
         batch.check_spans(spans)?;
         let shifted = self.config.quirks.shifted_spans;
+        if shifted {
+            batch.check_shifted(spans)?;
+        }
         Ok(spans.iter().map(|span| batch.piece_rows(span, shifted)).collect())
     }
 

@@ -29,11 +29,12 @@ pub enum Columns {
 /// `[rows, out]`; returns `[rows, out]`.
 ///
 /// # Errors
-/// If the shapes do not fit, there is no term, or the number type is neither f32 nor f64.
+/// If the shapes do not fit, there is no term, `out` is 0, or the number type is neither f32 nor
+/// f64.
 pub fn linear_columns(x: &Tensor, weight: &Tensor, terms: &[Columns], onto: &Tensor) -> Result<Tensor> {
     let ((rows, d_in), (d_out, all)) = (x.dims2()?, weight.dims2()?);
     let outside = terms.iter().any(|term| term.first() > all || all - term.first() < d_in);
-    if terms.is_empty() || outside || (onto.dims() != [d_out] && onto.dims() != [rows, d_out]) {
+    if terms.is_empty() || d_out == 0 || outside || (onto.dims() != [d_out] && onto.dims() != [rows, d_out]) {
         candle_core::bail!(
             "linear_columns: x {:?}, the columns {terms:?} of weight {:?} and onto {:?} do not fit",
             x.dims(),
@@ -177,5 +178,25 @@ impl CustomOp3 for LinearColumns {
             };
             Ok((dx, dw, d_onto))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{DType, Device};
+
+    #[test]
+    fn a_weight_without_rows_is_an_error() -> Result<()> {
+        let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu);
+        let run = |d_out: usize, terms: &[Columns]| -> Result<Tensor> {
+            linear_columns(&ones(&[3, 2])?, &ones(&[d_out, 4])?, terms, &ones(&[d_out])?)
+        };
+        let (one, two) = ([Columns::Plus(1)], [Columns::Plus(1), Columns::Minus(0)]);
+        for terms in [&one[..], &two] {
+            assert_eq!(run(5, terms)?.dims(), [3, 5]);
+            assert!(run(0, terms).is_err());
+        }
+        Ok(())
     }
 }

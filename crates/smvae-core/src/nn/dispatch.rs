@@ -85,18 +85,26 @@ pub(crate) fn kernels<R>(order: Order, f: impl FnOnce() -> R) -> R {
 /// Runs `f` with such products of this thread in bf16.
 #[cfg(test)]
 pub(crate) fn in_bf16<R>(f: impl FnOnce() -> R) -> R {
-    IN_BF16.set(true);
-    let result = f();
-    IN_BF16.set(false);
-    result
+    let _restore = Restore(&IN_BF16, IN_BF16.replace(true));
+    f()
 }
 
 #[cfg(test)]
 fn with<R>(form: Forced, f: impl FnOnce() -> R) -> R {
-    FORCED.set(Some(form));
-    let result = f();
-    FORCED.set(None);
-    result
+    let _restore = Restore(&FORCED, FORCED.replace(Some(form)));
+    f()
+}
+
+/// What a thread's cell held before, which it holds again when this is dropped, also by a panic:
+/// the next test on the thread must not run in another form.
+#[cfg(test)]
+struct Restore<T: Copy + 'static>(&'static std::thread::LocalKey<std::cell::Cell<T>>, T);
+
+#[cfg(test)]
+impl<T: Copy + 'static> Drop for Restore<T> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
 }
 
 /// The order that emulated threads take turns in.

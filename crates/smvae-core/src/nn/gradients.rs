@@ -9,6 +9,7 @@
 //! `loss.backward()` works as ever: without a running [`Gradients::backward`], operations return
 //! tensors.
 
+use super::lanes;
 use super::matrix::Write;
 use super::real::{Real, Values};
 use super::sums::add_to;
@@ -33,7 +34,7 @@ struct Kept {
     tensors: HashMap<TensorId, Tensor>,
 }
 
-/// By variable; looked up, never iterated over.
+/// By variable; iterated over only where the order does not matter.
 type Buffers = HashMap<TensorId, Buffer>;
 
 #[derive(Debug)]
@@ -56,20 +57,32 @@ pub(crate) enum Gradient<'a> {
 }
 
 impl Gradients {
-    /// Runs the backward pass from a scalar; replaces the gradients of the pass before.
+    /// Runs the backward pass from a scalar; replaces the gradients of the pass before. After an
+    /// error there are none.
     ///
     /// # Errors
     /// Those of the operations' backward passes.
     pub fn backward(&mut self, loss: &Tensor) -> Result<()> {
+        self.forget();
+        let done = self.run(loss);
+        if done.is_err() {
+            // Those of a part of the graph are nobody's gradients.
+            self.forget();
+        }
+        done
+    }
+
+    /// Leaves no gradient, and the memory of all.
+    fn forget(&mut self) {
         self.rest = None;
-        let mut kept = std::mem::take(&mut self.kept);
-        kept.buffers.values_mut().for_each(|buffer| buffer.written = false);
-        kept.tensors.clear();
-        // A pass inside another, which a thread pool may start on this thread, leaves the outer
-        // one's buffers alone.
-        let outer = RUNNING.replace(Some(kept));
+        self.kept.buffers.values_mut().for_each(|buffer| buffer.written = false);
+        self.kept.tensors.clear();
+    }
+
+    fn run(&mut self, loss: &Tensor) -> Result<()> {
+        let running = Running::begin(std::mem::take(&mut self.kept));
         let rest = loss.backward();
-        self.kept = RUNNING.replace(outer).unwrap_or_default();
+        self.kept = running.end();
         let rest = rest?;
         for (id, buffer) in self.kept.buffers.iter_mut().filter(|(_, buffer)| buffer.written) {
             if let Some(more) = rest.get_id(*id) {
@@ -119,6 +132,31 @@ impl Gradients {
 thread_local! {
     /// What the backward pass that runs on this thread has written.
     static RUNNING: RefCell<Option<Kept>> = const { RefCell::new(None) };
+}
+
+/// A backward pass of this thread, until it is dropped. A panic in it, which somebody may catch,
+/// ends it too: else every later pass of the thread would write to buffers that nobody reads.
+struct Running {
+    /// The pass around this one, which a thread pool may have begun on this thread: its buffers are
+    /// left alone.
+    outer: Option<Kept>,
+}
+
+impl Running {
+    fn begin(kept: Kept) -> Self {
+        Self { outer: RUNNING.replace(Some(kept)) }
+    }
+
+    /// Ends it; returns what it has written.
+    fn end(self) -> Kept {
+        RUNNING.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.set(self.outer.take());
+    }
 }
 
 /// Adds what kernels computed to the gradient of a tensor: a new, contiguous tensor that nothing
@@ -205,12 +243,11 @@ pub(super) fn accumulate_part<T: Real>(
 pub(super) fn accumulate_rows<T: Real>(table: &Tensor, rows: &[u32], grads: &Tensor) -> Result<Option<Tensor>> {
     let (_, width) = table.dims2()?;
     let grads = Values::<T>::of(grads)?;
-    let add = |sum: &mut [T], row: &[T]| sum.iter_mut().zip(row).for_each(|(s, v)| *s += *v);
     let Some(mut buffer) = take(table) else {
         return accumulate_part(table, |values: &mut [T]| {
             grads.with(|grads| {
                 for (row, grad) in rows.iter().zip(grads.chunks_exact(width)) {
-                    add(&mut values[*row as usize * width..][..width], grad);
+                    lanes::add(&mut values[*row as usize * width..][..width], grad);
                 }
             })
         });
@@ -223,7 +260,7 @@ pub(super) fn accumulate_rows<T: Real>(table: &Tensor, rows: &[u32], grads: &Ten
         for (row, grad) in rows.iter().zip(grads.chunks_exact(width)) {
             let at = buffer.place(*row, width);
             let values = T::of_f32s(&mut buffer.values).expect("only f32 variables have a buffer");
-            add(&mut values[at * width..][..width], grad);
+            lanes::add(&mut values[at * width..][..width], grad);
         }
     });
     buffer.written = true;
@@ -273,7 +310,7 @@ impl Buffer {
     /// Adds a gradient that candle computed.
     fn add(&mut self, more: &Tensor) -> Result<()> {
         self.make_dense(more)?;
-        Values::<f32>::of(more)?.with(|more| self.values.iter_mut().zip(more).for_each(|(s, v)| *s += *v))
+        Values::<f32>::of(more)?.with(|more| lanes::add(&mut self.values, more))
     }
 }
 
@@ -294,7 +331,8 @@ mod tests {
     use super::*;
     use crate::nn::dispatch::{Order, kernels};
     use crate::nn::{Columns, embedding, linear, linear_columns};
-    use candle_core::{Device, Var};
+    use crate::quiet;
+    use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Var};
 
     fn var(shape: &[usize], step: f32) -> Var {
         let values = (0..shape.iter().product::<usize>()).map(|i| (i as f32 * step).sin()).collect();
@@ -328,6 +366,47 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What it is given, without a backward pass that works.
+    struct Fails {
+        by_panic: bool,
+    }
+
+    impl CustomOp1 for Fails {
+        fn name(&self) -> &'static str {
+            "fails"
+        }
+
+        fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+            Ok((storage.clone(), layout.shape().clone()))
+        }
+
+        fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+            assert!(!self.by_panic, "an operation's");
+            candle_core::bail!("an operation's")
+        }
+    }
+
+    #[test]
+    fn a_pass_that_fails_leaves_nothing() -> Result<()> {
+        let (x, w) = (var(&[3, 4], 0.7), var(&[4, 4], 0.3));
+        let zero = Tensor::zeros(4, DType::F32, &Device::Cpu)?;
+        let mut gradients = Gradients::default();
+        for by_panic in [false, true] {
+            // The outer product has written its gradient before the pass comes to what fails.
+            let inner = linear(&x, &w, &zero)?.apply_op1(Fails { by_panic })?;
+            let loss = linear(&inner, &w, &zero)?.sum_all()?;
+            let done = quiet::catch(|| gradients.backward(&loss));
+            assert!(!matches!(done, Ok(Ok(()))));
+            assert!(gradients.get(&w)?.is_none(), "a part of a gradient");
+            assert!(RUNNING.with_borrow(Option::is_none), "the pass still runs");
+            let loss = linear(&x, &w, &zero)?.sum_all()?;
+            assert!(loss.backward()?.get(&w).is_some());
+            gradients.backward(&loss)?;
+            assert!(gradients.get(&w)?.is_some());
+        }
+        Ok(())
     }
 
     #[test]

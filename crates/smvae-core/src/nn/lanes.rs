@@ -57,6 +57,7 @@ pub(super) fn largest<T: Real>(x: &[T]) -> T {
     }
     lanes.into_iter().fold(rest, larger)
 }
+
 /// Adds numbers to numbers, as many as there are of both.
 #[inline(always)]
 pub(crate) fn add<T: Real>(to: &mut [T], values: &[T]) {

@@ -8,7 +8,7 @@ pub(super) mod kernels;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
-use super::lanes::{dot, sum};
+use super::lanes::{add, dot, sum};
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp3, D, DType, Layout, Result, Shape, Tensor};
@@ -24,7 +24,8 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// A layer with this weight and bias, both `[d]`.
+    /// A layer with this weight and bias, both `[d]`; if they are not, it is an error where the
+    /// layer is used.
     pub fn new(weight: Tensor, bias: Tensor, eps: f64) -> Self {
         Self { weight, bias, eps }
     }
@@ -81,8 +82,15 @@ pub(super) struct RowNorm {
 
 impl RowNorm {
     /// A copy of the layer's parameters, which are f32.
+    ///
+    /// # Errors
+    /// For a weight and a bias of different lengths, and for other number types.
     pub(super) fn new(layer: &LayerNorm) -> Result<Self> {
-        Ok(Self { weight: layer.weight.to_vec1()?, bias: layer.bias.to_vec1()?, eps: layer.eps })
+        let (weight, bias): (Vec<f32>, Vec<f32>) = (layer.weight.to_vec1()?, layer.bias.to_vec1()?);
+        if weight.len() != bias.len() {
+            candle_core::bail!("LayerNorm: a weight of {} numbers and a bias of {}", weight.len(), bias.len());
+        }
+        Ok(Self { weight, bias, eps: layer.eps })
     }
 
     /// Numbers of a row.
@@ -187,15 +195,11 @@ impl CustomOp3 for LayerNormOp {
             let (xs, ws, dys) = (Values::<T>::of(x)?, Values::<T>::of(w)?, Values::<T>::of(dy)?);
             let (dx, dw, db) =
                 xs.with(|x| ws.with(|w| dys.with(|dy| backward(x, w, dy, self.eps))))???;
-            let add = |sums: &mut [T], values: &[T]| {
-                sums.iter_mut().zip(values).for_each(|(s, v)| *s += *v);
+            let added = |of: &Tensor, values: &[T]| accumulate_part(of, |sums: &mut [T]| {
+                add(sums, values);
                 Ok(())
-            };
-            Ok((
-                Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-                accumulate_part(w, |sums| add(sums, &dw))?,
-                accumulate_part(b, |sums| add(sums, &db))?,
-            ))
+            });
+            Ok((Some(Tensor::from_vec(dx, x.shape(), x.device())?), added(w, &dw)?, added(b, &db)?))
         })
     }
 }
@@ -233,8 +237,8 @@ fn backward<T: Real>(x: &[T], w: &[T], dy: &[T], eps: f64) -> (Vec<T>, Vec<T>, V
         .collect();
     let (mut dw, mut db) = (vec![T::ZERO; d], vec![T::ZERO; d]);
     for (w, b) in partial {
-        dw.iter_mut().zip(w).for_each(|(s, v)| *s += v);
-        db.iter_mut().zip(b).for_each(|(s, v)| *s += v);
+        add(&mut dw, &w);
+        add(&mut db, &b);
     }
     (dx, dw, db)
 }

@@ -87,10 +87,12 @@ impl BiLstm {
 
     /// Arranges the parameters for predictions on the CPU in this form, once instead of in each
     /// forward pass; later changes of the parameters are not seen. In f32 no bit of an answer
-    /// depends on it. In int8 and bf16 the cells stay in the number type of what comes, f32.
+    /// depends on it. In int8 and bf16 the cells stay in the number type of what comes, f32. Once
+    /// the products have the arrangement of a form they keep it: another form is ignored.
     ///
     /// # Errors
-    /// If a tensor cannot be copied; for int8 and bf16, for parameters that are not f32 on the CPU.
+    /// If a tensor cannot be copied; for int8 and bf16, for parameters that are not f32 on the CPU,
+    /// that have no numbers, or whose rows are too long for int8.
     pub fn prepare(&mut self, form: Form) -> Result<()> {
         if self.fits(form) { self.pack(form) } else { self.arrange() }
     }

@@ -10,6 +10,7 @@ mod lists;
 pub use lists::Pairs;
 
 use super::dispatch::{has_kernels, is_fused};
+use super::lanes;
 use super::real::{Real, Values, for_real, values, vectorised};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
@@ -106,9 +107,7 @@ impl CustomOp2 for PairSum {
         let (rows, d) = a.dims2()?;
         for_real!(a.dtype(), "pair_sum", T => {
             Values::<T>::of(dy)?.with(|dy| {
-                let add = |sum: &mut [T], pair| {
-                    sum.iter_mut().zip(row(dy, pair as u32, d)).for_each(|(s, v)| *s += *v);
-                };
+                let add = |sum: &mut [T], pair| lanes::add(sum, row(dy, pair as u32, d));
                 let grad = |uses| Tensor::from_vec(scatter(uses, rows, d, add), a.shape(), a.device());
                 let [first, last] = self.0.uses();
                 Ok((Some(grad(first)?), Some(grad(last)?)))

@@ -145,18 +145,24 @@ struct Backend {
 }
 
 impl Backend {
-    fn expose(&self, name: &str, var: &Var) -> Tensor {
-        let frozen = match &self.kind {
+    /// Asked before the parameters are locked: what a caller's function does, such as to panic or
+    /// to look at the parameters itself, must not happen under the lock.
+    fn is_frozen(&self, name: &str) -> bool {
+        match &self.kind {
             Kind::Trainable => false,
             Kind::PartlyFrozen(frozen) => frozen(name),
             Kind::Frozen => true,
-        };
-        if frozen { var.as_detached_tensor() } else { var.as_tensor().clone() }
+        }
     }
+}
+
+fn exposed(var: &Var, is_frozen: bool) -> Tensor {
+    if is_frozen { var.as_detached_tensor() } else { var.as_tensor().clone() }
 }
 
 impl SimpleBackend for Backend {
     fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+        let is_frozen = self.is_frozen(name);
         let mut vars = self.parameters.lock();
         if let Some(var) = vars.get(name) {
             if var.shape() != &shape {
@@ -166,22 +172,23 @@ impl SimpleBackend for Backend {
                     got: var.shape().clone(),
                 });
             }
-            return Ok(self.expose(name, var));
+            return Ok(exposed(var, is_frozen));
         }
         if matches!(self.kind, Kind::Frozen) {
             return Err(Error::CannotFindTensor { path: name.to_owned() });
         }
         let var =
             Var::from_tensor(&draw(shape, name, init, self.parameters.seed)?.to_dtype(dtype)?.to_device(device)?)?;
-        let tensor = self.expose(name, &var);
+        let tensor = exposed(&var, is_frozen);
         vars.insert(name.to_owned(), var);
         Ok(tensor)
     }
 
     fn get_unchecked(&self, name: &str, _dtype: DType, _device: &Device) -> Result<Tensor> {
+        let is_frozen = self.is_frozen(name);
         let vars = self.parameters.lock();
         let var = vars.get(name).ok_or_else(|| Error::CannotFindTensor { path: name.to_owned() })?;
-        Ok(self.expose(name, var))
+        Ok(exposed(var, is_frozen))
     }
 
     fn contains_tensor(&self, name: &str) -> bool {
@@ -251,6 +258,16 @@ mod tests {
             parameters.all().into_iter().filter(|(_, var)| grads.get(var).is_some()).map(|(name, _)| name).collect();
         assert_eq!(with_gradient, ["high.w"]);
         Ok(())
+    }
+
+    #[test]
+    fn a_function_that_panics_leaves_the_parameters_usable() {
+        let parameters = Parameters::new(0, &Device::Cpu);
+        values(&parameters, "x");
+        let vb = parameters.partly_frozen_builder(DType::F32, |_| panic!("a caller's"));
+        assert!(crate::quiet::catch(|| vb.get(50, "x")).is_err());
+        assert!(crate::quiet::catch(|| vb.get(50, "y")).is_err());
+        assert_eq!(parameters.count(), 50);
     }
 
     #[test]

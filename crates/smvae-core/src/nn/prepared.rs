@@ -31,8 +31,9 @@ impl PreparedLinear {
     ///
     /// # Errors
     /// For f32 on a CPU without AVX-512, where there is no other arrangement
-    /// ([`Form::rearranges`]); for parameters that are not f32 on the CPU; for a weight `[out, in]`
-    /// whose bias is not `[out]`.
+    /// ([`Form::rearranges`]); for int8 of rows of more than 132104 numbers, whose sums could
+    /// overflow; for parameters that are not f32 on the CPU; for a weight `[out, in]` whose bias is
+    /// not `[out]`.
     pub fn new(layer: &Linear, form: Form) -> Result<Self> {
         let ((n, k), bias) = (layer.weight().dims2()?, layer.bias().to_vec1::<f32>()?);
         if bias.len() != n {
@@ -40,7 +41,11 @@ impl PreparedLinear {
         }
         match Values::<f32>::of(layer.weight())?.with(|weight| Packed::new(weight, n, k, &bias, form))? {
             Some(weight) => Ok(Self { weight: Arc::new(weight) }),
-            None => bail!("PreparedLinear: a weight has no other arrangement for {form} on this CPU"),
+            None => {
+                bail!(
+                    "PreparedLinear: the weight [{n}, {k}] has no arrangement for {form} on this CPU: take another form"
+                )
+            }
         }
     }
 
@@ -72,12 +77,16 @@ impl PreparedLinear {
     /// `[rows, out]` of each layer.
     ///
     /// # Errors
-    /// As [`PreparedLinear::forward`].
+    /// As [`PreparedLinear::forward`]; for no layers, and for layers of several forms.
     pub fn forward_each<const N: usize>(layers: [&Self; N], x: &Tensor) -> Result<[Tensor; N]> {
         let widths = layers.map(|layer| layer.weight.dims().1);
         layers.iter().try_for_each(|layer| layer.check(x))?;
-        by_blocks([x], widths, layers.first().map_or(TILE, |layer| layer.weight.rows_at_once()), |[x], ys, scratch| {
-            scratch.rows.take(x, &layers[0].weight);
+        let Some(first) = layers.first().filter(|first| layers.iter().all(|l| l.weight.takes_rows_of(&first.weight)))
+        else {
+            bail!("PreparedLinear: {N} layers of different forms, where one or more of one form were expected")
+        };
+        by_blocks([x], widths, first.weight.rows_at_once(), |[x], ys, scratch| {
+            scratch.rows.take(x, &first.weight);
             for (layer, y) in layers.iter().zip(ys) {
                 multiply(&scratch.rows, &layer.weight, y, Write::Overwrite);
             }
@@ -354,6 +363,27 @@ mod tests {
         assert!(small.forward_onto(&normal((4, 2), "x"), &normal((4, 6), "onto")).is_err());
         let bad = Linear::new(normal((3, 2), "weight"), Tensor::new(&[1f32, 2.0], &Device::Cpu)?);
         assert!(PreparedLinear::new(&bad, int8).is_err());
+        // Rows whose sums just fit into 32 bits, and those of one number more.
+        let of_zeros = |k: usize| -> Result<Linear> {
+            let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu);
+            Ok(Linear::new(zeros(&[1, k])?, zeros(&[1])?))
+        };
+        assert!(PreparedLinear::new(&of_zeros(132_104)?, int8).is_ok());
+        let message = PreparedLinear::new(&of_zeros(132_105)?, int8).expect_err("sums that overflow").to_string();
+        assert!(message.contains("[1, 132105] has no arrangement for int8"), "{message}");
+        assert!(PreparedLinear::new(&of_zeros(132_105)?, Form::Bf16(Unit::Portable)).is_ok());
+        // A bias for a part of a row.
+        let ones = |n: usize| Tensor::ones(n, DType::F32, &Device::Cpu);
+        let norms = [LayerNorm::new(ones(2)?, ones(1)?, 1e-6), LayerNorm::new(ones(2)?, ones(2)?, 1e-6)];
+        let layers = [layer(2, 2, "output"), layer(2, 5, "up"), layer(5, 2, "down")];
+        let error = PreparedBlock::new(layers.each_ref(), norms.each_ref(), Activation::GeluErf, int8).err();
+        assert!(error.is_some_and(|e| e.to_string().contains("a weight of 2 numbers and a bias of 1")));
+        let vb = Parameters::new(0, &Device::Cpu).builder(DType::F32);
+        assert!(BiLstm::load(0, 3, vb)?.prepare(int8).is_err(), "inputs of no numbers");
+        // Rows are taken once, in one form.
+        let other = PreparedLinear::new(&layer(2, 5, "small"), Form::Bf16(Unit::Portable))?;
+        assert!(PreparedLinear::forward_each([&small, &other], &normal((4, 2), "x")).is_err());
+        assert!(PreparedLinear::forward_each([], &normal((4, 2), "x")).is_err());
         // Whatever this CPU has.
         for form in forms(Unit::Amx) {
             let by_best = PreparedLinear::new(&layer(2, 5, "small"), form)?.forward(&normal((4, 2), "x"))?;

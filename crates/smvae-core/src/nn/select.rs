@@ -14,7 +14,7 @@ use candle_core::{Result, Tensor};
 /// or `[n]`.
 ///
 /// # Errors
-/// If the shapes do not fit or, but for kernels, an index is out of range.
+/// If the shapes do not fit or, on the CPU, an index is out of range; on a GPU that is not checked.
 pub(crate) fn select_rows(x: &Tensor, index: &Tensor, factor: Option<&Tensor>) -> Result<Tensor> {
     if factor.is_some_and(|factor| factor.dims() != index.dims()) {
         candle_core::bail!("select_rows: as many factors as rows, {:?}", index.dims());

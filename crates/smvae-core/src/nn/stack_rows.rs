@@ -5,6 +5,7 @@ mod kernels;
 
 use super::dispatch::{has_kernels, is_fused};
 use super::gradients::accumulate_part;
+use super::lanes::add;
 use super::real::{Real, Values, for_real, values};
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
@@ -43,7 +44,7 @@ impl CustomOp2 for StackRows {
         for_real!(a.dtype(), "stack_rows", T => {
             let dy = Values::<T>::of(dy)?;
             let part = |of: &Tensor, range: Range<usize>| accumulate_part(of, |to: &mut [T]| dy.with(|dy| {
-                to.iter_mut().zip(&dy[range]).for_each(|(t, v)| *t += *v);
+                add(to, &dy[range]);
             }));
             let n = a.elem_count();
             Ok((part(a, 0..n)?, part(b, n..n + b.elem_count())?))

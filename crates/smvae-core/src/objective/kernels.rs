@@ -3,7 +3,7 @@
 use crate::nn::cross_entropy::kernels::AgainstTargets;
 use crate::nn::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2, node3};
 use crate::vae::Gaussian;
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 const fn kernel(name: &'static str) -> Kernel {
     Kernel::new("objective", name)
@@ -64,7 +64,8 @@ pub(super) fn soft_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Te
     let mut y = Output::new(rows, logits.device())?;
     let args = &mut [Arg::Out(&mut y), Arg::In(&logits), Arg::In(&targets), rows.into(), classes.into()];
     launch(kernel("soft_cross_entropy"), Grid::warps(rows), args, logits.device())?;
-    node1(y, [&logits], AgainstTargets { kernel: kernel("soft_cross_entropy_backward"), targets })
+    let backward = AgainstTargets { kernel: kernel("soft_cross_entropy_backward"), targets, dtype: DType::F32 };
+    node1(y, [&logits], backward)
 }
 
 /// [`entity_mask`](super::entity_mask).

@@ -47,18 +47,27 @@ impl AdamConfig {
         Self { form: AdamForm::Keras, eps: 1e-7, weight_decay: 0.0, clip_norm: None, ..Self::default() }
     }
 
-    /// Checks every setting.
+    /// Checks every setting, as the f32 that a step computes with.
     ///
     /// # Errors
     /// [`Error::Setting`] for one out of its range.
     pub fn validate(&self) -> Result<()> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
+        // An epsilon that is 0 as f32 divides zero by zero, a decay that is 1 keeps the moments at
+        // zero.
+        let positive = |x: f64| (x as f32).is_finite() && x as f32 > 0.0;
+        let decays = |x: f64| x >= 0.0 && (x as f32) < 1.0;
+        let clip = self.clip_norm.unwrap_or(1.0);
         let checks = [
-            ("beta1", "in [0, 1)", self.beta1, (0.0..1.0).contains(&self.beta1)),
-            ("beta2", "in [0, 1)", self.beta2, (0.0..1.0).contains(&self.beta2)),
-            ("eps", "above 0", self.eps, positive(self.eps)),
-            ("weight_decay", "at least 0", self.weight_decay, self.weight_decay == 0.0 || positive(self.weight_decay)),
-            ("clip_norm", "above 0", self.clip_norm.unwrap_or(1.0), positive(self.clip_norm.unwrap_or(1.0))),
+            ("beta1", "in [0, 1), also as f32", self.beta1, decays(self.beta1)),
+            ("beta2", "in [0, 1), also as f32", self.beta2, decays(self.beta2)),
+            ("eps", "above 0 and finite, also as f32", self.eps, positive(self.eps)),
+            (
+                "weight_decay",
+                "at least 0 and finite",
+                self.weight_decay,
+                self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite(),
+            ),
+            ("clip_norm", "above 0 and finite", clip, clip.is_finite() && clip > 0.0),
         ];
         match checks.into_iter().find(|(.., fine)| !fine) {
             Some((name, want, got, _)) => Err(Error::setting(name, want, got)),

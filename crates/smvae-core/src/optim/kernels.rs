@@ -41,7 +41,12 @@ pub(super) fn update(
     let [rows, count, chunks] = table.args();
     // These are the same for all parameters.
     let [beta1, beta2, root, eps] = [u.beta1, u.beta2, u.root, u.eps].map(|x| Arg::F32(x as f32));
-    launch(STEP, table.grid(), &mut [rows, count, chunks, Arg::In(&norm), beta1, beta2, root, eps], device)?;
+    launch(
+        STEP,
+        table.grid(),
+        &mut [rows, count, chunks, Arg::Of(&norm, DType::F64), beta1, beta2, root, eps],
+        device,
+    )?;
     Ok(Some(norm.get(0)?))
 }
 
@@ -57,7 +62,7 @@ fn norm(table: &Table, clip_norm: Option<f64>, may: Option<&Tensor>, device: &De
         Arg::In(&partial),
         table.chunks().into(),
         Arg::F64(clip_norm.unwrap_or(f64::INFINITY)),
-        may.map_or(Arg::U64(0), Arg::In),
+        Arg::of_or_null(may, DType::U8),
     ];
     launch(NORM, Grid::new([1, 1, 1], THREADS), args, device)?;
     Ok(norm.into_tensor())

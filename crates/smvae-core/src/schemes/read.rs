@@ -28,8 +28,9 @@ impl Scheme {
     /// ```
     ///
     /// # Errors
-    /// [`Error::SchemeTag`] for a tag that the scheme does not have; [`Error::Setting`] for the
-    /// convention `authors` with tags that are not BIO.
+    /// [`Error::SchemeTag`] for a tag that the scheme does not have, which for the convention
+    /// `authors` is [`Error::Tag`]; [`Error::Setting`] for that convention with a scheme that is
+    /// not BIO.
     pub fn read<S: AsRef<str>>(self, tags: &[S], convention: Convention) -> Result<Vec<Entity>> {
         match (convention, self) {
             (Convention::Conlleval, _) => self.entities(tags),

@@ -59,7 +59,7 @@ impl Gaussian {
     /// The same Gaussians for other rows: row `i` of the result is row `index[i]`.
     ///
     /// # Errors
-    /// If an index is out of range.
+    /// On the CPU, if an index is out of range; on a GPU that is not checked.
     pub fn select(&self, index: &Tensor) -> Result<Self> {
         Ok(Self { mu: select_rows(&self.mu, index, None)?, log_var: select_rows(&self.log_var, index, None)? })
     }

@@ -21,6 +21,8 @@ struct Behaviour {
     no_ranges: bool,
     /// The bytes of the weights are not those that are listed.
     damaged: bool,
+    /// The weights are followed by megabytes that nobody listed, and their length is not told.
+    endless: bool,
     /// Only this token may read files; everybody may see the list.
     token: Option<&'static str>,
     /// Files are sent on to this address.
@@ -139,6 +141,10 @@ fn reply(behaviour: &mut Behaviour, path: &str, range: Option<&str>, authorizati
         whole - 1
     );
     body.drain(..from);
+    if behaviour.endless && file == Some(WEIGHTS) {
+        body.resize(body.len() + (8 << 20), 0);
+        return ("HTTP/1.1 200 x\r\nConnection: close\r\n\r\n".to_owned(), body);
+    }
     if behaviour.cuts > 0 && file == Some(WEIGHTS) {
         behaviour.cuts -= 1;
         body.truncate(body.len() / 2);
@@ -291,9 +297,51 @@ fn what_arrives_damaged_is_deleted() {
     let server = Server::start(Behaviour { damaged: true, ..Behaviour::default() });
     let client = Client::of(&server.endpoint);
     client.check_error("me/tiny", &[WEIGHTS, "SHA-256", "deleted"]);
+    // Another program may wait for the lock of this very file.
+    assert_eq!(part_of_weights(&client).metadata().expect("the part").len(), 0);
     // A file under the name of a part that is not one is found out too.
     server.behave(|b| b.damaged = false);
     check_whole(&client.fetch("me/tiny").expect("a good server"));
+}
+
+/// What there is of the weights before they are whole.
+fn part_of_weights(client: &Client) -> PathBuf {
+    let digest = Sha256::digest(&files()[WEIGHTS]);
+    client.hub.cache.join("models--me--tiny/blobs").join(format!("{digest:x}.incomplete"))
+}
+
+#[test]
+fn a_body_without_an_end_does_not_fill_the_disk() {
+    let server = Server::start(Behaviour { endless: true, ..Behaviour::default() });
+    let client = Client::of(&server.endpoint);
+    client.check_error("me/tiny", &[WEIGHTS, "length 300001", "lists 300000"]);
+    server.behave(|b| b.endless = false);
+    check_whole(&client.fetch("me/tiny").expect("a good server"));
+}
+
+#[test]
+fn waiting_for_another_program_can_be_ended() {
+    let server = Server::start(Behaviour::default());
+    let client = Client::of(&server.endpoint);
+    let path = part_of_weights(&client);
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+    let other = std::fs::File::create(&path).expect("writable");
+    other.lock().expect("nobody else has it");
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let model: ModelId = "me/tiny".parse().expect("a model");
+        let mut told = 0;
+        let fetched = client.hub.fetch(&model, |_| vec![WEIGHTS.to_owned()], &mut |p| {
+            told += 1;
+            assert_eq!((p.done, p.total), (0, Some(300_000)));
+            if told == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        // Nobody may be there to hear it any more.
+        let _ = send.send(fetched.map_err(|error| error.to_string()));
+    });
+    let fetched = receive.recv_timeout(Duration::from_secs(30)).expect("it does not wait for ever");
+    assert!(fetched.expect_err("it was ended").contains("was stopped at 0 of 300000 bytes"));
+    drop(other);
 }
 
 #[test]

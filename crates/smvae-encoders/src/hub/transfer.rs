@@ -2,21 +2,26 @@
 //! its name.
 //!
 //! Bytes go to `blobs/KEY.incomplete`. The file is locked, so that two programs do not write it at
-//! once, and it stays when a transfer ends early. `KEY` is the digest that the hub lists.
+//! once, and it stays when a transfer ends early; what cannot be continued is emptied, not removed,
+//! since another program may be waiting for its lock. `KEY` is the digest that the hub lists.
 
 use super::error::HubError;
 use super::listing::{Progress, RemoteFile, is_hex};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// How many attempts in a row may bring nothing.
 const ATTEMPTS: usize = 3;
+
+/// How often a locked part is looked at.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Where files come from and go to.
 pub(super) struct Transfer<'a> {
@@ -73,7 +78,7 @@ impl Transfer<'_> {
         name.push(".incomplete");
         let path = PathBuf::from(name);
         let mut part = OpenOptions::new().create(true).append(true).read(true).open(&path).map_err(io(&path))?;
-        part.lock().map_err(io(&path))?;
+        lock(file, &part, &path, on_progress)?;
         if is_whole(blob, file) {
             // Another program had the lock and has fetched it meanwhile.
             return Ok(());
@@ -90,7 +95,7 @@ impl Transfer<'_> {
         }
         if let Err(error) = check(file, &mut part, &path) {
             // Continuing cannot make it whole.
-            std::fs::remove_file(&path).map_err(io(&path))?;
+            part.set_len(0).map_err(io(&path))?;
             return Err(error);
         }
         part.sync_all().and_then(|()| std::fs::rename(&path, blob)).map_err(io(blob))
@@ -117,7 +122,7 @@ impl Transfer<'_> {
             // A server that sends the whole file all the same is asked again, without a range.
             reader = self.open(&url, Some(done))?;
         }
-        let mut reader = match reader {
+        let reader = match reader {
             Some(reader) => reader,
             None => {
                 done = 0;
@@ -126,7 +131,10 @@ impl Transfer<'_> {
                 self.open(&url, None)?.ok_or(HubError::Answer { url, why })?
             }
         };
-        let mut buffer = vec![0; 128 * 1024];
+        // A body without an end must not fill the disk: one byte too many tells that it is not this
+        // file.
+        let most = file.size.map_or(u64::MAX, |size| size.saturating_sub(done).saturating_add(1));
+        let (mut reader, mut buffer) = (reader.take(most), vec![0; 128 * 1024]);
         let cut = |got, source| HubError::Cut { file: file.name.clone(), got, want: file.size, source };
         loop {
             if on_progress(Progress { file: &file.name, done, total: file.size }).is_break() {
@@ -166,6 +174,28 @@ impl Transfer<'_> {
             200 | 206 | 416 if from.is_some() => Ok(None),
             status => Err(HubError::Status { url: url.to_owned(), status }),
         }
+    }
+}
+
+/// Waits until no other program writes a part; `on_progress` is told how far that program is, and
+/// may end the waiting.
+fn lock(
+    file: &RemoteFile,
+    part: &File,
+    path: &Path,
+    on_progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<(), HubError> {
+    loop {
+        match part.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(source)) => return Err(io(path)(source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let done = part.metadata().map_err(io(path))?.len();
+        if on_progress(Progress { file: &file.name, done, total: file.size }).is_break() {
+            return Err(HubError::Stopped { file: file.name.clone(), got: done, want: file.size });
+        }
+        std::thread::sleep(LOOK);
     }
 }
 

@@ -259,7 +259,7 @@ impl TransformerConfig {
         if let Some((field, p)) = probabilities.into_iter().find(|(_, p)| !(0.0..1.0).contains(p)) {
             return fail(field, "in [0, 1)".to_owned(), p.to_string());
         }
-        Ok(())
+        files::check_eps(self.layer_norm_eps)
     }
 }
 
@@ -363,6 +363,11 @@ mod tests {
         check(r#""max_position_embeddings": 12, "position_embedding_type": "relative_key""#, "absolute");
         check(r#""max_position_embeddings": 12, "attention_probs_dropout_prob": 1.0"#, "attention_probs_dropout_prob");
         check(r#""max_position_embeddings": 12, "hidden_dropout_prob": -0.5"#, "hidden_dropout_prob");
+        check(
+            r#""max_position_embeddings": 12, "layer_norm_eps": -1e-5"#,
+            "layer_norm_eps must be finite and at least 0",
+        );
+        check(r#""max_position_embeddings": 12, "layer_norm_eps": 1e300"#, "layer_norm_eps");
         check(r#""max_position_embeddings": 12000000000"#, "max_position_embeddings must be at most 16777216");
         check(r#""max_position_embeddings": 12, "type_vocab_size": 12000000000"#, "type_vocab_size must be at most");
     }

@@ -84,7 +84,8 @@ impl Transformer {
     /// Keeps the weights of the layers' products as this form multiplies them, alone, for
     /// predictions on the CPU. Embeddings, norms, attention and activations stay f32. Such an
     /// encoder has no gradients and no dropout. Where f32 has no such arrangement, on a GPU and on
-    /// a CPU without AVX-512, nothing changes; where it has one, the numbers do not.
+    /// a CPU without AVX-512, nothing changes; where it has one, the numbers do not. What was
+    /// prepared stays in its first form: another one is ignored.
     ///
     /// # Errors
     /// For int8 and bf16, weights that are not f32 on the CPU.

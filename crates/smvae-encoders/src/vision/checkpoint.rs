@@ -17,14 +17,23 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     /// Tensors of a file; `rename` gives the name each has here, and `None` for those that are left
     /// out.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] with the names of all tensors that are there twice, under two names.
     pub(super) fn new(weights: Weights, rename: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let mut tensors = BTreeMap::new();
-        for (name, tensor) in weights.tensors {
-            if let Some(name) = rename(&name) {
-                tensors.insert(name, tensor.to_dtype(DType::F32)?);
+        let (mut tensors, mut names, mut problems) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for (theirs, tensor) in weights.tensors {
+            let Some(ours) = rename(&theirs) else { continue };
+            tensors.insert(ours.clone(), tensor.to_dtype(DType::F32)?);
+            if let Some(first) = names.insert(ours, theirs.clone()) {
+                problems.push(format!("{theirs} is there twice, as {first} too"));
             }
         }
-        Ok(Self { path: weights.path, tensors })
+        if problems.is_empty() {
+            Ok(Self { path: weights.path, tensors })
+        } else {
+            Err(Error::Weights { path: weights.path, problems })
+        }
     }
 
     /// Whether there is a tensor of this name.
@@ -38,8 +47,15 @@ impl Checkpoint {
     }
 
     /// Adds a tensor, such as a part of one that was taken.
-    pub(super) fn put(&mut self, name: String, tensor: Tensor) {
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if there is one of this name.
+    pub(super) fn put(&mut self, name: String, tensor: Tensor) -> Result<()> {
+        if self.has(&name) {
+            return Err(self.error(format!("{name} is there twice, alone and as a part of another tensor")));
+        }
         self.tensors.insert(name, tensor);
+        Ok(())
     }
 
     /// Takes the tensor of this name, of any shape with `rank` dimensions.
@@ -83,5 +99,39 @@ impl Checkpoint {
     /// An error about this file.
     pub(super) fn error(&self, why: String) -> Error {
         Error::Weights { path: self.path.clone(), problems: vec![why] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vision::vit_names::standard_name;
+    use smvae_core::candle_core::Device;
+
+    #[track_caller]
+    fn check(names: &[&str], want: Option<&str>) {
+        let one = Tensor::ones(1, DType::F32, &Device::Cpu).expect("one number");
+        let tensors = names.iter().map(|name| ((*name).to_owned(), one.clone())).collect();
+        let checkpoint = Checkpoint::new(Weights { path: "vit.safetensors".into(), tensors }, standard_name);
+        match (checkpoint, want) {
+            (Ok(_), None) => {}
+            (Err(Error::Weights { problems, .. }), Some(want)) => assert_eq!(problems, [want]),
+            (got, want) => panic!("{got:?}, not {want:?}"),
+        }
+    }
+
+    #[test]
+    fn a_tensor_of_two_names_is_an_error() {
+        check(&["class_token", "encoder.ln.weight"], None);
+        check(&["class_token", "cls_token"], Some("cls_token is there twice, as class_token too"));
+        check(&["head.weight", "heads.weight"], None);
+    }
+
+    #[test]
+    fn a_part_takes_the_place_of_no_tensor() {
+        let one = Tensor::ones(1, DType::F32, &Device::Cpu).expect("one number");
+        let mut checkpoint = Checkpoint { path: "vit.safetensors".into(), tensors: BTreeMap::new() };
+        assert!(checkpoint.put("a".to_owned(), one.clone()).is_ok());
+        assert!(checkpoint.put("a".to_owned(), one).is_err());
     }
 }

@@ -148,8 +148,8 @@ impl Shape {
         assert_eq!([y.n, y.h, y.w, y.c], shape, "a shortcut has the shape of what it is added to");
         let k = self.kernel * self.kernel * self.c_in;
         let pixels = x.n * y.h * y.w;
-        // A late layer has few pixels, of which every thread gets as many.
-        let tile = TILE.min(pixels.div_ceil(rayon::current_num_threads()).next_multiple_of(6));
+        // A late layer has few pixels, of which every thread gets as many; no images have none.
+        let tile = pixels.div_ceil(rayon::current_num_threads()).next_multiple_of(6).clamp(1, TILE);
         let place = (y.h, y.w);
         y.values.par_chunks_mut(tile * self.c_out).enumerate().for_each(|(i, to)| {
             let rows = to.len() / self.c_out;

@@ -10,10 +10,10 @@ pub trait VisionEncoder: std::fmt::Debug + Send + Sync {
     fn width(&self) -> usize;
 
     /// `pixels: [batch, 3, h, w]`, f32 on the CPU, to one vector per image: `[batch, width]`, f32
-    /// on the CPU.
+    /// on the CPU. A batch of no images gives no vectors.
     ///
     /// # Errors
-    /// A size of images that the network cannot take; those of candle.
+    /// Images of another shape, or of a size that the network cannot take; those of candle.
     fn forward(&self, pixels: &Tensor) -> Result<Tensor>;
 
     /// The same images as a grid of vectors, `[batch, width, h', w']` (7 x 7 for a ResNet at 224
@@ -23,6 +23,17 @@ pub trait VisionEncoder: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`VisionEncoder::forward`].
     fn grid(&self, pixels: &Tensor) -> Result<Tensor>;
+}
+
+/// Images, height and width of `pixels: [batch, 3, h, w]`.
+///
+/// # Errors
+/// Pixels of another shape, and images of no pixels.
+pub(super) fn images_of(pixels: &Tensor) -> candle_core::Result<[usize; 3]> {
+    match pixels.dims() {
+        &[batch, 3, h, w] if h > 0 && w > 0 => Ok([batch, h, w]),
+        other => candle_core::bail!("images of the shape {other:?}, where [batch, 3, h, w] with pixels was expected"),
+    }
 }
 
 /// Where a frozen network computes, and in which numbers.

@@ -8,15 +8,13 @@ use super::resnet::{ResNet, ResNetVariant};
 use super::settings::{self, Family, TIMM_VIT};
 use super::vit::Vit;
 use super::{resnet, vit_names};
-use crate::files::read_json;
 use crate::preprocessing::{Preprocessing, VisionIdentity};
-use crate::weights::Weights;
+use crate::weights::{Index, Weights};
 use crate::{Error, Result};
 use rayon::prelude::*;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use smvae_core::candle_core::{DType, Device, Tensor};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A vision model, ready to give images their vectors.
@@ -92,7 +90,7 @@ impl VisionModel {
     ) -> Result<Self> {
         let fetched = hub.fetch(model, wanted_files, on_progress)?;
         let mut opened = Self::open(&fetched.folder, preprocessing, compute)?;
-        opened.identity.model = model.name.clone();
+        opened.identity.model = model.name().to_owned();
         opened.identity.revision = Some(fetched.revision);
         Ok(opened)
     }
@@ -151,15 +149,9 @@ fn check_size(preprocessing: &Preprocessing, size: usize) -> Result<()> {
 
 /// Digest of a weights file; of an index, with all the shards it names.
 fn sha256_of(path: &Path) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-
     let mut files = BTreeSet::from([path.to_owned()]);
     if path.extension().is_some_and(|extension| extension == "json") {
-        let index: Index = read_json(path, "index of shards")?;
-        files.extend(index.weight_map.into_values().map(|shard| path.with_file_name(shard)));
+        files.extend(Index::read(path)?.weight_map.into_values().map(|shard| path.with_file_name(shard)));
     }
     let mut digest = Sha256::new();
     for path in files {

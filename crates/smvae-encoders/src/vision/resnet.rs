@@ -14,7 +14,7 @@
 
 use super::checkpoint::Checkpoint;
 use super::conv::{BatchNorm, Conv, Geometry, Then};
-use super::encoder::{Compute, VisionEncoder};
+use super::encoder::{Compute, VisionEncoder, images_of};
 use super::maps::{Buffers, Maps};
 use crate::Result;
 use smvae_core::candle_core::{self, Tensor};
@@ -74,6 +74,7 @@ impl ResNet {
 
     /// The last maps of a batch of images.
     fn maps(&self, pixels: &Tensor) -> candle_core::Result<Maps> {
+        images_of(pixels)?;
         let mut buffers = Buffers::default();
         let pixels = Maps::of(&self.compute.input(pixels)?, &mut buffers)?;
         let x = self.stem.forward(&pixels, None, Then::Relu, &mut buffers)?;
@@ -173,9 +174,9 @@ impl Loader<'_> {
         let name = format!("{conv}.weight");
         let weight = self.tensors.take_rank(&name, 4)?;
         let (c_out, kernel) = (weight.dims()[0], weight.dims()[2]);
-        if weight.dims() != [c_out, c_in, kernel, kernel] || kernel % 2 == 0 {
+        if weight.dims() != [c_out, c_in, kernel, kernel] || kernel % 2 == 0 || c_out == 0 {
             let got = weight.dims();
-            let why = format!("{name} has the shape {got:?}, not [n, {c_in}, k, k] with an odd k");
+            let why = format!("{name} has the shape {got:?}, not [n, {c_in}, k, k] with an n above 0 and an odd k");
             return Err(self.tensors.error(why));
         }
         let mut bias = None;
@@ -228,4 +229,51 @@ pub(super) fn standard_name(name: &str) -> Option<String> {
         }
         _ => name.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::Weights;
+    use smvae_core::candle_core::{DType, Device};
+    use std::collections::BTreeMap;
+
+    fn ones(shape: &[usize]) -> Tensor {
+        Tensor::ones(shape, DType::F32, &Device::Cpu).expect("a small tensor")
+    }
+
+    /// A network of a stem and one block, each of whose convolutions makes this many maps.
+    fn network(maps: usize) -> Result<ResNet> {
+        let mut tensors = BTreeMap::new();
+        let stem = ("conv1", "bn1", 3, 7);
+        for (conv, norm, c_in, k) in
+            [stem, ("layer1.0.conv1", "layer1.0.bn1", maps, 3), ("layer1.0.conv2", "layer1.0.bn2", maps, 3)]
+        {
+            tensors.insert(format!("{conv}.weight"), ones(&[maps, c_in, k, k]));
+            for part in ["weight", "bias", "running_mean", "running_var"] {
+                tensors.insert(format!("{norm}.{part}"), ones(&[maps]));
+            }
+        }
+        let weights = Weights { path: "resnet.safetensors".into(), tensors };
+        ResNet::new(Checkpoint::new(weights, standard_name)?, ResNetVariant::default(), Compute::default())
+    }
+
+    #[test]
+    fn no_images_have_no_vectors_and_no_pixels_are_an_error() {
+        let network = network(2).expect("two maps");
+        assert_eq!(network.forward(&ones(&[2, 3, 5, 4])).expect("two images").dims(), [2, 2]);
+        assert_eq!(network.forward(&ones(&[0, 3, 5, 4])).expect("no images").dims(), [0, 2]);
+        for bad in [&[1, 3, 0, 4][..], &[1, 3, 5, 0], &[1, 4, 5, 4], &[3, 5, 4]] {
+            assert!(network.forward(&ones(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_convolution_of_no_maps_is_an_error_of_the_file() {
+        let message = match network(0) {
+            Err(crate::Error::Weights { problems, .. }) => problems.join("; "),
+            other => panic!("not the weights' error: {other:?}"),
+        };
+        assert!(message.contains("conv1.weight has the shape [0, 3, 7, 7]"), "{message}");
+    }
 }

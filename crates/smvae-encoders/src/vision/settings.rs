@@ -7,7 +7,7 @@
 use super::resnet::ResNetVariant;
 use super::vit::{VitActivation, VitConfig};
 use crate::Result;
-use crate::files::read_json;
+use crate::files::{check_eps, read_json};
 use crate::preprocessing::{Crop, Filter, Odd, Preprocessing, Resize, Transparency, wrong};
 use serde::Deserialize;
 use std::path::Path;
@@ -131,6 +131,7 @@ impl ConfigJson {
             Some(other) => return Err(wrong("hidden_act", "gelu or quick_gelu", Some(other.to_owned()))),
         };
         let (heads, eps) = (self.num_attention_heads.or(default.heads), self.layer_norm_eps.unwrap_or(default.eps));
+        check_eps(eps)?;
         Ok(VitConfig { heads, eps, activation, ..default })
     }
 }
@@ -305,6 +306,19 @@ mod tests {
         check("vit_base_patch16_224.augreg_in21k", 1e-6, VitActivation::Gelu);
         check("vit_large_patch14_clip_224.laion2b", 1e-5, VitActivation::Gelu);
         check("vit_base_patch32_clip_quickgelu_224.openai", 1e-5, VitActivation::QuickGelu);
+    }
+
+    #[test]
+    fn an_epsilon_that_makes_vectors_nan_is_named() {
+        let read = |eps: f64| {
+            let json = serde_json::json!({ "model_type": "vit", "layer_norm_eps": eps });
+            serde_json::from_value::<ConfigJson>(json).expect("a configuration").family()
+        };
+        assert!(read(0.0).is_ok());
+        for bad in [-1e-12, 1e300] {
+            let error = read(bad).expect_err("no norm of this").to_string();
+            assert!(error.contains("layer_norm_eps must be finite and at least 0"), "{error}");
+        }
     }
 
     #[test]

@@ -13,12 +13,12 @@
 
 use super::checkpoint::Checkpoint;
 use super::conv::{Conv, Geometry, Then};
-use super::encoder::{Compute, VisionEncoder};
+use super::encoder::{Compute, VisionEncoder, images_of};
 use super::maps::{Buffers, Maps};
 use crate::{Error, Result};
 use smvae_core::PackedLayout;
 use smvae_core::candle_core::{self, Tensor};
-use smvae_core::nn::{Linear, attention, gelu_erf, layer_norm};
+use smvae_core::nn::{LayerNorm, Linear, attention, gelu_erf};
 
 /// What tensors do not tell of a vision transformer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,9 +50,9 @@ pub struct Vit {
     class: Tensor,
     /// `[1, tokens, d]`.
     position: Tensor,
-    norm_pre: Option<Norm>,
+    norm_pre: Option<LayerNorm>,
     layers: Vec<Layer>,
-    norm: Norm,
+    norm: LayerNorm,
     config: VitConfig,
     heads: usize,
     /// Rows and columns of the grid of patches.
@@ -76,8 +76,11 @@ impl Vit {
     pub(super) fn new(mut tensors: Checkpoint, config: VitConfig, compute: Compute) -> Result<Self> {
         let weight = tensors.take_rank("patch_embed.proj.weight", 4)?;
         let (d, _, patch, _) = weight.dims4()?;
-        if weight.dims() != [d, 3, patch, patch] {
-            return Err(tensors.error(format!("patch_embed.proj.weight has the shape {:?}", weight.dims())));
+        if weight.dims() != [d, 3, patch, patch] || d == 0 || patch == 0 {
+            let got = weight.dims();
+            return Err(
+                tensors.error(format!("patch_embed.proj.weight has the shape {got:?}, not [d, 3, p, p] above 0"))
+            );
         }
         let bias = if tensors.has("patch_embed.proj.bias") {
             tensors.take("patch_embed.proj.bias", &[d])?
@@ -116,13 +119,21 @@ impl Vit {
         self.side * self.patch
     }
 
+    /// Tokens of an image: its patches and the class.
+    fn n_tokens(&self) -> usize {
+        self.side * self.side + 1
+    }
+
     /// All tokens before the last norm, `[batch * tokens, d]`.
     fn tokens(&self, pixels: &Tensor) -> Result<Tensor> {
-        let (batch, _, h, w) = pixels.dims4()?;
+        let [batch, h, w] = images_of(pixels)?;
         let size = self.image_size();
         if (h, w) != (size, size) {
             let want = format!("{size} x {size}, as the position embedding is");
             return Err(Error::Config { field: "image size", want, got: format!("{w} x {h}") });
+        }
+        if batch == 0 {
+            return Ok(self.class.reshape(((), self.width()))?.narrow(0, 0, 0)?);
         }
         let mut buffers = Buffers::default();
         let pixels = Maps::of(&self.compute.input(pixels)?, &mut buffers)?;
@@ -131,7 +142,7 @@ impl Vit {
         let patches = patches.reshape((batch, self.side * self.side, d))?;
         let class = self.class.broadcast_as((batch, 1, d))?;
         let x = Tensor::cat(&[&class, &patches], 1)?.broadcast_add(&self.position)?;
-        let tokens = self.side * self.side + 1;
+        let tokens = self.n_tokens();
         let mut x = x.reshape((batch * tokens, d))?;
         if let Some(norm) = &self.norm_pre {
             x = norm.forward(&x)?;
@@ -151,7 +162,8 @@ impl VisionEncoder for Vit {
 
     fn forward(&self, pixels: &Tensor) -> Result<Tensor> {
         let (batch, d) = (pixels.dims4()?.0, self.width());
-        let class = self.tokens(pixels)?.reshape((batch, (), d))?.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
+        let tokens = self.tokens(pixels)?.reshape((batch, self.n_tokens(), d))?;
+        let class = tokens.narrow(1, 0, 1)?.squeeze(1)?.contiguous()?;
         Ok(self.compute.output(&self.norm.forward(&class)?)?)
     }
 
@@ -161,33 +173,20 @@ impl VisionEncoder for Vit {
         if self.config.norm_grid {
             x = self.norm.forward(&x)?;
         }
-        let patches = x.reshape((batch, (), d))?.narrow(1, 1, self.side * self.side)?;
+        let patches = x.reshape((batch, self.n_tokens(), d))?.narrow(1, 1, self.side * self.side)?;
         let grid = patches.transpose(1, 2)?.reshape((batch, d, self.side, self.side))?;
         Ok(self.compute.output(&grid)?)
     }
 }
 
 #[derive(Debug)]
-struct Norm {
-    weight: Tensor,
-    bias: Tensor,
-    eps: f64,
-}
-
-impl Norm {
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        layer_norm(x, &self.weight, &self.bias, self.eps)
-    }
-}
-
-#[derive(Debug)]
 struct Layer {
-    norm1: Norm,
+    norm1: LayerNorm,
     query: Linear,
     key: Linear,
     value: Linear,
     output: Linear,
-    norm2: Norm,
+    norm2: LayerNorm,
     wide: Linear,
     narrow: Linear,
 }
@@ -245,7 +244,7 @@ impl Loader<'_> {
             if self.tensors.has(&name) {
                 let tensor = self.tensors.take(&name, shape)?;
                 for (i, part) in parts.iter().enumerate() {
-                    self.tensors.put(format!("{part}.{kind}"), tensor.narrow(0, i * self.d, self.d)?.contiguous()?);
+                    self.tensors.put(format!("{part}.{kind}"), tensor.narrow(0, i * self.d, self.d)?.contiguous()?)?;
                 }
             }
         }
@@ -258,12 +257,12 @@ impl Loader<'_> {
         Ok(Linear::new(self.compute.input(&weight)?, self.compute.input(&bias)?))
     }
 
-    fn norm(&mut self, name: &str) -> Result<Norm> {
+    fn norm(&mut self, name: &str) -> Result<LayerNorm> {
         let mut take = |kind: &str| {
             let tensor = self.tensors.take(&format!("{name}.{kind}"), &[self.d])?;
             Ok::<_, Error>(self.compute.input(&tensor)?)
         };
-        Ok(Norm { weight: take("weight")?, bias: take("bias")?, eps: self.eps })
+        Ok(LayerNorm::new(take("weight")?, take("bias")?, self.eps))
     }
 }
 

@@ -88,6 +88,18 @@ fn shards_are_read_through_their_index() {
     assert_eq!(read.tensors.keys().collect::<Vec<_>>(), ["a", "b"]);
     assert!(matches!(index(r#"{"a": "../1.safetensors"}"#), Err(Error::WeightsFile { .. })));
     assert!(matches!(index("[]"), Err(Error::Json { .. })));
+    // The index says which shard has a tensor, or two of them must not.
+    let shard = |name: &str, numbers: &[f32]| {
+        let of = |numbers: &[f32]| Tensor::new(numbers, &Device::Cpu).expect("a small tensor");
+        let tensors = HashMap::from([("x".to_owned(), of(numbers)), (name.to_owned(), of(&[0.0]))]);
+        safetensors::save(&tensors, path(&format!("{name}.safetensors"))).expect("writable");
+    };
+    shard("3", &[3.0]);
+    shard("4", &[4.0]);
+    let read = index(r#"{"3": "3.safetensors", "4": "4.safetensors", "x": "3.safetensors"}"#).expect("both are there");
+    assert_eq!(read.tensors["x"].to_vec1::<f32>().expect("one number"), [3.0]);
+    let error = index(r#"{"3": "3.safetensors", "4": "4.safetensors"}"#).expect_err("which of two").to_string();
+    assert!(error.contains("x is in several shards"), "{error}");
     // One file wins over shards.
     save("model.safetensors", "c");
     assert_eq!(index("{}").expect("one file").tensors.len(), 1);

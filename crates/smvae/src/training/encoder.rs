@@ -90,7 +90,7 @@ impl Encoder {
             EncoderSource::Hub(hub, model) => {
                 let fetched = hub.fetch(model, wanted_files, &mut |progress| on_event(&Event::from(progress)).into());
                 let fetched = fetched.map_err(smvae_encoders::Error::from)?;
-                Self::from_folder(&fetched.folder, format!("{}@{}", model.name, fetched.revision), on_event)
+                Self::from_folder(&fetched.folder, format!("{}@{}", model.name(), fetched.revision), on_event)
             }
             EncoderSource::Tiny => {
                 let vocabulary = tiny_vocabulary(words, TINY_MIN_COUNT);

@@ -21,9 +21,6 @@ impl SpanModel {
         expect_dims("SpanModel::features", "h", h, &[batch.pieces.layout().n_rows(), self.text_dim])?;
         let (images, has_image) = self.images(h, batch)?;
         let (h, layout) = (&batch.without_contexts(h)?, batch.pieces.own_layout());
-        if let (Some(dim), Some(images)) = (self.config.image_dim, &batch.images) {
-            expect_dims("SpanModel::features", "images", images, &[batch.n_texts(), dim])?;
-        }
         let pieces = h.detach();
         let [h1, h2] = self.recurrent(h, &self.with_shapes(h, batch)?, layout)?;
         let words = segment_mean(&h2, &batch.words)?;
@@ -55,6 +52,9 @@ impl SpanModel {
     /// texts have one.
     fn images(&self, h: &Tensor, batch: &SpanBatch) -> Result<(Option<Tensor>, Vec<bool>)> {
         if self.config.image_source == ImageSource::Vectors {
+            if let (Some(dim), Some(images)) = (self.config.image_dim, &batch.images) {
+                expect_dims("SpanModel::features", "images", images, &[batch.n_texts(), dim])?;
+            }
             return Ok((batch.images.clone(), batch.has_image.clone()));
         }
         let contexts: Vec<Range<usize>> = batch.pieces.own_and_context().map(|[_, context]| context).collect();

@@ -14,7 +14,7 @@ use super::super::gradients::accumulate_tensor;
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node2, node3};
 use super::super::sums::column_sums;
 use super::heads::Attention;
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const FORWARD: Kernel = Kernel::new("attention", "attention_forward");
@@ -153,7 +153,8 @@ impl Call {
     /// What the kernels that compute probabilities are given.
     fn inputs<'a>(&'a self, [q, k, v]: [&'a Tensor; 3], compared: &'a Option<[Tensor; 2]>) -> Vec<Arg<'a>> {
         let [of_queries, of_keys] = [0, 1].map(|i| Arg::in_or_null(compared.as_ref().map(|compared| &compared[i])));
-        let of_distances = Arg::in_or_null(self.positions.as_ref().map(|positions| &positions.of_distances));
+        let of_distances = self.positions.as_ref().map(|positions| &positions.of_distances);
+        let of_distances = Arg::of_or_null(of_distances, DType::U32);
         let bias = Arg::in_or_null(self.bias.as_ref());
         let mut args = vec![Arg::In(q), Arg::In(k), Arg::In(v), bias, of_queries, of_keys, of_distances];
         args.extend(self.sizes());
@@ -162,7 +163,7 @@ impl Call {
 
     fn sizes(&self) -> [Arg<'_>; 7] {
         [
-            Arg::In(&self.tiles),
+            Arg::Of(&self.tiles, DType::U32),
             self.n_tiles.into(),
             self.of.n_heads.into(),
             self.width.into(),
@@ -244,7 +245,7 @@ impl Backward<3> for Call {
 impl Call {
     /// What a kernel sums the gradients of positions by.
     fn distances(&self) -> [Arg<'_>; 3] {
-        let of = |choose: fn(&Positions) -> &Tensor| Arg::in_or_null(self.positions.as_ref().map(choose));
+        let of = |choose: fn(&Positions) -> &Tensor| Arg::of_or_null(self.positions.as_ref().map(choose), DType::U32);
         [of(|positions| &positions.distances), of(|positions| &positions.starts), self.rows.into()]
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::gradients::accumulate_tensor;
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 const FORWARD: Kernel = Kernel::new("losses", "cross_entropy_forward");
 const BACKWARD: Kernel = Kernel::new("losses", "cross_entropy_backward");
@@ -17,9 +17,9 @@ pub(super) fn softmax_cross_entropy(logits: &Tensor, targets: &[u32], mask: Opti
     let of_row = |(row, target): (usize, &u32)| if counts(row) { *target } else { NOT_COUNTED };
     let targets = Tensor::from_iter(targets.iter().enumerate().map(of_row), logits.device())?;
     let mut y = Output::new(rows, logits.device())?;
-    let args = &mut [Arg::Out(&mut y), Arg::In(logits), Arg::In(&targets), rows.into(), classes.into()];
+    let args = &mut [Arg::Out(&mut y), Arg::In(logits), Arg::Of(&targets, DType::U32), rows.into(), classes.into()];
     launch(FORWARD, Grid::warps(rows), args, logits.device())?;
-    node1(y, [logits], AgainstTargets { kernel: BACKWARD, targets })
+    node1(y, [logits], AgainstTargets { kernel: BACKWARD, targets, dtype: DType::U32 })
 }
 
 /// The backward pass of a loss of scores and targets, of classes or of probabilities, by a kernel
@@ -27,6 +27,8 @@ pub(super) fn softmax_cross_entropy(logits: &Tensor, targets: &[u32], mask: Opti
 pub(crate) struct AgainstTargets {
     pub(crate) kernel: Kernel,
     pub(crate) targets: Tensor,
+    /// What the kernel reads targets as: u32 for classes, f32 for probabilities.
+    pub(crate) dtype: DType,
 }
 
 impl Backward<1> for AgainstTargets {
@@ -38,7 +40,7 @@ impl Backward<1> for AgainstTargets {
         let args = &mut [
             Arg::Out(&mut dlogits),
             Arg::In(logits),
-            Arg::In(&self.targets),
+            Arg::Of(&self.targets, self.dtype),
             Arg::In(dy),
             rows.into(),
             classes.into(),

@@ -3,7 +3,7 @@
 
 use super::super::gradients::accumulate_part_tensor;
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2, node3};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 const SUM: Kernel = Kernel::new("rows", "sum_of_rows");
 const ADD: Kernel = Kernel::new("rows", "add_rows");
@@ -20,7 +20,7 @@ pub(super) fn embedding_sum(tables: &[&Tensor], ids: &[&[u32]]) -> Result<Tensor
     let mut y = Output::new((n, d), device)?;
     let index = all.narrow(0, 0, tables.len() * n)?;
     let table = |i: usize| Arg::in_or_null(tables.get(i).copied());
-    let args = &mut [Arg::Out(&mut y), table(0), table(1), table(2), Arg::In(&index), n.into(), d.into()];
+    let args = &mut [Arg::Out(&mut y), table(0), table(1), table(2), Arg::Of(&index, DType::U32), n.into(), d.into()];
     launch(SUM, Grid::numbers(n * d), args, device)?;
     let mut start = tables.len() * n;
     let mut uploaded = |uses: &Uses| {
@@ -87,7 +87,8 @@ impl<const N: usize> Backward<N> for EmbeddingBackward {
         for ((gradient, table), uses) in gradients.iter_mut().zip(tables).zip(&self.0) {
             let (_, d) = table.dims2()?;
             *gradient = accumulate_part_tensor(table, |sum| {
-                let args = &mut [Arg::Write(sum), Arg::In(dy), Arg::In(&uses.lists), uses.rows.into(), d.into()];
+                let args =
+                    &mut [Arg::Write(sum), Arg::In(dy), Arg::Of(&uses.lists, DType::U32), uses.rows.into(), d.into()];
                 // A warp for every eight positions, where one row has many.
                 let warps = uses.most.div_ceil(8).clamp(1, 8) as u32;
                 launch(ADD, Grid::new([uses.rows, d.div_ceil(32), 1], 32 * warps), args, table.device())

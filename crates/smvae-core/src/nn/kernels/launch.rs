@@ -1,7 +1,7 @@
 //! One launch of one kernel, on a GPU or emulated.
 
 use super::Output;
-use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Storage, Tensor, bail};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A kernel: the file in `smvae-kernels/cuda` that has it, and its name.
@@ -56,12 +56,14 @@ impl Grid {
 /// An argument of a kernel.
 #[derive(Debug)]
 pub(crate) enum Arg<'a> {
-    /// A contiguous tensor that is read.
+    /// A contiguous tensor of f32 that is read.
     In(&'a Tensor),
+    /// A contiguous tensor that is read, of this number type: a table of indices, say.
+    Of(&'a Tensor, DType),
     /// New memory that is written.
     Out(&'a mut Output),
-    /// A contiguous tensor, or a contiguous part of one, that is written in place: no other tensor
-    /// that is still read may share its memory.
+    /// A contiguous tensor of f32, or a contiguous part of one, that is written in place: no other
+    /// tensor that is still read may share its memory.
     Write(&'a Tensor),
     /// A length; those that kernels could not count to are an error of the launch.
     Size(usize),
@@ -72,9 +74,14 @@ pub(crate) enum Arg<'a> {
 }
 
 impl<'a> Arg<'a> {
-    /// A contiguous tensor that is read, or the null pointer.
+    /// As [`Arg::In`], or the null pointer.
     pub(crate) fn in_or_null(tensor: Option<&'a Tensor>) -> Self {
         tensor.map_or(Self::U64(0), Self::In)
+    }
+
+    /// As [`Arg::Of`], or the null pointer.
+    pub(crate) fn of_or_null(tensor: Option<&'a Tensor>, dtype: DType) -> Self {
+        tensor.map_or(Self::U64(0), |tensor| Self::Of(tensor, dtype))
     }
 }
 
@@ -89,8 +96,8 @@ impl From<usize> for Arg<'_> {
 /// returns: everything is in the order of the device's one stream.
 ///
 /// # Errors
-/// For arguments that are not contiguous or lie elsewhere, and a grid that no GPU takes; those of
-/// the driver.
+/// For arguments that are not contiguous, are of another number type or lie elsewhere, and a grid
+/// that no GPU takes; those of the driver.
 pub(crate) fn launch(kernel: Kernel, grid: Grid, args: &mut [Arg<'_>], device: &Device) -> Result<()> {
     if grid.blocks.contains(&0) {
         return Ok(());
@@ -157,13 +164,10 @@ impl Arg<'_> {
             Self::F32(value) => Ok(u64::from(value.to_bits())),
             Self::F64(value) => Ok(value.to_bits()),
             Self::Out(output) => output.address(),
-            Self::In(tensor) => {
-                check_place(tensor, device)?;
-                let (storage, layout) = tensor.storage_and_layout();
-                address(&storage, layout)
-            }
+            Self::In(tensor) => read_address(tensor, DType::F32, device),
+            Self::Of(tensor, dtype) => read_address(tensor, *dtype, device),
             Self::Write(tensor) => {
-                check_place(tensor, device)?;
+                check(tensor, DType::F32, device)?;
                 let op = MutableAddress(AtomicU64::new(0));
                 tensor.inplace_op1(&op)?;
                 Ok(op.0.into_inner())
@@ -172,7 +176,19 @@ impl Arg<'_> {
     }
 }
 
-fn check_place(tensor: &Tensor, device: &Device) -> Result<()> {
+fn read_address(tensor: &Tensor, dtype: DType, device: &Device) -> Result<u64> {
+    check(tensor, dtype, device)?;
+    let (storage, layout) = tensor.storage_and_layout();
+    address(&storage, layout)
+}
+
+/// A kernel takes what lies at an address for numbers of the type that it reads: others would be
+/// nonsense or reach past the end.
+fn check(tensor: &Tensor, dtype: DType, device: &Device) -> Result<()> {
+    if tensor.dtype() != dtype {
+        let (got, want) = (tensor.dtype(), dtype);
+        bail!("a kernel of numbers of type {want:?} was given {got:?} of the shape {:?}", tensor.dims());
+    }
     if !tensor.device().same_device(device) {
         bail!("a kernel on {:?} was given a tensor on {:?}", device.location(), tensor.device().location());
     }
@@ -230,8 +246,7 @@ impl InplaceOp1 for MutableAddress {
         let start = contiguous_start(layout)?;
         let address = match storage {
             CpuStorage::F32(values) => values[start..].as_mut_ptr() as u64,
-            CpuStorage::U32(values) => values[start..].as_mut_ptr() as u64,
-            _ => bail!("kernels write f32 and u32"),
+            _ => bail!("kernels write f32 in place"),
         };
         self.0.store(address, Ordering::Relaxed);
         Ok(())
@@ -249,15 +264,29 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(grid: Grid, args: &mut [Arg<'_>], want: &str) {
+    fn fails(grid: Grid, args: &mut [Arg<'_>], want: &str) {
         let error = launch(Kernel::new("sums", "add_to"), grid, args, &Device::Cpu).expect_err(want);
         assert!(error.to_string().contains(want), "{error}");
     }
 
     #[test]
     fn what_a_kernel_could_not_count_to_is_an_error() {
-        check(Grid::new([1, 65_536, 1], 32), &mut [], "[1, 65536, 1] blocks");
-        check(Grid::new([1, 1, 1 << 40], 32), &mut [], "only the first number");
-        check(Grid::numbers(1), &mut [Arg::from(1 << 31)], "2147483648 numbers at once");
+        fails(Grid::new([1, 65_536, 1], 32), &mut [], "[1, 65536, 1] blocks");
+        fails(Grid::new([1, 1, 1 << 40], 32), &mut [], "only the first number");
+        fails(Grid::numbers(1), &mut [Arg::from(1 << 31)], "2147483648 numbers at once");
+    }
+
+    #[test]
+    fn numbers_of_another_type_are_an_error() -> Result<()> {
+        let [f32s, f64s, u32s] =
+            [DType::F32, DType::F64, DType::U32].map(|dtype| Tensor::zeros(3, dtype, &Device::Cpu));
+        let (f32s, f64s, u32s) = (f32s?, f64s?, u32s?);
+        fails(Grid::numbers(1), &mut [Arg::In(&f64s)], "numbers of type F32 was given F64 of the shape [3]");
+        fails(Grid::numbers(1), &mut [Arg::Write(&u32s)], "numbers of type F32 was given U32");
+        fails(Grid::numbers(1), &mut [Arg::Of(&f32s, DType::U32)], "numbers of type U32 was given F32");
+        fails(Grid::numbers(1), &mut [Arg::of_or_null(Some(&f64s), DType::U32)], "U32 was given F64");
+        assert!(Arg::Of(&u32s, DType::U32).word(&Device::Cpu).is_ok());
+        assert!(Arg::Write(&f32s).word(&Device::Cpu).is_ok());
+        Ok(())
     }
 }

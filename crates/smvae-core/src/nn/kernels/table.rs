@@ -2,7 +2,7 @@
 //! chunks: one tensor in the memory of the device, made by one upload.
 
 use super::{Arg, Grid, THREADS};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 /// A row for each of many tensors. Kernels see an array of structs whose members are eight bytes
 /// each: the numbers of the tensor, its first chunk, and what the row was given
@@ -53,6 +53,6 @@ impl Table {
     /// The arguments that a kernel takes a table by: rows, their count, and the chunks of all of
     /// them.
     pub(crate) fn args(&self) -> [Arg<'_>; 3] {
-        [Arg::In(&self.words), self.words.dims()[0].into(), self.chunks.into()]
+        [Arg::Of(&self.words, DType::I64), self.words.dims()[0].into(), self.chunks.into()]
     }
 }

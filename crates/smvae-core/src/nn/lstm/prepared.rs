@@ -31,12 +31,20 @@ struct Direction {
 
 impl PreparedLstm {
     /// From `weight_ih: [4h, in]`, `weight_hh: [4h, h]` and `bias: [4h]`.
+    ///
+    /// # Errors
+    /// For weights without numbers, of another type than f32, and of no arrangement in this form.
     pub(super) fn new(ih: [&Tensor; 2], hh: [&Tensor; 2], bias: [&Tensor; 2], form: Form) -> Result<Self> {
         let pack = |weight: &Tensor, bias: &[f32]| -> Result<Arc<Packed>> {
             let (n, k) = weight.dims2()?;
+            if n == 0 || k == 0 {
+                bail!("BiLstm: weights [{n}, {k}] have nothing that could be arranged");
+            }
             match Values::<f32>::of(weight)?.with(|w| Packed::new(w, n, k, bias, form))? {
                 Some(packed) => Ok(Arc::new(packed)),
-                None => bail!("BiLstm: weights have no other arrangement for {form} on this CPU"),
+                None => {
+                    bail!("BiLstm: weights [{n}, {k}] have no arrangement for {form} on this CPU: take another form")
+                }
             }
         };
         let direction = |i: usize| -> Result<Direction> {

@@ -18,13 +18,14 @@ pub(crate) enum Packed {
 
 impl Packed {
     /// A weight `[n, k]`, row after row, which is the product's right side transposed, and a bias
-    /// `[n]`. `None` in f32 where that has no other arrangement. For a unit that this CPU lacks its
-    /// fastest one stands in.
+    /// `[n]`. `None` in f32 where that has no other arrangement, and in int8 for rows so long that
+    /// a sum could overflow. For a unit that this CPU lacks its fastest one stands in.
     pub(crate) fn new(weight: &[f32], n: usize, k: usize, bias: &[f32], form: Form) -> Option<Self> {
         match form {
             #[cfg(target_arch = "x86_64")]
             Form::F32 if panels::is_there() => Some(Self::F32(panels::Packed::new(Mat::new(weight, n, k).t(), bias))),
             Form::F32 => None,
+            Form::Int8(_) if k > in_int8::LONGEST => None,
             Form::Int8(unit) => Some(Self::Int8(in_int8::Packed::new(weight, n, k, bias), unit.for_int8())),
             Form::Bf16(unit) => {
                 let weight = in_bf16::Packed::new(Mat::new(weight, n, k).t(), bias);
@@ -41,6 +42,11 @@ impl Packed {
             Self::F32(_) => panels::BLOCK,
             _ => bf16::BLOCK,
         }
+    }
+
+    /// Whether rows that are taken for one of the two are as the other multiplies them.
+    pub(crate) fn takes_rows_of(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other) && self.dims().0 == other.dims().0
     }
 
     /// Numbers of a row that it multiplies, and of a row that it gives.

@@ -23,8 +23,8 @@ use rayon::prelude::*;
 
 /// Terms that are multiplied at once.
 pub(super) const GROUP: usize = 4;
-/// The most terms of a sum.
-const LONGEST: usize = i32::MAX as usize / (128 * 127);
+/// The most terms of a sum: a longer row has no arrangement in int8.
+pub(super) const LONGEST: usize = i32::MAX as usize / (128 * 127);
 
 /// A group of four terms of 16 columns, column by column: one register, one line of the cache.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub(crate) struct Packed {
 
 impl Packed {
     /// A weight `[n, k]`, row after row, which is the product's right side transposed, and a bias
-    /// `[n]`. A column with a number that is not finite gives NaN.
+    /// `[n]`, with `k` at most [`LONGEST`]. A column with a number that is not finite gives NaN.
     pub(crate) fn new(weight: &[f32], n: usize, k: usize, bias: &[f32]) -> Self {
         assert!(weight.len() == n * k && bias.len() == n, "a weight whose numbers are not n x k");
         assert!(k <= LONGEST, "sums of so many terms could overflow");

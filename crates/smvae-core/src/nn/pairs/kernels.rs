@@ -3,7 +3,7 @@
 
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1, node2};
 use super::lists::Pairs;
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 const SUMS: Kernel = Kernel::new("spans", "pair_sums");
 const SUMS_BACKWARD: Kernel = Kernel::new("spans", "pair_sums_backward");
@@ -15,7 +15,7 @@ pub(super) fn pair_sum(a: &Tensor, b: &Tensor, pairs: &Pairs) -> Result<Tensor> 
     let ((_, d), n) = (a.dims2()?, pairs.pairs.len());
     let tables = pairs.tables(a.device())?;
     let mut y = Output::new((n, d), a.device())?;
-    let args = &mut [Arg::Out(&mut y), Arg::In(a), Arg::In(b), Arg::In(&tables), n.into(), d.into()];
+    let args = &mut [Arg::Out(&mut y), Arg::In(a), Arg::In(b), Arg::Of(&tables, DType::U32), n.into(), d.into()];
     launch(SUMS, Grid::rows(n, d), args, a.device())?;
     node2(y, [a, b], PairSumBackward(pairs.clone()))
 }
@@ -28,7 +28,7 @@ pub(super) fn pair_product(x: &Tensor, pairs: &Pairs) -> Result<Tensor> {
     launch(
         PRODUCTS,
         Grid::rows(n, d),
-        &mut [Arg::Out(&mut y), Arg::In(x), Arg::In(&tables), n.into(), d.into()],
+        &mut [Arg::Out(&mut y), Arg::In(x), Arg::Of(&tables, DType::U32), n.into(), d.into()],
         x.device(),
     )?;
     node1(y, [x], PairProductBackward(pairs.clone()))
@@ -47,7 +47,7 @@ impl Backward<2> for PairSumBackward {
             Arg::Out(&mut da),
             Arg::Out(&mut db),
             Arg::In(dy),
-            Arg::In(&tables),
+            Arg::Of(&tables, DType::U32),
             self.0.pairs.len().into(),
             self.0.n_rows.into(),
             rows.into(),
@@ -71,7 +71,7 @@ impl Backward<1> for PairProductBackward {
             Arg::Out(&mut dx),
             Arg::In(x),
             Arg::In(dy),
-            Arg::In(&tables),
+            Arg::Of(&tables, DType::U32),
             self.0.pairs.len().into(),
             self.0.n_rows.into(),
             rows.into(),

@@ -2,7 +2,7 @@
 //! reads the list of the ranges that have it.
 
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 use std::ops::Range;
 
 const FORWARD: Kernel = Kernel::new("spans", "segment_means");
@@ -19,7 +19,7 @@ pub(super) fn segment_mean(x: &Tensor, ranges: &[Range<usize>]) -> Result<Tensor
     }
     let table = Tensor::new(table, x.device())?;
     let mut y = Output::new((n, d), x.device())?;
-    let args = &mut [Arg::Out(&mut y), Arg::In(x), Arg::In(&table), n.into(), d.into()];
+    let args = &mut [Arg::Out(&mut y), Arg::In(x), Arg::Of(&table, DType::U32), n.into(), d.into()];
     launch(FORWARD, Grid::rows(n, d), args, x.device())?;
     node1(y, [x], SegmentMeanBackward { table, n })
 }
@@ -52,7 +52,14 @@ impl Backward<1> for SegmentMeanBackward {
     fn backward(&self, [x]: [&Tensor; 1], dy: &Tensor) -> Result<[Option<Tensor>; 1]> {
         let (rows, d) = x.dims2()?;
         let mut dx = Output::like(x)?;
-        let args = &mut [Arg::Out(&mut dx), Arg::In(dy), Arg::In(&self.table), self.n.into(), rows.into(), d.into()];
+        let args = &mut [
+            Arg::Out(&mut dx),
+            Arg::In(dy),
+            Arg::Of(&self.table, DType::U32),
+            self.n.into(),
+            rows.into(),
+            d.into(),
+        ];
         launch(BACKWARD, Grid::rows(rows, d), args, x.device())?;
         Ok([Some(dx.into_tensor())])
     }

@@ -1,7 +1,7 @@
 //! Rows by index with kernels.
 
 use super::super::kernels::{Arg, Backward, Grid, Kernel, Output, launch, node1};
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 const FORWARD: Kernel = Kernel::new("rows", "select_rows");
 const BACKWARD: Kernel = Kernel::new("rows", "select_rows_backward");
@@ -14,8 +14,14 @@ pub(super) fn select_rows(x: &Tensor, index: &Tensor, factor: Option<&Tensor>) -
     let d: usize = dims[1..].iter().product();
     let mut y = Output::new(dims, x.device())?;
     let factor = factor.map(Tensor::detach);
-    let args =
-        &mut [Arg::Out(&mut y), Arg::In(x), Arg::In(index), Arg::in_or_null(factor.as_ref()), n.into(), d.into()];
+    let args = &mut [
+        Arg::Out(&mut y),
+        Arg::In(x),
+        Arg::Of(index, DType::U32),
+        Arg::in_or_null(factor.as_ref()),
+        n.into(),
+        d.into(),
+    ];
     launch(FORWARD, Grid::numbers(n * d), args, x.device())?;
     node1(y, [x], SelectRowsBackward { index: index.clone(), factor })
 }
@@ -35,7 +41,7 @@ impl Backward<1> for SelectRowsBackward {
         let args = &mut [
             Arg::Out(&mut dx),
             Arg::In(dy),
-            Arg::In(&self.index),
+            Arg::Of(&self.index, DType::U32),
             Arg::in_or_null(self.factor.as_ref()),
             n.into(),
             rows.into(),

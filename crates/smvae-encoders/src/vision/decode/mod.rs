@@ -3,7 +3,8 @@
 //! Grey is repeated, a palette looked up, 16 bits become 8, transparency is dropped as PIL does
 //! (the colour below it stays) or white put behind it, an animation gives its first frame. The size
 //! in bytes and in pixels is checked before anything is decoded. What counts as a whole file is
-//! decided here for each format as PIL decides it; `docs/pictures.md` has the table.
+//! decided here for each format as PIL decides it; `docs/pictures.md` has the table. A panic of a
+//! decoder is a fault of the image that it was given.
 
 mod bmp;
 mod gif;
@@ -17,6 +18,7 @@ pub use source::{DecodeLimits, ImageFault};
 
 use crate::preprocessing::{Reading, Transparency};
 use image::ImageFormat;
+use smvae_core::quiet;
 use source::{Image, Source};
 use std::path::Path;
 
@@ -41,7 +43,7 @@ const FORMATS: [(ImageFormat, &str, &[&str]); 5] = [
     (ImageFormat::Bmp, "BMP", &["bmp", "dib"]),
 ];
 
-/// Decodes an image.
+/// Decodes an image. A panic of a decoder is caught and is [`ImageFault::Damaged`].
 ///
 /// # Errors
 /// An [`ImageFault`].
@@ -49,18 +51,28 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits, reading: &Reading) -> Result<
     check_bytes(bytes.len() as u64, limits)?;
     let (format, content) = format_of(bytes)?;
     let source = Source { bytes, limits, reading, format, content };
-    let Image { mut pixels, orientation } = match format {
-        ImageFormat::Jpeg => jpeg::decode(&source),
-        ImageFormat::Png => png::decode(&source),
-        ImageFormat::Gif => gif::decode(&source),
-        ImageFormat::Bmp => bmp::decode(&source),
-        _ => webp::decode(&source),
+    guarded(&source, || pixels_of(&source))
+}
+
+/// Does what may panic, since it reads what anybody may have written: one file must not end a
+/// program that reads thousands.
+fn guarded<T>(source: &Source<'_>, work: impl FnOnce() -> Result<T, ImageFault>) -> Result<T, ImageFault> {
+    quiet::catch(work).unwrap_or_else(|_| Err(source.broken("its decoder panics".to_owned())))
+}
+
+fn pixels_of(source: &Source<'_>) -> Result<Pixels, ImageFault> {
+    let Image { mut pixels, orientation } = match source.format {
+        ImageFormat::Jpeg => jpeg::decode(source),
+        ImageFormat::Png => png::decode(source),
+        ImageFormat::Gif => gif::decode(source),
+        ImageFormat::Bmp => bmp::decode(source),
+        _ => webp::decode(source),
     }?;
-    if reading.upright {
+    if source.reading.upright {
         pixels.apply_orientation(orientation);
     }
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
-    let rgb = match reading.transparency {
+    let rgb = match source.reading.transparency {
         Transparency::White if pixels.color().has_alpha() => on_white(&pixels.into_rgba8()),
         _ => pixels.into_rgb8().into_raw(),
     };
@@ -124,6 +136,18 @@ fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), ImageFault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_a_decoder_is_a_fault_of_the_image() {
+        let (limits, reading) = (DecodeLimits::default(), Reading::default());
+        let (format, content) = (ImageFormat::Jpeg, "JPEG");
+        let source = Source { bytes: &[], limits: &limits, reading: &reading, format, content };
+        let fault = guarded(&source, || -> Result<Pixels, _> { panic!("a decoder's") }).expect_err("a panic");
+        assert!(matches!(fault, ImageFault::Damaged { content: "JPEG", .. }), "{fault}");
+        assert!(fault.to_string().ends_with("its decoder panics"), "{fault}");
+        assert_eq!(guarded(&source, || Ok(1)).expect("the next image"), 1);
+        assert!(matches!(guarded::<()>(&source, || Err(source.truncated())), Err(ImageFault::Truncated { .. })));
+    }
 
     #[test]
     fn an_image_of_no_pixels_is_none() {

@@ -3,7 +3,7 @@
 
 use super::super::super::kernels::{Arg, Grid, Kernel, Output, launch};
 use super::super::steps::Steps;
-use candle_core::{Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Result, Tensor, bail};
 use std::ops::Range;
 
 const CLEAR_ROWS: Kernel = Kernel::new("lstm", "lstm_clear_rows");
@@ -98,13 +98,13 @@ impl Plan {
     /// What kernels have to know of a step.
     pub(super) fn args(&self, step: usize) -> [Arg<'_>; 5] {
         let [texts, step, steps, h] = [self.texts, step, self.steps.n_steps(), self.h].map(Arg::from);
-        [Arg::In(&self.table), texts, step, steps, h]
+        [Arg::Of(&self.table, DType::U32), texts, step, steps, h]
     }
 
     /// Zeros in the rows outside of every range.
     pub(super) fn clear(&self, x: &mut Output, width: usize) -> Result<()> {
         let n = self.outside.elem_count();
-        let args = &mut [Arg::Out(x), Arg::In(&self.outside), n.into(), width.into()];
+        let args = &mut [Arg::Out(x), Arg::Of(&self.outside, DType::U32), n.into(), width.into()];
         launch(CLEAR_ROWS, Grid::numbers(n * width), args, self.table.device())
     }
 }
