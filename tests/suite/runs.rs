@@ -10,6 +10,7 @@ use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
 use smvae::{Config, EncoderSource, Error, Event, Flow, ImageTrust, RunInfo};
 use smvae::{TrainInput, evaluate, train, train_with};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 #[test]
@@ -193,6 +194,29 @@ fn a_run_is_replaced_only_by_one_that_can_begin() {
     let other = fixture.out("data");
     assert!(matches!(smvae::remove_run(&other), Err(Error::NoRun { .. })));
     assert!(other.join("train.txt").exists(), "a folder that is not a run is left alone");
+}
+
+#[test]
+fn a_run_that_is_stopped_before_it_begins_replaces_none() {
+    let fixture = Fixture::new();
+    let config = small_with(|c| c.training.max_steps = Some(1));
+    let old = fixture.train("run", &config, None).expect("a run").folder;
+    let names = || {
+        let entries = std::fs::read_dir(&old).expect("a folder").map(|entry| entry.expect("readable").file_name());
+        entries.collect::<BTreeSet<_>>()
+    };
+    let (files, weights) = (names(), bytes(&old, "weights.safetensors"));
+    let input = fixture.input(None).replacing_run(true);
+    let mut stop = |event: &Event| if matches!(event, Event::Loaded(_)) { Flow::Stop } else { Flow::Continue };
+    let other = small_with(|c| c.seed = 1);
+    let summary = train_with(&input, &other, &old, &mut stop).expect("stopping is not an error");
+    assert!(summary.stopped && summary.kept_old_run && summary.best.is_none() && summary.epochs == 0);
+    assert_eq!(names(), files);
+    assert!(bytes(&old, "weights.safetensors") == weights);
+    assert_eq!(RunInfo::read(&old).expect("the old run").config.seed, 0);
+    // Where there is nothing to keep, what was stopped can be resumed.
+    let summary = train_with(&input, &other, fixture.out("new"), &mut stop).expect("stopping is not an error");
+    assert!(summary.stopped && !summary.kept_old_run && RunInfo::exists(&summary.folder));
 }
 
 #[test]

@@ -151,6 +151,10 @@ fn train_from(
     let folder = resumed.as_ref().map(|resumed| resumed.folder(&prepared.config)).transpose()?;
     let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (mut built, stopped) = Built::new(&prepared, checkpoint.as_mut(), on_event)?;
+    if stopped && folder.is_none() && input.replace_run && is_run(out) {
+        // Nothing was trained that could stand in the place of the earlier run.
+        return Ok(RunSummary::of_kept_run(out));
+    }
     let (folder, _lock) = match folder {
         // The caller that resumes the run holds its lock.
         Some(folder) => (folder, None),
