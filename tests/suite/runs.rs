@@ -197,6 +197,26 @@ fn a_run_is_replaced_only_by_one_that_can_begin() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_path_that_cannot_be_recorded_replaces_no_run() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let fixture = Fixture::new();
+    let config = small_with(|c| c.training.max_steps = Some(1));
+    let old = fixture.train("run", &config, None).expect("a run").folder;
+    let bad = Path::new(std::ffi::OsStr::from_bytes(b"posts-\xff.jsonl"));
+    let input = fixture.input(None).replacing_run(true);
+    let names: [fn(&mut Config, &Path); 2] =
+        [|config, path| config.data = Some(path.to_owned()), |config, path| config.unlabelled = Some(path.to_owned())];
+    for name in names {
+        let mut config = config.clone();
+        name(&mut config, bad);
+        let error = train(&input, &config, &old).expect_err("the run could not record it");
+        assert!(matches!(&error, Error::NotUtf8 { path } if path == bad), "{error}");
+        RunInfo::read(&old).expect("the old run");
+    }
+}
+
+#[test]
 fn a_run_that_is_stopped_before_it_begins_replaces_none() {
     let fixture = Fixture::new();
     let config = small_with(|c| c.training.max_steps = Some(1));

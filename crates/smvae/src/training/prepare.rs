@@ -239,7 +239,7 @@ fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()
         return Err(Error::NothingToTrain { why: "the training split or dev has no posts" });
     }
     let (images, captions) = (input.images.and_then(ImageVectors::path), input.captions.and_then(Captions::path));
-    let names = [config.data.as_deref(), images, captions, Some(out)];
+    let names = [config.data.as_deref(), config.unlabelled.as_deref(), images, captions, Some(out)];
     match names.into_iter().flatten().find(|path| path.to_str().is_none()) {
         Some(path) => Err(Error::NotUtf8 { path: path.to_owned() }),
         None => Ok(()),
