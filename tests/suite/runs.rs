@@ -258,6 +258,29 @@ fn files_that_are_no_runs_are_not_written_over() {
 }
 
 #[test]
+fn files_of_the_names_of_a_run_make_none() {
+    let fixture = Fixture::new();
+    let folder = fixture.out("model");
+    let check = |files: &[&str], named: &str| {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).expect("writable");
+        files.iter().for_each(|name| std::fs::write(folder.join(name), "{\"layers\": 2}").expect("writable"));
+        for replace in [false, true] {
+            let error =
+                train(&fixture.input(None).replacing_run(replace), &small(), &folder).expect_err("it is no run");
+            assert!(matches!(error, Error::ForeignFolder { file, .. } if file == named), "{files:?}: {error}");
+        }
+        smvae::remove_run(&folder).expect_err("it is no run");
+        files.iter().for_each(|name| assert_eq!(bytes(&folder, name), b"{\"layers\": 2}", "{files:?}: {name}"));
+        assert_eq!(std::fs::read_dir(&folder).expect("there").count(), files.len());
+    };
+    check(&["encoder.json"], "encoder.json");
+    check(&["encoder.json", "tokenizer.json"], "tokenizer.json");
+    check(&["config.json", "encoder.json", "tokenizer.json"], "config.json");
+    check(&["soft-labels.safetensors", "run.json"], "run.json");
+}
+
+#[test]
 #[cfg(unix)]
 fn two_processes_never_train_one_run() {
     let fixture = Fixture::new();

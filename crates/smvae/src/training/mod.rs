@@ -26,7 +26,7 @@ pub(crate) mod unread;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::run::folder::{RunFolder, WEIGHTS, is_run, lock};
+use crate::run::folder::{RunFolder, WEIGHTS, is_our_run, is_run, lock};
 use crate::run::record::best_of;
 use crate::run::remove::remove_checkpoint;
 use crate::training::checkpoint::Checkpoint;
@@ -151,7 +151,7 @@ fn train_from(
     let folder = resumed.as_ref().map(|resumed| resumed.folder(&prepared.config)).transpose()?;
     let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (mut built, stopped) = Built::new(&prepared, checkpoint.as_mut(), on_event)?;
-    if stopped && folder.is_none() && input.replace_run && is_run(out) {
+    if stopped && folder.is_none() && input.replace_run && is_our_run(out) {
         // Nothing was trained that could stand in the place of the earlier run.
         return Ok(RunSummary::of_kept_run(out));
     }

@@ -9,7 +9,7 @@ use crate::flow::Flow;
 use crate::input::captions::{CaptionIdentity, CaptionSource};
 use crate::input::collate::Collator;
 use crate::input::images::ImageIdentity;
-use crate::run::folder::{RunFolder, Start, is_run, lock};
+use crate::run::folder::{RunFolder, Start, is_our_run, lock};
 use crate::run::record::RunState;
 use crate::run::remove::remove_files;
 use crate::scoring::networks::{Networks, Shape};
@@ -128,7 +128,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn new_folder(&self, out: &Path) -> Result<(RunFolder, Option<File>)> {
         create_folder(out)?;
         let lock = lock(out)?;
-        if self.input.replace_run && is_run(out) {
+        if self.input.replace_run && is_our_run(out) {
             remove_files(out)?;
         }
         let told = || WordConvention::of_corpus(self.input.train().iter().map(|sample| &sample.words));
