@@ -52,6 +52,8 @@ pub struct TrainInput<'a> {
     /// every step on the CPU and every 16 steps on a GPU, which has to be waited for. They are also
     /// read at the end of an epoch and before a checkpoint.
     pub reports_every: Option<usize>,
+    /// Whether dev is a part of the corpus's dev alone, as an experiment may cut it.
+    pub(crate) dev_is_cut: bool,
     /// Whether to replace a run that the folder already holds, once everything else is known to be
     /// right.
     pub replace_run: bool,
@@ -108,6 +110,7 @@ impl<'a> TrainInput<'a> {
             corpus_folder: None,
             tensorboard: false,
             reports_every: None,
+            dev_is_cut: false,
             replace_run: false,
         }
     }
@@ -130,6 +133,12 @@ impl<'a> TrainInput<'a> {
     /// The same with models selected on these posts.
     pub fn with_dev(self, dev: &'a [Sample]) -> Self {
         Self { dev, ..self }
+    }
+
+    /// The same, told whether dev is a part of the corpus's dev alone.
+    #[cfg(feature = "experiment")]
+    pub(crate) fn cutting_dev(self, dev_is_cut: bool) -> Self {
+        Self { dev_is_cut, ..self }
     }
 
     /// The same with text split by a convention when the model is used, or `None` to tell it from
