@@ -115,6 +115,26 @@ fn a_run_stopped_before_its_first_step_resumes() {
 }
 
 #[test]
+fn a_resumed_run_says_with_how_many_threads_it_began() {
+    let fixture = Fixture::new();
+    let (run, anew) = (fixture.out("run"), fixture.out("anew"));
+    let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is not an error");
+    let threads = |run: &Path| RunState::read(run).expect("a run").threads;
+    let now = threads(&run);
+    let text = String::from_utf8(bytes(&run, "run.json")).expect("UTF-8");
+    let other = text.replace(&format!("\"threads\": {now}"), &format!("\"threads\": {}", now + 5));
+    std::fs::write(run.join("run.json"), other).expect("writable");
+    assert_eq!(threads(&run), now + 5);
+    copy(&run, &anew);
+    std::fs::remove_dir_all(anew.join("checkpoint")).expect("there");
+    for run in [&run, &anew] {
+        assert!(resume(&fixture.input(None), run).is_ok_and(|summary| !summary.stopped));
+    }
+    assert_eq!((threads(&run), threads(&anew)), (now + 5, now), "without a checkpoint it begins now");
+}
+
+#[test]
 fn a_stop_does_not_wait_for_the_rest_of_an_evaluation() {
     let fixture = Fixture::new();
     // So many posts that they do not fit the batches that are computed at once.

@@ -148,7 +148,7 @@ fn train_from(
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<RunSummary> {
     let (prepared, mut data) = Prepared::new(input, asked, out, resumed.as_ref(), on_event)?;
-    let folder = resumed.as_ref().map(|resumed| resumed.folder(&prepared.config)).transpose()?;
+    let folder = resumed.as_ref().map(|resumed| resumed.folder(&prepared.config, &prepared.state)).transpose()?;
     let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (mut built, stopped) = Built::new(&prepared, checkpoint.as_mut(), on_event)?;
     if stopped && folder.is_none() && input.replace_run && is_our_run(out) {

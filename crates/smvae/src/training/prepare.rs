@@ -70,9 +70,12 @@ impl<'a> Prepared<'a> {
     ) -> Result<(Self, TrainingData)> {
         asked.validate()?;
         check_input(input, asked, out)?;
-        let state = run_state(input);
+        let mut state = run_state(input);
         if let Some(resumed) = resumed {
             resumed.check_data(&state, input.labels())?;
+            if resumed.checkpoint.is_some() {
+                state.threads = resumed.state.threads;
+            }
         }
         let caption_identity = caption_identity(input, asked)?;
         check_images(asked, input.images.is_some(), caption_identity.is_some())?;

@@ -18,14 +18,16 @@ pub(crate) struct Resumed {
 
 impl Resumed {
     /// The folder of the run, once the configuration is known to be the one it began with; the
-    /// corpus may have moved, which the folder then records.
-    pub(crate) fn folder(&self, config: &Config) -> Result<RunFolder> {
+    /// corpus may have moved, which the folder then records. A run that begins anew records `state`,
+    /// with the threads it has now.
+    pub(crate) fn folder(&self, config: &Config, state: &RunState) -> Result<RunFolder> {
         self.check(config)?;
         if self.folder.config()?.data != config.data {
             self.folder.save_config(config)?;
         }
         if self.checkpoint.is_none() {
             self.folder.remove_results()?;
+            self.folder.save_state(state)?;
         }
         Ok(self.folder.clone())
     }
