@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smvae_data::corpus::load_split;
 use smvae_data::files::{sha256_file, sha256_hex};
 use smvae_data::{Selection, Split};
+use smvae_encoders::text::model_folder;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
@@ -106,8 +107,10 @@ fn text_encoder(name: &str) -> Result<String> {
     if !folder.is_dir() {
         return Ok(name.to_owned());
     }
-    let read = |source| Error::Read { path: folder.to_owned(), source };
-    let paths = std::fs::read_dir(folder).map_err(read)?.map(|entry| entry.map(|entry| entry.path()));
+    // In the old layout of sentence-transformers the weights are in a folder of this one.
+    let folder = model_folder(folder);
+    let read = |source| Error::Read { path: folder.clone(), source };
+    let paths = std::fs::read_dir(&folder).map_err(read)?.map(|entry| entry.map(|entry| entry.path()));
     let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>().map_err(read)?;
     paths.retain(|path| path.extension().is_some_and(|end| end == "safetensors" || end == "bin"));
     paths.sort();
@@ -155,6 +158,19 @@ mod tests {
             assert!(difference.contains(name), "{difference}");
         }
         assert_eq!(text_encoder("tiny").expect("a name"), "tiny");
+    }
+
+    #[test]
+    fn weights_of_an_encoder_in_a_folder_of_its_folder_count() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("writable");
+        std::fs::create_dir(dir.path().join("0_Transformer")).expect("writable");
+        write("modules.json", r#"[{"idx": 0, "path": "0_Transformer"}, {"idx": 1, "path": "1_Pooling"}]"#);
+        write("config.json", "{}");
+        write("0_Transformer/config.json", r#"{"vocab_size": 3}"#);
+        write("0_Transformer/pytorch_model.bin", "weights");
+        let digest = text_encoder(dir.path().to_str().expect("UTF-8")).expect("they can be read");
+        assert_eq!(digest, sha256_hex(b"weights"));
     }
 
     #[test]
