@@ -163,6 +163,22 @@ fn weights_and_records_are_of_one_epoch_though_the_checkpoint_is_older() {
 }
 
 #[test]
+fn files_that_have_moved_are_recorded() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    let [old, new, corpus] = ["old.jsonl", "new.jsonl", "moved"].map(|name| fixture.out(name));
+    let mut config = config(1);
+    config.unlabelled = Some(old);
+    let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    train_with(&fixture.input(None), &config, &run, &mut stop).expect("stopping is not an error");
+    let input = fixture.input(None).in_folder(corpus.clone()).with_unlabelled_file(new.clone());
+    resume_with(&input, &run, &mut stop).expect("stopping is not an error");
+    resume(&fixture.input(None), &run).expect("what it recorded is enough");
+    let config = RunInfo::read(&run).expect("a run").config;
+    assert_eq!((config.data, config.unlabelled), (Some(corpus), Some(new)));
+}
+
+#[test]
 fn a_stop_does_not_wait_for_the_rest_of_an_evaluation() {
     let fixture = Fixture::new();
     // So many posts that they do not fit the batches that are computed at once.

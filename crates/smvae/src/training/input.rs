@@ -45,6 +45,9 @@ pub struct TrainInput<'a> {
     /// Where the corpus lies now, for a run that is resumed and whose corpus has moved; the run
     /// then records it. `None` leaves what it recorded before.
     pub corpus_folder: Option<PathBuf>,
+    /// Where the file of posts without labels lies now, for a run that is resumed and began with one
+    /// that has moved; the run then records it. `None` leaves what it recorded before.
+    pub unlabelled_file: Option<PathBuf>,
     /// Whether the epochs are also written as events for TensorBoard, to the run folder. A run that
     /// has such a file when it is resumed continues it in any case.
     pub tensorboard: bool,
@@ -108,6 +111,7 @@ impl<'a> TrainInput<'a> {
             encoder,
             device,
             corpus_folder: None,
+            unlabelled_file: None,
             tensorboard: false,
             reports_every: None,
             dev_is_cut: false,
@@ -150,6 +154,12 @@ impl<'a> TrainInput<'a> {
     /// The same for a run whose corpus lies in this folder now, or `None` where it was.
     pub fn in_folder(self, folder: impl Into<Option<PathBuf>>) -> Self {
         Self { corpus_folder: folder.into(), ..self }
+    }
+
+    /// The same for a run whose posts without labels lie in this file now, or `None` where they
+    /// were.
+    pub fn with_unlabelled_file(self, file: impl Into<Option<PathBuf>>) -> Self {
+        Self { unlabelled_file: file.into(), ..self }
     }
 
     /// The same, also writing events for TensorBoard if `wanted`.

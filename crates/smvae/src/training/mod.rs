@@ -103,6 +103,7 @@ pub fn resume_with(
     }
     let (mut config, state) = (folder.config()?, folder.state()?);
     config.data = input.corpus_folder.clone().or(config.data);
+    config.unlabelled = config.unlabelled.map(|file| input.unlabelled_file.clone().unwrap_or(file));
     let selection = folder.selection()?;
     let checkpoint = Checkpoint::load(&folder.checkpoint()?, &state.identity(&config))?;
     // The saved weights are those of an epoch that is not trained again.
