@@ -45,8 +45,8 @@ pub struct TrainInput<'a> {
     /// Where the corpus lies now, for a run that is resumed and whose corpus has moved; the run
     /// then records it. `None` leaves what it recorded before.
     pub corpus_folder: Option<PathBuf>,
-    /// Where the file of posts without labels lies now, for a run that is resumed and began with one
-    /// that has moved; the run then records it. `None` leaves what it recorded before.
+    /// Where the file of posts without labels lies now, for a run that is resumed and began with
+    /// one that has moved; the run then records it. `None` leaves what it recorded before.
     pub unlabelled_file: Option<PathBuf>,
     /// Whether the epochs are also written as events for TensorBoard, to the run folder. A run that
     /// has such a file when it is resumed continues it in any case.
