@@ -253,7 +253,8 @@ impl Reader<'_> {
     }
 
     /// How a run chooses its labelled posts, after the runs that it begins with were added: then
-    /// its `sources` list none. `None` where they are drawn or listed. `path` ends with the run.
+    /// its `sources` list none, and have the files of the run before. `None` where the posts are
+    /// drawn or listed. `path` ends with the run.
     fn choice(
         &self,
         wanted: &Wanted<'_>,
@@ -278,7 +279,8 @@ impl Reader<'_> {
         let other = other.map_or_else(|| name.clone(), |other| Spanned::new(name.span(), other.to_owned()));
         self.add(wanted, &other, Cell { labels, ..cell }, path, runs)?;
         // A run is added after those that it begins with.
-        let before = &runs.last().expect("it was just added").run;
+        let RunSpec { run: before, sources: files } = runs.last().expect("it was just added");
+        sources.before = Some(Box::new(files.clone()));
         if strategy == Some(Strategy::Surprise) {
             check_surprise(&before.config.objective).map_err(|e| error(format!(", {}: {e}", before.id)))?;
         }
@@ -303,6 +305,7 @@ impl Reader<'_> {
             images: corpus.image_features.as_deref().filter(|_| method.images).map(place),
             captions: corpus.captions.as_deref().filter(|_| method.captions).map(place),
             selection: manifests.filter(|_| cell.labels != LabelCount::All).map(manifest),
+            before: None,
         }
     }
 }
