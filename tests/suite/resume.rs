@@ -149,7 +149,8 @@ fn weights_and_records_are_of_one_epoch_though_the_checkpoint_is_older() {
     let first: serde_json::Value = serde_json::from_slice(&bytes(&run, "metrics.jsonl")).expect("one line");
     let lines = [(1, true), (2, false), (3, true)].map(|(epoch, best)| {
         let mut line = first.clone();
-        (line["epoch"], line["best"]) = (epoch.into(), best.into());
+        line["epoch"] = epoch.into();
+        line["best"] = best.into();
         line.to_string() + "\n"
     });
     std::fs::write(run.join("metrics.jsonl"), lines.concat()).expect("writable");
