@@ -123,6 +123,27 @@ fn nothing_a_post_or_a_folder_says_becomes_markup() {
 }
 
 #[test]
+fn images_are_those_of_the_posts_that_are_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for i in 0..13 {
+        let path = folder.path().join(format!("run-{i:02}"));
+        run(&path);
+        predictions(&path, "predictions-valid.jsonl");
+        let file = path.join("predictions-valid.jsonl");
+        let text = std::fs::read_to_string(&file).expect("it was written");
+        let own = text.replace("\"image_id\":\"2\"", &format!("\"image_id\":\"own-{i:02}\""));
+        assert_ne!(own, text);
+        std::fs::write(file, own).expect("writable");
+    }
+    let report = gather(folder.path()).expect("runs");
+    let shown = data(&html(&report, &Thumbnails::default()));
+    let ids: Vec<&str> = image_ids(&report).filter(|id| id.starts_with("own-")).collect();
+    assert_eq!((report.runs.len(), ids.len()), (13, 12), "a page holds the posts of twelve runs");
+    let texts = shown["texts"].as_array().expect("a list");
+    assert!(ids.iter().all(|id| texts.iter().any(|text| text["id"] == *id)), "{ids:?}");
+}
+
+#[test]
 fn what_an_experiment_and_a_command_say_stays_text() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let hostile = "</title><script>alert(1)</script>";

@@ -115,6 +115,71 @@ fn a_run_stopped_before_its_first_step_resumes() {
 }
 
 #[test]
+fn a_resumed_run_says_with_how_many_threads_it_began() {
+    let fixture = Fixture::new();
+    let (run, anew) = (fixture.out("run"), fixture.out("anew"));
+    let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    train_with(&fixture.input(None), &config(1), &run, &mut stop).expect("stopping is not an error");
+    let threads = |run: &Path| RunState::read(run).expect("a run").threads;
+    let now = threads(&run);
+    let text = String::from_utf8(bytes(&run, "run.json")).expect("UTF-8");
+    let other = text.replace(&format!("\"threads\": {now}"), &format!("\"threads\": {}", now + 5));
+    std::fs::write(run.join("run.json"), other).expect("writable");
+    assert_eq!(threads(&run), now + 5);
+    copy(&run, &anew);
+    std::fs::remove_dir_all(anew.join("checkpoint")).expect("there");
+    for run in [&run, &anew] {
+        assert!(resume(&fixture.input(None), run).is_ok_and(|summary| !summary.stopped));
+    }
+    assert_eq!((threads(&run), threads(&anew)), (now + 5, now), "without a checkpoint it begins now");
+}
+
+#[test]
+fn weights_and_records_are_of_one_epoch_though_the_checkpoint_is_older() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    let mut config = small();
+    (config.training.epochs, config.training.patience) = (Some(4), 1);
+    // Nothing is learned: no epoch is better than the first, as it may be on another machine.
+    (config.training.head_lr, config.training.encoder_lr) = (0.0, 0.0);
+    let mut stop = |event: &Event| if matches!(event, Event::Epoch(_)) { Flow::Stop } else { Flow::Continue };
+    train_with(&fixture.input(None), &config, &run, &mut stop).expect("stopping is not an error");
+    let weights = bytes(&run, "weights.safetensors");
+    // As if it had gone on to a third epoch that was the best, and been killed then.
+    let first: serde_json::Value = serde_json::from_slice(&bytes(&run, "metrics.jsonl")).expect("one line");
+    let lines = [(1, true), (2, false), (3, true)].map(|(epoch, best)| {
+        let mut line = first.clone();
+        line["epoch"] = epoch.into();
+        line["best"] = best.into();
+        line.to_string() + "\n"
+    });
+    std::fs::write(run.join("metrics.jsonl"), lines.concat()).expect("writable");
+    std::fs::write(run.join("weights.safetensors"), "of the third epoch").expect("writable");
+    // It is not forgotten if the run is stopped once more, before that epoch.
+    let stopped = resume_with(&fixture.input(None), &run, &mut stop).expect("stopping is not an error");
+    assert_eq!((stopped.epochs, metrics(&run).len()), (2, 2));
+    let summary = resume(&fixture.input(None), &run).expect("it can be resumed");
+    assert_eq!(summary.best_epoch, Some(3));
+    assert!(bytes(&run, "weights.safetensors") == weights);
+}
+
+#[test]
+fn files_that_have_moved_are_recorded() {
+    let fixture = Fixture::new();
+    let run = fixture.out("run");
+    let [old, new, corpus] = ["old.jsonl", "new.jsonl", "moved"].map(|name| fixture.out(name));
+    let mut config = config(1);
+    config.unlabelled = Some(old);
+    let mut stop = |event: &Event| if matches!(event, Event::Step { .. }) { Flow::Stop } else { Flow::Continue };
+    train_with(&fixture.input(None), &config, &run, &mut stop).expect("stopping is not an error");
+    let input = fixture.input(None).in_folder(corpus.clone()).with_unlabelled_file(new.clone());
+    resume_with(&input, &run, &mut stop).expect("stopping is not an error");
+    resume(&fixture.input(None), &run).expect("what it recorded is enough");
+    let config = RunInfo::read(&run).expect("a run").config;
+    assert_eq!((config.data, config.unlabelled), (Some(corpus), Some(new)));
+}
+
+#[test]
 fn a_stop_does_not_wait_for_the_rest_of_an_evaluation() {
     let fixture = Fixture::new();
     // So many posts that they do not fit the batches that are computed at once.

@@ -10,6 +10,7 @@ use smvae::encoders::text::{TransformerConfig, load_weights};
 use smvae::encoders::weights::{Missing, Weights};
 use smvae::{Config, EncoderSource, Error, Event, Flow, ImageTrust, RunInfo};
 use smvae::{TrainInput, evaluate, train, train_with};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 #[test]
@@ -198,6 +199,49 @@ fn a_run_is_replaced_only_by_one_that_can_begin() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_path_that_cannot_be_recorded_replaces_no_run() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let fixture = Fixture::new();
+    let config = small_with(|c| c.training.max_steps = Some(1));
+    let old = fixture.train("run", &config, None).expect("a run").folder;
+    let bad = Path::new(std::ffi::OsStr::from_bytes(b"posts-\xff.jsonl"));
+    let input = fixture.input(None).replacing_run(true);
+    let names: [fn(&mut Config, &Path); 2] =
+        [|config, path| config.data = Some(path.to_owned()), |config, path| config.unlabelled = Some(path.to_owned())];
+    for name in names {
+        let mut config = config.clone();
+        name(&mut config, bad);
+        let error = train(&input, &config, &old).expect_err("the run could not record it");
+        assert!(matches!(&error, Error::NotUtf8 { path } if path == bad), "{error}");
+        RunInfo::read(&old).expect("the old run");
+    }
+}
+
+#[test]
+fn a_run_that_is_stopped_before_it_begins_replaces_none() {
+    let fixture = Fixture::new();
+    let config = small_with(|c| c.training.max_steps = Some(1));
+    let old = fixture.train("run", &config, None).expect("a run").folder;
+    let names = || {
+        let entries = std::fs::read_dir(&old).expect("a folder").map(|entry| entry.expect("readable").file_name());
+        entries.collect::<BTreeSet<_>>()
+    };
+    let (files, weights) = (names(), bytes(&old, "weights.safetensors"));
+    let input = fixture.input(None).replacing_run(true);
+    let mut stop = |event: &Event| if matches!(event, Event::Loaded(_)) { Flow::Stop } else { Flow::Continue };
+    let other = small_with(|c| c.seed = 1);
+    let summary = train_with(&input, &other, &old, &mut stop).expect("stopping is not an error");
+    assert!(summary.stopped && summary.kept_old_run && summary.best.is_none() && summary.epochs == 0);
+    assert_eq!(names(), files);
+    assert!(bytes(&old, "weights.safetensors") == weights);
+    assert_eq!(RunInfo::read(&old).expect("the old run").config.seed, 0);
+    // Where there is nothing to keep, what was stopped can be resumed.
+    let summary = train_with(&input, &other, fixture.out("new"), &mut stop).expect("stopping is not an error");
+    assert!(summary.stopped && !summary.kept_old_run && RunInfo::exists(&summary.folder));
+}
+
+#[test]
 fn files_that_are_no_runs_are_not_written_over() {
     let fixture = Fixture::new();
     let model = fixture.out("model");
@@ -213,6 +257,29 @@ fn files_that_are_no_runs_are_not_written_over() {
     }
     assert_eq!(bytes(&model, "tokenizer.json"), b"{}");
     assert!(!RunInfo::exists(&model) && std::fs::read_dir(&model).expect("there").count() == 2);
+}
+
+#[test]
+fn files_of_the_names_of_a_run_make_none() {
+    let fixture = Fixture::new();
+    let folder = fixture.out("model");
+    let check = |files: &[&str], named: &str| {
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).expect("writable");
+        files.iter().for_each(|name| std::fs::write(folder.join(name), "{\"layers\": 2}").expect("writable"));
+        for replace in [false, true] {
+            let error =
+                train(&fixture.input(None).replacing_run(replace), &small(), &folder).expect_err("it is no run");
+            assert!(matches!(error, Error::ForeignFolder { file, .. } if file == named), "{files:?}: {error}");
+        }
+        smvae::remove_run(&folder).expect_err("it is no run");
+        files.iter().for_each(|name| assert_eq!(bytes(&folder, name), b"{\"layers\": 2}", "{files:?}: {name}"));
+        assert_eq!(std::fs::read_dir(&folder).expect("there").count(), files.len());
+    };
+    check(&["encoder.json"], "encoder.json");
+    check(&["encoder.json", "tokenizer.json"], "tokenizer.json");
+    check(&["config.json", "encoder.json", "tokenizer.json"], "config.json");
+    check(&["soft-labels.safetensors", "run.json"], "run.json");
 }
 
 #[test]

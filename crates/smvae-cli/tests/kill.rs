@@ -169,6 +169,23 @@ fn a_killed_experiment_continues_to_the_same_results() {
 }
 
 #[test]
+fn an_experiment_that_fails_leaves_no_process_behind() {
+    let dir = folder();
+    let dir = dir.path();
+    write(dir, EXPERIMENT);
+    let [first, second] = [0, 1].map(|i| dir.join("out/runs").join(RUNS[i]));
+    // The second run cannot be begun while the first is under way.
+    std::fs::create_dir_all(second.join("log.txt")).expect("writable");
+    let (_, log) = check(dir, "experiment experiment.toml --jobs 2 --threads 1 --out out", "", 1);
+    assert!(log.contains("log.txt"), "{log}");
+    assert!(first.join("files.json").exists(), "its process was waited for, which writes this first");
+    let lock = std::fs::File::open(first.join("lock")).expect("it has worked there");
+    lock.try_lock().expect("it does not any more");
+    std::fs::remove_dir(second.join("log.txt")).expect("it is empty");
+    check(dir, "experiment experiment.toml --jobs 2 --threads 1 --out out", "", 0);
+}
+
+#[test]
 fn an_experiment_says_what_is_wrong() {
     let dir = folder();
     let dir = dir.path();

@@ -351,6 +351,14 @@ fn an_experiment_chooses_posts_by_the_models_of_its_earlier_runs() {
     for id in ["data-rich-14-d1-s0", "data-pupil-14-d1-s0"] {
         assert_eq!(of(&again, id).expect("a result")["test"], of(&results, id).expect("a result")["test"], "{id}");
     }
+    // A result without the test split that is asked for is no end: what it needs is run again, too.
+    let mut closed = of(&results, "data-pupil-14-d1-s0").expect("a result");
+    closed["test"] = json!(null);
+    let place = dir.join("closed/runs/data-pupil-14-d1-s0");
+    fs::create_dir_all(&place).expect("writable");
+    fs::write(place.join("result.json"), closed.to_string()).expect("writable");
+    let (_, said) = check(dir, "experiment labels.toml --threads 1 --out closed --finished others.jsonl", "", 0);
+    assert!(said.contains("1 runs are taken from other results"), "{said}");
     // Posts that are another run's need no model of it.
     let remove = |path: &str| fs::remove_file(dir.join(path)).expect("it is there");
     let begin_again = |id: &str| fs::remove_dir_all(dir.join("again/runs").join(id)).expect("it is there");

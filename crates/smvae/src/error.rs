@@ -270,6 +270,15 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file with the name of the journal of a file of image vectors, which is none.
+    #[error(
+        "{} has the name of a journal of image vectors and is none: rename it, or choose another file for the vectors",
+        path.display()
+    )]
+    NotJournal {
+        /// The file.
+        path: PathBuf,
+    },
     /// A folder without a usable image.
     #[error("{} has no usable image{}", folder.display(), left_out(*bad, first))]
     NoImageFiles {

@@ -145,7 +145,12 @@ impl<'a> Pool<'a> {
     ) -> Result<Option<Selection>> {
         let samples = &self.train.samples;
         let want = spec.run.config.labelled.unwrap_or(samples.len());
-        let n = want.saturating_sub(self.labelled.len());
+        let known = self.labelled.len();
+        let n = want.saturating_sub(known);
+        if n == 0 {
+            let want = format!("more than the {known} posts that the run before has");
+            return Err(smvae_data::Error::Setting { name: "labelled", want, got: spec.run.labels.to_string() }.into());
+        }
         let settings = SuggestSettings::new(n).with_strategy(strategy).with_seed(spec.run.draw);
         let mut shortlist = Shortlist::new(&settings)?;
         self.labelled.iter().for_each(|position| shortlist.exclude(&Post::from(&samples[*position])));
@@ -180,5 +185,48 @@ impl<'a> Pool<'a> {
         let positions = self.labelled.into_iter().chain(chosen.iter().map(|suggestion| suggestion.post.position));
         let labelled = positions.map(|position| Selected::of(samples, position));
         Ok(Some(Selection::of(spec.run.draw, &self.train.file.sha256, labelled)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::plan::Plan;
+    use smvae_data::Split;
+    use smvae_data::corpus::load_split;
+
+    const FILE: &str = r#"
+text_encoder = "tiny"
+corpora.c = { data = "." }
+methods.more.choose = { strategy = "random", first = 1 }
+[[grids]]
+corpora = ["c"]
+methods = ["more"]
+labels = [2]
+draws = [0]
+"#;
+
+    #[test]
+    fn a_run_before_that_has_all_the_posts_is_said() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("writable");
+        let post = |i: usize, word: &str| format!("IMGID:{i}\n{word}\tB-LOC\n\n");
+        write("train.txt", &[post(1, "Oslo"), post(2, "Paris"), post(3, "Rome")].concat());
+        write("experiment.toml", FILE);
+        let plan = Plan::read(dir.path().join("experiment.toml")).expect("a plan");
+        let spec = plan.runs.last().expect("a run");
+        let train = load_split(dir.path(), Split::Train).expect("a split");
+        let add = |labelled: &[usize]| {
+            let look = Look { model: None, images: None, image_share: 0.0 };
+            let pool = Pool { train: &train, labelled: labelled.to_vec(), rest: (labelled.len()..3).collect() };
+            pool.add(Strategy::Random, spec, &look, &mut |_: &Event| Flow::Continue)
+        };
+        assert_eq!(add(&[0]).expect("one is chosen").map(|chosen| chosen.labelled.len()), Some(2));
+        for labelled in [&[0, 1][..], &[0, 1, 2]] {
+            let error = add(labelled).expect_err("there is nothing to choose").to_string();
+            let want =
+                format!("`labelled` must be more than the {} posts that the run before has, got 2", labelled.len());
+            assert!(error.contains(&want), "{error}");
+        }
     }
 }

@@ -240,35 +240,9 @@ impl Reader<'_> {
             let why = format!("method {} chooses its labelled posts: labels = \"all\" leaves no choice", name.as_ref());
             return Err(self.error(name.span().start, why));
         }
-        let choice = match method.choose.as_ref().and_then(|rule| rule.round(cell.labels)) {
-            None => None,
-            Some(Round { strategy, image_share, before }) => {
-                if image_share > 0.0 && sources.images.is_none() {
-                    let why = "choose: image_share needs image_features of the corpus, which the method uses";
-                    return Err(self.error(name.span().start, format!("method {} on {corpus}: {why}", name.as_ref())));
-                }
-                sources.selection = None;
-                let before = before.map(|(other, labels)| {
-                    let other = other.map_or_else(|| name.clone(), |other| Spanned::new(name.span(), other.to_owned()));
-                    (other, Cell { labels, ..cell })
-                });
-                let (mut after, mut after_sha256) = (None, None);
-                if let Some((other, cell)) = &before {
-                    path.push(id);
-                    self.add(wanted, other, *cell, path, runs)?;
-                    path.pop();
-                    // A run is added after those that it begins with.
-                    let before = &runs.last().expect("it was just added").run;
-                    if strategy == Some(Strategy::Surprise) {
-                        check_surprise(&before.config.objective).map_err(|e| {
-                            self.error(name.span().start, format!("method {}, {}: {e}", name.as_ref(), before.id))
-                        })?;
-                    }
-                    (after, after_sha256) = (Some(before.id.clone()), Some(before.settings_sha256()));
-                }
-                Some(Choice { strategy, image_share, after, after_sha256 })
-            }
-        };
+        path.push(id);
+        let choice = self.choice(wanted, name, cell, &mut sources, path, runs)?;
+        path.pop();
         let mut run = grid.run(corpus, name.as_ref(), method, cell, &sources);
         run.choice = choice;
         // What nobody asked for but another run needs leaves its test split closed.
@@ -276,6 +250,42 @@ impl Reader<'_> {
         run.text_alone &= path.is_empty();
         runs.push(RunSpec { run, sources });
         Ok(())
+    }
+
+    /// How a run chooses its labelled posts, after the runs that it begins with were added: then
+    /// its `sources` list none, and have the files of the run before. `None` where the posts are
+    /// drawn or listed. `path` ends with the run.
+    fn choice(
+        &self,
+        wanted: &Wanted<'_>,
+        name: &Spanned<String>,
+        cell: Cell,
+        sources: &mut Sources,
+        path: &mut Vec<String>,
+        runs: &mut Vec<RunSpec>,
+    ) -> Result<Option<Choice>> {
+        let rule = wanted.methods.get(name.as_ref().as_str()).and_then(|method| method.choose.as_ref());
+        let Some(round) = rule.and_then(|rule| rule.round(cell.labels)) else { return Ok(None) };
+        let Round { strategy, image_share, before } = round;
+        let error = |why: String| self.error(name.span().start, format!("method {}{why}", name.as_ref()));
+        if image_share > 0.0 && sources.images.is_none() {
+            let why = "choose: image_share needs image_features of the corpus, which the method uses";
+            return Err(error(format!(" on {}: {why}", wanted.corpus)));
+        }
+        sources.selection = None;
+        let Some((other, labels)) = before else {
+            return Ok(Some(Choice { strategy, image_share, after: None, after_sha256: None }));
+        };
+        let other = other.map_or_else(|| name.clone(), |other| Spanned::new(name.span(), other.to_owned()));
+        self.add(wanted, &other, Cell { labels, ..cell }, path, runs)?;
+        // A run is added after those that it begins with.
+        let RunSpec { run: before, sources: files } = runs.last().expect("it was just added");
+        sources.before = Some(Box::new(files.clone()));
+        if strategy == Some(Strategy::Surprise) {
+            check_surprise(&before.config.objective).map_err(|e| error(format!(", {}: {e}", before.id)))?;
+        }
+        let (after, after_sha256) = (Some(before.id.clone()), Some(before.settings_sha256()));
+        Ok(Some(Choice { strategy, image_share, after, after_sha256 }))
     }
 
     fn sources(&self, wanted: &Wanted<'_>, method: &Method, cell: Cell) -> Sources {
@@ -295,6 +305,7 @@ impl Reader<'_> {
             images: corpus.image_features.as_deref().filter(|_| method.images).map(place),
             captions: corpus.captions.as_deref().filter(|_| method.captions).map(place),
             selection: manifests.filter(|_| cell.labels != LabelCount::All).map(manifest),
+            before: None,
         }
     }
 }

@@ -205,6 +205,7 @@ fn trained(
         .with_selection(labelled.as_ref())
         .with_images(material.images.as_ref())
         .with_captions(material.captions.as_ref())
+        .cutting_dev(spec.run.dev_labels.is_some())
         .on(device.clone());
     // Whatever this process computed in before, it does again when the run is scored.
     let before = bf16_is_allowed();

@@ -107,6 +107,10 @@ pub struct Sources {
     pub captions: Option<PathBuf>,
     /// Manifest of the labelled posts. `None` draws or chooses them.
     pub selection: Option<PathBuf>,
+    /// Files of the run before, whose posts are labelled already and whose model chooses. `None` if
+    /// there is no run before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Sources>>,
 }
 
 impl Run {

@@ -6,8 +6,8 @@
 //! ```
 //! `key` stands for the model, its preprocessing and what an image may be, `image` is the digest of
 //! the image and `vector` that of the numbers. A journal with another key is emptied; a torn record
-//! at its end is dropped. It is locked as long as it is open: another process that makes the same
-//! vectors waits.
+//! at its end is dropped; a file of that name that is no journal is refused. It is locked as long as
+//! it is open: another process that makes the same vectors waits.
 
 use crate::error::{Error, Result};
 use crate::files::remove_file;
@@ -55,17 +55,26 @@ impl Journal {
         let path = out.with_file_name(name);
         let header = Header { version: 1, key: key.to_owned(), width };
         let fault = |source| Error::Write { path: path.clone(), source };
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(fault)?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(source)) => return Err(fault(source)),
-                Err(TryLockError::WouldBlock) if on_wait() == Flow::Stop => return Ok(None),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(WAIT),
+        let mut file = loop {
+            let file = OpenOptions::new().create(true).read(true).append(true).open(&path).map_err(fault)?;
+            loop {
+                match file.try_lock() {
+                    Ok(()) => break,
+                    Err(TryLockError::Error(source)) => return Err(fault(source)),
+                    Err(TryLockError::WouldBlock) if on_wait() == Flow::Stop => return Ok(None),
+                    Err(TryLockError::WouldBlock) => std::thread::sleep(WAIT),
+                }
             }
-        }
+            // Whoever had it has removed it, if its vectors are complete.
+            if is_at(&file, &path) {
+                break file;
+            }
+        };
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|source| Error::Read { path: path.clone(), source })?;
+        if !is_journal(&bytes) {
+            return Err(Error::NotJournal { path: path.clone() });
+        }
         let (vectors, valid) = parse(&bytes, &header);
         let mut begin = || {
             file.set_len(valid as u64)?;
@@ -120,6 +129,26 @@ impl Journal {
     pub(super) fn remove(self) -> Result<()> {
         remove_file(&self.path)
     }
+}
+
+/// Whether an open file is the one that has this name now.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = |found: std::io::Result<std::fs::Metadata>| found.map(|found| (found.dev(), found.ino())).ok();
+    place(file.metadata()) == place(path.metadata())
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+/// Whether these are the bytes of a journal, with any header, which may be torn.
+fn is_journal(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"{\"version\":";
+    let is_torn = !bytes.contains(&b'\n') && (bytes.starts_with(BEGIN) || BEGIN.starts_with(bytes));
+    is_torn || line::<Header>(bytes, 0).is_some()
 }
 
 /// The vectors of a journal with this header, and how many of its bytes are whole records.
@@ -199,7 +228,7 @@ mod tests {
         check(&whole, "k", &["a", "b"]);
         check(&whole[..whole.len() - 1], "k", &["a"]);
         check(&whole[..10], "k", &[]);
-        check(b"no journal", "k", &[]);
+        check(b"", "k", &[]);
         check(&whole, "another", &[]);
         let mut flipped = whole.clone();
         *flipped.last_mut().expect("not empty") ^= 1;
@@ -208,5 +237,27 @@ mod tests {
         assert!(journal.has("a", "1") && !journal.has("a", "2") && !journal.has("z", "1"));
         journal.remove().expect("removes");
         assert!(!path.exists());
+        for mine in [&b"no journal"[..], b"{\"version\": 2}\n", b"{\"mine\": 1}"] {
+            std::fs::write(&path, mine).expect("writes");
+            let error = Journal::open(&out, "k", 2, &mut || Flow::Continue).expect_err("it is somebody's").to_string();
+            assert!(error.contains("v.safetensors.journal") && error.contains("is none"), "{error}");
+            assert_eq!(std::fs::read(&path).expect("reads"), mine);
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_was_removed_while_it_was_waited_for_is_begun_anew() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let out = dir.path().join("v.safetensors");
+        let mut first = Some(open(&out, "k"));
+        let second = Journal::open(&out, "k", 2, &mut || {
+            first.take().map_or(Ok(()), Journal::remove).expect("removes");
+            Flow::Continue
+        });
+        let mut second = second.expect("opens").expect("it is free by now");
+        second.add("a", "1", &[1.0, 2.0]).and_then(|()| second.flush()).expect("writes");
+        drop(second);
+        assert_eq!(open(&out, "k").len(), 1, "it has its name");
     }
 }

@@ -20,8 +20,8 @@ pub struct Evaluation {
     pub scores: Scores,
     /// What was found, in the order of the posts.
     pub predictions: Vec<Vec<ScoredEntity>>,
-    /// Gold entities that no candidate can match: wider than the limit, or cut. They count as
-    /// missed.
+    /// Gold entities that no candidate can match: wider than the limit, cut, or with a label that
+    /// the model does not know. They count as missed.
     pub out_of_reach: usize,
     /// Words that the piece limit cut.
     pub words_cut: usize,

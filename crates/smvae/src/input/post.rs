@@ -113,8 +113,9 @@ impl Post {
     }
 
     /// The same post with its image, as it was looked up by the id. A vector counts before those
-    /// that the model was given, and is used as it is, whatever the run says of images; one that is
-    /// not as wide as the model's image vectors counts as missing.
+    /// that the model was given, and is not shuffled by a run that shuffles images; a run that
+    /// reads images as zeros reads this one so, too. One that is not as wide as the model's image
+    /// vectors counts as missing.
     pub fn with_picture(self, picture: Picture) -> Self {
         Self { picture: Some(picture), ..self }
     }

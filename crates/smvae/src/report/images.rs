@@ -39,11 +39,14 @@ impl Default for ImageBudget {
 pub struct Thumbnails {
     /// Data URLs.
     pub urls: BTreeMap<String, String>,
-    /// Ids whose file is not a readable image.
+    /// Ids whose file is not a readable image, as far as files were read.
     pub unreadable: usize,
     /// Ids without an image because the budget was spent.
     pub left_out: usize,
 }
+
+/// Images that are made at once: their data URLs are in memory before the budget is looked at.
+const AT_ONCE: usize = 64;
 
 impl Thumbnails {
     /// Makes small images of those ids that the folder has, in the order of the ids.
@@ -68,15 +71,22 @@ impl Thumbnails {
         let mut seen = BTreeSet::new();
         let wanted: Vec<_> =
             ids.into_iter().filter(|id| seen.insert(*id)).filter_map(|id| Some((id, path_of(id)?))).collect();
-        let urls: Vec<_> = wanted.par_iter().map(|(id, path)| (*id, data_url(path, budget.side))).collect();
         let (mut made, mut used) = (Self::default(), 0);
-        for (id, url) in urls {
-            match url {
-                None => made.unreadable += 1,
-                Some(url) if used + url.len() > budget.bytes => made.left_out += 1,
-                Some(url) => {
-                    used += url.len();
-                    made.urls.insert(id.to_owned(), url);
+        for (i, some) in wanted.chunks(AT_ONCE).enumerate() {
+            if made.left_out > 0 {
+                // The budget is spent: the rest need not be read.
+                made.left_out += wanted.len() - i * AT_ONCE;
+                break;
+            }
+            let urls: Vec<_> = some.par_iter().map(|(id, path)| (*id, data_url(path, budget.side))).collect();
+            for (id, url) in urls {
+                match url {
+                    None => made.unreadable += 1,
+                    Some(url) if used + url.len() > budget.bytes => made.left_out += 1,
+                    Some(url) => {
+                        used += url.len();
+                        made.urls.insert(id.to_owned(), url);
+                    }
                 }
             }
         }
@@ -123,5 +133,23 @@ mod tests {
         let one = make(ImageBudget { bytes: all.urls["a"].len(), ..ImageBudget::default() });
         assert_eq!((one.urls.len(), one.left_out), (1, 1));
         assert!(Thumbnails::make(folder.path().join("none"), ["a"], ImageBudget::default()).is_err());
+    }
+
+    #[test]
+    fn images_are_read_until_the_budget_is_spent() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        RgbImage::new(2, 2).save(folder.path().join("a.png")).expect("writable");
+        let names: Vec<String> = (0..100).map(|i| format!("no-image-{i}")).collect();
+        for name in &names {
+            std::fs::write(folder.path().join(format!("{name}.jpg")), "no image").expect("writable");
+        }
+        let make = |bytes: usize| {
+            let ids = std::iter::once("a").chain(names.iter().map(String::as_str));
+            let made = Thumbnails::make(folder.path(), ids, ImageBudget { bytes, ..ImageBudget::default() });
+            let made = made.expect("a folder");
+            (made.urls.len(), made.unreadable, made.left_out)
+        };
+        assert_eq!(make(1 << 20), (1, 100, 0));
+        assert_eq!(make(0), (0, AT_ONCE - 1, 101 - AT_ONCE + 1));
     }
 }

@@ -25,7 +25,7 @@ pub struct LabelsPoint {
     pub mean: f64,
     /// Standard deviation (of a sample). `None` for a single run.
     pub deviation: Option<f64>,
-    /// Lower end of the 95 % confidence interval of the mean. `None` for a single run.
+    /// Lower end of the 95 % confidence interval of the mean over draws. `None` for a single run.
     pub low: Option<f64>,
     /// Upper end of that interval.
     pub high: Option<f64>,
@@ -69,8 +69,11 @@ fn average<'a>(scores: impl Iterator<Item = ((Group, f64), &'a str)>) -> Vec<Lab
         let n = values.len();
         // Several runs of one draw say less than as many draws.
         let draws = independent(runs.into_iter());
-        let half = mean_and_sd(&draws)?.1.map(|sd| half_width(sd, draws.len()));
-        let (low, high) = (half.map(|half| mean - half), half.map(|half| mean + half));
+        // It is around their mean, which is another than that of the runs where draws have unlike
+        // numbers of them.
+        let (middle, sd) = mean_and_sd(&draws)?;
+        let half = sd.map(|sd| half_width(sd, draws.len()));
+        let (low, high) = (half.map(|half| middle - half), half.map(|half| middle + half));
         Some(LabelsPoint { corpus, method, labelled, split, mean, deviation, low, high, n, values })
     };
     groups.into_iter().filter_map(point).collect()
@@ -121,5 +124,11 @@ mod tests {
         let point = &average(of_draws.map(|(draw, f1)| (score(("a", 50, f1)), draw)).into_iter())[0];
         assert_eq!((point.n, point.mean), (4, 63.0));
         assert!((point.high.expect("two draws") - 63.0 - 2.0 * 12.706_2).abs() < 1e-3);
+        // One draw has more seeds than the other: the interval is that of the two draws.
+        let unlike = [("1", 60.0), ("1", 60.0), ("1", 60.0), ("2", 64.0)];
+        let point = &average(unlike.map(|(draw, f1)| (score(("a", 50, f1)), draw)).into_iter())[0];
+        assert_eq!((point.n, point.mean), (4, 61.0));
+        let (low, high) = (point.low.expect("two draws"), point.high.expect("two draws"));
+        assert!(((low + high) / 2.0 - 62.0).abs() < 1e-9 && (high - 62.0 - 2.0 * 12.706_2).abs() < 1e-3);
     }
 }

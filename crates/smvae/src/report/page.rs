@@ -97,10 +97,12 @@ fn marked(report: &Report) -> bool {
     report.suggested.iter().flat_map(|post| &post.parts).any(|part| part.label.is_some())
 }
 
-/// Ids of the images that a page could show: of suggested posts, then of dev's posts, in their
-/// order.
+/// Ids of the images that a page could show: of suggested posts, then of dev's posts in the runs
+/// whose posts it shows, in their order.
 pub fn image_ids(report: &Report) -> impl Iterator<Item = &str> {
-    let splits = report.runs.iter().filter_map(|run| run.split(Split::Dev));
+    let shown = runs_with_posts(report);
+    let runs = report.runs.iter().enumerate().filter(move |(i, _)| shown.contains(i));
+    let splits = runs.filter_map(|(_, run)| run.split(Split::Dev));
     let of_dev = splits.flat_map(|split| split.posts.iter().map(|post| post.image_id.as_str()));
     report.suggested.iter().take(SUGGESTED).filter_map(|post| post.image_id.as_deref()).chain(of_dev)
 }

@@ -33,6 +33,8 @@ pub(crate) struct Card<'a> {
     pub best: Option<(usize, &'a Scores)>,
     /// Whether it was trained with captions.
     pub captions: bool,
+    /// Whether dev is a part of the corpus's dev alone, which the program's `train` does not take.
+    pub dev_is_cut: bool,
     /// Whether training came to its end.
     pub finished: bool,
 }
@@ -149,10 +151,16 @@ impl Card<'_> {
         };
         let mut command = command.line();
         command += &format!(" --seed {seed} --threads {}", self.state.threads);
+        let promise = if self.dev_is_cut {
+            "This trains on the same posts, but selects the epoch on all of the corpus's dev, of which this run had a \
+             part"
+        } else {
+            "On the same machine this gives the same weights"
+        };
         format!(
             "\n## Training\n\n{} epochs, {} steps on `{}`; seed {seed}. `config.json` has every setting, \
-             `selection.json` which posts were labelled, `metrics.jsonl` each epoch. On the same machine this gives \
-             the same weights:\n\n```sh\n{command}\n```\n",
+             `selection.json` which posts were labelled, `metrics.jsonl` each epoch. {promise}:\n\n\
+             ```sh\n{command}\n```\n",
             self.epochs,
             self.steps,
             code(device),

@@ -117,6 +117,12 @@ pub(crate) fn is_run(folder: &Path) -> bool {
     MAKE_A_RUN.iter().all(|file| folder.join(file).is_file())
 }
 
+/// Whether a folder holds a run that may be replaced or removed. Others may have files of these
+/// names: what training writes reads as the sizes of a text encoder.
+pub(crate) fn is_our_run(folder: &Path) -> bool {
+    is_run(folder) && RunFolder { folder: folder.to_owned() }.encoder_config().is_ok()
+}
+
 /// Whether a file is a model card that nobody has taken over; these have a few kilobytes.
 pub(super) fn is_our_card(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() < 1 << 20)
@@ -158,14 +164,16 @@ pub(crate) struct Start<'a> {
 
 impl RunFolder {
     pub(crate) fn create(folder: &Path, start: &Start<'_>) -> Result<Self> {
-        if is_run(folder) {
+        if is_our_run(folder) {
             return Err(Error::RunExists { path: folder.to_owned() });
         }
         let run = Self { folder: folder.to_owned() };
-        // Written first: if the process is killed here, this file shows that the rest is ours.
-        let foreign = FILES.into_iter().find(|file| run.folder.join(file).symlink_metadata().is_ok());
+        let is_there = |file: &&str| run.folder.join(file).symlink_metadata().is_ok();
+        // A teacher finds its soft labels there.
+        let foreign = FILES.into_iter().filter(|file| *file != SOFT_LABELS).find(is_there);
         match foreign {
-            Some(file) if !run.folder.join(ENCODER).exists() && file != SOFT_LABELS => {
+            // Written first: if a process was killed then, this file shows that the rest is ours.
+            Some(file) if run.encoder_config().is_err() => {
                 return Err(Error::ForeignFolder { path: folder.to_owned(), file });
             }
             // Somebody's run, which would be taken for a teacher of this one.

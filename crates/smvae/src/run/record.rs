@@ -143,9 +143,10 @@ pub struct FileDigest {
 
 impl RunState {
     /// Digest of what a run depends on, which its checkpoints name. It does not depend on where the
-    /// corpus lies, or how its files are read: what was read of them has digests.
+    /// corpus and the file of posts without labels lie, or how they are read: what was read of them
+    /// has digests.
     pub(crate) fn identity(&self, config: &Config) -> String {
-        let config = Config { data: None, corpus_format: CorpusFormat::default(), ..config.clone() };
+        let config = Config { data: None, unlabelled: None, corpus_format: CorpusFormat::default(), ..config.clone() };
         let Self { train_sha256, dev_sha256, images_sha256, .. } = self;
         let parts = match &self.captions_sha256 {
             // As in versions that knew no captions.

@@ -16,7 +16,8 @@ use std::path::Path;
 /// not a run alone.
 ///
 /// # Errors
-/// [`Error::NoRun`] for a folder without a run; [`Error::Write`] if a file cannot be removed.
+/// [`Error::NoRun`] for a folder without a run; [`Error::Encoders`] for one whose `encoder.json` is
+/// none of ours; [`Error::Write`] if a file cannot be removed.
 pub fn remove_run(folder: impl AsRef<Path>) -> Result<()> {
     let folder = folder.as_ref();
     remove_files(folder)?;
@@ -27,7 +28,8 @@ pub fn remove_run(folder: impl AsRef<Path>) -> Result<()> {
 
 /// Removes the files of a run and keeps the folder.
 pub(crate) fn remove_files(folder: &Path) -> Result<()> {
-    RunFolder::open_any(folder)?;
+    // Read, since somebody else may have files of the same names.
+    RunFolder::open_any(folder)?.encoder_config()?;
     // Before the folder stops being a run: a teacher without its student would be taken for one of
     // the next run.
     remove_teachers(folder)?;

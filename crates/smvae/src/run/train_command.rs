@@ -2,10 +2,12 @@
 //! reports show it; nothing runs it.
 
 use crate::config::Config;
+use smvae_encoders::device::{DeviceChoice, described};
 
 /// What a run learned from beside its corpus, and where things are, each as a word of a shell.
 pub(crate) struct TrainCommand<'a> {
-    /// The run's configuration, which says whether there were posts without labels from a file.
+    /// The run's configuration, which says whether there were posts without labels from a file, and
+    /// where the run computed.
     pub run: &'a Config,
     /// Its `config.json`.
     pub config: &'a str,
@@ -40,7 +42,19 @@ impl TrainCommand<'_> {
         if self.captions {
             command += " --captions FILE";
         }
-        command
+        command + &self.device()
+    }
+
+    /// The options of the device and what it multiplies in, where they are not the program's
+    /// defaults. A device that no option names is left out.
+    fn device(&self) -> String {
+        let device = described(&self.run.device);
+        let mut options = String::new();
+        if let Ok(choice @ DeviceChoice::Cuda(_)) = device.name.parse() {
+            options += &format!(" --device {choice}");
+            options += if device.tf32 { "" } else { " --tf32 0" };
+        }
+        options + if device.bf16 { " --bf16" } else { "" }
     }
 }
 
@@ -65,5 +79,16 @@ mod tests {
         // The program takes no manifest beside posts without labels.
         check(|run| run.unlabelled = Some("u".into()), manifest, [false, true], " --unlabelled FILE --captions FILE");
         check(|_| {}, None, [false; 2], "");
+    }
+
+    #[test]
+    fn the_device_and_what_it_multiplies_in_are_named() {
+        let check = |device: &str, want: &str| check(|run| run.device = device.to_owned(), None, [false; 2], want);
+        check("cpu", "");
+        check("cpu, bf16", " --bf16");
+        check("cuda:0, tf32", " --device cuda:0");
+        check("cuda:1", " --device cuda:1 --tf32 0");
+        check("cuda:1, tf32, bf16", " --device cuda:1 --bf16");
+        check("cuda; rm -r /", "");
     }
 }

@@ -81,8 +81,10 @@ fn header(file: &mut File) -> std::result::Result<Metadata, String> {
     file.take(length).read_to_end(&mut bytes).map_err(text)?;
     // It refuses tensors that overlap or leave gaps.
     let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let wanted = size_of::<u64>() as u64 + length + metadata.data_len() as u64;
-    if whole == wanted { Ok(metadata) } else { Err(format!("it should have {wanted} bytes and has {whole}")) }
+    // A header may name more than any file has.
+    let wanted = (size_of::<u64>() as u64 + length).checked_add(metadata.data_len() as u64);
+    let told = || wanted.map_or_else(|| "more than any file can have".to_owned(), |wanted| wanted.to_string());
+    if wanted == Some(whole) { Ok(metadata) } else { Err(format!("it should have {} bytes and has {whole}", told())) }
 }
 
 /// The next `n` numbers.
@@ -100,4 +102,26 @@ fn values(file: &mut impl Read, n: usize) -> std::io::Result<Vec<f32>> {
         values.extend(bytes[..part].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
     }
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_names_more_than_a_file_can_have_is_an_error() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("weights.safetensors");
+        let size = (1_u64 << 61) - 1;
+        let tensor = |i: u64| {
+            let (start, end) = (i * size, (i + 1) * size);
+            format!("\"{i}\": {{\"dtype\": \"U8\", \"shape\": [{size}], \"data_offsets\": [{start}, {end}]}}")
+        };
+        let header = format!("{{{}}}", (0..8).map(tensor).collect::<Vec<_>>().join(", "));
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.bytes());
+        std::fs::write(&path, bytes).expect("writable");
+        let error = count(&path).expect_err("eight tensors of that size").to_string();
+        assert!(error.contains("more than any file can have"), "{error}");
+    }
 }

@@ -47,6 +47,7 @@ pub(crate) fn save(
         steps: records.last().map_or(0, |record| record.step),
         best: best_of(records),
         captions: prepared.caption_identity.is_some(),
+        dev_is_cut: prepared.input.dev_is_cut,
         finished,
     };
     folder.save_card(&card.text())

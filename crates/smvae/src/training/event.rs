@@ -111,11 +111,14 @@ pub struct RunSummary {
     pub epochs: usize,
     /// Whether the callback ended the run.
     pub stopped: bool,
+    /// Whether it ended the run before anything was trained, so that the folder still holds the
+    /// run that was to be replaced, untouched. Nothing can be resumed then.
+    pub kept_old_run: bool,
 }
 
 impl RunSummary {
-    /// Whether the folder has weights. It has none if the run was stopped while its teachers were
-    /// trained.
+    /// Whether the folder has weights, which may be those of a run that was kept. It has none if the
+    /// run was stopped while its teachers were trained.
     pub fn has_weights(&self) -> bool {
         self.folder.join(WEIGHTS).is_file()
     }
@@ -129,6 +132,12 @@ impl RunSummary {
             best: best.map(|(_, scores)| scores.clone()),
             epochs: records.len(),
             stopped,
+            kept_old_run: false,
         }
+    }
+
+    /// The summary of a run that was stopped before it replaced the one in its folder.
+    pub(crate) fn of_kept_run(folder: &Path) -> Self {
+        Self { kept_old_run: true, ..Self::new(folder, &[], true) }
     }
 }

@@ -45,6 +45,9 @@ pub struct TrainInput<'a> {
     /// Where the corpus lies now, for a run that is resumed and whose corpus has moved; the run
     /// then records it. `None` leaves what it recorded before.
     pub corpus_folder: Option<PathBuf>,
+    /// Where the file of posts without labels lies now, for a run that is resumed and began with
+    /// one that has moved; the run then records it. `None` leaves what it recorded before.
+    pub unlabelled_file: Option<PathBuf>,
     /// Whether the epochs are also written as events for TensorBoard, to the run folder. A run that
     /// has such a file when it is resumed continues it in any case.
     pub tensorboard: bool,
@@ -52,6 +55,8 @@ pub struct TrainInput<'a> {
     /// every step on the CPU and every 16 steps on a GPU, which has to be waited for. They are also
     /// read at the end of an epoch and before a checkpoint.
     pub reports_every: Option<usize>,
+    /// Whether dev is a part of the corpus's dev alone, as an experiment may cut it.
+    pub(crate) dev_is_cut: bool,
     /// Whether to replace a run that the folder already holds, once everything else is known to be
     /// right.
     pub replace_run: bool,
@@ -106,8 +111,10 @@ impl<'a> TrainInput<'a> {
             encoder,
             device,
             corpus_folder: None,
+            unlabelled_file: None,
             tensorboard: false,
             reports_every: None,
+            dev_is_cut: false,
             replace_run: false,
         }
     }
@@ -132,6 +139,12 @@ impl<'a> TrainInput<'a> {
         Self { dev, ..self }
     }
 
+    /// The same, told whether dev is a part of the corpus's dev alone.
+    #[cfg(feature = "experiment")]
+    pub(crate) fn cutting_dev(self, dev_is_cut: bool) -> Self {
+        Self { dev_is_cut, ..self }
+    }
+
     /// The same with text split by a convention when the model is used, or `None` to tell it from
     /// the training split.
     pub fn with_words(self, words: impl Into<Option<WordConvention>>) -> Self {
@@ -141,6 +154,12 @@ impl<'a> TrainInput<'a> {
     /// The same for a run whose corpus lies in this folder now, or `None` where it was.
     pub fn in_folder(self, folder: impl Into<Option<PathBuf>>) -> Self {
         Self { corpus_folder: folder.into(), ..self }
+    }
+
+    /// The same for a run whose posts without labels lie in this file now, or `None` where they
+    /// were.
+    pub fn with_unlabelled_file(self, file: impl Into<Option<PathBuf>>) -> Self {
+        Self { unlabelled_file: file.into(), ..self }
     }
 
     /// The same, also writing events for TensorBoard if `wanted`.

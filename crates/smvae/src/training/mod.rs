@@ -26,7 +26,7 @@ pub(crate) mod unread;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::flow::Flow;
-use crate::run::folder::{RunFolder, WEIGHTS, is_run, lock};
+use crate::run::folder::{RunFolder, WEIGHTS, is_our_run, is_run, lock};
 use crate::run::record::best_of;
 use crate::run::remove::remove_checkpoint;
 use crate::training::checkpoint::Checkpoint;
@@ -104,6 +104,7 @@ pub fn resume_with(
     }
     let (mut config, state) = (folder.config()?, folder.state()?);
     config.data = input.corpus_folder.clone().or(config.data);
+    config.unlabelled = config.unlabelled.map(|file| input.unlabelled_file.clone().unwrap_or(file));
     let selection = folder.selection()?;
     let checkpoint = Checkpoint::load(&folder.checkpoint()?, &state.identity(&config))?;
     // The saved weights are those of an epoch that is not trained again.
@@ -149,9 +150,13 @@ fn train_from(
     on_event: &mut dyn FnMut(&Event) -> Flow,
 ) -> Result<RunSummary> {
     let (prepared, mut data) = Prepared::new(input, asked, out, resumed.as_ref(), on_event)?;
-    let folder = resumed.as_ref().map(|resumed| resumed.folder(&prepared.config)).transpose()?;
+    let folder = resumed.as_ref().map(|resumed| resumed.folder(&prepared.config, &prepared.state)).transpose()?;
     let mut checkpoint = resumed.and_then(|resumed| resumed.checkpoint);
     let (mut built, stopped) = Built::new(&prepared, checkpoint.as_mut(), on_event)?;
+    if stopped && folder.is_none() && input.replace_run && is_our_run(out) {
+        // Nothing was trained that could stand in the place of the earlier run.
+        return Ok(RunSummary::of_kept_run(out));
+    }
     let (folder, _lock) = match folder {
         // The caller that resumes the run holds its lock.
         Some(folder) => (folder, None),

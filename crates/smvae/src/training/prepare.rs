@@ -9,7 +9,7 @@ use crate::flow::Flow;
 use crate::input::captions::{CaptionIdentity, CaptionSource};
 use crate::input::collate::Collator;
 use crate::input::images::ImageIdentity;
-use crate::run::folder::{RunFolder, Start, is_run, lock};
+use crate::run::folder::{RunFolder, Start, is_our_run, lock};
 use crate::run::record::RunState;
 use crate::run::remove::remove_files;
 use crate::scoring::networks::{Networks, Shape};
@@ -70,9 +70,12 @@ impl<'a> Prepared<'a> {
     ) -> Result<(Self, TrainingData)> {
         asked.validate()?;
         check_input(input, asked, out)?;
-        let state = run_state(input);
+        let mut state = run_state(input);
         if let Some(resumed) = resumed {
             resumed.check_data(&state, input.labels())?;
+            if resumed.checkpoint.is_some() {
+                state.threads = resumed.state.threads;
+            }
         }
         let caption_identity = caption_identity(input, asked)?;
         check_images(asked, input.images.is_some(), caption_identity.is_some())?;
@@ -133,7 +136,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn new_folder(&self, out: &Path) -> Result<(RunFolder, Option<File>)> {
         create_folder(out)?;
         let lock = lock(out)?;
-        if self.input.replace_run && is_run(out) {
+        if self.input.replace_run && is_our_run(out) {
             remove_files(out)?;
         }
         let told = || WordConvention::of_corpus(self.input.train().iter().map(|sample| &sample.words));
@@ -244,7 +247,7 @@ fn check_input(input: &TrainInput<'_>, config: &Config, out: &Path) -> Result<()
         return Err(Error::NothingToTrain { why: "the training split or dev has no posts" });
     }
     let (images, captions) = (input.images.and_then(ImageVectors::path), input.captions.and_then(Captions::path));
-    let names = [config.data.as_deref(), images, captions, Some(out)];
+    let names = [config.data.as_deref(), config.unlabelled.as_deref(), images, captions, Some(out)];
     match names.into_iter().flatten().find(|path| path.to_str().is_none()) {
         Some(path) => Err(Error::NotUtf8 { path: path.to_owned() }),
         None => Ok(()),

@@ -18,14 +18,17 @@ pub(crate) struct Resumed {
 
 impl Resumed {
     /// The folder of the run, once the configuration is known to be the one it began with; the
-    /// corpus may have moved, which the folder then records.
-    pub(crate) fn folder(&self, config: &Config) -> Result<RunFolder> {
+    /// corpus and the file of posts without labels may have moved, which the folder then records. A
+    /// run that begins anew records `state`, with the threads it has now.
+    pub(crate) fn folder(&self, config: &Config, state: &RunState) -> Result<RunFolder> {
         self.check(config)?;
-        if self.folder.config()?.data != config.data {
+        let begun = self.folder.config()?;
+        if (&begun.data, &begun.unlabelled) != (&config.data, &config.unlabelled) {
             self.folder.save_config(config)?;
         }
         if self.checkpoint.is_none() {
             self.folder.remove_results()?;
+            self.folder.save_state(state)?;
         }
         Ok(self.folder.clone())
     }
@@ -49,7 +52,8 @@ impl Resumed {
     }
 
     fn check(&self, config: &Config) -> Result<()> {
-        let begun = Config { data: config.data.clone(), ..self.folder.config()? };
+        let Config { data, unlabelled, .. } = config.clone();
+        let begun = Config { data, unlabelled, ..self.folder.config()? };
         if config.device != begun.device {
             return Err(Error::OtherRun { what: "device", got: config.device.clone(), want: begun.device });
         }

@@ -11,7 +11,8 @@ use std::path::Path;
 /// a run that is not finished is run here again: a result has no model.
 pub(super) fn take(plan: &Plan, dir: &Path, elsewhere: &[RunResult]) -> anyhow::Result<usize> {
     let is_done = |spec: &RunSpec| {
-        let here = RunResult::read(run_folder(dir, &spec.run.id)).is_ok_and(|result| result.is_some());
+        let here = RunResult::read(run_folder(dir, &spec.run.id));
+        let here = here.is_ok_and(|result| result.is_some_and(|result| result.answers(spec)));
         here || elsewhere.iter().any(|result| result.run.id == spec.run.id)
     };
     let needed = plan.needed(is_done);

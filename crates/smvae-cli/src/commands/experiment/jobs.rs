@@ -41,19 +41,36 @@ struct Job<'p> {
 /// Name of the file in a run's folder that takes its messages.
 const LOG: &str = "log.txt";
 
-/// Runs what is waiting, in that order; returns what failed.
+/// Runs what is waiting, in that order; returns what failed. No process is left behind.
 pub(super) fn run(
     plan: &Plan,
     dir: &Path,
     waiting: Vec<&RunSpec>,
     settings: &Settings,
 ) -> anyhow::Result<Vec<Failure>> {
+    let mut running = Vec::new();
+    let failed = run_all(plan, dir, waiting, settings, &mut running);
+    // There are some if it ended with an error, which is the one to report.
+    stop(&mut running);
+    for mut job in running {
+        let _ = job.child.wait();
+    }
+    failed
+}
+
+fn run_all<'p>(
+    plan: &Plan,
+    dir: &Path,
+    mut waiting: Vec<&'p RunSpec>,
+    settings: &Settings,
+    running: &mut Vec<Job<'p>>,
+) -> anyhow::Result<Vec<Failure>> {
     let (sender, receiver) = channel();
     let mut display = Display::new(settings.jobs, save(plan, dir)?);
-    let (mut waiting, mut running, mut failed) = (waiting, Vec::<Job<'_>>::new(), Vec::new());
+    let mut failed = Vec::new();
     loop {
         while running.len() < settings.jobs && !interrupt::requested() {
-            let Some(ready) = waiting.iter().position(|spec| is_ready(spec, &waiting, &running)) else { break };
+            let Some(ready) = waiting.iter().position(|spec| is_ready(spec, &waiting, running)) else { break };
             let spec = waiting.remove(ready);
             running.push(start(dir, spec, settings, sender.clone())?);
             display.begin(spec);
@@ -62,8 +79,7 @@ pub(super) fn run(
             return Ok(failed);
         }
         if interrupt::requested() {
-            // Each process sees the end of its stdin, saves a checkpoint and ends.
-            running.iter_mut().for_each(|job| drop(job.child.stdin.take()));
+            stop(running);
         }
         display.show(running.iter().map(|job| job.spec), &waiting);
         let Some((id, message)) = next(&receiver) else { continue };
@@ -82,6 +98,11 @@ pub(super) fn run(
             }
         }
     }
+}
+
+/// Asks processes to end: each sees the end of its stdin, saves a checkpoint and ends.
+fn stop(running: &mut [Job<'_>]) {
+    running.iter_mut().for_each(|job| drop(job.child.stdin.take()));
 }
 
 /// Whether the run has ended whose model or posts this one begins with.

@@ -14,6 +14,10 @@ const NOTHING_FOUND: &str = "warning: the best F1 on dev is 0: the model finds n
 
 /// How a run ended, and what to do next.
 pub(super) fn tell_end(summary: &RunSummary, corpus: Option<&Path>) {
+    if summary.kept_old_run {
+        say(format!("stopped before training began: the run in {} was not replaced", summary.folder.display()));
+        return;
+    }
     say(ending(summary));
     if summary.best.as_ref().is_some_and(|best| best.overall.f1() == 0.0) {
         say(NOTHING_FOUND);

@@ -53,11 +53,13 @@ pub(crate) fn run(folder: &Path, args: &TrainArgs) -> anyhow::Result<()> {
     device::allow_tf32(device.tf32);
     device::allow_bf16(device.bf16);
     detail(|| format!("computing on {}", run.config.device));
+    let unlabelled = args.unlabelled.as_ref().map(|file| std::path::absolute(file).unwrap_or_else(|_| file.clone()));
     let input = TrainInput::from_splits(&train, &dev.samples, EncoderSource::named(encoder)?)?
         .with_images(images.as_ref())
         .with_captions(captions.as_ref())
         .on(device::open(device.name.parse()?)?)
         .in_folder(moved.clone())
+        .with_unlabelled_file(unlabelled)
         .with_tensorboard(args.tensorboard);
     let mut watcher = Watcher::new(String::new());
     let summary = smvae::resume_with(&input, folder, &mut |event| watcher.watch(event))?;

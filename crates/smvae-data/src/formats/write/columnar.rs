@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 /// Rows of a record batch, at most.
 const BATCH_ROWS: usize = 1024;
+/// Bytes of text after which a record batch ends: the offsets of its columns have 32 bits.
+const BATCH_BYTES: usize = 64 << 20;
 
 /// Writes rows in record batches.
 pub(super) struct ColumnWriter<W: Write + Send> {
@@ -62,13 +64,13 @@ impl<W: Write + Send> ColumnWriter<W> {
     /// Adds a row.
     pub(super) fn post(&mut self, post: &FoundPost<'_>) -> io::Result<()> {
         self.rows.post(post);
-        if self.rows.n >= BATCH_ROWS { self.write_batch() } else { Ok(()) }
+        if self.rows.are_enough() { self.write_batch() } else { Ok(()) }
     }
 
     /// Adds the row of a failure.
     pub(super) fn failure(&mut self, failed: &FailedPost<'_>) -> io::Result<()> {
         self.rows.failure(failed);
-        if self.rows.n >= BATCH_ROWS { self.write_batch() } else { Ok(()) }
+        if self.rows.are_enough() { self.write_batch() } else { Ok(()) }
     }
 
     fn write_batch(&mut self) -> io::Result<()> {
@@ -167,6 +169,8 @@ fn entity_fields() -> Fields {
 #[derive(Debug)]
 struct Rows {
     n: usize,
+    /// Bytes of text in all columns.
+    bytes: usize,
     id: StringBuilder,
     image: StringBuilder,
     text: StringBuilder,
@@ -183,6 +187,7 @@ impl Rows {
     fn new(settings: &WriteSettings) -> Self {
         Self {
             n: 0,
+            bytes: 0,
             id: StringBuilder::new(),
             image: StringBuilder::new(),
             text: StringBuilder::new(),
@@ -196,8 +201,17 @@ impl Rows {
         }
     }
 
+    /// Whether it is time for the record batch.
+    fn are_enough(&self) -> bool {
+        self.n >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+
     fn post(&mut self, post: &FoundPost<'_>) {
         self.n += 1;
+        let entities = post.entities.iter().chain(post.candidates.iter().flatten());
+        self.bytes += post.text.len() + entities.map(|entity| entity.text.len() + entity.label.len()).sum::<usize>();
+        self.bytes += post.words.iter().map(String::len).sum::<usize>();
+        self.bytes += [post.id, post.image].into_iter().flatten().map(str::len).sum::<usize>();
         self.id.append_option(post.id);
         self.image.append_option(post.image);
         self.text.append_value(post.text);
@@ -214,6 +228,7 @@ impl Rows {
 
     fn failure(&mut self, failed: &FailedPost<'_>) {
         self.n += 1;
+        self.bytes += [failed.id, failed.image, Some(failed.error)].into_iter().flatten().map(str::len).sum::<usize>();
         self.id.append_option(failed.id);
         self.image.append_option(failed.image);
         self.text.append_null();
@@ -229,7 +244,7 @@ impl Rows {
 
     /// The columns, which are empty afterwards.
     fn take(&mut self) -> Vec<ArrayRef> {
-        self.n = 0;
+        (self.n, self.bytes) = (0, 0);
         let lengths = std::mem::take(&mut self.n_words);
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.id.finish()),
@@ -294,4 +309,21 @@ fn list(element: FieldRef, lengths: Vec<usize>, values: ArrayRef) -> ArrayRef {
 
 fn integer(n: usize) -> i64 {
     i64::try_from(n).expect("a position in memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_ends_before_its_text_is_too_long_for_offsets() {
+        let mut writer = ColumnWriter::stream(io::sink(), &WriteSettings::default()).expect("written to nowhere");
+        let text = "a".repeat(BATCH_BYTES / 2);
+        let post = FoundPost { text: &text, ..FoundPost::default() };
+        for waiting in [1, 0, 1] {
+            writer.post(&post).expect("written to nowhere");
+            assert_eq!(writer.rows.n, waiting);
+        }
+        writer.finish().expect("written to nowhere");
+    }
 }

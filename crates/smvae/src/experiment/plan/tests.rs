@@ -211,6 +211,10 @@ fn a_run_comes_after_those_that_choose_for_it() {
         (pupil, Some(eight.clone()), false, false),
     ];
     assert_eq!(plan.runs.iter().map(run).collect::<Vec<_>>(), want);
+    // What they read is known of a run that begins with them.
+    let before = |i: usize| plan.runs[i].sources.before.as_deref();
+    assert_eq!((before(0), before(1)), (None, Some(&plan.runs[0].sources)));
+    assert_eq!((before(2), before(3)), (Some(&plan.runs[1].sources), Some(&plan.runs[2].sources)));
     // The models of runs that are done elsewhere are needed as far back as something is left to do.
     let without = |open: &'static [usize]| plan.needed(|spec| !open.iter().any(|i| plan.runs[*i].run == spec.run));
     assert_eq!(without(&[]).len(), 0);

@@ -24,7 +24,7 @@ fn scores() -> Scores {
 
 fn text(name: &str, label: &str, config: &Config, images: bool, best: bool) -> String {
     let (state, scores) = (state(images), scores());
-    let card = Card {
+    let mut card = Card {
         name: name.to_owned(),
         config,
         state: &state,
@@ -35,8 +35,14 @@ fn text(name: &str, label: &str, config: &Config, images: bool, best: bool) -> S
         steps: 20,
         best: best.then_some((1, &scores)),
         captions: images,
+        dev_is_cut: true,
         finished: best,
     };
+    // The promise goes with the dev that keeps it.
+    let promise = "gives the same weights";
+    assert!(!card.text().contains(promise));
+    card.dev_is_cut = false;
+    assert!(card.text().contains(promise));
     card.text()
 }
 
