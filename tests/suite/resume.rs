@@ -135,35 +135,6 @@ fn a_resumed_run_says_with_how_many_threads_it_began() {
 }
 
 #[test]
-fn weights_and_records_are_of_one_epoch_though_the_checkpoint_is_older() {
-    let fixture = Fixture::new();
-    let run = fixture.out("run");
-    let mut config = small();
-    (config.training.epochs, config.training.patience) = (Some(4), 1);
-    // Nothing is learned: no epoch is better than the first, as it may be on another machine.
-    (config.training.head_lr, config.training.encoder_lr) = (0.0, 0.0);
-    let mut stop = |event: &Event| if matches!(event, Event::Epoch(_)) { Flow::Stop } else { Flow::Continue };
-    train_with(&fixture.input(None), &config, &run, &mut stop).expect("stopping is not an error");
-    let weights = bytes(&run, "weights.safetensors");
-    // As if it had gone on to a third epoch that was the best, and been killed then.
-    let first: serde_json::Value = serde_json::from_slice(&bytes(&run, "metrics.jsonl")).expect("one line");
-    let lines = [(1, true), (2, false), (3, true)].map(|(epoch, best)| {
-        let mut line = first.clone();
-        line["epoch"] = epoch.into();
-        line["best"] = best.into();
-        line.to_string() + "\n"
-    });
-    std::fs::write(run.join("metrics.jsonl"), lines.concat()).expect("writable");
-    std::fs::write(run.join("weights.safetensors"), "of the third epoch").expect("writable");
-    // It is not forgotten if the run is stopped once more, before that epoch.
-    let stopped = resume_with(&fixture.input(None), &run, &mut stop).expect("stopping is not an error");
-    assert_eq!((stopped.epochs, metrics(&run).len()), (2, 2));
-    let summary = resume(&fixture.input(None), &run).expect("it can be resumed");
-    assert_eq!(summary.best_epoch, Some(3));
-    assert!(bytes(&run, "weights.safetensors") == weights);
-}
-
-#[test]
 fn files_that_have_moved_are_recorded() {
     let fixture = Fixture::new();
     let run = fixture.out("run");

@@ -65,15 +65,12 @@ pub(crate) struct Position {
     pub stream: UnlabelledStream,
     /// Epochs that are complete.
     pub records: Vec<EpochRecord>,
-    /// The epoch of the run folder's weights, where it is one that is trained again from here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ahead: Option<usize>,
 }
 
 impl Position {
     /// Before the first step.
     pub(crate) fn beginning(stream: UnlabelledStream, rng: &Rng) -> Self {
-        Self { steps: 0, epoch: Epoch::new(1, rng), rng: RngState::of(rng), stream, records: Vec::new(), ahead: None }
+        Self { steps: 0, epoch: Epoch::new(1, rng), rng: RngState::of(rng), stream, records: Vec::new() }
     }
 }
 

@@ -52,11 +52,6 @@ pub(crate) struct TrainingLoop<'a> {
     epoch: Epoch,
     unread: UnreadSteps,
     records: Vec<EpochRecord>,
-    /// The epoch of the folder's weights, where they were saved after the checkpoint that the run
-    /// was resumed from. Those of the best epoch in `records` are gone: if the epoch comes out
-    /// otherwise now, on another machine or with other threads, its weights are saved all the same,
-    /// so that weights and records never speak of two epochs.
-    ahead: Option<usize>,
     stopped: bool,
 }
 
@@ -72,11 +67,6 @@ impl<'a> TrainingLoop<'a> {
     ) -> Result<Self> {
         let identity = prepared.state.identity(&prepared.config);
         let every = prepared.config.training.checkpoint_every;
-        let best = |records: &[EpochRecord]| best_of(records).map(|(epoch, _)| epoch);
-        // Records that cannot be read are written anew.
-        let saved = folder.metrics().ok().and_then(|records| best(&records));
-        let known = best(&position.records);
-        let ahead = position.ahead.max(saved).filter(|ahead| known.is_some_and(|known| *ahead > known));
         Ok(Self {
             checkpoints: Checkpoints::new(&folder.checkpoint()?, identity, every, position.steps),
             events: folder.events(prepared.input.tensorboard, &position.records)?,
@@ -85,7 +75,6 @@ impl<'a> TrainingLoop<'a> {
             epoch: position.epoch,
             unread: UnreadSteps::new(prepared.input.reports_every, prepared.input.device.is_cpu()),
             records: position.records,
-            ahead,
             stopped: false,
             prepared,
             built,
@@ -111,10 +100,6 @@ impl<'a> TrainingLoop<'a> {
             words_cut: self.data.words_cut,
         };
         self.stopped = on_event(&started) == Flow::Stop;
-        if self.ahead.is_some() {
-            // The records in the folder, which tell it, are replaced after the next epoch.
-            self.save_checkpoint()?;
-        }
         let finished = self.epochs(on_event)?;
         self.finish(out, finished)
     }
@@ -153,7 +138,7 @@ impl<'a> TrainingLoop<'a> {
     fn over(&self) -> bool {
         let Prepared { epochs, steps, .. } = self.prepared;
         let done = self.records.last().is_some_and(|last| last.epoch == *epochs || last.step >= *steps);
-        done || self.ahead.is_none() && without_gain(&self.records) >= self.prepared.config.training.patience
+        done || without_gain(&self.records) >= self.prepared.config.training.patience
     }
 
     fn record(&self) -> EpochRecord {
@@ -223,7 +208,6 @@ impl<'a> TrainingLoop<'a> {
             rng: RngState::of(&self.rng),
             stream: self.stream.clone(),
             records: self.records.clone(),
-            ahead: self.ahead,
         };
         let tensors = |parameters: &Parameters| {
             parameters.all().into_iter().map(|(name, var)| (name, var.as_detached_tensor())).collect()
@@ -363,8 +347,7 @@ impl<'a> TrainingLoop<'a> {
         record.timing.dev_seconds = start.elapsed().as_secs_f64();
         record.timing.dev_posts_per_second = self.data.dev.len() as f64 / record.timing.dev_seconds;
         let f1 = scores.overall.f1();
-        record.best = best_of(&self.records).is_none_or(|(_, best)| f1 > best.overall.f1())
-            || self.ahead.is_some_and(|ahead| record.epoch >= ahead);
+        record.best = best_of(&self.records).is_none_or(|(_, best)| f1 > best.overall.f1());
         record.dev = Some(scores);
         record.outside_bias = decision.outside_bias;
         if record.best {
@@ -382,7 +365,6 @@ impl<'a> TrainingLoop<'a> {
             self.folder.forget_evaluations()?;
             self.folder.save_predictions(Split::Dev, &predictions)?;
             self.folder.save_calibration(Calibration::fit(&predictions, labels))?;
-            self.ahead = None;
         }
         Ok(true)
     }
