@@ -181,6 +181,7 @@ fn an_experiment_that_fails_leaves_no_process_behind() {
     assert!(first.join("files.json").exists(), "its process was waited for, which writes this first");
     let lock = std::fs::File::open(first.join("lock")).expect("it has worked there");
     lock.try_lock().expect("it does not any more");
+    drop(lock);
     std::fs::remove_dir(second.join("log.txt")).expect("it is empty");
     check(dir, "experiment experiment.toml --jobs 2 --threads 1 --out out", "", 0);
 }

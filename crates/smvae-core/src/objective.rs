@@ -38,8 +38,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// `gamma` and `lambda` are the paper's. All that follows them is not in the paper, and by default
 /// the objective is the paper's. What an option was worth is said at its field, as measured on
-/// Twitter2017 with 100 labelled posts (RESULTS.md; where not said otherwise in one run, whose F1
-/// other noise moves by 1 to 2.5 points).
+/// Twitter2017 with 100 labelled posts (experiments/README.md; where not said otherwise in one run,
+/// whose F1 other noise moves by 1 to 2.5 points).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -61,7 +61,8 @@ pub struct Objective {
     /// [`Objective::at`] applies it: call that before [`step`](crate::step::step).
     pub kl_warmup: f64,
     /// Nats below which a KL term of a row is not reduced further: free bits (Kingma et al. 2016).
-    /// Default: 0. Five nats were worth 0.11 F1 over five draws (-0.93 to +1.15): no difference.
+    /// Default: 0. Five nats were worth 0.11 F1 on test over five draws (-0.93 to +1.15): no
+    /// difference.
     pub free_bits: f64,
     /// Weight of the two reconstructions. Default: 1. A weight of 0.1 made no difference, one of 10
     /// was worse by 1.6.

@@ -1,6 +1,7 @@
 //! What is refused before training, and what is said of its posts.
 
 use crate::failure::Usage;
+use crate::labels::LabelCounts;
 use crate::output::file_of;
 use smvae::config::InputConfig;
 use smvae::data::corpus::split_path;
@@ -42,27 +43,11 @@ pub(super) fn repeated(train: &[Sample], dev: &[Sample]) -> Option<String> {
         .then(|| format!("warning: {n} of {all} posts of dev {say} what a post of train says: F1 on dev will flatter"))
 }
 
-/// How many entities of each label train has, and a warning for labels that differ in capitals
-/// alone.
-pub(super) fn labels(train: &[Sample], input: &InputConfig) -> anyhow::Result<Vec<String>> {
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for entity in gold_entities(train, input.convention)?.into_iter().flatten() {
-        *counts.entry(entity.label).or_default() += 1;
-    }
-    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for label in counts.keys() {
-        alike.entry(label.to_lowercase()).or_default().push(label);
-    }
-    let told: Vec<String> = counts.iter().map(|(label, n)| format!("{n} {label}")).collect();
-    let mut lines = Vec::new();
-    if !told.is_empty() {
-        lines.push(format!("entities of train: {}", told.join(", ")));
-    }
-    for names in alike.into_values().filter(|names| names.len() > 1) {
-        let names = names.join(" and ");
-        lines.push(format!("warning: the labels {names} differ in capitals alone, and are learned as different ones"));
-    }
-    Ok(lines)
+/// How many entities train has of each label.
+pub(super) fn labels(train: &[Sample], input: &InputConfig) -> anyhow::Result<LabelCounts> {
+    let mut counts = LabelCounts::default();
+    gold_entities(train, input.convention)?.iter().for_each(|entities| counts.add(entities));
+    Ok(counts)
 }
 
 /// What to say of entities that no candidate span can match, since they are wider than
@@ -94,14 +79,10 @@ pub(super) fn wide(splits: &[(&str, &[Sample])], input: &InputConfig) -> anyhow:
 mod tests {
     use super::*;
 
-    /// A post of words with their tags.
-    fn post(words: &[(&str, &str)]) -> Sample {
-        let (words, tags) = words.iter().map(|(word, tag)| ((*word).to_owned(), (*tag).to_owned())).unzip();
-        Sample { words, tags, ..Sample::default() }
-    }
-
     fn posts(texts: &[&str]) -> Vec<Sample> {
-        texts.iter().map(|text| post(&[(*text, "O")])).collect()
+        let post =
+            |text: &&str| Sample { words: vec![(*text).to_owned()], tags: vec!["O".to_owned()], ..Sample::default() };
+        texts.iter().map(post).collect()
     }
 
     #[test]
@@ -113,17 +94,6 @@ mod tests {
         assert!(
             repeated(&train, &posts(&["rome"])).is_some_and(|warning| warning.contains("1 of 1 posts of dev says"))
         );
-    }
-
-    #[test]
-    fn labels_are_counted_and_those_that_look_alike_are_named() {
-        let train =
-            [post(&[("Ana", "B-PER"), ("in", "O"), ("Oslo", "B-LOC")]), post(&[("Bo", "B-Per"), ("Cy", "B-PER")])];
-        let lines = labels(&train, &InputConfig::default()).expect("they are BIO tags");
-        assert_eq!(lines[0], "entities of train: 1 LOC, 2 PER, 1 Per");
-        assert!(lines.len() == 2 && lines[1].contains("the labels PER and Per differ in capitals alone"), "{lines:?}");
-        assert_eq!(labels(&train[..1], &InputConfig::default()).expect("they are BIO tags").len(), 1);
-        assert!(labels(&[], &InputConfig::default()).expect("no tags").is_empty());
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
-    checks::labels(&train.samples, &config.input)?.into_iter().for_each(say);
+    checks::labels(&train.samples, &config.input)?.tell();
     checks::wide(&[("train", &train.samples), ("dev", &dev.samples)], &config.input)?.into_iter().for_each(say);
     checks::repeated(&train.samples, &dev.samples).into_iter().for_each(say);
     interrupt::catch()?;
