@@ -117,8 +117,8 @@ pub struct RunSummary {
 }
 
 impl RunSummary {
-    /// Whether the folder has weights, which may be those of a run that was kept. It has none if the
-    /// run was stopped while its teachers were trained.
+    /// Whether the folder has weights, which may be those of a run that was kept. It has none if
+    /// the run was stopped while its teachers were trained.
     pub fn has_weights(&self) -> bool {
         self.folder.join(WEIGHTS).is_file()
     }
