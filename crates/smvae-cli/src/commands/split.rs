@@ -16,6 +16,7 @@ use smvae::data::corpus::{label_set, load_file_with, split_path};
 use smvae::data::duplicates::key;
 use smvae::data::files::write_atomically;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
+use smvae::data::images::bare_id;
 use smvae::data::shares::{ShareSettings, shares};
 use smvae::data::words::WordConvention;
 use smvae::data::{Convention, Error, Split};
@@ -104,7 +105,7 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
     labels.tell();
     for (image, n) in shared_images(&shown) {
-        let left_out = rest.as_ref().and_then(|rest| rest.left_for.get(image)).copied().unwrap_or(0);
+        let left_out = rest.as_ref().and_then(|rest| rest.left_for.get(bare_id(image))).copied().unwrap_or(0);
         say(tell_shared(image, n, left_out));
     }
     let mut passed_over = 0;
@@ -181,14 +182,13 @@ fn check_as_training_does(args: &SplitArgs, posts: &[PostRecord]) -> anyhow::Res
 /// Images that more than a tenth of the posts have, and at least so many: hardly one photo.
 const LEAST_SHARED: usize = 5;
 
-/// Those images, and how many posts have each.
-fn shared_images<'a>(posts: &[(&[String], Option<&'a str>)]) -> BTreeMap<&'a str, usize> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for image in posts.iter().filter_map(|(_, image)| *image) {
-        *counts.entry(image).or_default() += 1;
+/// Those images as the first post of each names it, and how many posts have each.
+fn shared_images<'a>(posts: &[(&[String], Option<&'a str>)]) -> Vec<(&'a str, usize)> {
+    let mut counts: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    for image in posts.iter().filter_map(|(_, image)| image.filter(|image| !bare_id(image).is_empty())) {
+        counts.entry(bare_id(image)).or_insert((image, 0)).1 += 1;
     }
-    counts.retain(|_, n| *n >= LEAST_SHARED && *n * 10 > posts.len());
-    counts
+    counts.into_values().filter(|(_, n)| *n >= LEAST_SHARED && *n * 10 > posts.len()).collect()
 }
 
 /// What it means that so many posts share an image.
@@ -213,14 +213,15 @@ struct Rest {
     parts: String,
     /// What there is to tell of ids that stand twice.
     repeated_ids: Option<String>,
-    /// How many posts were left out for an image that labelled posts have.
+    /// How many posts were left out for an image that labelled posts have, by its bare id.
     left_for: HashMap<String, usize>,
 }
 
 /// The posts of a pool that say what none of the labelled posts says and have the image of none.
 fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]) -> anyhow::Result<Rest> {
     let mut seen: HashSet<u64> = labelled.iter().map(|(words, _)| key(words)).collect();
-    let images: HashSet<&str> = labelled.iter().filter_map(|(_, image)| *image).collect();
+    let images = labelled.iter().filter_map(|(_, image)| image.map(bare_id));
+    let images: HashSet<&str> = images.filter(|image| !image.is_empty()).collect();
     let own = |path: &Path| Format::of_path(path);
     let is_alike = own(pool).is_none_or(|format| args.form.from.or_else(|| own(&args.file)) == Some(format));
     let (form, columns) = if is_alike { (args.form.clone(), args.columns.clone()) } else { Default::default() };
@@ -236,9 +237,9 @@ fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]
             wordless += 1;
         } else if labelled.contains(&key) {
             known += 1;
-        } else if let Some(image) = post.image.as_ref().filter(|image| images.contains(image.as_str())) {
+        } else if let Some(image) = post.image.as_deref().map(bare_id).filter(|image| images.contains(*image)) {
             of_an_image += 1;
-            *rest.left_for.entry(image.clone()).or_default() += 1;
+            *rest.left_for.entry(image.to_owned()).or_default() += 1;
         } else if seen.insert(key) {
             rest.lines += &line_of(post, false);
             rest.lines.push('\n');
@@ -300,8 +301,12 @@ mod tests {
             (0..of).map(|i| (words.as_slice(), (i < n).then_some("none.jpg"))).collect()
         };
         for (n, of, is_told) in [(4, 4, false), (5, 10, true), (5, 50, false), (6, 50, true)] {
-            assert_eq!(shared_images(&posts(n, of)).get("none.jpg"), is_told.then_some(&n), "{n} of {of}");
+            let want: Vec<(&str, usize)> = is_told.then_some(("none.jpg", n)).into_iter().collect();
+            assert_eq!(shared_images(&posts(n, of)), want, "{n} of {of}");
         }
+        let mut named = posts(5, 10);
+        named[1].1 = Some("./none");
+        assert_eq!(shared_images(&named), [("none.jpg", 5)]);
         let want = "22 posts share the image \"none.jpg\" and stay together, and 645 posts of the pool are left out for \
                     it: where there is no photo, name no image";
         assert_eq!(tell_shared("none.jpg", 22, 645), want);
