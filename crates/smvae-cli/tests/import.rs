@@ -137,11 +137,13 @@ fn what_needs_no_import_is_told() {
 fn a_pool_keeps_no_post_of_a_labelled_image_however_it_is_named() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let labelled = json!({"words": ["Ana"], "tags": ["B-PER"], "image_id": "3"});
-    write(dir.path(), "labelled.jsonl", &[labelled, json!({"words": ["so"], "tags": ["O"], "image_id": "5.png"})]);
-    let pool = [("one", "3.jpg"), ("two", "./3"), ("three", "./5"), ("four", "4")];
+    let other = json!({"words": ["so"], "tags": ["O"], "image_id": "5.png"});
+    let none = json!({"words": ["in"], "tags": ["O"], "image_id": ""});
+    write(dir.path(), "labelled.jsonl", &[labelled, other, none]);
+    let pool = [("one", "3.jpg"), ("two", "./3"), ("three", "./5"), ("four", "4"), ("five", "")];
     write(dir.path(), "pool.jsonl", &pool.map(|(text, image)| json!({"text": text, "image": image})));
-    let told = "pool.jsonl: 4 posts: 3 with the image of a labelled one, 1 left";
+    let told = "pool.jsonl: 5 posts: 3 with the image of a labelled one, 2 left";
     says(dir.path(), "split labelled.jsonl --to mine --dev 0 --test 0 --rest-of pool.jsonl", 0, &[told]);
     let rest = fs::read_to_string(dir.path().join("mine/unlabelled.jsonl")).expect("written");
-    assert_eq!(rest, "{\"image_id\":\"4\",\"text\":\"four\"}\n");
+    assert_eq!(rest, "{\"image_id\":\"4\",\"text\":\"four\"}\n{\"text\":\"five\"}\n");
 }
