@@ -14,7 +14,7 @@ use clap::Args;
 use serde_json::json;
 use smvae::data::corpus::{label_set, load_file_with, split_path};
 use smvae::data::duplicates::key;
-use smvae::data::files::write_atomically;
+use smvae::data::files::write_together;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
 use smvae::data::images::bare_id;
 use smvae::data::shares::{ShareSettings, shares};
@@ -98,9 +98,11 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         counts[i] += 1;
     }
     std::fs::create_dir_all(&args.to).with_context(|| format!("cannot write {}", args.to.display()))?;
-    for (path, text) in paths.iter().zip(texts) {
-        write_atomically(path, text.as_bytes())?;
-    }
+    // The training split is the first of them: a folder without it is no corpus.
+    let mut files: Vec<(&Path, &[u8])> =
+        paths.iter().zip(&texts).map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
+    files.extend(rest.as_ref().map(|rest| (unlabelled.as_path(), rest.lines.as_bytes())));
+    write_together(&files)?;
     let [train, dev, test] = counts;
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
     labels.tell();
@@ -110,7 +112,6 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     }
     let mut passed_over = 0;
     if let Some(rest) = rest {
-        write_atomically(&unlabelled, rest.lines.as_bytes())?;
         say(format!("{}: {} posts that are in none of the splits", unlabelled.display(), rest.posts));
         say(rest.parts);
         rest.repeated_ids.iter().for_each(say);

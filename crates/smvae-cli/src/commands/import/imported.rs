@@ -11,10 +11,10 @@ use serde_json::json;
 use smvae::core::schemes::Scheme;
 use smvae::data::exchange::fit::{Fitted, Misfits, fit};
 use smvae::data::exchange::{Annotated, State};
-use smvae::data::files::write_atomically;
 use smvae::data::formats::Format;
 use smvae::data::words::WordConvention;
 use smvae::data::{Sample, writer};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Posts of one output.
@@ -25,13 +25,12 @@ pub(super) struct Labelled {
 }
 
 impl Labelled {
-    /// Writes them.
-    pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = match Format::of_path(path) {
-            Some(Format::Conll) => writer::to_text(&self.samples)?,
-            _ => self.lines.clone(),
-        };
-        Ok(write_atomically(path, text.as_bytes())?)
+    /// The text of a file of this name.
+    pub(super) fn text(&self, path: &Path) -> anyhow::Result<Cow<'_, str>> {
+        Ok(match Format::of_path(path) {
+            Some(Format::Conll) => Cow::Owned(writer::to_text(&self.samples)?),
+            _ => Cow::Borrowed(self.lines.as_str()),
+        })
     }
 }
 
