@@ -100,12 +100,10 @@ impl Imported {
         self.mixed += usize::from(post.for_dev && !has_dev);
         let to = if post.for_dev && has_dev { &mut self.dev } else { &mut self.train };
         to.lines += &(fitted.to_line(post) + "\n");
-        // In columns a post is known by its image, or else by a name that no other one has.
-        let image_id = post
-            .image
-            .clone()
-            .or(post.id.clone())
-            .unwrap_or_else(|| format!("{}-{}", file.file_stem().unwrap_or_default().to_string_lossy(), post.line));
+        // In columns a post is known by its image, or else by where it stood: its own id might be
+        // that of an image, with which it would be trained.
+        let place = || format!("{}-{}", file.file_stem().unwrap_or_default().to_string_lossy(), post.line);
+        let image_id = post.image.clone().unwrap_or_else(place);
         to.samples.push(Sample { image_id, words: fitted.words, tags, caption: post.caption.clone() });
         Ok(())
     }
