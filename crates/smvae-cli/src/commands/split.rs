@@ -61,24 +61,7 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let paths = Split::ALL.map(|split| args.to.join(format!("{}.jsonl", split.stems()[0])));
     let unlabelled = args.to.join("unlabelled.jsonl");
     check_files(args, &paths, &unlabelled)?;
-    let settings = Settings {
-        format: args.form.from,
-        separator: args.form.separator,
-        columns: args.columns.columns,
-        labels: LabelUse::IfAny,
-    };
-    let is_table = matches!(args.form.from.or_else(|| Format::of_path(&args.file)), Some(Format::Csv | Format::Tsv));
-    let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
-    if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
-        let (file, line) = (args.file.display(), post.line);
-        let remedy = if is_table {
-            "a table of labels needs the columns `words` and `tags`"
-        } else {
-            "`smvae import` makes them of a tool's export"
-        };
-        anyhow::bail!("{file}:{line}: expected words with labels: {remedy}");
-    }
-    anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    let posts = read(args)?;
     let labels = check_as_training_does(args, &posts)?;
     let words: Vec<_> = posts.iter().map(|post| post.words(&WordConvention::default())).collect();
     let shown: Vec<(&[String], Option<&str>)> =
@@ -88,22 +71,8 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let splits = shares(&shown, &shares_of)?;
     // Read before anything is written.
     let rest = args.rest_of.as_ref().map(|pool| rest_of(pool, args, &shown)).transpose()?;
-    let mut texts = [const { String::new() }; 3];
-    let mut counts = [0; 3];
-    for (post, split) in posts.iter().zip(splits) {
-        let i = Split::ALL.iter().position(|other| *other == split).expect("one of all");
-        // Of a table every field is a string.
-        texts[i] += &line_of(post, !is_table);
-        texts[i].push('\n');
-        counts[i] += 1;
-    }
-    std::fs::create_dir_all(&args.to).with_context(|| format!("cannot write {}", args.to.display()))?;
-    // The training split is the first of them: a folder without it is no corpus.
-    let mut files: Vec<(&Path, &[u8])> =
-        paths.iter().zip(&texts).map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
-    files.extend(rest.as_ref().map(|rest| (unlabelled.as_path(), rest.lines.as_bytes())));
-    write_together(&files)?;
-    let [train, dev, test] = counts;
+    let unlabelled_lines = rest.as_ref().map(|rest| (unlabelled.as_path(), rest.lines.as_bytes()));
+    let [train, dev, test] = write_splits(args, &paths, posts.iter().zip(splits), unlabelled_lines)?;
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
     labels.tell();
     for (image, n) in shared_images(&shown) {
@@ -121,6 +90,62 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");
     }
     if passed_over > 0 { Err(BadLines { passed_over, ..BadLines::default() }.into()) } else { Ok(()) }
+}
+
+/// The posts of FILE, all of which have words and labels.
+fn read(args: &SplitArgs) -> anyhow::Result<Vec<PostRecord>> {
+    let settings = Settings {
+        format: args.form.from,
+        separator: args.form.separator,
+        columns: args.columns.columns,
+        labels: LabelUse::IfAny,
+    };
+    let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
+    if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
+        let (file, line) = (args.file.display(), post.line);
+        let remedy = if args.is_table() {
+            "a table of labels needs the columns `words` and `tags`"
+        } else {
+            "`smvae import` makes them of a tool's export"
+        };
+        anyhow::bail!("{file}:{line}: expected words with labels: {remedy}");
+    }
+    anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    Ok(posts)
+}
+
+/// Writes the files of the splits, and the rest beside them if there is one. How many posts each
+/// split has.
+fn write_splits<'a>(
+    args: &SplitArgs,
+    paths: &[PathBuf; 3],
+    posts: impl Iterator<Item = (&'a PostRecord, Split)>,
+    rest: Option<(&Path, &[u8])>,
+) -> anyhow::Result<[usize; 3]> {
+    let mut texts = [const { String::new() }; 3];
+    let mut counts = [0; 3];
+    // Of a table every field is a string.
+    let has_json = !args.is_table();
+    for (post, split) in posts {
+        let i = Split::ALL.iter().position(|other| *other == split).expect("one of all");
+        texts[i] += &line_of(post, has_json);
+        texts[i].push('\n');
+        counts[i] += 1;
+    }
+    std::fs::create_dir_all(&args.to).with_context(|| format!("cannot write {}", args.to.display()))?;
+    // The training split is the first of them: a folder without it is no corpus.
+    let mut files: Vec<(&Path, &[u8])> =
+        paths.iter().zip(&texts).map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
+    files.extend(rest);
+    write_together(&files)?;
+    Ok(counts)
+}
+
+impl SplitArgs {
+    /// Whether FILE is a table.
+    fn is_table(&self) -> bool {
+        matches!(self.form.from.or_else(|| Format::of_path(&self.file)), Some(Format::Csv | Format::Tsv))
+    }
 }
 
 /// Refuses a FILE that can be read once, and files that would be written over.
