@@ -61,9 +61,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Waiting::write(path, bytes)?.map_or(Ok(()), Waiting::rename)
 }
 
-/// Writes files that belong together, each as [`write_atomically`] does, so that old and new ones
-/// never stand beside each other: none is renamed before all are written, and the first one, without
-/// which the others are nothing, is taken away before the others and comes last.
+/// Writes files that belong together, each as [`write_atomically`] does, so that a new one never
+/// stands beside the old first one: none is renamed before all are written, and the first, without
+/// which the others are nothing, is taken away before that and comes last.
 ///
 /// # Errors
 /// [`Error::Write`]; temporary files are removed. While they are written, all old files are there.
