@@ -187,6 +187,7 @@ fn wrong_values_of_options_have_a_message() {
     });
     write(dir, "gold.conll", GOLD);
     write(dir, "found.conll", FOUND);
+    write(dir, "mixed.txt", "a S-X S-X\nb U-X U-X\n");
     write(dir, "short.conll", "a O\nb O\nc O\nd O\n");
     write(dir, "words.conll", "a O\nb O\nc O\nD O\n\ne O\n");
     for (line, code, message) in [
@@ -216,6 +217,9 @@ fn wrong_values_of_options_have_a_message() {
         ("score gold.conll words.conll", 1, "post 1 has other words in gold.conll:1 than in words.conll:1: the word 4"),
         ("score gold.conll found.conll --scheme iob2", 1, "got \"E-X\""),
         ("score gold.conll found.conll --convention authors", 2, "conlleval or strict for tags that are not BIO"),
+        ("score mixed.txt", 1, "mixed.txt: the tags cannot be read: name their scheme"),
+        ("score mixed.txt", 1, "hint: --scheme names it"),
+        ("score gold.conll mixed.txt", 1, "mixed.txt: the tags cannot be read: name their scheme"),
         ("score - -", 2, "only one of the two files can be stdin"),
     ] {
         let (got, stdout, stderr) = run(dir, line, "");

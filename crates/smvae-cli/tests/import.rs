@@ -1,4 +1,5 @@
-//! `smvae import`: what it refuses, and what it tells of the labels that it reads.
+//! `smvae import` and `smvae split`: what they refuse, what they tell of the labels that they read,
+//! and which posts are kept apart.
 
 mod support;
 
@@ -130,4 +131,47 @@ fn what_needs_no_import_is_told() {
     let table = "next.csv is a table: import reads exports of Label Studio, doccano, Prodigy and spaCy; a table of labels \
                  needs the columns `words` and `tags`";
     says(dir.path(), "import next.csv --to a.jsonl", 1, &[table]);
+}
+
+#[test]
+fn a_pool_keeps_no_post_of_a_labelled_image_however_it_is_named() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let labelled = json!({"words": ["Ana"], "tags": ["B-PER"], "image_id": "3"});
+    let other = json!({"words": ["so"], "tags": ["O"], "image_id": "5.png"});
+    let none = json!({"words": ["in"], "tags": ["O"], "image_id": ""});
+    write(dir.path(), "labelled.jsonl", &[labelled, other, none]);
+    let pool = [("one", "3.jpg"), ("two", "./3"), ("three", "./5"), ("four", "4"), ("five", "")];
+    write(dir.path(), "pool.jsonl", &pool.map(|(text, image)| json!({"text": text, "image": image})));
+    let told = "pool.jsonl: 5 posts: 3 with the image of a labelled one, 2 left";
+    says(dir.path(), "split labelled.jsonl --to mine --dev 0 --test 0 --rest-of pool.jsonl", 0, &[told]);
+    let rest = fs::read_to_string(dir.path().join("mine/unlabelled.jsonl")).expect("written");
+    assert_eq!(rest, "{\"image_id\":\"4\",\"text\":\"four\"}\n{\"text\":\"five\"}\n");
+}
+
+#[test]
+fn splits_are_replaced_all_or_none() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path();
+    let posts: Vec<Value> = (0..12).map(|i| json!({"words": ["post", i.to_string()], "tags": ["O", "O"]})).collect();
+    write(dir, "labelled.jsonl", &posts);
+    let split = "split labelled.jsonl --to mine --dev 0.3 --test 0.3";
+    check(dir, split, "", 0);
+    let train = fs::read_to_string(dir.join("mine/train.jsonl")).expect("written");
+    // What cannot be replaced is the last of the files.
+    fs::remove_file(dir.join("mine/test.jsonl")).expect("written");
+    fs::create_dir(dir.join("mine/test.jsonl")).expect("writable");
+    says(dir, &format!("{split} --seed 2 --overwrite"), 1, &["cannot write mine/test.jsonl"]);
+    assert_eq!(fs::read_to_string(dir.join("mine/train.jsonl")).expect("as it was"), train);
+    fs::remove_dir(dir.join("mine/test.jsonl")).expect("empty");
+    check(dir, &format!("{split} --seed 2 --overwrite"), "", 0);
+    assert_ne!(fs::read_to_string(dir.join("mine/train.jsonl")).expect("written"), train);
+}
+
+#[test]
+fn an_import_writes_all_files_or_none() {
+    let for_dev = json!({"id": "2", "text": "IMGID:1 sings", "for_dev": true, "label": []});
+    let dir = folder(&[post("1", "Ana sings", json!([[0, 3, "PER"]])), for_dev]);
+    let import = "import export.jsonl --to train.conll --dev dev.conll --words whitespace";
+    says(dir.path(), import, 1, &["a word begins with `IMGID:`, as a header does"]);
+    assert!(!dir.path().join("train.conll").exists());
 }

@@ -5,8 +5,9 @@ use crate::url::is_url;
 
 /// A key of a post: posts that say the same have the same one. Letters and digits alone count, in
 /// lower case, without links, and without "RT @user:" before them, however often that stands there.
-/// How a text was split into words makes no difference. Of a post without letters and digits all of
-/// it counts.
+/// How a text was split into words makes no difference, but for a link that was taken apart
+/// (`https : //t . co/x`): only its `https` is left out. That stays so, since draws of experiments
+/// whose results are kept depend on it. Of a post without letters and digits all of it counts.
 ///
 /// ```
 /// use smvae_data::duplicates::key;

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,24 +58,88 @@ pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
 /// # Errors
 /// [`Error::Write`]; the temporary file is removed.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fault = |source| Error::Write { path: path.to_owned(), source };
-    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return std::fs::write(path, bytes).map_err(fault);
+    Waiting::write(path, bytes)?.map_or(Ok(()), Waiting::rename)
+}
+
+/// Writes files that belong together, each as [`write_atomically`] does, so that a new one never
+/// stands beside the old first one: none is renamed before all are written, and the first, without
+/// which the others are nothing, is taken away before that and comes last.
+///
+/// # Errors
+/// [`Error::Write`]; temporary files are removed. While they are written, all old files are there.
+pub fn write_together(files: &[(&Path, &[u8])]) -> Result<()> {
+    let waiting: Vec<_> = files.iter().map(|(path, bytes)| Waiting::write(path, bytes)).collect::<Result<_>>()?;
+    if let [Some(first), _, ..] = &waiting[..] {
+        first.remove_old()?;
     }
-    let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
-    let path = if is_link { &path.canonicalize().map_err(fault)? } else { path };
-    take_away_leavings(path.parent().unwrap_or(Path::new(".")));
-    // Two writers of one path, in one process or in two, must not share a temporary file.
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.{}.new", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    let temporary = path.with_file_name(name);
-    write_then_rename(&temporary, path, bytes).map_err(|source| {
-        // The first error is the one to report; the temporary file may not even exist.
-        let _ = std::fs::remove_file(&temporary);
-        Error::Write { path: path.to_owned(), source }
-    })
+    waiting.into_iter().rev().flatten().try_for_each(Waiting::rename)
+}
+
+/// A file that is whole under a temporary name, and waits for its own.
+struct Waiting {
+    temporary: PathBuf,
+    path: PathBuf,
+    /// Its lock shows that the writer lives.
+    _file: File,
+    is_renamed: bool,
+}
+
+impl Waiting {
+    /// Writes the temporary file. `None` for a device or a pipe, which is written to as it is.
+    fn write(path: &Path, bytes: &[u8]) -> Result<Option<Self>> {
+        let fault = |source| Error::Write { path: path.to_owned(), source };
+        match path.metadata() {
+            // Said before any other file is renamed.
+            Ok(found) if found.is_dir() => return Err(fault(ErrorKind::IsADirectory.into())),
+            Ok(found) if !found.is_file() => return std::fs::write(path, bytes).map(|()| None).map_err(fault),
+            _ => {}
+        }
+        let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        let path = if is_link { path.canonicalize().map_err(fault)? } else { path.to_owned() };
+        take_away_leavings(folder_of(&path));
+        // Two writers of one path, in one process or in two, must not share a temporary file.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}.{}.new", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        let temporary = path.with_file_name(name);
+        match write_temporary(&temporary, &path, bytes) {
+            Ok(file) => Ok(Some(Self { temporary, path, _file: file, is_renamed: false })),
+            Err(source) => {
+                // The first error is the one to report; the temporary file may not even exist.
+                let _ = std::fs::remove_file(&temporary);
+                Err(Error::Write { path, source })
+            }
+        }
+    }
+
+    /// Removes what stands in its place.
+    fn remove_old(&self) -> Result<()> {
+        let removed = match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| sync_folder(folder_of(&self.path))),
+        };
+        removed.map_err(|source| Error::Write { path: self.path.clone(), source })
+    }
+
+    fn rename(mut self) -> Result<()> {
+        let renamed = std::fs::rename(&self.temporary, &self.path);
+        self.is_renamed = renamed.is_ok();
+        let renamed = renamed.and_then(|()| sync_folder(folder_of(&self.path)));
+        renamed.map_err(|source| Error::Write { path: self.path.clone(), source })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 /// How old a temporary file of nobody must be: between creation and lock it looks abandoned.
@@ -137,7 +201,8 @@ pub fn create_anew(temporary: &Path) -> std::io::Result<File> {
     File::create_new(temporary)
 }
 
-fn write_then_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file that is to replace the one at `path`.
+fn write_temporary(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<File> {
     let mut file = create_anew(temporary)?;
     // It shows that its writer lives; where the system locks nothing, nothing is taken away either.
     let _ = file.try_lock();
@@ -146,10 +211,11 @@ fn write_then_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Re
     if let Ok(found) = path.metadata() {
         file.set_permissions(found.permissions())?;
     }
+    #[cfg(not(unix))]
+    let _ = path;
     file.write_all(bytes)?;
     file.sync_all()?;
-    std::fs::rename(temporary, path)?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -240,5 +306,40 @@ mod tests {
         assert!(matches!(write_atomically(&dir.path().join("b"), b"x"), Err(Error::Write { .. })));
         assert!(matches!(write_atomically(&dir.path().join("no/c"), b"x"), Err(Error::Write { .. })));
         assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 2);
+    }
+
+    #[test]
+    fn files_that_belong_together_are_replaced_all_or_none() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| dir.path().join(name);
+        let (train, test) = (at("train"), at("test"));
+        let read = || [&train, &test].map(|path| std::fs::read_to_string(path).expect("reads"));
+        write_together(&[(&train, b"one"), (&test, b"two")]).expect("writes");
+        write_together(&[(&train, b"three"), (&test, b"four")]).expect("replaces");
+        assert_eq!(read(), ["three", "four"]);
+        std::fs::create_dir(at("folder")).expect("a folder in the way");
+        for bad in ["folder", "no/folder"] {
+            let error = write_together(&[(&train, b"five"), (&test, b"six"), (&at(bad), b"x")]).expect_err(bad);
+            assert!(matches!(&error, Error::Write { path, .. } if *path == at(bad)), "{error}");
+            assert_eq!(read(), ["three", "four"]);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 3);
+        write_together(&[]).expect("nothing to write");
+    }
+
+    #[test]
+    fn the_first_of_the_files_is_away_while_the_others_are_renamed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (train, test) = (dir.path().join("train"), dir.path().join("test"));
+        std::fs::write(&train, "old").expect("writes");
+        let waiting = Waiting::write(&train, b"new").expect("writes").expect("a file");
+        waiting.remove_old().expect("there");
+        waiting.remove_old().expect("nothing to remove");
+        assert!(!train.exists());
+        drop(waiting);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 0);
+        // One file alone stays until the new one is in its place.
+        write_together(&[(&test, b"one")]).expect("writes");
+        assert_eq!(std::fs::read(&test).expect("reads"), b"one");
     }
 }

@@ -18,7 +18,7 @@ pub fn is_file_name(id: &str) -> bool {
 
 /// An id without a leading `./` and the extension of an image: ids that name one image have the
 /// same.
-pub(crate) fn bare(id: &str) -> &str {
+pub fn bare_id(id: &str) -> &str {
     let path = without_dot(id);
     split_extension(path).unwrap_or(path)
 }

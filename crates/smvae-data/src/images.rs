@@ -13,7 +13,7 @@
 
 mod notes;
 
-pub use crate::ids::{IMAGE_EXTENSIONS, has_image_extension, is_file_name};
+pub use crate::ids::{IMAGE_EXTENSIONS, bare_id, has_image_extension, is_file_name};
 pub use notes::VectorNote;
 
 use crate::{Error, Result, Sample, files, ids};

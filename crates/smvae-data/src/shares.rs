@@ -1,8 +1,10 @@
 //! Posts into train, dev and test by a seed, with what belongs together on one side: posts that say
-//! the same, and posts of one image. Otherwise a model is tested on what it has seen.
+//! the same, and posts of one image. Otherwise a model is tested on what it has seen. Ids of images
+//! are compared without a leading `./` and the extension of an image.
 
 use crate::corpus::Split;
 use crate::duplicates::{key, lot};
+use crate::ids::bare_id;
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -66,7 +68,7 @@ fn groups<W: AsRef<str>>(posts: &[(&[W], Option<&str>)]) -> Vec<(u64, Vec<usize>
     for (i, (words, image)) in posts.iter().enumerate() {
         let same_text = *of_text.entry(key(words)).or_insert(i);
         join(&mut parents, i, same_text);
-        if let Some(image) = image.filter(|image| !image.is_empty()) {
+        if let Some(image) = image.map(bare_id).filter(|image| !image.is_empty()) {
             let same_image = *of_image.entry(image).or_insert(i);
             join(&mut parents, i, same_image);
         }
@@ -128,6 +130,22 @@ mod tests {
         let other = ShareSettings { seed: 2, ..ShareSettings::default() };
         assert_ne!(split(&posts, &other), splits);
         assert_eq!(split(&posts, &ShareSettings::default()), splits);
+    }
+
+    #[test]
+    fn an_image_is_one_however_its_id_is_written() {
+        let ids = ["", "./", ".jpg", "./.png", "3", "3.jpg", "./3", "./3.PNG"];
+        let texts: Vec<String> = (0..160).map(|i| format!("post {i}")).collect();
+        let numbers: Vec<String> = (0..20).map(|i| i.to_string()).collect();
+        let images: Vec<String> = (0..160).map(|i| ids[i % 8].replace('3', &numbers[i / 8])).collect();
+        let posts: Vec<(&str, &str)> =
+            texts.iter().map(String::as_str).zip(images.iter().map(String::as_str)).collect();
+        let splits = split(&posts, &ShareSettings { dev: 0.3, test: 0.3, seed: 1 });
+        for same in splits.chunks(8).map(|eight| &eight[4..]) {
+            assert!(same.iter().all(|split| *split == same[0]), "{same:?}");
+        }
+        // What is no id is no image, so that the splits are as large as was asked for.
+        assert_eq!(splits.iter().filter(|split| **split == Split::Test).count(), 48);
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(crate) struct EvalArgs {
 
 pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let run = match &args.model[..] {
-        [run] => Some(run),
+        [run] => Some(run.as_path()),
         _ if args.save_predictions => return Err(only_one("--save-predictions").into()),
         _ if args.authors_protocol.is_some() => return Err(only_one("--authors-protocol").into()),
         _ => None,
@@ -96,15 +96,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let (split, corpus, path) = (args.split, folder.display(), file.path.display());
     say(format!("{split} of {corpus} ({path}): {} posts", samples.len()));
     if let Some(seed) = args.authors_protocol {
-        let mut progress = Progress::new("posts");
-        let mut on_progress = |done, total| {
-            progress.update(done, total, String::new);
-            Flow::Continue
-        };
-        let scores = smvae::evaluate_as_authors_with(&model, &samples, seed, &mut on_progress)?;
-        let scores = scores.expect("the callback ends nothing");
-        drop(progress);
-        return if args.json { output::print_json(&scores) } else { output::print(&scores.to_string()) };
+        return as_authors(&model, &samples, seed, args.json);
     }
     let convention = args.convention.unwrap_or(model.config().input.convention);
     let evaluation = score(&model, &samples, convention)?;
@@ -118,7 +110,25 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     }
     let gold = gold_entities(&samples, convention)?;
     let predictions = PostPrediction::join(&samples, &gold, &evaluation.predictions, |sample| model.caption_of(sample));
-    if let Some((run, saved)) = run.zip(saved) {
+    save(args, run.zip(saved), predictions)
+}
+
+/// Scores by the authors' protocol, and prints that.
+fn as_authors(model: &Predictor, samples: &[Sample], seed: u64, is_json: bool) -> anyhow::Result<()> {
+    let mut progress = Progress::new("posts");
+    let mut on_progress = |done, total| {
+        progress.update(done, total, String::new);
+        Flow::Continue
+    };
+    let scores = smvae::evaluate_as_authors_with(model, samples, seed, &mut on_progress)?;
+    let scores = scores.expect("the callback ends nothing");
+    drop(progress);
+    if is_json { output::print_json(&scores) } else { output::print(&scores.to_string()) }
+}
+
+/// Keeps what was found with the run and in the file of --predictions, where these are asked for.
+fn save(args: &EvalArgs, run: Option<(&Path, Saved)>, predictions: Vec<PostPrediction>) -> anyhow::Result<()> {
+    if let Some((run, saved)) = run {
         let run = RunInfo::read(run)?;
         match saved {
             Saved::Whole => run.save_predictions(args.split, &predictions)?,

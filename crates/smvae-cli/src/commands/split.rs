@@ -14,8 +14,9 @@ use clap::Args;
 use serde_json::json;
 use smvae::data::corpus::{label_set, load_file_with, split_path};
 use smvae::data::duplicates::key;
-use smvae::data::files::write_atomically;
+use smvae::data::files::write_together;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, Settings};
+use smvae::data::images::bare_id;
 use smvae::data::shares::{ShareSettings, shares};
 use smvae::data::words::WordConvention;
 use smvae::data::{Convention, Error, Split};
@@ -60,24 +61,7 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let paths = Split::ALL.map(|split| args.to.join(format!("{}.jsonl", split.stems()[0])));
     let unlabelled = args.to.join("unlabelled.jsonl");
     check_files(args, &paths, &unlabelled)?;
-    let settings = Settings {
-        format: args.form.from,
-        separator: args.form.separator,
-        columns: args.columns.columns,
-        labels: LabelUse::IfAny,
-    };
-    let is_table = matches!(args.form.from.or_else(|| Format::of_path(&args.file)), Some(Format::Csv | Format::Tsv));
-    let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
-    if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
-        let (file, line) = (args.file.display(), post.line);
-        let remedy = if is_table {
-            "a table of labels needs the columns `words` and `tags`"
-        } else {
-            "`smvae import` makes them of a tool's export"
-        };
-        anyhow::bail!("{file}:{line}: expected words with labels: {remedy}");
-    }
-    anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    let posts = read(args)?;
     let labels = check_as_training_does(args, &posts)?;
     let words: Vec<_> = posts.iter().map(|post| post.words(&WordConvention::default())).collect();
     let shown: Vec<(&[String], Option<&str>)> =
@@ -87,29 +71,16 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let splits = shares(&shown, &shares_of)?;
     // Read before anything is written.
     let rest = args.rest_of.as_ref().map(|pool| rest_of(pool, args, &shown)).transpose()?;
-    let mut texts = [const { String::new() }; 3];
-    let mut counts = [0; 3];
-    for (post, split) in posts.iter().zip(splits) {
-        let i = Split::ALL.iter().position(|other| *other == split).expect("one of all");
-        // Of a table every field is a string.
-        texts[i] += &line_of(post, !is_table);
-        texts[i].push('\n');
-        counts[i] += 1;
-    }
-    std::fs::create_dir_all(&args.to).with_context(|| format!("cannot write {}", args.to.display()))?;
-    for (path, text) in paths.iter().zip(texts) {
-        write_atomically(path, text.as_bytes())?;
-    }
-    let [train, dev, test] = counts;
+    let unlabelled_lines = rest.as_ref().map(|rest| (unlabelled.as_path(), rest.lines.as_bytes()));
+    let [train, dev, test] = write_splits(args, &paths, posts.iter().zip(splits), unlabelled_lines)?;
     say(format!("{}: {train} posts to train on, {dev} for dev, {test} for test", args.to.display()));
     labels.tell();
     for (image, n) in shared_images(&shown) {
-        let left_out = rest.as_ref().and_then(|rest| rest.left_for.get(image)).copied().unwrap_or(0);
+        let left_out = rest.as_ref().and_then(|rest| rest.left_for.get(bare_id(image))).copied().unwrap_or(0);
         say(tell_shared(image, n, left_out));
     }
     let mut passed_over = 0;
     if let Some(rest) = rest {
-        write_atomically(&unlabelled, rest.lines.as_bytes())?;
         say(format!("{}: {} posts that are in none of the splits", unlabelled.display(), rest.posts));
         say(rest.parts);
         rest.repeated_ids.iter().for_each(say);
@@ -119,6 +90,62 @@ pub(crate) fn run(args: &SplitArgs) -> anyhow::Result<()> {
         say("a split without posts is no use to `train` and `eval`: label more, or ask for larger shares");
     }
     if passed_over > 0 { Err(BadLines { passed_over, ..BadLines::default() }.into()) } else { Ok(()) }
+}
+
+/// The posts of FILE, all of which have words and labels.
+fn read(args: &SplitArgs) -> anyhow::Result<Vec<PostRecord>> {
+    let settings = Settings {
+        format: args.form.from,
+        separator: args.form.separator,
+        columns: args.columns.columns,
+        labels: LabelUse::IfAny,
+    };
+    let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
+    if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
+        let (file, line) = (args.file.display(), post.line);
+        let remedy = if args.is_table() {
+            "a table of labels needs the columns `words` and `tags`"
+        } else {
+            "`smvae import` makes them of a tool's export"
+        };
+        anyhow::bail!("{file}:{line}: expected words with labels: {remedy}");
+    }
+    anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    Ok(posts)
+}
+
+/// Writes the files of the splits, and the rest beside them if there is one. How many posts each
+/// split has.
+fn write_splits<'a>(
+    args: &SplitArgs,
+    paths: &[PathBuf; 3],
+    posts: impl Iterator<Item = (&'a PostRecord, Split)>,
+    rest: Option<(&Path, &[u8])>,
+) -> anyhow::Result<[usize; 3]> {
+    let mut texts = [const { String::new() }; 3];
+    let mut counts = [0; 3];
+    // Of a table every field is a string.
+    let has_json = !args.is_table();
+    for (post, split) in posts {
+        let i = Split::ALL.iter().position(|other| *other == split).expect("one of all");
+        texts[i] += &line_of(post, has_json);
+        texts[i].push('\n');
+        counts[i] += 1;
+    }
+    std::fs::create_dir_all(&args.to).with_context(|| format!("cannot write {}", args.to.display()))?;
+    // The training split is the first of them: a folder without it is no corpus.
+    let mut files: Vec<(&Path, &[u8])> =
+        paths.iter().zip(&texts).map(|(path, text)| (path.as_path(), text.as_bytes())).collect();
+    files.extend(rest);
+    write_together(&files)?;
+    Ok(counts)
+}
+
+impl SplitArgs {
+    /// Whether FILE is a table.
+    fn is_table(&self) -> bool {
+        matches!(self.form.from.or_else(|| Format::of_path(&self.file)), Some(Format::Csv | Format::Tsv))
+    }
 }
 
 /// Refuses a FILE that can be read once, and files that would be written over.
@@ -181,14 +208,13 @@ fn check_as_training_does(args: &SplitArgs, posts: &[PostRecord]) -> anyhow::Res
 /// Images that more than a tenth of the posts have, and at least so many: hardly one photo.
 const LEAST_SHARED: usize = 5;
 
-/// Those images, and how many posts have each.
-fn shared_images<'a>(posts: &[(&[String], Option<&'a str>)]) -> BTreeMap<&'a str, usize> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for image in posts.iter().filter_map(|(_, image)| *image) {
-        *counts.entry(image).or_default() += 1;
+/// Those images as the first post of each names it, and how many posts have each.
+fn shared_images<'a>(posts: &[(&[String], Option<&'a str>)]) -> Vec<(&'a str, usize)> {
+    let mut counts: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
+    for image in posts.iter().filter_map(|(_, image)| image.filter(|image| !bare_id(image).is_empty())) {
+        counts.entry(bare_id(image)).or_insert((image, 0)).1 += 1;
     }
-    counts.retain(|_, n| *n >= LEAST_SHARED && *n * 10 > posts.len());
-    counts
+    counts.into_values().filter(|(_, n)| *n >= LEAST_SHARED && *n * 10 > posts.len()).collect()
 }
 
 /// What it means that so many posts share an image.
@@ -213,14 +239,15 @@ struct Rest {
     parts: String,
     /// What there is to tell of ids that stand twice.
     repeated_ids: Option<String>,
-    /// How many posts were left out for an image that labelled posts have.
+    /// How many posts were left out for an image that labelled posts have, by its bare id.
     left_for: HashMap<String, usize>,
 }
 
 /// The posts of a pool that say what none of the labelled posts says and have the image of none.
 fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]) -> anyhow::Result<Rest> {
     let mut seen: HashSet<u64> = labelled.iter().map(|(words, _)| key(words)).collect();
-    let images: HashSet<&str> = labelled.iter().filter_map(|(_, image)| *image).collect();
+    let images = labelled.iter().filter_map(|(_, image)| image.map(bare_id));
+    let images: HashSet<&str> = images.filter(|image| !image.is_empty()).collect();
     let own = |path: &Path| Format::of_path(path);
     let is_alike = own(pool).is_none_or(|format| args.form.from.or_else(|| own(&args.file)) == Some(format));
     let (form, columns) = if is_alike { (args.form.clone(), args.columns.clone()) } else { Default::default() };
@@ -236,9 +263,9 @@ fn rest_of(pool: &Path, args: &SplitArgs, labelled: &[(&[String], Option<&str>)]
             wordless += 1;
         } else if labelled.contains(&key) {
             known += 1;
-        } else if let Some(image) = post.image.as_ref().filter(|image| images.contains(image.as_str())) {
+        } else if let Some(image) = post.image.as_deref().map(bare_id).filter(|image| images.contains(*image)) {
             of_an_image += 1;
-            *rest.left_for.entry(image.clone()).or_default() += 1;
+            *rest.left_for.entry(image.to_owned()).or_default() += 1;
         } else if seen.insert(key) {
             rest.lines += &line_of(post, false);
             rest.lines.push('\n');
@@ -300,8 +327,12 @@ mod tests {
             (0..of).map(|i| (words.as_slice(), (i < n).then_some("none.jpg"))).collect()
         };
         for (n, of, is_told) in [(4, 4, false), (5, 10, true), (5, 50, false), (6, 50, true)] {
-            assert_eq!(shared_images(&posts(n, of)).get("none.jpg"), is_told.then_some(&n), "{n} of {of}");
+            let want: Vec<(&str, usize)> = is_told.then_some(("none.jpg", n)).into_iter().collect();
+            assert_eq!(shared_images(&posts(n, of)), want, "{n} of {of}");
         }
+        let mut named = posts(5, 10);
+        named[1].1 = Some("./none");
+        assert_eq!(shared_images(&named), [("none.jpg", 5)]);
         let want = "22 posts share the image \"none.jpg\" and stay together, and 645 posts of the pool are left out for \
                     it: where there is no photo, name no image";
         assert_eq!(tell_shared("none.jpg", 22, 645), want);

@@ -4,7 +4,7 @@ use super::LoadedSplit;
 use crate::duplicates::key;
 use crate::files::{sha256_file, sha256_hex};
 use crate::formats::{self, LabelUse, Settings};
-use crate::ids;
+use crate::ids::bare_id;
 use crate::selection::select;
 use crate::words::WordConvention;
 use crate::{Result, Sample, Selection};
@@ -37,13 +37,13 @@ impl LoadedSplit {
         let convention = WordConvention::of_corpus(self.samples.iter().map(|sample| &sample.words));
         let mut seen: HashSet<u64> = self.samples.iter().chain(others).map(|sample| key(&sample.words)).collect();
         let images: HashSet<&str> =
-            others.iter().map(|sample| ids::bare(&sample.image_id)).filter(|id| !id.is_empty()).collect();
+            others.iter().map(|sample| bare_id(&sample.image_id)).filter(|id| !id.is_empty()).collect();
         let settings = Settings { labels: LabelUse::Ignored, ..Settings::default() };
         for record in formats::open(file, &settings)? {
             let record = record?;
             let words = record.words(&convention).into_owned();
             let is_post = !words.is_empty() && words.iter().all(|word| !word.is_empty());
-            let has_image_of_others = record.image.as_deref().is_some_and(|image| images.contains(ids::bare(image)));
+            let has_image_of_others = record.image.as_deref().is_some_and(|image| images.contains(bare_id(image)));
             if is_post && !has_image_of_others && seen.insert(key(&words)) {
                 // Never read: a post that is not chosen has no labels.
                 let tags = vec!["O".to_owned(); words.len()];

@@ -19,24 +19,34 @@ use std::path::Path;
 /// [`Error::Scheme`] for tags of no one scheme; [`Error::TagNumbers`] for tags that are numbers.
 /// [`name_tags`] gives these their names.
 pub fn samples(posts: Vec<PostRecord>, path: &Path, given: Option<Scheme>) -> Result<(Vec<Sample>, Option<Told>)> {
-    let tags = posts.iter().filter_map(|post| match &post.labels {
-        Some(Labels::Tags(tags)) => Some(tags.as_slice()),
-        _ => None,
-    });
-    let told = match given {
-        Some(scheme) => Some(Told { scheme, fitting: vec![scheme] }),
-        None if tags.clone().next().is_none() => None,
-        None => {
-            let fault = |source| Error::Scheme { path: path.to_owned(), source: Box::new(source) };
-            Some(Scheme::of_posts(tags).map_err(fault)?)
-        }
-    };
+    let told = scheme_of(posts.iter().filter_map(PostRecord::tags), given, path)?;
     if let Some(post) = posts.iter().find(|post| matches!(post.labels, Some(Labels::TagNumbers(_)))) {
         return Err(Error::TagNumbers { path: path.to_owned(), line: post.line });
     }
     let reading = Reading { given, told: told.as_ref() };
     let samples = posts.into_iter().map(|post| reading.sample(post).map_err(|fault| fault.of(path)));
     Ok((samples.collect::<Result<_>>()?, told))
+}
+
+/// The scheme of some posts' tags: the one that is given, or else the one that they tell; `None`
+/// where there is neither.
+///
+/// # Errors
+/// [`Error::Scheme`] for tags of no one scheme.
+pub fn scheme_of<'a, S: AsRef<str> + 'a>(
+    posts: impl IntoIterator<Item = &'a [S]>,
+    given: Option<Scheme>,
+    path: &Path,
+) -> Result<Option<Told>> {
+    if let Some(scheme) = given {
+        return Ok(Some(Told { scheme, fitting: vec![scheme] }));
+    }
+    let mut posts = posts.into_iter().peekable();
+    if posts.peek().is_none() {
+        return Ok(None);
+    }
+    let fault = |source| Error::Scheme { path: path.to_owned(), source: Box::new(source) };
+    Scheme::of_posts(posts).map(Some).map_err(fault)
 }
 
 /// Gives tags that are numbers their names.

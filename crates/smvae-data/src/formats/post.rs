@@ -34,6 +34,14 @@ impl PostRecord {
         }
     }
 
+    /// Its tags, if its labels are tags by name.
+    pub fn tags(&self) -> Option<&[String]> {
+        match &self.labels {
+            Some(Labels::Tags(tags)) => Some(tags),
+            _ => None,
+        }
+    }
+
     /// A post of which nothing but the text or the words is known.
     pub(crate) fn new(line: usize, body: Body) -> Self {
         Self { line, id: None, body, image: None, caption: None, labels: None, fields: Fields::default() }

@@ -82,19 +82,12 @@ pub(crate) fn extract_listing(
     let start = Instant::now();
     let total = listing.count();
     let Listing { files, mut bad } = listing;
-    let (key, width) = (journal_key(model, settings), model.encoder.width());
+    let width = model.encoder.width();
     let waiting = FeatureProgress { done: 0, total, images_per_second: 0.0 };
-    let Some(mut journal) = Journal::open(out, &key, width, &mut || on_progress(waiting))? else {
+    let Some(mut journal) = open_journal(out, notes, model, settings, &mut || on_progress(waiting))? else {
         let seconds = start.elapsed().as_secs_f64();
         return Ok(FeatureSummary { vectors: 0, width, resumed: 0, bad, stopped: true, seconds });
     };
-    if out.exists() && !settings.overwrite {
-        // Another process made them while this one waited for it.
-        journal.remove()?;
-        return Err(Error::FeaturesExist { path: out.to_owned() });
-    }
-    let key = format!("{key} {:?}", settings.precision);
-    earlier::vectors(notes, &key, width).into_iter().for_each(|(id, sha256, vector)| journal.know(id, sha256, vector));
     let mut run = Run { model, settings, journal: &mut journal, digests: BTreeMap::new(), done: BTreeMap::new() };
     let stopped = run.all(&files, &mut bad, &mut |computed, done| {
         let images_per_second = computed as f64 / start.elapsed().as_secs_f64().max(1e-9);
@@ -116,7 +109,7 @@ pub(crate) fn extract_listing(
         let images = done.iter().map(|(id, made)| (id.clone(), made.sha256.clone())).collect();
         let vectors = journal.take(done.keys());
         ImageVectors::from_map(vectors)?.with_description(text).save_as(out, settings.precision)?;
-        earlier::write(notes, out, key, images)?;
+        earlier::write(notes, out, notes_key(model, settings), images)?;
         journal.remove()?;
     }
     let resumed = done.values().filter(|made| made.before).count();
@@ -135,6 +128,35 @@ fn check(out: &Path, settings: &FeatureSettings) -> Result<()> {
         return Err(Error::FeaturesExist { path: out.to_owned() });
     }
     Ok(())
+}
+
+/// The journal beside `out`, which knows the vectors that were made before. `None` if the callback
+/// ended the waiting for another process.
+fn open_journal(
+    out: &Path,
+    notes: &Path,
+    model: &VisionModel,
+    settings: &FeatureSettings,
+    on_wait: &mut dyn FnMut() -> Flow,
+) -> Result<Option<Journal>> {
+    let width = model.encoder.width();
+    let Some(mut journal) = Journal::open(out, &journal_key(model, settings), width, on_wait)? else {
+        return Ok(None);
+    };
+    if out.exists() && !settings.overwrite {
+        // Another process made them while this one waited for it.
+        journal.remove()?;
+        return Err(Error::FeaturesExist { path: out.to_owned() });
+    }
+    for (id, sha256, vector) in earlier::vectors(notes, &notes_key(model, settings), width) {
+        journal.know(id, sha256, vector);
+    }
+    Ok(Some(journal))
+}
+
+/// What vectors must have been made with to be those of this model with these settings.
+fn notes_key(model: &VisionModel, settings: &FeatureSettings) -> String {
+    format!("{} {:?}", journal_key(model, settings), settings.precision)
 }
 
 /// Digest of a folder: every file with the digest of its content, or with the reason why that is

@@ -17,7 +17,7 @@ use crate::run::tensorboard::EventFile;
 use crate::scoring::answer::Answer;
 use crate::scoring::decision::{Decision, tune};
 use crate::scoring::networks::Networks;
-use crate::scoring::scorer::Scorer;
+use crate::scoring::scorer::{ScoredSpans, Scorer};
 use crate::training::averaging::Averaging;
 use crate::training::card;
 use crate::training::checkpoint::{self, Checkpoints, Position, TensorGroups};
@@ -351,22 +351,27 @@ impl<'a> TrainingLoop<'a> {
         record.dev = Some(scores);
         record.outside_bias = decision.outside_bias;
         if record.best {
-            // The large file comes first: if the disk is full, the old decision stays with the old
-            // weights.
-            self.folder.save_weights(self.evaluated().0)?;
-            self.folder.save_decision(decision)?;
-            let samples = self.prepared.input.dev();
-            let answer = Answer::plain(decision, labels);
-            let entities = |((sample, item), scored)| answer.entities(&Post::from(sample), &answer.keep(item, scored));
-            let found: Vec<_> = samples.iter().zip(dev).zip(&scored).map(entities).collect();
-            let collator = self.prepared.collator();
-            let caption_of = |sample: &Sample| collator.caption_text(sample).map(str::to_owned);
-            let predictions = PostPrediction::join(samples, gold, &found, caption_of);
-            self.folder.forget_evaluations()?;
-            self.folder.save_predictions(Split::Dev, &predictions)?;
-            self.folder.save_calibration(Calibration::fit(&predictions, labels))?;
+            self.save_best(decision, &scored)?;
         }
         Ok(true)
+    }
+
+    /// Saves the weights that are evaluated, with what they find in dev.
+    fn save_best(&self, decision: Decision, scored: &[ScoredSpans]) -> Result<()> {
+        // The large file comes first: if the disk is full, the old decision stays with the old
+        // weights.
+        self.folder.save_weights(self.evaluated().0)?;
+        self.folder.save_decision(decision)?;
+        let (samples, labels) = (self.prepared.input.dev(), self.prepared.input.labels());
+        let answer = Answer::plain(decision, labels);
+        let entities = |((sample, item), scored)| answer.entities(&Post::from(sample), &answer.keep(item, scored));
+        let found: Vec<_> = samples.iter().zip(&self.data.dev).zip(scored).map(entities).collect();
+        let collator = self.prepared.collator();
+        let caption_of = |sample: &Sample| collator.caption_text(sample).map(str::to_owned);
+        let predictions = PostPrediction::join(samples, &self.data.dev_gold, &found, caption_of);
+        self.folder.forget_evaluations()?;
+        self.folder.save_predictions(Split::Dev, &predictions)?;
+        self.folder.save_calibration(Calibration::fit(&predictions, labels))
     }
 
     fn finish(mut self, out: &Path, finished: bool) -> Result<RunSummary> {

@@ -11,10 +11,10 @@ use serde_json::json;
 use smvae::core::schemes::Scheme;
 use smvae::data::exchange::fit::{Fitted, Misfits, fit};
 use smvae::data::exchange::{Annotated, State};
-use smvae::data::files::write_atomically;
 use smvae::data::formats::Format;
 use smvae::data::words::WordConvention;
 use smvae::data::{Sample, writer};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Posts of one output.
@@ -25,13 +25,12 @@ pub(super) struct Labelled {
 }
 
 impl Labelled {
-    /// Writes them.
-    pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = match Format::of_path(path) {
-            Some(Format::Conll) => writer::to_text(&self.samples)?,
-            _ => self.lines.clone(),
-        };
-        Ok(write_atomically(path, text.as_bytes())?)
+    /// The text of a file of this name.
+    pub(super) fn text(&self, path: &Path) -> anyhow::Result<Cow<'_, str>> {
+        Ok(match Format::of_path(path) {
+            Some(Format::Conll) => Cow::Owned(writer::to_text(&self.samples)?),
+            _ => Cow::Borrowed(self.lines.as_str()),
+        })
     }
 }
 
@@ -101,12 +100,10 @@ impl Imported {
         self.mixed += usize::from(post.for_dev && !has_dev);
         let to = if post.for_dev && has_dev { &mut self.dev } else { &mut self.train };
         to.lines += &(fitted.to_line(post) + "\n");
-        // In columns a post is known by its image, or else by a name that no other one has.
-        let image_id = post
-            .image
-            .clone()
-            .or(post.id.clone())
-            .unwrap_or_else(|| format!("{}-{}", file.file_stem().unwrap_or_default().to_string_lossy(), post.line));
+        // In columns a post is known by its image, or else by where it stood: its own id might be
+        // that of an image, with which it would be trained.
+        let place = || format!("{}-{}", file.file_stem().unwrap_or_default().to_string_lossy(), post.line);
+        let image_id = post.image.clone().unwrap_or_else(place);
         to.samples.push(Sample { image_id, words: fitted.words, tags, caption: post.caption.clone() });
         Ok(())
     }

@@ -16,9 +16,11 @@ use earlier::Earlier;
 use imported::Imported;
 use posts::read_all;
 use smvae::data::duplicates::key;
-use smvae::data::files::write_atomically;
+use smvae::data::files::write_together;
 use smvae::data::formats::Format;
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::path::Path;
 
 pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let (to, dev, unlabelled) = (Some(args.to.as_path()), args.dev.as_deref(), args.unlabelled.as_deref());
@@ -39,14 +41,7 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
         all.add(post, &words, misfits, args.dev.is_some())?;
     }
     all.misfits.check(&posts.kept, misfits)?;
-    all.train.write(&args.to)?;
-    // A split without posts is no use, and may be the second file of one that has some.
-    if let Some(path) = args.dev.as_deref().filter(|_| !all.dev.samples.is_empty()) {
-        all.dev.write(path)?;
-    }
-    if let Some(path) = &args.unlabelled {
-        write_atomically(path, all.unlabelled.as_bytes())?;
-    }
+    write(args, &all)?;
     all.tell(args, posts.several);
     let written: HashSet<u64> =
         all.train.samples.iter().chain(&all.dev.samples).map(|sample| key(&sample.words)).collect();
@@ -56,4 +51,17 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     };
     earlier.iter().filter(|earlier| !stays(earlier)).for_each(|earlier| earlier.tell(&written));
     Ok(())
+}
+
+/// Writes all files or none: posts of an old file may be in another one of the new ones.
+fn write(args: &ImportArgs, all: &Imported) -> anyhow::Result<()> {
+    // A split without posts is no use, and may be the second file of one that has some.
+    let dev = args.dev.as_deref().filter(|_| !all.dev.samples.is_empty());
+    let mut texts = vec![(args.to.as_path(), all.train.text(&args.to)?)];
+    if let Some(path) = dev {
+        texts.push((path, all.dev.text(path)?));
+    }
+    texts.extend(args.unlabelled.as_deref().map(|path| (path, Cow::Borrowed(all.unlabelled.as_str()))));
+    let files: Vec<(&Path, &[u8])> = texts.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+    Ok(write_together(&files)?)
 }

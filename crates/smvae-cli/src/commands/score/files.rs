@@ -7,7 +7,7 @@ use crate::input::name;
 use crate::progress::say;
 use anyhow::{Context as _, bail, ensure};
 use smvae::core::metrics::Conlleval;
-use smvae::core::schemes::{Scheme, Told};
+use smvae::core::schemes::Scheme;
 use smvae::data::corpus::CorpusFormat;
 use smvae::data::formats::{self, Body, Format, LabelUse, Labels, PostRecord, labelled};
 use smvae::data::{Convention, Entity};
@@ -77,7 +77,8 @@ impl Side {
         if let Some(names) = &format.label_names {
             labelled::name_tags(&mut posts, path, names)?;
         }
-        let told = told(&posts, format.scheme, path)?;
+        let told =
+            labelled::scheme_of(posts.iter().filter_map(PostRecord::tags), format.scheme, Path::new(&name(path)))?;
         let decided = read.decided();
         if let Some(told) = told.as_ref().filter(|told| told.scheme != Scheme::Iob2 || decided.columns.is_some()) {
             say(format!("{} read as {decided}, scheme {told}", name(path)));
@@ -103,20 +104,4 @@ fn words(post: &PostRecord) -> &[String] {
         Body::Words(words) => words,
         Body::Text(_) => &[],
     }
-}
-
-/// The scheme of the tags; `None` where there are none.
-fn told(posts: &[PostRecord], given: Option<Scheme>, path: &Path) -> anyhow::Result<Option<Told>> {
-    let tags = posts.iter().filter_map(|post| match &post.labels {
-        Some(Labels::Tags(tags)) => Some(tags.as_slice()),
-        _ => None,
-    });
-    if let Some(scheme) = given {
-        return Ok(Some(Told { scheme, fitting: vec![scheme] }));
-    }
-    if tags.clone().next().is_none() {
-        return Ok(None);
-    }
-    let unknown = || format!("{}: the tags are of no one scheme: --scheme names it", name(path));
-    Scheme::of_posts(tags).map(Some).with_context(unknown)
 }

@@ -8,6 +8,7 @@ use smvae::core::columns::{TagColumns, TaggedSentence, read_columns_at};
 use smvae::core::metrics::Conlleval;
 use smvae::core::schemes::Scheme;
 use smvae::data::Convention;
+use smvae::data::formats::labelled::scheme_of;
 use std::path::Path;
 
 /// Scores a file whose columns are those of word, gold and predicted tag, or the last two.
@@ -48,17 +49,16 @@ pub(super) fn score(
 /// The schemes of both columns: the one that is given; or else that of the gold tags, which a
 /// program that makes mistakes writes too, unless predicted tags are none of it.
 fn schemes(sentences: &[TaggedSentence<'_>], given: Option<Scheme>, path: &Path) -> anyhow::Result<[Scheme; 2]> {
-    if let Some(scheme) = given {
-        return Ok([scheme; 2]);
-    }
-    let unknown = || format!("{}: the tags are of no one scheme: --scheme names it", name(path));
-    let gold = Scheme::of_posts(sentences.iter().map(|sentence| sentence.gold.as_slice())).with_context(unknown)?;
+    let file = name(path);
+    let gold = scheme_of(sentences.iter().map(|sentence| sentence.gold.as_slice()), given, Path::new(&file))?;
+    // Without a sentence any scheme will do.
+    let Some(gold) = gold else { return Ok([Scheme::Iob2; 2]) };
     let is_of_it = |sentence: &TaggedSentence<'_>| gold.scheme.entities(&sentence.predicted).is_ok();
-    if sentences.iter().all(is_of_it) {
+    if given.is_some() || sentences.iter().all(is_of_it) {
         return Ok([gold.scheme; 2]);
     }
-    let predicted =
-        Scheme::of_posts(sentences.iter().map(|sentence| sentence.predicted.as_slice())).with_context(unknown)?;
+    let predicted = sentences.iter().map(|sentence| sentence.predicted.as_slice());
+    let Some(predicted) = scheme_of(predicted, None, Path::new(&file))? else { return Ok([gold.scheme; 2]) };
     // Gold tags with few prefixes may be of the same scheme.
     let same = sentences.iter().all(|sentence| predicted.scheme.entities(&sentence.gold).is_ok());
     let gold = if same && gold.fitting.contains(&predicted.scheme) { predicted.scheme } else { gold.scheme };

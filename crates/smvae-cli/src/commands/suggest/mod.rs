@@ -30,7 +30,7 @@ use smvae::data::formats::{Fields, PostRecord};
 use smvae::data::selection::{Selected, Selection};
 use smvae::data::words::WordConvention;
 use smvae::suggest::{PostEncoder, Shortlist, Strategy, SuggestSettings, Suggestion, WithImages, WordBags};
-use smvae::{EncoderSource, Flow, Post, PostVectors, Prediction, Predictor};
+use smvae::{EncoderSource, Post, PostVectors, Prediction, Predictor};
 use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,43 +49,14 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let words = models.first().map(|model| model.words()).or(args.words.clone()).unwrap_or_default();
     let passed_over = exclude(args, &words, labelled.as_ref(), &mut shortlist)?;
     interrupt::catch()?;
-    let make =
-        move |record: &PostRecord| Post::of_record(record, &words).map_err(|error| Fault::Line(error.to_string()));
-    let mut offers: Offers = Box::new(lines::lines(posts, 0, make).enumerate().map(Offer::new));
-    for model in &models {
-        let found = |(mut offer, found): (Offer, smvae::Result<Prediction>)| {
-            match found {
-                Ok(found) => offer.found.push(found),
-                Err(error) => offer.fault = Some(error.to_string()),
-            }
-            offer
-        };
-        offers = Box::new(model.stream(offers).map(found));
-    }
-    let read = offer_all(offers, args, labelled.as_ref(), images.as_deref(), &mut shortlist)?;
+    let read = offer_all(offers(posts, &models, words), args, labelled.as_ref(), images.as_deref(), &mut shortlist)?;
     if let Some(signal) = interrupt::signal() {
         return Err(signal.into());
     }
     let offered = shortlist.n_offered();
     let parts = parts(&args.pool, &read, &shortlist);
     tell_of_images(read.without_image, offered);
-    let encoder = encoder(args)?;
-    let texts = models.first().map(|model| &**model as &dyn PostVectors);
-    let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
-    let mut progress = Progress::new("posts compared");
-    let mut on_progress = |done, total| {
-        progress.update(done, total, String::new);
-        if interrupt::requested() { Flow::Stop } else { Flow::Continue }
-    };
-    let chosen = match &images {
-        Some(images) => {
-            let vectors = WithImages::new(texts, images, args.image_share)?;
-            shortlist.choose_with(Some(&vectors), &mut on_progress)?
-        }
-        None => shortlist.choose_with(Some(texts), &mut on_progress)?,
-    };
-    drop(progress);
-    let Some(chosen) = chosen else { return Err(interrupt::signal().expect("it was asked to stop").into()) };
+    let chosen = choose(shortlist, args, &models, images.as_deref())?;
     if chosen.is_empty() {
         let is_no_pool = offered == 0 && read.labelled == 0 && read.bad > 0;
         let why = if is_no_pool { lines::without_posts(&args.pool) } else { parts };
@@ -222,6 +193,24 @@ fn labelled_positions(labelled: &Selection) -> Vec<usize> {
     labelled.labelled.iter().map(|post| post.position).collect()
 }
 
+/// Every post of the pool with what each of the models finds in it, as they are read.
+fn offers(posts: lines::Records, models: &[Arc<Predictor>], words: WordConvention) -> Offers {
+    let make =
+        move |record: &PostRecord| Post::of_record(record, &words).map_err(|error| Fault::Line(error.to_string()));
+    let mut offers: Offers = Box::new(lines::lines(posts, 0, make).enumerate().map(Offer::new));
+    for model in models {
+        let found = |(mut offer, found): (Offer, smvae::Result<Prediction>)| {
+            match found {
+                Ok(found) => offer.found.push(found),
+                Err(error) => offer.fault = Some(error.to_string()),
+            }
+            offer
+        };
+        offers = Box::new(model.stream(offers).map(found));
+    }
+    offers
+}
+
 /// What was read of the pool, besides what the shortlist knows.
 #[derive(Default)]
 struct Read {
@@ -276,6 +265,32 @@ fn offer_all(
         progress.update(position + 1, 0, String::new);
     }
     Ok(read)
+}
+
+/// Chooses among the posts of the shortlist, whose likeness the first model tells, or else a text
+/// encoder or the words alone, and their images if these are to count.
+fn choose(
+    shortlist: Shortlist<Candidate>,
+    args: &SuggestArgs,
+    models: &[Arc<Predictor>],
+    images: Option<&ImageVectors>,
+) -> anyhow::Result<Vec<Suggestion<Candidate>>> {
+    let encoder = encoder(args)?;
+    let texts = models.first().map(|model| &**model as &dyn PostVectors);
+    let texts = texts.or(encoder.as_ref().map(|encoder| encoder as &dyn PostVectors)).unwrap_or(&WordBags);
+    let mut progress = Progress::new("posts compared");
+    let mut on_progress = |done, total| {
+        progress.update(done, total, String::new);
+        interrupt::flow()
+    };
+    let chosen = match images {
+        Some(images) => {
+            let vectors = WithImages::new(texts, images, args.image_share)?;
+            shortlist.choose_with(Some(&vectors), &mut on_progress)?
+        }
+        None => shortlist.choose_with(Some(texts), &mut on_progress)?,
+    };
+    chosen.ok_or_else(|| interrupt::signal().expect("it was asked to stop").into())
 }
 
 /// What became of the posts of the pool.

@@ -5,7 +5,7 @@
 //! | `text` | strings, of any layout, or a dictionary of them |
 //! | `words` or `tokens` | lists of strings |
 //! | `id` | strings, numbers or booleans |
-//! | `image_id` or `image` | strings or numbers; or a struct with `path`, as Hugging Face `datasets` has it |
+//! | `image_id` or `image` | strings (an empty one is no image) or numbers; or a struct with `path`, as Hugging Face `datasets` has it |
 //! | `tags` or `ner_tags` | lists of strings; or lists of integers, if the metadata of Hugging Face `datasets` names them |
 //! | `entities`, `spans`, `label`, `labels` | lists of structs, with fields as in [`json`] |
 //!

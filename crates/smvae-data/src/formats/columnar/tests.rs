@@ -113,6 +113,7 @@ fn ids_are_numbers_and_strings_of_any_type() {
     let same = |id: &'static str| (Some(id), Some(id));
     let float = |number: Option<f64>| -> ArrayRef { Arc::new(Float64Array::from(vec![number])) };
     check_ids(texts(&["x"]), same("x"), r#""id":"x","image":"x""#);
+    check_ids(texts(&[""]), (Some(""), None), r#""id":"","image":"""#);
     check_ids(Arc::new(UInt8Array::from(vec![7])), same("7"), r#""id":7,"image":"7""#);
     check_ids(Arc::new(Float32Array::from(vec![7.0_f32])), same("7"), r#""id":7,"image":"7""#);
     check_ids(float(Some(1e15)), same("1000000000000000"), r#""id":1000000000000000,"image":"1000000000000000""#);

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `words` or `tokens` | a list of strings, none empty; where there are words, `text` is not split |
 //! | `text` | a string |
-//! | `image_id` or `image` | a string or a number |
+//! | `image_id` or `image` | a string or a number; an empty string is no image |
 //! | `caption` | a string: what the image shows |
 //! | `id` | a string, a number or a boolean |
 //! | a number as id or image | as it was written; but `7.0` is `7`, and so on below 2^53 |
@@ -157,7 +157,8 @@ fn parts_of(object: &Object<'_>, labels: LabelUse) -> Result<Parts, Fault> {
     // is.
     let needs_text = words.is_none() || labels != LabelUse::Ignored;
     let text: Option<String> = if needs_text { object.first(names::TEXT, "a string")? } else { None };
-    let image = object.name(names::IMAGE)?;
+    // Programs that make JSON or columns of a table write an empty cell so.
+    let image = object.name(names::IMAGE)?.filter(|image| !image.is_empty());
     let caption = object.first(names::CAPTION, "a string")?;
     let labels = match labels {
         LabelUse::Ignored => None,

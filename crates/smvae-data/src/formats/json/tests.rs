@@ -36,6 +36,7 @@ fn a_post_is_words_or_text() {
     check(r#"{"text": "a", "words": null, "image_id": "7", "image": {"bytes": 1}}"#, "- 7 text a");
     check(r#"{"text": "", "image_id": null, "image": "p/1.jpg", "id": "x"}"#, "x p/1.jpg text ");
     check(r#"{"text": "a", "text": "b"}"#, "- - text b");
+    check(r#"{"text": "a", "image_id": "", "id": ""}"#, " - text a");
     check(r#"{"text": "a", "image_id": 123, "id": -1.50}"#, "-1.50 123 text a");
     check(r#"{"text": "a", "image_id": null, "image": 1e3, "id": true}"#, "true 1e3 text a");
     check(r#"{"text": "a", "image": 7.0, "id": -7.0}"#, "-7 7 text a");
