@@ -149,7 +149,7 @@ mod tests {
         fn nothing_panics(bytes: Vec<u8>, text in r#"[\[\]{},:" 0-9ate\\nu\PC]{0,60}"#) {
             let _ = (read(&bytes, 4), read(text.as_bytes(), 4), record(&text));
             let field = serde_json::json!({"text": text, "words": ["a", format!("w{text}")], "image": text}).to_string();
-            assert_eq!(record(&field).expect("a post").image.as_deref(), Some(text.as_str()));
+            assert_eq!(record(&field).expect("a post").image.unwrap_or_default(), text);
         }
     }
 
