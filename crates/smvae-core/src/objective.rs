@@ -77,7 +77,8 @@ pub struct Objective {
     #[serde(skip_serializing_if = "is_default")]
     pub image_reconstruction: ImageReconstruction,
     /// What stands for the unknown class of an unlabelled row. Default: [`UnlabelledClass::Mask`],
-    /// the paper's. The others ruin the classifier: -10 and -48.
+    /// the paper's. The others ruin the classifier: `marginal` -48,
+    /// `marginal-frequencies` -10.
     #[serde(alias = "unlabelled_class")]
     pub unlabelled: UnlabelledClass,
     /// Weight of the cross entropy of unlabelled rows against soft labels, where there are any.

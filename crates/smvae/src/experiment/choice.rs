@@ -14,9 +14,9 @@
 //! the model of `supervised` chose, and so on. Without `step` all posts beyond the first are chosen
 //! at once; `first` is 0 where there is no model yet, and `with` is the method itself unless it is
 //! stated. With `image_share` images have this share in telling which posts are alike. The
-//! strategies are those of [`suggest`](crate::suggest), the seed is the draw's number. `same_as` has
-//! the posts that another method chose in the same experiment, and `manifest` those of a choice that
-//! was made before, one file per run, which needs no run before it.
+//! strategies are those of [`suggest`](crate::suggest), the seed is the draw's number. `same_as`
+//! has the posts that another method chose in the same experiment, and `manifest` those of a choice
+//! that was made before, one file per run, which needs no run before it.
 
 use crate::experiment::spec::LabelCount;
 use crate::suggest::Strategy;

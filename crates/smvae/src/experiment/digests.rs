@@ -33,7 +33,8 @@ pub struct Digests {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<String>,
     /// Of what the runs before it read beside the corpus: image vectors, captions and manifests.
-    /// `None` for a run that no run goes before, and in results of builds that did not compare them.
+    /// `None` for a run that no run goes before, and in results of builds that did not compare
+    /// them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
     /// Of the weights in the text encoder's folder. For a model of the hub and for `tiny` it is the

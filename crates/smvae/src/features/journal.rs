@@ -6,8 +6,8 @@
 //! ```
 //! `key` stands for the model, its preprocessing and what an image may be, `image` is the digest of
 //! the image and `vector` that of the numbers. A journal with another key is emptied; a torn record
-//! at its end is dropped; a file of that name that is no journal is refused. It is locked as long as
-//! it is open: another process that makes the same vectors waits.
+//! at its end is dropped; a file of that name that is no journal is refused. It is locked as long
+//! as it is open: another process that makes the same vectors waits.
 
 use crate::error::{Error, Result};
 use crate::files::remove_file;
