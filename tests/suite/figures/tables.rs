@@ -20,6 +20,7 @@ pub(super) fn block(results: &Results, name: &str) -> String {
         "calibration" => calibration(),
         "settings" => settings(),
         "means" => means(results.rows("supervised"), "supervised"),
+        "chosen" => chosen(results),
         "labelling" => means(rows(&results.labelling, "supervised"), "supervised"),
         "labelling by cost" => labelling_by_cost(results),
         "captions of whom" => captions_of_whom(results),
@@ -209,6 +210,32 @@ fn means(rows: Vec<SummaryRow>, baseline: &str) -> String {
         &["corpus", "labels", "method", "runs", "F1 on dev", "F1 on test", &format!("test, minus {baseline}")],
         by_corpus(rows),
     )
+}
+
+/// RESULTS, question 6: a hundred posts, at random or chosen, alone or with teachers.
+fn chosen(results: &Results) -> String {
+    let all = rows(&results.labelling, "supervised");
+    let rows = YEARS.map(|year| {
+        let test = |method: &str| {
+            let is_it = |row: &&SummaryRow| {
+                (row.corpus.ends_with(year), row.labels.to_string().as_str(), row.method.as_str())
+                    == (true, "100", method)
+            };
+            all.iter().find(is_it).and_then(|row| row.test.clone()).expect("test was scored")
+        };
+        let methods = ["supervised", "entities", "teachers-negatives", "entities-teachers"].map(test);
+        let against = difference(methods[3].difference.as_ref().expect("pairs of runs"));
+        [vec![year.to_owned()], methods.iter().map(mean).collect(), vec![against]].concat()
+    });
+    let header = [
+        "F1 on test, 100 labels",
+        "random",
+        "chosen",
+        "random, teachers",
+        "chosen, teachers",
+        "chosen with teachers, minus random",
+    ];
+    table(&header, rows)
 }
 
 /// experiments/README: a post's own caption, and that of another post in its place.
