@@ -3,6 +3,7 @@
 use crate::failure::Usage;
 use crate::labels::LabelCounts;
 use crate::output::file_of;
+use smvae::RunInfo;
 use smvae::config::InputConfig;
 use smvae::data::corpus::split_path;
 use smvae::data::duplicates::key;
@@ -11,9 +12,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Refuses the folder of a corpus as that of a run, whose files would lie among those of the
-/// corpus.
+/// corpus. A folder that holds a run already is that of a run, whatever else lies in it.
 pub(super) fn refuse_corpus(out: &Path) -> Result<(), Usage> {
-    if file_of(out, Split::Train).is_none() {
+    if RunInfo::exists(out) || file_of(out, Split::Train).is_none() {
         return Ok(());
     }
     Err(Usage(format!("--out {} is the folder of a corpus: name another, such as runs/mine", out.display())))
@@ -85,6 +86,14 @@ mod tests {
         texts.iter().map(post).collect()
     }
 
+    /// What makes a folder a run.
+    fn make_run(folder: &Path) {
+        std::fs::create_dir_all(folder).expect("writable");
+        for file in ["config.json", "encoder.json"] {
+            std::fs::write(folder.join(file), "{}").expect("writable");
+        }
+    }
+
     #[test]
     fn posts_of_dev_that_train_has_are_counted() {
         let train = posts(&["Oslo wins!", "Rome"]);
@@ -108,6 +117,9 @@ mod tests {
         for folder in ["corpus/runs", "absent"] {
             refuse_corpus(&at(folder)).expect(folder);
         }
+        make_run(&at("mine"));
+        std::fs::write(at("mine/train.csv"), "x").expect("writable");
+        refuse_corpus(&at("mine")).expect("it holds a run");
         let corpus = at("corpus");
         for (file, want) in [
             ("corpus/test.jsonl", Some("is the test split of the corpus")),
