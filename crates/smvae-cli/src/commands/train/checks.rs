@@ -9,7 +9,7 @@ use smvae::data::corpus::split_path;
 use smvae::data::duplicates::key;
 use smvae::data::{Sample, Split, gold_entities};
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Refuses the folder of a corpus as that of a run, whose files would lie among those of the
 /// corpus. A folder that holds a run already is that of a run, whatever else lies in it.
@@ -18,6 +18,20 @@ pub(super) fn refuse_corpus(out: &Path) -> Result<(), Usage> {
         return Ok(());
     }
     Err(Usage(format!("--out {} is the folder of a corpus: name another, such as runs/mine", out.display())))
+}
+
+/// Refuses a folder of runs, or of an experiment, as that of a run: whoever looks for runs there
+/// would find the new one alone.
+pub(super) fn refuse_runs(out: &Path) -> Result<(), Usage> {
+    let has_run = |folder: &PathBuf| {
+        std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| RunInfo::exists(entry.path())))
+    };
+    if RunInfo::exists(out) {
+        return Ok(());
+    }
+    let Some(folder) = [out.to_owned(), out.join("runs")].into_iter().find(has_run) else { return Ok(()) };
+    let (out, such) = (out.display(), folder.join("mine"));
+    Err(Usage(format!("--out {out} holds runs: name one in it, such as {}", such.display())))
 }
 
 /// Refuses a split of the corpus as posts without labels. No file is opened.
@@ -103,6 +117,26 @@ mod tests {
         assert!(
             repeated(&train, &posts(&["rome"])).is_some_and(|warning| warning.contains("1 of 1 posts of dev says"))
         );
+    }
+
+    #[test]
+    fn a_folder_of_runs_is_none() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| dir.path().join(name);
+        make_run(&at("runs/first"));
+        make_run(&at("run"));
+        // A run may hold others, such as its teachers.
+        make_run(&at("run/teacher-1"));
+        std::fs::create_dir(at("empty")).expect("writable");
+        for folder in ["runs/first", "runs/new", "run", "empty", "absent"] {
+            refuse_runs(&at(folder)).expect(folder);
+        }
+        for folder in ["runs", "."] {
+            assert!(refuse_runs(&at(folder)).is_err(), "{folder}");
+        }
+        std::fs::remove_dir_all(at("run")).expect("it is there");
+        let error = refuse_runs(dir.path()).expect_err("those of runs").to_string();
+        assert!(error.ends_with(&format!("such as {}", at("runs/mine").display())), "{error}");
     }
 
     #[test]

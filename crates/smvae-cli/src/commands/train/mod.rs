@@ -42,6 +42,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let folder = args.data.folder();
     checks::refuse_corpus(args.out())?;
+    checks::refuse_runs(args.out())?;
     if let Some(file) = &args.unlabelled {
         checks::refuse_split(file, &folder)?;
     }
