@@ -65,6 +65,12 @@ pub(super) fn labels(train: &[Sample], input: &InputConfig) -> anyhow::Result<La
     Ok(counts)
 }
 
+/// Whose labels are counted: where a run has fewer labelled posts than the split has, it does not
+/// learn from all of them.
+pub(super) fn labels_of(n_labelled: usize, n_posts: usize) -> String {
+    if n_labelled < n_posts { format!("labels of all {n_posts} posts of train") } else { "labels".to_owned() }
+}
+
 /// What to say of entities that no candidate span can match, since they are wider than
 /// `--max-width`; a line for each split that has some.
 pub(super) fn wide(splits: &[(&str, &[Sample])], input: &InputConfig) -> anyhow::Result<Vec<String>> {
@@ -117,6 +123,12 @@ mod tests {
         assert!(
             repeated(&train, &posts(&["rome"])).is_some_and(|warning| warning.contains("1 of 1 posts of dev says"))
         );
+    }
+
+    #[test]
+    fn labels_are_those_of_the_whole_split() {
+        assert_eq!(labels_of(10, 54), "labels of all 54 posts of train");
+        assert_eq!(labels_of(54, 54), "labels");
     }
 
     #[test]
