@@ -1,5 +1,6 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
+use crate::answers::only_json_lines;
 use crate::captions::with_captions;
 use crate::corpus::{format_for_run, load_splits};
 use crate::failure::Usage;
@@ -77,6 +78,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let outputs = [("--predictions", args.predictions.as_deref())];
     output::check_apart(outputs, &inputs)?;
     output::check_new(outputs, args.overwrite)?;
+    args.predictions.as_deref().map_or(Ok(()), |path| only_json_lines("--predictions", path))?;
     let options = args.precision.options().with_prediction(args.windows.settings());
     let models = load_each(&args.model, args.device, &options.verifying(args.verify.verify()))?;
     args.precision.tell(&models[0]);
