@@ -80,6 +80,11 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         if let Some(signal) = interrupt::signal() {
             return Err(signal.into());
         }
+        let (done, losses) = &told;
+        if replaces && *done > 0 && losses.bad == *done {
+            output.discard()?;
+            return Err(without_answers(args, losses));
+        }
         output.put(&writer.finish()?)?;
         output.finish()?;
         Ok(told)
@@ -113,6 +118,13 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     // What is left out has been named.
     let first = losses.first.filter(|_| left_out == 0);
     Err(BadLines { lines, left_out, first, ..BadLines::default() }.into())
+}
+
+/// Said of an input without a single post, whose errors would take the place of earlier answers.
+fn without_answers(args: &PredictArgs, losses: &Losses) -> anyhow::Error {
+    let (why, output) = (lines::without_posts(&args.input), args.output.display());
+    let first = losses.first.clone().unwrap_or_default();
+    anyhow::Error::msg(first).context(format!("{why}; {output} is left as it was"))
 }
 
 /// Refuses an output that cannot be written, or that is an input.
