@@ -270,7 +270,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A file with the name of the journal of a file of image vectors, which is none.
+    /// A file that has the name of the journal of a file of image vectors, and is no journal.
     #[error(
         "{} has the name of a journal of image vectors and is none: rename it, or choose another file for the vectors",
         path.display()
