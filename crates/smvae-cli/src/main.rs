@@ -10,6 +10,7 @@ mod captions;
 mod cli;
 mod commands;
 mod corpus;
+mod counted;
 mod failure;
 mod help;
 mod input;

@@ -200,7 +200,8 @@ fn errors_alone_replace_no_answers() {
     let predict = |input: &str, output: &str, code: i32| {
         check(dir, &format!("predict --model run --input {input} --output {output}"), "", code).1
     };
-    predict("posts.jsonl", "found.jsonl", 0);
+    let log = predict("posts.jsonl", "found.jsonl", 0);
+    assert!(log.contains("found.jsonl: 1 post with "), "{log}");
     let found = || std::fs::read_to_string(dir.join("found.jsonl")).expect("it is kept");
     let answers = found();
     let log = predict("bad.jsonl", "found.jsonl", 1);

@@ -3,6 +3,7 @@
 use crate::answers::only_json_lines;
 use crate::captions::with_captions;
 use crate::corpus::{format_for_run, load_splits};
+use crate::counted::count;
 use crate::failure::Usage;
 use crate::inputs::Inputs;
 use crate::model::{complete, load_each, name_files, score, with_images};
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     )?;
     let model = Predictor::together(models)?;
     let (split, corpus, path) = (args.split, folder.display(), file.path.display());
-    say(format!("{split} of {corpus} ({path}): {} posts", samples.len()));
+    say(format!("{split} of {corpus} ({path}): {}", count(samples.len(), "post", "posts")));
     if let Some(seed) = args.authors_protocol {
         return as_authors(&model, &samples, seed, args.json);
     }

@@ -15,6 +15,7 @@ mod writer;
 pub(crate) use args::PredictArgs;
 
 use crate::captions::with_captions_told;
+use crate::counted::count;
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
 use crate::inputs::Inputs;
@@ -107,9 +108,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         say("no post names an image: all were read as text alone, by a model that was trained with images");
     }
     if args.output != Path::new("-") {
-        let (path, posts) = (args.output.display(), done - losses.bad);
+        let (posts, entities) =
+            (count(done - losses.bad, "post", "posts"), count(losses.entities, "entity", "entities"));
         let replaced = if replaces { ", in the place of what was there" } else { "" };
-        say(format!("{path}: {posts} posts with {} entities{replaced}", losses.entities));
+        say(format!("{}: {posts} with {entities}{replaced}", args.output.display()));
     }
     let (lines, left_out) = (losses.bad, writer.left_out());
     if lines == 0 && left_out == 0 {
