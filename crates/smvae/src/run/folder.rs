@@ -381,7 +381,9 @@ impl RunFolder {
     pub(crate) fn parameters(&self, device: &Device, encoder: DType) -> Result<Parameters> {
         let path = self.file(WEIGHTS)?;
         if !path.is_file() {
-            return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
+            let path = self.folder.clone();
+            let is_finished = self.is_finished()?;
+            return Err(if is_finished { Error::NoRun { path, missing: WEIGHTS } } else { Error::NoWeights { path } });
         }
         weights::read(&path, device, encoder)
     }
