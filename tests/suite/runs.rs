@@ -239,6 +239,13 @@ fn a_run_that_is_stopped_before_it_begins_replaces_none() {
     // Where there is nothing to keep, what was stopped can be resumed.
     let summary = train_with(&input, &other, fixture.out("new"), &mut stop).expect("stopping is not an error");
     assert!(summary.stopped && !summary.kept_old_run && RunInfo::exists(&summary.folder));
+    let new = summary.folder;
+    assert!(RunInfo::is_finished(&old).expect("a run") && !RunInfo::is_finished(&new).expect("a run"));
+    // A run of an early version does not say.
+    std::fs::remove_file(new.join("run.json")).expect("it is there");
+    assert!(RunInfo::is_finished(&new).expect("a run"));
+    std::fs::write(new.join("run.json"), "{").expect("writable");
+    assert!(matches!(RunInfo::is_finished(&new), Err(Error::Json { .. })));
 }
 
 #[test]

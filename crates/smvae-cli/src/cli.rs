@@ -5,7 +5,9 @@ use crate::progress::Loudness;
 use crate::{commands, help, version};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::borrow::Cow;
 use std::ffi::OsString;
+use std::path::Path;
 
 /// Span-based multimodal named entity recognition that learns from few labels.
 #[derive(Debug, Parser)]
@@ -67,6 +69,7 @@ fn shortened(error: clap::Error, args: &[OsString]) -> clap::Error {
     }
     let command = command();
     let train = command.find_subcommand("train").expect("a command");
+    // An option as it was written, and as it is called.
     let refused = |word: &OsString| {
         let name = word.to_str()?.strip_prefix("--")?.split('=').next()?;
         let is_it = |arg: &&Arg| {
@@ -75,18 +78,47 @@ fn shortened(error: clap::Error, args: &[OsString]) -> clap::Error {
         let long = train.get_arguments().find(is_it)?.get_long()?;
         let is_named =
             named.iter().any(|one| one.strip_prefix("--").and_then(|one| one.split(' ').next()) == Some(long));
-        (is_named && long != "resume").then(|| format!("--{name}"))
+        (is_named && long != "resume").then(|| (format!("--{name}"), long.to_owned()))
     };
-    let refused: Vec<String> = args.iter().filter_map(refused).collect();
+    let refused: Vec<(String, String)> = args.iter().filter_map(refused).collect();
     if refused.is_empty() {
         return error;
     }
-    let message = format!(
-        "{}: a resumed run has the settings that it began with; for other settings: smvae train --config \
-         RUN/config.json --data DIR --out NEW, with these options\n",
-        refused.join(", ")
-    );
-    clap::Error::raw(ErrorKind::ArgumentConflict, message)
+    clap::Error::raw(ErrorKind::ArgumentConflict, not_with_resume(&refused, &resumed(args)) + "\n")
+}
+
+/// Options of a new run that are no settings: where it lies, and what it begins with.
+const OF_A_NEW_RUN: [&str; 4] = ["config", "out", "overwrite", "print-config"];
+
+/// What is said of options that `--resume` refuses, each as it was written and as it is called.
+fn not_with_resume(refused: &[(String, String)], run: &str) -> String {
+    let names = |is_named: fn(&str) -> bool| {
+        let named = refused.iter().filter(|(_, long)| is_named(long));
+        named.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+    };
+    let settings = names(|long| !OF_A_NEW_RUN.contains(&long));
+    if settings.is_empty() {
+        let all = names(|_| true);
+        let them = if all.len() == 1 { "it" } else { "them" };
+        return format!(
+            "{}: --resume {run} names the folder, and the run has its settings: leave {them} out",
+            all.join(", ")
+        );
+    }
+    let config = Path::new(run).join("config.json");
+    format!(
+        "{}: a resumed run has the settings that it began with; for other settings: smvae train --config {} --data \
+         DIR --out NEW, with these options",
+        settings.join(", "),
+        config.display()
+    )
+}
+
+/// The run that is resumed, as it was written.
+fn resumed(args: &[OsString]) -> String {
+    let behind = || args.windows(2).find(|pair| pair[0] == "--resume").map(|pair| pair[1].to_string_lossy());
+    let joined = args.iter().find_map(|word| word.to_str()?.strip_prefix("--resume="));
+    joined.map_or_else(|| behind().map_or_else(|| "RUN".to_owned(), Cow::into_owned), str::to_owned)
 }
 
 /// Every flag of the authors' program.
@@ -228,6 +260,16 @@ mod tests {
         check("smvae train --resume run --epochs 3", "error: --epochs: a resumed run has the settings");
         check("smvae train --resume run --lr 1 --epoch=3", "error: --lr, --epoch: a resumed run has the settings");
         check("smvae train --seed 3 --resume run", "error: --seed: a resumed run has the settings");
+        check("smvae train --seed 3 --resume=run", "smvae train --config run/config.json --data DIR --out NEW");
+        check("smvae train --resume run --out new --seed 3", "error: --seed: a resumed run has the settings");
+        let leave = |options: &str, said: &str| {
+            let want = format!("error: {said}: --resume run names the folder, and the run has its settings: leave ");
+            check(&format!("smvae train --resume run {options}"), &want);
+        };
+        leave("--out run", "--out");
+        leave("--weights=run --overwrite", "--weights, --overwrite");
+        leave("--config run/config.json", "--config");
+        leave("--print-config", "--print-config");
         check("smvae predict --model run --resume --overwrite", "cannot be used with");
     }
 

@@ -125,6 +125,7 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     match cause.downcast_ref()? {
         smvae::Error::RunExists { .. } => Some("--overwrite replaces the run, train --resume DIR continues it"),
+        smvae::Error::NoWeights { .. } => Some("smvae train --resume RUN continues it"),
         smvae::Error::NoTemperature { .. } => {
             Some("eval --split dev --save-predictions scores it on dev and saves that")
         }

@@ -23,18 +23,23 @@ impl LabelCounts {
 
     /// Says them, and warns of those that differ in capitals alone.
     pub(crate) fn tell(&self) {
-        self.line().iter().for_each(say);
+        self.tell_as("labels");
+    }
+
+    /// The same, where there is more to say of which labels they are than `labels`.
+    pub(crate) fn tell_as(&self, what: &str) {
+        self.line(what).iter().for_each(say);
         self.warnings().iter().for_each(say);
     }
 
     /// All of them, the most frequent first.
-    fn line(&self) -> Option<String> {
+    fn line(&self, what: &str) -> Option<String> {
         let mut counts: Vec<(&String, &usize)> = self.0.iter().collect();
         counts.sort_by_key(|(_, n)| Reverse(**n));
         let named: Vec<String> = counts.iter().take(NAMED).map(|(label, n)| format!("{label} {n}")).collect();
         let more = counts.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        (!named.is_empty()).then(|| format!("labels: {}{more}", named.join(", ")))
+        (!named.is_empty()).then(|| format!("{what}: {}{more}", named.join(", ")))
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -64,13 +69,13 @@ mod tests {
 
     #[test]
     fn labels_are_told_with_their_counts() {
-        assert_eq!(counts(&[]).line(), None);
+        assert_eq!(counts(&[]).line("labels"), None);
         let some = counts(&["PER", "LOC", "ORG", "PER"]);
-        assert_eq!(some.line().as_deref(), Some("labels: PER 2, LOC 1, ORG 1"));
+        assert_eq!(some.line("labels").as_deref(), Some("labels: PER 2, LOC 1, ORG 1"));
         assert!(some.warnings().is_empty());
         let names: Vec<String> = (0..NAMED + 3).map(|i| format!("L{i}")).collect();
         let many = counts(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        assert!(many.line().is_some_and(|line| line.ends_with(" and 3 more")));
+        assert!(many.line("labels").is_some_and(|line| line.ends_with(" and 3 more")));
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! where some lines of the input are not posts, 130 and 143 for what Ctrl-C and SIGTERM have ended
 //! early. What the program does not do: mathematics. Everything it can do, the library can.
 
+mod answers;
 mod captions;
 mod cli;
 mod commands;
 mod corpus;
+mod counted;
 mod failure;
 mod help;
 mod input;

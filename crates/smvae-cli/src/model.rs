@@ -10,7 +10,7 @@ use smvae::config::ImageUse;
 use smvae::data::images::is_file_name;
 use smvae::data::{Convention, ImageVectors, Sample};
 use smvae::features::PictureFolder;
-use smvae::{Evaluation, Flow, LoadOptions, Predictor, RunInfo, RunState};
+use smvae::{Evaluation, Flow, LoadOptions, Predictor, RunInfo};
 use std::path::{Path, PathBuf};
 
 /// A model on a device and otherwise with these options, for which [`with_images`] or [`pictures`]
@@ -19,7 +19,7 @@ pub(crate) fn load(run: &Path, device: DeviceArgs, mut options: LoadOptions) -> 
     options.device = device.open()?;
     let model = Predictor::load_with(run, &options)?;
     detail(|| format!("the model is {}, its labels are {}", run.display(), model.labels().types().join(" ")));
-    if RunState::read(run).is_ok_and(|state| !state.finished) {
+    if !RunInfo::is_finished(run)? {
         let run = run.display();
         say(format!(
             "{run} is not finished: these are its best weights so far; smvae train --resume {run} continues it"

@@ -191,6 +191,34 @@ fn what_is_answered_stays_in_every_format() {
 }
 
 #[test]
+fn errors_alone_replace_no_answers() {
+    let dir = folder(1);
+    let dir = dir.path();
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("writes");
+    write("bad.jsonl", "{\"txt\": 1}\n{\"txt\": 2}\n");
+    write("tasks.json", "[{\"id\": 1, \"data\": {\"text\": \"in Oslo\"}, \"annotations\": []}]\n");
+    let predict = |input: &str, output: &str, code: i32| {
+        check(dir, &format!("predict --model run --input {input} --output {output}"), "", code).1
+    };
+    let log = predict("posts.jsonl", "found.jsonl", 0);
+    assert!(log.contains("found.jsonl: 1 post with "), "{log}");
+    let found = || std::fs::read_to_string(dir.join("found.jsonl")).expect("it is kept");
+    let answers = found();
+    let log = predict("bad.jsonl", "found.jsonl", 1);
+    let want = "error: no line of bad.jsonl is a post; found.jsonl is left as it was\n  because: line 1: expected";
+    assert!(log.contains(want) && !log.contains("are answered"), "{log}");
+    let log = predict("tasks.json", "found.jsonl", 1);
+    let want =
+        "tasks.json is an export of Label Studio: `smvae import` makes posts of it; found.jsonl is left as it was";
+    assert!(log.contains(want), "{log}");
+    assert_eq!(found(), answers);
+    assert!(!dir.join(TEMPORARY).exists() && !dir.join(".found.jsonl.tmp.json").exists());
+    // Where nothing is lost, each line has its error.
+    predict("bad.jsonl", "new.jsonl", 3);
+    assert_eq!(std::fs::read_to_string(dir.join("new.jsonl")).expect("written").lines().count(), 2);
+}
+
+#[test]
 fn answers_without_captions_do_not_continue_those_with() {
     let dir = folder(100);
     let dir = dir.path();

@@ -16,7 +16,7 @@ fn a_model_is_trained_scored_used_and_inspected() {
     let (stdout, log) = check(dir, &train, "", 0);
     assert_eq!(stdout, "");
     assert!(log.contains("10 labelled and 30 unlabelled posts (every post has an image)"), "{log}");
-    assert!(log.lines().any(|line| line.starts_with("labels: ")), "{log}");
+    assert!(log.lines().any(|line| line.starts_with("labels of all 40 posts of train: ")), "{log}");
     assert!(log.ends_with("next: smvae eval --model run --data dataset/mine\n"), "{log}");
     check_error(dir, &train, "", 1, "run holds a run already");
     check_error(dir, &train, "", 1, "--overwrite");

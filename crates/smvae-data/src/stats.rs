@@ -25,7 +25,7 @@ pub struct CorpusStats {
     pub splits: BTreeMap<Split, SplitStats>,
     /// Types of a split that the training split lacks; splits without such types are left out.
     pub unknown_types: BTreeMap<Split, Vec<String>>,
-    /// What two splits share that are both there.
+    /// What each two of these splits share.
     pub shared: Vec<Shared>,
 }
 

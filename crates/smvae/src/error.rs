@@ -69,6 +69,15 @@ pub enum Error {
         /// The file that should be there.
         missing: &'static str,
     },
+    /// A run that has begun and was not evaluated yet, so that no weights are saved.
+    #[error(
+        "{} has no weights yet: its training has not come to an evaluation; resume it, or wait for it",
+        path.display()
+    )]
+    NoWeights {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// A folder that is not a run and holds no runs.
     #[error(
         "{} is not a run folder and holds none: name a run, a folder of runs, or an experiment, whose runs are in \
@@ -270,7 +279,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A file with the name of the journal of a file of image vectors, which is none.
+    /// A file that has the name of the journal of a file of image vectors, and is no journal.
     #[error(
         "{} has the name of a journal of image vectors and is none: rename it, or choose another file for the vectors",
         path.display()

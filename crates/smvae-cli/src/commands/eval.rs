@@ -1,7 +1,9 @@
 //! `smvae eval`: a trained model against a split with gold labels.
 
+use crate::answers::only_json_lines;
 use crate::captions::with_captions;
 use crate::corpus::{format_for_run, load_splits};
+use crate::counted::count;
 use crate::failure::Usage;
 use crate::inputs::Inputs;
 use crate::model::{complete, load_each, name_files, score, with_images};
@@ -77,6 +79,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     let outputs = [("--predictions", args.predictions.as_deref())];
     output::check_apart(outputs, &inputs)?;
     output::check_new(outputs, args.overwrite)?;
+    args.predictions.as_deref().map_or(Ok(()), |path| only_json_lines("--predictions", path))?;
     let options = args.precision.options().with_prediction(args.windows.settings());
     let models = load_each(&args.model, args.device, &options.verifying(args.verify.verify()))?;
     args.precision.tell(&models[0]);
@@ -94,7 +97,7 @@ pub(crate) fn run(args: &EvalArgs) -> anyhow::Result<()> {
     )?;
     let model = Predictor::together(models)?;
     let (split, corpus, path) = (args.split, folder.display(), file.path.display());
-    say(format!("{split} of {corpus} ({path}): {} posts", samples.len()));
+    say(format!("{split} of {corpus} ({path}): {}", count(samples.len(), "post", "posts")));
     if let Some(seed) = args.authors_protocol {
         return as_authors(&model, &samples, seed, args.json);
     }

@@ -3,7 +3,7 @@
 use crate::output;
 use clap::Args;
 use serde_json::json;
-use smvae::{EpochRecord, FileCheck, RunInfo, RunState, Teacher};
+use smvae::{EpochRecord, FileCheck, RunInfo, Teacher};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -29,6 +29,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
         None | Some([]) => error.into(),
         Some(files) => anyhow::Error::new(error).context(not_as_left(files)),
     })?;
+    let is_finished = RunInfo::is_finished(&args.run)?;
     if args.json {
         output::print_json(&json!({
             "config": run.config,
@@ -41,13 +42,13 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
             "encoder": run.encoder,
             "parameters": run.parameters,
             "epochs": run.epochs,
-            "finished": !is_stopped(&run),
+            "finished": is_finished,
             "teachers": run.teachers,
             "files": run.files,
             "damaged": args.verify.then(|| checks.as_deref().map(damaged)),
         }))?;
     } else {
-        output::print(&report(&run, args.all, checks.as_deref()))?;
+        output::print(&report(&run, is_finished, args.all, checks.as_deref()))?;
     }
     match checks.as_deref().map_or_else(Vec::new, damaged).as_slice() {
         [] => Ok(()),
@@ -78,12 +79,7 @@ fn digests(run: &RunInfo, checks: Option<&[FileCheck]>) -> String {
     }
 }
 
-/// Whether a run was stopped or killed before its end.
-fn is_stopped(run: &RunInfo) -> bool {
-    RunState::read(&run.folder).is_ok_and(|state| !state.finished)
-}
-
-fn report(run: &RunInfo, all: bool, checks: Option<&[FileCheck]>) -> String {
+fn report(run: &RunInfo, is_finished: bool, all: bool, checks: Option<&[FileCheck]>) -> String {
     let RunInfo { config, encoder, .. } = run;
     let mut text = format!("{}, preset {}, seed {}\n\n", run.folder.display(), config.preset, config.seed);
     let mut line = |name: &str, value: String| text += &format!("{name:12} {value}\n");
@@ -121,7 +117,7 @@ fn report(run: &RunInfo, all: bool, checks: Option<&[FileCheck]>) -> String {
         let sha256 = captions.sha256.as_ref().map_or_else(String::new, |sha256| format!(", sha256 {sha256}"));
         line("captions", format!("at most {} pieces, {source}{sha256}", config.input.max_caption_pieces));
     }
-    if is_stopped(run) {
+    if !is_finished {
         line("state", format!("not finished: smvae train --resume {} continues it", run.folder.display()));
     }
     let best = run.best().map_or("no epoch was evaluated".to_owned(), |record| format!("epoch {}", record.epoch));

@@ -78,7 +78,7 @@ impl From<Log> for LogFormat {
 /// The limits of requests.
 #[derive(Debug, Args)]
 struct LimitArgs {
-    /// Bytes of a request without pictures.
+    /// Bytes of a request without pictures, and of the posts in one with pictures.
     #[arg(long, value_name = "N", default_value_t = Limits::default().body_bytes, env = "SMVAE_SERVE_BODY_BYTES")]
     body_bytes: usize,
     /// Bytes of a request with pictures.
@@ -105,7 +105,7 @@ struct LimitArgs {
     /// Words of the posts that wait for the model.
     #[arg(long, value_name = "N", default_value_t = Limits::default().queue_words, env = "SMVAE_SERVE_QUEUE_WORDS")]
     queue_words: usize,
-    /// Word pieces of a batch, about; by default 1024.
+    /// Word pieces of a batch, about; by default 1024, at most 1048576.
     #[arg(long, value_name = "N", env = "SMVAE_SERVE_BATCH_PIECES")]
     batch_pieces: Option<usize>,
     /// Connections at a time.

@@ -54,9 +54,9 @@ impl Predictor {
     /// Loads a run folder, on the CPU.
     ///
     /// # Errors
-    /// [`Error::NoRun`] for a folder that is not a run, [`Error::Version`] for one of a later
-    /// version, [`Error::Damaged`] for a file that is not what training left, and whatever else is
-    /// wrong with a file in it.
+    /// [`Error::NoRun`] for a folder that is not a run, [`Error::NoWeights`] for one that has none
+    /// yet, [`Error::Version`] for one of a later version, [`Error::Damaged`] for a file that is
+    /// not what training left, and whatever else is wrong with a file in it.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         Self::load_with(folder, &LoadOptions::default())
     }

@@ -124,7 +124,7 @@ impl RunReport {
             labels: LabelCount::Count(selection.labelled.len()),
             dev_labels: None,
         });
-        let is_finished = run.state_if_there()?.is_none_or(|state| state.finished);
+        let is_finished = run.is_finished()?;
         let weights = run.file(WEIGHTS)?.metadata().and_then(|metadata| metadata.modified());
         Ok(Self {
             name: name.to_owned(),

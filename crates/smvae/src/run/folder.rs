@@ -240,6 +240,12 @@ impl RunFolder {
         read_json_if_there(&self.file(STATE)?, "state of a run")
     }
 
+    /// Whether the run came to its end. Converted weights and runs of early versions, which do not
+    /// say, did.
+    pub(crate) fn is_finished(&self) -> Result<bool> {
+        Ok(self.state_if_there()?.is_none_or(|state| state.finished))
+    }
+
     pub(crate) fn save_state(&self, state: &RunState) -> Result<()> {
         write_json(&self.file(STATE)?, state)
     }
@@ -375,7 +381,9 @@ impl RunFolder {
     pub(crate) fn parameters(&self, device: &Device, encoder: DType) -> Result<Parameters> {
         let path = self.file(WEIGHTS)?;
         if !path.is_file() {
-            return Err(Error::NoRun { path: self.folder.clone(), missing: WEIGHTS });
+            let path = self.folder.clone();
+            let is_finished = self.is_finished()?;
+            return Err(if is_finished { Error::NoRun { path, missing: WEIGHTS } } else { Error::NoWeights { path } });
         }
         weights::read(&path, device, encoder)
     }

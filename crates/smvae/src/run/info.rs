@@ -90,6 +90,17 @@ impl RunInfo {
         is_run(folder.as_ref())
     }
 
+    /// Whether the run in a folder came to its end, so that there is nothing to
+    /// [`resume`](crate::resume()). Converted weights and runs of early versions, which do not say,
+    /// did.
+    ///
+    /// # Errors
+    /// [`Error::NoRun`](crate::Error::NoRun) for a folder that is not a run,
+    /// [`Error::Json`](crate::Error::Json) for a malformed `run.json`.
+    pub fn is_finished(folder: impl AsRef<Path>) -> Result<bool> {
+        RunFolder::open_any(folder.as_ref())?.is_finished()
+    }
+
     /// Whether a path names a file that belongs to a run: whoever wrote over it would break the
     /// run.
     pub fn owns(path: impl AsRef<Path>) -> bool {

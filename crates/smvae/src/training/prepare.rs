@@ -105,7 +105,7 @@ impl<'a> Prepared<'a> {
             steps: 0,
         };
         let data = TrainingData::collate(input, &prepared.config, &prepared.collator(), &prepared.selection)?;
-        // A run that an earlier version began so is continued as it began.
+        // A run that an earlier version began this way goes on as it began.
         let all_are_labelled = data.positions.labelled.len() == input.train().len();
         if prepared.config.training.semi && all_are_labelled && resumed.is_none() {
             return Err(Error::NoUnlabelled { posts: input.train().len() });

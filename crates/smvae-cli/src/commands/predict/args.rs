@@ -1,5 +1,6 @@
 //! The options of `smvae predict`.
 
+use crate::answers::format_of;
 use crate::failure::Usage;
 use crate::options::{
     CaptionArgs, ColumnArgs, DeviceArgs, FileArgs, ImageArgs, LabelStudioArgs, PrecisionArgs, ReadingArgs, VerifyArgs,
@@ -39,7 +40,7 @@ pub(crate) struct PredictArgs {
     /// arrow or parquet.
     ///
     /// By default the ending of the output's name tells it, and it is JSON lines for a name without
-    /// one. huggingface is tokens and ner_tags.
+    /// one and for a pipe. huggingface is tokens and ner_tags.
     #[arg(long, value_name = "FORMAT")]
     to: Option<AnswerFormat>,
     /// The scheme of tags in the output: iob2, iob1, ioe1, ioe2, iobes or bilou.
@@ -93,20 +94,9 @@ impl PredictArgs {
         options
     }
 
-    /// The format of the answers: as it was asked for, else as the output's name tells, else, for
-    /// stdout and a name without an ending, JSON lines.
-    pub(crate) fn output_format(&self) -> anyhow::Result<AnswerFormat> {
-        let format = self.to.or_else(|| AnswerFormat::of_path(&self.output));
-        match (format, self.output.extension()) {
-            (Some(format), _) => Ok(format),
-            (None, None) => Ok(AnswerFormat::default()),
-            (None, Some(ending)) => {
-                let (path, ending) = (self.output.display(), ending.to_string_lossy().to_ascii_lowercase());
-                let message =
-                    format!("{path}: answers are not written as {ending}: --to names another format, such as jsonl");
-                Err(Usage(message).into())
-            }
-        }
+    /// The format of the answers: as it was asked for, else as the output's name tells.
+    pub(crate) fn output_format(&self) -> Result<AnswerFormat, Usage> {
+        self.to.map_or_else(|| format_of(&self.output, "answers"), Ok)
     }
 
     /// How answers are written, in the formats that ask.

@@ -15,6 +15,7 @@ mod writer;
 pub(crate) use args::PredictArgs;
 
 use crate::captions::with_captions_told;
+use crate::counted::count;
 use crate::failure::{BadLines, Usage};
 use crate::input::name;
 use crate::inputs::Inputs;
@@ -80,6 +81,11 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         if let Some(signal) = interrupt::signal() {
             return Err(signal.into());
         }
+        let (done, losses) = &told;
+        if replaces && *done > 0 && losses.bad == *done {
+            output.discard()?;
+            return Err(without_answers(args, losses));
+        }
         output.put(&writer.finish()?)?;
         output.finish()?;
         Ok(told)
@@ -102,9 +108,10 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         say("no post names an image: all were read as text alone, by a model that was trained with images");
     }
     if args.output != Path::new("-") {
-        let (path, posts) = (args.output.display(), done - losses.bad);
+        let (posts, entities) =
+            (count(done - losses.bad, "post", "posts"), count(losses.entities, "entity", "entities"));
         let replaced = if replaces { ", in the place of what was there" } else { "" };
-        say(format!("{path}: {posts} posts with {} entities{replaced}", losses.entities));
+        say(format!("{}: {posts} with {entities}{replaced}", args.output.display()));
     }
     let (lines, left_out) = (losses.bad, writer.left_out());
     if lines == 0 && left_out == 0 {
@@ -113,6 +120,13 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     // What is left out has been named.
     let first = losses.first.filter(|_| left_out == 0);
     Err(BadLines { lines, left_out, first, ..BadLines::default() }.into())
+}
+
+/// Said of an input without a single post, whose errors would take the place of earlier answers.
+fn without_answers(args: &PredictArgs, losses: &Losses) -> anyhow::Error {
+    let (why, output) = (lines::without_posts(&args.input), args.output.display());
+    let first = losses.first.clone().unwrap_or_default();
+    anyhow::Error::msg(first).context(format!("{why}; {output} is left as it was"))
 }
 
 /// Refuses an output that cannot be written, or that is an input.

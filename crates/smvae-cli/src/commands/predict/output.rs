@@ -209,6 +209,15 @@ impl Output {
         Some(format!("{}, in {place}{continued}", are_answered(answered)))
     }
 
+    /// Takes the output away, with what was put: a file that has its name stays as it is.
+    pub(super) fn discard(&mut self) -> anyhow::Result<()> {
+        self.buffer.clear();
+        self.ends.clear();
+        let Some(renamed) = self.renamed.take() else { return Ok(()) };
+        let _ = std::fs::remove_file(&renamed.origin);
+        std::fs::remove_file(&renamed.temporary).with_context(|| unwritable(&renamed.temporary))
+    }
+
     /// Posts that are answered.
     pub(super) fn posts(&self) -> usize {
         self.posts

@@ -1,5 +1,6 @@
 //! The options of `smvae suggest`.
 
+use crate::answers::format_of;
 use crate::failure::Usage;
 use crate::inputs::Inputs;
 use crate::options::{
@@ -84,8 +85,8 @@ pub(crate) struct SuggestArgs {
     pub(crate) output: PathBuf,
     /// Their format: jsonl, csv, label-studio, doccano, prodigy, manifest, or another of `predict`.
     ///
-    /// By default the name of the output tells it, and JSON lines where it does not. manifest is
-    /// what --manifest writes.
+    /// By default the ending of the output's name tells it, and it is JSON lines for a name without
+    /// one and for a pipe. manifest is what --manifest writes.
     #[arg(long, value_name = "FORMAT")]
     to: Option<To>,
     #[command(flatten)]
@@ -168,10 +169,14 @@ impl SuggestArgs {
         options
     }
 
-    /// The format of the suggestions.
-    pub(crate) fn to(&self) -> To {
-        let named = || AnswerFormat::of_path(&self.output).map(To::Posts);
-        self.to.or_else(named).unwrap_or(To::Posts(AnswerFormat::default()))
+    /// The format of the suggestions: as it was asked for, else as the output's name tells.
+    pub(crate) fn to(&self) -> Result<To, Usage> {
+        self.to.map_or_else(|| format_of(&self.output, "suggestions").map(To::Posts), Ok)
+    }
+
+    /// Whether the places of posts are written, to the output or to a file of their own.
+    pub(crate) fn has_manifest(&self) -> bool {
+        self.manifest.is_some() || self.to == Some(To::Manifest)
     }
 }
 

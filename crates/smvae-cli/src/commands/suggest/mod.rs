@@ -40,6 +40,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     let outputs = [("--output", Some(args.output.as_path())), ("--manifest", args.manifest.as_deref())];
     output::check_apart(outputs, &args.inputs())?;
     output::check_new(outputs, args.overwrite)?;
+    let to = args.to()?;
     let labelled = args.labelled.as_ref().map(Selection::load).transpose()?;
     let digest = manifest_digest(args, labelled.as_ref())?;
     let posts = lines::open(&args.pool, &args.form, &args.columns)?;
@@ -65,7 +66,7 @@ pub(crate) fn run(args: &SuggestArgs) -> anyhow::Result<()> {
     say(parts);
     read.ids.repeated(&name(&args.pool)).iter().for_each(say);
     let manifest = digest.map(|digest| manifest(&settings, &chosen, labelled, digest));
-    match args.to() {
+    match to {
         To::Posts(format) => write(args, format, &chosen)?,
         To::Manifest => output::write(&args.output, &manifest.as_ref().map(Selection::to_text).unwrap_or_default())?,
     }
@@ -317,7 +318,7 @@ fn tell_of_images(without: usize, offered: usize) {
 
 /// Whether the places of posts are written, which a line that is no post would shift.
 fn has_manifest(args: &SuggestArgs) -> bool {
-    args.manifest.is_some() || args.to() == To::Manifest
+    args.has_manifest()
 }
 
 fn write(args: &SuggestArgs, format: AnswerFormat, chosen: &[Suggestion<Candidate>]) -> anyhow::Result<()> {

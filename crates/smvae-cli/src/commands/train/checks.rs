@@ -3,20 +3,35 @@
 use crate::failure::Usage;
 use crate::labels::LabelCounts;
 use crate::output::file_of;
+use smvae::RunInfo;
 use smvae::config::InputConfig;
 use smvae::data::corpus::split_path;
 use smvae::data::duplicates::key;
 use smvae::data::{Sample, Split, gold_entities};
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Refuses the folder of a corpus as that of a run, whose files would lie among those of the
-/// corpus.
+/// corpus. A folder that holds a run already is that of a run, whatever else lies in it.
 pub(super) fn refuse_corpus(out: &Path) -> Result<(), Usage> {
-    if file_of(out, Split::Train).is_none() {
+    if RunInfo::exists(out) || file_of(out, Split::Train).is_none() {
         return Ok(());
     }
     Err(Usage(format!("--out {} is the folder of a corpus: name another, such as runs/mine", out.display())))
+}
+
+/// Refuses a folder of runs, or of an experiment, as that of a run: whoever looks for runs there
+/// would find the new one alone.
+pub(super) fn refuse_runs(out: &Path) -> Result<(), Usage> {
+    let has_run = |folder: &PathBuf| {
+        std::fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(|entry| RunInfo::exists(entry.path())))
+    };
+    if RunInfo::exists(out) {
+        return Ok(());
+    }
+    let Some(folder) = [out.to_owned(), out.join("runs")].into_iter().find(has_run) else { return Ok(()) };
+    let (out, such) = (out.display(), folder.join("mine"));
+    Err(Usage(format!("--out {out} holds runs: name one in it, such as {}", such.display())))
 }
 
 /// Refuses a split of the corpus as posts without labels. No file is opened.
@@ -48,6 +63,12 @@ pub(super) fn labels(train: &[Sample], input: &InputConfig) -> anyhow::Result<La
     let mut counts = LabelCounts::default();
     gold_entities(train, input.convention)?.iter().for_each(|entities| counts.add(entities));
     Ok(counts)
+}
+
+/// Whose labels are counted: where a run has fewer labelled posts than the split has, it does not
+/// learn from all of them.
+pub(super) fn labels_of(n_labelled: usize, n_posts: usize) -> String {
+    if n_labelled < n_posts { format!("labels of all {n_posts} posts of train") } else { "labels".to_owned() }
 }
 
 /// What to say of entities that no candidate span can match, since they are wider than
@@ -85,6 +106,14 @@ mod tests {
         texts.iter().map(post).collect()
     }
 
+    /// What makes a folder a run.
+    fn make_run(folder: &Path) {
+        std::fs::create_dir_all(folder).expect("writable");
+        for file in ["config.json", "encoder.json"] {
+            std::fs::write(folder.join(file), "{}").expect("writable");
+        }
+    }
+
     #[test]
     fn posts_of_dev_that_train_has_are_counted() {
         let train = posts(&["Oslo wins!", "Rome"]);
@@ -94,6 +123,32 @@ mod tests {
         assert!(
             repeated(&train, &posts(&["rome"])).is_some_and(|warning| warning.contains("1 of 1 posts of dev says"))
         );
+    }
+
+    #[test]
+    fn labels_are_those_of_the_whole_split() {
+        assert_eq!(labels_of(10, 54), "labels of all 54 posts of train");
+        assert_eq!(labels_of(54, 54), "labels");
+    }
+
+    #[test]
+    fn a_folder_of_runs_is_none() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| dir.path().join(name);
+        make_run(&at("runs/first"));
+        make_run(&at("run"));
+        // A run may hold others, such as its teachers.
+        make_run(&at("run/teacher-1"));
+        std::fs::create_dir(at("empty")).expect("writable");
+        for folder in ["runs/first", "runs/new", "run", "empty", "absent"] {
+            refuse_runs(&at(folder)).expect(folder);
+        }
+        for folder in ["runs", "."] {
+            assert!(refuse_runs(&at(folder)).is_err(), "{folder}");
+        }
+        std::fs::remove_dir_all(at("run")).expect("it is there");
+        let error = refuse_runs(dir.path()).expect_err("those of runs").to_string();
+        assert!(error.ends_with(&format!("such as {}", at("runs/mine").display())), "{error}");
     }
 
     #[test]
@@ -108,6 +163,9 @@ mod tests {
         for folder in ["corpus/runs", "absent"] {
             refuse_corpus(&at(folder)).expect(folder);
         }
+        make_run(&at("mine"));
+        std::fs::write(at("mine/train.csv"), "x").expect("writable");
+        refuse_corpus(&at("mine")).expect("it holds a run");
         let corpus = at("corpus");
         for (file, want) in [
             ("corpus/test.jsonl", Some("is the test split of the corpus")),

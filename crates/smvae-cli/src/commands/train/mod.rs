@@ -42,6 +42,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     }
     let folder = args.data.folder();
     checks::refuse_corpus(args.out())?;
+    checks::refuse_runs(args.out())?;
     if let Some(file) = &args.unlabelled {
         checks::refuse_split(file, &folder)?;
     }
@@ -59,6 +60,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let captions =
         if args.no_captions { None } else { captions::of_training(args.captions.as_deref(), &folder, &config)? };
     let selection = args.manifest(&config, &train)?;
+    let n_posts = train.samples.len();
     let (train, selection) = args.with_unlabelled(&mut config, train, &dev.samples, selection)?;
     let [train, dev] = captions::without_captions_if([train, dev], args.no_captions);
     let mut input = TrainInput::from_splits(&train, &dev.samples, encoder)?;
@@ -69,7 +71,8 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     if !unknown.is_empty() {
         say(format!("warning: dev has types that train lacks and that no model can find: {}", unknown.join(" ")));
     }
-    checks::labels(&train.samples, &config.input)?.tell();
+    let n_labelled = selection.as_ref().map(|chosen| chosen.labelled.len()).or(config.labelled).unwrap_or(n_posts);
+    checks::labels(&train.samples, &config.input)?.tell_as(&checks::labels_of(n_labelled, n_posts));
     checks::wide(&[("train", &train.samples), ("dev", &dev.samples)], &config.input)?.into_iter().for_each(say);
     checks::repeated(&train.samples, &dev.samples).into_iter().for_each(say);
     interrupt::catch()?;
