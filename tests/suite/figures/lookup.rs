@@ -77,6 +77,21 @@ impl Results {
         ours.map_or_else(|| self.mean_f1(Cell(year, labels, "supervised")), |test| test.mean)
     }
 
+    /// A method with 100 labels on test, over supervised training on random posts of the same draws.
+    pub(super) fn labelling(&self, year: &str, method: &str) -> Statistic {
+        let rows = Summary::of(&self.labelling, Some("supervised"), self.labelling.len()).rows;
+        let is_it = |row: &SummaryRow| {
+            (row.corpus.ends_with(year), row.labels.to_string().as_str(), row.method.as_str()) == (true, "100", method)
+        };
+        let row = rows.into_iter().find(is_it).and_then(|row| row.test);
+        row.unwrap_or_else(|| panic!("no results of {method} with 100 labels of Twitter{year}"))
+    }
+
+    /// That difference.
+    pub(super) fn labelling_minus(&self, year: &str, method: &str) -> String {
+        difference(&self.labelling(year, method).difference.expect("pairs of runs"))
+    }
+
     /// F1 on test of the runs of MPNet with all labels by the authors' protocol, seed by seed.
     pub(super) fn mpnet_by_authors_protocol(&self, year: &str) -> Vec<f64> {
         let scored = super::read("experiments/results/mpnet-authors-protocol.json");

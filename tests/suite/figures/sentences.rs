@@ -75,5 +75,15 @@ fn results_page(results: &Results) -> Vec<String> {
             minus("2015", "negatives", "supervised")
         ),
         format!("({longer}, twice the epochs) has {} on test", test("2017", "all", "full-longer")),
+        format!(
+            "chosen posts with teachers gain {} on Twitter2017 and {} on Twitter2015",
+            results.labelling_minus("2017", "entities-teachers"),
+            results.labelling_minus("2015", "entities-teachers")
+        ),
+        format!(
+            "the choice alone {} and {}",
+            results.labelling_minus("2017", "entities"),
+            results.labelling_minus("2015", "entities")
+        ),
     ]
 }

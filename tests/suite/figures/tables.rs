@@ -54,6 +54,9 @@ fn findings(results: &Results) -> String {
         row("gain from the unlabelled rest, by the paper's objective", &|year| {
             results.minus(Cell(year, "100", "paper"), "supervised")
         }),
+        row("gain from posts that `suggest` chose, with such a student", &|year| {
+            results.labelling_minus(year, "entities-teachers")
+        }),
         row("gain from images over text alone, with 100 labels", &|year| {
             results.minus(Cell(year, "100", "supervised"), "text")
         }),
@@ -214,18 +217,10 @@ fn means(rows: Vec<SummaryRow>, baseline: &str) -> String {
 
 /// RESULTS, question 6: a hundred posts, at random or chosen, alone or with teachers.
 fn chosen(results: &Results) -> String {
-    let all = rows(&results.labelling, "supervised");
     let rows = YEARS.map(|year| {
-        let test = |method: &str| {
-            let is_it = |row: &&SummaryRow| {
-                (row.corpus.ends_with(year), row.labels.to_string().as_str(), row.method.as_str())
-                    == (true, "100", method)
-            };
-            all.iter().find(is_it).and_then(|row| row.test.clone()).expect("test was scored")
-        };
-        let methods = ["supervised", "entities", "teachers-negatives", "entities-teachers"].map(test);
-        let against = difference(methods[3].difference.as_ref().expect("pairs of runs"));
-        [vec![year.to_owned()], methods.iter().map(mean).collect(), vec![against]].concat()
+        let methods = ["supervised", "entities", "teachers-negatives", "entities-teachers"];
+        let means = methods.map(|method| mean(&results.labelling(year, method)));
+        [vec![year.to_owned()], means.to_vec(), vec![results.labelling_minus(year, methods[3])]].concat()
     });
     let header = [
         "F1 on test, 100 labels",
