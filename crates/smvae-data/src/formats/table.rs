@@ -13,8 +13,9 @@
 //! | `caption` | what the image shows; an empty cell is none |
 //! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
 //!
-//! Capitals make no difference in the names of these columns. Where a header has no comma, a table
-//! of commas may be one of semicolons, as spreadsheets write it where commas stand in numbers.
+//! Where a header has no column `text`, `words` or `tokens` by these very names, capitals make no
+//! difference in `text`, `image_id`, `image`, `id` and `caption`. Where it has no comma, a table of
+//! commas may be one of semicolons, as spreadsheets write it where commas stand in numbers.
 //!
 //! A row with tags and without words has the words of its text, with spaces (U+0020)
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
@@ -99,19 +100,34 @@ pub(super) fn is_header(bytes: &[u8]) -> bool {
 
 /// Whether a line is a header of several columns, one of which is a text or words.
 fn has_text(line: &[u8], delimiter: u8) -> bool {
-    let is_text = |cell: &[u8]| {
-        let name = String::from_utf8_lossy(cell);
-        let name = known(name.trim().trim_matches('"'));
-        names::TEXT.iter().chain(names::WORDS).any(|text| name == *text)
-    };
-    line.contains(&delimiter) && line.split(|byte| *byte == delimiter).any(is_text)
+    line.contains(&delimiter) && is_body(&own_names(&cells_of(line, delimiter)))
 }
 
-/// The name of a column as we write it, if it is one of ours, in whatever capitals.
-fn known(name: &str) -> &str {
-    let all = [names::TEXT, names::WORDS, names::IMAGE, names::CAPTION, names::ID, names::TAGS];
-    let own = all.into_iter().flatten().find(|own| own.eq_ignore_ascii_case(name));
-    own.copied().unwrap_or(name)
+/// The cells of a line that is looked at as a header.
+fn cells_of(line: &[u8], delimiter: u8) -> Vec<String> {
+    let name = |cell: &[u8]| String::from_utf8_lossy(cell).trim().trim_matches('"').to_owned();
+    line.split(|byte| *byte == delimiter).map(name).collect()
+}
+
+/// Whether one of the columns is a text or words.
+fn is_body(names: &[String]) -> bool {
+    names::TEXT.iter().chain(names::WORDS).any(|own| names.iter().any(|name| name == own))
+}
+
+/// The names of columns as we write those that are ours though they have capitals. Where a text or
+/// words have their exact names, all have: tables that were read so are read as before.
+fn own_names(written: &[String]) -> Vec<String> {
+    const CAPITALS: [&[&str]; 4] = [names::TEXT, names::IMAGE, names::CAPTION, names::ID];
+    if is_body(written) {
+        return written.to_vec();
+    }
+    let is_there = |own: &str| written.iter().any(|name| name == own);
+    let own = |name: &String| {
+        let mut all = CAPITALS.into_iter().flatten();
+        let own = all.find(|own| own.eq_ignore_ascii_case(name) && !is_there(own));
+        own.map_or_else(|| name.clone(), |&own| own.to_owned())
+    };
+    written.iter().map(own).collect()
 }
 
 impl<R: BufRead> TableReader<R> {
@@ -185,8 +201,8 @@ impl<R: BufRead> Iterator for TableReader<R> {
 impl Header {
     /// The header, or what was expected and what is there.
     fn of(row: &Row) -> Result<Self, (String, String)> {
-        let names: Vec<String> =
-            row.iter().map(|name| known(String::from_utf8_lossy(name).trim()).to_owned()).collect();
+        let written: Vec<String> = row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+        let names = own_names(&written);
         let first = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|n| n == name));
         let (text, words) = (first(names::TEXT), first(names::WORDS));
         if text.or(words).is_none() {

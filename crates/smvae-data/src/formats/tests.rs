@@ -93,6 +93,24 @@ fn rows_keep_their_lines_and_their_other_cells() {
 }
 
 #[test]
+fn exact_names_of_columns_count_before_those_with_capitals() {
+    let first =
+        |table: &str| -> PostRecord { read_as(Format::Csv, table.as_bytes()).next().expect("one").expect("a post") };
+    let text = Body::Text("a b".to_owned());
+    assert_eq!(first("text,Words\na b,7\n").body, text);
+    let post = first("ID,id,text\n1,2,a b\n");
+    assert_eq!((post.id.as_deref(), &post.body), (Some("2"), &text));
+    let post = first("ID,id,Text\n1,2,a b\n");
+    assert_eq!((post.id.as_deref(), &post.body), (Some("2"), &text));
+    // What a person has called so is no list of tags.
+    let post = first("Text,Tags\na b,mine\n");
+    assert_eq!((post.labels, &post.body), (None, &text));
+    assert!(post.fields.get("Tags").is_some() && post.fields.get("text").is_some());
+    let refused = read_as(Format::Csv, b"ID,Words\n1,a\n").next().expect("one").expect_err("no words").to_string();
+    assert!(refused.contains("rename the column") && refused.contains("ID,Words"), "{refused}");
+}
+
+#[test]
 fn names_of_columns_may_have_capitals_and_semicolons_between_them() {
     let rows = |format, table: &str| -> Vec<PostRecord> {
         read_as(format, table.as_bytes()).collect::<Result<_>>().expect("a table")
