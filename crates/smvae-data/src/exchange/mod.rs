@@ -228,8 +228,13 @@ fn tool_of(object: &Object) -> Option<Tool> {
     let has = |name| object.contains_key(name);
     let spans = |name| object.get(name).and_then(Value::as_array).and_then(|spans| spans.first());
     let is_of_label_studio = |span: &Value| span.get("labels").is_some();
+    let has_list = |name| object.get(name).is_some_and(Value::is_array);
+    // What a tool has done with a post counts before whatever the post came with.
+    if has("text") && (has("_task_hash") || object.get("answer").is_some_and(prodigy::is_answer)) {
+        return Some(Tool::Prodigy);
+    }
     // What `smvae suggest` wrote nobody has labelled yet.
-    if has("suggested") {
+    if has("suggested") && !has_list("label") && !has("annotation_id") && !has("annotator") {
         return None;
     }
     if object.get("data").is_some_and(Value::is_object) {
@@ -244,12 +249,10 @@ fn tool_of(object: &Object) -> Option<Tool> {
     {
         return Some(Tool::LabelStudio);
     }
-    if has("text") && (has("_task_hash") || has("answer") || has("spans")) {
+    if has("text") && (has("answer") || has("spans")) {
         return Some(Tool::Prodigy);
     }
-    let is_doccano = (has("text") || has("data"))
-        && ["label", "labels", "entities", "annotations"]
-            .into_iter()
-            .any(|name| object.get(name).is_some_and(Value::is_array));
+    let is_doccano =
+        (has("text") || has("data")) && ["label", "labels", "entities", "annotations"].into_iter().any(has_list);
     is_doccano.then_some(Tool::Doccano)
 }

@@ -182,6 +182,26 @@ fn lines_of_prodigy_are_read() {
 }
 
 #[test]
+fn what_was_labelled_keeps_what_suggest_wrote_beside_it() {
+    let suggested = r#""suggested": {"rank": 1, "for_dev": true}, "words": ["in", "Oslo"], "entities": []"#;
+    let tokens = r#""tokens": [{"text": "in", "start": 0, "end": 2, "id": 0}]"#;
+    let spans = r#""spans": [{"start": 3, "end": 7, "label": "LOC"}]"#;
+    let prodigy = format!(r#"{{"id": "a", "text": "in Oslo", {suggested}, {tokens}, {spans}, "answer": "accept"}}"#);
+    let doccano = format!(r#"{{"id": "a", "text": "in Oslo", {suggested}, "label": [[3, 7, "LOC"]]}}"#);
+    let region = region(3, 7, "Oslo", "LOC");
+    let task = format!(
+        r#"[{{"data": {{"id": "a", "text": "in Oslo", {suggested}}}, "annotations": [{{"result": [{region}]}}]}}]"#
+    );
+    for (file, tool) in [(&prodigy, Tool::Prodigy), (&doccano, Tool::Doccano), (&task, Tool::LabelStudio)] {
+        check(file, tool, &["a: Oslo LOC"]);
+        assert!(read_bytes(file.as_bytes(), "export").expect("an export").posts[0].for_dev, "{tool:?}");
+    }
+    // The tool's own place for the mark counts first.
+    let own = doccano.replace("\"id\"", "\"for_dev\": false, \"id\"");
+    assert!(!read_bytes(own.as_bytes(), "export").expect("an export").posts[0].for_dev);
+}
+
+#[test]
 fn documents_of_spacy_are_read() {
     let lines = r#"{"text": "in Oslo", "ents": [{"start": 3, "end": 7, "label": "LOC"}], "tokens": [{"id": 0, "start": 0, "end": 2}]}
 {"text": "x", "ents": [], "tokens": [{"id": 0, "start": 0, "end": 1}]}
