@@ -215,12 +215,27 @@ fn objects(bytes: &[u8], path: &Path) -> Result<Vec<(usize, Object)>> {
 /// Whether an object is a post of a corpus, as `smvae import` and `smvae predict` write it: words
 /// with labels. What a tool has added its own labels to is not.
 fn is_of_corpus(object: &Object) -> bool {
-    const OF_TOOLS: [&str; 7] = ["data", "label", "labels", "annotations", "annotation_id", "answer", "suggested"];
-    let is_list = |name: &&str| object.get(*name).is_some_and(Value::is_array);
-    let is_word = |tokens: &Value| tokens.as_array().is_some_and(|tokens| tokens.iter().all(Value::is_string));
-    let has_words = ["words", "tokens"].iter().any(|name| object.get(*name).is_some_and(is_word));
-    let has_labels = ["entities", "tags", "ner_tags"].iter().any(is_list);
-    has_words && has_labels && !OF_TOOLS.iter().any(|name| object.contains_key(*name))
+    const OF_TOOLS: [&str; 11] = [
+        "data",
+        "label",
+        "labels",
+        "annotations",
+        "annotation_id",
+        "answer",
+        "suggested",
+        "ents",
+        "spans",
+        "relations",
+        "Comments",
+    ];
+    let list = |name: &str| object.get(name).and_then(Value::as_array);
+    let has_words = ["words", "tokens"].into_iter().filter_map(list).any(|words| words.iter().all(Value::is_string));
+    let has_labels = ["entities", "tags", "ner_tags"].into_iter().any(|name| list(name).is_some());
+    // Entities of characters are doccano's.
+    let of_doccano = |entity: &Value| entity.get("start_offset").is_some();
+    let is_of_tool = OF_TOOLS.iter().any(|name| object.contains_key(*name))
+        || list("entities").is_some_and(|entities| entities.iter().any(of_doccano));
+    has_words && has_labels && !is_of_tool
 }
 
 /// The tool that an object is of.

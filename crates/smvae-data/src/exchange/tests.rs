@@ -202,6 +202,18 @@ fn what_was_labelled_keeps_what_suggest_wrote_beside_it() {
 }
 
 #[test]
+fn exports_with_words_that_were_kept_are_no_posts_of_a_corpus() {
+    let words = r#""id": 1, "text": "in Oslo", "tokens": ["in", "Oslo"]"#;
+    let entity = r#"{"label": "LOC", "start_offset": 3, "end_offset": 7}"#;
+    for more in ["", r#", "relations": []"#] {
+        check(&format!(r#"{{{words}, "entities": [{entity}]{more}}}"#), Tool::Doccano, &["1: Oslo LOC"]);
+    }
+    check(&format!(r#"{{{words}, "entities": [], "relations": []}}"#), Tool::Doccano, &["1: "]);
+    let ents = r#""ents": [{"start": 3, "end": 7, "label": "LOC"}], "tags": ["O", "O"]"#;
+    check(&format!("{{{words}, {ents}}}"), Tool::Spacy, &["1: Oslo LOC"]);
+}
+
+#[test]
 fn documents_of_spacy_are_read() {
     let lines = r#"{"text": "in Oslo", "ents": [{"start": 3, "end": 7, "label": "LOC"}], "tokens": [{"id": 0, "start": 0, "end": 2}]}
 {"text": "x", "ents": [], "tokens": [{"id": 0, "start": 0, "end": 1}]}
