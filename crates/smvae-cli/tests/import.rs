@@ -122,6 +122,38 @@ fn posts_for_dev_that_nobody_has_labelled_are_told() {
 }
 
 #[test]
+fn a_post_that_any_export_marks_for_dev_stays_for_dev() {
+    let marked = |id: &str, text: &str, labels: Value| {
+        let mut post = post(id, text, labels);
+        post["for_dev"] = true.into();
+        post
+    };
+    let dir = folder(&[marked("1", "Ana sings", json!([[0, 3, "PER"]])), post("2", "so tired", json!([]))]);
+    let dir = dir.path();
+    // The same post without its mark, and with the id of another tool.
+    let again = [post("1", "Ana sings", json!([])), post("9", "Ana sings", json!([[0, 3, "PER"]]))];
+    write(dir, "later.jsonl", &again);
+    let import = "import export.jsonl later.jsonl --to train.jsonl --dev dev.jsonl";
+    let (_, said) = check(dir, import, "", 0);
+    assert!(said.contains("train.jsonl: 3 posts") && said.contains("2 of them in dev.jsonl"), "{said}");
+    // Without the export that has the mark the old file stays, and has the same post.
+    let shared = "warning: 2 posts of train.jsonl stand in dev.jsonl, too, which stays";
+    says(dir, "import later.jsonl --to train.jsonl --dev dev.jsonl --overwrite", 0, &[shared]);
+}
+
+#[test]
+fn posts_for_dev_of_which_some_are_labelled_are_not_told_as_open() {
+    let task = |id: &str, text: &str, annotations: Value| json!({"data": {"id": id, "text": text, "for_dev": true}, "annotations": annotations});
+    let none = json!([{"result": []}]);
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let tasks =
+        [task("1", "", none.clone()), task("2", "so", json!([])), json!({"data": {"text": "a"}, "annotations": none})];
+    fs::write(dir.path().join("export.json"), json!(tasks).to_string()).expect("writable");
+    let (_, said) = check(dir.path(), "import export.json --to a.jsonl --dev dev.jsonl", "", 0);
+    assert!(!said.contains("nobody has labelled any"), "{said}");
+}
+
+#[test]
 fn what_needs_no_import_is_told() {
     let dir = folder(&[post("1", "Ana sings", json!([[0, 3, "PER"]]))]);
     check(dir.path(), IMPORT, "", 0);

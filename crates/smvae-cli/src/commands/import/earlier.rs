@@ -3,6 +3,7 @@
 use super::args::ImportArgs;
 use crate::failure::Usage;
 use crate::progress::say;
+use smvae::data::Sample;
 use smvae::data::corpus::CorpusFormat;
 use smvae::data::duplicates::key;
 use smvae::data::exchange::labelled::posts_of;
@@ -51,6 +52,21 @@ impl<'a> Earlier<'a> {
             1 => say(format!("{path}: 1 labelled post that stood there is labelled in none of these exports")),
             n => say(format!("{path}: {n} labelled posts that stood there are labelled in none of these exports")),
         }
+    }
+
+    /// Warns of those that are among the new posts of another file, beside which this one stays.
+    pub(super) fn tell_shared(&self, to: &Path, samples: &[Sample]) {
+        let own: HashSet<u64> = self.keys.iter().copied().collect();
+        let n = samples.iter().filter(|sample| own.contains(&key(&sample.words))).count();
+        if n == 0 {
+            return;
+        }
+        let (to, path) = (to.display(), self.path.display());
+        let are = if n == 1 { "1 post of" } else { &format!("{n} posts of") };
+        say(format!(
+            "warning: {are} {to} stand in {path}, too, which stays: name the export that marks them for dev as well, or no \
+             model can be selected on them"
+        ));
     }
 
     /// Whether this is of a file.

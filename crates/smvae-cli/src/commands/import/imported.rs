@@ -53,6 +53,8 @@ pub(super) struct Imported {
     mixed: usize,
     /// Posts for dev that nobody has labelled.
     open_for_dev: usize,
+    /// Those that somebody has.
+    labelled_for_dev: usize,
 }
 
 impl Imported {
@@ -87,6 +89,7 @@ impl Imported {
 
     fn labelled(&mut self, of_file: &Post<'_>, fitted: Fitted, has_dev: bool) -> anyhow::Result<()> {
         let Post { file, post } = of_file;
+        self.labelled_for_dev += usize::from(post.for_dev);
         if fitted.words.is_empty() {
             // It teaches nothing, and no corpus can hold it.
             self.wordless += 1;
@@ -145,7 +148,7 @@ impl Imported {
         if self.mixed > 0 {
             say(format!("{} of them were drawn for dev: --dev FILE keeps them apart", self.mixed));
         }
-        if args.dev.is_some() && self.dev.samples.is_empty() && self.open_for_dev > 0 {
+        if args.dev.is_some() && self.labelled_for_dev == 0 && self.open_for_dev > 0 {
             let n = self.open_for_dev;
             say(format!("nobody has labelled any of the posts that were drawn for dev ({n}): label them next"));
         }

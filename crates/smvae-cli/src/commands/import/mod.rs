@@ -46,10 +46,15 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let written: HashSet<u64> =
         all.train.samples.iter().chain(&all.dev.samples).map(|sample| key(&sample.words)).collect();
     // The dev posts of an earlier import stay where there are no others.
-    let stays = |earlier: &&Earlier<'_>| {
-        all.dev.samples.is_empty() && args.dev.as_deref().is_some_and(|dev| earlier.is_of(dev))
-    };
-    earlier.iter().filter(|earlier| !stays(earlier)).for_each(|earlier| earlier.tell(&written));
+    let stays =
+        |earlier: &Earlier<'_>| all.dev.samples.is_empty() && args.dev.as_deref().is_some_and(|dev| earlier.is_of(dev));
+    for earlier in &earlier {
+        if stays(earlier) {
+            earlier.tell_shared(&args.to, &all.train.samples);
+        } else {
+            earlier.tell(&written);
+        }
+    }
     Ok(())
 }
 

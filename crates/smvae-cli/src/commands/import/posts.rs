@@ -5,7 +5,7 @@ use crate::failure::Usage;
 use crate::progress::say;
 use smvae::data::exchange::{Annotated, ReadSettings, State, Tool, read_with};
 use smvae::data::formats::Format;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// A post with the file that it is from.
@@ -26,6 +26,7 @@ pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
     let settings = ReadSettings { text_field: args.text_field.clone() };
     let (mut kept, mut several) = (Vec::<Post<'_>>::new(), 0);
     let mut places: HashMap<(Option<String>, Option<String>, String), usize> = HashMap::new();
+    let mut for_dev = HashSet::new();
     for file in &args.files {
         if matches!(Format::of_path(file), Some(Format::Csv | Format::Tsv)) {
             anyhow::bail!(
@@ -45,6 +46,9 @@ pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
         say(format!("{}: {n} posts of {tool}{field}", file.display()));
         several += export.several.len();
         for post in export.posts {
+            if post.for_dev {
+                for_dev.insert(said(&post));
+            }
             let key = (post.id.clone(), post.image.clone(), post.text.clone());
             let place = *places.entry(key).or_insert(kept.len());
             let Some(before) = kept.get_mut(place) else {
@@ -66,7 +70,16 @@ pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
             "nobody has labelled {posts} (is this the file of tasks, and not the export?): nothing is written"
         );
     }
+    // Another tool, or a later week, may have lost the mark: what was for dev is not trained on.
+    for Post { post, .. } in &mut kept {
+        post.for_dev |= for_dev.contains(&said(post));
+    }
     Ok(Posts { kept, several })
+}
+
+/// What a post says, and of which image, whatever its id is in which tool.
+fn said(post: &Annotated) -> (Option<String>, String) {
+    (post.image.clone(), post.text.clone())
 }
 
 impl Post<'_> {
