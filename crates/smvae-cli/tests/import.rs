@@ -154,6 +154,22 @@ fn posts_for_dev_of_which_some_are_labelled_are_not_told_as_open() {
 }
 
 #[test]
+fn columns_name_posts_of_exports_of_one_name_apart() {
+    let dir = folder(&[post("7", "Ana sings", json!([[0, 3, "PER"]])), json!({"text": "so tired", "label": []})]);
+    let dir = dir.path();
+    fs::create_dir(dir.join("later")).expect("writable");
+    write(&dir.join("later"), "export.jsonl", &[post("9 a", "in Oslo", json!([[3, 7, "LOC"]]))]);
+    let ids = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(dir.join(name)).expect("written");
+        text.lines().filter_map(|line| line.strip_prefix("IMGID:")).map(str::to_owned).collect()
+    };
+    check(dir, "import export.jsonl --to one.conll", "", 0);
+    assert_eq!(ids("one.conll"), ["export-1-7", "export-2"]);
+    check(dir, "import export.jsonl later/export.jsonl --to two.conll", "", 0);
+    assert_eq!(ids("two.conll"), ["export.1-1-7", "export.1-2", "export.2-1"]);
+}
+
+#[test]
 fn what_needs_no_import_is_told() {
     let dir = folder(&[post("1", "Ana sings", json!([[0, 3, "PER"]]))]);
     check(dir.path(), IMPORT, "", 0);
