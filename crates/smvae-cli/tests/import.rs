@@ -170,6 +170,22 @@ fn columns_name_posts_of_exports_of_one_name_apart() {
 }
 
 #[test]
+fn the_file_of_tasks_is_told_from_the_export() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path();
+    write(dir, "pool.jsonl", &[json!({"id": "1", "text": "Ana Silva sings"}), json!({"text": "in Oslo"})]);
+    check(dir, "suggest --pool pool.jsonl --n 2 --to doccano --output tasks.jsonl", "", 0);
+    let nobody = "nobody has labelled any of the 2 posts (is this the file of tasks, and not the export?)";
+    says(dir, "import tasks.jsonl --to a.jsonl", 1, &[nobody, "nothing is written"]);
+    write(dir, "spacy.jsonl", &[json!({"text": "in Oslo", "ents": []})]);
+    let none = "warning: no post of spacy.jsonl has an entity: is this the file of tasks, and not the export?";
+    says(dir, "import spacy.jsonl --to a.jsonl", 0, &[none]);
+    write(dir, "export.jsonl", &[post("1", "Ana sings", json!([])), post("2", "in Oslo", json!([[3, 7, "LOC"]]))]);
+    let (_, said) = check(dir, IMPORT, "", 0);
+    assert!(!said.contains("has an entity"), "{said}");
+}
+
+#[test]
 fn what_needs_no_import_is_told() {
     let dir = folder(&[post("1", "Ana sings", json!([[0, 3, "PER"]]))]);
     check(dir.path(), IMPORT, "", 0);

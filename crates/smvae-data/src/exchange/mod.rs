@@ -4,7 +4,7 @@
 //! | [`Tool`] | files | offsets | no labels |
 //! |---|---|---|---|
 //! | Label Studio | JSON and JSON_MIN exports | UTF-16 units, or characters: whichever gives the span's own text | a task without a submitted annotation |
-//! | doccano | JSON lines of any version, but for those that name labels by number | characters | - |
+//! | doccano | JSON lines of any version, but for those that name labels by number | characters | a line of `smvae suggest` |
 //! | Prodigy | JSON lines of `db-out` | characters | an answer that is not `accept` |
 //! | spaCy | `Doc.to_json`, in lines or an array | characters | a document without `ents` |
 //!

@@ -214,6 +214,15 @@ fn exports_with_words_that_were_kept_are_no_posts_of_a_corpus() {
 }
 
 #[test]
+fn what_suggest_wrote_for_doccano_nobody_has_labelled() {
+    let fields = r#""text": "in Oslo", "label": [[3, 7, "LOC"]], "image": null, "caption": null, "reason": "a", "for_dev": false"#;
+    check(&format!(r#"{{"id": "a", {fields}}}"#), Tool::Doccano, &["a: -"]);
+    check(&format!(r#"{{"id": null, {fields}}}"#), Tool::Doccano, &[": -"]);
+    check(&format!(r#"{{"id": 1, {fields}}}"#), Tool::Doccano, &["1: Oslo LOC"]);
+    check(&format!(r#"{{"id": "a", {fields}, "Comments": []}}"#), Tool::Doccano, &["a: Oslo LOC"]);
+}
+
+#[test]
 fn documents_of_spacy_are_read() {
     let lines = r#"{"text": "in Oslo", "ents": [{"start": 3, "end": 7, "label": "LOC"}], "tokens": [{"id": 0, "start": 0, "end": 2}]}
 {"text": "x", "ents": [], "tokens": [{"id": 0, "start": 0, "end": 1}]}

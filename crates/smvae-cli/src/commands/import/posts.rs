@@ -47,6 +47,12 @@ pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
         }
         let field = export.text_field.map_or_else(String::new, |field| format!(", whose text is the field {field:?}"));
         say(format!("{}: {n} posts of {tool}{field}", file.display()));
+        if has_no_entity(&export.posts) {
+            say(format!(
+                "warning: no post of {} has an entity: is this the file of tasks, and not the export?",
+                file.display()
+            ));
+        }
         several += export.several.len();
         for post in export.posts {
             if post.for_dev {
@@ -78,6 +84,16 @@ pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
         post.for_dev |= for_dev.contains(&said(post));
     }
     Ok(Posts { kept, several })
+}
+
+/// Whether posts are labelled, and none of them has an entity. Of some tools nothing else tells that
+/// nobody has labelled a file yet.
+fn has_no_entity(posts: &[Annotated]) -> bool {
+    let mut labelled = posts.iter().filter(|post| matches!(post.state, State::Labelled(_))).peekable();
+    let is_empty = |post: &Annotated| {
+        post.odd.is_empty() && matches!(&post.state, State::Labelled(entities) if entities.is_empty())
+    };
+    labelled.peek().is_some() && labelled.all(is_empty)
 }
 
 /// What a post says, and of which image, whatever its id is in which tool.
