@@ -22,6 +22,7 @@ mod options;
 mod output;
 mod pool;
 mod progress;
+mod suggested;
 mod summary_table;
 mod threads;
 mod vectors;

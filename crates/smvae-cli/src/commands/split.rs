@@ -9,6 +9,7 @@ use crate::options::{ColumnArgs, FileArgs, TagArgs};
 use crate::output;
 use crate::pool;
 use crate::progress::say;
+use crate::suggested::Suggested;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
@@ -111,6 +112,9 @@ fn read(args: &SplitArgs) -> anyhow::Result<Vec<PostRecord>> {
         anyhow::bail!("{file}:{line}: expected words with labels: {remedy}");
     }
     anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    let mut suggested = Suggested::default();
+    posts.iter().for_each(|post| suggested.add(post));
+    suggested.check(&args.file)?;
     Ok(posts)
 }
 
