@@ -75,7 +75,18 @@ pub(crate) fn file_of(folder: &Path, split: Split) -> Option<String> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// Refuses to write a corpus, or a file of one, into the folder of a run.
+pub(crate) fn outside_of_runs(option: &str, folder: &Path) -> anyhow::Result<()> {
+    if !RunInfo::exists(folder) {
+        return Ok(());
+    }
+    let message =
+        format!("{option} writes into {}, which is the folder of a run: name another folder", folder.display());
+    Err(Usage(message).into())
+}
+
+/// The folder of a file.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

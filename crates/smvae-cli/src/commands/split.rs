@@ -160,6 +160,7 @@ fn check_files(args: &SplitArgs, paths: &[PathBuf], unlabelled: &Path) -> anyhow
         let message = format!("split reads FILE twice, and {file} can be read once: save it as a file first");
         return Err(Usage(message).into());
     }
+    output::outside_of_runs("--to", &args.to)?;
     for (split, path) in Split::ALL.into_iter().zip(paths) {
         match split_path(&args.to, split) {
             Err(Error::NoSplit { .. } | Error::NoFolder { .. }) => {}

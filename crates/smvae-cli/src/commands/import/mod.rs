@@ -26,6 +26,9 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let (to, dev, unlabelled) = (Some(args.to.as_path()), args.dev.as_deref(), args.unlabelled.as_deref());
     let outputs = [("--to", to), ("--dev", dev), ("--unlabelled", unlabelled)];
     let inputs = args.files.iter().fold(Inputs::default(), |inputs, file| inputs.file("an export", Some(file)));
+    for (option, path) in outputs {
+        path.map_or(Ok(()), |path| output::outside_of_runs(option, output::folder_of(path)))?;
+    }
     output::check_labelled(outputs, &inputs)?;
     let earlier = Earlier::of(args)?;
     output::check_new(outputs, args.overwrite)?;
