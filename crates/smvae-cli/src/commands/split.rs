@@ -101,7 +101,18 @@ fn read(args: &SplitArgs) -> anyhow::Result<Vec<PostRecord>> {
         columns: args.columns.columns,
         labels: LabelUse::IfAny,
     };
-    let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
+    let mut posts: Vec<PostRecord> = Vec::new();
+    for post in formats::open(&args.file, &settings)? {
+        let post = post.map_err(|error| {
+            let export = posts.is_empty().then(|| lines::export_of_tool(&args.file)).flatten();
+            let error = anyhow::Error::new(error);
+            match export {
+                Some(export) => error.context(export),
+                None => error,
+            }
+        })?;
+        posts.push(post);
+    }
     if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
         let (file, line) = (args.file.display(), post.line);
         let remedy = if args.is_table() {
