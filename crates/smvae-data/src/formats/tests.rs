@@ -111,6 +111,43 @@ fn exact_names_of_columns_count_before_those_with_capitals() {
 }
 
 #[test]
+fn tables_of_spreadsheets_are_read_as_they_write_them() {
+    let rows = |table: &str| -> Vec<Option<String>> {
+        let posts = read_as(Format::Csv, table.as_bytes());
+        posts.map(|post| post.expect("a post").image).collect()
+    };
+    let want = [Some("b.jpg".to_owned()), None];
+    assert_eq!(rows("id,text,image,,\n1,a,b.jpg,,\n2,\"c\nd\",,,\n"), want);
+    assert_eq!(rows("id,text,image\n1,a,b.jpg,,\n2,c,\n"), want);
+    // A column without a name may hold anything.
+    assert_eq!(rows("id,text,image,\n1,a,b.jpg,x\n2,c,,\n"), want);
+    for separator in [';', ',', '|', '\t'] {
+        let table = "id;text;image\n1;a;b.jpg\n2;c;\n".replace(';', &separator.to_string());
+        assert_eq!(rows(&format!("\u{feff}sep={separator}\r\n{table}")), want);
+    }
+    let cells = "f:2: expected 2 cells, as the header has, and not 4, got \"1,a,,b\"";
+    check_error(Format::Csv, b"id,text\n1,a,,b\n2,c\n", 1, cells);
+}
+
+#[test]
+fn a_header_that_is_separated_otherwise_is_told() {
+    let told = |format, header: &str| {
+        let mut posts = read_as(format, header.as_bytes());
+        posts.next().expect("one").expect_err("no header").to_string()
+    };
+    for (format, header, want) in [
+        (Format::Csv, "id\ttext\n", "(columns are separated by tabs: --from tsv)"),
+        (Format::Tsv, "id,text\n", "(columns are separated by commas: --from csv)"),
+        (Format::Csv, "id;text;a,b\n", "(columns are separated by `;`: write `sep=;` in a line before them)"),
+        (Format::Csv, "id|text\n", "(columns are separated by `|`: write `sep=|` in a line before them)"),
+        (Format::Csv, "id|title\n", "(rename the column that holds the text to `text`)"),
+    ] {
+        let told = told(format, header);
+        assert!(told.contains(want), "{told}");
+    }
+}
+
+#[test]
 fn names_of_columns_may_have_capitals_and_semicolons_between_them() {
     let rows = |format, table: &str| -> Vec<PostRecord> {
         read_as(format, table.as_bytes()).collect::<Result<_>>().expect("a table")
@@ -341,7 +378,13 @@ fn a_name_tells_the_format_and_a_text_may_be_columns() {
         let error = told("b.txt", table).expect_err("a table").to_string();
         assert!(error.starts_with("b.txt is named as a text and begins as tsv does"), "{error}");
     }
-    for text in ["the text\tid\n", "text\n", "a\ntext\tid\n"] {
+    for table in ["id,text\n1,a\n", "\u{feff}ID;Text;mine\n1;\"a;b\";c", "text,id\n1,\n2,"] {
+        let error = told("b.txt", table).expect_err("a table").to_string();
+        assert!(error.starts_with("b.txt is named as a text and begins as csv does"), "{error}");
+    }
+    let texts =
+        ["Text, she said, is dead\nId, ego, and more\n", "text,id\n", "text,id\nso tired\n", "text,mine\n1,a\n"];
+    for text in texts.into_iter().chain(["the text\tid\n", "text\n", "a\ntext\tid\n"]) {
         check(told("b.txt", text), "text");
     }
     check(told("b.json", " {\"text\": \"a\"}\n{}"), "json");
