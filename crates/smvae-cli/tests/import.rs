@@ -186,6 +186,18 @@ fn the_file_of_tasks_is_told_from_the_export() {
 }
 
 #[test]
+fn an_import_makes_the_folder_of_a_corpus() {
+    let dir = folder(&[post("1", "Ana sings", json!([[0, 2, "PER"]]))]);
+    let import = "import export.jsonl --to mine/corpus/train.jsonl";
+    says(dir.path(), import, 1, &["nothing is written"]);
+    assert!(!dir.path().join("mine").exists());
+    let twice = "--dev mine/corpus/train.jsonl would write over --to";
+    says(dir.path(), &format!("{import} --dev mine/corpus/train.jsonl"), 2, &[twice]);
+    check(dir.path(), &format!("{import} --misfits move"), "", 0);
+    assert!(dir.path().join("mine/corpus/train.jsonl").is_file());
+}
+
+#[test]
 fn what_needs_no_import_is_told() {
     let dir = folder(&[post("1", "Ana sings", json!([[0, 3, "PER"]]))]);
     check(dir.path(), IMPORT, "", 0);

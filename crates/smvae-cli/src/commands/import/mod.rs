@@ -12,6 +12,7 @@ pub(crate) use args::ImportArgs;
 use crate::failure::Usage;
 use crate::inputs::Inputs;
 use crate::output;
+use anyhow::Context as _;
 use earlier::Earlier;
 use imported::Imported;
 use posts::read_all;
@@ -70,6 +71,10 @@ fn write(args: &ImportArgs, all: &Imported) -> anyhow::Result<()> {
         texts.push((path, all.dev.text(path)?));
     }
     texts.extend(args.unlabelled.as_deref().map(|path| (path, Cow::Borrowed(all.unlabelled.as_str()))));
+    for (path, _) in &texts {
+        let made = std::fs::create_dir_all(output::folder_of(path));
+        made.with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let files: Vec<(&Path, &[u8])> = texts.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
     Ok(write_together(&files)?)
 }
