@@ -44,10 +44,21 @@ fn what_an_overwritten_file_loses_is_told() {
     let refused = "--to labelled.jsonl is there already, and holds 2 labelled posts: name all exports together; \
                    --overwrite replaces it, and drops what these do not have";
     says(dir, IMPORT, 2, &[refused]);
-    let lost = "labelled.jsonl: 1 labelled post that stood there is labelled in none of these exports";
+    let lost = "labelled.jsonl: 1 labelled post that stood there is labelled in none of these exports and lost: line 1 \
+                (id 1), \"Ana sings\"";
     says(dir, &format!("{IMPORT} --overwrite"), 0, &[lost]);
     let (_, said) = check(dir, &format!("{IMPORT} --overwrite"), "", 0);
     assert!(!said.contains("stood there"), "{said}");
+    // Of several the first is told, or all of them.
+    let two = folder(&[post("4", "so it goes", json!([]))]);
+    fs::copy(dir.join("labelled.jsonl"), two.path().join("labelled.jsonl")).expect("writable");
+    fs::copy(dir.join("labelled.jsonl"), two.path().join("before.jsonl")).expect("writable");
+    let lost = "labelled.jsonl: 2 labelled posts that stood there are labelled in none of these exports and lost";
+    let first = format!("{lost}, the first: line 1 (id 3), \"in Oslo\"");
+    says(two.path(), &format!("{IMPORT} --overwrite"), 0, &[&first]);
+    fs::copy(two.path().join("before.jsonl"), two.path().join("labelled.jsonl")).expect("writable");
+    let second = "labelled.jsonl: lost: line 2 (id 2), \"so tired\"";
+    says(two.path(), &format!("{IMPORT} --overwrite -v"), 0, &[lost, second]);
     // The dev posts of an earlier week stay.
     fs::copy(dir.join("labelled.jsonl"), dir.join("dev.jsonl")).expect("writable");
     let stays = "none of them for dev: dev.jsonl is not written, and what stands there stays";
