@@ -46,6 +46,7 @@ mod tests;
 pub use post::{Annotated, Odd, State};
 
 use crate::formats::foreign;
+use crate::formats::lines::UTF_8;
 use crate::{Error, Result, files};
 use post::{Fault, Object, shown};
 use serde_json::Value;
@@ -201,15 +202,21 @@ fn objects(bytes: &[u8], path: &Path) -> Result<Vec<(usize, Object)>> {
             let read = serde_json::from_slice(line).map(|object| (i + 1, object));
             read.map_err(|error| {
                 let text = String::from_utf8_lossy(line).into_owned();
-                Fault::new(format!("a JSON object ({error})"), text).of(path, i + 1)
+                Fault::new(expected(line, format!("a JSON object ({error})")), text).of(path, i + 1)
             })
         };
         return lines.map(object).collect();
     }
     let all: Vec<Object> = serde_json::from_slice(bytes).map_err(|error| {
-        Fault::new(format!("an array of JSON objects ({error})"), String::new()).of(path, error.line())
+        let array = format!("an array of JSON objects ({error})");
+        Fault::new(expected(bytes, array), String::new()).of(path, error.line())
     })?;
     Ok(all.into_iter().enumerate().map(|(i, object)| (i + 1, object)).collect())
+}
+
+/// What is expected of bytes that are no JSON, which may be since they are no text.
+fn expected(bytes: &[u8], json: String) -> String {
+    if std::str::from_utf8(bytes).is_ok() { json } else { UTF_8.to_owned() }
 }
 
 /// Whether an object is a post of a corpus, as `smvae import` and `smvae predict` write it: words

@@ -253,6 +253,14 @@ fn what_is_no_export_is_refused() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_told() {
+    for file in [&b"{\"text\": \"\xe9\", \"label\": []}"[..], &b"[{\"text\": \"\xe9\", \"label\": []}]"[..]] {
+        let error = read_bytes(file, "export").expect_err("not UTF-8").to_string();
+        assert!(error.starts_with("export:1: expected valid UTF-8 (convert it first"), "{error}");
+    }
+}
+
+#[test]
 fn misfits_are_refused_moved_or_dropped_and_always_told() {
     let spans = r#"{"text": "New York-based Ana Silva", "label": [[0, 8, "LOC"], [15, 24, "PER"], [15, 18, "PER"],
         [18, 19, "X"], [14, 18, "PER"]]}"#

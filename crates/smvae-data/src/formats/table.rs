@@ -33,6 +33,8 @@
 // For the lists of pictures, which are tables too.
 #[doc(hidden)]
 pub mod records;
+#[cfg(test)]
+mod tests;
 
 use super::lines::{Fault, UTF_8};
 use super::names;
