@@ -65,7 +65,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// are written, and the first, without which the others are of no use, is renamed last.
 ///
 /// # Errors
-/// [`Error::Write`]; temporary files are removed, and every old file that was not replaced is there.
+/// [`Error::Write`]; temporary files are removed, and every old file that was not replaced is
+/// there.
 pub fn write_together(files: &[(&Path, &[u8])]) -> Result<()> {
     rename_all(files.iter().map(|(path, bytes)| Waiting::write(path, bytes)).collect::<Result<_>>()?)
 }

@@ -87,7 +87,8 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     if left_out > 0 { Err(BadLines { lines: left_out, left_out, ..BadLines::default() }.into()) } else { Ok(()) }
 }
 
-/// Refuses suggestions in the place of labelled posts. What can be read once alone is taken as it is.
+/// Refuses suggestions in the place of labelled posts. What can be read once alone is taken as it
+/// is.
 fn check_suggested(file: &Path, args: &ExportArgs) -> anyhow::Result<()> {
     let from = args.format.format().format.or_else(|| Format::of_path(file));
     if !matches!(from, Some(Format::JsonLines | Format::Json)) || !file.is_file() {

@@ -215,7 +215,8 @@ fn exports_with_words_that_were_kept_are_no_posts_of_a_corpus() {
 
 #[test]
 fn what_suggest_wrote_for_doccano_nobody_has_labelled() {
-    let fields = r#""text": "in Oslo", "label": [[3, 7, "LOC"]], "image": null, "caption": null, "reason": "a", "for_dev": false"#;
+    let beside = r#""image": null, "caption": null, "reason": "a", "for_dev": false"#;
+    let fields = format!(r#""text": "in Oslo", "label": [[3, 7, "LOC"]], {beside}"#);
     check(&format!(r#"{{"id": "a", {fields}}}"#), Tool::Doccano, &["a: -"]);
     check(&format!(r#"{{"id": null, {fields}}}"#), Tool::Doccano, &[": -"]);
     check(&format!(r#"{{"id": 1, {fields}}}"#), Tool::Doccano, &["1: Oslo LOC"]);

@@ -86,8 +86,8 @@ pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
     Ok(Posts { kept, several })
 }
 
-/// Whether posts are labelled, and none of them has an entity. Of some tools nothing else tells that
-/// nobody has labelled a file yet.
+/// Whether posts are labelled, and none of them has an entity. Of some tools nothing else tells
+/// that nobody has labelled a file yet.
 fn has_no_entity(posts: &[Annotated]) -> bool {
     let mut labelled = posts.iter().filter(|post| matches!(post.state, State::Labelled(_))).peekable();
     let is_empty = |post: &Annotated| {
