@@ -155,7 +155,8 @@ fn a_post_that_any_export_marks_for_dev_stays_for_dev() {
 #[test]
 fn posts_for_dev_of_which_some_are_labelled_are_not_told_as_open() {
     let task = |id: &str, text: &str, annotations: Value| {
-        json!({"data": {"id": id, "text": text, "for_dev": true}, "annotations": annotations})
+        let data = json!({"id": id, "text": text, "for_dev": true});
+        json!({"data": data, "annotations": annotations})
     };
     let none = json!([{"result": []}]);
     let dir = tempfile::tempdir().expect("a temporary folder");
