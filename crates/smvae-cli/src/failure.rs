@@ -118,6 +118,9 @@ fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         Some(smvae::data::Error::Disguised { format: "tsv", .. }) => {
             return Some("--from tsv reads it so, --from text as it is named");
         }
+        Some(smvae::data::Error::Disguised { format: "csv", .. }) => {
+            return Some("--from csv reads it so, --from text as it is named");
+        }
         Some(smvae::data::Error::Disguised { .. }) => {
             return Some("--from jsonl reads it so, --from text as it is named");
         }

@@ -46,7 +46,11 @@ pub(crate) fn each_post(
         let taken = match record {
             Ok(record) => take(&record).map_err(|why| format!("{}:{}: {why}", name(path), record.line)),
             Err(error @ data::Error::Line { .. }) => Err(error.to_string()),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                // What is wrong with the lines before may be why.
+                told.iter().for_each(say);
+                return Err(error.into());
+            }
         };
         match taken {
             Ok(()) => posts += 1,
@@ -67,13 +71,14 @@ pub(crate) fn each_post(
 
 /// What is said of a file without a single post, and what to do where it is a tool's.
 pub(crate) fn without_posts(path: &Path) -> String {
-    let file = name(path);
+    export_of_tool(path).unwrap_or_else(|| format!("no line of {} is a post", name(path)))
+}
+
+/// What to do with a file that is a tool's.
+pub(crate) fn export_of_tool(path: &Path) -> Option<String> {
     // What a pipe held is gone.
-    let export = path.is_file().then(|| exchange::read(path).ok()).flatten();
-    match export {
-        Some(export) => format!("{file} is an export of {}: `smvae import` makes posts of it", export.tool.name()),
-        None => format!("no line of {file} is a post"),
-    }
+    let export = path.is_file().then(|| exchange::read(path).ok()).flatten()?;
+    Some(format!("{} is an export of {}: `smvae import` makes posts of it", name(path), export.tool.name()))
 }
 
 /// A post of the input, or what is wrong with it.

@@ -24,6 +24,7 @@ mod options;
 mod output;
 mod pool;
 mod progress;
+mod suggested;
 mod summary_table;
 mod threads;
 mod vectors;

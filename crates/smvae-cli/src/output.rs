@@ -75,7 +75,18 @@ pub(crate) fn file_of(folder: &Path, split: Split) -> Option<String> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// Refuses to write a corpus, or a file of one, into the folder of a run.
+pub(crate) fn outside_of_runs(option: &str, folder: &Path) -> anyhow::Result<()> {
+    if !RunInfo::exists(folder) {
+        return Ok(());
+    }
+    let message =
+        format!("{option} writes into {}, which is the folder of a run: name another folder", folder.display());
+    Err(Usage(message).into())
+}
+
+/// The folder of a file.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -96,7 +107,9 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
 fn check_with(path: &Path, splits: Splits) -> anyhow::Result<()> {
     guard_with(path, splits)?;
     anyhow::ensure!(!path.is_dir(), "cannot write {}: it is a folder", path.display());
-    anyhow::ensure!(folder_of(path).is_dir(), "cannot write {}: there is no such folder", path.display());
+    // That of a corpus is made when it is written.
+    let has_folder = splits == Splits::Replaced || folder_of(path).is_dir();
+    anyhow::ensure!(has_folder, "cannot write {}: there is no such folder", path.display());
     Ok(())
 }
 
@@ -109,8 +122,8 @@ pub(crate) fn check_apart<'a>(
     check_all(outputs, inputs, Splits::Kept)
 }
 
-/// The same for posts with labels. Whether a split that is there may be replaced, [`check_new`]
-/// says.
+/// The same for posts with labels, whose folder need not be there. Whether a split that is there
+/// may be replaced, [`check_new`] says.
 pub(crate) fn check_labelled<'a>(
     outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
     inputs: &Inputs,
@@ -135,15 +148,18 @@ pub(crate) fn apart<'a>(
     outputs: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
     inputs: &Inputs,
 ) -> anyhow::Result<()> {
-    let mut taken: Vec<(&str, Option<PathBuf>)> = Vec::new();
+    let mut taken: Vec<(&str, &Path, Option<PathBuf>)> = Vec::new();
     for (option, path) in outputs {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else { continue };
         let place = real(path);
-        let other = taken.iter().find(|(_, other)| place.is_some() && *other == place).map(|(option, _)| *option);
+        // A place in a folder that is not there yet is not known.
+        let is_same =
+            |other: &&(&str, &Path, Option<PathBuf>)| other.1 == path || (place.is_some() && other.2 == place);
+        let other = taken.iter().find(is_same).map(|(option, ..)| *option);
         if let Some(other) = inputs.below(path).or(other) {
             return Err(Usage(format!("{option} {} would write over {other}", path.display())).into());
         }
-        taken.push((option, place));
+        taken.push((option, path, place));
     }
     Ok(())
 }

@@ -44,10 +44,21 @@ fn what_an_overwritten_file_loses_is_told() {
     let refused = "--to labelled.jsonl is there already, and holds 2 labelled posts: name all exports together; \
                    --overwrite replaces it, and drops what these do not have";
     says(dir, IMPORT, 2, &[refused]);
-    let lost = "labelled.jsonl: 1 labelled post that stood there is labelled in none of these exports";
+    let lost = "labelled.jsonl: 1 labelled post that stood there is labelled in none of these exports and lost: line 1 \
+                (id 1), \"Ana sings\"";
     says(dir, &format!("{IMPORT} --overwrite"), 0, &[lost]);
     let (_, said) = check(dir, &format!("{IMPORT} --overwrite"), "", 0);
     assert!(!said.contains("stood there"), "{said}");
+    // Of several the first is told, or all of them.
+    let two = folder(&[post("4", "so it goes", json!([]))]);
+    fs::copy(dir.join("labelled.jsonl"), two.path().join("labelled.jsonl")).expect("writable");
+    fs::copy(dir.join("labelled.jsonl"), two.path().join("before.jsonl")).expect("writable");
+    let lost = "labelled.jsonl: 2 labelled posts that stood there are labelled in none of these exports and lost";
+    let first = format!("{lost}, the first: line 1 (id 3), \"in Oslo\"");
+    says(two.path(), &format!("{IMPORT} --overwrite"), 0, &[&first]);
+    fs::copy(two.path().join("before.jsonl"), two.path().join("labelled.jsonl")).expect("writable");
+    let second = "labelled.jsonl: lost: line 2 (id 2), \"so tired\"";
+    says(two.path(), &format!("{IMPORT} --overwrite -v"), 0, &[lost, second]);
     // The dev posts of an earlier week stay.
     fs::copy(dir.join("labelled.jsonl"), dir.join("dev.jsonl")).expect("writable");
     let stays = "none of them for dev: dev.jsonl is not written, and what stands there stays";
@@ -119,6 +130,85 @@ fn posts_for_dev_that_nobody_has_labelled_are_told() {
                   written";
     says(dir.path(), "import tasks.json --to b.jsonl", 1, &[nobody]);
     assert!(!dir.path().join("b.jsonl").exists());
+}
+
+#[test]
+fn a_post_that_any_export_marks_for_dev_stays_for_dev() {
+    let marked = |id: &str, text: &str, labels: Value| {
+        let mut post = post(id, text, labels);
+        post["for_dev"] = true.into();
+        post
+    };
+    let dir = folder(&[marked("1", "Ana sings", json!([[0, 3, "PER"]])), post("2", "so tired", json!([]))]);
+    let dir = dir.path();
+    // The same post without its mark, and with the id of another tool.
+    let again = [post("1", "Ana sings", json!([])), post("9", "Ana sings", json!([[0, 3, "PER"]]))];
+    write(dir, "later.jsonl", &again);
+    let import = "import export.jsonl later.jsonl --to train.jsonl --dev dev.jsonl";
+    let (_, said) = check(dir, import, "", 0);
+    assert!(said.contains("train.jsonl: 3 posts") && said.contains("2 of them in dev.jsonl"), "{said}");
+    // Without the export that has the mark the old file stays, and has the same post.
+    let shared = "warning: 2 posts of train.jsonl stand in dev.jsonl, too, which stays";
+    says(dir, "import later.jsonl --to train.jsonl --dev dev.jsonl --overwrite", 0, &[shared]);
+}
+
+#[test]
+fn posts_for_dev_of_which_some_are_labelled_are_not_told_as_open() {
+    let task = |id: &str, text: &str, annotations: Value| {
+        let data = json!({"id": id, "text": text, "for_dev": true});
+        json!({"data": data, "annotations": annotations})
+    };
+    let none = json!([{"result": []}]);
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let tasks =
+        [task("1", "", none.clone()), task("2", "so", json!([])), json!({"data": {"text": "a"}, "annotations": none})];
+    fs::write(dir.path().join("export.json"), json!(tasks).to_string()).expect("writable");
+    let (_, said) = check(dir.path(), "import export.json --to a.jsonl --dev dev.jsonl", "", 0);
+    assert!(!said.contains("nobody has labelled any"), "{said}");
+}
+
+#[test]
+fn columns_name_posts_of_exports_of_one_name_apart() {
+    let dir = folder(&[post("7", "Ana sings", json!([[0, 3, "PER"]])), json!({"text": "so tired", "label": []})]);
+    let dir = dir.path();
+    fs::create_dir(dir.join("later")).expect("writable");
+    write(&dir.join("later"), "export.jsonl", &[post("9 a", "in Oslo", json!([[3, 7, "LOC"]]))]);
+    let ids = |name: &str| -> Vec<String> {
+        let text = fs::read_to_string(dir.join(name)).expect("written");
+        text.lines().filter_map(|line| line.strip_prefix("IMGID:")).map(str::to_owned).collect()
+    };
+    check(dir, "import export.jsonl --to one.conll", "", 0);
+    assert_eq!(ids("one.conll"), ["export-1-7", "export-2"]);
+    check(dir, "import export.jsonl later/export.jsonl --to two.conll", "", 0);
+    assert_eq!(ids("two.conll"), ["export.1-1-7", "export.1-2", "export.2-1"]);
+}
+
+#[test]
+fn the_file_of_tasks_is_told_from_the_export() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path();
+    write(dir, "pool.jsonl", &[json!({"id": "1", "text": "Ana Silva sings"}), json!({"text": "in Oslo"})]);
+    check(dir, "suggest --pool pool.jsonl --n 2 --to doccano --output tasks.jsonl", "", 0);
+    let nobody = "nobody has labelled any of the 2 posts (is this the file of tasks, and not the export?)";
+    says(dir, "import tasks.jsonl --to a.jsonl", 1, &[nobody, "nothing is written"]);
+    write(dir, "spacy.jsonl", &[json!({"text": "in Oslo", "ents": []})]);
+    let none = "warning: no post of spacy.jsonl has an entity: is this the file of tasks, and not the export?";
+    says(dir, "import spacy.jsonl --to a.jsonl", 0, &[none]);
+    write(dir, "export.jsonl", &[post("1", "Ana sings", json!([])), post("2", "in Oslo", json!([[3, 7, "LOC"]]))]);
+    let (_, said) = check(dir, IMPORT, "", 0);
+    assert!(!said.contains("has an entity"), "{said}");
+}
+
+#[test]
+fn an_import_makes_the_folder_of_a_corpus() {
+    let dir = folder(&[post("1", "Ana sings", json!([[0, 2, "PER"]]))]);
+    let import = "import export.jsonl --to mine/corpus/train.jsonl";
+    says(dir.path(), import, 1, &["nothing is written"]);
+    assert!(!dir.path().join("mine").exists());
+    let twice = "--dev mine/corpus/train.jsonl would write over --to";
+    says(dir.path(), &format!("{import} --dev mine/corpus/train.jsonl"), 2, &[twice]);
+    check(dir.path(), &format!("{import} --misfits move"), "", 0);
+    assert!(dir.path().join("mine/corpus/train.jsonl").is_file());
 }
 
 #[test]

@@ -79,9 +79,14 @@ fn posts_are_suggested_with_reasons_and_what_was_found() {
     // The same again, and others by another seed or what is labelled.
     assert_eq!(suggest("--n 6 --for-dev 2 --model run").0, found);
     assert!(
-        said.contains("6 of these posts are in ") && said.contains("data/train.txt, which run learned from"),
+        said.contains("6 of these posts are among those that run learned from or was selected on: --exclude ")
+            && said.contains("data/train.txt ")
+            && said.contains("data/valid.txt leaves them out"),
         "{said}"
     );
+    fs::copy(dir.path().join("data/valid.txt"), dir.path().join("mine.txt")).expect("writable");
+    let (_, said) = check(dir.path(), "suggest --pool mine.txt --n 3 --model run", "", 0);
+    assert!(said.contains("3 of these posts are among those that run learned from"), "{said}");
     fs::write(dir.path().join("done.jsonl"), &found).expect("writable");
     let (rest, said) = suggest("--n 84 --model run --exclude done.jsonl");
     assert!(said.contains(" labelled already, "), "{said}");

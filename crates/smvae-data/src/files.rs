@@ -61,17 +61,18 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     Waiting::write(path, bytes)?.map_or(Ok(()), Waiting::rename)
 }
 
-/// Writes files that belong together, each as [`write_atomically`] does, so that a new one never
-/// stands beside the old first one: none is renamed before all are written, and the first, without
-/// which the others are nothing, is taken away before that and comes last.
+/// Writes files that belong together, each as [`write_atomically`] does. None is renamed until all
+/// are written, and the first, without which the others are of no use, is renamed last.
 ///
 /// # Errors
-/// [`Error::Write`]; temporary files are removed. While they are written, all old files are there.
+/// [`Error::Write`]; temporary files are removed, and every old file that was not replaced is
+/// there.
 pub fn write_together(files: &[(&Path, &[u8])]) -> Result<()> {
-    let waiting: Vec<_> = files.iter().map(|(path, bytes)| Waiting::write(path, bytes)).collect::<Result<_>>()?;
-    if let [Some(first), _, ..] = &waiting[..] {
-        first.remove_old()?;
-    }
+    rename_all(files.iter().map(|(path, bytes)| Waiting::write(path, bytes)).collect::<Result<_>>()?)
+}
+
+/// Renames files that wait, the first last. After one that fails none is renamed.
+fn rename_all(waiting: Vec<Option<Waiting>>) -> Result<()> {
     waiting.into_iter().rev().flatten().try_for_each(Waiting::rename)
 }
 
@@ -111,15 +112,6 @@ impl Waiting {
                 Err(Error::Write { path, source })
             }
         }
-    }
-
-    /// Removes what stands in its place.
-    fn remove_old(&self) -> Result<()> {
-        let removed = match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| sync_folder(folder_of(&self.path))),
-        };
-        removed.map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
     fn rename(mut self) -> Result<()> {
@@ -328,18 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_the_files_is_away_while_the_others_are_renamed() {
+    fn a_rename_that_fails_leaves_the_old_first_file() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let (train, test) = (dir.path().join("train"), dir.path().join("test"));
+        let [train, dev, test] = ["train", "dev", "test"].map(|name| dir.path().join(name));
         std::fs::write(&train, "old").expect("writes");
-        let waiting = Waiting::write(&train, b"new").expect("writes").expect("a file");
-        waiting.remove_old().expect("there");
-        waiting.remove_old().expect("nothing to remove");
-        assert!(!train.exists());
-        drop(waiting);
-        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 0);
-        // One file alone stays until the new one is in its place.
-        write_together(&[(&test, b"one")]).expect("writes");
-        assert_eq!(std::fs::read(&test).expect("reads"), b"one");
+        std::fs::write(&test, "old").expect("writes");
+        let waiting = [&train, &dev, &test].map(|path| Waiting::write(path, b"new").expect("writes"));
+        // It is in the way since the files were written.
+        std::fs::create_dir_all(dev.join("folder")).expect("writes");
+        let error = rename_all(waiting.into()).expect_err("a folder in the way");
+        assert!(matches!(&error, Error::Write { path, .. } if *path == dev), "{error}");
+        assert_eq!(std::fs::read(&train).expect("as it was"), b"old");
+        assert_eq!(std::fs::read(&test).expect("renamed before"), b"new");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("lists").count(), 3);
     }
 }

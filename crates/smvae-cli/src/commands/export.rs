@@ -6,6 +6,7 @@ use crate::inputs::Inputs;
 use crate::options::{FormatArgs, LabelStudioArgs};
 use crate::output;
 use crate::progress::{MAX_TOLD, insist, say};
+use crate::suggested::Suggested;
 use clap::Args;
 use smvae::answers::AnswerFormat;
 use smvae::core::schemes::Scheme;
@@ -14,6 +15,7 @@ use smvae::data::corpus::split_path;
 use smvae::data::exchange::labelled::{LabelledPost, posts_of};
 use smvae::data::files::write_atomically;
 use smvae::data::formats::write::{Author, Output, WriteSettings, Writer, Written};
+use smvae::data::formats::{self, Format, Settings};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -65,6 +67,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     output::check_apart(outputs, &inputs)?;
     output::check_new(outputs, args.overwrite)?;
     let read = posts_of(&file, &args.format.format())?;
+    check_suggested(&file, args)?;
     tell([(file.as_path(), &read.read_as)]);
     let (bytes, left_out) = match format {
         AnswerFormat::JsonLines => {
@@ -82,6 +85,20 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let n = read.posts.len() - left_out;
     say(format!("{name}: {n} posts of {} as {}", file.display(), format.name()));
     if left_out > 0 { Err(BadLines { lines: left_out, left_out, ..BadLines::default() }.into()) } else { Ok(()) }
+}
+
+/// Refuses suggestions in the place of labelled posts. What can be read once alone is taken as it
+/// is.
+fn check_suggested(file: &Path, args: &ExportArgs) -> anyhow::Result<()> {
+    let from = args.format.format().format.or_else(|| Format::of_path(file));
+    if !matches!(from, Some(Format::JsonLines | Format::Json)) || !file.is_file() {
+        return Ok(());
+    }
+    let mut suggested = Suggested::default();
+    for post in formats::open(file, &Settings { format: from, ..Settings::default() })? {
+        suggested.add(&post?);
+    }
+    suggested.check(file)
 }
 
 /// The posts in a format of another program, and how many it has no place for.

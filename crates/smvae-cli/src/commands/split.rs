@@ -9,6 +9,7 @@ use crate::options::{ColumnArgs, FileArgs, TagArgs};
 use crate::output;
 use crate::pool;
 use crate::progress::say;
+use crate::suggested::Suggested;
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
@@ -100,7 +101,18 @@ fn read(args: &SplitArgs) -> anyhow::Result<Vec<PostRecord>> {
         columns: args.columns.columns,
         labels: LabelUse::IfAny,
     };
-    let posts: Vec<PostRecord> = formats::open(&args.file, &settings)?.collect::<Result<_, _>>()?;
+    let mut posts: Vec<PostRecord> = Vec::new();
+    for post in formats::open(&args.file, &settings)? {
+        let post = post.map_err(|error| {
+            let export = posts.is_empty().then(|| lines::export_of_tool(&args.file)).flatten();
+            let error = anyhow::Error::new(error);
+            match export {
+                Some(export) => error.context(export),
+                None => error,
+            }
+        })?;
+        posts.push(post);
+    }
     if let Some(post) = posts.iter().find(|post| !is_labelled(post)) {
         let (file, line) = (args.file.display(), post.line);
         let remedy = if args.is_table() {
@@ -111,6 +123,9 @@ fn read(args: &SplitArgs) -> anyhow::Result<Vec<PostRecord>> {
         anyhow::bail!("{file}:{line}: expected words with labels: {remedy}");
     }
     anyhow::ensure!(!posts.is_empty(), "{} holds no posts", args.file.display());
+    let mut suggested = Suggested::default();
+    posts.iter().for_each(|post| suggested.add(post));
+    suggested.check(&args.file)?;
     Ok(posts)
 }
 
@@ -156,6 +171,7 @@ fn check_files(args: &SplitArgs, paths: &[PathBuf], unlabelled: &Path) -> anyhow
         let message = format!("split reads FILE twice, and {file} can be read once: save it as a file first");
         return Err(Usage(message).into());
     }
+    output::outside_of_runs("--to", &args.to)?;
     for (split, path) in Split::ALL.into_iter().zip(paths) {
         match split_path(&args.to, split) {
             Err(Error::NoSplit { .. } | Error::NoFolder { .. }) => {}

@@ -35,9 +35,18 @@ pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
         return Err(Fault::new("labels by name: export as JSONL (text and labels)", written.to_string()));
     }
     let Spans { entities, odd } = Spans::read(spans, entity);
-    let state = State::Labelled(entities);
+    let state = if is_task(object) { State::Unlabelled } else { State::Labelled(entities) };
     let (id, image, for_dev) = (id_of(object.get("id")), image(object), is_for_dev(object));
     Ok(Annotated { line: 0, id, image, caption: caption(object), text, for_dev, state, odd })
+}
+
+/// Whether an object is of the file that `smvae suggest` wrote for doccano, which adds its comments
+/// and has numbers for ids.
+fn is_task(object: &Object) -> bool {
+    const OURS: [&str; 7] = ["text", "label", "id", "image", "caption", "reason", "for_dev"];
+    object.len() == OURS.len()
+        && OURS.iter().all(|name| object.contains_key(*name))
+        && !object.get("id").is_some_and(Value::is_number)
 }
 
 fn unknown(written: &Value) -> Fault {

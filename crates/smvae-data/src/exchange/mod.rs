@@ -4,7 +4,7 @@
 //! | [`Tool`] | files | offsets | no labels |
 //! |---|---|---|---|
 //! | Label Studio | JSON and JSON_MIN exports | UTF-16 units, or characters: whichever gives the span's own text | a task without a submitted annotation |
-//! | doccano | JSON lines of any version, but for those that name labels by number | characters | - |
+//! | doccano | JSON lines of any version, but for those that name labels by number | characters | a line of `smvae suggest` |
 //! | Prodigy | JSON lines of `db-out` | characters | an answer that is not `accept` |
 //! | spaCy | `Doc.to_json`, in lines or an array | characters | a document without `ents` |
 //!
@@ -46,6 +46,7 @@ mod tests;
 pub use post::{Annotated, Odd, State};
 
 use crate::formats::foreign;
+use crate::formats::lines::UTF_8;
 use crate::{Error, Result, files};
 use post::{Fault, Object, shown};
 use serde_json::Value;
@@ -201,26 +202,47 @@ fn objects(bytes: &[u8], path: &Path) -> Result<Vec<(usize, Object)>> {
             let read = serde_json::from_slice(line).map(|object| (i + 1, object));
             read.map_err(|error| {
                 let text = String::from_utf8_lossy(line).into_owned();
-                Fault::new(format!("a JSON object ({error})"), text).of(path, i + 1)
+                Fault::new(expected(line, format!("a JSON object ({error})")), text).of(path, i + 1)
             })
         };
         return lines.map(object).collect();
     }
     let all: Vec<Object> = serde_json::from_slice(bytes).map_err(|error| {
-        Fault::new(format!("an array of JSON objects ({error})"), String::new()).of(path, error.line())
+        let array = format!("an array of JSON objects ({error})");
+        Fault::new(expected(bytes, array), String::new()).of(path, error.line())
     })?;
     Ok(all.into_iter().enumerate().map(|(i, object)| (i + 1, object)).collect())
+}
+
+/// What is expected of bytes that are no JSON, which may be since they are no text.
+fn expected(bytes: &[u8], json: String) -> String {
+    if std::str::from_utf8(bytes).is_ok() { json } else { UTF_8.to_owned() }
 }
 
 /// Whether an object is a post of a corpus, as `smvae import` and `smvae predict` write it: words
 /// with labels. What a tool has added its own labels to is not.
 fn is_of_corpus(object: &Object) -> bool {
-    const OF_TOOLS: [&str; 7] = ["data", "label", "labels", "annotations", "annotation_id", "answer", "suggested"];
-    let is_list = |name: &&str| object.get(*name).is_some_and(Value::is_array);
-    let is_word = |tokens: &Value| tokens.as_array().is_some_and(|tokens| tokens.iter().all(Value::is_string));
-    let has_words = ["words", "tokens"].iter().any(|name| object.get(*name).is_some_and(is_word));
-    let has_labels = ["entities", "tags", "ner_tags"].iter().any(is_list);
-    has_words && has_labels && !OF_TOOLS.iter().any(|name| object.contains_key(*name))
+    const OF_TOOLS: [&str; 11] = [
+        "data",
+        "label",
+        "labels",
+        "annotations",
+        "annotation_id",
+        "answer",
+        "suggested",
+        "ents",
+        "spans",
+        "relations",
+        "Comments",
+    ];
+    let list = |name: &str| object.get(name).and_then(Value::as_array);
+    let has_words = ["words", "tokens"].into_iter().filter_map(list).any(|words| words.iter().all(Value::is_string));
+    let has_labels = ["entities", "tags", "ner_tags"].into_iter().any(|name| list(name).is_some());
+    // Entities of characters are doccano's.
+    let of_doccano = |entity: &Value| entity.get("start_offset").is_some();
+    let is_of_tool = OF_TOOLS.iter().any(|name| object.contains_key(*name))
+        || list("entities").is_some_and(|entities| entities.iter().any(of_doccano));
+    has_words && has_labels && !is_of_tool
 }
 
 /// The tool that an object is of.
@@ -228,8 +250,13 @@ fn tool_of(object: &Object) -> Option<Tool> {
     let has = |name| object.contains_key(name);
     let spans = |name| object.get(name).and_then(Value::as_array).and_then(|spans| spans.first());
     let is_of_label_studio = |span: &Value| span.get("labels").is_some();
+    let has_list = |name| object.get(name).is_some_and(Value::is_array);
+    // What a tool has done with a post counts before whatever the post came with.
+    if has("text") && (has("_task_hash") || object.get("answer").is_some_and(prodigy::is_answer)) {
+        return Some(Tool::Prodigy);
+    }
     // What `smvae suggest` wrote nobody has labelled yet.
-    if has("suggested") {
+    if has("suggested") && !has_list("label") && !has("annotation_id") && !has("annotator") {
         return None;
     }
     if object.get("data").is_some_and(Value::is_object) {
@@ -244,12 +271,10 @@ fn tool_of(object: &Object) -> Option<Tool> {
     {
         return Some(Tool::LabelStudio);
     }
-    if has("text") && (has("_task_hash") || has("answer") || has("spans")) {
+    if has("text") && (has("answer") || has("spans")) {
         return Some(Tool::Prodigy);
     }
-    let is_doccano = (has("text") || has("data"))
-        && ["label", "labels", "entities", "annotations"]
-            .into_iter()
-            .any(|name| object.get(name).is_some_and(Value::is_array));
+    let is_doccano =
+        (has("text") || has("data")) && ["label", "labels", "entities", "annotations"].into_iter().any(has_list);
     is_doccano.then_some(Tool::Doccano)
 }

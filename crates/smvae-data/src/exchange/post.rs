@@ -160,9 +160,11 @@ pub(super) fn caption(object: &Object) -> Option<String> {
     string(object, "caption").filter(|caption| !caption.is_empty())
 }
 
-/// Whether a post is marked for dev: some tools keep values as text.
+/// Whether a post is marked for dev: some tools keep values as text. Tools that keep every field of
+/// a line have the mark where the JSON lines of `smvae suggest` have it.
 pub(super) fn is_for_dev(object: &Object) -> bool {
-    match object.get("for_dev") {
+    let suggested = || object.get("suggested").and_then(Value::as_object)?.get("for_dev");
+    match object.get("for_dev").or_else(suggested) {
         Some(Value::Bool(mark)) => *mark,
         Some(Value::String(mark)) => mark.eq_ignore_ascii_case("true"),
         _ => false,

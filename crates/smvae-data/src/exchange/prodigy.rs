@@ -7,6 +7,11 @@ use super::post::{
 };
 use serde_json::Value;
 
+/// Whether a value is what it writes of a post that somebody has seen.
+pub(super) fn is_answer(value: &Value) -> bool {
+    matches!(value.as_str(), Some("accept" | "reject" | "ignore"))
+}
+
 pub(super) fn post(object: &Object) -> Result<Annotated, Fault> {
     let text = text(object, &["text"])?;
     let meta = object.get("meta").and_then(Value::as_object);

@@ -182,6 +182,48 @@ fn lines_of_prodigy_are_read() {
 }
 
 #[test]
+fn what_was_labelled_keeps_what_suggest_wrote_beside_it() {
+    let suggested = r#""suggested": {"rank": 1, "for_dev": true}, "words": ["in", "Oslo"], "entities": []"#;
+    let tokens = r#""tokens": [{"text": "in", "start": 0, "end": 2, "id": 0}]"#;
+    let spans = r#""spans": [{"start": 3, "end": 7, "label": "LOC"}]"#;
+    let prodigy = format!(r#"{{"id": "a", "text": "in Oslo", {suggested}, {tokens}, {spans}, "answer": "accept"}}"#);
+    let doccano = format!(r#"{{"id": "a", "text": "in Oslo", {suggested}, "label": [[3, 7, "LOC"]]}}"#);
+    let region = region(3, 7, "Oslo", "LOC");
+    let task = format!(
+        r#"[{{"data": {{"id": "a", "text": "in Oslo", {suggested}}}, "annotations": [{{"result": [{region}]}}]}}]"#
+    );
+    for (file, tool) in [(&prodigy, Tool::Prodigy), (&doccano, Tool::Doccano), (&task, Tool::LabelStudio)] {
+        check(file, tool, &["a: Oslo LOC"]);
+        assert!(read_bytes(file.as_bytes(), "export").expect("an export").posts[0].for_dev, "{tool:?}");
+    }
+    // The tool's own place for the mark counts first.
+    let own = doccano.replace("\"id\"", "\"for_dev\": false, \"id\"");
+    assert!(!read_bytes(own.as_bytes(), "export").expect("an export").posts[0].for_dev);
+}
+
+#[test]
+fn exports_with_words_that_were_kept_are_no_posts_of_a_corpus() {
+    let words = r#""id": 1, "text": "in Oslo", "tokens": ["in", "Oslo"]"#;
+    let entity = r#"{"label": "LOC", "start_offset": 3, "end_offset": 7}"#;
+    for more in ["", r#", "relations": []"#] {
+        check(&format!(r#"{{{words}, "entities": [{entity}]{more}}}"#), Tool::Doccano, &["1: Oslo LOC"]);
+    }
+    check(&format!(r#"{{{words}, "entities": [], "relations": []}}"#), Tool::Doccano, &["1: "]);
+    let ents = r#""ents": [{"start": 3, "end": 7, "label": "LOC"}], "tags": ["O", "O"]"#;
+    check(&format!("{{{words}, {ents}}}"), Tool::Spacy, &["1: Oslo LOC"]);
+}
+
+#[test]
+fn what_suggest_wrote_for_doccano_nobody_has_labelled() {
+    let beside = r#""image": null, "caption": null, "reason": "a", "for_dev": false"#;
+    let fields = format!(r#""text": "in Oslo", "label": [[3, 7, "LOC"]], {beside}"#);
+    check(&format!(r#"{{"id": "a", {fields}}}"#), Tool::Doccano, &["a: -"]);
+    check(&format!(r#"{{"id": null, {fields}}}"#), Tool::Doccano, &[": -"]);
+    check(&format!(r#"{{"id": 1, {fields}}}"#), Tool::Doccano, &["1: Oslo LOC"]);
+    check(&format!(r#"{{"id": "a", {fields}, "Comments": []}}"#), Tool::Doccano, &["a: Oslo LOC"]);
+}
+
+#[test]
 fn documents_of_spacy_are_read() {
     let lines = r#"{"text": "in Oslo", "ents": [{"start": 3, "end": 7, "label": "LOC"}], "tokens": [{"id": 0, "start": 0, "end": 2}]}
 {"text": "x", "ents": [], "tokens": [{"id": 0, "start": 0, "end": 1}]}
@@ -208,6 +250,14 @@ fn what_is_no_export_is_refused() {
         ("PK\u{3}\u{4}", "cannot read export"),
     ] {
         refused(file, want);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_told() {
+    for file in [&b"{\"text\": \"\xe9\", \"label\": []}"[..], &b"[{\"text\": \"\xe9\", \"label\": []}]"[..]] {
+        let error = read_bytes(file, "export").expect_err("not UTF-8").to_string();
+        assert!(error.starts_with("export:1: expected valid UTF-8 (convert it first"), "{error}");
     }
 }
 

@@ -212,13 +212,22 @@ pub fn read<R: BufRead>(input: R, path: impl Into<PathBuf>, settings: &Settings)
         Format::Arrow => take(&mut input, columnar::stream::FILE_MARK.len()),
         _ => Ok(Vec::new()),
     };
-    let start = start.map_err(|source| Error::Read { path: path.clone(), source })?;
-    let content = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&start).trim_ascii_start();
+    let mut start = start.map_err(|source| Error::Read { path: path.clone(), source })?;
+    let sheet = if can_be_columns { table::sheet(content_of(&start)) } else { None };
+    if sheet.is_some() {
+        // The row below tells whether that was a header, or a text with commas.
+        let row = input.by_ref().take(ROW as u64).read_until(b'\n', &mut start);
+        row.map_err(|source| Error::Read { path: path.clone(), source })?;
+    }
+    let content = content_of(&start);
     if can_be_columns && content.starts_with(b"{\"") {
         return Err(Error::Disguised { path, format: Format::JsonLines.name() });
     }
     if can_be_columns && table::is_header(content) {
         return Err(Error::Disguised { path, format: Format::Tsv.name() });
+    }
+    if sheet.is_some_and(|separator| table::is_even(content, separator)) {
+        return Err(Error::Disguised { path, format: Format::Csv.name() });
     }
     let is_columns = can_be_columns && COLUMN_MARKS.iter().any(|mark| content.starts_with(mark));
     let layout = if content.starts_with(b"[") { json::Layout::Array } else { json::Layout::Lines };
@@ -278,8 +287,15 @@ fn peek<R: BufRead>(input: &mut R, n: usize) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
+/// What was peeked at, without a byte order mark and white space before it.
+fn content_of(start: &[u8]) -> &[u8] {
+    start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start).trim_ascii_start()
+}
+
 /// The longest line that is looked at as the header of a table.
 const HEADER: usize = 1 << 10;
+/// The longest one that is looked at as the row below it.
+const ROW: usize = 1 << 16;
 
 /// Reads what is left of the line that `start` begins, if it is not longer than a header.
 fn line<R: BufRead>(input: &mut R, mut start: Vec<u8>) -> std::io::Result<Vec<u8>> {

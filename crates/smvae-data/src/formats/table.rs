@@ -13,8 +13,11 @@
 //! | `caption` | what the image shows; an empty cell is none |
 //! | `tags` or `ner_tags` | one tag per word, with spaces between them; an empty cell is none |
 //!
-//! Capitals make no difference in the names of these columns. Where a header has no comma, a table
-//! of commas may be one of semicolons, as spreadsheets write it where commas stand in numbers.
+//! Where a header has no column `text`, `words` or `tokens` by these very names, capitals make no
+//! difference in `text`, `image_id`, `image`, `id` and `caption`. Where it has no comma, a table of
+//! commas may be one of semicolons, as spreadsheets write it where commas stand in numbers. A first
+//! line such as `sep=;` names the separator, and is no row. Names at the end of a header that are
+//! empty are no columns, and empty cells at the end of a row are no cells.
 //!
 //! A row with tags and without words has the words of its text, with spaces (U+0020)
 //! alone between them. Other columns are kept in [`PostRecord::fields`]. A cell may be in quotation
@@ -30,6 +33,8 @@
 // For the lists of pictures, which are tables too.
 #[doc(hidden)]
 pub mod records;
+#[cfg(test)]
+mod tests;
 
 use super::lines::{Fault, UTF_8};
 use super::names;
@@ -63,7 +68,10 @@ pub struct TableReader<R> {
 /// The columns by name and by what is read of them.
 #[derive(Debug)]
 struct Header {
+    /// Those at the end that are empty left out, as spreadsheets write them.
     names: Vec<String>,
+    /// How many there are with those.
+    width: usize,
     text: Option<usize>,
     words: Option<usize>,
     image: Option<usize>,
@@ -97,21 +105,85 @@ pub(super) fn is_header(bytes: &[u8]) -> bool {
     bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().is_some_and(|line| has_text(line, b'\t'))
 }
 
-/// Whether a line is a header of several columns, one of which is a text or words.
-fn has_text(line: &[u8], delimiter: u8) -> bool {
-    let is_text = |cell: &[u8]| {
-        let name = String::from_utf8_lossy(cell);
-        let name = known(name.trim().trim_matches('"'));
-        names::TEXT.iter().chain(names::WORDS).any(|text| name == *text)
-    };
-    line.contains(&delimiter) && line.split(|byte| *byte == delimiter).any(is_text)
+/// The separator of a table of commas or semicolons, if some bytes begin with the header of one: a
+/// text or words, and another column that is ours.
+pub(super) fn sheet(bytes: &[u8]) -> Option<u8> {
+    let all = [names::TEXT, names::WORDS, names::IMAGE, names::CAPTION, names::ID, names::TAGS];
+    let is_ours = |name: &&String| all.into_iter().flatten().any(|own| own == name);
+    [b',', b';'].into_iter().find(|&separator| {
+        let [Some(names), _] = rows_of(bytes, separator) else { return false };
+        let names = own_names(&names);
+        is_body(&names) && names.iter().filter(is_ours).count() > 1
+    })
 }
 
-/// The name of a column as we write it, if it is one of ours, in whatever capitals.
-fn known(name: &str) -> &str {
-    let all = [names::TEXT, names::WORDS, names::IMAGE, names::CAPTION, names::ID, names::TAGS];
-    let own = all.into_iter().flatten().find(|own| own.eq_ignore_ascii_case(name));
-    own.copied().unwrap_or(name)
+/// Whether the first two rows of some bytes have as many cells.
+pub(super) fn is_even(bytes: &[u8], separator: u8) -> bool {
+    let [header, row] = rows_of(bytes, separator);
+    header.zip(row).is_some_and(|(header, row)| header.len() == row.len())
+}
+
+/// The cells of the first two rows, as far as they are whole.
+fn rows_of(bytes: &[u8], separator: u8) -> [Option<Vec<String>>; 2] {
+    let mut rows = Records::new(bytes, separator);
+    [(); 2].map(|()| matches!(rows.next_row(None), Ok(Some(Ok(())))).then(|| names_of(rows.row())))
+}
+
+/// What separates the cells of a table by its first line, as in `sep=;`.
+fn named_separator(line: &[u8]) -> Option<u8> {
+    let (mark, separator) = line.split_at_checked(b"sep=".len())?;
+    match separator {
+        [separator @ (b',' | b';' | b'|' | b'\t')] if mark.eq_ignore_ascii_case(b"sep=") => Some(*separator),
+        _ => None,
+    }
+}
+
+/// What a header that has a text may be separated by, and what to do about it.
+fn other_separator(line: &[u8]) -> Option<&'static str> {
+    let others = [
+        (b'\t', "tabs: --from tsv"),
+        (b',', "commas: --from csv"),
+        (b';', "`;`: write `sep=;` in a line before them"),
+        (b'|', "`|`: write `sep=|` in a line before them"),
+    ];
+    others.into_iter().find(|(separator, _)| has_text(line, *separator)).map(|(_, what)| what)
+}
+
+/// The cells of a header as names.
+fn names_of(row: &Row) -> Vec<String> {
+    row.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect()
+}
+
+/// Whether a line is a header of several columns, one of which is a text or words.
+fn has_text(line: &[u8], delimiter: u8) -> bool {
+    line.contains(&delimiter) && is_body(&own_names(&cells_of(line, delimiter)))
+}
+
+/// The cells of a line that is looked at as a header.
+fn cells_of(line: &[u8], delimiter: u8) -> Vec<String> {
+    let name = |cell: &[u8]| String::from_utf8_lossy(cell).trim().trim_matches('"').to_owned();
+    line.split(|byte| *byte == delimiter).map(name).collect()
+}
+
+/// Whether one of the columns is a text or words.
+fn is_body(names: &[String]) -> bool {
+    names::TEXT.iter().chain(names::WORDS).any(|own| names.iter().any(|name| name == own))
+}
+
+/// The names of columns as we write those that are ours though they have capitals. Where a text or
+/// words have their exact names, all have: tables that were read so are read as before.
+fn own_names(written: &[String]) -> Vec<String> {
+    const CAPITALS: [&[&str]; 4] = [names::TEXT, names::IMAGE, names::CAPTION, names::ID];
+    if is_body(written) {
+        return written.to_vec();
+    }
+    let is_there = |own: &str| written.iter().any(|name| name == own);
+    let own = |name: &String| {
+        let mut all = CAPITALS.into_iter().flatten();
+        let own = all.find(|own| own.eq_ignore_ascii_case(name) && !is_there(own));
+        own.map_or_else(|| name.clone(), |&own| own.to_owned())
+    };
+    written.iter().map(own).collect()
 }
 
 impl<R: BufRead> TableReader<R> {
@@ -127,7 +199,7 @@ impl<R: BufRead> TableReader<R> {
 
     /// Reads the next row; whether it is whole, or `None` at the end.
     fn next_row(&mut self) -> Result<Option<Result<(), Broken>>> {
-        let width = self.header.as_ref().map(|header| header.names.len());
+        let width = self.header.as_ref().map(|header| header.width);
         let row = self.rows.next_row(width);
         self.is_finished |= !matches!(row, Ok(Some(_)));
         row.map_err(|source| Error::Read { path: self.path.clone(), source })
@@ -148,19 +220,28 @@ impl<R: BufRead> TableReader<R> {
         post.map(Some).map_err(|fault| fault.of(&self.path))
     }
 
+    fn peek_line(&mut self) -> Result<&[u8]> {
+        self.rows.peek_line().map_err(|source| Error::Read { path: self.path.clone(), source })
+    }
+
     fn read_header(&mut self) -> Result<Header> {
-        if self.delimiter == Delimiter::Comma {
-            let line = self.rows.peek_line().map_err(|source| Error::Read { path: self.path.clone(), source })?;
+        if let Some(separator) = named_separator(self.peek_line()?) {
+            // That line is no row.
+            self.rows.separate_by(separator);
+            self.next_row()?;
+        } else if self.delimiter == Delimiter::Comma {
+            let line = self.peek_line()?;
             if !line.contains(&b',') && has_text(line, b';') {
                 self.rows.separate_by(b';');
             }
         }
+        let other = other_separator(self.peek_line()?);
         let header = match self.next_row()? {
             Some(Err(Broken { text, expected, .. })) => {
                 Err((format!("a header with {expected}"), shown(&[String::from_utf8_lossy(&text).into_owned()])))
             }
             // A file without rows has a header without cells.
-            Some(Ok(())) | None => Header::of(self.rows.row()),
+            Some(Ok(())) | None => Header::of(self.rows.row(), other),
         };
         header.map_err(|(expected, got)| Error::Columns { path: self.path.clone(), expected, got })
     }
@@ -183,14 +264,22 @@ impl<R: BufRead> Iterator for TableReader<R> {
 }
 
 impl Header {
-    /// The header, or what was expected and what is there.
-    fn of(row: &Row) -> Result<Self, (String, String)> {
-        let names: Vec<String> =
-            row.iter().map(|name| known(String::from_utf8_lossy(name).trim()).to_owned()).collect();
+    /// The header, or what was expected and what is there; `other` says what its columns may be
+    /// separated by instead.
+    fn of(row: &Row, other: Option<&str>) -> Result<Self, (String, String)> {
+        let mut names = own_names(&names_of(row));
+        let width = names.len();
+        while names.last().is_some_and(String::is_empty) {
+            names.pop();
+        }
         let first = |wanted: &[&str]| wanted.iter().find_map(|name| names.iter().position(|n| n == name));
         let (text, words) = (first(names::TEXT), first(names::WORDS));
         if text.or(words).is_none() {
-            let remedy = if names.is_empty() { "" } else { " (rename the column that holds the text to `text`)" };
+            let remedy = match other {
+                Some(other) => format!(" (columns are separated by {other})"),
+                None if names.is_empty() => String::new(),
+                None => " (rename the column that holds the text to `text`)".to_owned(),
+            };
             return Err((format!("a header with a column `text`, `words` or `tokens`{remedy}"), shown(&names)));
         }
         if let Some(twice) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
@@ -200,13 +289,14 @@ impl Header {
         let (image, id, tags) = (first(names::IMAGE), first(names::ID), first(names::TAGS));
         let caption = first(names::CAPTION);
         let is_guarded = names.iter().any(|name| name == "entities");
-        Ok(Self { text, words, image, caption, id, tags, is_guarded, names })
+        Ok(Self { names, width, text, words, image, caption, id, tags, is_guarded })
     }
 
     fn post(&self, row: &Row, labels: LabelUse) -> Result<PostRecord, Fault> {
         let whole = || row.iter().collect::<Vec<_>>().join(&b","[..]);
         let (line, _) = row.lines;
-        if row.width() != self.names.len() {
+        // Cells that no column has are passed over where they are empty, or the column has no name.
+        if row.width() < self.names.len() || !row.is_empty_from(self.width) {
             let expected = format!("{} cells, as the header has, and not {}", self.names.len(), row.width());
             return Err(Fault::new(line, &whole(), expected));
         }

@@ -92,28 +92,6 @@ fn rows_keep_their_lines_and_their_other_cells() {
     assert_eq!(posts[1].body, Body::Text("b\r\nc".to_owned()));
 }
 
-#[test]
-fn names_of_columns_may_have_capitals_and_semicolons_between_them() {
-    let rows = |format, table: &str| -> Vec<PostRecord> {
-        read_as(format, table.as_bytes()).collect::<Result<_>>().expect("a table")
-    };
-    for (format, table) in [
-        (Format::Csv, "ID,Text,Image,Mine\n7,a,b.jpg,c\n"),
-        (Format::Tsv, "Id\tTEXT\tIMAGE\tMine\n7\ta\tb.jpg\tc\n"),
-        (Format::Csv, "\u{feff}\nID;Text;Image;Mine\n7;a;b.jpg;c\n"),
-        (Format::Csv, "\"id\";\"text\";\"image\";\"Mine\"\n7;\"a\";b.jpg;c\n"),
-    ] {
-        let posts = rows(format, table);
-        let [post] = posts.as_slice() else { panic!("{posts:?}") };
-        assert_eq!((post.id.as_deref(), post.image.as_deref()), (Some("7"), Some("b.jpg")), "{table}");
-        assert_eq!(post.body, Body::Text("a".to_owned()), "{table}");
-        assert!(post.fields.iter().map(|(name, _)| name).eq(["id", "text", "image", "Mine"]), "{table}");
-    }
-    // Where commas separate, semicolons are text.
-    assert_eq!(rows(Format::Csv, "text,a;text\nb;c,d\n")[0].body, Body::Text("b;c".to_owned()));
-    assert_eq!(rows(Format::Csv, "text\nb;c\n")[0].body, Body::Text("b;c".to_owned()));
-}
-
 /// What a table is read as: `line text` of a post, `line !` of an error.
 #[track_caller]
 fn check_rows(format: Format, table: &str, want: &[&str]) {
@@ -282,6 +260,9 @@ fn wrong_inputs_are_named_and_the_rest_is_read() {
         "f:2: expected a JSON object (trailing comma at column 14), got \"{\\\"text\\\": \\\"b\\\",}\"",
     );
     check_error(Json, b"[{\"text\": \"a\"}]\n[]", 1, "f:2: expected nothing after the array's `]`, got \"[\"");
+    for (format, text) in [(JsonLines, &b"{\"text\": \"\xff\"}\n"[..]), (Json, &b"[{\"text\": \"\xff\"}]"[..])] {
+        check_error(format, text, 0, &format!("f:1: expected {UTF_8}, got {:?}", "{\"text\": \"\u{fffd}\"}"));
+    }
     check_error(Text, b"a\n\xff\nb\n", 2, &format!("f:2: expected {UTF_8}, got \"\u{fffd}\""));
     let renamed = format!("{header} (rename the column that holds the text to `text`)");
     check_error(Csv, b"id,txt\n1,a\n", 0, &format!("f: expected {renamed}, got \"id,txt\""));
@@ -323,7 +304,13 @@ fn a_name_tells_the_format_and_a_text_may_be_columns() {
         let error = told("b.txt", table).expect_err("a table").to_string();
         assert!(error.starts_with("b.txt is named as a text and begins as tsv does"), "{error}");
     }
-    for text in ["the text\tid\n", "text\n", "a\ntext\tid\n"] {
+    for table in ["id,text\n1,a\n", "\u{feff}ID;Text;mine\n1;\"a;b\";c", "text,id\n1,\n2,"] {
+        let error = told("b.txt", table).expect_err("a table").to_string();
+        assert!(error.starts_with("b.txt is named as a text and begins as csv does"), "{error}");
+    }
+    let texts =
+        ["Text, she said, is dead\nId, ego, and more\n", "text,id\n", "text,id\nso tired\n", "text,mine\n1,a\n"];
+    for text in texts.into_iter().chain(["the text\tid\n", "text\n", "a\ntext\tid\n"]) {
         check(told("b.txt", text), "text");
     }
     check(told("b.json", " {\"text\": \"a\"}\n{}"), "json");

@@ -2,17 +2,34 @@
 
 use super::args::ImportArgs;
 use crate::failure::Usage;
-use crate::progress::say;
+use crate::progress::{is_verbose, say};
+use smvae::data::Sample;
 use smvae::data::corpus::CorpusFormat;
 use smvae::data::duplicates::key;
-use smvae::data::exchange::labelled::posts_of;
+use smvae::data::exchange::labelled::{LabelledPost, posts_of};
 use std::collections::HashSet;
 use std::path::Path;
 
 /// Labelled posts of a file that is there already, by what they say.
 pub(super) struct Earlier<'a> {
     path: &'a Path,
-    keys: Vec<u64>,
+    posts: Vec<Old>,
+}
+
+/// A post that stands there.
+struct Old {
+    key: u64,
+    /// What messages call it: its line, id and how it begins.
+    shown: String,
+}
+
+impl Old {
+    fn of(post: &LabelledPost) -> Self {
+        const SHOWN: usize = 60;
+        let id = post.id.as_ref().map_or_else(String::new, |id| format!(" (id {id})"));
+        let begin: String = post.text.chars().take(SHOWN).collect();
+        Self { key: key(&post.words), shown: format!("line {}{id}, {begin:?}", post.line) }
+    }
 }
 
 impl<'a> Earlier<'a> {
@@ -24,33 +41,54 @@ impl<'a> Earlier<'a> {
             let Some(path) = path.filter(|path| path.is_file()) else { continue };
             // What is no file of posts holds no labels to lose.
             let Ok(read) = posts_of(path, &CorpusFormat::default()) else { continue };
-            let keys: Vec<u64> = read.posts.iter().map(|post| key(&post.words)).collect();
+            let posts: Vec<Old> = read.posts.iter().map(Old::of).collect();
             if !args.overwrite {
-                let posts = if keys.len() == 1 {
+                let n = if posts.len() == 1 {
                     "1 labelled post".to_owned()
                 } else {
-                    format!("{} labelled posts", keys.len())
+                    format!("{} labelled posts", posts.len())
                 };
                 let message = format!(
-                    "{option} {} is there already, and holds {posts}: name all exports together; --overwrite replaces it, and \
+                    "{option} {} is there already, and holds {n}: name all exports together; --overwrite replaces it, and \
                      drops what these do not have",
                     path.display()
                 );
                 return Err(Usage(message).into());
             }
-            all.push(Self { path, keys });
+            all.push(Self { path, posts });
         }
         Ok(all)
     }
 
-    /// Says how many of them are not among those that were written in their place.
+    /// Says how many of them are not among those that were written in their place, and which.
     pub(super) fn tell(&self, written: &HashSet<u64>) {
         let path = self.path.display();
-        match self.keys.iter().filter(|key| !written.contains(*key)).count() {
-            0 => {}
-            1 => say(format!("{path}: 1 labelled post that stood there is labelled in none of these exports")),
-            n => say(format!("{path}: {n} labelled posts that stood there are labelled in none of these exports")),
+        let lost: Vec<&Old> = self.posts.iter().filter(|post| !written.contains(&post.key)).collect();
+        let Some(first) = lost.first() else { return };
+        let (posts, first) = match lost.len() {
+            1 => ("1 labelled post that stood there is".to_owned(), format!(": {}", first.shown)),
+            n if is_verbose() => (format!("{n} labelled posts that stood there are"), String::new()),
+            n => (format!("{n} labelled posts that stood there are"), format!(", the first: {}", first.shown)),
+        };
+        say(format!("{path}: {posts} labelled in none of these exports and lost{first}"));
+        if is_verbose() && lost.len() > 1 {
+            lost.iter().for_each(|post| say(format!("{path}: lost: {}", post.shown)));
         }
+    }
+
+    /// Warns of those that are among the new posts of another file, beside which this one stays.
+    pub(super) fn tell_shared(&self, to: &Path, samples: &[Sample]) {
+        let own: HashSet<u64> = self.posts.iter().map(|post| post.key).collect();
+        let n = samples.iter().filter(|sample| own.contains(&key(&sample.words))).count();
+        if n == 0 {
+            return;
+        }
+        let (to, path) = (to.display(), self.path.display());
+        let stand = if n == 1 { format!("1 post of {to} stands") } else { format!("{n} posts of {to} stand") };
+        say(format!(
+            "warning: {stand} in {path}, too, which stays: name the export that marks them for dev as well, or no \
+             model can be selected on them"
+        ));
     }
 
     /// Whether this is of a file.

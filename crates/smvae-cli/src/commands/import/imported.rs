@@ -53,6 +53,8 @@ pub(super) struct Imported {
     mixed: usize,
     /// Posts for dev that nobody has labelled.
     open_for_dev: usize,
+    /// Those that somebody has.
+    labelled_for_dev: usize,
 }
 
 impl Imported {
@@ -86,7 +88,8 @@ impl Imported {
     }
 
     fn labelled(&mut self, of_file: &Post<'_>, fitted: Fitted, has_dev: bool) -> anyhow::Result<()> {
-        let Post { file, post } = of_file;
+        let post = &of_file.post;
+        self.labelled_for_dev += usize::from(post.for_dev);
         if fitted.words.is_empty() {
             // It teaches nothing, and no corpus can hold it.
             self.wordless += 1;
@@ -100,10 +103,7 @@ impl Imported {
         self.mixed += usize::from(post.for_dev && !has_dev);
         let to = if post.for_dev && has_dev { &mut self.dev } else { &mut self.train };
         to.lines += &(fitted.to_line(post) + "\n");
-        // In columns a post is known by its image, or else by where it stood: its own id might be
-        // that of an image, with which it would be trained.
-        let place = || format!("{}-{}", file.file_stem().unwrap_or_default().to_string_lossy(), post.line);
-        let image_id = post.image.clone().unwrap_or_else(place);
+        let image_id = post.image.clone().unwrap_or_else(|| of_file.column_id());
         to.samples.push(Sample { image_id, words: fitted.words, tags, caption: post.caption.clone() });
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Imported {
         if self.mixed > 0 {
             say(format!("{} of them were drawn for dev: --dev FILE keeps them apart", self.mixed));
         }
-        if args.dev.is_some() && self.dev.samples.is_empty() && self.open_for_dev > 0 {
+        if args.dev.is_some() && self.labelled_for_dev == 0 && self.open_for_dev > 0 {
             let n = self.open_for_dev;
             say(format!("nobody has labelled any of the posts that were drawn for dev ({n}): label them next"));
         }

@@ -12,6 +12,7 @@ pub(crate) use args::ImportArgs;
 use crate::failure::Usage;
 use crate::inputs::Inputs;
 use crate::output;
+use anyhow::Context as _;
 use earlier::Earlier;
 use imported::Imported;
 use posts::read_all;
@@ -26,6 +27,9 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let (to, dev, unlabelled) = (Some(args.to.as_path()), args.dev.as_deref(), args.unlabelled.as_deref());
     let outputs = [("--to", to), ("--dev", dev), ("--unlabelled", unlabelled)];
     let inputs = args.files.iter().fold(Inputs::default(), |inputs, file| inputs.file("an export", Some(file)));
+    for (option, path) in outputs {
+        path.map_or(Ok(()), |path| output::outside_of_runs(option, output::folder_of(path)))?;
+    }
     output::check_labelled(outputs, &inputs)?;
     let earlier = Earlier::of(args)?;
     output::check_new(outputs, args.overwrite)?;
@@ -46,10 +50,15 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     let written: HashSet<u64> =
         all.train.samples.iter().chain(&all.dev.samples).map(|sample| key(&sample.words)).collect();
     // The dev posts of an earlier import stay where there are no others.
-    let stays = |earlier: &&Earlier<'_>| {
-        all.dev.samples.is_empty() && args.dev.as_deref().is_some_and(|dev| earlier.is_of(dev))
-    };
-    earlier.iter().filter(|earlier| !stays(earlier)).for_each(|earlier| earlier.tell(&written));
+    let stays =
+        |earlier: &Earlier<'_>| all.dev.samples.is_empty() && args.dev.as_deref().is_some_and(|dev| earlier.is_of(dev));
+    for earlier in &earlier {
+        if stays(earlier) {
+            earlier.tell_shared(&args.to, &all.train.samples);
+        } else {
+            earlier.tell(&written);
+        }
+    }
     Ok(())
 }
 
@@ -62,6 +71,10 @@ fn write(args: &ImportArgs, all: &Imported) -> anyhow::Result<()> {
         texts.push((path, all.dev.text(path)?));
     }
     texts.extend(args.unlabelled.as_deref().map(|path| (path, Cow::Borrowed(all.unlabelled.as_str()))));
+    for (path, _) in &texts {
+        let made = std::fs::create_dir_all(output::folder_of(path));
+        made.with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let files: Vec<(&Path, &[u8])> = texts.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
     Ok(write_together(&files)?)
 }

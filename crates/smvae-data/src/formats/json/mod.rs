@@ -49,7 +49,7 @@ pub mod write;
 mod tests;
 
 use super::fields::Fields;
-use super::lines::{Fault, Lines};
+use super::lines::{Fault, Lines, UTF_8};
 use super::names;
 use super::post::{Body, LabelUse, Labels, PostRecord, lacking};
 use crate::Result;
@@ -128,6 +128,9 @@ pub fn read_post(object: &[u8], labels: LabelUse) -> Result<PostRecord> {
 /// Reads one object.
 fn post_of(line: usize, object: &[u8], labels: LabelUse) -> Result<PostRecord, Fault> {
     let fields: Fields = serde_json::from_slice(object).map_err(|error| {
+        if std::str::from_utf8(object).is_err() {
+            return Fault::new(line, object, UTF_8);
+        }
         // The line it says is of the object.
         let why = error.to_string().replace(" at line 1 column", " at column");
         Fault::new(line, object, format!("a JSON object ({why})"))

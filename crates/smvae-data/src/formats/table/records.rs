@@ -92,6 +92,11 @@ impl Row {
         starts.zip(&self.ends).map(move |(start, &end)| &self.bytes[start..end])
     }
 
+    /// Whether there are no cells but empty ones from this one on.
+    pub fn is_empty_from(&self, cell: usize) -> bool {
+        self.iter().skip(cell).all(<[u8]>::is_empty)
+    }
+
     fn end_cell(&mut self) {
         self.ends.push(self.bytes.len());
     }
@@ -105,8 +110,8 @@ impl<R: BufRead> Records<R> {
     }
 
     /// Reads the next row that is not a blank line, which is then [`Records::row`]. The width is
-    /// the number of cells that a row with line ends in it must have, if that is known; a row of
-    /// one line may have any.
+    /// the number of cells that a row with line ends in it must have, empty ones at its end aside,
+    /// if that is known; a row of one line may have any.
     ///
     /// # Errors
     /// Those of the input.
@@ -119,7 +124,8 @@ impl<R: BufRead> Records<R> {
         let expected = match self.read_row()? {
             End::Row(length) => {
                 let (last, cells) = (self.line_at(length), self.row.width());
-                match width.filter(|&width| last > line && cells != width) {
+                let fits = |width: usize| cells == width || (cells > width && self.row.is_empty_from(width));
+                match width.filter(|&width| last > line && !fits(width)) {
                     Some(width) => format!(
                         "{width} cells, as the header has, and not {cells}, in the row of lines {line} to {last}"
                     ),
@@ -350,6 +356,7 @@ mod tests {
         check_width(None, text, &["1-3 1|a\r\n2,b\n3,c|d", "4-5 4\n|e", "6-6 f"]);
         let want = ["1 ! 1,\"a", "2-2 2|b", "3-3 3|c\"|d", "4-5 4\n|e", "6-6 f"];
         check_width(Some(2), text, &want);
+        check_width(Some(2), "1,\"a\nb\",,\n2,c\n", &["1-2 1|a\nb||", "3-3 2|c"]);
     }
 
     #[test]
