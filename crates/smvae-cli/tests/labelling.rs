@@ -420,7 +420,7 @@ fn spans_that_do_not_fit_are_listed_and_nothing_is_written() {
     check(dir.path(), "import blank.jsonl --to rest.jsonl --misfits drop", "", 0);
     assert_eq!(json_of(&read(dir.path(), "rest.jsonl"))["entities"], json!([{"words": [2, 3], "label": "X"}]));
     check(dir.path(), "import doccano.jsonl --to labelled.conll --misfits move", "", 0);
-    assert_eq!(read(dir.path(), "labelled.conll"), "IMGID:doccano-1\nLady\tB-PER\nGaga\tI-PER\nlands\tO\n\n");
+    assert_eq!(read(dir.path(), "labelled.conll"), "IMGID:doccano-1-7\nLady\tB-PER\nGaga\tI-PER\nlands\tO\n\n");
 }
 
 #[test]

@@ -77,7 +77,8 @@ impl Results {
         ours.map_or_else(|| self.mean_f1(Cell(year, labels, "supervised")), |test| test.mean)
     }
 
-    /// A method with 100 labels on test, over supervised training on random posts of the same draws.
+    /// A method with 100 labels on test, over supervised training on random posts of the same
+    /// draws.
     pub(super) fn labelling(&self, year: &str, method: &str) -> Statistic {
         let rows = Summary::of(&self.labelling, Some("supervised"), self.labelling.len()).rows;
         let is_it = |row: &SummaryRow| {

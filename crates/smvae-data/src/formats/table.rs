@@ -267,7 +267,8 @@ impl Header {
     /// The header, or what was expected and what is there; `other` says what its columns may be
     /// separated by instead.
     fn of(row: &Row, other: Option<&str>) -> Result<Self, (String, String)> {
-        let mut names = own_names(&names_of(row));
+        let written = names_of(row);
+        let mut names = own_names(&written);
         let width = names.len();
         while names.last().is_some_and(String::is_empty) {
             names.pop();
@@ -280,11 +281,11 @@ impl Header {
                 None if names.is_empty() => String::new(),
                 None => " (rename the column that holds the text to `text`)".to_owned(),
             };
-            return Err((format!("a header with a column `text`, `words` or `tokens`{remedy}"), shown(&names)));
+            return Err((format!("a header with a column `text`, `words` or `tokens`{remedy}"), shown(&written)));
         }
         if let Some(twice) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
             let expected = format!("columns of different names, and not `{twice}` twice");
-            return Err((expected, shown(&names)));
+            return Err((expected, shown(&written)));
         }
         let (image, id, tags) = (first(names::IMAGE), first(names::ID), first(names::TAGS));
         let caption = first(names::CAPTION);
