@@ -1,6 +1,7 @@
 //! `smvae export`: labelled posts, as other programs have them.
 
 use crate::corpus::tell;
+use crate::counted::count;
 use crate::failure::{BadLines, Usage};
 use crate::inputs::Inputs;
 use crate::options::{FormatArgs, LabelStudioArgs};
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         args.output.display().to_string()
     };
     let n = read.posts.len() - left_out;
-    say(format!("{name}: {n} posts of {} as {}", file.display(), format.name()));
+    say(format!("{name}: {} of {} as {}", count(n, "post", "posts"), file.display(), format.name()));
     if left_out > 0 { Err(BadLines { lines: left_out, left_out, ..BadLines::default() }.into()) } else { Ok(()) }
 }
 

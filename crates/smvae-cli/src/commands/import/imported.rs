@@ -4,6 +4,7 @@ use super::args::ImportArgs;
 use super::conflicts::Conflicts;
 use super::misfits::MisfitList;
 use super::posts::Post;
+use crate::counted::count;
 use crate::labels::LabelCounts;
 use crate::progress::say;
 use anyhow::Context as _;
@@ -111,8 +112,8 @@ impl Imported {
     /// Says what was written, and what was not.
     pub(super) fn tell(&self, args: &ImportArgs, several: usize) {
         let n = self.train.samples.len() + self.dev.samples.len();
-        let mut line =
-            format!("{}: {n} posts with {} entities ({} without any)", args.to.display(), self.entities, self.empty);
+        let (posts, entities) = (count(n, "post", "posts"), count(self.entities, "entity", "entities"));
+        let mut line = format!("{}: {posts} with {entities} ({} without any)", args.to.display(), self.empty);
         match (&args.dev, self.dev.samples.len()) {
             (None, _) => {}
             (Some(dev), 0) => {

@@ -1,6 +1,7 @@
 //! The posts of all exports, each once.
 
 use super::args::ImportArgs;
+use crate::counted::count;
 use crate::failure::Usage;
 use crate::progress::say;
 use smvae::data::exchange::{Annotated, ReadSettings, State, Tool, read_with};
@@ -46,7 +47,7 @@ pub(super) fn read_all(args: &ImportArgs) -> anyhow::Result<Posts<'_>> {
             return Err(Usage(message).into());
         }
         let field = export.text_field.map_or_else(String::new, |field| format!(", whose text is the field {field:?}"));
-        say(format!("{}: {n} posts of {tool}{field}", file.display()));
+        say(format!("{}: {} of {tool}{field}", file.display(), count(n, "post", "posts")));
         if has_no_entity(&export.posts) {
             say(format!(
                 "warning: no post of {} has an entity: is this the file of tasks, and not the export?",
