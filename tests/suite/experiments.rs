@@ -83,7 +83,7 @@ fn kept_results_are_of_the_experiments_as_they_are() {
         ("few-labels", 60),
         ("options", 23),
         ("authors", 1),
-        ("labelling", 73),
+        ("labelling", 93),
         ("captions", 50),
         ("mpnet", 17),
         ("bf16", 20),
