@@ -48,10 +48,12 @@ impl MisfitList {
             return Ok(());
         }
         let are = if n == 1 { "span does" } else { "spans do" };
-        let words = match (self.crossing, preset_that_fits(posts)) {
-            (0, _) => String::new(),
-            (_, Some(name)) => format!("with --words {name} every span is of whole words; else "),
-            (_, None) => "--words or --model names the convention that the text was labelled by; else ".to_owned(),
+        // Every preset is tried on every post: only where words are what is wrong.
+        let preset = (self.crossing > 0).then(|| preset_that_fits(posts));
+        let words = match preset {
+            None => String::new(),
+            Some(Some(name)) => format!("with --words {name} every span is of whole words; else "),
+            Some(None) => "--words or --model names the convention that the text was labelled by; else ".to_owned(),
         };
         anyhow::bail!(
             "{n} {are} not fit the words, and nothing is written: {words}mend them, or pass --misfits move or --misfits \
