@@ -1,6 +1,7 @@
 //! The labelled posts of the files that an import replaces: none of them is lost in silence.
 
 use super::args::ImportArgs;
+use crate::counted::count;
 use crate::failure::Usage;
 use crate::progress::{is_verbose, say};
 use smvae::data::Sample;
@@ -43,11 +44,7 @@ impl<'a> Earlier<'a> {
             let Ok(read) = posts_of(path, &CorpusFormat::default()) else { continue };
             let posts: Vec<Old> = read.posts.iter().map(Old::of).collect();
             if !args.overwrite {
-                let n = if posts.len() == 1 {
-                    "1 labelled post".to_owned()
-                } else {
-                    format!("{} labelled posts", posts.len())
-                };
+                let n = count(posts.len(), "labelled post", "labelled posts");
                 let message = format!(
                     "{option} {} is there already, and holds {n}: name all exports together; --overwrite replaces it, and \
                      drops what these do not have",

@@ -62,7 +62,8 @@ pub(crate) fn run(args: &ImportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes all files or none: posts of an old file may be in another one of the new ones.
+/// Writes all files before one takes the place of an old one: posts of an old file may be in
+/// another one of the new ones.
 fn write(args: &ImportArgs, all: &Imported) -> anyhow::Result<()> {
     // A split without posts is no use, and may be the second file of one that has some.
     let dev = args.dev.as_deref().filter(|_| !all.dev.samples.is_empty());
