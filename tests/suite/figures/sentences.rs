@@ -24,7 +24,7 @@ pub(super) fn of(results: &Results, page: &str) -> Vec<String> {
 
 fn results_page(results: &Results) -> Vec<String> {
     let test = |year, labels, method| results.mean(Cell(year, labels, method));
-    let minus = |year, method, baseline| results.minus(Cell(year, "100", method), baseline);
+    let minus = |year: &str, method: &str, baseline: &str| results.minus(Cell(year, "100", method), baseline);
     let on_draw_0 = |method: &str| {
         let is_it = |id: &str| id == format!("twitter2017-{method}-100-d0-s0");
         let run = results.few_labels.iter().find(|result| is_it(&result.run.id)).expect("a run of draw 0");
@@ -36,14 +36,14 @@ fn results_page(results: &Results) -> Vec<String> {
     let all_labels: Vec<f64> = all_labels.filter_map(|r| Some(r.test.as_ref()?.overall.f1())).collect();
     assert_eq!(all_labels.len(), 11, "the pages say eleven");
     let longer = results.mean_on(Cell("2017", "all", "full-longer"), On::Dev);
+    let both = |value: &dyn Fn(&str) -> String| {
+        let [of_2017, of_2015] = ["2017", "2015"].map(value);
+        format!("{of_2017} on Twitter2017 and {of_2015} on Twitter2015")
+    };
     vec![
         format!("{}** is a mean and its standard deviation", test("2017", "100", "supervised")),
         format!("{}** is the mean of paired differences", minus("2017", "teachers", "supervised")),
-        format!(
-            "MPNet has {} on Twitter2017 and {} on Twitter2015",
-            results.mpnet("2017", "full"),
-            results.mpnet("2015", "full")
-        ),
+        format!("MPNet has {}", both(&|year| results.mpnet(year, "full"))),
         format!(
             "with MPNet this gives {} and {}",
             mean_of(&results.mpnet_by_authors_protocol("2017")),
@@ -51,11 +51,7 @@ fn results_page(results: &Results) -> Vec<String> {
         ),
         format!("come to {authors:.2} on draw 0"),
         format!("supervised training has {} and the student {}", on_draw_0("supervised"), on_draw_0("teachers")),
-        format!(
-            "no difference is seen: {} on Twitter2017 and {} on Twitter2015",
-            minus("2017", "paper", "supervised"),
-            minus("2015", "paper", "supervised")
-        ),
+        format!("no difference is seen: {}", both(&|year| minus(year, "paper", "supervised"))),
         format!("alone gains {}", minus("2017", "negatives", "supervised")),
         format!("a student with ten negatives over that {}", minus("2017", "teachers-negatives", "negatives")),
         format!("on Twitter2015 it is {}", minus("2015", "teachers-negatives", "negatives")),
@@ -63,23 +59,11 @@ fn results_page(results: &Results) -> Vec<String> {
             "with 100 labels has: {}, three draws",
             results.minus_with_dev_of_100(Cell("2017", "100", "teachers"), "supervised")
         ),
-        format!(
-            "images are worth {} on Twitter2017 and {} on Twitter2015",
-            minus("2017", "supervised", "text"),
-            minus("2015", "supervised", "text")
-        ),
+        format!("images are worth {}", both(&|year| minus(year, "supervised", "text"))),
         format!("eleven models have {}", mean_of(&all_labels)),
-        format!(
-            "gains {} on Twitter2017 and {} on Twitter2015, both on test",
-            minus("2017", "negatives", "supervised"),
-            minus("2015", "negatives", "supervised")
-        ),
+        format!("gains {}, both on test", both(&|year| minus(year, "negatives", "supervised"))),
         format!("({longer}, twice the epochs) has {} on test", test("2017", "all", "full-longer")),
-        format!(
-            "chosen posts with teachers gain {} on Twitter2017 and {} on Twitter2015",
-            results.labelling_minus("2017", "entities-teachers"),
-            results.labelling_minus("2015", "entities-teachers")
-        ),
+        format!("chosen posts with teachers gain {}", both(&|year| results.labelling_minus(year, "entities-teachers"))),
         format!(
             "the choice alone {} and {}",
             results.labelling_minus("2017", "entities"),
