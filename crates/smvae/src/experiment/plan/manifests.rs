@@ -42,7 +42,9 @@ impl Plan {
                 return Err(error(why));
             }
             let is_repetition = |other: &Run| {
-                let of = |run: &Run| (run.corpus.clone(), run.method.clone(), run.labels, run.dev_labels);
+                fn of(run: &Run) -> (&str, &str, LabelCount, Option<usize>) {
+                    (&run.corpus, &run.method, run.labels, run.dev_labels)
+                }
                 other.draw != spec.run.draw && of(other) == of(&spec.run)
             };
             if let Some((other, _)) = read.iter().find(|(other, posts)| is_repetition(other) && *posts == labelled) {
